@@ -1,0 +1,54 @@
+"""grokscope: a laboratory for grokking.
+
+Train many small networks at once, watch circuits compete inside them, ask questions after the fact, and
+check what the papers claim on hundreds of seeds. The names below are the public ones; they are imported
+when they are first used, so that ``import grokscope`` is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0.dev0"
+
+_HOMES = {
+    "Experiment": "grokscope.experiment",
+    "Members": "grokscope.streams",
+    "Schedule": "grokscope.schedule",
+    "GrokscopeError": "grokscope.errors",
+    "InputError": "grokscope.errors",
+    "StoreError": "grokscope.errors",
+    "train": "grokscope.runs",
+    "open_run": "grokscope.runs",
+    "Run": "grokscope.runs",
+}
+__all__ = [
+    "Experiment",
+    "GrokscopeError",
+    "InputError",
+    "Members",
+    "Run",
+    "Schedule",
+    "StoreError",
+    "__version__",
+    "open_run",
+    "train",
+]
+
+if TYPE_CHECKING:
+    from grokscope.errors import GrokscopeError, InputError, StoreError
+    from grokscope.experiment import Experiment
+    from grokscope.runs import Run, open_run, train
+    from grokscope.schedule import Schedule
+    from grokscope.streams import Members
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'grokscope' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,9 @@
+"""Learners: what turns data into a predictor. One file per learner; copy ``gradient.py`` when adding one.
+
+The gradient learner (a model, a loss and an optimizer) is one; closed forms and Gaussian processes are
+others.
+"""
+
+from grokscope.learners._learner import Learner, State
+
+__all__ = ["Learner", "State"]

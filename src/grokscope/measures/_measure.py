@@ -1,0 +1,75 @@
+"""The base of all measures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from grokscope.parts import Part
+
+if TYPE_CHECKING:
+    import jax
+
+    from grokscope.experiment import Experiment
+    from grokscope.measures._point import Point
+
+__all__ = ["SPLIT_LABELS", "SUBNETWORK_LABELS", "Measure"]
+
+SUBNETWORK_LABELS = ("generalizing", "complementary", "memorizing", "control", "norm_matched")
+SPLIT_LABELS = ("train", "test")
+
+
+class Measure(Part):
+    """A pure function of a network and data, taken at the points of a schedule.
+
+    The kind is the name under which the result is stored. A measure declares what it needs; where that is
+    missing `missing` says so in one line, and the measure is left out of the defaults.
+
+    Attributes:
+        dims: names of the result's axes besides seed and step, e.g. ``("neuron",)``.
+        pace: ``quick`` (taken at every point), ``slow`` (on the log-spaced schedule), or ``follow`` (needs
+            the subnetworks, which are known only at the end of a run).
+        unit: for axis labels.
+        default: whether it is measured when a spec does not say what to measure.
+    """
+
+    group: ClassVar[str] = "measure"
+    dims: ClassVar[tuple[str, ...]] = ()
+    pace: ClassVar[Literal["quick", "slow", "follow"]] = "quick"
+    unit: ClassVar[str] = ""
+    default: ClassVar[bool] = True
+    # what it needs, checked by `missing`
+    needs_signs: ClassVar[bool] = False  # one output and labels +-1
+    needs_hidden: ClassVar[bool] = False  # a one-hidden-layer network
+    needs_binary_inputs: ClassVar[bool] = False
+    needs_splits: ClassVar[tuple[str, ...]] = ()
+
+    kind: str
+
+    def __call__(self, point: Point) -> jax.Array:
+        """The measure at a point: an array with axes `dims`; float32, or int32 for counts. Inside jit."""
+        raise NotImplementedError
+
+    def missing(self, experiment: Experiment) -> str | None:
+        """What of the measure's needs the experiment lacks (one line), or None."""
+        from grokscope.models.fully_connected import FullyConnected
+
+        task = experiment.task
+        if self.needs_signs and task.n_outputs != 1:
+            return f"{self.kind} needs one output with labels +-1; task '{task.kind}' has classes"
+        if self.needs_hidden and not isinstance(experiment.model, FullyConnected):
+            return f"{self.kind} needs a one-hidden-layer network, not '{experiment.model.kind}'"
+        if self.needs_binary_inputs and not task.has_binary_inputs:
+            return f"{self.kind} needs inputs +-1; those of task '{task.kind}' are not"
+        for split in self.needs_splits:
+            if not getattr(task, f"n_{split}", 0):
+                return f"{self.kind} needs a {split} split; task '{task.kind}' has none"
+        return None
+
+    def shape(self, experiment: Experiment) -> tuple[int, ...]:
+        """The result's shape, from the experiment alone."""
+        sizes: dict[str, Any] = {
+            "neuron": getattr(experiment.model, "width", None),
+            "subnetwork": len(SUBNETWORK_LABELS),
+            "split": len(SPLIT_LABELS),
+        }
+        return tuple(sizes[dim] for dim in self.dims)

@@ -1,0 +1,40 @@
+"""The network that `FullyConnected` makes; circuit tools look into its fields."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+__all__ = ["ACTIVATIONS", "OneHiddenLayer"]
+
+ACTIVATIONS = {"relu": jax.nn.relu, "quadratic": jnp.square, "gelu": jax.nn.gelu, "tanh": jnp.tanh}
+
+
+class OneHiddenLayer(eqx.Module):
+    r"""$f(x) = \sigma(x W + b)\, u$, with inputs in rows.
+
+    Attributes:
+        hidden_weight: W, [bit, neuron] (one column per neuron: products run along memory on a CPU).
+        hidden_bias: b, [neuron].
+        output_weight: u, [neuron], or [neuron, output] where there are several outputs.
+        activation: name of $\sigma$.
+    """
+
+    hidden_weight: Float[Array, "*member bit neuron"]
+    hidden_bias: Float[Array, "*member neuron"]
+    output_weight: Float[Array, "*member neuron ..."]
+    activation: str = eqx.field(static=True, default="relu")
+
+    def preactivations(self, x: Float[Array, "sample ..."]) -> Float[Array, "sample neuron"]:
+        """Z = x W + b."""
+        return x.reshape(x.shape[0], -1) @ self.hidden_weight + self.hidden_bias
+
+    def hidden(self, x: Float[Array, "sample ..."]) -> Float[Array, "sample neuron"]:
+        r"""The activations $\sigma(z)$."""
+        return ACTIVATIONS[self.activation](self.preactivations(x))
+
+    def __call__(self, x: Float[Array, "sample ..."]) -> Float[Array, "sample ..."]:
+        """The outputs f(x)."""
+        return self.hidden(x) @ self.output_weight

@@ -1,0 +1,72 @@
+"""The one-hidden-layer network of the paper: f(x) = u . relu(W x + b)."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from grokscope.models._model import Model
+
+if TYPE_CHECKING:
+    import jax
+
+    from grokscope.models._one_hidden_layer import OneHiddenLayer
+
+__all__ = ["FullyConnected"]
+
+
+class FullyConnected(Model):
+    r"""One hidden layer: $f(x) = \sum_j u_j\, \sigma(W_j \cdot x + b_j)$, without output bias.
+
+    Initialization is PyTorch's default for ``nn.Linear``: $W_{ji}, b_j \sim U(\pm 1/\sqrt n)$ and
+    $u_j \sim U(\pm 1/\sqrt p)$, all multiplied by ``init_scale``.
+
+    Attributes:
+        width: number p of hidden neurons.
+        activation: $\sigma$: ``relu``, ``quadratic`` ($z^2$), ``gelu`` or ``tanh``.
+        init_scale: factor on all initial parameters.
+
+    Source: Merrill, Tsilivis, Shukla 2023, Section 2; initialization as in the official code.
+
+    Example:
+        >>> FullyConnected(width=1000).n_parameters((40,), 1)
+        42000
+    """
+
+    kind: Literal["fully_connected"] = "fully_connected"
+    traced: ClassVar[tuple[str, ...]] = ("init_scale",)
+
+    width: int = Field(default=1000, ge=1)
+    activation: Literal["relu", "quadratic", "gelu", "tanh"] = "relu"
+    init_scale: float = Field(default=1.0, gt=0.0)
+
+    def network(self, key: jax.Array, input_shape: tuple[int, ...], n_outputs: int) -> OneHiddenLayer:
+        """Draw W, b and u."""
+        import jax
+
+        from grokscope.models._one_hidden_layer import OneHiddenLayer
+
+        n = math.prod(input_shape)
+        weight_key, bias_key, output_key = jax.random.split(key, 3)
+
+        def uniform(key: jax.Array, shape: tuple[int, ...], fan_in: int) -> jax.Array:
+            bound = 1.0 / math.sqrt(fan_in)
+            return self.init_scale * jax.random.uniform(key, shape, minval=-bound, maxval=bound)
+
+        output_shape = (self.width,) if n_outputs == 1 else (self.width, n_outputs)
+        return OneHiddenLayer(
+            hidden_weight=uniform(weight_key, (n, self.width), n),
+            hidden_bias=uniform(bias_key, (self.width,), n),
+            output_weight=uniform(output_key, output_shape, self.width),
+            activation=self.activation,
+        )
+
+    def n_parameters(self, input_shape: tuple[int, ...], n_outputs: int) -> int:
+        """(n + 1 + outputs) p."""
+        return (math.prod(input_shape) + 1 + n_outputs) * self.width
+
+    def flops_per_sample(self, input_shape: tuple[int, ...], n_outputs: int) -> float:
+        """Forward, and backward without the gradient for the inputs: 4 n p + 4 p per output."""
+        return 4.0 * (math.prod(input_shape) + n_outputs) * self.width

@@ -1,0 +1,93 @@
+"""Schedules: at which steps something is done. A schedule is a value; it can be joined with others.
+
+Schedules do not depend on the length of a run, so a longer run's points contain the shorter one's. The
+initial and the final state are always among the points.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from grokscope.errors import InputError
+
+__all__ = ["Schedule"]
+
+_EVERY = re.compile(r"every (\d+) (steps?|epochs?)")
+_LOG = re.compile(r"log(?: (\d+))?")
+_ALLOWED = (
+    "'epochs', 'every 10 epochs', 'every 5 steps', 'log' (32 points a decade of epochs), 'log 12', "
+    "'ends', or a list of steps"
+)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Steps at which something is done.
+
+    Attributes:
+        pieces: texts (``epochs``, ``every 10 epochs``, ``every 5 steps``, ``log``, ``log 12``, ``ends``) or
+            explicit steps (negative: counted from the end, -1 is the final state); the union counts.
+
+    Raises:
+        InputError: if a piece is none of these.
+
+    Example:
+        >>> Schedule.parse("every 2 epochs").points(steps_per_epoch=32, n_steps=160).tolist()
+        [0, 64, 128, 160]
+        >>> (Schedule.parse("ends") | Schedule.parse([64])).points(32, 160).tolist()
+        [0, 64, 160]
+    """
+
+    pieces: tuple[str | int, ...]
+
+    def __post_init__(self) -> None:
+        for piece in self.pieces:
+            if isinstance(piece, int):
+                continue
+            if piece in ("epochs", "ends"):
+                continue
+            match = _EVERY.fullmatch(piece) or _LOG.fullmatch(piece)
+            if match is None or match[1] == "0":
+                raise InputError(f"schedule: '{piece}' is not known. Allowed: {_ALLOWED}.")
+
+    @classmethod
+    def parse(cls, value: Schedule | str | int | list[str | int] | tuple[str | int, ...]) -> Schedule:
+        """Read a schedule from a spec: one piece or a list of pieces."""
+        if isinstance(value, Schedule):
+            return value
+        pieces = tuple(value) if isinstance(value, list | tuple) else (value,)
+        if all(type(piece) in (str, int) for piece in pieces):
+            return cls(pieces)
+        raise InputError(f"schedule: {value!r} is not known. Allowed: {_ALLOWED}.")
+
+    def __or__(self, other: Schedule) -> Schedule:
+        return Schedule(self.pieces + tuple(p for p in other.pieces if p not in self.pieces))
+
+    def points(self, steps_per_epoch: int, n_steps: int) -> np.ndarray:
+        """The sorted steps in 0..n_steps, both ends included, int64."""
+        steps = {0, n_steps}
+        for piece in self.pieces:
+            steps.update(_steps(piece, steps_per_epoch, n_steps))
+        return np.array(sorted(step for step in steps if 0 <= step <= n_steps), dtype=np.int64)
+
+
+def _steps(piece: str | int, steps_per_epoch: int, n_steps: int) -> list[int]:
+    if isinstance(piece, int):
+        return [piece if piece >= 0 else n_steps + 1 + piece]
+    if piece == "ends":
+        return []
+    if piece == "epochs":
+        return list(range(0, n_steps + 1, steps_per_epoch))
+    if match := _EVERY.fullmatch(piece):
+        unit = steps_per_epoch if match[2].startswith("epoch") else 1
+        return list(range(0, n_steps + 1, int(match[1]) * unit))
+    match = _LOG.fullmatch(piece)
+    per_decade = int(match[1] or 32) if match else 32
+    last = max(1, n_steps // steps_per_epoch)
+    count = math.ceil(per_decade * math.log10(last)) + 1
+    epochs = {round(10 ** (i / per_decade)) for i in range(count + 1)}
+    return [epoch * steps_per_epoch for epoch in epochs]

@@ -1,0 +1,143 @@
+"""Random streams: which seeds a member has, and the keys that come from them.
+
+A member has one seed in each of four named streams: ``init`` (initial parameters), ``data`` (samples),
+``order`` (batches) and ``noise`` (label noise, random subnetworks, anything else that is drawn).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from grokscope.errors import InputError
+
+if TYPE_CHECKING:
+    import jax
+
+__all__ = ["STREAMS", "Members", "parse_seeds", "stream_key"]
+
+STREAMS = ("init", "data", "order", "noise")
+_MOST_SEED = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Members:
+    """The members of a cohort: for each, its seed in every stream.
+
+    Attributes:
+        seeds: one tuple (init, data, order, noise) per member; no member twice.
+
+    Example:
+        >>> Members.of_seeds([0, 1]).seeds
+        ((0, 0, 0, 0), (1, 1, 1, 1))
+        >>> len(Members.crossed(init=[0], data=range(50)))
+        50
+    """
+
+    seeds: tuple[tuple[int, int, int, int], ...]
+
+    def __post_init__(self) -> None:
+        if not self.seeds:
+            raise InputError("seeds: at least one is needed.")
+        if len(set(self.seeds)) != len(self.seeds):
+            raise InputError("seeds: a member is given twice.")
+        for seed in itertools.chain.from_iterable(self.seeds):
+            if not 0 <= seed <= _MOST_SEED:
+                raise InputError(f"seeds: {seed} is not in 0..{_MOST_SEED}.")
+
+    @classmethod
+    def of_seeds(cls, seeds: Iterable[int]) -> Members:
+        """All four streams take the same seed, as in the paper."""
+        return cls(tuple((seed, seed, seed, seed) for seed in seeds))
+
+    @classmethod
+    def crossed(
+        cls,
+        *,
+        init: Iterable[int] = (0,),
+        data: Iterable[int] = (0,),
+        order: Iterable[int] = (0,),
+        noise: Iterable[int] = (0,),
+    ) -> Members:
+        """Every combination of the given seeds, the last stream fastest."""
+        return cls(tuple(itertools.product(init, data, order, noise)))
+
+    @classmethod
+    def parse(cls, text: int | str | Iterable[int] | Members) -> Members:
+        """Read ``--seeds``: ``5`` (0..4), ``5,9,20:30``, or crossed streams ``init=0;data=0:50``.
+
+        Raises:
+            InputError: if the text is none of these.
+        """
+        if isinstance(text, Members):
+            return text
+        if isinstance(text, str) and "=" in text:
+            streams: dict[str, list[int]] = {}
+            for piece in text.split(";"):
+                name, _, values = piece.partition("=")
+                if name.strip() not in STREAMS or name.strip() in streams:
+                    raise InputError(
+                        f"seeds: '{piece}' is not STREAM=SEEDS with one of {', '.join(STREAMS)}."
+                    )
+                streams[name.strip()] = _listed(values)
+            return cls.crossed(**streams)
+        return cls.of_seeds(parse_seeds(text))
+
+    def __len__(self) -> int:
+        return len(self.seeds)
+
+    def __iter__(self) -> Iterator[tuple[int, int, int, int]]:
+        return iter(self.seeds)
+
+    def __getitem__(self, index: slice) -> Members:
+        return Members(self.seeds[index])
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether every member has one seed for all four streams."""
+        return all(len(set(member)) == 1 for member in self.seeds)
+
+    def without(self, done: Iterable[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:
+        """The members that are not among those done, in order."""
+        skip = set(done)
+        return [member for member in self.seeds if member not in skip]
+
+
+def parse_seeds(text: int | str | Iterable[int]) -> list[int]:
+    """Read a count (``5``: 0..4) or a list of seeds and half-open ranges (``5,9,20:30``; ``7,``: seed 7).
+
+    Raises:
+        InputError: if it is neither.
+    """
+    if isinstance(text, bool):
+        raise InputError(f"seeds: {text!r} is not a count or a list like 5,9,20:30.")
+    if isinstance(text, int) or (isinstance(text, str) and text.strip().lstrip("-").isdigit()):
+        count = int(text)
+        if count < 1:
+            raise InputError(f"seeds: the count must be at least 1 (got {count}).")
+        return list(range(count))
+    if isinstance(text, str):
+        return _listed(text)
+    return [int(seed) for seed in text]
+
+
+def _listed(text: str) -> list[int]:
+    seeds: list[int] = []
+    for piece in filter(None, (item.strip() for item in text.split(","))):
+        low, colon, high = piece.partition(":")
+        try:
+            seeds.extend(range(int(low), int(high)) if colon else [int(low)])
+        except ValueError:
+            raise InputError(f"seeds: '{piece}' is neither a seed nor a range like 20:30.") from None
+    if not seeds:
+        raise InputError(f"seeds: '{text}' names none; write a count (5) or a list (5,9,20:30).")
+    return seeds
+
+
+def stream_key(stream: str, seed: jax.Array | int) -> jax.Array:
+    """The random key of a stream: ``fold_in(key(position of the stream), seed)``."""
+    import jax
+
+    return jax.random.fold_in(jax.random.key(STREAMS.index(stream)), seed)

@@ -1,0 +1,8 @@
+"""Tasks: what is to be learned. One file per task; copy ``sparse_parity.py`` when adding one.
+
+A task makes labelled samples from random keys. How they are served in batches is ``training/sources.py``.
+"""
+
+from grokscope.tasks._task import Task
+
+__all__ = ["Task"]
