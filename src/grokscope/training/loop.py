@@ -71,9 +71,7 @@ class MemberLoop:
     slow: tuple[Measure, ...] = ()
     keep: bool = False
 
-    def start(
-        self, seeds: jax.Array, traced: dict[str, jax.Array]
-    ) -> tuple[Carry, dict[str, jax.Array]]:
+    def start(self, seeds: jax.Array, traced: dict[str, jax.Array]) -> tuple[Carry, dict[str, jax.Array]]:
         """The member's carry before the first update, and the data that are its own."""
         experiment = with_traced(self.experiment, traced)
         init, data_key, _, noise = member_keys(seeds)
@@ -137,13 +135,35 @@ class MemberLoop:
         data: dict[str, jax.Array],
         subnetworks: jax.Array,
         measures: tuple[Measure, ...],
+        points: jax.Array,
+        count: jax.Array,
     ) -> dict[str, jax.Array]:
-        """Measures of subnetworks (bool [subnetwork, neuron]) over kept networks [point, ...]."""
+        """Measures of subnetworks (bool [subnetwork, neuron]) over kept networks [point, ...].
 
-        def at(network: Any) -> dict[str, jax.Array]:
+        Args:
+            networks: the networks of a segment, each leaf [point, ...].
+            data: the member's and the shared arrays.
+            subnetworks: the masks.
+            measures: what to take.
+            points: [point] which of the networks to look at; the first ``count`` entries count.
+            count: how many.
+
+        Returns:
+            Arrays [point, ...]; rows from ``count`` on are zero and mean nothing.
+        """
+
+        def take(row: jax.Array) -> dict[str, jax.Array]:
+            network = jax.tree.map(lambda leaf: leaf[row], networks)
             return take_measures(measures, Point(network, data, self.experiment.loss, subnetworks))
 
-        return lax.map(at, networks)
+        shapes = jax.eval_shape(take, points[0])
+        buffers = {name: jnp.zeros((len(points), *leaf.shape), leaf.dtype) for name, leaf in shapes.items()}
+
+        def visit(i: jax.Array, buffers: dict[str, jax.Array]) -> dict[str, jax.Array]:
+            results = take(points[i])
+            return {name: buffer.at[i].set(results[name]) for name, buffer in buffers.items()}
+
+        return lax.fori_loop(0, count, visit, buffers)
 
 
 def member_keys(seeds: jax.Array) -> list[jax.Array]:

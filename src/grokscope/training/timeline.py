@@ -56,16 +56,15 @@ class Timeline:
     def __len__(self) -> int:
         return len(self.steps)
 
+    def part(self, rows: slice | np.ndarray) -> Timeline:
+        """Some of the points: a slice, or a mask [point]."""
+        return Timeline(
+            self.steps[rows], self.quick[rows], self.slow[rows], self.follow[rows], self.snapshot[rows]
+        )
+
     def after(self, step: int) -> Timeline:
         """The points later than a step."""
-        later = self.steps > step
-        return Timeline(
-            self.steps[later],
-            self.quick[later],
-            self.slow[later],
-            self.follow[later],
-            self.snapshot[later],
-        )
+        return self.part(self.steps > step)
 
     def segments(
         self, start: int, size: int, *, measured: bool = True
