@@ -17,12 +17,8 @@ from typing import Any
 
 SPEC = Path(__file__).resolve().parent / "standard.toml"
 STEPS_PER_EPOCH = 32
-# What the console script does; written out so that an uninstalled checkout is measured as well.
-COMMAND = [
-    sys.executable,
-    "-c",
-    "import sys; sys.argv[0] = 'grokscope'; from grokscope.cli import main; sys.exit(main())",
-]
+# The same as the console script, and works from a checkout that is not installed.
+COMMAND = [sys.executable, "-m", "grokscope"]
 
 
 def train_command(seeds: int, epochs: int, out: Path) -> list[str]:
@@ -50,21 +46,38 @@ def empty_cache_environment(cache: Path) -> dict[str, str]:
     return environment
 
 
-def train_members(n_members: int, epochs: int = 300) -> Any:
-    """Train ``n_members`` seeds of the standard run in memory, without measures, to the end.
+def train_members(n_members: int, epochs: int = 300) -> list[Any]:
+    """Train ``n_members`` seeds of the standard run, without measures, in the compiled loop.
 
-    Returns when the last step is done (not when it has been handed to the device). Called again
-    with the same arguments it does not compile again.
+    Members that do not fit the layout at once (64 a core, a block on a GPU) follow in the same
+    program. Returns the members' carries when the last step is done, not when it has been handed to
+    the device. Called again with the same arguments it does not compile again.
     """
+    from grokscope.training.cache import use_compile_cache
+    from grokscope.training.devices import choose_execution, prepare_devices
+
+    prepare_devices()
+    use_compile_cache()
     import jax
+    import numpy as np
 
-    import grokscope as gs
+    from grokscope.experiment import Experiment
+    from grokscope.streams import Members
+    from grokscope.training.cohort import Cohort
+    from grokscope.training.loop import MemberLoop, SegmentPlan
 
-    spec = tomllib.loads(SPEC.read_text()) | {"epochs": epochs}
-    experiment = gs.Experiment.model_validate(spec)
-    run = gs.train(experiment, seeds=n_members, out=None, measures=[])
-    jax.effects_barrier()
-    return run
+    experiment = Experiment.model_validate(tomllib.loads(SPEC.read_text()) | {"epochs": epochs})
+    execution = choose_execution(n_members)
+    never = np.zeros(1, dtype=bool)
+    stop = np.array([experiment.n_steps], dtype=np.int32)
+    plan = SegmentPlan(start=np.int32(0), stop=stop, quick=never, slow=never)
+    trained = []
+    for first in range(0, n_members, execution.capacity):
+        seeds = range(first, min(first + execution.capacity, n_members))
+        cohort = Cohort(MemberLoop(experiment), Members.of_seeds(seeds), execution)
+        carry, data = cohort.start()
+        trained.append(cohort.segment(carry, data, plan)[0])
+    return jax.block_until_ready(trained)
 
 
 def final_accuracy(folder: Path) -> dict[str, list[float]]:
