@@ -35,9 +35,7 @@ class Unit(Record):
     seconds: PositiveFloat = Field(description="median of blocks, at the best thread count")
     threads: PositiveInt
     blocks: list[PositiveFloat] = Field(description="seconds per step, at the best thread count")
-    by_threads: dict[str, PositiveFloat] = Field(
-        description="the median of a short trial of each count"
-    )
+    by_threads: dict[str, PositiveFloat] = Field(description="the median of a short trial of each count")
 
 
 class Rate(Record):
@@ -57,9 +55,7 @@ class Rung(Record):
     logs: str = Field(description="what it measures besides training")
     epochs: PositiveInt
     seeds: PositiveInt
-    threads: PositiveInt | None = Field(
-        description="BLAS or PyTorch threads; null: not ours to set"
-    )
+    threads: PositiveInt | None = Field(description="BLAS or PyTorch threads; null: not ours to set")
     seconds: list[PositiveFloat] = Field(description="one for each repeat")
     median: PositiveFloat
     minimum: PositiveFloat

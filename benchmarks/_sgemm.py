@@ -74,9 +74,7 @@ def jax_rate(shape: tuple[int, int, int], seconds: float, streams: int) -> float
 
     mesh = jax.make_mesh((streams,), ("stream",))
     spec = PartitionSpec("stream")
-    program = jax.jit(
-        jax.shard_map(chain, mesh=mesh, in_specs=(spec, spec), out_specs=spec, check_vma=False)
-    )
+    program = jax.jit(jax.shard_map(chain, mesh=mesh, in_specs=(spec, spec), out_specs=spec, check_vma=False))
     keys = jax.random.split(jax.random.key(0))
     place = NamedSharding(mesh, spec)
     a = jax.device_put(jax.random.normal(keys[0], (streams, m, k)), place)

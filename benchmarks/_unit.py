@@ -25,9 +25,7 @@ def _blocks(threads: int, blocks: int, steps: int) -> list[float]:
     return json.loads(last_line(measure(argv)))["blocks"]
 
 
-def measure_unit(
-    blocks: int = 9, steps: int = 1000, by_threads: dict[str, float] | None = None
-) -> Unit:
+def measure_unit(blocks: int = 9, steps: int = 1000, by_threads: dict[str, float] | None = None) -> Unit:
     """U at the thread count that is best for numpy here.
 
     The counts are compared on fewer steps, since a wrong one can be twenty times slower; pass the

@@ -93,8 +93,7 @@ def best_threads(plan: Plan, python: str) -> int | None:
     if not plan.takes_threads:
         return None
     took = {
-        threads: run_rung(plan, python, 1, 30, threads)[2]["train_seconds"]
-        for threads in thread_counts()
+        threads: run_rung(plan, python, 1, 30, threads)[2]["train_seconds"] for threads in thread_counts()
     }
     return min(took, key=took.__getitem__)
 

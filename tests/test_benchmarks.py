@@ -149,9 +149,7 @@ def test_torch_ensemble_is_plain_sgd_of_each_member() -> None:
     for p in problems:
         models.append(module.make_model(8, 12).double())
         with torch.no_grad():
-            for parameter, value in zip(
-                models[-1].parameters(), (p["W"], p["b"], p["u"]), strict=True
-            ):
+            for parameter, value in zip(models[-1].parameters(), (p["W"], p["b"], p["u"]), strict=True):
                 parameter.copy_(torch.tensor(value).reshape(parameter.shape))
     x, y = (torch.tensor(np.stack([p[name] for p in problems])) for name in ("x", "y"))
     params = module.train(models, x, y, 7, [torch.Generator().manual_seed(s) for s in range(3)])
@@ -219,9 +217,7 @@ def fake_grokscope(tmp_path: Path) -> dict[str, str]:
         ("reproduce", ["reproduce two-circuits standard", "--seeds 2", "--profile paper"]),
     ],
 )
-def test_our_rung_runs_cold_then_warm(
-    mode: str, words: list[str], fake_grokscope: dict[str, str]
-) -> None:
+def test_our_rung_runs_cold_then_warm(mode: str, words: list[str], fake_grokscope: dict[str, str]) -> None:
     argv = [sys.executable, BENCHMARKS / "rungs" / "ours.py", "--mode", mode]
     argv += ["--seeds", "2", "--epochs", "6"]
     done = subprocess.run(argv, env=fake_grokscope, capture_output=True, text=True, check=True)
@@ -247,9 +243,7 @@ def test_our_rung_fails_where_the_command_fails(fake_grokscope: dict[str, str]) 
 
 def test_peak_memory_counts_the_whole_tree(bench: Any) -> None:
     process = bench("_process")
-    child = (
-        "import time; a = bytearray(80_000_000); a[::4096] = b'x' * len(a[::4096]); time.sleep(.8)"
-    )
+    child = "import time; a = bytearray(80_000_000); a[::4096] = b'x' * len(a[::4096]); time.sleep(.8)"
     parent = (
         f"import subprocess, sys; c = [sys.executable, '-c', {child!r}];"
         "ps = [subprocess.Popen(c) for _ in range(2)]; [p.wait() for p in ps]; print('done')"

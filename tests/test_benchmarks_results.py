@@ -192,9 +192,7 @@ def test_gpu_bounds_are_the_stated_work(bench: Any) -> None:
     assert gpu.nominal("NVIDIA L40") is None
 
 
-def test_gpu_benchmark_says_so_where_there_is_none(
-    bench: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_gpu_benchmark_says_so_where_there_is_none(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     gpu = bench("gpu")
     monkeypatch.setattr(gpu, "gpu_name", lambda: None)
     monkeypatch.setattr(sys, "argv", ["gpu.py"])

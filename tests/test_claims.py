@@ -228,9 +228,7 @@ def test_over_a_table_the_verdicts_control_the_false_discovery_rate():
             inside = t.estimate.low > 0, t.estimate.high <= 0
             by_interval = {(True, False): "holds", (False, True): "fails"}.get(inside, "undecided")
             assert one.verdict == (by_interval if passed else "undecided")
-            assert ("by its interval alone" in one.note) == (
-                by_interval != "undecided" and not passed
-            )
+            assert ("by its interval alone" in one.note) == (by_interval != "undecided" and not passed)
     assert {one.verdict for one in judged} == {"holds", "fails", "undecided"}
 
 
@@ -249,9 +247,7 @@ def test_claims_without_a_test_do_not_weigh_on_the_others():
 
 def test_deterministic_claims_have_a_tolerance():
     region = Region.around(8, 0.5)
-    got = judge([(claim("deterministic", region, smallest_effect=None), np.array([8.1, 9, 8.0]))])[
-        0
-    ]
+    got = judge([(claim("deterministic", region, smallest_effect=None), np.array([8.1, 9, 8.0]))])[0]
     assert (got.verdict, got.value, got.interval, got.n) == ("fails", 9, None, 3)
     assert got.note == "1 of 3 numbers outside"
     assert verdict(np.array([8.5, 7.5]), kind="deterministic", region=region) == "holds"

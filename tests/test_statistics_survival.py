@@ -147,9 +147,7 @@ def test_turnbull_agrees_with_lifelines(seed):
     # Shared ends belong to both neighbors there, and to one here: shift them apart.
     rng = np.random.default_rng(100 + seed)
     whole = interval_censored(seed, 60)
-    times = CensoredTimes(
-        whole.lower + rng.uniform(0, 0.4, 60), whole.upper - rng.uniform(0, 0.4, 60)
-    )
+    times = CensoredTimes(whole.lower + rng.uniform(0, 0.4, 60), whole.upper - rng.uniform(0, 0.4, 60))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         fitter = KaplanMeierFitter().fit_interval_censoring(times.lower, times.upper, tol=1e-9)
@@ -185,9 +183,7 @@ def test_turnbull_median_covers_what_lies_between_measured_points():
         width = rng.uniform(0.05, 0.4, 40)  # each member has a grid of its own
         lower = np.floor(time / width) * width
         seen = lower + width < 2
-        median = turnbull(
-            CensoredTimes(np.minimum(lower, 2), np.where(seen, lower + width, np.inf))
-        )
+        median = turnbull(CensoredTimes(np.minimum(lower, 2), np.where(seen, lower + width, np.inf)))
         e = median.median(resamples=100, seed=seed)
         hits.append(e.low <= math.log(2) <= e.high)
         assert e.low <= e.value <= e.high

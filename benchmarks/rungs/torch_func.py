@@ -30,9 +30,7 @@ def make_data(samples: int, generator: torch.Generator) -> tuple[torch.Tensor, t
 
 def make_model(n: int = N, width: int = WIDTH) -> nn.Module:
     """f(x) = u . relu(W x + b), in PyTorch's default initialization."""
-    return nn.Sequential(
-        nn.Linear(n, width), nn.ReLU(), nn.Linear(width, 1, bias=False), nn.Flatten(0)
-    )
+    return nn.Sequential(nn.Linear(n, width), nn.ReLU(), nn.Linear(width, 1, bias=False), nn.Flatten(0))
 
 
 def train(
