@@ -27,7 +27,6 @@ from grokscope.claims._region_test import region_test
 from grokscope.errors import InputError
 from grokscope.statistics import CensoredTimes, false_discovery
 
-
 HIGH = Region.at_least(0.9)
 
 
@@ -189,7 +188,7 @@ def test_alone_the_verdict_is_that_of_the_interval(method, data):
     assert got.verdict == expected
 
 
-@pytest.mark.parametrize("kind", ["share", "mean", "median"])
+@pytest.mark.parametrize("kind", ["share", "mean", "median", "times"])
 def test_p_values_are_where_the_interval_meets_the_region(kind):
     """p is the level at which the interval just lies inside, or outside: found by bisection."""
     rng = np.random.default_rng(0)
@@ -199,10 +198,13 @@ def test_p_values_are_where_the_interval_meets_the_region(kind):
                 evidence = (rng.random(25) < center).astype(float)
             else:
                 evidence = rng.normal(center, 0.1, 25)
-            test = region_test(claim(kind, region), evidence)
+            if kind == "times":
+                evidence = CensoredTimes(evidence, evidence + 0.1)
+            parameter = "median" if kind == "times" else kind
+            test = region_test(claim(parameter, region), evidence)
 
-            def met(level, rule, region=region, evidence=evidence):
-                one = claim(kind, region, confidence=1 - level)
+            def met(level, rule, region=region, evidence=evidence, parameter=parameter):
+                one = claim(parameter, region, confidence=1 - level)
                 e = region_test(one, evidence).estimate
                 return getattr(region, rule)(e.low, e.high)
 
