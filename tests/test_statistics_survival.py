@@ -10,7 +10,7 @@ import pytest
 from scipy import optimize
 
 from grokscope.errors import InputError
-from grokscope.statistics import CensoredTimes, kaplan_meier, turnbull
+from grokscope.statistics import CensoredTimes, clopper_pearson, kaplan_meier, turnbull
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # what lifelines imports is not ours to warn about
@@ -83,6 +83,20 @@ def test_not_reached_and_competing_risks():
     assert math.isnan(kaplan_meier(empty).median().value)
     assert math.isnan(turnbull(empty).median().value)
     assert turnbull(empty).survival(3) == (0.0, 1.0)
+
+
+def test_when_the_last_members_go_together_their_number_bounds_the_end():
+    curve = kaplan_meier(CensoredTimes([5] * 8, [5] * 8))
+    assert curve.high[0] == clopper_pearson(0, 8).high
+    assert (curve.low[0], curve.median().low, curve.median().high) == (0, 5, 5)
+    # Four left at 2, of whom all go at 3.
+    curve = kaplan_meier(CensoredTimes([2] * 4 + [3] * 4, [2] * 4 + [3] * 4))
+    assert curve.high[1] == pytest.approx(curve.high[0] * clopper_pearson(0, 4).high)
+
+
+def test_turnbull_median_reaches_to_the_ends_of_its_interval():
+    e = turnbull(CensoredTimes([10] * 9, [20] * 9)).median()
+    assert (e.value, e.low, e.high) == (15, 10, 20)
 
 
 def test_where_interval_censored_times_are_put():
