@@ -5,7 +5,6 @@ Nothing here touches the disk; what is computed is handed to a sink (`_train.py`
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -20,7 +19,7 @@ from grokscope.training.cohort import Cohort
 from grokscope.training.loop import Carry
 from grokscope.training.timeline import Timeline
 
-__all__ = ["Block", "Checkpoint", "Sink", "state_hash"]
+__all__ = ["Block", "Checkpoint", "Sink"]
 
 
 @dataclass(frozen=True)
@@ -49,8 +48,8 @@ class Sink(Protocol):
         """Results [member, point, ...] of a segment; the networks of given points; the state at its end."""
         ...
 
-    def followed(self, part: Timeline, results: dict[str, np.ndarray]) -> None:
-        """Measures of subnetworks [member, point, ...]."""
+    def followed(self, part: Timeline, results: dict[str, np.ndarray], pace: str) -> None:
+        """Measures of subnetworks [member, point, ...], of pace ``follow`` or ``follow_slow``."""
         ...
 
     def subnetworks(self, flavor: str, masks: np.ndarray) -> None:
@@ -119,11 +118,36 @@ class Block:
             at = int(part.steps[-1])
         final = self.checkpoint(int(self.timeline.steps[-1]), carry)
         if self.follow or self.follow_slow:
-            self._follow(sink, carry, data, final, memorized if keeping else None)
+            self._follow(sink, carry, data, final, memorized if keeping else None, advance)
         self._kept = []
         return final
 
-    def replay(self, final: Checkpoint | None = None) -> Iterator[tuple[Timeline, dict[str, Any], Any]]:
+    def measure_again(self, sink: Sink, final: Checkpoint, advance: Callable[[int], None]) -> None:
+        """Take the measures of a finished block by replay.
+
+        Raises:
+            GrokscopeError: if the replay does not end in the recorded state.
+        """
+        keeping = self._history_fits(self.restored(self.cohort.start()[0], final))
+        memorized = FirstCrossing(len(self.cohort.members))
+        self._kept = []
+        at = 0
+        for part, results, networks in self.replay(final):
+            if keeping and (self.follow or self.follow_slow):
+                self._kept.append((part, networks))
+                memorized.update(part, results, networks, self.cohort.rows)
+            sink.segment(part, results, self._reader(networks), lambda: final)
+            advance((int(part.steps[-1]) - at) * len(self.cohort.members))
+            at = int(part.steps[-1])
+        if self.follow or self.follow_slow:
+            carry, data = self.cohort.start()
+            carry = self.restored(carry, final)
+            self._follow(sink, carry, data, final, memorized if keeping else None, advance)
+        self._kept = []
+
+    def replay(
+        self, final: Checkpoint | None = None
+    ) -> Iterator[tuple[Timeline, dict[str, np.ndarray], Any]]:
         """Train again from the start; yields (points, results, networks on the devices) per segment.
 
         Raises:
@@ -135,10 +159,10 @@ class Block:
             yield part, results, networks
         if final is not None:
             again = self.checkpoint(final.step, carry)
-            if state_hash(again.leaves) != state_hash(final.leaves):
+            if not _equal(again.leaves, final.leaves):
                 raise GrokscopeError(
-                    f"a replay does not end in the state that was recorded at step {final.step}; "
-                    "the store or the numerics of this machine have changed."
+                    f"a replay does not end in the state that was recorded at step {final.step}: the numerics "
+                    "of this machine differ from those of the run, or the store was changed."
                 )
 
     def checkpoint(self, step: int, carry: Carry) -> Checkpoint:
@@ -164,7 +188,13 @@ class Block:
             yield part, {k: v[:, : len(part)] for k, v in trimmed.items()}, networks, carry
 
     def _follow(
-        self, sink: Sink, carry: Carry, data: Any, final: Checkpoint, memorized: FirstCrossing | None
+        self,
+        sink: Sink,
+        carry: Carry,
+        data: Any,
+        final: Checkpoint,
+        memorized: FirstCrossing | None,
+        advance: Callable[[int], None],
     ) -> None:
         """Find the subnetworks and take their measures over the whole history."""
         if memorized is None:
@@ -175,11 +205,15 @@ class Block:
         sink.subnetworks(self.flavor, self.cohort.trim(masks))
         history = iter(self._kept) if self._kept else ((p, n) for p, _, n in self.replay(final))
         for part, networks in history:
-            for measures, flags in ((self.follow, part.follow), (self.follow_slow, part.slow)):
+            for pace, measures, flags in (
+                ("follow", self.follow, part.follow),
+                ("follow_slow", self.follow_slow, part.slow),
+            ):
                 points = np.flatnonzero(flags)
                 if measures and len(points):
                     results = self.cohort.follow(networks, data, masks, measures, points)
-                    sink.followed(part.part(flags), results)
+                    sink.followed(part.part(flags), results, pace)
+            advance(int(part.steps[-1] - part.steps[0]) * len(self.cohort.members))
 
     def _history_fits(self, carry: Carry) -> bool:
         network = self.cohort.experiment.learner.predictor(carry.state)
@@ -195,14 +229,12 @@ class Block:
         return lambda: self.checkpoint(int(part.steps[-1]), carry)
 
 
-def state_hash(leaves: dict[str, np.ndarray]) -> str:
-    """sha256 over names, types, shapes and bytes of a state's leaves, in the order of their names."""
-    digest = hashlib.sha256()
-    for name in sorted(leaves):
-        array = np.ascontiguousarray(leaves[name])
-        digest.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
+def _equal(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
+    """Whether two states are the same, bit for bit."""
+    return one.keys() == other.keys() and all(
+        leaf.dtype == other[name].dtype and leaf.tobytes() == other[name].tobytes()
+        for name, leaf in one.items()
+    )
 
 
 def _leaves(tree: Any) -> dict[str, np.ndarray]:

@@ -1,0 +1,77 @@
+# `make help` lists the targets. Works with GNU make 3.81 and newer; installs only into .venv.
+# PYTHON=/path/to/python chooses the interpreter; ARGS="..." is passed on to pytest.
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+# Quiet but for errors; the rest of the environment's pip settings (proxies, mirrors) stay in force.
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format benchmarks requirements clean install install-dev
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' Makefile
+
+demo: install ## set up, then reproduce the paper's standard experiment on five seeds into demo/
+	@$(BIN)/grokscope reproduce two-circuits standard --seeds 5 --out demo
+
+test: install-dev ## set up, then run the test suite (ARGS="-k name" selects)
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: install-dev ## check format, lint and types
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/pyright --pythonpath $(BIN)/python
+
+format: install-dev ## format the code and apply safe fixes
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+benchmarks: install ## run the speed ladder (see benchmarks/README.md)
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+requirements: ## pin again from pyproject.toml (needs uv; see requirements/README.md)
+	@requirements/renew $(ARGS)
+
+clean: ## remove .venv and the tools' caches; results in demo/ and runs/ stay
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build dist
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+install: $(VENV)/.installed ## only set up .venv with the project
+install-dev: $(VENV)/.installed-dev ## the same with the tools for development
+
+# Each stamp is written when its step is complete, so a step that was interrupted is done again.
+$(VENV)/.made:
+	@set -e; chosen=; \
+	for python in $(if $(PYTHON),"$(PYTHON)",python3.13 python3.12 python3.11 python3); do \
+	  if "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; \
+	  then chosen=$$python; break; fi; \
+	done; \
+	if [ -z "$$chosen" ]; then \
+	  echo "grokscope needs Python 3.11, 3.12 or 3.13; found none$(if $(PYTHON), at PYTHON=$(PYTHON))." >&2; \
+	  echo "Install one, or name it: make PYTHON=/path/to/python3.12 $(or $(firstword $(MAKECMDGOALS)),test)" >&2; \
+	  exit 1; \
+	fi; \
+	if ! "$$chosen" -c 'import ensurepip, venv' 2>/dev/null; then \
+	  echo "$$chosen cannot make virtual environments: its venv or ensurepip module is missing." >&2; \
+	  echo "On Debian and Ubuntu: apt install $$("$$chosen" -c \
+	    'import sys; print("python%d.%d-venv" % sys.version_info[:2])')" >&2; \
+	  exit 1; \
+	fi; \
+	echo "Making $(VENV) with $$("$$chosen" -c 'import sys; print("Python", sys.version.split()[0])')"; \
+	"$$chosen" -m venv $(VENV); touch $@
+
+$(VENV)/.core: $(VENV)/.made requirements/core.txt
+	@echo "Installing the pinned dependencies (about 270 MB; hashes are checked)"
+	@$(PIP) --require-hashes -r requirements/core.txt
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.core pyproject.toml
+	@echo "Installing grokscope"
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements/dev.txt
+	@echo "Installing the pinned tools for development (about 85 MB)"
+	@$(PIP) --require-hashes -r requirements/core.txt -r requirements/dev.txt
+	@touch $@

@@ -1,0 +1,91 @@
+"""Finding runs: the default folder, the one run in a folder, all runs below a folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from grokscope.errors import GrokscopeError, InputError
+from grokscope.experiment import Experiment
+from grokscope.runs._folder import is_run
+from grokscope.runs._run import Run
+
+__all__ = ["RunSummary", "default_folder", "list_runs", "open_run", "run_folders"]
+
+_DEPTH = 3  # a run, in an experiment of a paper, in a folder of several papers
+
+
+def default_folder(experiment: Experiment) -> Path:
+    """``runs/<task>-<identity, 8 characters>``."""
+    return Path("runs") / f"{experiment.task.kind}-{experiment.identity[:8]}"
+
+
+def run_folders(folder: Path, depth: int = _DEPTH) -> list[Path]:
+    """All run folders at or below a folder, sorted; it does not look into runs."""
+    if is_run(folder):
+        return [folder]
+    if depth == 0 or not folder.is_dir():
+        return []
+    below = sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.is_symlink())
+    return [found for entry in below for found in run_folders(entry, depth - 1)]
+
+
+def open_run(path: str | Path) -> Run:
+    """Open a run; a folder that holds exactly one run will do.
+
+    Raises:
+        InputError: if there is none, or several.
+    """
+    folder = Path(path)
+    if not folder.exists():
+        raise InputError(f"{folder}: there is no such folder.")
+    found = run_folders(folder)
+    if len(found) == 1:
+        return Run(found[0])
+    if not found:
+        raise InputError(f"{folder}: holds no run.")
+    names = ", ".join(str(run.relative_to(folder)) for run in found[:8])
+    raise InputError(f"{folder}: holds {len(found)} runs ({names}); name one of them.")
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """A line about a run.
+
+    Attributes:
+        path: its folder.
+        task, identity: what it is.
+        members, complete: how many members, and how many have come to the end.
+        steps: the experiment's length.
+        problem: why it cannot be opened, or None.
+    """
+
+    path: Path
+    task: str = ""
+    identity: str = ""
+    members: int = 0
+    complete: int = 0
+    steps: int = 0
+    problem: str | None = None
+
+
+def list_runs(folder: str | Path = "runs") -> list[RunSummary]:
+    """Summaries of all runs at or below a folder."""
+    summaries: list[RunSummary] = []
+    for path in run_folders(Path(folder)):
+        try:
+            run = Run(path)
+            done = int((run.steps_done >= run.experiment.n_steps).sum())
+            summaries.append(
+                RunSummary(
+                    path,
+                    run.experiment.task.kind,
+                    run.identity,
+                    len(run.members) if len(run.steps_done) else 0,
+                    done,
+                    run.experiment.n_steps,
+                )
+            )
+        except GrokscopeError as error:
+            summaries.append(RunSummary(path, problem=str(error)))
+    return summaries

@@ -1,0 +1,66 @@
+"""Measures that are asked for later: taken by replay, and added to the run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from grokscope.errors import InputError
+from grokscope.experiment import Recording
+from grokscope.progress import Progress
+from grokscope.runs._fingerprint import numerics_fingerprint
+from grokscope.runs._store import RunStore
+from grokscope.runs._train import Trainer, check_numerics
+from grokscope.runs._wanted import Wanted
+from grokscope.schedule import Schedule
+from grokscope.training.cache import use_compile_cache
+from grokscope.training.devices import prepare_devices
+
+if TYPE_CHECKING:
+    from grokscope.runs._run import Run
+
+__all__ = ["add_measures"]
+
+_SUFFIX = {"predictions": "", "accuracy": "_accuracy_flavor"}
+
+
+def add_measures(
+    run: Run, measures: list[Any], schedule: Schedule | None, flavor: str, progress: Progress
+) -> list[str]:
+    """Take measures of all finished members by replay.
+
+    Returns:
+        The names under which they are stored.
+
+    Raises:
+        InputError: if the flavor is not known, no member is finished, or the numerics differ.
+    """
+    if flavor not in _SUFFIX:
+        raise InputError(f"flavor '{flavor}' is not known. Known: {', '.join(_SUFFIX)}.")
+    prepare_devices()
+    use_compile_cache()
+    experiment = run.experiment
+    if schedule is not None:
+        pieces = list(schedule.pieces)
+        experiment = experiment.model_copy(
+            update={
+                "schedule": Recording(measures=pieces, slow_measures=pieces, follow=pieces, snapshots="ends")
+            }
+        )
+    wanted = Wanted.sorted(experiment, measures)
+    suffix = _SUFFIX[flavor]
+    with RunStore.open(run.path, "a") as store:
+        check_numerics(store, numerics_fingerprint(experiment.precision), allow=False)
+        done = [int(i) for i in store.complete.nonzero()[0]]
+        if not done:
+            raise InputError(f"{run.path}: no member is finished; go on with grokscope train first.")
+        trainer = Trainer(store, experiment, progress)
+        for steps in sorted({int(store.steps_done[i]) for i in done}):
+            rows = [i for i in done if store.steps_done[i] == steps]
+            at_length = experiment.model_copy(update={"steps": steps, "epochs": None})
+            trainer.experiment = at_length
+            passes = 2 if wanted.follow or wanted.follow_slow else 1
+            progress.start(passes * steps * len(rows), "replay")
+            trainer.measure(rows, wanted, flavor=flavor, suffix=suffix)
+            progress.finish()
+        store.finish()
+    return [m.name + (suffix if m.pace.startswith("follow") else "") for m in measures]

@@ -1,0 +1,67 @@
+"""Networks of a run at any step: from the final state or a snapshot where there is one, else by replay."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from grokscope.experiment import Experiment
+from grokscope.runs._block import Block
+from grokscope.runs._fingerprint import numerics_fingerprint
+from grokscope.runs._store import RunStore
+from grokscope.runs._train import check_numerics
+from grokscope.streams import Members
+from grokscope.training.cohort import Cohort
+from grokscope.training.devices import choose_execution, prepare_devices
+from grokscope.training.loop import MemberLoop
+from grokscope.training.timeline import Timeline
+
+__all__ = ["network_at"]
+
+_IN_STATE = "state.network."
+
+
+def network_at(store: RunStore, experiment: Experiment, position: int, step: int) -> Any:
+    """The network of one member at a step.
+
+    Raises:
+        InputError: if it must be replayed, and the numerics of this machine differ from the run's.
+    """
+    prepare_devices()
+    structure = _structure(experiment)
+    if step in store.snapshot_steps(position):
+        return _filled(structure, store.read_snapshot(position, step), "")
+    if step == int(store.steps_done[position]):
+        return _filled(structure, store.read_checkpoint(position).leaves, _IN_STATE)
+    return _replayed(store, experiment, position, step)
+
+
+def _structure(experiment: Experiment) -> Any:
+    """The shapes of the experiment's network."""
+    task = experiment.task
+    with jax.enable_x64(experiment.precision == "float64"):
+        return jax.eval_shape(
+            lambda: experiment.model.network(jax.random.key(0), task.input_shape, task.n_outputs)
+        )
+
+
+def _filled(structure: Any, leaves: dict[str, np.ndarray], prefix: str) -> Any:
+    paths, tree = jax.tree_util.tree_flatten_with_path(structure)
+    arrays = [
+        jnp.asarray(leaves[prefix + jax.tree_util.keystr(path, simple=True, separator=".")])
+        for path, _ in paths
+    ]
+    return jax.tree_util.tree_unflatten(tree, arrays)
+
+
+def _replayed(store: RunStore, experiment: Experiment, position: int, step: int) -> Any:
+    check_numerics(store, numerics_fingerprint(experiment.precision), allow=False)
+    members = Members((store.seeds[position],))
+    line = Timeline(np.array([0, step]), *(np.zeros(2, dtype=bool) for _ in range(4)))
+    cohort = Cohort(MemberLoop(experiment, keep=True), members, choose_execution(1))
+    *_, (part, _, networks) = Block(cohort, line).replay()
+    last = len(part) - 1
+    return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[cohort.rows[0], last]), networks)

@@ -1,0 +1,196 @@
+"""Run: a folder of results, as an analyst sees it."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from grokscope.errors import InputError, did_you_mean
+from grokscope.experiment import Experiment
+from grokscope.parts import kinds, lookup
+from grokscope.progress import Progress, SilentProgress
+from grokscope.runs._store import RunStore
+from grokscope.schedule import Schedule
+from grokscope.streams import Members
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Run"]
+
+
+class Run:
+    """A run on disk: experiment, members, measures, networks. Reading only, but for `measure`.
+
+    Example:
+        >>> import tempfile
+        >>> experiment = Experiment(task={"kind": "sparse_parity", "n": 6, "k": 2, "n_train": 32},
+        ...                         model={"kind": "fully_connected", "width": 8}, epochs=2)
+        >>> run = gs.train(experiment, seeds=2, out=tempfile.mkdtemp() + "/run")
+        >>> run.measures.train_accuracy.sizes
+        Frozen({'seed': 2, 'step': 3})
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._store = RunStore.open(self.path)
+
+    def __repr__(self) -> str:
+        done = "complete" if self.is_complete else "not complete"
+        return f"Run({str(self.path)!r}, {len(self.members)} members, {done})"
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        """The resolved spec."""
+        return Experiment.from_table(tomllib.loads(self._store.experiment_toml))
+
+    @property
+    def identity(self) -> str:
+        """The hash of what determines the numbers."""
+        return self._store.identity
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Versions, machine, command, times, numerics."""
+        return self._store.provenance
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """Remarks, for example that other numerics were allowed."""
+        return self._store.notes
+
+    @property
+    def members(self) -> Members:
+        """The members and their seeds, in order of addition."""
+        return Members(tuple(self._store.seeds))
+
+    @property
+    def steps_done(self) -> np.ndarray:
+        """Updates done, by member."""
+        return self._store.steps_done
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every member has come to the end."""
+        return bool(self._store.complete.all() and len(self._store.complete))
+
+    @cached_property
+    def measures(self) -> xr.Dataset:
+        """All measures over ``seed`` (or the crossed streams), ``step`` and their own axes.
+
+        Measures of different schedules are joined on ``step``; what was not measured is NaN.
+        """
+        return self._store.read_measures()
+
+    def read_measure(self, name: str) -> xr.DataArray:
+        """One measure at the steps at which it was taken."""
+        return self._store.read_measure(name)
+
+    @cached_property
+    def subnetworks(self) -> xr.DataArray:
+        """The subnetworks found from the final states: bool over (seed, subnetwork, neuron).
+
+        Raises:
+            InputError: if the run has none (no measure of subnetworks was asked for).
+        """
+        return self.subnetworks_of("predictions")
+
+    def subnetworks_of(self, flavor: str) -> xr.DataArray:
+        """The subnetworks found with a flavor: ``predictions`` (the paper's) or ``accuracy`` (its code's)."""
+        import xarray as xr
+
+        found = [self._store.read_subnetworks(flavor, i) for i in range(len(self._store.seeds))]
+        rows = [i for i, one in enumerate(found) if one is not None]
+        if not rows:
+            raise InputError(
+                f"{self.path}: has no subnetworks of flavor '{flavor}'; add a measure of subnetworks, for "
+                "example: grokscope measure RUN faithfulness."
+            )
+        masks = np.stack([one.masks for one in found if one is not None])
+        labels = next(list(one.labels) for one in found if one is not None)
+        seeds = np.array([self._store.seeds[i] for i in rows])
+        coordinates = {
+            f"{name}_seed": ("seed", seeds[:, i]) for i, name in enumerate(("init", "data", "order"))
+        }
+        return xr.DataArray(
+            masks,
+            dims=("seed", "subnetwork", "neuron"),
+            coords={"seed": seeds[:, 0], "subnetwork": labels, **coordinates},
+            name="subnetworks",
+        )
+
+    def position(self, seed: int | tuple[int, int, int, int]) -> int:
+        """The position of a member, by its seed (all four streams alike) or its four seeds.
+
+        Raises:
+            InputError: if there is no such member.
+        """
+        wanted = (seed,) * 4 if isinstance(seed, int | np.integer) else tuple(seed)
+        for position, seeds in enumerate(self._store.seeds):
+            if seeds == wanted:
+                return position
+        have = ", ".join(str(s[0]) if len(set(s)) == 1 else str(s) for s in self._store.seeds[:20])
+        raise InputError(f"{self.path}: has no seed {seed}; it has {have}.")
+
+    def model(self, seed: int | tuple[int, int, int, int] = 0, step: int = -1) -> Any:
+        """The network of a member at a step (-1: its last), from a snapshot, else by replay.
+
+        Raises:
+            InputError: if there is no such seed or step.
+        """
+        position = self.position(seed)
+        last = int(self._store.steps_done[position])
+        at = step if step >= 0 else last + 1 + step
+        if not 0 <= at <= last:
+            raise InputError(f"{self.path}: seed {seed} has steps 0 to {last}, not {step}.")
+        from grokscope.runs._networks import network_at
+
+        return network_at(self._store, self.experiment, position, at)
+
+    def measure(
+        self,
+        measures: Iterable[Any],
+        steps: str | int | list[str | int] | None = None,
+        flavor: str = "predictions",
+        progress: Progress | None = None,
+    ) -> xr.Dataset:
+        """Add measures by replay; returns them.
+
+        Args:
+            measures: names, tables or measures.
+            steps: a schedule (see `Schedule`); None takes the run's own.
+            flavor: how subnetworks are found: ``predictions`` or ``accuracy``.
+            progress: told of the work.
+
+        Raises:
+            InputError: if a measure is not known, or needs what the run does not have.
+            GrokscopeError: if the replay does not end in the recorded states.
+        """
+        from grokscope.runs._measure import add_measures
+
+        items = [_measure_of(item) for item in measures]
+        schedule = None if steps is None else Schedule.parse(steps)
+        names = add_measures(self, items, schedule, flavor, progress or SilentProgress())
+        self._store = RunStore.open(self.path)
+        for cached in ("measures", "subnetworks", "experiment"):
+            self.__dict__.pop(cached, None)
+        return self._store.read_measures(names)
+
+
+def _measure_of(item: Any) -> Any:
+    if isinstance(item, str):
+        known = kinds("measure")
+        if item not in known:
+            raise InputError(
+                f"measure '{item}' is not known.{did_you_mean(item, known)} Known: {', '.join(sorted(known))}."
+            )
+        return known[item]()
+    if isinstance(item, dict):
+        table = dict(item)
+        return lookup("measure", table.pop("kind", ""))(**table)
+    return item

@@ -1,0 +1,129 @@
+"""What every test runs under: two CPU devices, shape checks, no skipped kind where it is required.
+
+Put here only what the whole suite needs; brute-force references live in ``oracles.py``.
+
+Optional kinds: a test marked ``torch``, ``browser`` or ``gpu`` is skipped, with the reason, where
+that is missing. ``--require torch,browser`` (or ``GROKSCOPE_REQUIRE=torch,browser``) makes it fail
+instead.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import hypothesis
+import jaxtyping
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Before anything imports jax. `setdefault`: the GPU tests are run with JAX_PLATFORMS=cuda,cpu.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")
+os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"  # a test must not see what another compiled
+os.environ["MPLBACKEND"] = "agg"
+# The user's own cache folder is neither read nor written, here or by the commands that tests start.
+os.environ["XDG_CACHE_HOME"] = str(ROOT / ".pytest_cache" / "user-cache")
+
+# `quick` for working, `ci` the same examples every time, `thorough` for a night.
+hypothesis.settings.register_profile("quick", max_examples=25, deadline=None)
+hypothesis.settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)
+hypothesis.settings.register_profile("thorough", max_examples=2000, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+# Packages of numerical code, whose functions are checked at every call in tests: types by beartype,
+# shapes by jaxtyping. A file that imports its array types only for the type checker is left out
+# (specs do, to import quickly): their names do not exist when the program runs.
+NUMERIC = ("circuits", "losses", "measures", "models", "training")
+
+
+def checked_modules(package: Path) -> list[str]:
+    """Names of the modules under the folder of grokscope whose calls are to be checked."""
+    files = [package / f"{name}.py" for name in NUMERIC]
+    files += [file for name in NUMERIC for file in package.glob(f"{name}/**/*.py")]
+    return [
+        ".".join(("grokscope", *file.relative_to(package).with_suffix("").parts))
+        for file in sorted(files)
+        if file.is_file()
+        and file.name != "__init__.py"  # its name would stand for the whole package
+        and "TYPE_CHECKING" not in file.read_text(encoding="utf-8")
+    ]
+
+
+jaxtyping.install_import_hook(checked_modules(ROOT / "src" / "grokscope"), "beartype.beartype")
+
+
+def _missing_torch() -> str | None:
+    return None if importlib.util.find_spec("torch") else "PyTorch is not installed"
+
+
+def _missing_browser() -> str | None:
+    if not importlib.util.find_spec("playwright"):
+        return "playwright is not installed"
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return None if any(map(shutil.which, names)) else "there is no Chromium on the PATH"
+
+
+def _missing_gpu() -> str | None:
+    import jax
+
+    if any(device.platform == "gpu" for device in jax.devices()):
+        return None
+    return f"jax sees no GPU (JAX_PLATFORMS={os.environ['JAX_PLATFORMS']})"
+
+
+OPTIONAL: dict[str, Callable[[], str | None]] = {
+    "torch": _missing_torch,
+    "browser": _missing_browser,
+    "gpu": _missing_gpu,
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--require",
+        default=os.environ.get("GROKSCOPE_REQUIRE", ""),
+        metavar="KINDS",
+        help=f"comma-separated kinds whose tests must not be skipped: {', '.join(OPTIONAL)}",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    unknown = _required(config) - set(OPTIONAL)
+    if unknown:
+        raise pytest.UsageError(
+            f"--require: unknown {', '.join(sorted(unknown))}; allowed: {', '.join(OPTIONAL)}"
+        )
+
+
+def _required(config: pytest.Config) -> set[str]:
+    return {kind.strip() for kind in config.getoption("--require").split(",") if kind.strip()}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    required = _required(config)
+    for kind, missing in OPTIONAL.items():
+        marked = [item for item in items if item.get_closest_marker(kind)]
+        reason = missing() if marked else None
+        for item in marked if reason else ():
+            if kind in required:
+                item.add_marker(pytest.mark.required_but_missing(reason))
+            else:
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    marker = item.get_closest_marker("required_but_missing")
+    if marker:
+        pytest.fail(f"required, but {marker.args[0]}", pytrace=False)
+
+
+@pytest.fixture
+def tmp_cwd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder that is the current one, for code that writes to default places."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
