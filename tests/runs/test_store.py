@@ -7,6 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -435,6 +437,26 @@ def test_two_writers_one_proceeds(run):
         pass
 
 
+def test_of_many_that_start_at_once_one_proceeds(tmp_path):
+    for round_ in range(10):
+        start = threading.Barrier(6)
+
+        def attempt(
+            start: threading.Barrier = start, path: Path = tmp_path / f"run{round_}"
+        ) -> RunStore | str:
+            start.wait()
+            try:
+                return make(path, exist_ok=True)
+            except StoreError as error:
+                return str(error)
+
+        with ThreadPoolExecutor(6) as pool:
+            outcomes = [future.result() for future in [pool.submit(attempt) for _ in range(6)]]
+        (winner,) = (outcome for outcome in outcomes if isinstance(outcome, RunStore))
+        assert all("is being written by" in outcome for outcome in outcomes if outcome is not winner)
+        winner.close()
+
+
 def test_a_dead_writer_is_taken_over(tmp_path):
     make(tmp_path / "run").close()
     script = f"""
@@ -456,3 +478,29 @@ print("ready", flush=True); sys.stdin.read()
     with RunStore.open(tmp_path / "run", "a") as store, store.transaction("mine") as t:
         t.add_members(plain(1))
     assert (tmp_path / "run" / ".lock").read_bytes() == b""
+
+
+# --- the clock ---
+
+
+class BackInTime:
+    """A session whose commit is refused a number of times, as when the clock was set back."""
+
+    def __init__(self, times: int) -> None:
+        self.left = times
+
+    def commit(self, message: str) -> None:
+        import icechunk
+
+        if self.left:
+            self.left -= 1
+            raise icechunk.IcechunkError("session error: invalid snapshot timestamp ordering. parent: ...")
+
+
+def test_a_clock_set_back_a_little_is_waited_for_and_a_lot_is_said(run, monkeypatch):
+    monkeypatch.setattr("grokscope.runs._icechunk._CLOCK_WAIT", 0.0)
+    session = BackInTime(3)
+    run._repository.commit(session, "x")
+    assert session.left == 0
+    with pytest.raises(StoreError, match=f"{run.path}: cannot be written: this machine's clock was set back"):
+        run._repository.commit(BackInTime(10**6), "x")

@@ -1,7 +1,8 @@
 """Checksums of a finished run: written when nothing will change anymore, compared by ``verify``.
 
 ``checksums.json`` holds the sha256 of every file of the run (the lock file, which is empty, left out). It
-has one possible spelling and ends with its own hash, so a flipped bit in itself is found too. An unfinished run has no such file.
+has one possible spelling and ends with its own hash, so a flipped bit in itself is found too. An unfinished
+run has no such file.
 """
 
 from __future__ import annotations

@@ -70,8 +70,13 @@ class Repository:
                 break
             except icechunk.IcechunkError as error:
                 # a commit older than the one before it is refused: the clock was set back; wait a little
-                if "timestamp ordering" not in str(error) or attempt == _CLOCK_TRIES - 1:
+                if "timestamp ordering" not in str(error):
                     raise
+                if attempt == _CLOCK_TRIES - 1:
+                    raise StoreError(
+                        f"{self._path.parent}: cannot be written: this machine's clock was set back before "
+                        "the last commit; set it right and resume."
+                    ) from error
                 time.sleep(_CLOCK_WAIT)
         self._commits += 1
         if self._commits >= _COLLECT_EVERY:
