@@ -1,0 +1,165 @@
+"""One array of the store: its shape, chunks and type as a zarr v3 document, and a chunk as bytes.
+
+Each chunk is compressed (zstd) and ends with its crc32c.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import google_crc32c
+import numpy as np
+from numcodecs.zstd import Zstd
+
+__all__ = ["ArrayInfo", "DamagedError", "decoded", "encoded", "fill_value"]
+
+_ZSTD = Zstd(level=1)
+_CODECS = [
+    {"name": "bytes", "configuration": {"endian": "little"}},
+    {"name": "zstd", "configuration": {"level": 1, "checksum": False}},
+    {"name": "crc32c"},
+]
+_TYPES = (
+    *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    *("float16", "float32", "float64"),
+)
+_KINDS = {np.dtype(name).newbyteorder("<").str: name for name in _TYPES}
+_MOST_ROWS, _MOST_STEPS = 16, 512
+_AIM_BYTES, _MOST_BYTES = 2**20, 2**22
+
+
+class DamagedError(Exception):
+    """Stored bytes are not what was written."""
+
+
+def fill_value(dtype: np.dtype) -> Any:
+    """What stands where nothing was written: NaN, the least signed integer, 0 or False."""
+    if dtype.kind == "f":
+        return dtype.type("nan")
+    return np.iinfo(dtype).min if dtype.kind == "i" else dtype.type(0)
+
+
+@dataclass(frozen=True)
+class ArrayInfo:
+    """Shape, type and names of an array.
+
+    Attributes:
+        shape: of the array; it only grows.
+        chunks: shape of a chunk.
+        dtype: little-endian number or bool.
+        dims: names of the axes.
+        attributes: labels, unit; anything JSON can hold.
+    """
+
+    shape: tuple[int, ...]
+    chunks: tuple[int, ...]
+    dtype: np.dtype
+    dims: tuple[str, ...]
+    attributes: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @classmethod
+    def of(
+        cls,
+        dtype: np.dtype,
+        dims: tuple[str, ...],
+        inner: tuple[int, ...],
+        attributes: Mapping[str, Any] | None = None,
+    ) -> ArrayInfo:
+        """An array that is still empty along its leading axes, with chunks of about 1 MiB or less.
+
+        Args:
+            dtype: number or bool.
+            dims: axis names; the leading ones that are ``member`` and ``step`` grow.
+            inner: sizes of the other axes.
+            attributes: see the class.
+
+        Raises:
+            TypeError: if the type cannot be stored.
+        """
+        dtype = np.dtype(dtype).newbyteorder("<")
+        if dtype.str not in _KINDS:
+            raise TypeError(f"an array of type {dtype} cannot be stored")
+        most = {"member": _MOST_ROWS, "step": _MOST_STEPS}
+        growing = [most[dim] for dim in dims[: len(dims) - len(inner)]]
+        sizes = [*growing, *(max(1, size) for size in inner)]
+
+        def too_big(most_bytes: int) -> bool:
+            return math.prod(sizes) * dtype.itemsize > most_bytes
+
+        # fewer steps first, then fewer members, then slices of the longest axis
+        for axis in reversed(range(len(growing))):
+            while too_big(_AIM_BYTES if axis else _MOST_BYTES) and sizes[axis] > 1:
+                sizes[axis] //= 2
+        while too_big(_MOST_BYTES):
+            longest = max(range(len(sizes)), key=sizes.__getitem__)
+            sizes[longest] = math.ceil(sizes[longest] / 2)
+        shape = (*(0 for _ in growing), *inner)
+        return cls(shape, tuple(sizes), dtype, dims, dict(attributes or {}))
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """The number of chunks along each axis."""
+        return tuple(math.ceil(size / chunk) for size, chunk in zip(self.shape, self.chunks, strict=True))
+
+    def to_json(self) -> bytes:
+        """The zarr v3 metadata document."""
+        fill = fill_value(self.dtype)
+        document = {
+            "zarr_format": 3,
+            "node_type": "array",
+            "shape": self.shape,
+            "data_type": _KINDS[self.dtype.str],
+            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": self.chunks}},
+            "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+            "fill_value": "NaN" if self.dtype.kind == "f" else fill.item() if hasattr(fill, "item") else fill,
+            "codecs": _CODECS,
+            "dimension_names": self.dims,
+            "attributes": dict(self.attributes),
+        }
+        return json.dumps(document).encode()
+
+    @classmethod
+    def from_json(cls, content: bytes) -> ArrayInfo:
+        """Read a metadata document that `to_json` wrote.
+
+        Raises:
+            DamagedError: if it is not one.
+        """
+        try:
+            document: Any = json.loads(content)
+            if document["codecs"] != _CODECS:
+                raise ValueError("codecs")
+            return cls(
+                tuple(int(size) for size in document["shape"]),
+                tuple(int(size) for size in document["chunk_grid"]["configuration"]["chunk_shape"]),
+                np.dtype(document["data_type"]).newbyteorder("<"),
+                tuple(document["dimension_names"]),
+                dict(document["attributes"]),
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise DamagedError(f"metadata of an array is damaged ({error})") from None
+
+
+def encoded(chunk: np.ndarray) -> bytes:
+    """The bytes of a chunk."""
+    body = bytes(_ZSTD.encode(np.ascontiguousarray(chunk)))
+    return body + google_crc32c.value(body).to_bytes(4, "little")
+
+
+def decoded(content: bytes, info: ArrayInfo) -> np.ndarray:
+    """A chunk from its bytes (read-only).
+
+    Raises:
+        DamagedError: if they are not what `encoded` made.
+    """
+    body, checksum = content[:-4], int.from_bytes(content[-4:], "little")
+    if google_crc32c.value(body) != checksum:
+        raise DamagedError("its checksum does not match")
+    try:
+        return np.frombuffer(_ZSTD.decode(body), info.dtype).reshape(info.chunks)
+    except (ValueError, RuntimeError) as error:
+        raise DamagedError(str(error)) from None

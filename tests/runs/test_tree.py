@@ -1,0 +1,92 @@
+"""Arrays in chunks against numpy: any writes in any order, growing; every chunk of the grid exists."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from grokscope.runs._arrays import ArrayInfo, DamagedError, decoded, encoded, fill_value
+from grokscope.runs._icechunk import Repository
+from grokscope.runs._tree import Tree
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    return Repository.create(tmp_path_factory.mktemp("tree") / "store")
+
+
+def indices(most: int):
+    return st.lists(st.integers(0, most), min_size=0, max_size=5, unique=True)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    writes=st.lists(st.tuples(indices(9), indices(11), st.booleans()), min_size=1, max_size=6),
+    chunks=st.tuples(st.integers(1, 4), st.integers(1, 5), st.integers(1, 3)),
+    dtype=st.sampled_from(["f4", "f8", "i4", "i8", "i1", "u1", "u4", "?"]),
+)
+def test_any_writes_read_back_as_numpy_says(repository, writes, chunks, dtype):
+    dtype = np.dtype(dtype)
+    tree = Tree(repository.writing())
+    info = ArrayInfo((0, 0, 3), chunks, dtype, ("member", "step", "neuron"))
+    tree.create({"a/b": info})
+    model = np.full((10, 12, 3), fill_value(dtype), dtype)
+    height = width = 0
+    for i, (rows, columns, flush) in enumerate(writes):
+        values = np.random.default_rng(i).integers(0, 100, (len(rows), len(columns), 3)).astype(dtype)
+        model[np.ix_(rows, columns, range(3))] = values
+        tree.write("a/b", [np.array(rows, int), np.array(columns, int)], values)
+        height = tree.info("a/b").shape[0]
+        width = tree.info("a/b").shape[1]
+        assert (height, width) == (
+            max((row + 1 for write in writes[: i + 1] for row in write[0]), default=0),
+            max((column + 1 for write in writes[: i + 1] for column in write[1]), default=0),
+        )
+        if flush:
+            tree.flush()
+    np.testing.assert_array_equal(tree.read("a/b", []), model[:height, :width])
+    rows, columns = np.arange(height)[::-1], np.arange(width)[::2]
+    some = tree.read("a/b", [rows, columns, np.array([2, 0])])
+    np.testing.assert_array_equal(some, model[np.ix_(rows, columns, [2, 0])])
+    tree.check("a/b")  # raises if a chunk of the grid is not there
+
+
+def test_an_array_survives_its_document():
+    info = ArrayInfo.of(np.dtype("f4"), ("member", "step", "neuron"), (1000,), {"unit": "x"})
+    assert ArrayInfo.from_json(info.to_json()) == info
+    for damaged in (b"", b"{}", b"[1]", info.to_json().replace(b"crc32c", b"crc32d"), b"\xff"):
+        with pytest.raises(DamagedError):
+            ArrayInfo.from_json(damaged)
+
+
+@pytest.mark.parametrize("inner", [(), (5, 2), (1000,), (40, 1000), (10_000_000,), (3000, 3000)])
+@pytest.mark.parametrize("leading", [("member", "step"), ("member",), ()])
+def test_chunks_are_of_a_sensible_size(leading, inner):
+    dims = (*leading, *(f"axis_{i}" for i in range(len(inner))))
+    info = ArrayInfo.of(np.dtype("f4"), dims, inner)
+    size = 4 * int(np.prod(info.chunks))
+    assert size <= 4 * 2**20
+    if leading == ("member", "step"):
+        assert size >= 30_000
+        assert info.chunks[0] in (16, 8, 4, 2, 1)
+    files = int(np.prod([-(-n // c) for n, c in zip((1000, 301), info.chunks, strict=False)]))
+    if leading == ("member", "step") and np.prod(inner, dtype=int) <= 10:
+        assert files <= 126
+
+
+def test_any_flipped_bit_of_a_chunk_is_an_error():
+    info = ArrayInfo((3,), (4,), np.dtype("f4"), ("x",))
+    content = encoded(np.arange(4, dtype=np.float32))
+    np.testing.assert_array_equal(decoded(content, info), np.arange(4))
+    for byte, bit in itertools.product(range(len(content)), range(8)):
+        flipped = bytearray(content)
+        flipped[byte] ^= 1 << bit
+        with pytest.raises(DamagedError):
+            decoded(bytes(flipped), info)
+    for shorter in (b"", content[:3], content[:-1]):
+        with pytest.raises(DamagedError):
+            decoded(shorter, info)
