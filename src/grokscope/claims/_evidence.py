@@ -14,7 +14,7 @@ from grokscope.statistics import CensoredTimes
 Evidence = NDArray[np.float64] | CensoredTimes
 
 
-class NotTestable(GrokscopeError):  # noqa: N818 - a verdict on the evidence, not a fault
+class NotTestable(GrokscopeError):
     """A claim's evidence cannot be had from these measures; the message is the reason."""
 
 
@@ -54,9 +54,7 @@ def checked(claim: Claim, evidence: Any) -> Evidence:
     except (TypeError, ValueError):
         raise InputError(f"claim {claim.id}: evidence is no array of numbers") from None
     if values.ndim > 1 or (values.ndim == 0 and claim.kind != "deterministic"):
-        raise InputError(
-            f"claim {claim.id}: evidence of shape {values.shape}, must have one entry per seed"
-        )
+        raise InputError(f"claim {claim.id}: evidence of shape {values.shape}, must have one entry per seed")
     if claim.kind == "share" and not np.isin(values[~np.isnan(values)], (0.0, 1.0)).all():
         raise InputError(f"claim {claim.id}: evidence for a share must be true or false per seed")
     return values

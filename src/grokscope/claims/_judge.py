@@ -129,17 +129,14 @@ def judge(
         else:
             tests.append(_examine(claim, checked(claim, evidence)))
     p_values = [
-        min(test.p_holds, test.p_fails) if isinstance(test, RegionTest) else math.nan
-        for test in tests
+        min(test.p_holds, test.p_fails) if isinstance(test, RegionTest) else math.nan for test in tests
     ]
     adjusted = false_discovery(p_values, fdr, method).adjusted
     tested = int(np.count_nonzero(~np.isnan(adjusted)))
     name = "Benjamini-Yekutieli" if method == "by" else "Benjamini-Hochberg"
     control = f"false-discovery rate at most {fdr:g} over {tested} claims ({name})"
     return [
-        _decide(claim, evidence, test, float(p), fdr, control)
-        if isinstance(test, RegionTest)
-        else test
+        _decide(claim, evidence, test, float(p), fdr, control) if isinstance(test, RegionTest) else test
         for (claim, evidence), test, p in zip(entries, tests, adjusted, strict=True)
     ]
 

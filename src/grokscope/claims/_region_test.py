@@ -91,9 +91,7 @@ def _mean(claim: Claim, values: np.ndarray) -> RegionTest:
     if not np.isfinite(values).all():
         raise NotTestable("a value is infinite: the mean does not exist (claim the median)")
     if np.ptp(values) == 0:
-        raise NotTestable(
-            f"all {n} values equal {values[0]:g}: a t interval needs spread (claim the share)"
-        )
+        raise NotTestable(f"all {n} values equal {values[0]:g}: a t interval needs spread (claim the share)")
     standard_error = float(values.std(ddof=1)) / math.sqrt(n)
     mean = float(values.mean())
 

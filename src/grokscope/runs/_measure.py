@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from grokscope.errors import InputError
 from grokscope.experiment import Recording
 from grokscope.progress import Progress
-from grokscope.runs._fingerprint import numerics_fingerprint
+from grokscope.runs._numerics import check_numerics, numerics_here
 from grokscope.runs._store import RunStore
-from grokscope.runs._train import Trainer, check_numerics
+from grokscope.runs._train import Trainer
 from grokscope.runs._wanted import Wanted
 from grokscope.schedule import Schedule
 from grokscope.training.cache import use_compile_cache
@@ -49,7 +49,7 @@ def add_measures(
     wanted = Wanted.sorted(experiment, measures)
     suffix = _SUFFIX[flavor]
     with RunStore.open(run.path, "a") as store:
-        check_numerics(store, numerics_fingerprint(experiment.precision), allow=False)
+        check_numerics(store, numerics_here(experiment))
         done = [int(i) for i in store.complete.nonzero()[0]]
         if not done:
             raise InputError(f"{run.path}: no member is finished; go on with grokscope train first.")

@@ -10,9 +10,8 @@ import numpy as np
 
 from grokscope.experiment import Experiment
 from grokscope.runs._block import Block
-from grokscope.runs._fingerprint import numerics_fingerprint
+from grokscope.runs._numerics import check_numerics, numerics_here
 from grokscope.runs._store import RunStore
-from grokscope.runs._train import check_numerics
 from grokscope.streams import Members
 from grokscope.training.cohort import Cohort
 from grokscope.training.devices import choose_execution, prepare_devices
@@ -58,7 +57,7 @@ def _filled(structure: Any, leaves: dict[str, np.ndarray], prefix: str) -> Any:
 
 
 def _replayed(store: RunStore, experiment: Experiment, position: int, step: int) -> Any:
-    check_numerics(store, numerics_fingerprint(experiment.precision), allow=False)
+    check_numerics(store, numerics_here(experiment))
     members = Members((store.seeds[position],))
     line = Timeline(np.array([0, step]), *(np.zeros(2, dtype=bool) for _ in range(4)))
     cohort = Cohort(MemberLoop(experiment, keep=True), members, choose_execution(1))

@@ -85,6 +85,6 @@ def _finder(flavor: str) -> Callable[..., jax.Array]:
         shared: dict[str, jax.Array],
     ) -> jax.Array:
         noise = stream_key("noise", seeds[STREAMS.index("noise")])
-        return find_subnetworks(final, memorized, has_memorized, shared | own, noise, flavor)
+        return find_subnetworks(final, memorized, shared | own, noise, flavor, has_memorized=has_memorized)
 
     return find

@@ -6,16 +6,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from grokscope.errors import InputError
 from grokscope.experiment import Experiment
 from grokscope.progress import Progress, SilentProgress
 from grokscope.runs._block import Block, Checkpoint
-from grokscope.runs._fingerprint import fingerprint_difference, numerics_fingerprint
-from grokscope.runs._provenance import provenance
+from grokscope.runs._numerics import check_numerics, numerics_here
+from grokscope.runs._provenance import collect_provenance
 from grokscope.runs._sink import StoreSink
 from grokscope.runs._store import RunStore
 from grokscope.runs._wanted import Wanted
@@ -47,8 +45,8 @@ def train_into(
         StoreError: if the disk does not let us.
     """
     began = time.monotonic()
-    numerics = numerics_fingerprint(experiment.precision)
-    facts = provenance(numerics)
+    numerics = numerics_here(experiment)
+    facts = collect_provenance(numerics)
     with RunStore.create(
         folder,
         experiment.to_toml(),
@@ -67,24 +65,6 @@ def train_into(
             store.update_provenance({**facts, "wall_seconds": round(spent, 3)})
         if not store.is_finished:
             store.finish()
-
-
-def check_numerics(store: RunStore, numerics: dict[str, Any], *, allow: bool) -> None:
-    """Refuse to go on with a run under other numerics, or mark it.
-
-    Raises:
-        InputError: if they differ and that is not allowed.
-    """
-    difference = fingerprint_difference(store.fingerprint, numerics)
-    if not difference:
-        return
-    if not allow:
-        raise InputError(
-            f"{store.path}: was made with other numerics ({'; '.join(difference)}), so bits would not match. "
-            "Choose another folder, or go on with --allow-other-numerics (the run is then marked)."
-        )
-    with store.transaction("other numerics were allowed") as t:
-        t.note(other_numerics=sorted({*store.notes.get("other_numerics", []), *difference}))
 
 
 @dataclass

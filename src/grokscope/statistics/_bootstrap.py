@@ -98,9 +98,7 @@ def paired_bootstrap_interval(
         raise InputError(f"a has shape {x.shape}, b has {y.shape}: members must be paired")
     both = ~(np.isnan(x) | np.isnan(y))
     samples = (x[both], y[both])
-    return _bootstrap(
-        samples, statistic, confidence, method, resamples, seed, unit, "paired bootstrap"
-    )
+    return _bootstrap(samples, statistic, confidence, method, resamples, seed, unit, "paired bootstrap")
 
 
 def _bootstrap(

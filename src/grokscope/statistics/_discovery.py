@@ -31,9 +31,7 @@ class Discoveries:
     method: DiscoveryMethod
 
 
-def false_discovery(
-    p_values: ArrayLike, level: float = 0.05, method: DiscoveryMethod = "bh"
-) -> Discoveries:
+def false_discovery(p_values: ArrayLike, level: float = 0.05, method: DiscoveryMethod = "bh") -> Discoveries:
     r"""Adjust p-values so that the expected share of false rejections is at most `level`.
 
     With m tests and $p_{(1)} \le \dots \le p_{(m)}$ the adjusted value of $p_{(i)}$ is

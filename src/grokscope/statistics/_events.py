@@ -56,9 +56,7 @@ class CensoredTimes:
     upper: FloatArray
     diverged: FloatArray
 
-    def __init__(
-        self, lower: ArrayLike, upper: ArrayLike, diverged: ArrayLike | None = None
-    ) -> None:
+    def __init__(self, lower: ArrayLike, upper: ArrayLike, diverged: ArrayLike | None = None) -> None:
         low, high = np.array(lower, dtype=np.float64), np.array(upper, dtype=np.float64)
         end = np.full(low.shape, np.inf) if diverged is None else np.array(diverged, np.float64)
         if not low.shape == high.shape == end.shape:
@@ -113,9 +111,7 @@ class CensoredTimes:
             ([64.0], [128.0])
         """
         if self.lower.shape != earlier.lower.shape:
-            raise InputError(
-                f"delay: {self.lower.shape} and {earlier.lower.shape} members cannot be paired"
-            )
+            raise InputError(f"delay: {self.lower.shape} and {earlier.lower.shape} members cannot be paired")
         return CensoredTimes(
             self.lower - earlier.upper, self.upper - earlier.lower, self.diverged - earlier.lower
         )

@@ -87,16 +87,11 @@ class TurnbullCurve:
         tail = (1 - confidence) / 2
         if 0.5**self.n > tail:
             return Estimate(value, -math.inf, math.inf, self.n, confidence, unit, method)
-        draws = np.random.default_rng(seed).multinomial(
-            self.n, self._group / self.n, size=resamples
-        )
+        draws = np.random.default_rng(seed).multinomial(self.n, self._group / self.n, size=resamples)
         # The start must give every interval of the sample some probability.
         start = (self.mass + 1 / len(self.mass)) / 2
         masses = np.stack(
-            [
-                _maximize(self._covers, draw.astype(float), start, _TOLERANCE_RESAMPLED)
-                for draw in draws
-            ]
+            [_maximize(self._covers, draw.astype(float), start, _TOLERANCE_RESAMPLED) for draw in draws]
         )
         left, right = self._median_interval(masses)
         # Order statistics, not interpolated quantiles, because ends may be infinite.
@@ -140,9 +135,9 @@ def turnbull(times: CensoredTimes, *, divergence: Divergence = "never") -> Turnb
     exact = low == high
     # An open left end excludes an exact time there; only an exact member contains it.
     point = left == right
-    starts_after = np.where(
-        point & ~exact[:, None], low[:, None] < left, low[:, None] <= left
-    ) & np.where(exact[:, None], point, True)
+    starts_after = np.where(point & ~exact[:, None], low[:, None] < left, low[:, None] <= left) & np.where(
+        exact[:, None], point, True
+    )
     covers = (starts_after & (right <= high[:, None])).astype(np.float64)
     counts = group.astype(np.float64)
     n = times.n

@@ -1,0 +1,41 @@
+"""Whether a run may go on here: its numerics fingerprint against this machine's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from grokscope.errors import InputError
+from grokscope.runs._fingerprint import fingerprint_difference, numerics_fingerprint
+from grokscope.training.devices import choose_execution
+
+if TYPE_CHECKING:
+    from grokscope.experiment import Experiment
+    from grokscope.runs._store import RunStore
+
+__all__ = ["check_numerics", "numerics_here"]
+
+
+def numerics_here(experiment: Experiment) -> dict[str, Any]:
+    """The fingerprint under which this process would run an experiment."""
+    execution = choose_execution(1)
+    return numerics_fingerprint(
+        execution=execution.path, block_width=execution.block, precision=experiment.precision
+    )
+
+
+def check_numerics(store: RunStore, numerics: dict[str, Any], *, allow: bool = False) -> None:
+    """Refuse to go on with a run under other numerics, or mark it.
+
+    Raises:
+        InputError: if they differ and that is not allowed.
+    """
+    difference = fingerprint_difference(store.fingerprint, numerics)
+    if not difference:
+        return
+    if not allow:
+        raise InputError(
+            f"{store.path}: was made with other numerics ({'; '.join(difference)}), so bits would not match. "
+            "Choose another folder, or go on with --allow-other-numerics (the run is then marked)."
+        )
+    with store.transaction("other numerics were allowed") as t:
+        t.note(other_numerics=sorted({*store.notes.get("other_numerics", []), *difference}))
