@@ -149,6 +149,17 @@ class RunReader:
                 found[schedule].append(leaf_name(node))
         return found
 
+    def measured_to(self, name: str) -> np.ndarray:
+        """Up to which step each member has a measure at all its points; -1: not at all."""
+        listed = list(self._tree.attributes.get("measured", []))
+        out = np.full(len(self._members["steps_done"]), -1, np.int64)
+        if name in listed:
+            with guard(self.path, "cannot be read"):
+                column = np.flatnonzero(self._tree.read("measured/step", []) == listed.index(name))
+                found = self._tree.read("measured/to", [])[:, column[0]] if len(column) else out[:0]
+            out[: len(found)] = np.maximum(found, -1)
+        return out
+
     def read_measures(self, names: list[str] | None = None) -> xr.Dataset:
         """All measures (or those named) over ``seed`` (or streams), ``step`` and their own axes, lazily.
 

@@ -82,10 +82,8 @@ class StoreSink:
 
     def _commit(self, checkpoint: Checkpoint | None, *, complete: bool) -> None:
         wanted, positions = self._wanted, self._positions
-        dims = {
-            m.name + (self._suffix if m in wanted.follow + wanted.follow_slow else ""): m.dims
-            for m in wanted.all
-        }
+        dims = {m.name + self._suffix: m.dims for m in wanted.follow + wanted.follow_slow}
+        dims |= {m.name: m.dims for m in wanted.quick + wanted.slow}
         units = {m.name: m.unit for m in wanted.all}
         step = None if checkpoint is None else checkpoint.step
         with self._store.transaction(f"{len(positions)} members to step {step}") as t:
@@ -109,9 +107,7 @@ class StoreSink:
 
     def _mark(self, t: Any, checkpoint: Checkpoint, *, complete: bool) -> None:
         measures = self._wanted.all if complete else self._wanted.quick + self._wanted.slow
-        measured = {
-            m.name + (self._suffix if m.pace.startswith("follow") else ""): checkpoint.step for m in measures
-        }
+        names = [m.name + (self._suffix if m.pace.startswith("follow") else "") for m in measures]
         if self._keep_state:
             t.write_checkpoint(self._positions, checkpoint.step, checkpoint.leaves)
             t.mark(
@@ -120,4 +116,4 @@ class StoreSink:
                 complete=complete,
                 diverged_step=checkpoint.leaves["diverged"],
             )
-        t.mark_measured(self._positions, measured)
+        t.mark_measured(self._positions, names, checkpoint.step)

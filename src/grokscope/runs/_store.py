@@ -173,6 +173,12 @@ class RunStore(RunReader):
         self._see(tree.on(self._repository.reading()))
         self._steps = steps
 
+    def update_experiment(self, experiment_toml: str) -> None:
+        """Replace ``experiment.toml`` (a longer run, or more measures, of the same identity)."""
+        if experiment_toml != self.experiment_toml:
+            self._begin_writing()
+            atomic_write(self.path / _EXPERIMENT, experiment_toml.encode())
+
     def update_provenance(self, provenance: Mapping[str, Any]) -> None:
         """Replace ``provenance.json``."""
         self._begin_writing()

@@ -61,7 +61,7 @@ def train_into(
         if not trainer.is_done(members):
             store.update_experiment(experiment.to_toml())
             trainer.train(members)
-            spent = float(store.provenance.get("wall_seconds", 0.0)) + time.monotonic() - began
+            spent = float(store.provenance.get("wall_seconds") or 0.0) + time.monotonic() - began
             store.update_provenance({**facts, "wall_seconds": round(spent, 3)})
         if not store.is_finished:
             store.finish()

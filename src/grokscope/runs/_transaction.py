@@ -89,6 +89,20 @@ class Transaction:
             if value is not None:
                 self._tree.write(f"members/{name}", [rows], np.broadcast_to(np.asarray(value), rows.shape))
 
+    def mark_measured(self, members: Indices, names: Iterable[str], step: int) -> None:
+        """Say that members have these measures at all their points up to a step.
+
+        One array [member, code] for all names; a name's code is its place in the attribute ``measured``.
+        """
+        listed = list(self._tree.attributes.get("measured", []))
+        listed += [name for name in dict.fromkeys(names) if name not in listed]
+        self._tree.set_attributes({**self._tree.attributes, "measured": listed})
+        rows = self._rows(members)
+        columns = self._columns("measured", [listed.index(name) for name in dict.fromkeys(names)])
+        values = np.full((len(rows), len(columns)), step, np.int64)
+        info = ArrayInfo.of(np.dtype(np.int64), ("member", "step"), ())
+        self._write({"measured/to": info}, {"measured/to": values}, [rows, columns])
+
     def declare_steps(self, schedule: str, steps: Sequence[int] | np.ndarray) -> None:
         """Say at which steps a schedule measures, so that arrays need not grow with every commit."""
         self._columns(f"measures/{schedule}", steps)
