@@ -1,0 +1,191 @@
+"""A run is extended by seeds, epochs and measures, and its bits are those of one made at once."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import grokscope as gs
+from grokscope.errors import InputError
+from grokscope.runs import list_runs, verify
+from grokscope.runs._block import Block
+from grokscope.runs._store import RunStore
+
+MEASURES = ["train_accuracy", "test_accuracy", "effective_sparsity", "neuron_norm", "faithfulness"]
+
+
+def experiment(*overrides, measures=MEASURES):
+    return gs.Experiment(
+        task={"kind": "sparse_parity", "n": 8, "k": 2, "n_train": 40, "n_test": 20, "n_probe": 64},
+        model={"kind": "fully_connected", "width": 16},
+        epochs=4,
+        batch_size=16,
+        measures=measures,
+    ).with_(*overrides)
+
+
+def contents(run):
+    """Everything a run holds, as one dataset."""
+    return xr.merge([run.measures.load(), run.subnetworks], compat="override", join="outer")
+
+
+def states(run):
+    store = RunStore.open(run.path)
+    return [store.read_checkpoint(i) for i in range(len(store.seeds))]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Three seeds, four epochs, all measures, at once."""
+    return gs.train(experiment(), seeds=3, out=tmp_path_factory.mktemp("whole") / "run")
+
+
+def test_a_run_has_what_was_asked_for(whole):
+    assert whole.is_complete
+    assert set(MEASURES) <= set(whole.measures)
+    assert whole.measures.sizes["seed"] == 3
+    assert whole.measures.step.values.tolist() == [0, 3, 6, 9, 12]
+    assert whole.measures.epoch.values.tolist() == [0, 1, 2, 3, 4]
+    assert not whole.measures.train_accuracy.isnull().any()
+    assert verify(whole.path) == []
+
+
+def test_the_final_network_is_the_one_measured(whole):
+    for seed in range(3):
+        network = whole.model(seed=seed)
+        x = np.asarray(network.hidden_weight)
+        norm = np.linalg.norm(x, axis=0)
+        measured = whole.measures.neuron_norm.sel(seed=seed, step=12).values
+        np.testing.assert_allclose(norm, measured, rtol=1e-6)
+
+
+def test_more_seeds_extend(whole, tmp_path):
+    gs.train(experiment(), seeds=1, out=tmp_path / "run")
+    run = gs.train(experiment(), seeds="1,2", out=tmp_path / "run")
+    xr.testing.assert_identical(contents(run), contents(whole))
+
+
+def test_more_epochs_extend(whole, tmp_path):
+    gs.train(experiment("epochs=2"), seeds=3, out=tmp_path / "run")
+    run = gs.train(experiment(), seeds=3, out=tmp_path / "run")
+    assert run.experiment.epochs == 4
+    xr.testing.assert_identical(contents(run), contents(whole))
+    assert [s.sha256 for s in states(run)] == [s.sha256 for s in states(whole)]
+
+
+def test_more_measures_extend(whole, tmp_path):
+    gs.train(experiment(measures=["test_accuracy"]), seeds=3, out=tmp_path / "run")
+    run = gs.train(experiment(), seeds=3, out=tmp_path / "run")
+    xr.testing.assert_identical(contents(run), contents(whole))
+
+
+def test_measures_asked_for_later_are_the_same(whole, tmp_path):
+    run = gs.train(experiment(measures=["train_accuracy"]), seeds=3, out=tmp_path / "run")
+    later = run.measure(["effective_sparsity", "faithfulness"])
+    for name in ("effective_sparsity", "faithfulness"):
+        xr.testing.assert_identical(later[name].load(), whole.measures[name].load())
+
+
+def test_the_same_again_does_nothing(whole, monkeypatch):
+    def no(*_, **__):
+        raise AssertionError("nothing is left to do")
+
+    monkeypatch.setattr(Block, "run", no)
+    before = {file: file.stat().st_mtime_ns for file in whole.path.rglob("*") if file.name != ".lock"}
+    assert gs.train(experiment(), seeds=3, out=whole.path).is_complete
+    after = {file: file.stat().st_mtime_ns for file in whole.path.rglob("*") if file.name != ".lock"}
+    assert before == after
+
+
+def test_networks_of_any_step_by_replay(whole):
+    replayed = whole.model(seed=1, step=6)
+    norm = np.linalg.norm(np.asarray(replayed.hidden_weight), axis=0)
+    run_norm = gs.train(
+        experiment("epochs=2"), seeds=2, out=whole.path.parent / "short"
+    ).measures.neuron_norm.sel(seed=1, step=6)
+    np.testing.assert_allclose(norm, run_norm, rtol=1e-6)
+
+
+@pytest.mark.parametrize("step", [13, -14])
+def test_a_step_that_is_not_there(whole, step):
+    with pytest.raises(InputError, match=r"seed 1 has steps 0 to 12"):
+        whole.model(seed=1, step=step)
+
+
+def test_a_seed_that_is_not_there(whole):
+    with pytest.raises(InputError, match="has no seed 9; it has 0, 1, 2"):
+        whole.model(seed=9)
+
+
+def test_another_experiment_is_refused(whole):
+    with pytest.raises(InputError, match="holds another run"):
+        gs.train(experiment("optimizer.learning_rate=0.2"), seeds=1, out=whole.path)
+
+
+def test_other_numerics_are_refused_or_marked(tmp_path, monkeypatch):
+    short = experiment("epochs=1", measures=["train_accuracy"])
+    run = gs.train(short, seeds=1, out=tmp_path / "run")
+    from grokscope.runs import _train
+
+    real = _train.numerics_here
+    monkeypatch.setattr(_train, "numerics_here", lambda e: real(e) | {"jax": "0.0.1"})
+    with pytest.raises(InputError, match=r"other numerics \(jax.*--allow-other-numerics"):
+        gs.train(short, seeds=2, out=run.path)
+    run = gs.train(short, seeds=2, out=run.path, allow_other_numerics=True)
+    assert "jax" in str(run.notes["other_numerics"])
+
+
+def test_an_interrupted_block_goes_on_with_the_same_bits(whole, tmp_path, monkeypatch):
+    """Stopped at every segment in turn, with a commit after each."""
+    from grokscope.runs import _train
+
+    class Stop(Exception):
+        pass
+
+    class Impatient(_train.StoreSink):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **(options | {"every": -1.0}))
+
+        def segment(self, *arguments):
+            super().segment(*arguments)
+            raise Stop
+
+    monkeypatch.setattr(_train, "StoreSink", Impatient)
+    monkeypatch.setattr("grokscope.training.timeline.Timeline.segment_size", lambda *_: 2)
+    stops = 0
+    for _ in range(10):
+        try:
+            run = gs.train(experiment(), seeds=3, out=tmp_path / "run")
+            break
+        except Stop:
+            stops += 1
+    assert stops == 3
+    monkeypatch.undo()
+    run = gs.train(experiment(), seeds=3, out=tmp_path / "run")
+    xr.testing.assert_identical(contents(run), contents(whole))
+
+
+def test_a_short_memory_changes_no_number(whole, tmp_path, monkeypatch):
+    """Where the history does not fit, it is replayed."""
+    monkeypatch.setattr("grokscope.runs._train.HISTORY_BYTES", 10.0)
+    run = gs.train(experiment(), seeds=3, out=tmp_path / "run")
+    xr.testing.assert_identical(contents(run), contents(whole))
+
+
+def test_crossed_streams_are_axes(tmp_path):
+    run = gs.train(
+        experiment(measures=["train_accuracy"]), seeds="init=0,1;data=3,4,5", out=tmp_path / "run"
+    )
+    assert dict(run.measures.train_accuracy.sizes) == {"init_seed": 2, "data_seed": 3, "step": 5}
+
+
+def test_double_precision(tmp_path):
+    run = gs.train(
+        experiment("precision='float64'", measures=["train_loss"]), seeds=1, out=tmp_path / "run"
+    )
+    assert run.measures.train_loss.dtype == np.float64
+    assert run.model(seed=0).hidden_weight.dtype == np.float64
+
+
+def test_list_runs(whole):
+    summary = next(s for s in list_runs(whole.path.parent) if s.path == whole.path)
+    assert (summary.task, summary.members, summary.complete, summary.steps) == ("sparse_parity", 3, 3, 12)
