@@ -1,8 +1,7 @@
-"""Claims: regions, evidence, verdicts, JSON and tables."""
+"""Claims: regions, evidence and verdicts."""
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import replace
 
@@ -17,8 +16,6 @@ from grokscope.claims import (
     Effect,
     NotTestable,
     Region,
-    claims_markdown,
-    claims_table,
     gather,
     judge,
     need,
@@ -26,7 +23,6 @@ from grokscope.claims import (
 from grokscope.claims._region_test import region_test
 from grokscope.errors import InputError
 from grokscope.statistics import CensoredTimes, false_discovery
-
 
 HIGH = Region.at_least(0.9)
 
@@ -189,7 +185,7 @@ def test_alone_the_verdict_is_that_of_the_interval(method, data):
     assert got.verdict == expected
 
 
-@pytest.mark.parametrize("kind", ["share", "mean", "median"])
+@pytest.mark.parametrize("kind", ["share", "mean", "median", "times"])
 def test_p_values_are_where_the_interval_meets_the_region(kind):
     """p is the level at which the interval just lies inside, or outside: found by bisection."""
     rng = np.random.default_rng(0)
@@ -199,10 +195,13 @@ def test_p_values_are_where_the_interval_meets_the_region(kind):
                 evidence = (rng.random(25) < center).astype(float)
             else:
                 evidence = rng.normal(center, 0.1, 25)
-            test = region_test(claim(kind, region), evidence)
+            if kind == "times":
+                evidence = CensoredTimes(evidence, evidence + 0.1)
+            parameter = "median" if kind == "times" else kind
+            test = region_test(claim(parameter, region), evidence)
 
-            def met(level, rule, region=region, evidence=evidence):
-                one = claim(kind, region, confidence=1 - level)
+            def met(level, rule, region=region, evidence=evidence, parameter=parameter):
+                one = claim(parameter, region, confidence=1 - level)
                 e = region_test(one, evidence).estimate
                 return getattr(region, rule)(e.low, e.high)
 
@@ -228,9 +227,7 @@ def test_over_a_table_the_verdicts_control_the_false_discovery_rate():
             inside = t.estimate.low > 0, t.estimate.high <= 0
             by_interval = {(True, False): "holds", (False, True): "fails"}.get(inside, "undecided")
             assert one.verdict == (by_interval if passed else "undecided")
-            assert ("by its interval alone" in one.note) == (
-                by_interval != "undecided" and not passed
-            )
+            assert ("by its interval alone" in one.note) == (by_interval != "undecided" and not passed)
     assert {one.verdict for one in judged} == {"holds", "fails", "undecided"}
 
 
@@ -249,9 +246,7 @@ def test_claims_without_a_test_do_not_weigh_on_the_others():
 
 def test_deterministic_claims_have_a_tolerance():
     region = Region.around(8, 0.5)
-    got = judge([(claim("deterministic", region, smallest_effect=None), np.array([8.1, 9, 8.0]))])[
-        0
-    ]
+    got = judge([(claim("deterministic", region, smallest_effect=None), np.array([8.1, 9, 8.0]))])[0]
     assert (got.verdict, got.value, got.interval, got.n) == ("fails", 9, None, 3)
     assert got.note == "1 of 3 numbers outside"
     assert verdict(np.array([8.5, 7.5]), kind="deterministic", region=region) == "holds"
@@ -301,69 +296,6 @@ def test_notes_say_what_was_left_out():
 def test_ids_are_unique_in_a_table():
     with pytest.raises(InputError, match="'C1' comes twice"):
         judge([(claim(), None), (claim(), None)])
-
-
-# Output
-
-CONTRACT = {
-    "id", "sentence", "source", "paper_value", "value", "unit", "interval", "seeds", "verdict",
-    "experiment",
-}  # fmt: skip
-
-
-def examples():
-    shape = {"sentence": "a | b [bold] <b>"}
-    times = CensoredTimes([1.0] * 8, [math.inf] * 8)
-    return judge(
-        [
-            (claim("share", id="A", unit="of seeds"), np.ones(60)),
-            (claim(id="B", **shape), np.linspace(0, 0.5, 10)),
-            (claim("median", id="C", paper_value="yes"), times),
-            (claim(id="D", paper_value=None), None),
-            (claim("median", id="E", confirmed_on="5-9"), np.arange(5.0)),
-        ]
-    )
-
-
-def test_json_follows_the_contract():
-    entries = json.loads(json.dumps([one.to_json() for one in examples()], allow_nan=False))
-    assert all(set(entry) >= CONTRACT for entry in entries)
-    a, b, c, d, e = entries
-    assert (a["verdict"], a["value"], a["seeds"], a["unit"]) == ("holds", 1.0, 60, "of seeds")
-    assert a["interval"] == pytest.approx([0.025 ** (1 / 60), 1.0])
-    assert (b["verdict"], b["region"], b["method"]) == ("fails", ">= 0.9", "Student's t")
-    assert (c["verdict"], c["value"], c["interval"]) == ("holds", "not reached", [1.0, None])
-    assert (d["verdict"], d["value"], d["interval"], d["seeds"]) == ("not testable", None, None, 0)
-    assert e["interval"] is None
-    assert "over 4 claims (Benjamini-Yekutieli)" in a["control"]
-
-
-def test_the_terminal_table_says_everything():
-    from rich.console import Console
-
-    console = Console(width=160, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    with console.file:
-        console.print(claims_table(examples(), title="two-circuits"))
-    text = console.export_text()
-    for word in ("two-circuits", "a | b [bold] <b>", "holds", "fails", "undecided", "not testable"):
-        assert word in text
-    assert "not reached" in text
-    assert "[1, inf]" in text
-    assert "D: its experiment was not run" in text
-    assert "false-discovery rate at most 0.05 over 4 claims" in " ".join(text.split())
-
-
-def test_markdown_has_one_row_per_claim_and_escapes():
-    lines = claims_markdown(examples()).splitlines()
-    rows = [line for line in lines if line.startswith("|")]
-    assert rows[:2] == [
-        "| id | claim | source | paper | ours | interval | n | verdict |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    assert rows[3].startswith(r"| B | a \| b [bold] &lt;b> | Fig. 1 | 0.95 | 0.25 | [0.")
-    assert rows[3].endswith("| 10 | fails |")
-    assert rows[6] == "| E | It is so. | Fig. 1 | 0.95 | 2 | - | 5 | undecided |"
-    assert any("Regions were fixed on seeds 0-4; seeds 5-9 are kept" in line for line in lines)
 
 
 def test_a_claim_is_a_value():

@@ -72,9 +72,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def run(project: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    keep = {
-        k: v for k, v in os.environ.items() if not k.startswith(("JAX_", "PYTEST_", "GROKSCOPE_"))
-    }
+    keep = {k: v for k, v in os.environ.items() if not k.startswith(("JAX_", "PYTEST_", "GROKSCOPE_"))}
     environment = keep | {
         "PYTHONPATH": str(project / "src"),
         "PATH": "",  # so that there is no Chromium
@@ -91,9 +89,7 @@ def run(project: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 def test_calls_are_checked_and_what_is_missing_is_skipped(project: Path) -> None:
     result = run(project)
-    assert result.stdout.splitlines()[-1].strip("= ").startswith("3 passed, 1 skipped"), (
-        result.stdout
-    )
+    assert result.stdout.splitlines()[-1].strip("= ").startswith("3 passed, 1 skipped"), result.stdout
     assert "playwright is not installed" in result.stdout or "no Chromium" in result.stdout
 
 

@@ -25,9 +25,7 @@ def test_geometric_mean_of_exact_ratios():
     e = ratio_of_times(CensoredTimes(2 * b, 2 * b), CensoredTimes(b, b), method="geometric_mean")
     assert (e.value, e.low, e.high) == pytest.approx((2, 2, 2))
     skew = np.array([1.0, 2.0, 4.0])
-    e = ratio_of_times(
-        CensoredTimes(skew, skew), CensoredTimes([1] * 3, [1] * 3), method="geometric_mean"
-    )
+    e = ratio_of_times(CensoredTimes(skew, skew), CensoredTimes([1] * 3, [1] * 3), method="geometric_mean")
     half = 4.302652729911275 * math.log(2) / math.sqrt(3)  # t table: 97.5 % at 2 degrees of freedom
     assert (e.value, e.low, e.high) == pytest.approx((2, 2 * math.exp(-half), 2 * math.exp(half)))
 

@@ -10,7 +10,7 @@ import pytest
 from scipy import optimize
 
 from grokscope.errors import InputError
-from grokscope.statistics import CensoredTimes, kaplan_meier, turnbull
+from grokscope.statistics import CensoredTimes, clopper_pearson, kaplan_meier, turnbull
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # what lifelines imports is not ours to warn about
@@ -85,6 +85,20 @@ def test_not_reached_and_competing_risks():
     assert turnbull(empty).survival(3) == (0.0, 1.0)
 
 
+def test_when_the_last_members_go_together_their_number_bounds_the_end():
+    curve = kaplan_meier(CensoredTimes([5] * 8, [5] * 8))
+    assert curve.high[0] == clopper_pearson(0, 8).high
+    assert (curve.low[0], curve.median().low, curve.median().high) == (0, 5, 5)
+    # Four left at 2, of whom all go at 3.
+    curve = kaplan_meier(CensoredTimes([2] * 4 + [3] * 4, [2] * 4 + [3] * 4))
+    assert curve.high[1] == pytest.approx(curve.high[0] * clopper_pearson(0, 4).high)
+
+
+def test_turnbull_median_reaches_to_the_ends_of_its_interval():
+    e = turnbull(CensoredTimes([10] * 9, [20] * 9)).median()
+    assert (e.value, e.low, e.high) == (15, 10, 20)
+
+
 def test_where_interval_censored_times_are_put():
     times = CensoredTimes([0, 2, -math.inf], [2, 4, 5])
     assert kaplan_meier(times).time.tolist() == [2, 4, 5]
@@ -147,9 +161,7 @@ def test_turnbull_agrees_with_lifelines(seed):
     # Shared ends belong to both neighbors there, and to one here: shift them apart.
     rng = np.random.default_rng(100 + seed)
     whole = interval_censored(seed, 60)
-    times = CensoredTimes(
-        whole.lower + rng.uniform(0, 0.4, 60), whole.upper - rng.uniform(0, 0.4, 60)
-    )
+    times = CensoredTimes(whole.lower + rng.uniform(0, 0.4, 60), whole.upper - rng.uniform(0, 0.4, 60))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         fitter = KaplanMeierFitter().fit_interval_censoring(times.lower, times.upper, tol=1e-9)
@@ -185,9 +197,7 @@ def test_turnbull_median_covers_what_lies_between_measured_points():
         width = rng.uniform(0.05, 0.4, 40)  # each member has a grid of its own
         lower = np.floor(time / width) * width
         seen = lower + width < 2
-        median = turnbull(
-            CensoredTimes(np.minimum(lower, 2), np.where(seen, lower + width, np.inf))
-        )
+        median = turnbull(CensoredTimes(np.minimum(lower, 2), np.where(seen, lower + width, np.inf)))
         e = median.median(resamples=100, seed=seed)
         hits.append(e.low <= math.log(2) <= e.high)
         assert e.low <= e.value <= e.high

@@ -1,0 +1,99 @@
+"""The one place that knows grokscope's interface; the other benchmark files only time it.
+
+Here: the command line as an argument list, training without measures, the final accuracies of a
+run folder. Run as a script, it trains one cohort in a fresh process:
+
+    python benchmarks/_ours.py --members 5 --epochs 300
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+SPEC = Path(__file__).resolve().parent / "standard.toml"
+STEPS_PER_EPOCH = 32
+# The same as the console script, and works from a checkout that is not installed.
+COMMAND = [sys.executable, "-m", "grokscope"]
+
+
+def train_command(seeds: int, epochs: int, out: Path) -> list[str]:
+    """``grokscope train`` of the standard spec, with the measures it takes by default."""
+    options = ["--set", f"epochs={epochs}", "--seeds", str(seeds), "--out", str(out)]
+    return [*COMMAND, "train", str(SPEC), *options]
+
+
+def reproduce_command(seeds: int, out: Path) -> list[str]:
+    """``grokscope reproduce`` of the paper's standard experiment, at full length."""
+    options = ["--seeds", str(seeds), "--profile", "paper", "--yes", "--out", str(out)]
+    return [*COMMAND, "reproduce", "two-circuits", "standard", *options]
+
+
+def bare_command(seeds: int, epochs: int) -> list[str]:
+    """A fresh process that trains without measures and keeps nothing."""
+    options = ["--members", str(seeds), "--epochs", str(epochs)]
+    return [sys.executable, str(Path(__file__).resolve()), *options]
+
+
+def empty_cache_environment(cache: Path) -> dict[str, str]:
+    """This environment, but with every cache of compiled programs under ``cache``."""
+    environment = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
+    environment["XDG_CACHE_HOME"] = str(cache)
+    return environment
+
+
+def train_members(n_members: int, epochs: int = 300) -> list[Any]:
+    """Train ``n_members`` seeds of the standard run, without measures, in the compiled loop.
+
+    Members that do not fit the layout at once (64 a core, a block on a GPU) follow in the same
+    program. Returns the members' carries when the last step is done, not when it has been handed to
+    the device. Called again with the same arguments it does not compile again.
+    """
+    from grokscope.training.cache import use_compile_cache
+    from grokscope.training.devices import choose_execution, prepare_devices
+
+    prepare_devices()
+    use_compile_cache()
+    import jax
+    import numpy as np
+
+    from grokscope.experiment import Experiment
+    from grokscope.streams import Members
+    from grokscope.training.cohort import Cohort
+    from grokscope.training.loop import MemberLoop, SegmentPlan
+
+    experiment = Experiment.model_validate(tomllib.loads(SPEC.read_text()) | {"epochs": epochs})
+    execution = choose_execution(n_members)
+    never = np.zeros(1, dtype=bool)
+    stop = np.array([experiment.n_steps], dtype=np.int32)
+    plan = SegmentPlan(start=np.int32(0), stop=stop, quick=never, slow=never)
+    trained = []
+    for first in range(0, n_members, execution.capacity):
+        seeds = range(first, min(first + execution.capacity, n_members))
+        cohort = Cohort(MemberLoop(experiment), Members.of_seeds(seeds), execution)
+        carry, data = cohort.start()
+        trained.append(cohort.segment(carry, data, plan)[0])
+    return jax.block_until_ready(trained)
+
+
+def final_accuracy(folder: Path) -> dict[str, list[float]]:
+    """Each seed's accuracies at the last step of the run in ``folder``."""
+    import grokscope as gs
+
+    measures = gs.open_run(folder).measures
+    return {
+        split: [float(v) for v in measures[f"{split}_accuracy"].isel(step=-1).values.ravel()]
+        for split in ("train", "test")
+    }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--members", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=300)
+    args = parser.parse_args()
+    train_members(args.members, args.epochs)

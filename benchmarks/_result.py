@@ -1,0 +1,179 @@
+"""The result files: their fields, checked when they are written and when they are read."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt
+
+RESULTS = Path(__file__).resolve().parent / "results"
+
+
+class Record(BaseModel):
+    """Base of all parts: unknown fields and infinite numbers are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Machine(Record):
+    """Where it was measured."""
+
+    cpu: str
+    architecture: str
+    cores: PositiveInt
+    memory_bytes: PositiveInt
+    system: str
+    load_before: NonNegativeFloat = Field(description="one-minute load when the sitting began")
+    versions: dict[str, str]
+
+
+class Unit(Record):
+    """U: seconds of one plain-numpy SGD step of the standard network at batch 32."""
+
+    seconds: PositiveFloat = Field(description="median of blocks, at the best thread count")
+    threads: PositiveInt
+    blocks: list[PositiveFloat] = Field(description="seconds per step, at the best thread count")
+    by_threads: dict[str, PositiveFloat] = Field(description="the median of a short trial of each count")
+
+
+class Rate(Record):
+    """A rate of single-precision matrix products, all cores together."""
+
+    library: Literal["numpy", "jax"]
+    shape: str = Field(description="rows x inner x columns")
+    how: str
+    gflops: PositiveFloat
+
+
+class Rung(Record):
+    """One rung: fixed work, whole process, from start to exit."""
+
+    name: str
+    title: str
+    logs: str = Field(description="what it measures besides training")
+    epochs: PositiveInt
+    seeds: PositiveInt
+    threads: PositiveInt | None = Field(description="BLAS or PyTorch threads; null: not ours to set")
+    seconds: list[PositiveFloat] = Field(description="one for each repeat")
+    median: PositiveFloat
+    minimum: PositiveFloat
+    units: PositiveFloat = Field(description="median / U")
+    extrapolated: bool = Field(description="scaled from short runs; never quote such a number")
+    compile_seconds: float | None = Field(description="part of seconds: empty minus filled cache")
+    peak_bytes: PositiveInt
+    accuracy: dict[str, list[float]] | None = Field(description="final, per seed; null: not kept")
+    versions: dict[str, str]
+
+
+class Skipped(Record):
+    """A rung that did not run, and why."""
+
+    name: str
+    reason: str
+
+
+class Ladder(Record):
+    """One sitting of the ladder."""
+
+    kind: Literal["ladder"] = "ladder"
+    date: str
+    quick: bool
+    repeats: PositiveInt
+    machine: Machine
+    unit: Unit
+    sgemm: list[Rate]
+    rungs: list[Rung]
+    skipped: list[Skipped]
+
+
+class Training(Record):
+    """The compiled loop without measures."""
+
+    kind: Literal["training"] = "training"
+    date: str
+    machine: Machine
+    members: PositiveInt
+    epochs: tuple[PositiveInt, PositiveInt] = Field(description="the two lengths compared")
+    seconds: tuple[list[PositiveFloat], list[PositiveFloat]] = Field(description="warm, of each")
+    first_call_seconds: PositiveFloat = Field(description="compilation included")
+    member_steps_per_second: PositiveFloat
+    gflops: PositiveFloat = Field(description="at 5.25 MFLOP per step")
+    sgemm: list[Rate]
+    reference_gflops: PositiveFloat
+    share: PositiveFloat
+    goal: PositiveFloat
+
+
+class EndToEnd(Record):
+    """``grokscope reproduce`` with one number of seeds."""
+
+    seeds: PositiveInt
+    seconds: PositiveFloat
+    units: PositiveFloat
+    goal_units: PositiveFloat | None
+    stretch_units: PositiveFloat | None
+    peak_bytes: PositiveInt
+
+
+class EndToEndFile(Record):
+    """All numbers of seeds of one sitting."""
+
+    kind: Literal["end_to_end"] = "end_to_end"
+    date: str
+    machine: Machine
+    unit: Unit
+    runs: list[EndToEnd]
+
+
+class HelpTime(Record):
+    """``grokscope --help``."""
+
+    kind: Literal["help_time"] = "help_time"
+    date: str
+    machine: Machine
+    seconds: list[PositiveFloat]
+    median: PositiveFloat
+    goal: PositiveFloat
+
+
+class GpuSize(Record):
+    """Whole standard runs on a GPU at one cohort size."""
+
+    members: PositiveInt
+    seconds: list[PositiveFloat] = Field(description="warm")
+    first_call_seconds: PositiveFloat
+    runs_per_second: PositiveFloat = Field(description="of 300 epochs")
+    compute_share: PositiveFloat = Field(description="of the device's nominal float32 rate, 6 P B")
+    needed_compute_share: PositiveFloat = Field(description="the same, the needed products only")
+    bandwidth_share: PositiveFloat = Field(description="of the nominal bandwidth, 8 P bytes a step")
+    peak_bytes: int | None = Field(description="on the device, this size and those before it")
+
+
+class Gpu(Record):
+    """One sitting on a GPU."""
+
+    kind: Literal["gpu"] = "gpu"
+    date: str
+    machine: Machine
+    device: str
+    epochs: PositiveInt
+    nominal_tflops: PositiveFloat
+    nominal_bytes_per_second: PositiveFloat
+    nominal_source: str
+    measured: dict[str, PositiveFloat]
+    sizes: list[GpuSize]
+
+
+def today() -> str:
+    """The date, in UTC."""
+    return datetime.now(UTC).date().isoformat()
+
+
+def write(record: Record, name: str, out: Path | None = None) -> Path:
+    """Write a record as ``results/<name>-<date>.json``, or to ``out``."""
+    path = out or RESULTS / f"{name}-{today()}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(record.model_dump_json(indent=1) + "\n")
+    return path
