@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import subprocess
 import sys
 
 import pytest
@@ -44,15 +45,15 @@ def test_it_grows_with_the_work_and_with_what_others_take():
     assert work(2, model={"kind": "fully_connected", "width": 2000}) == pytest.approx(2 * standard)
     assert work(2, precision="float64") == pytest.approx(module.DOUBLE_COST * standard)
     assert work(2, schedule={"measures": "log"}) < 0.7 * standard
-    assert work(2, batch_size="full") > standard
+    # an update per epoch with 1,000 samples, where the default passes over 32 x 32, padding included
+    assert work(2, batch_size="full") == pytest.approx(standard, rel=0.03)
 
 
 def test_rates_are_measured_on_every_core_within_the_budget():
     found = measure_rates(0.3)
     assert found.device == "cpu"
-    assert found.cores == (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    )
+    linux = hasattr(os, "sched_getaffinity")
+    assert found.cores == (len(os.sched_getaffinity(0)) if linux else os.cpu_count())
     # a core of any machine that this can run on does between 0.5 GFLOP/s and 2 TFLOP/s
     assert 0.5 * found.cores < found.at_shape < 2000 * found.cores
     assert 0.5 * found.cores < found.large < 2000 * found.cores
@@ -61,9 +62,10 @@ def test_rates_are_measured_on_every_core_within_the_budget():
 
 def test_measuring_asks_for_all_cores_before_jax_starts():
     # a process of its own, because here jax has long started
-    import subprocess
-
-    code = "from grokscope.rates import measure_rates; n = measure_rates(0.1).cores; import jax; print(n, len(jax.devices()))"
+    code = (
+        "from grokscope.rates import measure_rates; cores = measure_rates(0.1).cores\n"
+        "import jax; print(cores, len(jax.devices()))"
+    )
     environment = {key: value for key, value in os.environ.items() if key != "JAX_NUM_CPU_DEVICES"}
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=True)
