@@ -25,9 +25,9 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def stopped(words: list[str], number: signal.Signals, **options) -> tuple[int, str, str]:
+def stopped(words: list[str], number: signal.Signals, program=LONG, **options) -> tuple[int, str, str]:
     process = subprocess.Popen(
-        [sys.executable, "-c", LONG, *words],
+        [sys.executable, "-c", program, *words],
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -65,6 +65,15 @@ def test_a_shell_that_switched_interrupts_off_does_not_keep_it_running(spec):
 def test_json_prints_nothing_on_standard_output_when_stopped(spec):
     code, out, _ = stopped(["train", str(spec), "--json"], signal.SIGTERM)
     assert (code, out) == (130, "")
+
+
+def test_an_interrupt_that_comes_out_as_another_error_is_still_one(spec):
+    raised = "    except KeyboardInterrupt:\n        raise RuntimeError('callback failed') from None\n"
+    swallowing = LONG.replace("    finally:", f"{raised}    finally:")
+    code, _, err = stopped(["train", str(spec)], signal.SIGTERM, program=swallowing)
+    assert code == 130
+    assert "callback failed" not in err
+    assert "resume with" in err
 
 
 def test_handlers_are_put_back(cli):

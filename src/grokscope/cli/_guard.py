@@ -32,7 +32,7 @@ def guarded(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without UTF-8 is no reason to fail
-    with _signals():
+    with _signals() as stopped:
         try:
             code = _run(words or ["--help"])
             _flush()
@@ -40,6 +40,9 @@ def guarded(arguments: Sequence[str] | None = None) -> int:
         except BaseException as error:
             if debug and not isinstance(error, SystemExit | OutputClosed):
                 traceback.print_exc()
+            # What is called from compiled code may pass an interrupt on as an error of its own.
+            if stopped and not isinstance(error, GrokscopeError):
+                error = KeyboardInterrupt()
             return _report(error, words)
 
 
@@ -141,10 +144,16 @@ def _end(words: list[str]) -> int:
 
 
 @contextlib.contextmanager
-def _signals() -> Generator[None]:
-    """SIGTERM ends like Ctrl-C, and both do also where the shell has switched SIGINT off (``&``)."""
+def _signals() -> Generator[list[int]]:
+    """SIGTERM ends like Ctrl-C, and both do also where the shell has switched SIGINT off (``&``).
+
+    Yields:
+        The signals that came.
+    """
+    came: list[int] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
+        came.append(number)
         raise KeyboardInterrupt
 
     before: dict[signal.Signals, object] = {}
@@ -154,7 +163,7 @@ def _signals() -> Generator[None]:
     except ValueError:  # not in the main thread: signals are someone else's
         pass
     try:
-        yield
+        yield came
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
