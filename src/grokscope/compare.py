@@ -6,6 +6,7 @@ what is claimed of a run (`grokscope.claims`).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,11 +15,14 @@ import numpy as np
 from grokscope.errors import InputError
 from grokscope.events import GROKKING, Event
 from grokscope.statistics import CensoredTimes, Estimate, ratio_of_times
+from grokscope.streams import STREAMS
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from grokscope.runs import Run
 
-__all__ = ["Comparison", "compare"]
+__all__ = ["Comparison", "compare", "on_members"]
 
 
 @dataclass(frozen=True)
@@ -61,20 +65,18 @@ def compare(a: Run, b: Run, event: Event = GROKKING) -> Comparison:
         >>> print(compare(run_a, run_b).ratio)  # doctest: +SKIP
         2.1 [1.9, 2.4] (95 %, n = 5)
     """
-    places_a = {member: i for i, member in enumerate(a.members)}
-    places_b = {member: i for i, member in enumerate(b.members)}
-    shared = tuple(member for member in places_a if member in places_b)
+    in_b = set(b.members)
+    shared = tuple(member for member in a.members if member in in_b)
     if not shared:
         raise InputError(
             f"compare: no member in common, so nothing can be paired: {a.path} has {_seeds(a)}, "
             f"{b.path} has {_seeds(b)}."
         )
-    times_a = event.times(a.measures)[np.array([places_a[member] for member in shared])]
-    times_b = event.times(b.measures)[np.array([places_b[member] for member in shared])]
+    times_a, times_b = (event.times(on_members(run.measures, shared)) for run in (a, b))
     return Comparison(
         event=str(event),
         n=len(shared),
-        unpaired=(len(places_a) - len(shared), len(places_b) - len(shared)),
+        unpaired=(len(a.members) - len(shared), len(in_b) - len(shared)),
         share_a=times_a.share(),
         share_b=times_b.share(),
         ratio=ratio_of_times(times_a, times_b),
@@ -82,6 +84,38 @@ def compare(a: Run, b: Run, event: Event = GROKKING) -> Comparison:
         times_a=times_a,
         times_b=times_b,
     )
+
+
+def on_members(measures: xr.Dataset, members: Iterable[tuple[int, int, int, int]]) -> xr.Dataset:
+    """The measures of these members, in this order, along one axis ``seed``.
+
+    The axes of a run are its seeds, or its crossed streams (``init_seed``, ``data_seed``, ...), in which
+    case not every place of the box need be a member.
+
+    Args:
+        measures: a run's.
+        members: seeds of (init, data, order, noise); each is in the run.
+
+    Example:
+        >>> import xarray as xr
+        >>> data = xr.Dataset({"m": (("seed",), [0.5, 0.7])}, {"seed": [3, 8]})
+        >>> on_members(data, [(8, 8, 8, 8)])["m"].to_numpy().tolist()
+        [0.7]
+    """
+    import xarray as xr
+
+    wanted = np.array(list(members), np.int64).reshape(-1, len(STREAMS))
+    if "seed" in measures.dims:
+        return measures.sel(seed=wanted[:, 0])
+    columns = {f"{stream}_seed": wanted[:, i] for i, stream in enumerate(STREAMS)}
+    if "member" in measures.dims:
+        varying = [name for name in columns if measures[name].dims == ("member",)]
+        table = np.stack([measures[name].to_numpy() for name in varying], axis=1)
+        rows = {tuple(row): i for i, row in enumerate(table.tolist())}
+        asked = np.stack([columns[name] for name in varying], axis=1).tolist()
+        return measures.isel(member=xr.DataArray([rows[tuple(row)] for row in asked], dims="seed"))
+    axes = [name for name in columns if name in measures.dims]
+    return measures.sel({name: xr.DataArray(columns[name], dims="seed") for name in axes})
 
 
 def _seeds(run: Run) -> str:

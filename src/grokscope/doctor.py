@@ -28,7 +28,7 @@ __all__ = [
 
 _PACKAGES = (
     "jax", "jaxlib", "equinox", "optax", "numpy", "scipy", "xarray", "zarr", "icechunk",
-    "matplotlib", "pyarrow", "h5netcdf", "safetensors", "torch",
+    "matplotlib", "pyarrow", "h5netcdf", "h5py", "safetensors", "torch",
 )  # fmt: skip
 
 

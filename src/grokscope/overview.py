@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from grokscope.compare import on_members
 from grokscope.events import GROKKING, MEMORIZATION, Event
 from grokscope.statistics import Estimate, median_interval
 
@@ -45,7 +46,8 @@ class Overview:
         path, identity: where and what it is.
         kinds: part of the experiment -> its kind.
         seeds: of the members; for crossed streams one (init, data, order, noise) each.
-        steps_done, n_steps: updates done, and asked for.
+        steps_done: updates done, by the member that is least far.
+        n_steps: updates asked for.
         complete: whether all that was asked for is there.
         events: those whose measure is in the run.
         curves: scalar measure -> its mean over members at each measured step, [step].
@@ -73,14 +75,14 @@ def overview_of(run: Run) -> Overview:
         >>> overview_of(run).events[0].share  # doctest: +SKIP
         Estimate(value=1.0, low=0.5655, high=1.0, n=5, ...)
     """
-    experiment, measures = run.experiment, run.measures
+    experiment, measures = run.experiment, on_members(run.measures, run.members)
     parts = {name: getattr(experiment, name) for name in ("task", "model", "loss", "optimizer", "learner")}
     return Overview(
         path=str(run.path),
         identity=run.identity,
         kinds={name: part.kind for name, part in parts.items()},
         seeds=[member[0] if run.members.is_plain else list(member) for member in run.members],
-        steps_done=run.steps_done,
+        steps_done=int(min(run.steps_done, default=0)),
         n_steps=experiment.n_steps,
         complete=run.is_complete,
         measures=[str(name) for name in measures.data_vars],
@@ -100,11 +102,9 @@ def _curves(measures: Any) -> list[tuple[str, list[float]]]:
     """The mean over members of every measure of one number per member and step, where it was taken."""
     found: list[tuple[str, list[float]]] = []
     for name in map(str, measures.data_vars):
-        dims = [str(dim) for dim in measures[name].dims]
-        if "step" not in dims or {"neuron", "subnetwork", "split"} & set(dims):
+        if set(measures[name].dims) != {"seed", "step"}:
             continue
-        values = np.asarray(measures[name].transpose(..., "step").values, np.float64)
-        values = values.reshape(-1, values.shape[-1])
+        values = np.asarray(measures[name].transpose("seed", "step").values, np.float64)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # a step at which nothing was measured
             mean = np.nanmean(np.where(np.isfinite(values), values, np.nan), axis=0)

@@ -135,6 +135,10 @@ class RichProgress:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+        class Deaf(Console):
+            def on_broken_pipe(self) -> None:
+                self.quiet = True  # rich would end the process
+
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -143,7 +147,7 @@ class RichProgress:
             TextColumn("left", markup=False),
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}", markup=False),
-            console=Console(file=self.stream),
+            console=Deaf(file=self.stream),
             redirect_stdout=False,
             redirect_stderr=False,
         )

@@ -6,6 +6,7 @@ What goes elsewhere: all else about the machine (`grokscope.doctor`), and benchm
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -161,7 +162,9 @@ def _rates_of_workers(
     pipe = subprocess.PIPE
     try:
         for _ in range(workers):  # one by one, so that those started are ended if the next cannot be
-            worker = subprocess.Popen(command, env=environment, text=True, stdin=pipe, stdout=pipe)
+            worker = subprocess.Popen(
+                command, env=environment, text=True, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL
+            )
             started.append(worker)
         for worker in started:
             assert worker.stdout is not None
@@ -179,8 +182,16 @@ def _rates_of_workers(
         raise GrokscopeError(f"doctor: the matrix rate could not be measured: {error}.") from error
     finally:
         for worker in started:
-            worker.kill()
-            worker.wait()
+            _end(worker)
+
+
+def _end(worker: subprocess.Popen[str]) -> None:
+    worker.kill()
+    worker.wait()
+    for pipe in (worker.stdin, worker.stdout):
+        with contextlib.suppress(OSError):  # what was not written to a process that is gone
+            if pipe is not None:
+                pipe.close()
 
 
 def _accelerator_rates(seconds: float, size: int = 8192, block: int = 256) -> tuple[float, float]:

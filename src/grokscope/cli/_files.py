@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -49,7 +49,7 @@ def export(
 
 
 def new(
-    what: Annotated[Literal["task", "measure", "paper"], typer.Argument(metavar="task|measure|paper")],
+    what: Annotated[str, typer.Argument(metavar="task|measure|paper")],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Of the new kind, as my_task.")],
     folder: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write it.")] = Path(),
     json: options.Json = False,

@@ -11,8 +11,9 @@ import sys
 import traceback
 from collections.abc import Generator, Sequence
 from types import FrameType
+from typing import Any
 
-from grokscope.errors import GrokscopeError, Interrupted
+from grokscope.errors import GrokscopeError, Interrupted, did_you_mean
 
 __all__ = ["OutputClosed", "guarded"]
 
@@ -31,7 +32,7 @@ def guarded(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without UTF-8 is no reason to fail
-    with _signals():
+    with _signals() as stopped:
         try:
             code = _run(words or ["--help"])
             _flush()
@@ -39,16 +40,24 @@ def guarded(arguments: Sequence[str] | None = None) -> int:
         except BaseException as error:
             if debug and not isinstance(error, SystemExit | OutputClosed):
                 traceback.print_exc()
+            # What is called from compiled code may pass an interrupt on as an error of its own.
+            if stopped and not isinstance(error, GrokscopeError):
+                error = KeyboardInterrupt()
             return _report(error, words)
 
 
 def _run(words: list[str]) -> int:
     import typer
 
+    from grokscope.cli import _print
     from grokscope.cli._app import app
 
     # Not app(): it would catch interrupts and broken pipes before we can tell what they mean.
     command = typer.main.get_command(app)
+    shown = _help(command, words)
+    if shown is not None:
+        _print.line(shown)
+        return 0
     try:
         with command.make_context("grokscope", words) as context:
             command.invoke(context)
@@ -58,6 +67,22 @@ def _run(words: list[str]) -> int:
         _say("stopped: not confirmed.")
         return 130
     return 0
+
+
+def _help(command: Any, words: list[str]) -> str | None:
+    """The help that is asked for; typer would first load pydantic to find that out."""
+    import typer
+
+    if not {"-h", "--help"} & set(words[: _end(words)]):
+        return None
+    whole = typer.Context(command, info_name="grokscope", **command.context_settings)
+    name = next((word for word in words if not word.startswith("-")), None)
+    if name is None:
+        return command.get_help(whole)
+    if name not in command.commands:
+        return None
+    chosen = command.commands[name]
+    return chosen.get_help(typer.Context(chosen, info_name=name, parent=whole))
 
 
 def _report(error: BaseException, words: list[str]) -> int:
@@ -98,6 +123,10 @@ def _report(error: BaseException, words: list[str]) -> int:
 def _usage(error: BaseException) -> str:
     """A parsing error in one line, and where to read on."""
     message = " ".join(str(error.format_message()).split()).replace("Value error, ", "")  # type: ignore[attr-defined]
+    if getattr(error, "possibilities", None):
+        name = str(getattr(error, "option_name", ""))
+        known = [str(word) for word in getattr(error, "possibilities", ())]
+        message = f"No such option: {name}.{did_you_mean(name, known)}"
     path = getattr(getattr(error, "ctx", None), "command_path", None) or "grokscope"
     stop = "" if message.endswith((".", "?", ")")) else "."
     return f"{message}{stop}\nSee '{path} --help'."
@@ -105,15 +134,26 @@ def _usage(error: BaseException) -> str:
 
 def _take_debug(words: list[str]) -> tuple[bool, list[str]]:
     """``--debug`` works before and behind the command."""
-    end = words.index("--") if "--" in words else len(words)
+    end = _end(words)
     return "--debug" in words[:end], [word for i, word in enumerate(words) if i >= end or word != "--debug"]
 
 
+def _end(words: list[str]) -> int:
+    """Where options end: at two dashes."""
+    return words.index("--") if "--" in words else len(words)
+
+
 @contextlib.contextmanager
-def _signals() -> Generator[None]:
-    """SIGTERM ends like Ctrl-C, and both do also where the shell has switched SIGINT off (``&``)."""
+def _signals() -> Generator[list[int]]:
+    """SIGTERM ends like Ctrl-C, and both do also where the shell has switched SIGINT off (``&``).
+
+    Yields:
+        The signals that came.
+    """
+    came: list[int] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
+        came.append(number)
         raise KeyboardInterrupt
 
     before: dict[signal.Signals, object] = {}
@@ -123,7 +163,7 @@ def _signals() -> Generator[None]:
     except ValueError:  # not in the main thread: signals are someone else's
         pass
     try:
-        yield
+        yield came
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]

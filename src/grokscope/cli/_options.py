@@ -13,7 +13,6 @@ from grokscope.errors import InputError
 if TYPE_CHECKING:
     from grokscope.experiment import Experiment
     from grokscope.runs import Run
-    from grokscope.schedule import Schedule
 
 _MOST_STEPS = 1_000_000
 
@@ -57,18 +56,19 @@ def opened(path: Path, plugins: Sequence[Path] | None) -> Run:
     return runs.open_run(path)
 
 
-def parse_steps(text: str | None, experiment: Experiment) -> Schedule | None:
-    """Read ``--steps``: ``all`` (where the quick measures are), ``log``, or ``a:b:c`` (half-open).
+def parse_steps(text: str | None, experiment: Experiment) -> str | list[str | int] | None:
+    """The schedule in ``--steps``: ``all`` (where the quick measures are), ``log``, or ``a:b:c`` (half-open).
 
     Raises:
         InputError: if it is none of these.
     """
     if text is None:
         return None
-    from grokscope.schedule import Schedule
-
-    if text in ("all", "log"):
-        return Schedule.parse(experiment.schedule.measures if text == "all" else "log")
+    if text == "log":
+        return text
+    if text == "all":
+        quick = experiment.schedule.measures
+        return list(quick) if isinstance(quick, tuple) else [quick]
     pieces = text.split(":")
     try:
         numbers = [int(piece) if piece.strip() else None for piece in pieces]
@@ -81,4 +81,4 @@ def parse_steps(text: str | None, experiment: Experiment) -> Schedule | None:
         ) from None
     if not 0 < len(chosen) <= _MOST_STEPS:
         raise InputError(f"--steps {text}: names {len(chosen)} steps; allowed: 1 to {_MOST_STEPS}.")
-    return Schedule.parse(list(chosen))
+    return list(chosen)

@@ -84,12 +84,11 @@ def reproduce(
     """
     with out.json_only(json):
         options.load_plugins(plugin)
-        from grokscope.doctor import measure_rates
         from grokscope.papers import plan
         from grokscope.papers import reproduce as reproduced
         from grokscope.progress import RichProgress
 
-        planned = plan(paper, experiments or None, seeds=seeds, profile=profile, rates=measure_rates())
+        planned = plan(paper, experiments or None, seeds=seeds, profile=profile)
         if dry_run:
             out.document(planned) if json else out.line(str(planned))
             return

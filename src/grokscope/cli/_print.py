@@ -57,10 +57,14 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         from rich.table import Table
         from rich.text import Text
 
+        class Piped(Console):
+            def on_broken_pipe(self) -> None:
+                raise OutputClosed
+
         drawn = Table(*headers, box=SIMPLE_HEAD, pad_edge=False)
         for row in cells:
             drawn.add_row(*(Text(cell) for cell in row))
-        Console().print(drawn)
+        Piped().print(drawn)
         return
     grid = [list(headers), *cells]
     widths = [max(len(row[i]) for row in grid) for i in range(len(headers))]
@@ -89,3 +93,5 @@ def _write(text: str, out: Any) -> None:
         out.write(f"{text}\n")
     except BrokenPipeError:
         raise OutputClosed from None
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "standard output") from None

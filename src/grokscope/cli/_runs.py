@@ -9,7 +9,7 @@ import typer
 
 from grokscope.cli import _options as options
 from grokscope.cli import _print as out
-from grokscope.errors import StoreError
+from grokscope.errors import InputError, StoreError
 
 
 def train(
@@ -52,13 +52,13 @@ def train(
                     "run": run.path,
                     "identity": run.identity,
                     "members": len(run.members),
-                    "steps": run.steps_done,
+                    "steps": run.experiment.n_steps,
                     "complete": run.is_complete,
                 }
             )
             return
         done = "complete" if run.is_complete else "not complete"
-        out.line(f"{run.path}: {len(run.members)} members, {run.steps_done} steps, {done}")
+        out.line(f"{run.path}: {len(run.members)} members, {run.experiment.n_steps} steps, {done}")
 
 
 def measure(
@@ -129,33 +129,34 @@ def compare(
 
 
 def runs(
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to look, at any depth.")] = Path(
-        "runs"
-    ),
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[DIR]", help="Where to look; runs if not given.")
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """List the runs under a folder."""
     with out.json_only(json):
         from grokscope import runs as store
 
-        found = store.list_runs(folder)
+        if folder is not None and not folder.is_dir():
+            raise InputError(f"{folder}: there is no such folder.")
+        found = store.list_runs(folder or "runs")
         if json:
             out.document(found)
         elif not found:
-            out.note(f"grokscope: no runs under {folder}")
+            out.note(f"grokscope: no runs under {folder or 'runs'}")
         else:
             rows = [
                 (
                     item.path,
                     item.identity[:8],
                     item.task,
-                    item.n_members,
-                    f"{item.steps_done}/{item.n_steps}",
-                    item.problem or ("complete" if item.is_complete else "unfinished"),
+                    item.steps,
+                    item.problem or f"{item.complete} of {item.members} complete",
                 )
                 for item in found
             ]
-            out.table(("run", "identity", "task", "members", "steps", "state"), rows)
+            out.table(("run", "identity", "task", "steps", "members"), rows)
 
 
 def show(path: options.RunPath, plugin: options.Plugin = None, json: options.Json = False) -> None:
@@ -181,13 +182,12 @@ def verify(path: options.RunPath, json: options.Json = False) -> None:
         from grokscope import runs as store
 
         problems = store.verify(path)
+        damage = [problem for problem in problems if problem.is_damage]
         if json:
-            found = [{"path": problem.path, "what": problem.what} for problem in problems]
-            out.document({"run": path, "ok": not problems, "problems": found})
+            out.document({"run": path, "ok": not damage, "problems": problems})
         for problem in [] if json else problems:
-            out.line(f"{problem.path}: {problem.what}")
-        if problems:
-            plural = "problem" if len(problems) == 1 else "problems"
-            raise StoreError(f"{path}: {len(problems)} {plural} found.")
-        if not json:
+            out.line(str(problem))
+        if damage:
+            raise StoreError(f"{path}: damaged ({len(damage)} found).")
+        if not json and not problems:
             out.line(f"{path}: all files are as they were written")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -45,8 +46,12 @@ def print_overview(overview: Overview) -> None:
         return
     out.line()
     bars = _bars()
+    # a terminal cuts what does not fit, and the end of a curve is what matters
+    beside = max(len(name) for name, _ in drawn) + 34
+    room = shutil.get_terminal_size().columns - beside if sys.stdout.isatty() else _WIDTH
+    width = min(_WIDTH, max(room, 8))
     rows = [
-        (name, format_number(values[0]), sparkline(values, _WIDTH, bars), format_number(values[-1]))
+        (name, format_number(values[0]), sparkline(values, width, bars), format_number(values[-1]))
         for name, values in drawn
     ]
     out.table(("measure (mean)", "first", "curve", "last"), rows)

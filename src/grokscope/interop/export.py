@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from grokscope.compare import on_members
 from grokscope.errors import InputError, StoreError, did_you_mean
-from grokscope.streams import STREAMS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["SUFFIXES", "Exported", "export_run", "table_of"]
 
 SUFFIXES = (".csv", ".nc", ".parquet", ".safetensors")
-_NEEDS = {".parquet": "pyarrow", ".nc": "h5netcdf"}
-_MEMBER_AXES = ("seed", "member", *STREAMS)
+_NEEDS = {".parquet": ("pyarrow",), ".nc": ("h5netcdf", "h5py")}
+_ROWS = ("seed", "step")
 
 
 @dataclass(frozen=True)
@@ -91,9 +91,10 @@ def _measures(run: Run, suffix: str, seed: int | None, step: int | None) -> _Wri
         data = _selected(data, "step", int(data["step"].values[-1]) if step == -1 else step)
     if suffix == ".nc":
         return lambda file: _write_netcdf(data, run, file)
+    members = [member for member in run.members if seed in (None, member[0])]
 
     def write(file: Path) -> tuple[str, tuple[str, ...]]:
-        table, left_out = table_of(data)
+        table, left_out = table_of(on_members(data, sorted(members)))
         if suffix == ".csv":
             table.to_csv(file, index=False)
         else:
@@ -104,7 +105,7 @@ def _measures(run: Run, suffix: str, seed: int | None, step: int | None) -> _Wri
 
 
 def table_of(measures: xr.Dataset) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The measures as a tidy table, one row per member and step; and the names of those left out.
+    """The measures over seed and step as a tidy table, a row for each pair; and the names of those left out.
 
     A measure is left out if it has an axis without labels, such as ``neuron``. What was not measured at a
     step is NaN in the measures and an empty cell in a file.
@@ -120,30 +121,28 @@ def table_of(measures: xr.Dataset) -> tuple[pd.DataFrame, tuple[str, ...]]:
     import pandas as pd
     import xarray as xr
 
-    rows = [axis for axis in (*_MEMBER_AXES, "step") if axis in measures.dims]
-    shape = [measures.sizes[axis] for axis in rows]
-    grid = xr.DataArray(np.zeros(shape), {axis: measures[axis] for axis in rows}, rows)
+    rows = list(_ROWS)
+    grid = xr.DataArray(np.zeros([measures.sizes[axis] for axis in rows]), dims=rows)
     columns: dict[str, Any] = {}
     left_out: list[str] = []
 
     def add(name: str, values: xr.DataArray) -> None:
-        whole = values if values.dims == tuple(rows) else values.broadcast_like(grid).transpose(*rows)
+        bare = values.reset_coords(drop=True).drop_vars([axis for axis in rows if axis in values.coords])
+        whole = bare if bare.dims == _ROWS else bare.broadcast_like(grid).transpose(*rows)
         columns[name] = whole.values.ravel()
 
-    for axis in rows:
-        add(axis, measures[axis])
-    for name in (str(key) for key in measures.coords):
-        if name not in rows and set(measures[name].dims) <= set(rows):
-            add(name, measures[name])
+    labels_first = sorted((str(key) for key in measures.coords), key=lambda name: name not in rows)
+    for name in labels_first:  # seed (or the seeds of the streams), step, and what depends on them
+        if set(measures[name].dims) <= set(rows):
+            add(name, measures[name].copy())
     for name in (str(key) for key in measures.data_vars):
-        values = measures[name].reset_coords(drop=True)
+        values = measures[name]
         inner = [str(axis) for axis in values.dims if axis not in rows]
         if any(measures[axis].dtype.kind not in "UOT" if axis in measures.coords else True for axis in inner):
             left_out.append(name)
             continue
         for labels in itertools.product(*(measures[axis].values.tolist() for axis in inner)):
-            chosen = values.sel(dict(zip(inner, labels, strict=True))).reset_coords(drop=True)
-            add("_".join([name, *labels]), chosen)
+            add("_".join([name, *labels]), values.sel(dict(zip(inner, labels, strict=True))))
     return pd.DataFrame(columns), tuple(left_out)
 
 
@@ -173,7 +172,7 @@ def _weights(run: Run, seed: int | None, step: int) -> _Writer:
     seed = seeds[0] if seed is None else seed
     if seed not in seeds:
         raise InputError(f"--seed {seed}: not in this run; it has seeds {_spoken(seeds)}.")
-    number = step if step >= 0 else run.steps_done + 1 + step
+    number = step if step >= 0 else int(run.steps_done[run.position(seed)]) + 1 + step
 
     def write(file: Path) -> tuple[str, tuple[str, ...]]:
         import safetensors.numpy
@@ -239,9 +238,9 @@ def _check_target(target: Path, force: bool) -> None:
         raise InputError(f"--to {target}: the folder '{target.parent}' does not exist.")
     if target.exists() and not force:
         raise InputError(f"--to {target}: exists; add --force to replace it.")
-    needed = _NEEDS.get(suffix)
-    if needed and importlib.util.find_spec(needed) is None:
-        raise InputError(f"--to {target}: {suffix} needs {needed}: pip install grokscope[tables]")
+    for needed in _NEEDS.get(suffix, ()):
+        if importlib.util.find_spec(needed) is None:
+            raise InputError(f"--to {target}: {suffix} needs {needed}: pip install grokscope[tables]")
 
 
 def _write(target: Path, writer: _Writer) -> Exported:
