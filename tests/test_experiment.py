@@ -34,7 +34,8 @@ learning_rate = 0.1
 weight_decay = 0.01
 """
 KEYS = (
-    "name, epochs, steps, batch_size, online, precision, task, model, loss, optimizer, learner, measures, schedule"
+    "name, epochs, steps, batch_size, online, precision, task, model, loss, optimizer, learner, "
+    "measures, schedule"
 )
 SCHEDULES = (
     "'epochs', 'every 10 epochs', 'every 5 steps', 'log' (32 points a decade of epochs), 'log 12', 'ends', "
@@ -264,8 +265,11 @@ def test_a_new_kind_resets_its_table_and_loses_no_override():
         ),
         ("batch_size.x=3", "--set batch_size.x: 'batch_size' is not a table."),
         ("task.k=x", "task.k: must be a whole number (got 'x')."),
-        ("task.kind=arays", "task 'arays' is not known. Did you mean 'arrays'? "
-         "Known: arrays, boolean_function, sparse_parity."),
+        (
+            "task.kind=arays",
+            "task 'arays' is not known. Did you mean 'arrays'? "
+            "Known: arrays, boolean_function, sparse_parity.",
+        ),
     ],
 )
 def test_bad_override(override, message):
@@ -378,7 +382,11 @@ CHANGES = [
     *("model.width=999", "model.activation=tanh", "model.init_scale=2.0", "loss=logistic", "loss=squared"),
     *("optimizer.learning_rate=0.11", "optimizer.weight_decay=0.02", "optimizer.momentum=0.8"),
     *("optimizer.decay=decoupled", "optimizer=adam", "optimizer=adamw", "optimizer.schedule.warmup=1"),
-    *("optimizer.schedule=linear", "optimizer.schedule=cosine", "optimizer.schedule={kind='linear', last=0.5}"),
+    *(
+        "optimizer.schedule=linear",
+        "optimizer.schedule=cosine",
+        "optimizer.schedule={kind='linear', last=0.5}",
+    ),
 ]
 
 
@@ -396,7 +404,11 @@ def test_every_field_of_the_spec_is_in_one_of_the_two_identity_tests():
 
 
 def test_identity_sees_the_length_only_through_a_schedule_that_depends_on_it():
-    for optimizer, same in [(SGD(), True), (SGD(schedule=Constant(warmup=9)), True), (SGD(schedule=Cosine()), False)]:
+    for optimizer, same in [
+        (SGD(), True),
+        (SGD(schedule=Constant(warmup=9)), True),
+        (SGD(schedule=Cosine()), False),
+    ]:
         short = Experiment(task="sparse_parity", epochs=10, optimizer=optimizer)
         assert (short.with_("epochs=20").identity == short.identity) is same
         assert short.with_("steps=320").identity == short.identity

@@ -147,7 +147,9 @@ def test_members_with_other_rates_share_one_program(optimizer):
             np.testing.assert_allclose(last(rates)[i], alone["a"], rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("schedule", [Linear(), Linear(last=0.1), Cosine(), Cosine(warmup=3), Constant(warmup=2)])
+@pytest.mark.parametrize(
+    "schedule", [Linear(), Linear(last=0.1), Cosine(), Cosine(warmup=3), Constant(warmup=2)]
+)
 def test_rate_schedules_of_very_long_runs(schedule):
     # steps are int32 inside the program; the length may be more than that holds
     early, late = (float(schedule(jnp.int32(step), 10**12)) for step in (5, 2**31 - 2))

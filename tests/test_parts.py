@@ -46,7 +46,7 @@ class Everything(Part):
     choice: Literal["first", "drawn"] = "first"
     either: int | Literal["full"] = 1
     numbers: tuple[int, ...] = ()
-    listed: list[int] = []
+    listed: list[int] = Field(default_factory=list)
     path: str = ""
     inner: SGD = SGD()
 
@@ -163,7 +163,8 @@ def test_a_kind_cannot_be_taken_twice():
             kind: Literal["fully_connected"] = "fully_connected"
 
     assert str(error.value) == (
-        "model 'fully_connected' is already defined, in grokscope.models.fully_connected; choose another kind."
+        "model 'fully_connected' is already defined, in grokscope.models.fully_connected; "
+        "choose another kind."
     )
     assert lookup("model", "fully_connected") is FullyConnected
 
@@ -214,7 +215,7 @@ def test_plugin_that_takes_a_name_not_yet_discovered(tmp_path, monkeypatch):
     monkeypatch.setattr(parts, "_discovered", set())
     file = tmp_path / "thief.py"
     file.write_text(PLUGIN.format(kind="sparse_parity", n_train=1))
-    with pytest.raises(InputError, match="thief.py': task 'sparse_parity' is already defined"):
+    with pytest.raises(InputError, match=r"thief\.py': task 'sparse_parity' is already defined"):
         load_plugin(file)
     assert lookup("task", "sparse_parity") is SparseParity
 

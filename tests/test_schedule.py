@@ -31,7 +31,9 @@ def is_point(piece, step, steps_per_epoch, n_steps):
 pieces = st.one_of(
     st.sampled_from(["epochs", "ends", "log"]),
     st.integers(1, 40).map(lambda n: f"log {n}"),
-    st.builds("every {} {}".format, st.integers(1, 60), st.sampled_from(["step", "steps", "epoch", "epochs"])),
+    st.builds(
+        "every {} {}".format, st.integers(1, 60), st.sampled_from(["step", "steps", "epoch", "epochs"])
+    ),
     st.integers(-300, 5000),
 )
 lists = st.lists(pieces, max_size=4)
@@ -75,10 +77,23 @@ def test_the_standard_run_has_301_epochs_and_about_60_log_points():
 
 
 @pytest.mark.parametrize(
-    "bad", ["", "epoch", "every epochs", "every 0 steps", "every 00 steps", "every -1 steps", "log 0", "log x", "Log"]
+    "bad",
+    [
+        "",
+        "epoch",
+        "every epochs",
+        "every 0 steps",
+        "every 00 steps",
+        "every -1 steps",
+        "log 0",
+        "log x",
+        "Log",
+    ],
 )
 def test_unknown_piece(bad):
-    with pytest.raises(InputError, match=f"^schedule: '{bad}' is not known. Allowed: 'epochs', 'every 10 epochs'"):
+    with pytest.raises(
+        InputError, match=f"^schedule: '{bad}' is not known. Allowed: 'epochs', 'every 10 epochs'"
+    ):
         Schedule.parse(bad)
 
 

@@ -109,7 +109,10 @@ def test_keys_of_all_streams_and_seeds_differ():
 
     seeds = jax.numpy.array([0, 1, 2, 3, 1000, MOST], dtype="uint32")
     keys = np.concatenate(
-        [jax.vmap(lambda seed, name=name: jax.random.key_data(stream_key(name, seed)))(seeds) for name in STREAMS]
+        [
+            jax.vmap(lambda seed, name=name: jax.random.key_data(stream_key(name, seed)))(seeds)
+            for name in STREAMS
+        ]
     )
     assert len(np.unique(keys, axis=0)) == len(STREAMS) * len(seeds)
 

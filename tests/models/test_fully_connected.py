@@ -78,9 +78,9 @@ def test_both_precisions_start_from_the_same_numbers():
 def test_scale_multiplies_and_can_be_traced():
     one = drawn(init_scale=1.0)
     half = jax.jit(
-        lambda scale: FullyConnected(width=WIDTH)
-        .with_traced({"init_scale": scale})
-        .network(jax.random.key(0), (N,), 1)
+        lambda scale: (
+            FullyConnected(width=WIDTH).with_traced({"init_scale": scale}).network(jax.random.key(0), (N,), 1)
+        )
     )(jnp.float32(0.5))
     assert jax.tree.all(jax.tree.map(lambda a, b: jnp.allclose(a, 0.5 * b, rtol=1e-6), half, one))
 
