@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["available_bytes", "check_memory", "predicted_bytes"]
 
+_CONTAINER = Path("/sys/fs/cgroup")
+
 
 def predicted_bytes(
     experiment: Experiment, n_members: int = 1, n_snapshots: int = 0, workers: int | None = None
@@ -73,11 +75,10 @@ def available_bytes() -> int:
     import psutil
 
     free = int(psutil.virtual_memory().available)
-    folder = Path("/sys/fs/cgroup")
     try:
-        limit = int((folder / "memory.max").read_text())  # "max" where there is none
+        limit = int((_CONTAINER / "memory.max").read_text())  # "max" where there is none
         # what the container holds besides the file cache, which gives way
-        lines = (folder / "memory.stat").read_text().splitlines()
+        lines = (_CONTAINER / "memory.stat").read_text().splitlines()
         held = next(int(line.split()[1]) for line in lines if line.startswith("anon "))
         return min(free, max(0, limit - held))
     except (OSError, ValueError, StopIteration):

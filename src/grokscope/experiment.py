@@ -203,9 +203,7 @@ class Experiment(Part):
     @classmethod
     def from_table(cls, table: dict[str, Any], overrides: tuple[str, ...] = ()) -> Experiment:
         """Make an experiment of a (TOML) table, with ``a.b=value`` overrides."""
-        for override in overrides:
-            table = overridden(cls, table, override)
-        return cls(**table)
+        return cls(**overridden(cls, table, overrides))
 
     def with_(self, *overrides: str) -> Experiment:
         """A copy with ``a.b=value`` overrides; changing a ``kind`` resets that table to its defaults."""

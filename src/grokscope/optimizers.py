@@ -43,7 +43,7 @@ class RateSchedule(Part):
         import jax.numpy as jnp
 
         value = self.factor(step, n_steps)
-        return value * jnp.minimum(1.0, (step + 1) / self.warmup) if self.warmup else value
+        return value * jnp.minimum(1.0, (step + 1) / float(self.warmup)) if self.warmup else value
 
 
 RateScheduleField = Annotated[SerializeAsAny[RateSchedule], resolver(RateSchedule)]

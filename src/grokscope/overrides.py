@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
 from typing import Any
 
 from grokscope.errors import InputError, did_you_mean
@@ -11,19 +12,35 @@ from grokscope.parts import Part, lookup
 __all__ = ["overridden", "without_none"]
 
 
-def overridden(cls: type[Part], table: dict[str, Any], override: str) -> dict[str, Any]:
-    """A copy of a spec's table with one ``a.b=value``; the value is TOML, else a bare string.
+def overridden(cls: type[Part], table: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """A copy of a spec's table with every ``a.b=value``; a value is TOML, else a bare string.
 
-    A table that the spec leaves out starts from its default; changing a ``kind`` resets its table.
+    A table that the spec leaves out starts from its default. Changing a ``kind`` resets its table; kinds
+    are changed first, so that no override is lost to one after it.
 
     Raises:
         InputError: if it is not of this form, or goes through a key that does not exist or is no table.
 
     Example:
         >>> from grokscope.experiment import Experiment
-        >>> overridden(Experiment, {"epochs": 3, "task": "sparse_parity"}, "task.k=4")["task"]
+        >>> overridden(Experiment, {"epochs": 3, "task": "sparse_parity"}, ["task.k=4"])["task"]
         {'kind': 'sparse_parity', 'k': 4}
     """
+    for override in sorted(overrides, key=lambda override: not _sets_table(cls, override)):
+        table = _one(cls, table, override)
+    return table
+
+
+def _sets_table(cls: type[Part], override: str) -> bool:
+    """Whether an override sets a whole table or its kind."""
+    *above, last = (name.strip() for name in override.partition("=")[0].split("."))
+    level: type[Part] | None = cls
+    for name in above:
+        level = _part_of(level, name) if level is not None else None
+    return last == "kind" or (level is not None and _part_of(level, last) is not None)
+
+
+def _one(cls: type[Part], table: dict[str, Any], override: str) -> dict[str, Any]:
     path, equals, text = override.partition("=")
     names = [name.strip() for name in path.split(".")]
     if not equals or not all(names):

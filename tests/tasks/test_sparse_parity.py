@@ -1,0 +1,126 @@
+"""Sparse parity: labels one product at a time, splits, labels that are not true."""
+
+import math
+
+import jax
+import numpy as np
+import pytest
+import scipy.stats
+
+from grokscope import InputError
+from grokscope.streams import stream_key
+from grokscope.tasks.sparse_parity import SparseParity
+
+SMALL = {"n": 7, "k": 3, "n_train": 200, "n_test": 50, "n_probe": 60}
+
+
+def member(task, data=0, noise=0):
+    return jax.jit(task.member_data)(stream_key("data", data), stream_key("noise", noise))
+
+
+def parity(row, bits):
+    return math.prod(float(row[bit]) for bit in bits)
+
+
+@pytest.mark.parametrize("support", ["first", "drawn"])
+def test_labels_are_the_product_of_the_hidden_bits(support):
+    task = SparseParity(**SMALL, support=support)
+    mine = member(task)
+    data = {**task.shared_data(), **mine}
+    bits = mine["support"].tolist() if support == "drawn" else task.facts()["support"]
+    assert len(set(bits)) == 3
+    for split, count in (("train", 200), ("test", 50), ("probe", 60)):
+        x, y = np.asarray(data[f"{split}_x"]), np.asarray(data[f"{split}_y"])
+        assert x.shape == (count, 7)
+        assert set(np.unique(x)) == {-1.0, 1.0}
+        assert y.tolist() == [parity(row, bits) for row in x]
+
+
+def test_inputs_are_fair_and_independent_coins():
+    x = np.asarray(member(SparseParity(n=30, n_train=20_000))["train_x"])
+    assert np.abs(x.mean(axis=0)).max() < 5 / 20_000**0.5
+    assert np.abs(np.corrcoef(x.T) - np.eye(30)).max() < 5 / 20_000**0.5
+
+
+def test_held_out_inputs_are_the_same_for_all_and_apart_from_each_other():
+    one, two = SparseParity(n=40), SparseParity(n=40, n_train=5, labels="random")
+    for name, array in one.shared_data().items():
+        np.testing.assert_array_equal(array, two.shared_data()[name])
+    rows = {
+        tuple(row) for name in ("test_x", "probe_x") for row in np.asarray(one.shared_data()[name]).tolist()
+    }
+    rows |= {tuple(row) for row in np.asarray(member(one)["train_x"]).tolist()}
+    assert len(rows) == 100 + 10_000 + 1000
+
+
+def test_hidden_bits_are_drawn_from_the_data_stream_evenly():
+    task = SparseParity(n=6, k=2, support="drawn", n_train=1, n_test=1, n_probe=1)
+    keys = jax.vmap(lambda seed: stream_key("data", seed))(np.arange(3000))
+    bits = np.asarray(jax.vmap(lambda key: task.member_data(key, key)["support"])(keys))
+    assert np.all(bits[:, 0] < bits[:, 1])
+    pairs = np.bincount(bits[:, 0] * 6 + bits[:, 1], minlength=36)
+    counts = [pairs[i * 6 + j] for i in range(6) for j in range(i + 1, 6)]
+    assert sum(counts) == 3000
+    assert scipy.stats.chisquare(counts).pvalue > 1e-3
+    assert task.facts() == {"support": None}
+
+
+def test_random_labels_are_coins_that_have_nothing_to_do_with_the_inputs():
+    task = SparseParity(n=10, n_train=20_000, labels="random")
+    true, random = (np.asarray(member(t)["train_y"]) for t in (SparseParity(n=10, n_train=20_000), task))
+    np.testing.assert_array_equal(
+        member(task)["train_x"], member(SparseParity(n=10, n_train=20_000))["train_x"]
+    )
+    assert abs(random.mean()) < 5 / 20_000**0.5
+    assert abs((true * random).mean()) < 5 / 20_000**0.5
+    shared = task.shared_data()
+    assert np.asarray(shared["test_y"]).tolist() == [
+        parity(row, range(3)) for row in np.asarray(shared["test_x"])
+    ]
+
+
+def test_noise_flips_its_share_from_its_own_stream():
+    clean = np.asarray(member(SparseParity(n_train=20_000))["train_y"])
+    task = SparseParity(n_train=20_000, labels="noisy", noise=0.2)
+    flipped = [np.asarray(member(task, noise=seed)["train_y"]) != clean for seed in (0, 1)]
+    for flips in flipped:
+        assert abs(flips.mean() - 0.2) < 5 * (0.16 / 20_000) ** 0.5
+    # independent draws agree on 0.2 * 0.2 of the samples
+    assert abs((flipped[0] & flipped[1]).mean() - 0.04) < 5 * (0.04 / 20_000) ** 0.5
+    for noise, wanted in ((0.0, clean), (1.0, -clean)):
+        task = SparseParity(n_train=20_000, labels="noisy", noise=noise)
+        np.testing.assert_array_equal(member(task)["train_y"], wanted)
+
+
+def test_share_of_noise_can_be_traced():
+    task = SparseParity(**SMALL, labels="noisy", noise=0.3)
+    traced = jax.jit(lambda noise: member(task.with_traced({"noise": noise}))["train_y"])
+    np.testing.assert_array_equal(traced(0.3), member(task)["train_y"])
+    assert not np.array_equal(traced(0.9), member(task)["train_y"])
+
+
+@pytest.mark.parametrize("labels", ["true", "random", "noisy"])
+def test_both_precisions_have_the_same_data(labels):
+    task = SparseParity(**SMALL, support="drawn", labels=labels, noise=0.3 if labels == "noisy" else 0.0)
+    single = {**task.shared_data(), **member(task)}
+    with jax.enable_x64(True):
+        double = {**task.shared_data(), **member(task)}
+    assert single.keys() == double.keys()
+    for name, array in single.items():
+        np.testing.assert_array_equal(array, double[name])
+        assert double[name].dtype == (np.int32 if name == "support" else np.float64)
+
+
+def test_samples_are_true_and_fresh():
+    task = SparseParity(**SMALL)
+    x, y = task.sample(jax.random.key(3), 100)
+    assert np.asarray(y).tolist() == [parity(row, range(3)) for row in np.asarray(x)]
+    assert task.can_sample
+    assert not SparseParity(**SMALL, support="drawn").can_sample
+    assert not SparseParity(**SMALL, labels="random").can_sample
+
+
+def test_k_up_to_n():
+    assert SparseParity(n=3, k=3).facts()["support"] == [0, 1, 2]
+    with pytest.raises(InputError, match=r"^task: k must be at most n = 3, but k = 4\.$"):
+        SparseParity(n=3, k=4)
