@@ -1,0 +1,202 @@
+"""What a claim is: a sentence, a parameter, and the region of it that means "holds"."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from grokscope.errors import InputError
+from grokscope.statistics import format_number
+
+Kind = Literal["share", "mean", "median", "deterministic"]
+
+
+@dataclass(frozen=True)
+class Region:
+    """The values of a parameter that mean "holds": an interval whose ends may be infinite.
+
+    Attributes:
+        low: Lower end; -inf if there is none.
+        high: Upper end; inf if there is none.
+        low_open: True if `low` itself is outside.
+        high_open: True if `high` itself is outside.
+
+    Raises:
+        InputError: if an end is NaN, the region is empty, or it is the whole line (a claim that
+            cannot fail).
+
+    Example:
+        >>> print(Region.at_least(0.9), Region.below(10), Region.around(8, 0.5))
+        >= 0.9 < 10 [7.5, 8.5]
+    """
+
+    low: float = -math.inf
+    high: float = math.inf
+    low_open: bool = False
+    high_open: bool = False
+
+    def __post_init__(self) -> None:
+        open_point = self.low == self.high and (self.low_open or self.high_open)
+        if not self.low <= self.high or open_point or math.inf in (self.low, -self.high):
+            raise InputError(f"region from {self.low} to {self.high}: is empty")
+        if math.isinf(self.low) and math.isinf(self.high):
+            raise InputError("region without ends: such a claim cannot fail")
+
+    @classmethod
+    def at_least(cls, low: float) -> Region:
+        """All values from `low` on."""
+        return cls(low=low)
+
+    @classmethod
+    def at_most(cls, high: float) -> Region:
+        """All values up to `high`."""
+        return cls(high=high)
+
+    @classmethod
+    def above(cls, low: float) -> Region:
+        """All values greater than `low`."""
+        return cls(low=low, low_open=True)
+
+    @classmethod
+    def below(cls, high: float) -> Region:
+        """All values less than `high`."""
+        return cls(high=high, high_open=True)
+
+    @classmethod
+    def between(cls, low: float, high: float) -> Region:
+        """All values from `low` to `high`, both included."""
+        return cls(low=low, high=high)
+
+    @classmethod
+    def around(cls, target: float, tolerance: float) -> Region:
+        """All values within `tolerance` of `target`."""
+        return cls(low=target - tolerance, high=target + tolerance)
+
+    def contains(self, low: float, high: float | None = None) -> bool:
+        """Whether the value `low`, or all of the interval from `low` to `high`, lies inside."""
+        top = low if high is None else high
+        from_low = low > self.low if self.low_open else low >= self.low
+        to_high = top < self.high if self.high_open else top <= self.high
+        return from_low and to_high
+
+    def excludes(self, low: float, high: float) -> bool:
+        """Whether all of the interval from `low` to `high` lies outside, on one side."""
+        below = high <= self.low if self.low_open else high < self.low
+        above = low >= self.high if self.high_open else low > self.high
+        return below or above
+
+    def distance(self, value: float) -> float:
+        """Return how far `value` lies outside; 0 inside, NaN for NaN."""
+        return value - min(max(value, self.low), self.high) if not math.isnan(value) else math.nan
+
+    def __str__(self) -> str:
+        low, high = format_number(self.low), format_number(self.high)
+        if math.isinf(self.low):
+            return f"{'<' if self.high_open else '<='} {high}"
+        if math.isinf(self.high):
+            return f"{'>' if self.low_open else '>='} {low}"
+        return f"{'(' if self.low_open else '['}{low}, {high}{')' if self.high_open else ']'}"
+
+
+@dataclass(frozen=True)
+class Effect:
+    """The smallest effect that matters: how far from the region a parameter must lie to matter.
+
+    Attributes:
+        size: In the claim's unit.
+        meaning: What it is, in words.
+    """
+
+    size: float
+    meaning: str
+
+    def __str__(self) -> str:
+        return f"{format_number(self.size)} ({self.meaning})"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence of a paper as something that numbers can hold up or knock down.
+
+    The parameter (`estimand`) is a property of the population of seeds, not of the seeds that were
+    run. By `kind`:
+
+    - `"share"`: the share of seeds of which the sentence is true. Evidence: true or false per seed.
+      A claim about every seed has a region such as `Region.at_least(0.9)`. Five of five seeds are
+      then undecided, because the exact interval still reaches down to 0.48; with all of them true
+      it takes 36 seeds to show a share of 0.9, and 100 seeds may have 4 exceptions.
+    - `"mean"`: the mean over seeds, by Student's t.
+    - `"median"`: the median over seeds, distribution-free; evidence may be `CensoredTimes`.
+    - `"deterministic"`: numbers without sampling (constructions, exhaustive checks). All must lie
+      in the region, which is then a tolerance: `Region.around(target, tolerance)`.
+
+    Attributes:
+        id: Short name, unique in its table, as "C3".
+        sentence: What is claimed.
+        source: Where, as "Fig. 2 right".
+        paper_value: The paper's number or word; None if it gives none.
+        unit: Unit of the parameter; empty for a pure number.
+        estimand: The parameter, in words precise enough to be computed another way.
+        region: Values of the parameter that mean "holds".
+        smallest_effect: The smallest effect that matters; None only for deterministic claims.
+        kind: See above.
+        experiment: Name of the experiment whose measures are the evidence.
+        evidence: From the experiment's measures to one entry per seed (NaN = not measured), a
+            `CensoredTimes` for a median of times, or for a deterministic claim one number or more.
+            Raises `NotTestable` with the reason where it cannot.
+        confidence: Coverage of the interval.
+        fixed_on: Seeds on which the region was fixed.
+        confirmed_on: Seeds on which it is confirmed.
+
+    Raises:
+        InputError: for an unknown kind, an empty id, a confidence outside (0, 1), a share region
+            that no share lies in, or a missing smallest effect.
+
+    Example:
+        >>> claim = Claim(
+        ...     id="C1",
+        ...     sentence="Test accuracy stays at chance long after the training set is learned.",
+        ...     source="Fig. 2 left",
+        ...     paper_value=None,
+        ...     unit="",
+        ...     estimand="share of seeds whose grokking step is twice their memorization step",
+        ...     region=Region.at_least(0.9),
+        ...     smallest_effect=Effect(0.1, "one seed in ten behaves differently"),
+        ...     kind="share",
+        ...     experiment="standard",
+        ...     evidence=lambda measures: measures["delayed"],
+        ... )
+        >>> print(claim.region)
+        >= 0.9
+    """
+
+    id: str
+    sentence: str
+    source: str
+    paper_value: float | str | None
+    unit: str
+    estimand: str
+    region: Region
+    smallest_effect: Effect | None
+    kind: Kind
+    experiment: str
+    evidence: Callable[[Any], Any]
+    confidence: float = 0.95
+    fixed_on: str = "0-4"
+    confirmed_on: str = "100-199"
+
+    def __post_init__(self) -> None:
+        if not self.id:
+            raise InputError("claim: id must not be empty")
+        if self.kind not in get_args(Kind):
+            raise InputError(
+                f"claim {self.id}: kind = {self.kind!r}, must be one of {', '.join(get_args(Kind))}"
+            )
+        if not 0 < self.confidence < 1:
+            raise InputError(f"claim {self.id}: confidence = {self.confidence}, must be in (0, 1)")
+        if self.kind == "share" and self.region.excludes(0.0, 1.0):
+            raise InputError(f"claim {self.id}: region {self.region} holds no share from 0 to 1")
+        if self.smallest_effect is None and self.kind != "deterministic":
+            raise InputError(f"claim {self.id}: smallest_effect is missing")

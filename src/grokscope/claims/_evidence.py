@@ -1,0 +1,62 @@
+"""Getting the evidence for a claim, and saying why there is none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grokscope.claims._claim import Claim
+from grokscope.errors import GrokscopeError, InputError, did_you_mean
+from grokscope.statistics import CensoredTimes
+
+Evidence = NDArray[np.float64] | CensoredTimes
+
+
+class NotTestable(GrokscopeError):  # noqa: N818 - a verdict on the evidence, not a fault
+    """A claim's evidence cannot be had from these measures; the message is the reason."""
+
+
+def need(measures: Any, *names: str) -> None:
+    """Raise `NotTestable` unless `measures` (a dataset or mapping) has all of `names`.
+
+    Example:
+        >>> need({"test_accuracy": 1}, "test_accuracy")
+    """
+    for name in names:
+        if name not in measures:
+            hint = did_you_mean(name, [str(known) for known in measures])
+            raise NotTestable(f"the run has no measure {name!r}.{hint}")
+
+
+def gather(claim: Claim, measures: Any) -> Evidence | NotTestable:
+    """Return the claim's evidence from `measures`, checked, or the reason why there is none.
+
+    Raises:
+        InputError: if the evidence has not the form that the claim's kind asks for: that is an
+            error in the claim, not in the run.
+    """
+    try:
+        return checked(claim, claim.evidence(measures))
+    except NotTestable as reason:
+        return reason
+
+
+def checked(claim: Claim, evidence: Any) -> Evidence:
+    """Return `evidence` as numbers or censored times, or raise `InputError` naming the claim."""
+    if isinstance(evidence, CensoredTimes):
+        if claim.kind != "median":
+            raise InputError(f"claim {claim.id}: censored times need kind = 'median'")
+        return evidence
+    try:
+        values = np.asarray(evidence, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"claim {claim.id}: evidence is no array of numbers") from None
+    if values.ndim > 1 or (values.ndim == 0 and claim.kind != "deterministic"):
+        raise InputError(
+            f"claim {claim.id}: evidence of shape {values.shape}, must have one entry per seed"
+        )
+    if claim.kind == "share" and not np.isin(values[~np.isnan(values)], (0.0, 1.0)).all():
+        raise InputError(f"claim {claim.id}: evidence for a share must be true or false per seed")
+    return values

@@ -1,0 +1,231 @@
+"""Verdicts on a table of claims."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from grokscope.claims._claim import Claim
+from grokscope.claims._evidence import Evidence, NotTestable, checked
+from grokscope.claims._region_test import RegionTest, region_test
+from grokscope.errors import InputError
+from grokscope.statistics import CensoredTimes, false_discovery, format_number
+from grokscope.statistics._discovery import DiscoveryMethod
+
+Verdict = Literal["holds", "fails", "undecided", "not testable"]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A claim with our number and the verdict.
+
+    Attributes:
+        claim: The claim.
+        value: Our number; None if there is none; inf where a median time is not reached.
+        interval: Its interval at the claim's confidence, not adjusted for the table; None for
+            deterministic claims and where there is none.
+        n: Number of seeds used (0 for a deterministic claim of a single number).
+        verdict: "holds", "fails", "undecided" or "not testable".
+        method: The interval's method; "tolerance" for deterministic claims.
+        control: How the table's false-discovery rate is controlled; empty without a test.
+        adjusted_p: Smallest false-discovery rate at which this claim gets a verdict; None without
+            a test.
+        note: What a reader must know: why it is not testable, what was left out.
+    """
+
+    claim: Claim
+    value: float | None
+    interval: tuple[float, float] | None
+    n: int
+    verdict: Verdict
+    method: str = ""
+    control: str = ""
+    adjusted_p: float | None = None
+    note: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry of `claims.json`.
+
+        An infinite end of the interval is null, and so is an interval without any end; a median
+        time that is not reached is the text "not reached".
+        """
+        c = self.claim
+        value = "not reached" if self.value == math.inf else _finite(self.value)
+        interval = None
+        if self.interval is not None and not np.isinf(self.interval).all():
+            interval = [_finite(end) for end in self.interval]
+        return {
+            "id": c.id,
+            "sentence": c.sentence,
+            "source": c.source,
+            "paper_value": c.paper_value,
+            "value": value,
+            "unit": c.unit,
+            "interval": interval,
+            "seeds": self.n,
+            "verdict": self.verdict,
+            "experiment": c.experiment,
+            "estimand": c.estimand,
+            "region": str(c.region),
+            "smallest_effect": None if c.smallest_effect is None else str(c.smallest_effect),
+            "method": self.method,
+            "control": self.control,
+            "confidence": c.confidence,
+            "adjusted_p": self.adjusted_p,
+            "fixed_on": c.fixed_on,
+            "confirmed_on": c.confirmed_on,
+            "note": self.note,
+        }
+
+
+def judge(
+    claims_with_evidence: Iterable[tuple[Claim, Evidence | NotTestable | None]],
+    fdr: float = 0.05,
+    method: DiscoveryMethod = "by",
+) -> list[Judged]:
+    r"""Give every claim of a table its verdict, with the false-discovery rate controlled.
+
+    A claim's interval inside its region means "holds", outside "fails", else "undecided". With
+    many claims some intervals miss by chance, so a verdict is given only if the claim's p-value,
+    adjusted over the table, is at most `fdr`: the expected share of false ones among the verdicts
+    given is then at most `fdr`. Otherwise it is undecided, and the note says so. The p-value is
+    the smaller of those for "holds" and "fails" (see `_region_test`); of these two hypotheses
+    exactly one is true for each claim, so testing both costs nothing more. With one claim, at
+    `fdr` = 1 - confidence, the verdict is that of the interval alone.
+
+    The default is Benjamini and Yekutieli's procedure: the claims of a paper are computed from the
+    same runs, with dependence of any sign, and Benjamini and Hochberg's is not proved for that.
+
+    Deterministic claims have no p-value and are not counted: all numbers inside the region means
+    "holds", else "fails"; the value shown is the one farthest outside, or else the first.
+
+    Args:
+        claims_with_evidence: Each claim with what `gather` returned for it (None: not run).
+        fdr: The false-discovery rate allowed over the table.
+        method: `"by"` or `"bh"`, see `grokscope.statistics.false_discovery`.
+
+    Returns:
+        One `Judged` per claim, in order.
+
+    Raises:
+        InputError: for an id that comes twice, or evidence of the wrong form.
+    """
+    entries = list(claims_with_evidence)
+    ids = [claim.id for claim, _ in entries]
+    twice = sorted({name for name in ids if ids.count(name) > 1})
+    if twice:
+        raise InputError(f"claims: id {twice[0]!r} comes twice; ids must be unique in a table")
+
+    tests: list[RegionTest | Judged] = []
+    for claim, evidence in entries:
+        if evidence is None:
+            tests.append(_not_testable(claim, "its experiment was not run"))
+        elif isinstance(evidence, NotTestable):
+            tests.append(_not_testable(claim, str(evidence)))
+        else:
+            tests.append(_examine(claim, checked(claim, evidence)))
+    p_values = [
+        min(test.p_holds, test.p_fails) if isinstance(test, RegionTest) else math.nan
+        for test in tests
+    ]
+    adjusted = false_discovery(p_values, fdr, method).adjusted
+    tested = int(np.count_nonzero(~np.isnan(adjusted)))
+    name = "Benjamini-Yekutieli" if method == "by" else "Benjamini-Hochberg"
+    control = f"false-discovery rate at most {fdr:g} over {tested} claims ({name})"
+    return [
+        _decide(claim, evidence, test, float(p), fdr, control)
+        if isinstance(test, RegionTest)
+        else test
+        for (claim, evidence), test, p in zip(entries, tests, adjusted, strict=True)
+    ]
+
+
+def _examine(claim: Claim, evidence: Evidence) -> RegionTest | Judged:
+    """Test a claim, or judge it at once where there is nothing to test."""
+    try:
+        if claim.kind == "deterministic" and not isinstance(evidence, CensoredTimes):
+            return _deterministic(claim, evidence)
+        return region_test(claim, evidence)
+    except NotTestable as reason:
+        return _not_testable(claim, str(reason), evidence)
+
+
+def _deterministic(claim: Claim, evidence: np.ndarray) -> Judged:
+    """Check every number against the region."""
+    values = np.atleast_1d(evidence)
+    if len(values) == 0 or np.isnan(values).any():
+        raise NotTestable(f"{int(np.isnan(values).sum())} of {len(values)} numbers are missing")
+    distance = np.array([abs(claim.region.distance(float(v))) for v in values])
+    inside = np.array([claim.region.contains(float(v)) for v in values])
+    # An excluded end lies outside at distance 0: rank outside before inside, then by distance.
+    worst = float(values[np.lexsort((-distance, inside))[0]])
+    note = "" if inside.all() else f"{int((~inside).sum())} of {len(values)} numbers outside"
+    verdict: Verdict = "holds" if inside.all() else "fails"
+    n = 0 if evidence.ndim == 0 else len(values)
+    return Judged(claim, worst, None, n, verdict, "tolerance", note=note)
+
+
+def _decide(
+    claim: Claim, evidence: Any, test: RegionTest, adjusted: float, fdr: float, control: str
+) -> Judged:
+    """Turn a test and its adjusted p-value into the verdict."""
+    e = test.estimate
+    alone: Verdict = "undecided"
+    if claim.region.contains(e.low, e.high):
+        alone = "holds"
+    elif claim.region.excludes(e.low, e.high):
+        alone = "fails"
+    # An interval that ends on the region's edge must not be lost to rounding.
+    passes = adjusted <= fdr * (1 + 1e-9)
+    notes: list[str] = []
+    if alone != "undecided" and not passes:
+        notes.append(f"{alone!r} by its interval alone, not at a false-discovery rate of {fdr:g}")
+    asked = evidence.n if isinstance(evidence, CensoredTimes) else np.size(evidence)
+    if asked > e.n:
+        notes.append(f"{asked - e.n} of {asked} seeds not measured")
+    if math.isinf(e.low) and math.isinf(e.high):
+        level = format_number(100 * e.confidence)
+        notes.append(f"{e.n} seeds cannot bound a {claim.kind} at {level} %")
+    return Judged(
+        claim,
+        e.value,
+        (e.low, e.high),
+        e.n,
+        alone if passes else "undecided",
+        e.method,
+        control,
+        adjusted,
+        "; ".join(notes),
+    )
+
+
+def _not_testable(claim: Claim, reason: str, evidence: Evidence | None = None) -> Judged:
+    """Return the verdict "not testable", with the number of seeds and the mean value, if any."""
+    n, value = 0, None
+    if isinstance(evidence, CensoredTimes):
+        n = evidence.n
+    elif evidence is not None:
+        values = evidence[~np.isnan(evidence)]
+        n = values.size
+        value = float(values.mean()) if n and np.isfinite(values).all() else None
+    return Judged(claim, value, None, n, "not testable", note=reason)
+
+
+def _finite(value: float | None) -> float | None:
+    """Return `value`, or None where JSON has no such number."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def number_text(value: float | str | None, unit: str = "") -> str:
+    """Write a value for a table: a dash if there is none, "not reached" for inf."""
+    if value is None:
+        return "-"
+    if isinstance(value, str):
+        return value
+    if value == math.inf:
+        return "not reached"
+    return f"{format_number(value)} {unit}".rstrip()

@@ -1,0 +1,99 @@
+"""The claims table, for the terminal and for Markdown: agreement and disagreement alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from grokscope.claims._judge import Judged, Verdict, number_text
+from grokscope.statistics import format_number
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_T = TypeVar("_T")
+
+HEADER = ("id", "claim", "source", "paper", "ours", "interval", "n", "verdict")
+
+# Color never alone: the verdict's word is always there.
+_STYLE: dict[Verdict, str] = {
+    "holds": "bold green",
+    "fails": "bold red",
+    "undecided": "yellow",
+    "not testable": "dim",
+}
+
+
+def claims_table(judged: Sequence[Judged], title: str = "") -> Table:
+    """Return a rich table with one row per claim: paper's number, ours, interval, n, verdict.
+
+    Notes follow below the table, one line each, with the seeds used to fix and confirm regions.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title or None, caption=_caption(judged), caption_justify="left")
+    for name in HEADER:
+        table.add_column(
+            name,
+            justify="right" if name == "n" else "left",
+            ratio=1 if name == "claim" else None,
+            no_wrap=name in ("id", "n", "verdict"),
+        )
+    for one in judged:
+        *cells, verdict = _cells(one)
+        # Text, not str: brackets in a sentence must not be read as markup.
+        table.add_row(*(Text(cell) for cell in cells), Text(verdict, style=_STYLE[one.verdict]))
+    return table
+
+
+def claims_markdown(judged: Sequence[Judged]) -> str:
+    """Return the same table in Markdown, followed by the notes as a paragraph."""
+    rows = [HEADER, tuple("---" for _ in HEADER), *(_cells(one) for one in judged)]
+    lines = ["| " + " | ".join(_escape(cell) for cell in row) + " |" for row in rows]
+    return "\n".join(lines) + "\n\n" + _escape(_caption(judged), newline="  \n") + "\n"
+
+
+def _cells(one: Judged) -> tuple[str, ...]:
+    claim = one.claim
+    interval = "-"
+    if one.interval is not None and not all(map(math.isinf, one.interval)):
+        interval = "[{}, {}]".format(*(format_number(end) for end in one.interval))
+    return (
+        claim.id,
+        claim.sentence,
+        claim.source,
+        number_text(claim.paper_value, claim.unit),
+        number_text(one.value, claim.unit),
+        interval,
+        str(one.n),
+        one.verdict,
+    )
+
+
+def _caption(judged: Sequence[Judged]) -> str:
+    """Say how verdicts were reached, on which seeds, and what is special about single claims."""
+    lines = [
+        "holds: interval inside the region; fails: outside; undecided: neither, or not significant"
+        " when all the table's claims are taken together."
+    ]
+    lines += [f"Over the table: {control}." for control in _distinct(one.control for one in judged)]
+    splits = _distinct((one.claim.fixed_on, one.claim.confirmed_on) for one in judged)
+    lines += [
+        f"Regions were fixed on seeds {fixed}; seeds {confirmed} are kept to confirm them."
+        for fixed, confirmed in splits
+    ]
+    lines += [f"{one.claim.id}: {one.note}" for one in judged if one.note]
+    return "\n".join(lines)
+
+
+def _distinct(items: Iterable[_T]) -> list[_T]:
+    """Return the items that are not empty, each once, in order."""
+    return list(dict.fromkeys(item for item in items if item))
+
+
+def _escape(text: str, newline: str = " ") -> str:
+    """Escape what would end a Markdown cell or start a tag."""
+    safe = text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+    return safe.replace("\n", newline)
