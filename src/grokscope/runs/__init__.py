@@ -1,1 +1,4 @@
-"""Runs: training to a folder and back. The store, identity, provenance, commit and resume, replay, checksums."""
+"""Runs: training to a folder and back.
+
+The store, identity, provenance, commit and resume, replay, checksums.
+"""

@@ -1,1 +1,4 @@
-"""The compiled loop: members, devices, batches, schedule. One program per shape; never a Python loop over steps."""
+"""The compiled loop: members, devices, batches, schedule.
+
+One program per shape; never a Python loop over steps or members.
+"""

@@ -1,0 +1,67 @@
+"""The table of commands, each with the examples that its help shows; and the options of the whole program."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from grokscope.cli import _files, _papers, _runs, _tools
+
+__all__ = ["app"]
+
+# command -> examples; the order is that of the help
+_COMMANDS = {
+    _papers.papers: ("grokscope papers", "grokscope papers --json"),
+    _papers.reproduce: (
+        "grokscope reproduce two-circuits standard --seeds 5 --out demo",
+        "grokscope reproduce two-circuits --seeds 100 --dry-run",
+    ),
+    _runs.train: (
+        "grokscope train parity.toml --seeds 100",
+        "grokscope train parity.toml --set optimizer.weight_decay=0.001 --seeds 5,9,20:30 --out runs/slow",
+    ),
+    _runs.measure: ("grokscope measure runs/slow sensitivity effective_sparsity --steps log",),
+    _runs.compare: ("grokscope compare runs/slow runs/fast",),
+    _files.report: ("grokscope report runs/slow --out slow.html", "grokscope report runs/slow runs/fast"),
+    _files.export: (
+        "grokscope export runs/slow --to slow.csv",
+        "grokscope export runs/slow --to seed3.safetensors --seed 3 --step -1",
+    ),
+    _runs.runs: ("grokscope runs", "grokscope runs demo --json"),
+    _runs.show: ("grokscope show runs/slow",),
+    _runs.verify: ("grokscope verify runs/slow",),
+    _tools.doctor: ("grokscope doctor", "grokscope doctor --json"),
+    _files.new: ("grokscope new task my_task", "grokscope train spec.toml --plugin my_task.py"),
+}
+
+app = typer.Typer(
+    name="grokscope",
+    help="A laboratory for grokking: reproduce papers, train cohorts of seeds, measure what goes on inside.",
+    epilog="\b\nExample:\n  grokscope reproduce two-circuits standard --seeds 5 --out demo",
+    add_completion=False,
+    rich_markup_mode=None,  # rich takes long to import
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+for _command, _examples in _COMMANDS.items():
+    _shown = "\n".join(f"  {example}" for example in _examples)
+    app.command(epilog=f"\b\nExample:\n{_shown}")(_command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        import grokscope
+        from grokscope.cli import _print as out
+
+        out.line(f"grokscope {grokscope.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    del version, debug  # seen to by their callback, and before anything is parsed

@@ -1,0 +1,143 @@
+"""From errors and signals to one or two lines on stderr and an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import shlex
+import signal
+import sys
+import traceback
+from collections.abc import Generator, Sequence
+from types import FrameType
+
+from grokscope.errors import GrokscopeError, Interrupted
+
+__all__ = ["OutputClosed", "guarded"]
+
+# Commands that go on where they were stopped when they are given again.
+_RESUMABLE = ("train", "reproduce", "measure")
+
+
+class OutputClosed(Exception):
+    """Nobody reads standard output any more (``grokscope papers | head -1``). Raised by ``_print``."""
+
+
+def guarded(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; whatever happens, return an exit code and leave at most two lines behind."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug, words = _take_debug(words)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without UTF-8 is no reason to fail
+    with _signals():
+        try:
+            code = _run(words or ["--help"])
+            _flush()
+            return code
+        except BaseException as error:
+            if debug and not isinstance(error, SystemExit | OutputClosed):
+                traceback.print_exc()
+            return _report(error, words)
+
+
+def _run(words: list[str]) -> int:
+    import typer
+
+    from grokscope.cli._app import app
+
+    # Not app(): it would catch interrupts and broken pipes before we can tell what they mean.
+    command = typer.main.get_command(app)
+    try:
+        with command.make_context("grokscope", words) as context:
+            command.invoke(context)
+    except typer.Exit as stop:
+        return stop.exit_code
+    except typer.Abort:
+        _say("stopped: not confirmed.")
+        return 130
+    return 0
+
+
+def _report(error: BaseException, words: list[str]) -> int:
+    """Say what went wrong; return the exit code."""
+    if isinstance(error, KeyboardInterrupt | Interrupted):
+        again = (
+            f"; resume with: {shlex.join(['grokscope', *words])}"
+            if words[:1] and words[0] in _RESUMABLE
+            else ""
+        )
+        _say(f"stopped{again}")
+        return 130
+    if isinstance(error, OutputClosed):
+        # Else the interpreter would complain when it flushes the closed pipe at its end.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
+    if isinstance(error, GrokscopeError):
+        _say(str(error))
+        return error.exit_code
+    if hasattr(error, "format_message"):  # what typer raises for a command that it cannot parse
+        _say(_usage(error))
+        return 2
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
+        _say("not enough memory; try fewer seeds at once, a smaller width or fewer snapshots.")
+        return 1
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename is not None else ""
+        _say(f"{where}{error.strerror}.")
+        return 1
+    first = str(error).strip().partition("\n")[0]
+    _say(f"internal error: {type(error).__name__}: {first} (run again with --debug)")
+    return 1
+
+
+def _usage(error: BaseException) -> str:
+    """A parsing error in one line, and where to read on."""
+    message = " ".join(str(error.format_message()).split()).replace("Value error, ", "")  # type: ignore[attr-defined]
+    path = getattr(getattr(error, "ctx", None), "command_path", None) or "grokscope"
+    stop = "" if message.endswith((".", "?", ")")) else "."
+    return f"{message}{stop}\nSee '{path} --help'."
+
+
+def _take_debug(words: list[str]) -> tuple[bool, list[str]]:
+    """``--debug`` works before and behind the command."""
+    end = words.index("--") if "--" in words else len(words)
+    return "--debug" in words[:end], [word for i, word in enumerate(words) if i >= end or word != "--debug"]
+
+
+@contextlib.contextmanager
+def _signals() -> Generator[None]:
+    """SIGTERM ends like Ctrl-C, and both do also where the shell has switched SIGINT off (``&``)."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before: dict[signal.Signals, object] = {}
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, stop)
+    except ValueError:  # not in the main thread: signals are someone else's
+        pass
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise OutputClosed from None
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "standard output") from None
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        print(f"grokscope: {text}", file=sys.stderr, flush=True)

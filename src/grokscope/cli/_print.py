@@ -1,0 +1,91 @@
+"""Results on standard output: one JSON document, or tables and lines for people."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import math
+import sys
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any
+
+from grokscope.cli._guard import OutputClosed
+
+__all__ = ["document", "json_only", "line", "note", "plain", "table"]
+
+_stdout_for_json: list[Any] = []
+
+
+@contextlib.contextmanager
+def json_only(active: bool) -> Generator[None]:
+    """Within it nothing but `document` reaches standard output, whatever libraries or plug-ins print."""
+    if not active:
+        yield
+        return
+    _stdout_for_json.append(sys.stdout)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _stdout_for_json.pop()
+
+
+def document(value: Any) -> None:
+    """Print one JSON document."""
+    out = _stdout_for_json[-1] if _stdout_for_json else sys.stdout
+    _write(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False), out)
+
+
+def line(text: str = "") -> None:
+    """Print a line for people."""
+    _write(text, sys.stdout)
+
+
+def note(text: str) -> None:
+    """Print a line that is no result: on stderr."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print a table: drawn on a terminal, aligned plain text elsewhere."""
+    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        from rich.box import SIMPLE_HEAD
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        drawn = Table(*headers, box=SIMPLE_HEAD, pad_edge=False)
+        for row in cells:
+            drawn.add_row(*(Text(cell) for cell in row))
+        Console().print(drawn)
+        return
+    grid = [list(headers), *cells]
+    widths = [max(len(row[i]) for row in grid) for i in range(len(headers))]
+    for row in grid:
+        line("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON knows it: what is not finite becomes null, arrays become lists, paths text."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    listed = getattr(value, "tolist", None)  # numpy's arrays and scalars
+    return str(value) if listed is None else plain(listed())
+
+
+def _write(text: str, out: Any) -> None:
+    try:
+        out.write(f"{text}\n")
+    except BrokenPipeError:
+        raise OutputClosed from None

@@ -1,0 +1,193 @@
+"""Commands that make, extend and look at runs: train, measure, compare, runs, show, verify."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from grokscope.cli import _options as options
+from grokscope.cli import _print as out
+from grokscope.errors import StoreError
+
+
+def train(
+    spec: Annotated[Path, typer.Argument(metavar="SPEC.toml", help="The experiment.")],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="a.b=c", help="Change a value of the spec; repeatable."),
+    ] = None,
+    seeds: options.Seeds = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="The run's folder; runs/<task>-<identity> if not given."),
+    ] = None,
+    plugin: options.Plugin = None,
+    allow_other_numerics: options.OtherNumerics = False,
+    json: options.Json = False,
+) -> None:
+    """Train a cohort of seeds.
+
+    Given again, it resumes, extends, or says that the run is complete.
+    """
+    with out.json_only(json):
+        options.load_plugins(plugin)
+        from grokscope import runs
+        from grokscope.experiment import Experiment
+        from grokscope.progress import RichProgress
+
+        experiment = Experiment.from_toml(spec, tuple(set_ or ()))
+        with RichProgress() as progress:
+            run = runs.train(
+                experiment,
+                seeds=seeds or 1,
+                out=folder,
+                progress=progress,
+                allow_other_numerics=allow_other_numerics,
+            )
+        if json:
+            out.document(
+                {
+                    "run": run.path,
+                    "identity": run.identity,
+                    "members": len(run.members),
+                    "steps": run.steps_done,
+                    "complete": run.is_complete,
+                }
+            )
+            return
+        done = "complete" if run.is_complete else "not complete"
+        out.line(f"{run.path}: {len(run.members)} members, {run.steps_done} steps, {done}")
+
+
+def measure(
+    path: options.RunPath,
+    measures: Annotated[list[str], typer.Argument(metavar="MEASURE...", help="Names of measures.")],
+    steps: Annotated[
+        str | None,
+        typer.Option(
+            "--steps", metavar="all|log|a:b:c", help="When; each measure's own schedule if not given."
+        ),
+    ] = None,
+    flavor: Annotated[
+        Literal["predictions", "accuracy"],
+        typer.Option("--flavor", help="What the active subnetwork keeps: all predictions, or the accuracy."),
+    ] = "predictions",
+    plugin: options.Plugin = None,
+    json: options.Json = False,
+) -> None:
+    """Add measures to a finished run.
+
+    They are taken from snapshots or by replay, and are the same as if taken while training.
+    """
+    with out.json_only(json):
+        options.load_plugins(plugin)
+        from grokscope.parts import lookup
+        from grokscope.progress import RichProgress
+
+        for name in measures:
+            lookup("measure", name)
+        run = options.opened(path, None)
+        schedule = options.parse_steps(steps, run.experiment)
+        with RichProgress() as progress:
+            run.measure(measures, steps=schedule, flavor=flavor, progress=progress)
+        if json:
+            out.document({"run": run.path, "measures": list(run.measures.data_vars)})
+        else:
+            out.line(f"{run.path}: {', '.join(measures)} measured")
+
+
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="RUN_A", help="A run's folder.")],
+    b: Annotated[Path, typer.Argument(metavar="RUN_B", help="Another run's folder.")],
+    plugin: options.Plugin = None,
+    json: options.Json = False,
+) -> None:
+    """Compare when two runs grok, paired on seeds.
+
+    Says the share of seeds that grokked in each, and the median ratio of grokking steps, with intervals.
+    """
+    with out.json_only(json):
+        from grokscope.compare import compare as compared
+
+        run_a, run_b = options.opened(a, plugin), options.opened(b, None)
+        result = compared(run_a, run_b)
+        if json:
+            out.document({"run_a": run_a.path, "run_b": run_b.path, **out.plain(result)})
+            return
+        out.line(f"A: {run_a.path}\nB: {run_b.path}")
+        only_a, only_b = result.unpaired
+        out.line(f"{result.n} members in both; {only_a} only in A, {only_b} only in B")
+        out.line(f"grokking: {result.event}\n")
+        rows = [
+            ("share grokked in A", result.share_a),
+            ("share grokked in B", result.share_b),
+            ("grokking step, A / B", result.ratio),
+        ]
+        out.table(("what", "value [interval]"), rows)
+
+
+def runs(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to look, at any depth.")] = Path(
+        "runs"
+    ),
+    json: options.Json = False,
+) -> None:
+    """List the runs under a folder."""
+    with out.json_only(json):
+        from grokscope import runs as store
+
+        found = store.list_runs(folder)
+        if json:
+            out.document(found)
+        elif not found:
+            out.note(f"grokscope: no runs under {folder}")
+        else:
+            rows = [
+                (
+                    item.path,
+                    item.identity[:8],
+                    item.task,
+                    item.n_members,
+                    f"{item.steps_done}/{item.n_steps}",
+                    item.problem or ("complete" if item.is_complete else "unfinished"),
+                )
+                for item in found
+            ]
+            out.table(("run", "identity", "task", "members", "steps", "state"), rows)
+
+
+def show(path: options.RunPath, plugin: options.Plugin = None, json: options.Json = False) -> None:
+    """Show a run: its state, events and curves."""
+    with out.json_only(json):
+        from grokscope.overview import overview_of
+
+        overview = overview_of(options.opened(path, plugin))
+        if json:
+            out.document(overview)
+            return
+        from grokscope.cli._show import print_overview
+
+        print_overview(overview)
+
+
+def verify(path: options.RunPath, json: options.Json = False) -> None:
+    """Check a run's files against their checksums.
+
+    The exit code is 1 if anything is damaged or missing.
+    """
+    with out.json_only(json):
+        from grokscope import runs as store
+
+        problems = store.verify(path)
+        if json:
+            found = [{"path": problem.path, "what": problem.what} for problem in problems]
+            out.document({"run": path, "ok": not problems, "problems": found})
+        for problem in [] if json else problems:
+            out.line(f"{problem.path}: {problem.what}")
+        if problems:
+            plural = "problem" if len(problems) == 1 else "problems"
+            raise StoreError(f"{path}: {len(problems)} {plural} found.")
+        if not json:
+            out.line(f"{path}: all files are as they were written")

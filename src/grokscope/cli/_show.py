@@ -1,0 +1,89 @@
+"""How the overview of a run looks: plain lines with sparklines, in color on a terminal."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from grokscope.cli import _print as out
+
+if TYPE_CHECKING:
+    from grokscope.overview import Overview
+
+__all__ = ["print_overview", "sparkline"]
+
+_BARS = "▁▂▃▄▅▆▇█"
+_PLAIN_BARS = "_.-=+*#@"  # where the output cannot show the others
+_WIDTH = 40
+
+
+def print_overview(overview: Overview) -> None:
+    """Print what there is to know of a run at a glance."""
+    from grokscope.statistics import format_number
+
+    kinds = overview.kinds
+    seeds = [str(seed) for seed in overview.seeds]
+    shown = ", ".join(seeds if len(seeds) <= 10 else [*seeds[:5], "...", seeds[-1]])
+    state = "complete" if overview.complete else "unfinished"
+    facts = [
+        ("run", overview.path),
+        ("identity", overview.identity[:16]),
+        ("experiment", f"{kinds['task']}, {kinds['model']}, {kinds['loss']} loss, {kinds['optimizer']}"),
+        ("members", f"{len(seeds)} (seeds {shown})"),
+        ("steps", f"{overview.steps_done} of {overview.n_steps}, {state}"),
+    ]
+    for event in overview.events:
+        seen = f"seen in {round(event.share.value * event.share.n)} of {event.share.n}"
+        facts.append((event.name, f"{seen}; median step {_median(event.step)}; {event.definition}"))
+    width = max(len(name) for name, _ in facts)
+    for name, text in facts:
+        out.line(f"{name.ljust(width)}  {text}")
+    drawn = [(name, values) for name, values in overview.curves.items() if values]
+    if not drawn:
+        return
+    out.line()
+    bars = _bars()
+    rows = [
+        (name, format_number(values[0]), sparkline(values, _WIDTH, bars), format_number(values[-1]))
+        for name, values in drawn
+    ]
+    out.table(("measure (mean)", "first", "curve", "last"), rows)
+
+
+def sparkline(values: Sequence[float], width: int = _WIDTH, bars: str = _BARS) -> str:
+    """Draw a curve in one line of at most ``width`` characters, scaled to its own range.
+
+    Example:
+        >>> sparkline([0.0, 0.5, 1.0], bars="_-#")
+        '_-#'
+    """
+    finite = [value for value in values if math.isfinite(value)]
+    if not finite:
+        return ""
+    count = min(width, len(finite))
+    cells = [finite[i * len(finite) // count : (i + 1) * len(finite) // count] for i in range(count)]
+    means = [sum(cell) / len(cell) for cell in cells]
+    low, span = min(means), max(means) - min(means)
+    top = len(bars) - 1
+    return "".join(bars[round(top * (mean - low) / span) if span > 0 else 0] for mean in means)
+
+
+def _median(step: object) -> str:
+    from grokscope.statistics import Estimate, format_number
+
+    assert isinstance(step, Estimate)
+    if math.isinf(step.value):
+        return "not reached"
+    if math.isinf(step.high) or math.isinf(step.low):
+        return format_number(step.value)
+    return f"{format_number(step.value)} [{format_number(step.low)}, {format_number(step.high)}]"
+
+
+def _bars() -> str:
+    try:
+        _BARS.encode(sys.stdout.encoding or "ascii")
+    except (LookupError, UnicodeEncodeError):
+        return _PLAIN_BARS
+    return _BARS

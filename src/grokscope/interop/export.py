@@ -1,0 +1,256 @@
+"""Export: the measures of a run as a table or netCDF, the weights of one member as safetensors.
+
+The suffix of the target decides. A table is tidy: one row per member and step, one column per measure;
+labelled axes (subnetwork, split) become one column per label, as ``faithfulness_generalizing_test``.
+Measures with a value per neuron do not fit a table; they are left out by name, and ``.nc`` holds them.
+What goes elsewhere: reading foreign checkpoints, and PyTorch sources (later work in this folder).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from grokscope.errors import InputError, StoreError, did_you_mean
+from grokscope.streams import STREAMS
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+    from grokscope.runs import Run
+
+__all__ = ["SUFFIXES", "Exported", "export_run", "table_of"]
+
+SUFFIXES = (".csv", ".nc", ".parquet", ".safetensors")
+_NEEDS = {".parquet": "pyarrow", ".nc": "h5netcdf"}
+_MEMBER_AXES = ("seed", "member", *STREAMS)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    Attributes:
+        path: the file.
+        what: one line for people.
+        left_out: measures that the format cannot hold.
+    """
+
+    path: Path
+    what: str
+    left_out: tuple[str, ...] = ()
+
+
+def export_run(
+    run: Run, to: str | Path, seed: int | None = None, step: int | None = None, *, force: bool = False
+) -> Exported:
+    """Write a run's measures (.csv, .parquet, .nc) or one member's weights (.safetensors).
+
+    The file appears whole or not at all: it is written beside the target and then renamed.
+
+    Args:
+        run: the run.
+        to: the file to write; its suffix decides the format.
+        seed: only this member. Weights need it where the run has several members.
+        step: only this step (-1: the last). Tables hold all steps if it is not given, weights the last.
+        force: replace the file if it exists.
+
+    Raises:
+        InputError: for an unknown suffix, seed or step, a target that exists, or a missing extra.
+        StoreError: if the file cannot be written.
+
+    Example:
+        >>> export_run(run, "standard.csv").what  # doctest: +SKIP
+        '1505 rows of 9 columns'
+    """
+    target = Path(to)
+    _check_target(target, force)
+    if target.suffix == ".safetensors":
+        return _write(target, _weights(run, seed, -1 if step is None else step))
+    return _write(target, _measures(run, target.suffix, seed, step))
+
+
+# A writer takes the temporary file and returns what it wrote and what it left out.
+_Writer = Callable[[Path], tuple[str, tuple[str, ...]]]
+
+
+def _measures(run: Run, suffix: str, seed: int | None, step: int | None) -> _Writer:
+    data = run.measures
+    if seed is not None:
+        data = _selected(data, "seed", seed)
+    if step is not None:
+        data = _selected(data, "step", int(data["step"].values[-1]) if step == -1 else step)
+    if suffix == ".nc":
+        return lambda file: _write_netcdf(data, run, file)
+
+    def write(file: Path) -> tuple[str, tuple[str, ...]]:
+        table, left_out = table_of(data)
+        if suffix == ".csv":
+            table.to_csv(file, index=False)
+        else:
+            table.to_parquet(file, engine="pyarrow", index=False)
+        return f"{len(table)} rows of {len(table.columns)} columns", left_out
+
+    return write
+
+
+def table_of(measures: xr.Dataset) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The measures as a tidy table, one row per member and step; and the names of those left out.
+
+    A measure is left out if it has an axis without labels, such as ``neuron``. What was not measured at a
+    step is NaN in the measures and an empty cell in a file.
+
+    Example:
+        >>> import xarray as xr
+        >>> data = xr.Dataset(
+        ...     {"test_accuracy": (("seed", "step"), [[0.5, 1.0]])}, {"seed": [7], "step": [0, 32]}
+        ... )
+        >>> table_of(data)[0].to_dict("list")
+        {'seed': [7, 7], 'step': [0, 32], 'test_accuracy': [0.5, 1.0]}
+    """
+    import pandas as pd
+    import xarray as xr
+
+    rows = [axis for axis in (*_MEMBER_AXES, "step") if axis in measures.dims]
+    shape = [measures.sizes[axis] for axis in rows]
+    grid = xr.DataArray(np.zeros(shape), {axis: measures[axis] for axis in rows}, rows)
+    columns: dict[str, Any] = {}
+    left_out: list[str] = []
+
+    def add(name: str, values: xr.DataArray) -> None:
+        whole = values if values.dims == tuple(rows) else values.broadcast_like(grid).transpose(*rows)
+        columns[name] = whole.values.ravel()
+
+    for axis in rows:
+        add(axis, measures[axis])
+    for name in (str(key) for key in measures.coords):
+        if name not in rows and set(measures[name].dims) <= set(rows):
+            add(name, measures[name])
+    for name in (str(key) for key in measures.data_vars):
+        values = measures[name].reset_coords(drop=True)
+        inner = [str(axis) for axis in values.dims if axis not in rows]
+        if any(measures[axis].dtype.kind not in "UOT" if axis in measures.coords else True for axis in inner):
+            left_out.append(name)
+            continue
+        for labels in itertools.product(*(measures[axis].values.tolist() for axis in inner)):
+            chosen = values.sel(dict(zip(inner, labels, strict=True))).reset_coords(drop=True)
+            add("_".join([name, *labels]), chosen)
+    return pd.DataFrame(columns), tuple(left_out)
+
+
+def _write_netcdf(data: xr.Dataset, run: Run, file: Path) -> tuple[str, tuple[str, ...]]:
+    plain = data.drop_encoding()
+    attributes = {key: _netcdf_value(value) for key, value in plain.attrs.items()}
+    plain.attrs = {**attributes, "grokscope_identity": run.identity, "experiment": run.experiment.to_toml()}
+    for name in plain.variables:
+        plain[name].attrs = {key: _netcdf_value(value) for key, value in plain[name].attrs.items()}
+    plain.to_netcdf(file, engine="h5netcdf")
+    return f"{len(plain.data_vars)} measures", ()
+
+
+def _netcdf_value(value: Any) -> Any:
+    """An attribute as netCDF can hold it: text, numbers and lists of them; all else as JSON."""
+    if isinstance(value, str | int | float | np.number | np.ndarray) and not isinstance(value, bool):
+        return value
+    return json.dumps(value, default=str)
+
+
+def _weights(run: Run, seed: int | None, step: int) -> _Writer:
+    seeds = sorted({member[0] for member in run.members})
+    if not run.members.is_plain:
+        raise InputError("export: weights of a run with crossed streams cannot be chosen by --seed.")
+    if seed is None and len(seeds) > 1:
+        raise InputError(f"--seed: say which; this run has {len(seeds)} members, seeds {_spoken(seeds)}.")
+    seed = seeds[0] if seed is None else seed
+    if seed not in seeds:
+        raise InputError(f"--seed {seed}: not in this run; it has seeds {_spoken(seeds)}.")
+    number = step if step >= 0 else run.steps_done + 1 + step
+
+    def write(file: Path) -> tuple[str, tuple[str, ...]]:
+        import safetensors.numpy
+
+        import grokscope
+
+        arrays = _named_arrays(run.model(seed=seed, step=step))
+        metadata = {
+            "format": "grokscope",
+            "grokscope_version": grokscope.__version__,
+            "identity": run.identity,
+            "seed": str(seed),
+            "step": str(number),
+            "experiment": run.experiment.to_toml(),
+        }
+        file.write_bytes(safetensors.numpy.save(arrays, metadata=metadata))
+        return f"{len(arrays)} arrays of seed {seed}, step {number}: {', '.join(arrays)}", ()
+
+    return write
+
+
+def _named_arrays(network: Any) -> dict[str, np.ndarray]:
+    """The arrays of a pytree by path, as ``hidden_weight`` or ``layers.0.bias``."""
+    import jax
+
+    arrays: dict[str, np.ndarray] = {}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(network):
+        if hasattr(leaf, "dtype") and hasattr(leaf, "shape"):
+            # contiguous, because the format writes memory as it lies
+            arrays[jax.tree_util.keystr(path, simple=True, separator=".")] = np.ascontiguousarray(leaf)
+    return arrays
+
+
+def _selected(data: xr.Dataset, axis: str, value: int) -> xr.Dataset:
+    if axis not in data.dims:
+        raise InputError(
+            f"--{axis} {value}: this run has no axis '{axis}'; its axes: {', '.join(map(str, data.dims))}."
+        )
+    known = data[axis].values
+    if value not in known:
+        near = known[np.abs(known - value).argmin()]
+        raise InputError(
+            f"--{axis} {value}: not recorded in this run; the nearest is {near} (of {_spoken(known)})."
+        )
+    return data.sel({axis: [value]})
+
+
+def _spoken(numbers: Any) -> str:
+    items = [str(number) for number in numbers]
+    return ", ".join(items) if len(items) <= 6 else f"{', '.join(items[:3])}, ..., {items[-1]}"
+
+
+def _check_target(target: Path, force: bool) -> None:
+    suffix = target.suffix
+    if suffix not in SUFFIXES:
+        raise InputError(
+            f"--to {target}: a file that ends in '{suffix}' cannot be written."
+            f"{did_you_mean(suffix, SUFFIXES)} Allowed: {', '.join(SUFFIXES)}."
+        )
+    if target.is_dir():
+        raise InputError(f"--to {target}: is a folder.")
+    if not target.parent.is_dir():
+        raise InputError(f"--to {target}: the folder '{target.parent}' does not exist.")
+    if target.exists() and not force:
+        raise InputError(f"--to {target}: exists; add --force to replace it.")
+    needed = _NEEDS.get(suffix)
+    if needed and importlib.util.find_spec(needed) is None:
+        raise InputError(f"--to {target}: {suffix} needs {needed}: pip install grokscope[tables]")
+
+
+def _write(target: Path, writer: _Writer) -> Exported:
+    temporary = target.with_name(f".{target.stem}.{os.getpid()}{target.suffix}")
+    try:
+        what, left_out = writer(temporary)
+        os.replace(temporary, target)
+    except OSError as error:
+        raise StoreError(f"{target}: cannot be written: {error.strerror or error}.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return Exported(target, what, left_out)

@@ -1,0 +1,215 @@
+"""One block of members from start to end: segments, then the subnetworks followed back through time.
+
+Nothing here touches the disk; what is computed is handed to a sink (`_train.py` writes it to the store).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+
+from grokscope.errors import GrokscopeError
+from grokscope.measures import Measure
+from grokscope.runs._subnetworks import FirstCrossing, found_subnetworks
+from grokscope.training.cohort import Cohort
+from grokscope.training.loop import Carry
+from grokscope.training.timeline import Timeline
+
+__all__ = ["Block", "Checkpoint", "Sink", "state_hash"]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The whole state of a block's members at one step.
+
+    Attributes:
+        step: updates done.
+        leaves: arrays [member, ...] by path, e.g. ``state.network.hidden_weight``.
+    """
+
+    step: int
+    leaves: dict[str, np.ndarray]
+
+
+class Sink(Protocol):
+    """Where a block's results go; all arrays have the member as their first axis."""
+
+    def segment(
+        self,
+        part: Timeline,
+        results: dict[str, np.ndarray],
+        networks: Callable[[np.ndarray], dict[str, np.ndarray]],
+        checkpoint: Callable[[], Checkpoint],
+    ) -> None:
+        """Results [member, point, ...] of a segment; the networks of given points; the state at its end."""
+        ...
+
+    def followed(self, part: Timeline, results: dict[str, np.ndarray]) -> None:
+        """Measures of subnetworks [member, point, ...]."""
+        ...
+
+    def subnetworks(self, flavor: str, masks: np.ndarray) -> None:
+        """The subnetworks found, bool [member, subnetwork, neuron]."""
+        ...
+
+
+@dataclass
+class Block:
+    """A cohort small enough for the memory, the points to visit, and what to measure.
+
+    Attributes:
+        cohort: the members; its loop takes the quick and slow measures (``train_accuracy`` among them
+            where subnetworks are followed).
+        timeline: all points of the run.
+        follow: measures of subnetworks, on every follow point.
+        follow_slow: the same, on the slow points.
+        flavor: how subnetworks are found: ``predictions`` or ``accuracy``.
+        history_bytes: how much memory the kept networks of all points may take; above it they are
+            replayed segment by segment instead.
+    """
+
+    cohort: Cohort
+    timeline: Timeline
+    follow: tuple[Measure, ...] = ()
+    follow_slow: tuple[Measure, ...] = ()
+    flavor: str = "predictions"
+    history_bytes: float = 1e9
+    _kept: list[tuple[Timeline, Any]] = field(default_factory=list[tuple[Timeline, Any]])
+
+    def run(
+        self,
+        sink: Sink,
+        checkpoint: Checkpoint | None = None,
+        advance: Callable[[int], None] = lambda steps: None,
+    ) -> Checkpoint:
+        """Train from the start, or a checkpoint, to the last point; then follow the subnetworks.
+
+        Args:
+            sink: gets the results.
+            checkpoint: where to go on.
+            advance: told how many member-steps have been done since it was last told.
+
+        Returns:
+            The final state.
+
+        Raises:
+            GrokscopeError: if a replay does not end in the recorded state.
+        """
+        carry, data = self.cohort.start()
+        at = 0
+        if checkpoint is not None:
+            carry, at = self.restored(carry, checkpoint), checkpoint.step
+        keeping = checkpoint is None and self._history_fits(carry)
+        memorized = FirstCrossing(len(self.cohort.members))
+        self._kept = []
+        for part, results, networks, after in self._segments(
+            carry, data, after=-1 if checkpoint is None else at, measured=True
+        ):
+            carry = after
+            if keeping and (self.follow or self.follow_slow):
+                self._kept.append((part, networks))
+                memorized.update(part, results, networks, self.cohort.rows)
+            sink.segment(part, results, self._reader(networks), self._saver(part, after))
+            advance((int(part.steps[-1]) - at) * len(self.cohort.members))
+            at = int(part.steps[-1])
+        final = self.checkpoint(int(self.timeline.steps[-1]), carry)
+        if self.follow or self.follow_slow:
+            self._follow(sink, carry, data, final, memorized if keeping else None)
+        self._kept = []
+        return final
+
+    def replay(self, final: Checkpoint | None = None) -> Iterator[tuple[Timeline, dict[str, Any], Any]]:
+        """Train again from the start; yields (points, results, networks on the devices) per segment.
+
+        Raises:
+            GrokscopeError: at the end, if it does not end in the given final state.
+        """
+        carry, data = self.cohort.start()
+        for part, results, networks, after in self._segments(carry, data, after=-1, measured=True):
+            carry = after
+            yield part, results, networks
+        if final is not None:
+            again = self.checkpoint(final.step, carry)
+            if state_hash(again.leaves) != state_hash(final.leaves):
+                raise GrokscopeError(
+                    f"a replay does not end in the state that was recorded at step {final.step}; "
+                    "the store or the numerics of this machine have changed."
+                )
+
+    def checkpoint(self, step: int, carry: Carry) -> Checkpoint:
+        """The state of the block's members as host arrays."""
+        return Checkpoint(step, _leaves(self.cohort.trim(carry)))
+
+    def restored(self, like: Carry, checkpoint: Checkpoint) -> Carry:
+        """The carry on the devices of a checkpoint; ``like`` gives its structure."""
+        paths, structure = jax.tree_util.tree_flatten_with_path(like)
+        leaves = [checkpoint.leaves[_name(path)] for path, _ in paths]
+        return self.cohort.place(jax.tree_util.tree_unflatten(structure, leaves))
+
+    def _segments(
+        self, carry: Carry, data: Any, *, after: int, measured: bool
+    ) -> Iterator[tuple[Timeline, dict[str, np.ndarray], Any, Carry]]:
+        per_device = max(1, len(self.cohort.members) // self.cohort.execution.n_devices)
+        size = self.timeline.segment_size(self.cohort.experiment, per_device)
+        todo = self.timeline.after(after)
+        for rows, plan in todo.segments(max(after, 0), size, measured=measured):
+            carry, results, networks = self.cohort.segment(carry, data, plan)
+            part = todo.part(rows)
+            trimmed = self.cohort.trim(results)
+            yield part, {k: v[:, : len(part)] for k, v in trimmed.items()}, networks, carry
+
+    def _follow(
+        self, sink: Sink, carry: Carry, data: Any, final: Checkpoint, memorized: FirstCrossing | None
+    ) -> None:
+        """Find the subnetworks and take their measures over the whole history."""
+        if memorized is None:
+            memorized = FirstCrossing(len(self.cohort.members))
+            for part, results, networks in self.replay(final):
+                memorized.update(part, results, networks, self.cohort.rows)
+        masks = found_subnetworks(self.cohort, carry, data, memorized, self.flavor)
+        sink.subnetworks(self.flavor, self.cohort.trim(masks))
+        history = iter(self._kept) if self._kept else ((p, n) for p, _, n in self.replay(final))
+        for part, networks in history:
+            for measures, flags in ((self.follow, part.follow), (self.follow_slow, part.slow)):
+                points = np.flatnonzero(flags)
+                if measures and len(points):
+                    results = self.cohort.follow(networks, data, masks, measures, points)
+                    sink.followed(part.part(flags), results)
+
+    def _history_fits(self, carry: Carry) -> bool:
+        network = self.cohort.experiment.learner.predictor(carry.state)
+        per_point = sum(leaf.nbytes for leaf in jax.tree.leaves(network))
+        return per_point * len(self.timeline) <= self.history_bytes
+
+    def _reader(self, networks: Any) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+        return lambda points: _leaves(
+            self.cohort.trim(jax.tree.map(lambda leaf: np.asarray(leaf)[:, points], networks))
+        )
+
+    def _saver(self, part: Timeline, carry: Carry) -> Callable[[], Checkpoint]:
+        return lambda: self.checkpoint(int(part.steps[-1]), carry)
+
+
+def state_hash(leaves: dict[str, np.ndarray]) -> str:
+    """sha256 over names, types, shapes and bytes of a state's leaves, in the order of their names."""
+    digest = hashlib.sha256()
+    for name in sorted(leaves):
+        array = np.ascontiguousarray(leaves[name])
+        digest.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _leaves(tree: Any) -> dict[str, np.ndarray]:
+    paths, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {_name(path): np.asarray(leaf) for path, leaf in paths}
+
+
+def _name(path: Any) -> str:
+    """``state.network.hidden_weight`` from a key path."""
+    return jax.tree_util.keystr(path, simple=True, separator=".")

@@ -1,0 +1,90 @@
+"""Which subnetworks are followed: found from the final networks and those at memorization."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from grokscope.circuits.subnetwork import find_subnetworks
+from grokscope.streams import STREAMS, stream_key
+from grokscope.training.cohort import Cohort
+from grokscope.training.loop import Carry
+from grokscope.training.timeline import Timeline
+
+__all__ = ["FirstCrossing", "found_subnetworks"]
+
+MEMORIZED = 0.98  # the train accuracy above which the official code takes the memorizing network
+
+
+class FirstCrossing:
+    """The network of each member at the first point at which its train accuracy passes `MEMORIZED`.
+
+    Attributes:
+        networks: host pytree [member, ...], zeros for members that have not memorized; None before the
+            first update.
+        found: bool [member].
+    """
+
+    def __init__(self, n_members: int) -> None:
+        self.networks: Any = None
+        self.found = np.zeros(n_members, dtype=bool)
+
+    def update(self, part: Timeline, results: dict[str, np.ndarray], networks: Any, rows: np.ndarray) -> None:
+        """Look at a segment.
+
+        Args:
+            part: its points.
+            results: its measures, [member, point].
+            networks: its networks on the devices, [slot, point, ...].
+            rows: the slot of each member.
+        """
+        if self.networks is None:
+            self.networks = jax.tree.map(
+                lambda leaf: np.zeros((len(self.found), *leaf.shape[2:]), leaf.dtype), networks
+            )
+        passed = (results["train_accuracy"] > MEMORIZED) & part.quick
+        for member in np.flatnonzero(passed.any(axis=1) & ~self.found).tolist():
+            point = int(np.argmax(passed[member]))
+            self.found[member] = True
+
+            def store(into: np.ndarray, leaf: Any, member: int = member, point: int = point) -> None:
+                into[member] = np.asarray(leaf[rows[member], point])
+
+            jax.tree.map(store, self.networks, networks)
+
+
+def found_subnetworks(
+    cohort: Cohort, carry: Carry, data: Any, memorized: FirstCrossing, flavor: str
+) -> jax.Array:
+    """The subnetworks of every member, bool [member, subnetwork, neuron], on the devices."""
+    final = cohort.experiment.learner.predictor(carry.state)
+    return cohort.each(
+        _finder(flavor),
+        final,
+        cohort.place(memorized.networks),
+        cohort.place(memorized.found),
+        data,
+        cohort.seeds,
+    )
+
+
+@functools.cache
+def _finder(flavor: str) -> Callable[..., jax.Array]:
+    """A member's function; cached, so that it is compiled once."""
+
+    def find(
+        final: Any,
+        memorized: Any,
+        has_memorized: jax.Array,
+        own: dict[str, jax.Array],
+        seeds: jax.Array,
+        shared: dict[str, jax.Array],
+    ) -> jax.Array:
+        noise = stream_key("noise", seeds[STREAMS.index("noise")])
+        return find_subnetworks(final, memorized, has_memorized, shared | own, noise, flavor)
+
+    return find

@@ -1,0 +1,41 @@
+"""The cache of compiled programs in the user's cache folder. It is trusted code: never share the folder."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import jax
+
+__all__ = ["cache_folder", "use_compile_cache"]
+
+
+def cache_folder() -> Path:
+    """Where compiled programs are kept: ``$XDG_CACHE_HOME``, else the system's usual place."""
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base) / "grokscope" / "programs"
+    home = Path.home()
+    base_folder = home / "Library" / "Caches" if sys.platform == "darwin" else home / ".cache"
+    return base_folder / "grokscope" / "programs"
+
+
+def use_compile_cache() -> Path | None:
+    """Turn the cache on, unless the user set one up or ``GROKSCOPE_COMPILE_CACHE=off``.
+
+    Returns:
+        The folder, or None where there is no cache (the folder cannot be written, say: then every process
+        compiles anew).
+    """
+    if os.environ.get("GROKSCOPE_COMPILE_CACHE") == "off" or jax.config.jax_compilation_cache_dir:
+        return None
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError:
+        return None
+    if not os.access(folder, os.W_OK):
+        return None
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    return folder

@@ -1,0 +1,213 @@
+"""Cohort: many members in one compiled program, on the devices there are."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from grokscope.training.devices import Execution
+from grokscope.training.loop import Carry, MemberLoop, SegmentPlan, as_precision
+
+if TYPE_CHECKING:
+    from grokscope.experiment import Experiment
+    from grokscope.measures._measure import Measure
+    from grokscope.streams import Members
+
+__all__ = ["Cohort"]
+
+_MEMBER = PartitionSpec("member")
+_SHARED = PartitionSpec()
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Members of equal shapes that run together.
+
+    Every method is one call of a compiled program over all members. Arrays on the devices have one row
+    per slot (`Execution.rows`); `place` and `trim` lead from members to slots and back.
+
+    Attributes:
+        loop: the functions of one member.
+        members: who they are.
+        execution: how they are laid out.
+        traced: numbers per member, e.g. ``optimizer.learning_rate`` -> [member]; the rest is the spec's.
+    """
+
+    loop: MemberLoop
+    members: Members
+    execution: Execution
+    traced: tuple[tuple[str, tuple[float, ...]], ...] = ()
+
+    @property
+    def experiment(self) -> Experiment:
+        """What is trained."""
+        return self.loop.experiment
+
+    @functools.cached_property
+    def seeds(self) -> jax.Array:
+        """Seeds [slot, stream]."""
+        return self._placed(np.array(self.members.seeds, dtype=np.uint32))
+
+    @functools.cached_property
+    def numbers(self) -> dict[str, jax.Array]:
+        """The traced numbers [slot]."""
+        return {
+            name: self._placed(np.array(values, dtype=self.experiment.precision))
+            for name, values in self.traced
+        }
+
+    @functools.cached_property
+    def shared(self) -> dict[str, jax.Array]:
+        """The data that all members share, on every device."""
+
+        @jax.jit
+        def make() -> dict[str, jax.Array]:
+            return as_precision(self.experiment.task.shared_data(), self.experiment.precision)
+
+        return jax.device_put(make(), NamedSharding(self.mesh, _SHARED))
+
+    @functools.cached_property
+    def mesh(self) -> Mesh:
+        """The devices in a row."""
+        return Mesh(np.array(jax.devices()[: self.execution.n_devices]), ("member",))
+
+    def start(self) -> tuple[Carry, dict[str, jax.Array]]:
+        """Carries before the first update and the members' own data."""
+        return _program(self._static, "start")(self.counts, self.seeds, self.numbers)
+
+    def segment(
+        self, carry: Carry, data: dict[str, jax.Array], plan: SegmentPlan
+    ) -> tuple[Carry, dict[str, jax.Array], Any]:
+        """Train through a segment (`MemberLoop.segment`). The carry given is used up."""
+        return _program(self._static, "segment")(
+            self.counts, carry, data, self.seeds, self.numbers, self.shared, plan
+        )
+
+    def follow(
+        self,
+        networks: Any,
+        data: dict[str, jax.Array],
+        subnetworks: jax.Array,
+        measures: tuple[Measure, ...],
+        points: np.ndarray,
+    ) -> dict[str, np.ndarray]:
+        """Measures of subnetworks over some of the kept networks (`MemberLoop.follow`).
+
+        Returns:
+            Arrays [member, len(points), ...] on the host.
+        """
+        size = jax.tree.leaves(networks)[0].shape[1]
+        rows = np.zeros(size, dtype=np.int32)
+        rows[: len(points)] = points
+        program = _program(self._static, "follow", measures)
+        results = program(self.counts, networks, data, subnetworks, self.shared, rows, np.int32(len(points)))
+        return {name: array[:, : len(points)] for name, array in self.trim(results).items()}
+
+    def each(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Apply a pure function to every member's arguments; the shared data come last."""
+        return _program(self._static, "each", function)(self.counts, arguments, self.shared)
+
+    def trim(self, tree: Any) -> Any:
+        """From arrays [slot, ...] on the devices to numpy arrays [member, ...]."""
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[self.rows], tree)
+
+    def place(self, tree: Any) -> Any:
+        """From numpy arrays [member, ...] to arrays [slot, ...] on the devices."""
+        return jax.tree.map(self._placed, tree)
+
+    @functools.cached_property
+    def rows(self) -> np.ndarray:
+        """The slot of each member."""
+        return self.execution.rows(len(self.members))
+
+    @functools.cached_property
+    def counts(self) -> jax.Array:
+        """Members per device."""
+        return jax.device_put(self.execution.counts(len(self.members)), NamedSharding(self.mesh, _MEMBER))
+
+    @property
+    def _static(self) -> tuple[MemberLoop, Execution]:
+        return self.loop, self.execution
+
+    def _placed(self, array: np.ndarray) -> jax.Array:
+        # empty slots repeat the first member: with vmap they are computed, and should stay finite
+        slots = np.repeat(array[:1], self.execution.capacity, axis=0)
+        slots[self.rows] = array
+        return jax.device_put(slots, NamedSharding(self.mesh, _MEMBER))
+
+
+@functools.lru_cache(maxsize=64)
+def _program(static: tuple[MemberLoop, Execution], what: str, extra: Any = None) -> Any:
+    """The compiled program of a cohort's method; made once per (loop, layout, method)."""
+    loop, execution = static
+
+    if what == "start":
+
+        def start(count: Any, seeds: Any, numbers: Any) -> Any:
+            return _over(execution, lambda m: loop.start(*m), count, (seeds, numbers))
+
+        return _compiled(start, execution, (_MEMBER,) * 3)
+
+    if what == "segment":
+
+        def segment(
+            count: Any, carry: Any, data: Any, seeds: Any, numbers: Any, shared: Any, plan: Any
+        ) -> Any:
+            def one(m: Any) -> Any:
+                carry, own, seeds, numbers = m
+                return loop.segment(carry, shared | own, seeds, numbers, plan)
+
+            return _over(execution, one, count, (carry, data, seeds, numbers))
+
+        return _compiled(segment, execution, (*(_MEMBER,) * 5, _SHARED, _SHARED), donate=(1,))
+
+    if what == "follow":
+
+        def follow(
+            count: Any, networks: Any, data: Any, masks: Any, shared: Any, points: Any, n_points: Any
+        ) -> Any:
+            def one(m: Any) -> Any:
+                networks, own, masks = m
+                return loop.follow(networks, shared | own, masks, extra, points, n_points)
+
+            return _over(execution, one, count, (networks, data, masks))
+
+        return _compiled(follow, execution, (*(_MEMBER,) * 4, *(_SHARED,) * 3))
+
+    def each(count: Any, arguments: Any, shared: Any) -> Any:
+        return _over(execution, lambda m: extra(*m, shared), count, arguments)
+
+    return _compiled(each, execution, (_MEMBER, _MEMBER, _SHARED))
+
+
+def _over(execution: Execution, function: Callable[[Any], Any], count: Any, members: Any) -> Any:
+    """Apply a member's function to the members of one device: one by one, or block by block."""
+    if execution.path == "vmap":
+        blocks = jax.tree.map(lambda leaf: leaf.reshape(-1, execution.block, *leaf.shape[1:]), members)
+        results = lax.map(jax.vmap(function), blocks)
+        return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), results)
+
+    def member(i: Any) -> Any:
+        return function(jax.tree.map(lambda leaf: leaf[i], members))
+
+    def visit(i: Any, buffers: Any) -> Any:
+        return jax.tree.map(lambda buffer, leaf: buffer.at[i].set(leaf), buffers, member(i))
+
+    shapes = jax.eval_shape(member, jnp.int32(0))
+    buffers = jax.tree.map(lambda leaf: jnp.zeros((execution.slots, *leaf.shape), leaf.dtype), shapes)
+    # the number of members is a value, so that one program serves every cohort that fits
+    return lax.fori_loop(0, count[0], visit, buffers)
+
+
+def _compiled(function: Any, execution: Execution, in_specs: Any, donate: tuple[int, ...] = ()) -> Any:
+    mesh = Mesh(np.array(jax.devices()[: execution.n_devices]), ("member",))
+    sharded = jax.shard_map(function, mesh=mesh, in_specs=in_specs, out_specs=_MEMBER, check_vma=False)
+    return jax.jit(sharded, donate_argnums=donate)

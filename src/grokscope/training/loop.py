@@ -1,0 +1,189 @@
+"""The compiled loop of one member: updates between the points of a schedule, measures at the points.
+
+Everything here is traced once per shape; `cohort.py` runs it for many members on the devices there are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from grokscope.learners._learner import State
+from grokscope.measures._point import Point
+from grokscope.streams import STREAMS, stream_key
+from grokscope.training.sources import source_of
+
+if TYPE_CHECKING:
+    from grokscope.experiment import Experiment
+    from grokscope.measures._measure import Measure
+
+__all__ = ["Carry", "MemberLoop", "SegmentPlan", "take_measures"]
+
+
+class SegmentPlan(NamedTuple):
+    """The points of a segment; all arrays [point]. Padding points repeat the last stop with flags off.
+
+    Attributes:
+        start: steps done when the segment begins (a scalar).
+        stop: steps done at each point.
+        quick, slow: whether the measures of that pace are taken there.
+    """
+
+    start: Any
+    stop: Any
+    quick: Any
+    slow: Any
+
+
+class Carry(NamedTuple):
+    """What a member carries from segment to segment; a checkpoint holds all of it.
+
+    Attributes:
+        state: the learner's state.
+        diverged: the step whose batch loss was the first not to be finite, -1 while there is none.
+    """
+
+    state: State
+    diverged: Any
+
+
+def take_measures(measures: tuple[Measure, ...], point: Point) -> dict[str, jax.Array]:
+    """All measures at a point, by their stored names."""
+    return {measure.name: measure(point) for measure in measures}
+
+
+@dataclass(frozen=True)
+class MemberLoop:
+    """The pure functions of one member: start, train through a segment, measure.
+
+    Attributes:
+        experiment: what is trained; its traced fields are replaced by each member's numbers.
+        quick, slow: the measures of either pace.
+        keep: whether the network of every point is returned as well.
+    """
+
+    experiment: Experiment
+    quick: tuple[Measure, ...] = ()
+    slow: tuple[Measure, ...] = ()
+    keep: bool = False
+
+    def start(self, seeds: jax.Array, traced: dict[str, jax.Array]) -> tuple[Carry, dict[str, jax.Array]]:
+        """The member's carry before the first update, and the data that are its own."""
+        experiment = with_traced(self.experiment, traced)
+        init, data_key, _, noise = member_keys(seeds)
+        data = as_precision(experiment.task.member_data(data_key, noise), experiment.precision)
+        state = experiment.learner.init(experiment, init, data)
+        return Carry(state, jnp.asarray(-1, jnp.int32)), data
+
+    def segment(
+        self,
+        carry: Carry,
+        data: dict[str, jax.Array],
+        seeds: jax.Array,
+        traced: dict[str, jax.Array],
+        plan: SegmentPlan,
+    ) -> tuple[Carry, dict[str, jax.Array], Any]:
+        """Train through the plan's points.
+
+        Returns:
+            The carry after the last point; the measures, each [point, ...] (meaningless where the plan's
+            flag is off); and, with ``keep``, the networks [point, ...], else None.
+        """
+        experiment = with_traced(self.experiment, traced)
+        learner, source = experiment.learner, source_of(experiment)
+        _, _, order, noise = member_keys(seeds)
+
+        def update(step: jax.Array, inner: tuple[Carry, Any]) -> tuple[Carry, Any]:
+            (state, diverged), served = inner
+            batch, served = source.batch(served, data, order, step)
+            state, loss = learner.update(experiment, state, batch, jax.random.fold_in(noise, step), step)
+            diverged = jnp.where((diverged < 0) & ~jnp.isfinite(loss), step, diverged)
+            return Carry(state, diverged), served
+
+        def visit(
+            outer: tuple[Carry, Any, jax.Array], at: SegmentPlan
+        ) -> tuple[tuple[Carry, Any, jax.Array], tuple[dict[str, jax.Array], Any]]:
+            carry, served, step = outer
+            carry, served = lax.fori_loop(step, at.stop, update, (carry, served))
+            # keep what measures do from being fused into the updates: observing changes no bit
+            carry = lax.optimization_barrier(carry)
+            network = learner.predictor(carry.state)
+
+            def measured(measures: tuple[Measure, ...], flag: jax.Array) -> dict[str, jax.Array]:
+                def take() -> dict[str, jax.Array]:
+                    return take_measures(measures, Point(network, data, experiment.loss))
+
+                shapes = jax.eval_shape(take)
+                nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+                return lax.cond(flag, take, lambda: nothing) if measures else {}
+
+            results = measured(self.quick, at.quick) | measured(self.slow, at.slow)
+            return (carry, served, at.stop), (results, network if self.keep else None)
+
+        served = source.start(order, plan.start)
+        points = SegmentPlan(jnp.zeros_like(plan.stop), plan.stop, plan.quick, plan.slow)
+        (carry, _, _), (results, networks) = lax.scan(visit, (carry, served, plan.start), points)
+        return carry, results, networks
+
+    def follow(
+        self,
+        networks: Any,
+        data: dict[str, jax.Array],
+        subnetworks: jax.Array,
+        measures: tuple[Measure, ...],
+        points: jax.Array,
+        count: jax.Array,
+    ) -> dict[str, jax.Array]:
+        """Measures of subnetworks (bool [subnetwork, neuron]) over kept networks [point, ...].
+
+        Args:
+            networks: the networks of a segment, each leaf [point, ...].
+            data: the member's and the shared arrays.
+            subnetworks: the masks.
+            measures: what to take.
+            points: [point] which of the networks to look at; the first ``count`` entries count.
+            count: how many.
+
+        Returns:
+            Arrays [point, ...]; rows from ``count`` on are zero and mean nothing.
+        """
+
+        def take(row: jax.Array) -> dict[str, jax.Array]:
+            network = jax.tree.map(lambda leaf: leaf[row], networks)
+            return take_measures(measures, Point(network, data, self.experiment.loss, subnetworks))
+
+        shapes = jax.eval_shape(take, points[0])
+        buffers = {name: jnp.zeros((len(points), *leaf.shape), leaf.dtype) for name, leaf in shapes.items()}
+
+        def visit(i: jax.Array, buffers: dict[str, jax.Array]) -> dict[str, jax.Array]:
+            results = take(points[i])
+            return {name: buffer.at[i].set(results[name]) for name, buffer in buffers.items()}
+
+        return lax.fori_loop(0, count, visit, buffers)
+
+
+def member_keys(seeds: jax.Array) -> list[jax.Array]:
+    """The keys of a member's four streams, in the order of `STREAMS`, from its seeds [4]."""
+    return [stream_key(stream, seeds[i]) for i, stream in enumerate(STREAMS)]
+
+
+def as_precision(data: dict[str, jax.Array], precision: str) -> dict[str, jax.Array]:
+    """Floating-point arrays in the experiment's precision; the others as they are."""
+    return {
+        name: array.astype(precision) if jnp.issubdtype(array.dtype, jnp.floating) else array
+        for name, array in data.items()
+    }
+
+
+def with_traced(experiment: Experiment, traced: dict[str, jax.Array]) -> Experiment:
+    """The experiment with numbers like ``optimizer.learning_rate`` replaced by (traced) ones."""
+    tables: dict[str, dict[str, Any]] = {}
+    for path, value in traced.items():
+        table, name = path.split(".")
+        tables.setdefault(table, {})[name] = value
+    parts = {table: getattr(experiment, table).with_traced(values) for table, values in tables.items()}
+    return experiment.model_copy(update=parts)
