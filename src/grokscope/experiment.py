@@ -9,27 +9,30 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from grokscope.errors import InputError, did_you_mean
+from grokscope.errors import InputError
 from grokscope.learners._learner import LearnerField
 from grokscope.learners.gradient import Gradient
 from grokscope.losses import Hinge, LossField
 from grokscope.models._model import ModelField
 from grokscope.models.fully_connected import FullyConnected
 from grokscope.optimizers import SGD, OptimizerField
-from grokscope.parts import Part, lookup
+from grokscope.overrides import overridden, without_none
+from grokscope.parts import Part, looking_in, lookup
 from grokscope.schedule import Schedule
 from grokscope.tasks._task import TaskField
 
 if TYPE_CHECKING:
     from typing import Self
 
+    from grokscope.measures._measure import Measure
+
 __all__ = ["Experiment"]
 
 # Version of what identity means; part of the hash, so that a change of meaning changes the identity.
 _IDENTITY_VERSION = 1
-_NOT_IDENTIFYING = {"epochs", "steps", "name", "measures", "schedule"}
+_LABELS = {"sign": "labels +-1", "real": "real labels", "class": "classes", "any": "any labels"}
 
 
 class Recording(Part):
@@ -51,8 +54,11 @@ class Recording(Part):
 
     @field_validator("*", mode="after")
     @classmethod
-    def _known(cls, value: Any) -> Any:
-        Schedule.parse(value)
+    def _known(cls, value: Any, info: ValidationInfo) -> Any:
+        try:
+            Schedule.parse(value)
+        except InputError as error:
+            raise InputError(str(error).replace("schedule:", f"schedule.{info.field_name}:", 1)) from None
         return value
 
 
@@ -79,6 +85,7 @@ class Experiment(Part):
     """
 
     group: ClassVar[str] = "experiment"
+    not_identifying: ClassVar[tuple[str, ...]] = ("epochs", "steps", "name", "measures", "schedule")
 
     name: str = ""
     epochs: int | None = Field(default=None, ge=1, le=10**9)
@@ -111,7 +118,12 @@ class Experiment(Part):
     def _measures(cls, value: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
         if value is None:
             return None
-        return tuple(_measure(item) for item in value)
+        measures = tuple(_measure(item) for item in value)
+        names = [measure.kind for measure in measures]
+        for name in names:
+            if names.count(name) > 1:
+                raise InputError(f"measures: '{name}' is given twice.")
+        return measures
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -123,10 +135,10 @@ class Experiment(Part):
             raise ValueError("an online experiment has no full batch; give batch_size as a number")
         if self.online and not self.task.can_sample:
             raise ValueError(f"task '{self.task.kind}' with these settings cannot be sampled online")
-        wanted = "sign" if self.task.n_outputs == 1 else "class"
-        if self.loss.labels not in (wanted, "any"):
+        if self.loss.labels not in (self.task.label_kind, "any"):
             raise ValueError(
-                f"loss '{self.loss.kind}' does not fit a task with {self.task.n_outputs} output(s)"
+                f"loss '{self.loss.kind}' is for {_LABELS[self.loss.labels]}; "
+                f"task '{self.task.kind}' has {_LABELS[self.task.label_kind]}"
             )
         return self
 
@@ -148,17 +160,26 @@ class Experiment(Part):
 
         A rate schedule that depends on the length makes the length part of it.
         """
-        table = self.model_dump(mode="json", exclude=_NOT_IDENTIFYING)
-        if getattr(self.optimizer.schedule, "depends_on_length", False):
+        table = self.identifying()
+        if self.optimizer.schedule.depends_on_length:
             table["n_steps"] = self.n_steps
         text = json.dumps([_IDENTITY_VERSION, table], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def to_toml(self) -> str:
-        """The resolved spec as TOML: every field, defaults included."""
+    def to_toml(self, folder: str | Path | None = None) -> str:
+        """The resolved spec as TOML: every field, defaults included.
+
+        Args:
+            folder: where to write what lies only in memory (a task's arrays), so that the spec can name it;
+                `from_toml` finds it there, beside the spec.
+
+        Raises:
+            InputError: if something lies only in memory and no folder is given.
+        """
         import tomli_w
 
-        return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
+        task = self.task.written(Path(folder) if folder is not None else None)
+        return tomli_w.dumps(without_none(self.model_copy(update={"task": task}).model_dump(mode="json")))
 
     @classmethod
     def from_toml(cls, path: str | Path, overrides: tuple[str, ...] = ()) -> Experiment:
@@ -176,73 +197,32 @@ class Experiment(Part):
             raise InputError(f"{file}: is not UTF-8 text.") from None
         except tomllib.TOMLDecodeError as error:
             raise InputError(f"{file}: not valid TOML: {error}.") from None
-        return cls.from_table(table, overrides)
+        with looking_in(file.parent):
+            return cls.from_table(table, overrides)
 
     @classmethod
     def from_table(cls, table: dict[str, Any], overrides: tuple[str, ...] = ()) -> Experiment:
         """Make an experiment of a (TOML) table, with ``a.b=value`` overrides."""
         for override in overrides:
-            table = _overridden(table, override)
+            table = overridden(cls, table, override)
         return cls(**table)
 
     def with_(self, *overrides: str) -> Experiment:
         """A copy with ``a.b=value`` overrides; changing a ``kind`` resets that table to its defaults."""
-        table = _without_none(self.model_dump(mode="json"))
+        table = without_none(self.model_dump(mode="json"))
         return type(self).from_table(table, overrides)
 
 
-def _measure(item: Any) -> Any:
+def _measure(item: Any) -> Measure:
+    from grokscope.measures._measure import Measure
+
     if isinstance(item, str):
         item = {"kind": item}
     if isinstance(item, dict):
         table: dict[str, Any] = dict(item)
         kind = table.pop("kind", None)
-        if not isinstance(kind, str):
-            raise InputError("measures: each one is a name or a table with a kind.")
-        return lookup("measure", kind)(**table)
+        if isinstance(kind, str):
+            item = lookup("measure", kind)(**table)
+    if not isinstance(item, Measure):
+        raise InputError("measures: each one is a name or a table with a kind.")
     return item
-
-
-def _overridden(table: dict[str, Any], override: str) -> dict[str, Any]:
-    """Apply one ``a.b=value``; the value is TOML, else a bare string."""
-    path, equals, text = override.partition("=")
-    names = path.strip().split(".")
-    if not equals or not all(names):
-        raise InputError(f"--set '{override}': write a.b=value, for example optimizer.weight_decay=0.001.")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text.strip()
-    changed = dict(table)
-    if names[0] not in Experiment.model_fields:
-        raise InputError(
-            f"--set {path}: no such key.{did_you_mean(names[0], Experiment.model_fields)} "
-            f"Allowed: {', '.join(Experiment.model_fields)}."
-        )
-    # the length is one of two keys; setting one takes the other's place
-    for one, other in (("epochs", "steps"), ("steps", "epochs")):
-        if names == [one]:
-            changed.pop(other, None)
-    inner = changed
-    for name in names[:-1]:
-        below = inner.get(name, {})
-        if isinstance(below, str):
-            below = {"kind": below}
-        if not isinstance(below, dict):
-            raise InputError(f"--set {path}: '{name}' is not a table.")
-        inner[name] = dict(below)
-        inner = inner[name]
-    if names[-1] == "kind" and inner.get("kind") != value:
-        inner.clear()
-    if len(names) == 1 and isinstance(inner.get(names[0]), dict) and isinstance(value, str):
-        value = {"kind": value}
-    inner[names[-1]] = value
-    return changed
-
-
-def _without_none(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_none(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list):
-        return [_without_none(item) for item in value]
-    return value

@@ -82,10 +82,10 @@ class Linear(RateSchedule):
     last: float = Field(default=1.0, gt=0.0, le=1.0)
 
     def factor(self, step: Any, n_steps: int) -> Any:
-        """min(1, (n_steps - step) / (last n_steps))."""
+        """min(1, (1 - step / n_steps) / last)."""
         import jax.numpy as jnp
 
-        return jnp.clip((n_steps - step) / (self.last * n_steps), 0.0, 1.0)
+        return jnp.clip((1.0 - step / float(n_steps)) / self.last, 0.0, 1.0)
 
 
 class Cosine(RateSchedule):
@@ -103,7 +103,7 @@ class Cosine(RateSchedule):
         """(1 + cos(pi step / n_steps)) / 2."""
         import jax.numpy as jnp
 
-        return 0.5 * (1.0 + jnp.cos(jnp.pi * step / n_steps))
+        return 0.5 * (1.0 + jnp.cos(jnp.pi * (step / float(n_steps))))
 
 
 class Optimizer(Part):
@@ -178,8 +178,27 @@ class SGD(Optimizer):
         return _with_decay(inner, self._rate(n_steps), self.weight_decay, coupled=self.decay == "coupled")
 
 
-class Adam(Optimizer):
+class _AdaptiveMoments(Optimizer):
+    """What Adam and AdamW share."""
+
+    traced: ClassVar[tuple[str, ...]] = ("learning_rate", "weight_decay", "beta1", "beta2")
+
+    learning_rate: float = Field(default=1e-3, gt=0.0, le=1e6)
+    beta1: float = Field(default=0.9, ge=0.0, lt=1.0)
+    beta2: float = Field(default=0.999, ge=0.0, lt=1.0)
+    epsilon: float = Field(default=1e-8, gt=0.0, le=1.0)
+
+    def _moments(self) -> optax.GradientTransformation:
+        import optax
+
+        return optax.scale_by_adam(self.beta1, self.beta2, self.epsilon)
+
+
+class Adam(_AdaptiveMoments):
     r"""Adam, with PyTorch's coupled weight decay: moments are taken of $g + \lambda\theta$.
+
+    $\theta \leftarrow \theta - \eta\, \hat m/(\sqrt{\hat v}+\epsilon)$, with the bias-corrected means
+    $\hat m$ of $g + \lambda\theta$ (rate ``beta1``) and $\hat v$ of its square (``beta2``).
 
     Source: Kingma and Ba 2015 (arXiv 1412.6980), Algorithm 1; PyTorch ``torch.optim.Adam``.
 
@@ -189,22 +208,13 @@ class Adam(Optimizer):
     """
 
     kind: Literal["adam"] = "adam"
-    traced: ClassVar[tuple[str, ...]] = ("learning_rate", "weight_decay", "beta1", "beta2")
-
-    learning_rate: float = Field(default=1e-3, gt=0.0, le=1e6)
-    beta1: float = Field(default=0.9, ge=0.0, lt=1.0)
-    beta2: float = Field(default=0.999, ge=0.0, lt=1.0)
-    epsilon: float = Field(default=1e-8, gt=0.0)
 
     def transform(self, n_steps: int) -> optax.GradientTransformation:
         """Decay, moments, rate."""
-        import optax
-
-        inner = optax.scale_by_adam(self.beta1, self.beta2, self.epsilon)
-        return _with_decay(inner, self._rate(n_steps), self.weight_decay, coupled=True)
+        return _with_decay(self._moments(), self._rate(n_steps), self.weight_decay, coupled=True)
 
 
-class AdamW(Adam):
+class AdamW(_AdaptiveMoments):
     r"""Adam with decoupled weight decay.
 
     $\theta \leftarrow \theta - \eta\,(\hat m/(\sqrt{\hat v}+\epsilon) + \lambda\theta)$.
@@ -216,13 +226,10 @@ class AdamW(Adam):
         0.01
     """
 
-    kind: Literal["adamw"] = "adamw"  # type: ignore[assignment]
+    kind: Literal["adamw"] = "adamw"
 
     weight_decay: float = Field(default=0.01, ge=0.0, le=1e6)
 
     def transform(self, n_steps: int) -> optax.GradientTransformation:
         """Moments, decay, rate."""
-        import optax
-
-        inner = optax.scale_by_adam(self.beta1, self.beta2, self.epsilon)
-        return _with_decay(inner, self._rate(n_steps), self.weight_decay, coupled=False)
+        return _with_decay(self._moments(), self._rate(n_steps), self.weight_decay, coupled=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,9 @@ __all__ = ["Schedule"]
 
 _EVERY = re.compile(r"every (\d+) (steps?|epochs?)")
 _LOG = re.compile(r"log(?: (\d+))?")
+# A spec that asks for more points than this is a mistake ('every 1 steps' of 10^12, say).
+_MOST_POINTS = 10_000_000
+_MOST_PER_DECADE = 100_000
 _ALLOWED = (
     "'epochs', 'every 10 epochs', 'every 5 steps', 'log' (32 points a decade of epochs), 'log 12', "
     "'ends', or a list of steps"
@@ -51,8 +55,10 @@ class Schedule:
             if piece in ("epochs", "ends"):
                 continue
             match = _EVERY.fullmatch(piece) or _LOG.fullmatch(piece)
-            if match is None or match[1] == "0":
+            if match is None or int(match[1] or 1) == 0:
                 raise InputError(f"schedule: '{piece}' is not known. Allowed: {_ALLOWED}.")
+            if piece.startswith("log") and int(match[1] or 1) > _MOST_PER_DECADE:
+                raise InputError(f"schedule: '{piece}': at most {_MOST_PER_DECADE} points a decade.")
 
     @classmethod
     def parse(cls, value: Schedule | str | int | list[str | int] | tuple[str | int, ...]) -> Schedule:
@@ -68,23 +74,36 @@ class Schedule:
         return Schedule(self.pieces + tuple(p for p in other.pieces if p not in self.pieces))
 
     def points(self, steps_per_epoch: int, n_steps: int) -> np.ndarray:
-        """The sorted steps in 0..n_steps, both ends included, int64."""
+        """The sorted steps in 0..n_steps, both ends included, int64.
+
+        Raises:
+            InputError: if they are more than 10 million.
+        """
         steps = {0, n_steps}
         for piece in self.pieces:
             steps.update(_steps(piece, steps_per_epoch, n_steps))
         return np.array(sorted(step for step in steps if 0 <= step <= n_steps), dtype=np.int64)
 
 
-def _steps(piece: str | int, steps_per_epoch: int, n_steps: int) -> list[int]:
+def _regular(piece: str | int, every: int, n_steps: int) -> range:
+    points = range(0, n_steps + 1, every)
+    if n_steps // every > _MOST_POINTS:
+        raise InputError(
+            f"schedule: '{piece}' makes {n_steps // every} points of {n_steps} steps; at most {_MOST_POINTS}."
+        )
+    return points
+
+
+def _steps(piece: str | int, steps_per_epoch: int, n_steps: int) -> Iterable[int]:
     if isinstance(piece, int):
         return [piece if piece >= 0 else n_steps + 1 + piece]
     if piece == "ends":
         return []
     if piece == "epochs":
-        return list(range(0, n_steps + 1, steps_per_epoch))
+        return _regular(piece, steps_per_epoch, n_steps)
     if match := _EVERY.fullmatch(piece):
         unit = steps_per_epoch if match[2].startswith("epoch") else 1
-        return list(range(0, n_steps + 1, int(match[1]) * unit))
+        return _regular(piece, int(match[1]) * unit, n_steps)
     match = _LOG.fullmatch(piece)
     per_decade = int(match[1] or 32) if match else 32
     last = max(1, n_steps // steps_per_epoch)

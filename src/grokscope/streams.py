@@ -7,6 +7,7 @@ A member has one seed in each of four named streams: ``init`` (initial parameter
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ __all__ = ["STREAMS", "Members", "parse_seeds", "stream_key"]
 
 STREAMS = ("init", "data", "order", "noise")
 _MOST_SEED = 2**31 - 1
+_MOST_MEMBERS = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -117,10 +119,17 @@ def parse_seeds(text: int | str | Iterable[int]) -> list[int]:
         count = int(text)
         if count < 1:
             raise InputError(f"seeds: the count must be at least 1 (got {count}).")
-        return list(range(count))
+        return list(_some(range(count)))
     if isinstance(text, str):
         return _listed(text)
-    return [int(seed) for seed in text]
+    return [operator.index(seed) for seed in text]
+
+
+def _some(seeds: range) -> range:
+    # before they are written out one by one
+    if len(seeds) > _MOST_MEMBERS:
+        raise InputError(f"seeds: {len(seeds)} are too many; at most {_MOST_MEMBERS}.")
+    return seeds
 
 
 def _listed(text: str) -> list[int]:
@@ -128,9 +137,12 @@ def _listed(text: str) -> list[int]:
     for piece in filter(None, (item.strip() for item in text.split(","))):
         low, colon, high = piece.partition(":")
         try:
-            seeds.extend(range(int(low), int(high)) if colon else [int(low)])
+            listed = range(int(low), int(high)) if colon else range(int(low), int(low) + 1)
         except ValueError:
             raise InputError(f"seeds: '{piece}' is neither a seed nor a range like 20:30.") from None
+        if not listed:
+            raise InputError(f"seeds: the range '{piece}' is empty; the end is not in it.")
+        seeds.extend(_some(listed))
     if not seeds:
         raise InputError(f"seeds: '{text}' names none; write a count (5) or a list (5,9,20:30).")
     return seeds

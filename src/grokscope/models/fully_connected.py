@@ -38,13 +38,14 @@ class FullyConnected(Model):
     kind: Literal["fully_connected"] = "fully_connected"
     traced: ClassVar[tuple[str, ...]] = ("init_scale",)
 
-    width: int = Field(default=1000, ge=1)
+    width: int = Field(default=1000, ge=1, le=10**12)
     activation: Literal["relu", "quadratic", "gelu", "tanh"] = "relu"
-    init_scale: float = Field(default=1.0, gt=0.0)
+    init_scale: float = Field(default=1.0, gt=0.0, le=1e6)
 
     def network(self, key: jax.Array, input_shape: tuple[int, ...], n_outputs: int) -> OneHiddenLayer:
         """Draw W, b and u."""
         import jax
+        import jax.numpy as jnp
 
         from grokscope.models._one_hidden_layer import OneHiddenLayer
 
@@ -52,8 +53,9 @@ class FullyConnected(Model):
         weight_key, bias_key, output_key = jax.random.split(key, 3)
 
         def uniform(key: jax.Array, shape: tuple[int, ...], fan_in: int) -> jax.Array:
-            bound = 1.0 / math.sqrt(fan_in)
-            return self.init_scale * jax.random.uniform(key, shape, minval=-bound, maxval=bound)
+            # drawn as float32 in either precision, so that both start from the same numbers
+            share = jax.random.uniform(key, shape, jnp.float32, minval=-1.0, maxval=1.0)
+            return share.astype(jnp.result_type(float)) * (self.init_scale / math.sqrt(fan_in))
 
         output_shape = (self.width,) if n_outputs == 1 else (self.width, n_outputs)
         return OneHiddenLayer(

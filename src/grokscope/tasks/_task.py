@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import SerializeAsAny
 
 from grokscope.parts import Part, resolver
 
 if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Self
+
     import jax
 
 __all__ = ["SPLITS", "Task", "TaskField"]
@@ -24,7 +27,10 @@ class Task(Part):
     one, ``probe`` (a large held-out set on which fine measures are taken).
 
     Labels: where ``n_outputs`` is 1 they are +-1 (or real numbers, for regression) as floats; else class
-    numbers 0..n_outputs-1 as int32.
+    numbers 0..n_outputs-1 as int32. Floats have JAX's default precision, and the same values in float32
+    and float64, so that a run in either precision learns from the same data.
+
+    `check_task` in ``tasks/check.py`` says whether a task keeps to all this.
     """
 
     group: ClassVar[str] = "task"
@@ -41,6 +47,16 @@ class Task(Part):
     def n_outputs(self) -> int:
         """How many numbers a network must return per input: 1, or the number of classes."""
         return 1
+
+    @property
+    def label_kind(self) -> Literal["sign", "real", "class"]:
+        """What labels are: signs +-1, real numbers, or class numbers; it decides which losses fit."""
+        return "sign" if self.n_outputs == 1 else "class"
+
+    @property
+    def has_fixed_test(self) -> bool:
+        """Whether the test inputs are the same for every member (not where a finite set is split)."""
+        return True
 
     @property
     def has_binary_inputs(self) -> bool:
@@ -67,6 +83,15 @@ class Task(Part):
     def can_sample(self) -> bool:
         """Whether `sample` works, so that the task can be trained on online."""
         return type(self).sample is not Task.sample
+
+    def written(self, folder: Path | None) -> Self:
+        """The task as a spec file can name it; what lies only in memory is written to the folder.
+
+        Raises:
+            InputError: if something lies only in memory and there is no folder.
+        """
+        del folder
+        return self
 
     def facts(self) -> dict[str, Any]:
         """What is known of the task's inside (hidden bits, mirror pairs, ...), for analyses and reports."""
