@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -148,7 +148,7 @@ class Paper(Part):
             )
         return known[name]
 
-    def chosen(self, names: str | list[str] | tuple[str, ...] | None = None) -> list[PaperExperiment]:
+    def chosen(self, names: str | Sequence[str] | None = None) -> list[PaperExperiment]:
         """The experiments of these names, in the paper's order; without names the default ones."""
         if isinstance(names, str):
             names = (names,)

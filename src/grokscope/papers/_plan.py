@@ -1,49 +1,27 @@
-"""What reproducing a paper will take on this machine: seeds, steps, seconds, memory; and which profile.
-
-The prediction counts multiply-adds of the updates and of the measures, and divides by what the machine was
-measured to do. It is meant to be right within a factor of two.
-"""
+"""What reproducing a paper will take on this machine: seeds, steps, seconds, memory; and which profile."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from grokscope.errors import InputError
-from grokscope.papers._paper import find_paper
+from grokscope.papers._paper import Paper, PaperExperiment, find_paper
 from grokscope.schedule import Schedule
 from grokscope.streams import Members
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from grokscope.experiment import Experiment
-    from grokscope.papers._paper import Paper
+    from grokscope.rates import Rates
 
-__all__ = ["PROFILE_SECONDS", "Plan", "PlanRow", "Rates", "plan"]
+__all__ = ["PROFILE_SECONDS", "Plan", "PlanRow", "plan"]
 
 PROFILE_SECONDS = 600.0  # the paper profile is taken when it is predicted to take less
-
-# Work per sample and neuron of the quick measures (all prefixes of a network at once, outputs) in the time
-# of one floating-point operation of a matrix product; from trials on two cores.
-_PREFIXES, _FOLLOW, _FLIPS = 230.0, 45.0, 1.2
-_SENSITIVITY_ROWS, _BASE_BYTES, _IN_FLIGHT = 100, 400e6, 16
-
-
-@dataclass(frozen=True)
-class Rates:
-    """What a machine was measured to do (``grokscope doctor`` measures it).
-
-    Attributes:
-        flops: floating-point operations per second of small matrix products, batch x inputs x width, on all
-            cores together.
-        startup_seconds: what an experiment takes besides: compiling, opening files.
-        figures_seconds: drawing and writing all figures and the report.
-    """
-
-    flops: float = 120e9
-    startup_seconds: float = 6.0
-    figures_seconds: float = 6.0
+# Drawing all figures of an experiment and judging its claims.
+_FIGURES_SECONDS = 3.0
+# The process with its libraries and compiled programs, and how many members' states are held at a time.
+_BASE_BYTES, _IN_FLIGHT = 600_000_000, 16
 
 
 @dataclass(frozen=True)
@@ -52,145 +30,136 @@ class PlanRow:
 
     Attributes:
         name: of the experiment.
-        experiment: the spec under the chosen profile.
-        members: who is trained.
+        seeds: as for ``--seeds``.
+        members: how many members that is.
         steps: updates per member.
-        seconds: predicted; None where the model's cost is not known.
-        memory: predicted peak, in bytes; None likewise.
+        seconds: predicted wall time.
+        memory: predicted peak, in bytes.
         needs_gpu: whether it is hopeless without a GPU.
     """
 
     name: str
-    experiment: Experiment
-    members: Members
+    seeds: str
+    members: int
     steps: int
-    seconds: float | None
-    memory: float | None
+    seconds: float
+    memory: int
     needs_gpu: bool
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What will be run.
+    """What will be run; printed before the work, and recorded with it.
 
     Attributes:
         paper: the paper's name.
         profile: ``paper`` or ``quick``.
         reason: why this profile.
+        seeds: as for ``--seeds``; None for the profile's own.
         rows: one per experiment.
+        seconds: predicted for all of them.
     """
 
     paper: str
     profile: str
     reason: str
+    seeds: str | None
     rows: tuple[PlanRow, ...]
+    seconds: float
 
-    @property
-    def seconds(self) -> float | None:
-        """Predicted for all; None where one is not known."""
-        known = [row.seconds for row in self.rows if row.seconds is not None]
-        return sum(known) if len(known) == len(self.rows) else None
+    def __str__(self) -> str:
+        from grokscope.progress import duration
+
+        lines = [f"{self.paper}, profile {self.profile} ({self.reason}):"]
+        wide = max(len(row.name) for row in self.rows)
+        lines += [
+            f"  {row.name:{wide}}  {row.members:>5} members x {row.steps:>7,} steps"
+            f"  about {duration(row.seconds)}, {row.memory / 1e9:.1f} GB{'  needs a GPU' * row.needs_gpu}"
+            for row in self.rows
+        ]
+        return "\n".join([*lines, f"  in all about {duration(self.seconds)}"])
 
 
 def plan(
     paper: str | Paper,
-    experiments: Sequence[str] | None = None,
-    seeds: int | str | Members | None = None,
+    experiments: Sequence[str] | str | None = None,
+    seeds: int | str | None = None,
     profile: str | None = None,
     rates: Rates | None = None,
 ) -> Plan:
     """Plan a reproduction; nothing is run.
 
-    Without a profile, ``paper`` is taken if it is predicted to take less than 10 minutes with the seeds that
-    the paper has, else ``quick``. Seeds that are asked for do not change the profile: the same run with more
-    seeds stays the same run.
+    Without a profile, ``paper`` is taken if it is predicted to take less than 10 minutes with the paper's
+    seeds, else ``quick``. Seeds that are asked for do not change the profile: the same experiments with more
+    seeds must stay the same experiments.
 
     Args:
         paper: its name, or the paper.
         experiments: names; None takes the default ones.
         seeds: as for ``--seeds``; None takes the profile's.
         profile: ``paper``, ``quick``, or None.
-        rates: of this machine; None takes those of a small laptop.
+        rates: of this machine; None measures them (about 2 seconds).
 
     Raises:
-        InputError: for an unknown paper, experiment, profile, or seeds that cannot be read.
+        InputError: for an unknown paper, experiment or profile, or seeds that cannot be read.
+
+    Example:
+        >>> from grokscope.rates import Rates
+        >>> rates = Rates("cpu", cores=2, large=220.0, at_shape=158.0, free=1.0, seconds=0.0)
+        >>> planned = plan("two-circuits", ["standard"], seeds=5, rates=rates)
+        >>> planned.profile, planned.rows[0].steps
+        ('paper', 9600)
     """
     found = find_paper(paper)
-    chosen = found.chosen(list(experiments) if experiments else None)
+    chosen = found.chosen(experiments)
     if not chosen:
         raise InputError(f"{found.kind}: name an experiment; none of them is run by default.")
-    speed = rates or Rates()
+    if rates is None:
+        from grokscope.rates import measure_rates
+
+        rates = measure_rates()
     reason = "asked for"
     if profile is None:
-        full = _rows(chosen, None, "paper", speed)
-        known = [row.seconds for row in full if row.seconds is not None]
-        short = len(known) == len(full) and sum(known) < PROFILE_SECONDS
-        profile = "paper" if short else "quick"
-        limit = f"{PROFILE_SECONDS / 60:.0f} minutes with the paper's seeds"
-        reason = f"the full size is predicted to take {'less' if short else 'more'} than {limit}"
-        if len(known) < len(full):
-            reason = "what the full size takes is not known for this model"
-    return Plan(found.kind, profile, reason, tuple(_rows(chosen, seeds, profile, speed)))
+        full = sum(row.seconds for row in _rows(chosen, None, "paper", rates))
+        profile = "paper" if full < PROFILE_SECONDS else "quick"
+        than = f"{'less' if profile == 'paper' else 'more'} than {PROFILE_SECONDS / 60:.0f} minutes"
+        reason = f"at full size, with the paper's seeds, it takes {than} here"
+    rows = tuple(_rows(chosen, seeds, profile, rates))
+    text = None if seeds is None else str(seeds)
+    return Plan(found.kind, profile, reason, text, rows, sum(row.seconds for row in rows))
 
 
 def _rows(
-    chosen: Sequence[Any], seeds: int | str | Members | None, profile: str, rates: Rates
+    chosen: Sequence[PaperExperiment], seeds: int | str | None, profile: str, rates: Rates
 ) -> list[PlanRow]:
+    from grokscope.rates import predict_seconds
+
     rows: list[PlanRow] = []
     for one in chosen:
         spec, usual = one.under(profile)
-        members = Members.parse(usual if seeds is None else seeds)
-        seconds = predicted_seconds(spec, len(members), rates)
-        memory = predicted_memory(spec, len(members))
-        rows.append(PlanRow(one.name, spec, members, spec.n_steps, seconds, memory, one.needs_gpu))
+        asked = usual if seeds is None else seeds
+        members = len(Members.parse(asked))
+        seconds = predict_seconds(spec, members, rates) + _FIGURES_SECONDS
+        memory = predicted_memory(spec, members)
+        rows.append(PlanRow(one.name, str(asked), members, spec.n_steps, seconds, memory, one.needs_gpu))
     return rows
 
 
-def predicted_seconds(experiment: Experiment, members: int, rates: Rates) -> float | None:
-    """Predict the time of an experiment; None where the model's cost is not known."""
-    sizes = _sizes(experiment)
-    if sizes is None:
-        return None
-    n, p, train, test, probe = sizes
-    batch = train if experiment.batch_size == "full" else int(experiment.batch_size)
-    per_epoch = train if not experiment.online else batch
-    samples = per_epoch * experiment.n_steps / experiment.steps_per_epoch
-    # Forward and the two halves of the backward pass that are needed: 2 + 2 operations per weight.
-    work = 4 * samples * n * p
-    taken = {name: _points(experiment, name) for name in ("measures", "slow_measures", "follow")}
-    work += taken["measures"] * p * (train * (2 * n + _PREFIXES) + test * 2 * n)
-    flips = 2 * _SENSITIVITY_ROWS * n * p * n * _FLIPS
-    work += taken["slow_measures"] * (p * probe * (2 * n + _PREFIXES) + flips)
-    work += taken["follow"] * p * (train + test) * (2 * n + _FOLLOW)
-    return rates.startup_seconds + rates.figures_seconds + members * work / rates.flops
+def predicted_memory(experiment: Experiment, members: int) -> int:
+    """Predict the peak in bytes: the process, the measures of all members, the states of those in flight."""
 
+    def points(name: str) -> int:
+        schedule = Schedule.parse(getattr(experiment.schedule, name))
+        return len(schedule.points(experiment.steps_per_epoch, experiment.n_steps))
 
-def predicted_memory(experiment: Experiment, members: int) -> float | None:
-    """Predict the peak memory in bytes: the libraries, all measures, and the states of members in flight."""
-    sizes = _sizes(experiment)
-    if sizes is None:
-        return None
-    n, p, train, _, probe = sizes
-    points, slow = _points(experiment, "measures"), _points(experiment, "slow_measures")
-    measures = 4 * (points * 60 + slow * 2 * p)
-    states = 4 * (points * p * (n + 2) + 2 * train * p + train * n)
-    return _BASE_BYTES + members * measures + min(members, _IN_FLIGHT) * states + 4 * probe * (n + p)
-
-
-def _points(experiment: Experiment, name: str) -> int:
-    schedule = Schedule.parse(getattr(experiment.schedule, name))
-    return len(schedule.points(experiment.steps_per_epoch, experiment.n_steps))
-
-
-def _sizes(experiment: Experiment) -> tuple[int, int, int, int, int] | None:
-    """Inputs, neurons, and samples per split of a one-hidden-layer network; None for other models."""
-    from grokscope.models.fully_connected import FullyConnected
-
-    if not isinstance(experiment.model, FullyConnected):
-        return None
     task = experiment.task
+    parameters = experiment.model.n_parameters(task.input_shape, task.n_outputs)
     inputs = 1
     for size in task.input_shape:
         inputs *= size
-    test, probe = (int(getattr(task, f"n_{split}", 0)) for split in ("test", "probe"))
-    return inputs, experiment.model.width, task.n_train, test, probe
+    width = int(getattr(experiment.model, "width", 1))
+    # Scalars and subnetworks at every point; two arrays of neurons at the slow ones.
+    measures = 4 * (50 * points("measures") + 2 * width * points("slow_measures"))
+    history = 4 * (parameters * points("follow") + inputs * task.n_train)
+    rows = max(int(getattr(task, f"n_{split}", 0)) for split in ("train", "test", "probe"))
+    return _BASE_BYTES + members * measures + min(members, _IN_FLIGHT) * history + 8 * rows * (width + inputs)

@@ -44,7 +44,7 @@ class Transition:
     def known(self) -> np.ndarray:
         """Seeds whose training was measured at all."""
         accuracy = self.measures["train_accuracy"].transpose("seed", "step").to_numpy()
-        return ~np.isnan(accuracy).all(axis=1)
+        return np.asarray(~np.isnan(accuracy).all(axis=1))
 
     @cached_property
     def diverged(self) -> np.ndarray:

@@ -4,7 +4,8 @@ A one-hidden-layer network learns the parity of 3 hidden bits among 40. It first
 nearly all of its 1,000 neurons, at chance on other inputs (memorization). Much later a handful of neurons
 grow fast in norm and take over the output, and held-out accuracy jumps to 100 % (grokking). The rest decay.
 
-Here: the experiments, what each claim is judged by, the claims, the figures, in this order. Throughout,
+Here: the experiments, the claims, the figures, in this order; `_two_circuits_evidence` has what each claim
+is judged by. Throughout,
 memorization is the step from which on train_accuracy > 0.98 at 5 measured points in a row, grokking the same
 for test_accuracy; both are interval-censored by the schedule and right-censored at the end. A seed that
 diverges does not do what is claimed. Regions are fixed on seeds 0-4 and confirmed on seeds 100-199.
@@ -17,25 +18,41 @@ and a control matched in norm besides the random one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from grokscope.claims import Claim, Effect, Region
-from grokscope.events import GROKKING, MEMORIZATION
 from grokscope.experiment import Experiment
 from grokscope.losses import Hinge
 from grokscope.models.fully_connected import FullyConnected
 from grokscope.optimizers import SGD
-from grokscope.papers._paper import Figure, Paper, PaperExperiment, Profile, RunLike
-from grokscope.papers._transition import Transition
-from grokscope.statistics import CensoredTimes
+from grokscope.papers._drawings import beside_null, neurons_of, sensitivity_of, subnetworks_of, training_of
+from grokscope.papers._paper import Figure, Paper, PaperExperiment, Profile
+from grokscope.papers._two_circuits_evidence import (
+    Evidence,
+    all_of,
+    delay_in_epochs,
+    fall_of_complement,
+    fall_of_loss_gap,
+    fall_of_sparsity,
+    groks,
+    inside,
+    is_six_or_eight,
+    kappa_of,
+    late_grokking,
+    norm_ratio,
+    rise_and_die,
+    share_at_zero,
+    sleep_and_explode,
+    time_of_faithfulness,
+    time_of_norms,
+    time_of_sparsity,
+)
 from grokscope.tasks.sparse_parity import SparseParity
 
 if TYPE_CHECKING:
     import xarray as xr
-    from matplotlib.figure import Figure as Drawing
 
 __all__ = ["TwoCircuits"]
 
@@ -101,174 +118,9 @@ _EXPERIMENTS = (
     ),
 )
 
-# ---------------------------------------------------------------- what the claims are judged by
+# ---------------------------------------------------------------- claims
 #
-# Each function takes a run's measures and returns one number per seed, NaN where it was not measured or does
-# not exist for that seed.
-
-
-def _start(t: Transition) -> np.ndarray:
-    """The step from which on held-out accuracy has left chance: test_accuracy > 0.65 at 5 points in a row.
-
-    With 100 test points chance alone has a standard deviation of 0.05: 0.65 is three of them away.
-    """
-    return t.crossing(t.series("test_accuracy"), 0.65, ">")
-
-
-def _finite(values: np.ndarray) -> np.ndarray:
-    return np.where(np.isfinite(values), values, np.nan)
-
-
-def late_grokking(measures: xr.Dataset, highest: float) -> np.ndarray:
-    """C1: memorizes with held-out accuracy up to ``highest``, and groks at least a quarter later than that."""
-    t = Transition(measures)
-    learned = t.memorization.upper
-    held_out = t.at(t.series("test_accuracy_large"), learned)
-    late = t.grokking.observed & (t.grokking.lower >= 1.25 * learned)
-    return t.condition(late & (held_out <= highest), held_out)
-
-
-def delay_in_epochs(measures: xr.Dataset) -> CensoredTimes:
-    """C1: epochs from memorization to grokking, of the seeds known that memorize; right-censored."""
-    t = Transition(measures)
-    per_epoch = float(t.steps[-1] / t.epochs[-1])
-    return (t.grokking - t.memorization)[t.known & t.memorization.observed] * (1 / per_epoch)
-
-
-def fall_of_loss_gap(measures: xr.Dataset) -> np.ndarray:
-    """C2: test minus training loss at memorization, less the same over the last 50 epochs (median)."""
-    t = Transition(measures)
-    gap = t.series("test_loss") - t.series("train_loss")
-    return t.at(gap, t.memorization.upper) - t.median_of_last(gap)
-
-
-def fall_of_sparsity(measures: xr.Dataset) -> np.ndarray:
-    """C3: log10 of effective sparsity before memorization (median), over that of the last 50 epochs."""
-    t = Transition(measures)
-    before, after = _sizes(t)
-    return np.log10(before / after)
-
-
-def time_of_sparsity(measures: xr.Dataset) -> np.ndarray:
-    """C3: when effective sparsity passes the geometric middle of both, over the grokking step."""
-    t = Transition(measures)
-    before, after = _sizes(t)
-    middle = np.sqrt(before * after)
-    return _finite(t.crossing(t.series("effective_sparsity"), middle, "<")) / _finite(t.grokking.upper)
-
-
-def _sizes(t: Transition) -> tuple[np.ndarray, np.ndarray]:
-    size = t.series("effective_sparsity")
-    learned = t.memorization.upper
-    early = np.where(t.steps <= np.where(np.isfinite(learned), learned, -1)[:, None], size, np.nan)
-    before = np.array([np.nanmedian(row) if not np.isnan(row).all() else np.nan for row in early])
-    return before, t.median_of_last(size)
-
-
-def norm_ratio(measures: xr.Dataset, control: str) -> np.ndarray:
-    """C4: norm of the generalizing set over a control's, half-way (in epochs) to the start of the jump."""
-    t = Transition(measures)
-    return t.at(_ratio(t, control), _start(t) / 2)
-
-
-def time_of_norms(measures: xr.Dataset, control: str) -> np.ndarray:
-    """C4: when the generalizing set's norm exceeds 1.5 times a control's, over the start of the jump."""
-    t = Transition(measures)
-    return _finite(t.crossing(_ratio(t, control), 1.5, ">")) / _finite(_start(t))
-
-
-def _ratio(t: Transition, control: str) -> np.ndarray:
-    own = t.series("subnetwork_norm", subnetwork="generalizing")
-    return own / t.series("subnetwork_norm", subnetwork=control)
-
-
-def _kappa(t: Transition, subnetwork: str) -> np.ndarray:
-    return t.series("faithfulness_kappa", subnetwork=subnetwork, split="test")
-
-
-def time_of_faithfulness(measures: xr.Dataset) -> np.ndarray:
-    """C5: when the generalizing set's kappa on the test set exceeds 0.9, over the grokking step."""
-    t = Transition(measures)
-    return _finite(t.crossing(_kappa(t, "generalizing"), 0.9, ">")) / _finite(t.grokking.upper)
-
-
-def fall_of_complement(measures: xr.Dataset) -> np.ndarray:
-    """C5: the complement's kappa on the test set at memorization, less that at grokking."""
-    t = Transition(measures)
-    kappa = _kappa(t, "complementary")
-    return t.at(kappa, t.memorization.upper) - t.at(kappa, t.grokking.upper)
-
-
-def kappa_of(measures: xr.Dataset, control: str) -> np.ndarray:
-    """C5: a control's kappa on the test set, mean over all measured epochs."""
-    t = Transition(measures)
-    kappa = _kappa(t, control)
-    kept = ~np.isnan(kappa).all(axis=1) & ~np.isfinite(t.diverged)
-    result = np.full(len(kappa), np.nan)
-    result[kept] = np.nanmean(kappa[kept], axis=1)
-    return result
-
-
-def is_six_or_eight(measures: xr.Dataset, when: Literal["final", "last 50"]) -> np.ndarray:
-    """C6: whether effective sparsity is 6 or 8, at the final epoch or in the median of the last 50."""
-    t = Transition(measures)
-    size = t.series("effective_sparsity")
-    value = t.last(size) if when == "final" else t.median_of_last(size)
-    return t.condition(np.isin(value, (6, 8)), value)
-
-
-def share_at_zero(measures: xr.Dataset) -> np.ndarray:
-    """C7: share of neurons whose final norm is below a tenth of the initial one."""
-    t = Transition(measures)
-    norms, _ = t.neurons("neuron_norm")
-    first, final = norms[:, :, 0], norms[:, :, -1]
-    dead = np.where(np.isnan(final), np.nan, final < 0.1 * first)
-    return dead.mean(axis=1)
-
-
-def rise_and_die(measures: xr.Dataset) -> np.ndarray:
-    """C7: whether 6 neurons or more grow by 5 % at some time before grokking, and yet end at zero."""
-    t = Transition(measures)
-    norms, taken = t.neurons("neuron_norm")
-    count = np.zeros(len(norms))
-    for i, own in enumerate(norms):
-        before = own[:, taken <= t.grokking.upper[i]]
-        grown = np.nanmax(before / np.fmin.accumulate(before, axis=1), axis=1, initial=0) >= 1.05
-        count[i] = np.count_nonzero(grown & (own[:, -1] < 0.1 * own[:, 0]))
-    return t.condition(t.grokking.observed & (count >= 6), norms[:, 0, 0])
-
-
-def sleep_and_explode(measures: xr.Dataset) -> np.ndarray:
-    """C7: whether the generalizing norm still falls half-way to the jump, and doubles from its least value."""
-    t = Transition(measures)
-    norm = t.series("subnetwork_norm", subnetwork="generalizing")
-    half = _start(t) / 2
-    least_so_far = np.fmin.accumulate(norm, axis=1)
-    asleep = t.at(norm / least_so_far, half) <= 1.1
-    exploded = t.last(norm) >= 2 * t.last(least_so_far)
-    return t.condition(asleep & exploded & t.grokking.observed, t.at(norm, half))
-
-
 # C8 and C9 say "all of it": per seed, each part in a wider sense, since one seed must show all of them.
-
-Evidence = Callable[["xr.Dataset"], Any]
-
-
-def _inside(values: np.ndarray, low: float, high: float, measures: xr.Dataset) -> np.ndarray:
-    """Whether each seed's number lies from low to high; a seed that has none, does not show it."""
-    t = Transition(measures)
-    return t.condition((values >= low) & (values <= high))
-
-
-def _all(*parts: Evidence) -> Evidence:
-    """Whether a seed shows every part; unknown if one is unknown and none is missing."""
-
-    def evidence(measures: xr.Dataset) -> np.ndarray:
-        values = np.stack([part(measures) for part in parts])
-        failed = (values == 0).any(axis=0)
-        return np.where(failed, 0.0, np.where(np.isnan(values).any(axis=0), np.nan, 1.0))
-
-    return evidence
 
 
 def _accuracy_part(m: xr.Dataset) -> np.ndarray:
@@ -276,23 +128,23 @@ def _accuracy_part(m: xr.Dataset) -> np.ndarray:
 
 
 def _loss_part(m: xr.Dataset) -> np.ndarray:
-    return _inside(fall_of_loss_gap(m), 0.25, np.inf, m)
+    return inside(fall_of_loss_gap(m), 0.25, np.inf, m)
 
 
-_sparsity_part = _all(
-    lambda m: _inside(fall_of_sparsity(m), 1, np.inf, m),
-    lambda m: _inside(time_of_sparsity(m), 0.5, 2, m),
+_sparsity_part = all_of(
+    lambda m: inside(fall_of_sparsity(m), 1, np.inf, m),
+    lambda m: inside(time_of_sparsity(m), 0.5, 2, m),
 )
 
 
 def _norm_part(m: xr.Dataset) -> np.ndarray:
-    return _inside(time_of_norms(m, "control"), 1 / 3, 1.25, m)
+    return inside(time_of_norms(m, "control"), 1 / 3, 1.25, m)
 
 
-_faithfulness_part = _all(
-    lambda m: _inside(time_of_faithfulness(m), 0.5, 2, m),
-    lambda m: _inside(fall_of_complement(m), 0.1, np.inf, m),
-    lambda m: _inside(kappa_of(m, "control"), -0.3, 0.3, m),
+_faithfulness_part = all_of(
+    lambda m: inside(time_of_faithfulness(m), 0.5, 2, m),
+    lambda m: inside(fall_of_complement(m), 0.1, np.inf, m),
+    lambda m: inside(kappa_of(m, "control"), -0.3, 0.3, m),
 )
 
 _PARTS: tuple[tuple[str, str, Evidence], ...] = (
@@ -319,13 +171,11 @@ _PARTS: tuple[tuple[str, str, Evidence], ...] = (
     ),
     (
         "the generalizing set takes over the output",
-        "see the generalizing kappa pass 0.9 between 1/2 and 2 times the grokking step, the complement's fall by "
-        "0.1 or more from memorization to grokking, and the control's stay within 0.3 of 0 in the mean",
+        "see the generalizing kappa pass 0.9 between 1/2 and 2 times the grokking step, the complement's "
+        "fall by 0.1 or more from memorization to grokking, and the control's stay within 0.3 of 0 in the mean",
         _faithfulness_part,
     ),
 )
-
-# ---------------------------------------------------------------- claims
 
 _MOST = Region.at_least(0.8)
 _ONE_IN_TEN = Effect(0.1, "one seed in ten behaves otherwise")
@@ -333,7 +183,13 @@ _FACTOR = Region.between(2 / 3, 1.5)
 
 
 def _share(
-    id: str, sentence: str, source: str, paper: float | str | None, what: str, experiment: str, evidence: Evidence
+    id: str,
+    sentence: str,
+    source: str,
+    paper: float | str | None,
+    what: str,
+    experiment: str,
+    evidence: Evidence,
 ) -> Claim:
     """A claim about every seed: the share of seeds that do so is at least 0.8."""
     return Claim(
@@ -388,10 +244,12 @@ def _all_of_it(id: str, experiment: str, setting: str, source: str) -> tuple[Cla
         "yes",
         f"show all of {id}.1 to {id}.{len(_PARTS)}",
         experiment,
-        _all(*(evidence for _, _, evidence in _PARTS)),
+        all_of(*(evidence for _, _, evidence in _PARTS)),
     )
     return whole, *(
-        _share(f"{id}.{i}", f"{name[0].upper()}{name[1:]}, {setting}.", source, "yes", what, experiment, evidence)
+        _share(
+            f"{id}.{i}", f"{name[0].upper()}{name[1:]}, {setting}.", source, "yes", what, experiment, evidence
+        )
         for i, (name, what, evidence) in enumerate(_PARTS, 1)
     )
 
@@ -402,7 +260,8 @@ _CLAIMS = (
         "Training accuracy is near 100 % well before test accuracy leaves 50 %.",
         "Fig. 2 left",
         "yes",
-        "have held-out accuracy (10,000 inputs) of at most 0.65 at memorization, and grok a quarter later or more",
+        "have held-out accuracy (10,000 inputs) of at most 0.65 at memorization, and grok a quarter later or "
+        "more",
         "standard",
         lambda m: late_grokking(m, 0.65),
     ),
@@ -445,7 +304,8 @@ _CLAIMS = (
         "It falls at the same time as test accuracy rises.",
         "Fig. 2 right",
         "yes",
-        "the step at which effective sparsity passes the geometric middle of both levels, over the grokking step",
+        "the step at which effective sparsity passes the geometric middle of both levels, over the grokking "
+        "step",
         _FACTOR,
         Effect(0.2, "a fifth of the time to grokking"),
         time_of_sparsity,
@@ -455,7 +315,8 @@ _CLAIMS = (
         "Generalizing and random control neurons have like norms well before the transition.",
         "Fig. 3 left",
         "yes",
-        "the generalizing set's mean norm over the random control's, half-way to where test accuracy leaves chance",
+        "the generalizing set's mean norm over the random control's, half-way to where test accuracy leaves "
+        "chance",
         Region.between(0.75, 4 / 3),
         Effect(1 / 3, "a third of the norm"),
         lambda m: norm_ratio(m, "control"),
@@ -465,8 +326,8 @@ _CLAIMS = (
         "The same against a control matched in norm (not in the paper).",
         "Fig. 3 left",
         None,
-        "the generalizing set's mean norm over the norm-matched control's, half-way to where test accuracy leaves "
-        "chance",
+        "the generalizing set's mean norm over the norm-matched control's, half-way to where test accuracy "
+        "leaves chance",
         Region.between(0.75, 4 / 3),
         Effect(1 / 3, "a third of the norm"),
         lambda m: norm_ratio(m, "norm_matched"),
@@ -476,8 +337,8 @@ _CLAIMS = (
         "Slightly before the transition the generalizing set's norm begins to grow away from the control's.",
         "Fig. 3 left",
         "slightly before",
-        "the step at which the generalizing norm exceeds 1.5 times the random control's, over the step at which "
-        "test accuracy leaves chance",
+        "the step at which the generalizing norm exceeds 1.5 times the random control's, over the step at "
+        "which test accuracy leaves chance",
         Region.between(0.5, 1.0),
         Effect(0.1, "a tenth of the time to the transition"),
         lambda m: time_of_norms(m, "control"),
@@ -487,8 +348,8 @@ _CLAIMS = (
         "The generalizing set becomes fully faithful at the transition.",
         "Fig. 3 right",
         "yes",
-        "the step at which the generalizing set's agreement beyond chance (kappa, test set) passes 0.9, over the "
-        "grokking step",
+        "the step at which the generalizing set's agreement beyond chance (kappa, test set) passes 0.9, over "
+        "the grokking step",
         _FACTOR,
         Effect(0.2, "a fifth of the time to grokking"),
         time_of_faithfulness,
@@ -566,8 +427,8 @@ _CLAIMS = (
         "The generalizing neurons sleep, then explode.",
         "Fig. 5",
         "yes",
-        "have a generalizing norm within 10 % of its least value so far half-way to where test accuracy leaves "
-        "chance, that ends at twice its least value or more",
+        "have a generalizing norm within 10 % of its least value so far half-way to where test accuracy "
+        "leaves chance, that ends at twice its least value or more",
         "standard",
         sleep_and_explode,
     ),
@@ -608,50 +469,11 @@ _CLAIMS = (
         Effect(0.05, "one seed in twenty"),
         "share",
         "random-labels",
-        lambda m: (lambda t: np.where(t.known, t.grokking.observed, np.nan))(Transition(m)),
+        groks,
     ),
 )
 
 # ---------------------------------------------------------------- figures
-
-
-def _training(experiment: str) -> Callable[[Mapping[str, RunLike], str], Drawing]:
-    def draw(runs: Mapping[str, RunLike], command: str) -> Drawing:
-        from grokscope.plots.training import training_figure
-
-        run = runs[experiment]
-        return training_figure(run.measures, getattr(run.experiment.model, "width", None), command)
-
-    return draw
-
-
-def _subnetworks(experiment: str) -> Callable[[Mapping[str, RunLike], str], Drawing]:
-    def draw(runs: Mapping[str, RunLike], command: str) -> Drawing:
-        from grokscope.plots.subnetworks import subnetwork_figure
-
-        return subnetwork_figure(runs[experiment].measures, command=command)
-
-    return draw
-
-
-def _neuron_norms(runs: Mapping[str, RunLike], command: str) -> Drawing:
-    from grokscope.plots.neurons import neuron_figure
-
-    run = runs["standard"]
-    return neuron_figure(run.measures, run.subnetworks, command=command)
-
-
-def _sensitivity(runs: Mapping[str, RunLike], command: str) -> Drawing:
-    from grokscope.plots.subnetworks import sensitivity_figure
-
-    return sensitivity_figure(runs["standard"].measures, command)
-
-
-def _null(runs: Mapping[str, RunLike], command: str) -> Drawing:
-    from grokscope.plots.null import null_figure
-
-    run, null = runs["standard"], runs["random-labels"]
-    return null_figure(run.measures, null.measures, getattr(run.experiment.model, "width", None), command)
 
 
 def _both(first: int, experiment: str, setting: str) -> tuple[Figure, Figure]:
@@ -660,13 +482,13 @@ def _both(first: int, experiment: str, setting: str) -> tuple[Figure, Figure]:
         Figure(
             f"figure-{first}",
             f"Figure {first}: accuracy, loss and effective sparsity{setting}.",
-            _training(experiment),
+            training_of(experiment),
             (experiment,),
         ),
         Figure(
             f"figure-{first + 1}",
             f"Figure {first + 1}: norm and faithfulness of subnetworks{setting}.",
-            _subnetworks(experiment),
+            subnetworks_of(experiment),
             (experiment,),
         ),
     )
@@ -674,19 +496,21 @@ def _both(first: int, experiment: str, setting: str) -> tuple[Figure, Figure]:
 
 _FIGURES = (
     *_both(2, "standard", ""),
-    Figure("figure-5", "Figure 5: norms of single neurons over training.", _neuron_norms, ("standard",)),
+    Figure(
+        "figure-5", "Figure 5: norms of single neurons over training.", neurons_of("standard"), ("standard",)
+    ),
     *_both(6, "small-weight-decay", " at weight decay 0.001"),
     *_both(8, "larger-parity", " with 4 hidden bits"),
     Figure(
         "sensitivity",
         "Sensitivity of the subnetworks (measured in the official code, not shown in the paper).",
-        _sensitivity,
+        sensitivity_of("standard"),
         ("standard",),
     ),
     Figure(
         "random-labels",
         "True labels beside random ones: effective sparsity falls for both (not in the paper).",
-        _null,
+        beside_null("standard", "random-labels"),
         ("standard", "random-labels"),
     ),
 )

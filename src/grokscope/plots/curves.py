@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
 
-__all__ = ["curve", "mark_events", "seeds_text", "standing"]
+__all__ = ["curve", "mark_events", "seeds_argument", "seeds_text", "standing"]
 
 _LOW, _HIGH = 10, 90
 
@@ -33,7 +33,11 @@ def curve(axis: Axes, values: xr.DataArray, name: str, label: str | None = None,
     if not taken.any():
         return
     epochs, array = values["epoch"].to_numpy()[taken], array[:, taken]
-    style = {"color": COLOR.get(name, "black"), "linestyle": line_style(name), "linewidth": 1.2}
+    style: dict[str, Any] = {
+        "color": COLOR.get(name, "black"),
+        "linestyle": line_style(name),
+        "linewidth": 1.2,
+    }
     style |= line
     axis.plot(epochs, np.nanmean(array, axis=0), label=label or name, **style)
     if len(array) > 1:
@@ -70,30 +74,46 @@ def mark_events(axes: list[Axes], measures: xr.Dataset) -> None:
 
 
 def seeds_text(seeds: Any) -> str:
-    """Write seeds briefly.
+    """Write seeds briefly, for people.
 
     Example:
         >>> seeds_text([0, 1, 2, 3, 4]), seeds_text([7]), seeds_text([0, 1, 5, 9, 10, 11])
         ('0-4', '7', '0, 1, 5, 9-11')
     """
+    pieces = [
+        f"{group[0]}-{group[-1]}" if len(group) > 2 else ", ".join(map(str, group))
+        for group in _consecutive(seeds)
+    ]
+    text = ", ".join(pieces)
+    return text if len(text) <= 60 else f"{text[:57].rsplit(', ', 1)[0]}, ..."
+
+
+def seeds_argument(seeds: Any) -> str:
+    """Write seeds as ``--seeds`` reads them.
+
+    Example:
+        >>> seeds_argument(range(5)), seeds_argument([7]), seeds_argument([0, 1, 5, 9, 10, 11])
+        ('5', '7,', '0:2,5,9:12')
+    """
+    groups = _consecutive(seeds)
+    if len(groups) == 1 and groups[0][0] == 0:
+        return str(len(groups[0]))
+    text = ",".join(str(group[0]) if len(group) == 1 else f"{group[0]}:{group[-1] + 1}" for group in groups)
+    return f"{text}," if text.isdigit() else text
+
+
+def _consecutive(seeds: Any) -> list[list[int]]:
     groups: list[list[int]] = []
     for seed in sorted(int(seed) for seed in seeds):
         if groups and seed == groups[-1][-1] + 1:
             groups[-1].append(seed)
         else:
             groups.append([seed])
-    pieces: list[str] = []
-    for group in groups:
-        if len(group) > 2:
-            pieces.append(f"{group[0]}-{group[-1]}")
-        else:
-            pieces.extend(str(seed) for seed in group)
-    text = ", ".join(pieces)
-    return text if len(text) <= 60 else f"{text[:57].rsplit(', ', 1)[0]}, ..."
+    return groups
 
 
 def standing(measures: xr.Dataset, spread: bool = True) -> str:
-    """One sentence of small print: how many seeds, which, and what became of them."""
+    """Small print: what the lines and bands are (if ``spread``), how many seeds, what became of them."""
     n = measures.sizes["seed"]
     text = f"{'Seed' if n == 1 else f'{n} seeds:'} {seeds_text(measures['seed'].to_numpy())}."
     if spread and n > 1:
@@ -103,5 +123,5 @@ def standing(measures: xr.Dataset, spread: bool = True) -> str:
             text += f" {int(event.times(measures).observed.sum())} of {n} {verb}"
             text += "," if verb == "memorize" else "."
     lost = int(np.isfinite(diverged_steps(measures)).sum())
-    marks = " Vertical lines: medians." if n > 1 else ""
+    marks = " Vertical lines: medians." if spread and n > 1 else ""
     return text + (f" {lost} diverged." if lost else "") + marks

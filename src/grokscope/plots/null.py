@@ -20,7 +20,9 @@ _PANELS = {
 }
 
 
-def null_figure(measures: xr.Dataset, null: xr.Dataset, width: int | None = None, command: str = "") -> Figure:
+def null_figure(
+    measures: xr.Dataset, null: xr.Dataset, width: int | None = None, command: str = ""
+) -> Figure:
     """Three panels against log epochs: training and test accuracy, and effective sparsity, for both runs.
 
     Args:
@@ -46,5 +48,6 @@ def null_figure(measures: xr.Dataset, null: xr.Dataset, width: int | None = None
     count_axis(axes[2], top)
     mark_events(axes, measures)
     legend(figure, *axes)
-    small_print(figure, f"True labels: {standing(measures)}", f"Random labels: {standing(null)}", command)
+    random = f"With random labels: {standing(null, spread=False)}"
+    small_print(figure, standing(measures), random, command)
     return figure

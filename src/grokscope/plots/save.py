@@ -23,7 +23,12 @@ _METADATA: dict[str, dict[str, Any]] = {
     "pdf": {"CreationDate": None, "Creator": "grokscope", "Producer": None},
     "png": {"Software": "grokscope"},
 }
-_SETTINGS = {"svg.hashsalt": "grokscope", "svg.fonttype": "path", "pdf.fonttype": 42, "path.simplify": True}
+_SETTINGS: dict[Any, Any] = {
+    "svg.hashsalt": "grokscope",
+    "svg.fonttype": "path",
+    "pdf.fonttype": 42,
+    "path.simplify": True,
+}
 _PNG_DPI, _RASTER_DPI = 200, 220
 _lock = threading.Lock()  # matplotlib takes these settings from one global table
 

@@ -6,6 +6,7 @@ any thread and look the same whatever the user's settings are. The font is the o
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,7 +15,18 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["COLOR", "LABEL", "WIDTH", "count_axis", "epoch_axis", "inner_legend", "legend", "line_style", "panels", "small_print"]
+__all__ = [
+    "COLOR",
+    "LABEL",
+    "WIDTH",
+    "count_axis",
+    "epoch_axis",
+    "inner_legend",
+    "legend",
+    "line_style",
+    "panels",
+    "small_print",
+]
 
 # Okabe and Ito's palette, told apart under all common kinds of color blindness; and in gray by line style.
 COLOR = {
@@ -51,7 +63,7 @@ _DASHES: dict[str, Any] = {
 WIDTH = 6.75  # inches: a text block of one column
 _TEXT, _SMALL, _PRINT = 8.0, 7.0, 5.6  # points
 _PANEL_HEIGHT, _TOP, _BOTTOM = 1.62, 0.44, 0.74  # inches
-_LEFT, _RIGHT, _GAP = 0.5, 0.1, 0.52
+_LEFT, _RIGHT, _GAP = 0.5, 0.15, 0.5
 
 
 def line_style(name: str) -> Any:
@@ -93,7 +105,8 @@ def epoch_axis(axis: Axes, last: float) -> None:
     axis.set_xlim(0, max(last, 2))
     decades = [10**i for i in range(12) if 10**i <= last]
     # The last epoch gets its number too, where it does not crowd the decade before it.
-    ends = [last] if decades and last / decades[-1] >= 2.5 else []
+    free = math.log10(last / decades[-1]) / (math.log10(last) + 0.25) if last > 1 else 0.0
+    ends = [last] if free >= 0.14 else []
     axis.xaxis.set_major_locator(FixedLocator([0, *decades, *ends]))
     axis.xaxis.set_minor_locator(
         FixedLocator([d * i for d in decades for i in range(2, 10) if d * i <= last])
@@ -111,9 +124,9 @@ def count_axis(axis: Axes, top: float) -> None:
     axis.yaxis.set_major_formatter(FuncFormatter(lambda count, _: f"{count:g}"))
 
 
-def inner_legend(axis: Axes, place: str = "lower left") -> None:
+def inner_legend(axis: Axes) -> None:
     """A legend inside a panel, for lines that are in no other; they leave the figure's legend."""
-    axis.legend(loc=place, fontsize=_SMALL, frameon=False, handlelength=1.8, borderaxespad=0.2)
+    axis.legend(loc="lower left", fontsize=_SMALL, frameon=False, handlelength=1.8, borderaxespad=0.2)
 
 
 def legend(figure: Figure, *sources: Axes) -> None:

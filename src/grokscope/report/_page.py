@@ -8,13 +8,13 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grokscope.report._sections import RunInfo, claims_section, figure_html, run_html, tally
+from grokscope.report._sections import RunInfo, claims_section, figure_html, run_html, table_html, tally
 from grokscope.report._style import STYLE
 
 if TYPE_CHECKING:
     from grokscope.claims import Judged
 
-__all__ = ["ReportFigure", "report_html", "write_report"]
+__all__ = ["ReportFigure", "page_html", "write_page"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class ReportFigure:
     data: bytes
 
 
-def report_html(
+def page_html(
     title: str,
     *,
     judged: Sequence[Judged] = (),
@@ -41,6 +41,7 @@ def report_html(
     lead: str = "",
     command: str = "",
     bibtex: str = "",
+    tables: Sequence[tuple[str, Sequence[tuple[str, str]]]] = (),
 ) -> str:
     """The page as a string: no scripts, nothing loaded, every text escaped.
 
@@ -52,6 +53,7 @@ def report_html(
         lead: a sentence under the title.
         command: what makes this page.
         bibtex: how to cite what was reproduced.
+        tables: further tables, each a heading and rows of a name and a text.
     """
     from grokscope import __version__
 
@@ -62,6 +64,7 @@ def report_html(
         parts.append(f"<pre>{escape(command)}</pre>")
     if judged:
         parts += [tally(judged), "<h2>Claims</h2>", claims_section(judged)]
+    parts += [table_html(heading, rows) for heading, rows in tables]
     if figures:
         parts += ["<h2>Figures</h2>", *(figure_html(one.id, one.title, one.data) for one in figures)]
     if runs:
@@ -81,7 +84,7 @@ def report_html(
     )
 
 
-def write_report(
+def write_page(
     path: str | Path,
     title: str,
     *,
@@ -91,16 +94,24 @@ def write_report(
     lead: str = "",
     command: str = "",
     bibtex: str = "",
+    tables: Sequence[tuple[str, Sequence[tuple[str, str]]]] = (),
 ) -> Path:
-    """Write the page, as a whole or not at all. See `report_html` for the arguments.
+    """Write the page, as a whole or not at all. See `page_html` for the arguments.
 
     Raises:
         StoreError: if it cannot be written.
     """
     from grokscope.plots.save import write_atomically
 
-    text = report_html(
-        title, judged=judged, figures=figures, runs=runs, lead=lead, command=command, bibtex=bibtex
+    text = page_html(
+        title,
+        judged=judged,
+        figures=figures,
+        runs=runs,
+        lead=lead,
+        command=command,
+        bibtex=bibtex,
+        tables=tables,
     )
     write_atomically(path, text)
     return Path(path)

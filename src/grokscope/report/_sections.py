@@ -14,7 +14,7 @@ from grokscope.statistics import format_number
 if TYPE_CHECKING:
     from grokscope.claims import Judged
 
-__all__ = ["RunInfo", "claims_section", "figure_html", "run_html", "run_info", "tally"]
+__all__ = ["RunInfo", "claims_section", "figure_html", "run_html", "run_info", "table_html", "tally"]
 
 VERDICTS = ("holds", "fails", "undecided", "not testable")
 _MEANING = {
@@ -58,7 +58,9 @@ def tally(judged: Sequence[Judged]) -> str:
     """How many claims have which verdict, by word and color."""
     counts = Counter(one.verdict for one in judged)
     items = "".join(
-        f"<li><b>{counts[verdict]}</b> {verdict_html(verdict)}</li>" for verdict in VERDICTS if counts[verdict]
+        f"<li><b>{counts[verdict]}</b> {verdict_html(verdict)}</li>"
+        for verdict in VERDICTS
+        if counts[verdict]
     )
     return f'<ul class="tally">{items}</ul>'
 
@@ -143,12 +145,21 @@ def run_html(info: RunInfo) -> str:
     rows = [("seeds", info.seeds)]
     order = [*(k for k in _FIRST if k in info.provenance), *(k for k in info.provenance if k not in _FIRST)]
     rows += [(key.replace("_", " "), _plain(info.provenance[key])) for key in order]
-    table = "".join(f"<tr><th>{escape(key)}</th><td>{escape(value)}</td></tr>" for key, value in rows)
     sentence = f"<p>{escape(info.sentence)}</p>" if info.sentence else ""
     return (
-        f"<h3>{escape(info.name)}</h3>{sentence}<table>{table}</table>"
+        f"<h3>{escape(info.name)}</h3>{sentence}{_rows_html(rows)}"
         f"<details><summary>the resolved spec (TOML)</summary><pre>{escape(info.spec)}</pre></details>"
     )
+
+
+def table_html(heading: str, rows: Sequence[tuple[str, str]]) -> str:
+    """A heading and a table of names and texts."""
+    return f"<h2>{escape(heading)}</h2>{_rows_html(rows)}"
+
+
+def _rows_html(rows: Sequence[tuple[str, str]]) -> str:
+    cells = "".join(f"<tr><th>{escape(key)}</th><td>{escape(value)}</td></tr>" for key, value in rows)
+    return f"<table>{cells}</table>"
 
 
 def _plain(value: Any) -> str:
