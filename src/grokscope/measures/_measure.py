@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from grokscope.experiment import Experiment
     from grokscope.measures._point import Point
 
-__all__ = ["SPLIT_LABELS", "SUBNETWORK_LABELS", "Measure"]
+__all__ = ["SPLIT_LABELS", "SUBNETWORK_LABELS", "Measure", "Pace"]
 
+Pace = Literal["quick", "slow", "follow", "follow_slow"]
 SUBNETWORK_LABELS = ("generalizing", "complementary", "memorizing", "control", "norm_matched")
 SPLIT_LABELS = ("train", "test")
 
@@ -21,20 +22,22 @@ SPLIT_LABELS = ("train", "test")
 class Measure(Part):
     """A pure function of a network and data, taken at the points of a schedule.
 
-    The kind is the name under which the result is stored. A measure declares what it needs; where that is
-    missing `missing` says so in one line, and the measure is left out of the defaults.
+    The kind is the name under which the result is stored, unless `name` says otherwise. A measure declares
+    what it needs; where that is missing `missing` says so in one line, and the measure is left out of the
+    defaults.
 
     Attributes:
         dims: names of the result's axes besides seed and step, e.g. ``("neuron",)``.
-        pace: ``quick`` (taken at every point), ``slow`` (on the log-spaced schedule), or ``follow`` (needs
-            the subnetworks, which are known only at the end of a run).
+        pace: ``quick`` (taken at every point), ``slow`` (on the log-spaced schedule), ``follow`` (needs the
+            subnetworks, which are known only at the end of a run), or ``follow_slow`` (the same, but only
+            at the points where slow measures are taken).
         unit: for axis labels.
         default: whether it is measured when a spec does not say what to measure.
     """
 
     group: ClassVar[str] = "measure"
     dims: ClassVar[tuple[str, ...]] = ()
-    pace: ClassVar[Literal["quick", "slow", "follow"]] = "quick"
+    pace: ClassVar[Pace] = "quick"
     unit: ClassVar[str] = ""
     default: ClassVar[bool] = True
     # what it needs, checked by `missing`
@@ -45,8 +48,13 @@ class Measure(Part):
 
     kind: str
 
+    @property
+    def name(self) -> str:
+        """The name under which the result is stored (overridden where options change what is measured)."""
+        return self.kind
+
     def __call__(self, point: Point) -> jax.Array:
-        """The measure at a point: an array with axes `dims`; float32, or int32 for counts. Inside jit."""
+        """The measure at a point, inside jit: an array with axes `dims`, of the network's float or int32."""
         raise NotImplementedError
 
     def missing(self, experiment: Experiment) -> str | None:
@@ -55,14 +63,14 @@ class Measure(Part):
 
         task = experiment.task
         if self.needs_signs and task.n_outputs != 1:
-            return f"{self.kind} needs one output with labels +-1; task '{task.kind}' has classes"
+            return f"{self.name} needs one output with labels +-1; task '{task.kind}' has classes"
         if self.needs_hidden and not isinstance(experiment.model, FullyConnected):
-            return f"{self.kind} needs a one-hidden-layer network, not '{experiment.model.kind}'"
+            return f"{self.name} needs a one-hidden-layer network, not '{experiment.model.kind}'"
         if self.needs_binary_inputs and not task.has_binary_inputs:
-            return f"{self.kind} needs inputs +-1; those of task '{task.kind}' are not"
+            return f"{self.name} needs inputs +-1; those of task '{task.kind}' are not"
         for split in self.needs_splits:
             if not getattr(task, f"n_{split}", 0):
-                return f"{self.kind} needs a {split} split; task '{task.kind}' has none"
+                return f"{self.name} needs a {split} split; task '{task.kind}' has none"
         return None
 
     def shape(self, experiment: Experiment) -> tuple[int, ...]:

@@ -1,0 +1,137 @@
+"""Accuracy on each split, and how many inputs it leaves out because the output is exactly 0.
+
+Losses and margins are in ``loss.py``; the agreement of parts of a network with the whole in
+``sparsity.py`` and ``faithfulness.py``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from grokscope.measures._measure import Measure, Pace
+
+if TYPE_CHECKING:
+    import jax
+
+    from grokscope.measures._point import Point
+
+__all__ = [
+    "TestAccuracy",
+    "TestAccuracyLarge",
+    "TestZeroOutputs",
+    "TestZeroOutputsLarge",
+    "TrainAccuracy",
+    "TrainZeroOutputs",
+]
+
+
+class _Accuracy(Measure):
+    split: ClassVar[str]
+
+    def __call__(self, point: Point) -> jax.Array:
+        """The share of samples predicted right."""
+        import jax.numpy as jnp
+
+        f, y = point.outputs(self.split), point.split(self.split).y
+        if f.ndim > 1:  # classes; argmax takes the lowest index among equals
+            return jnp.mean(jnp.argmax(f, axis=-1) == y, dtype=f.dtype)
+        right = jnp.sum(y * f > 0, dtype=f.dtype)
+        return right / jnp.sum(f != 0, dtype=f.dtype)
+
+
+class _ZeroOutputs(Measure):
+    needs_signs: ClassVar[bool] = True
+    split: ClassVar[str]
+
+    def __call__(self, point: Point) -> jax.Array:
+        """The number of samples with an output of exactly 0."""
+        import jax.numpy as jnp
+
+        return jnp.sum(point.outputs(self.split) == 0, dtype=jnp.int32)
+
+
+class TrainAccuracy(_Accuracy):
+    r"""Share of the training samples that are predicted right.
+
+    With labels $\pm 1$: $\#\{i: \mathrm{sign} f(x_i) = y_i\} / \#\{i: f(x_i) \ne 0\}$. An input with
+    $f(x) = 0$ has no prediction; it is left out here and counted by `TrainZeroOutputs`. NaN where every
+    output is 0. With classes: the share with $\mathrm{argmax}\, f(x_i) = y_i$; the lowest of equal classes
+    counts.
+
+    Source: Merrill, Tsilivis, Shukla 2023, Figure 2 left.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from grokscope.losses import Hinge
+        >>> from grokscope.measures import Point
+        >>> data = {"train_x": jnp.array([2.0, 3.0, 0.0, -1.0]), "train_y": jnp.array([1.0, -1.0, 1.0, -1.0])}
+        >>> point = Point(lambda x: x, data, Hinge())  # outputs 2, 3, 0, -1: right, wrong, none, right
+        >>> round(float(TrainAccuracy()(point)), 3), int(TrainZeroOutputs()(point))
+        (0.667, 1)
+    """
+
+    kind: Literal["train_accuracy"] = "train_accuracy"
+    needs_splits: ClassVar[tuple[str, ...]] = ("train",)
+    split: ClassVar[str] = "train"
+
+
+class TestAccuracy(_Accuracy):
+    """Share of the test samples (the paper's 100) that are predicted right; as `TrainAccuracy`.
+
+    NaN where every output is 0.
+
+    Source: Merrill, Tsilivis, Shukla 2023, Figure 2 left.
+    """
+
+    __test__: ClassVar[bool] = False  # not a test class, whatever pytest makes of the name
+
+    kind: Literal["test_accuracy"] = "test_accuracy"
+    needs_splits: ClassVar[tuple[str, ...]] = ("test",)
+    split: ClassVar[str] = "test"
+
+
+class TestAccuracyLarge(_Accuracy):
+    """Share of the probe samples (10,000 by default) that are predicted right; as `TrainAccuracy`.
+
+    100 right out of 100 leaves room for an error of several percent; this one does not. NaN where every
+    output is 0.
+    """
+
+    __test__: ClassVar[bool] = False
+
+    kind: Literal["test_accuracy_large"] = "test_accuracy_large"
+    pace: ClassVar[Pace] = "slow"
+    needs_splits: ClassVar[tuple[str, ...]] = ("probe",)
+    split: ClassVar[str] = "probe"
+
+
+class TrainZeroOutputs(_ZeroOutputs):
+    """How many training inputs have f(x) = 0, and are therefore left out of the shares."""
+
+    kind: Literal["train_zero_outputs"] = "train_zero_outputs"
+    unit: ClassVar[str] = "inputs"
+    needs_splits: ClassVar[tuple[str, ...]] = ("train",)
+    split: ClassVar[str] = "train"
+
+
+class TestZeroOutputs(_ZeroOutputs):
+    """How many test inputs have f(x) = 0, and are therefore left out of the shares."""
+
+    __test__: ClassVar[bool] = False
+
+    kind: Literal["test_zero_outputs"] = "test_zero_outputs"
+    unit: ClassVar[str] = "inputs"
+    needs_splits: ClassVar[tuple[str, ...]] = ("test",)
+    split: ClassVar[str] = "test"
+
+
+class TestZeroOutputsLarge(_ZeroOutputs):
+    """How many probe inputs have f(x) = 0, and are therefore left out of the shares."""
+
+    __test__: ClassVar[bool] = False
+
+    kind: Literal["test_zero_outputs_large"] = "test_zero_outputs_large"
+    pace: ClassVar[Pace] = "slow"
+    unit: ClassVar[str] = "inputs"
+    needs_splits: ClassVar[tuple[str, ...]] = ("probe",)
+    split: ClassVar[str] = "probe"

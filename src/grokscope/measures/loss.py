@@ -1,0 +1,77 @@
+"""Losses on each split, and the share of training samples that still push on the weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from grokscope.measures._measure import Measure
+
+if TYPE_CHECKING:
+    import jax
+
+    from grokscope.measures._point import Point
+
+__all__ = ["TestLoss", "TrainLoss", "TrainMarginBelow1"]
+
+
+class _Loss(Measure):
+    split: ClassVar[str]
+
+    def __call__(self, point: Point) -> jax.Array:
+        """The mean of the experiment's loss."""
+        import jax.numpy as jnp
+
+        return jnp.mean(point.loss.per_sample(point.outputs(self.split), point.split(self.split).y))
+
+
+class TrainLoss(_Loss):
+    r"""Mean loss over the training samples, $\frac1N \sum_i \ell(f(x_i), y_i)$, without weight decay.
+
+    The loss is the experiment's.
+
+    Source: Merrill, Tsilivis, Shukla 2023, Figure 2 middle.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from grokscope.losses import Hinge
+        >>> from grokscope.measures import Point
+        >>> data = {"train_x": jnp.array([0.5, -3.0]), "train_y": jnp.array([1.0, -1.0])}
+        >>> point = Point(lambda x: x, data, Hinge())
+        >>> float(TrainLoss()(point)), float(TrainMarginBelow1()(point))
+        (0.25, 0.5)
+    """
+
+    kind: Literal["train_loss"] = "train_loss"
+    needs_splits: ClassVar[tuple[str, ...]] = ("train",)
+    split: ClassVar[str] = "train"
+
+
+class TestLoss(_Loss):
+    """Mean loss over the test samples; as `TrainLoss`.
+
+    Source: Merrill, Tsilivis, Shukla 2023, Figure 2 middle.
+    """
+
+    __test__: ClassVar[bool] = False  # not a test class, whatever pytest makes of the name
+
+    kind: Literal["test_loss"] = "test_loss"
+    needs_splits: ClassVar[tuple[str, ...]] = ("test",)
+    split: ClassVar[str] = "test"
+
+
+class TrainMarginBelow1(Measure):
+    r"""Share of the training samples with margin $y_i f(x_i) < 1$.
+
+    These are the samples with a hinge loss above 0, the only ones that have a gradient.
+    """
+
+    kind: Literal["train_margin_below_1"] = "train_margin_below_1"
+    needs_signs: ClassVar[bool] = True
+    needs_splits: ClassVar[tuple[str, ...]] = ("train",)
+
+    def __call__(self, point: Point) -> jax.Array:
+        """mean(y f < 1)."""
+        import jax.numpy as jnp
+
+        f = point.outputs("train")
+        return jnp.mean(point.split("train").y * f < 1, dtype=f.dtype)

@@ -1,0 +1,84 @@
+"""Norms of the whole network and of each neuron."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from grokscope.measures._measure import Measure, Pace
+
+if TYPE_CHECKING:
+    import jax
+
+    from grokscope.measures._point import Point
+
+__all__ = ["NeuronNorm", "PathNorm", "PathNormTotal", "WeightNorm"]
+
+
+class NeuronNorm(Measure):
+    r"""$\lVert W_j \rVert_2$: the L2 norm of each neuron's incoming weights, bias not included; [neuron].
+
+    Source: Merrill, Tsilivis, Shukla 2023, Section 3.2 and Figure 5.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from grokscope.losses import Hinge
+        >>> from grokscope.measures import Point
+        >>> from grokscope.models._one_hidden_layer import OneHiddenLayer
+        >>> network = OneHiddenLayer(jnp.array([[3.0], [4.0]]), jnp.array([12.0]), jnp.array([-2.0]))
+        >>> point = Point(network, {}, Hinge())
+        >>> NeuronNorm()(point).tolist(), PathNorm()(point).tolist()
+        ([5.0], [26.0])
+    """
+
+    kind: Literal["neuron_norm"] = "neuron_norm"
+    dims: ClassVar[tuple[str, ...]] = ("neuron",)
+    pace: ClassVar[Pace] = "slow"
+    needs_hidden: ClassVar[bool] = True
+
+    def __call__(self, point: Point) -> jax.Array:
+        """The norms of the columns of W."""
+        return point.neuron_norm
+
+
+class PathNorm(Measure):
+    r"""$|u_j|\, \lVert (W_j, b_j) \rVert_2$ of each neuron, [neuron].
+
+    With several outputs the first factor is $\lVert u_j \rVert_2$.
+    Unlike the incoming norm it does not change when a neuron is rescaled to $(c W_j, c b_j, u_j / c)$, which
+    leaves the network's outputs as they are.
+    """
+
+    kind: Literal["path_norm"] = "path_norm"
+    dims: ClassVar[tuple[str, ...]] = ("neuron",)
+    pace: ClassVar[Pace] = "slow"
+    needs_hidden: ClassVar[bool] = True
+
+    def __call__(self, point: Point) -> jax.Array:
+        """The path norm of every neuron."""
+        return point.path_norm
+
+
+class PathNormTotal(Measure):
+    r"""$\sum_j |u_j|\, \lVert (W_j, b_j) \rVert_2$, the path norm of the network (see `PathNorm`)."""
+
+    kind: Literal["path_norm_total"] = "path_norm_total"
+    needs_hidden: ClassVar[bool] = True
+
+    def __call__(self, point: Point) -> jax.Array:
+        """The sum over neurons."""
+        return point.path_norm.sum()
+
+
+class WeightNorm(Measure):
+    r"""$\lVert \theta \rVert_2$: the L2 norm of all parameters of the network, of whatever kind it is."""
+
+    kind: Literal["weight_norm"] = "weight_norm"
+
+    def __call__(self, point: Point) -> jax.Array:
+        """The square root of the sum of squares over every array of floats."""
+        import equinox as eqx
+        import jax
+        import jax.numpy as jnp
+
+        leaves = jax.tree.leaves(eqx.filter(point.network, eqx.is_inexact_array))
+        return jnp.sqrt(jnp.sum(jnp.stack([jnp.sum(jnp.square(leaf)) for leaf in leaves])))

@@ -1,0 +1,157 @@
+"""Effective sparsity: how many neurons, taken in order of their norm, give the whole network's answers.
+
+The search is in ``_prefixes.py``; the subnetworks that it finds are made in ``circuits/subnetwork.py``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from grokscope.measures._measure import Measure, Pace
+
+if TYPE_CHECKING:
+    import jax
+
+    from grokscope.measures._point import Order, Point
+    from grokscope.measures._prefixes import Test
+
+__all__ = [
+    "EffectiveSparsity",
+    "EffectiveSparsity99",
+    "EffectiveSparsityAccuracy",
+    "EffectiveSparsityProbe",
+]
+
+# What all measures of one split ask, so that they share one walk over the neurons; and how many hard rows
+# are tried first (the fastest of those tried; no number changes the result).
+_TESTS: dict[str, tuple[Test, ...]] = {
+    "train": ("predictions", "accuracy"),
+    "probe": ("predictions", "predictions_99"),
+}
+_N_HARD = {"train": 96, "probe": 512}
+
+
+def search(point: Point, split: str, order: Order) -> dict[Test, jax.Array]:
+    """The smallest m for every test of a split, computed once per point."""
+    import jax.numpy as jnp
+
+    from grokscope.measures._prefixes import smallest_prefixes
+
+    f = point.outputs(split)
+    right = f * point.split(split).y > 0 if "accuracy" in _TESTS[split] else jnp.ones(f.shape, bool)
+    neurons = point.order_by(order)
+
+    def make() -> dict[Test, jax.Array]:
+        x = point.split(split).x
+        hidden = marks = None
+        if not point.has_marks(split):
+            hidden = point.hidden(split)
+        elif order == "incoming_norm":
+            marks = point.outputs_and_marks(split)[1]
+        found = smallest_prefixes(
+            point.layer, neurons, x, f, right, _TESTS[split], _N_HARD[split], hidden, marks
+        )
+        return dict(zip(_TESTS[split], found, strict=True))
+
+    return point.cached(f"smallest prefixes {split} {order}", make)
+
+
+class _Sparsity(Measure):
+    order: Literal["incoming_norm", "path_norm"] = "incoming_norm"
+
+    unit: ClassVar[str] = "neurons"
+    needs_signs: ClassVar[bool] = True
+    needs_hidden: ClassVar[bool] = True
+    split: ClassVar[str]
+    test: ClassVar[Test]
+
+    @property
+    def name(self) -> str:
+        """The kind; with the order by path norm, the kind and ``_by_path_norm``."""
+        return self.kind if self.order == "incoming_norm" else f"{self.kind}_by_{self.order}"
+
+    def __call__(self, point: Point) -> jax.Array:
+        """The smallest m, int32."""
+        return search(point, self.split, self.order)[self.test]
+
+
+class EffectiveSparsity(_Sparsity):
+    r"""The smallest m for which $f_m$ predicts what $f$ predicts, on all training inputs.
+
+    $\min\{m \in 1..p : \mathrm{sign} f_m(x_i) = \mathrm{sign} f(x_i)\ \forall i\}$, where $f_m$ keeps the m
+    neurons of largest norm. Exact: agreement need not be monotone in m, and is not taken to be. sign(0) is 0:
+    an $f_m(x_i) = 0$ agrees with nothing, and an input with $f(x_i) = 0$ is left out (of a network with no
+    other inputs, 1 is the sparsity). m = p always agrees.
+
+    Attributes:
+        order: by which norm neurons are kept: ``incoming_norm`` $\lVert W_j \rVert$ (the paper's), or
+            ``path_norm`` $|u_j| \lVert (W_j, b_j) \rVert$, which rescaling a neuron does not change. Equal
+            norms: the lower index is kept first.
+
+    Source: Merrill, Tsilivis, Shukla 2023, Section 3.1 and Figure 2 right.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from grokscope.losses import Hinge
+        >>> from grokscope.measures import Point
+        >>> from grokscope.models._one_hidden_layer import OneHiddenLayer
+        >>> network = OneHiddenLayer(jnp.array([[1.0, -3.0, 2.0]]), jnp.zeros(3), jnp.array([0.1, 1.0, 1.0]))
+        >>> data = {"train_x": jnp.array([[1.0], [-1.0]]), "train_y": jnp.array([1.0, 1.0])}
+        >>> int(EffectiveSparsity()(Point(network, data, Hinge())))  # -3 fires on one input, 2 on the other
+        2
+    """
+
+    kind: Literal["effective_sparsity"] = "effective_sparsity"
+    needs_splits: ClassVar[tuple[str, ...]] = ("train",)
+    split: ClassVar[str] = "train"
+    test: ClassVar[Test] = "predictions"
+
+
+class EffectiveSparsityAccuracy(_Sparsity):
+    r"""The smallest m for which $f_m$ is right on as many training inputs as $f$, as in the official code.
+
+    Weaker than `EffectiveSparsity` (and never larger): which inputs are right may differ. Inputs with
+    $f(x) = 0$ are left out; m = p always passes.
+
+    Attributes:
+        order: as for `EffectiveSparsity`.
+
+    Source: the official code of Merrill, Tsilivis, Shukla 2023.
+    """
+
+    kind: Literal["effective_sparsity_accuracy"] = "effective_sparsity_accuracy"
+    needs_splits: ClassVar[tuple[str, ...]] = ("train",)
+    split: ClassVar[str] = "train"
+    test: ClassVar[Test] = "accuracy"
+
+
+class EffectiveSparsityProbe(_Sparsity):
+    """`EffectiveSparsity` on the probe (10,000 held-out inputs by default) instead of the training inputs.
+
+    It is a worst case over the inputs, so it is at least as large on more of them, often much larger.
+
+    Attributes:
+        order: as for `EffectiveSparsity`.
+    """
+
+    kind: Literal["effective_sparsity_probe"] = "effective_sparsity_probe"
+    pace: ClassVar[Pace] = "slow"
+    needs_splits: ClassVar[tuple[str, ...]] = ("probe",)
+    split: ClassVar[str] = "probe"
+    test: ClassVar[Test] = "predictions"
+
+
+class EffectiveSparsity99(_Sparsity):
+    """The smallest m for which f_m predicts what f predicts on at least 99 % of the probe.
+
+    Inputs with f(x) = 0 are left out; m = p always passes.
+
+    Attributes:
+        order: as for `EffectiveSparsity`.
+    """
+
+    kind: Literal["effective_sparsity_99"] = "effective_sparsity_99"
+    pace: ClassVar[Pace] = "slow"
+    needs_splits: ClassVar[tuple[str, ...]] = ("probe",)
+    split: ClassVar[str] = "probe"
+    test: ClassVar[Test] = "predictions_99"
