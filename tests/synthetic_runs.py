@@ -41,15 +41,15 @@ def synthetic_run(
     *,
     epochs: int = 300,
     every: int = 1,
-    width: int = 60,
+    width: int = 150,
     final_size: int = 6,
     seed: int = 0,
     experiment: Experiment | None = None,
 ) -> SyntheticRun:
     """A run of one seed per fate: ``groks``, ``never`` (memorizes only), ``at once``, ``diverges``.
 
-    ``at once``: test accuracy rises together with training accuracy. ``diverges``: groks, but every measure
-    is NaN from epoch 50 on.
+    Circuits have ``final_size`` and two more neurons in turn. ``at once``: test accuracy rises together with
+    training accuracy. ``diverges``: groks, but every measure is NaN from epoch 50 on.
     """
     fates = ["groks"] * 5 if fates is None else fates
     rng = np.random.default_rng(seed)
@@ -59,7 +59,7 @@ def synthetic_run(
     sets = np.zeros((len(fates), len(SUBNETWORK_LABELS), width), bool)
     for i, fate in enumerate(fates):
         jitter = float(np.exp(0.08 * rng.standard_normal()))
-        one = _seed(fate, epoch, width, final_size, jitter, rng, sets[i])
+        one = _seed(fate, epoch, width, final_size + 2 * (i % 2), jitter, rng, sets[i])
         for name, array in one.items():
             values[name][i] = array
         if fate == "diverges":
@@ -79,6 +79,7 @@ def synthetic_run(
         "epoch": ("step", epoch),
         "subnetwork": list(SUBNETWORK_LABELS),
         "split": list(SPLIT_LABELS),
+        "neuron": np.arange(width),
     }
     subnetworks = xr.DataArray(
         sets,
@@ -133,8 +134,10 @@ def _seed(
     general = _rise(epoch, late)
     noise = 0.01 * rng.standard_normal((4, len(epoch)))
     half = np.where(general > 0.97, 1.0, np.clip(0.5 + 0.5 * general + noise[0], 0, 1))
-    dense = 0.6 * width
-    shrunk = np.maximum(np.round(dense * (size / dense) ** general), 1) if fate != "never" else dense + 0 * epoch
+    dense = float(np.round(0.6 * width * jitter))
+    shrunk = (
+        np.maximum(np.round(dense * (size / dense) ** general), 1) if fate != "never" else dense + 0 * epoch
+    )
 
     members = rng.permutation(width)
     sets[0, members[:size]] = True
@@ -147,7 +150,10 @@ def _seed(
     memorizing = decay * (1 + 0.15 * learned)
     norms = np.stack([grown, decay, memorizing, decay * 1.02, decay * 1.05], axis=1)
     scatter = 1 + 0.1 * rng.standard_normal(width)
-    neurons = np.where(sets[0], grown[:, None], decay[:, None] * scatter)
+    # Ten neurons grow while the training set is learned, and die like all others.
+    bump = np.isin(np.arange(width), members[size : size + 10])
+    hill = 0.3 * np.exp(-((np.log(np.maximum(epoch, 0.1) / (1.3 * MEMORIZED)) / 0.3) ** 2))
+    neurons = np.where(sets[0], grown[:, None], decay[:, None] * scatter + hill[:, None] * bump)
 
     kappa = np.stack([general, 1 - 0.7 * general, 1 - 0.6 * general, 0 * epoch, 0 * epoch], axis=1)
     kappa = kappa[..., None] + 0.02 * rng.standard_normal((len(epoch), 5, 2)) * (kappa[..., None] < 0.9)

@@ -10,7 +10,7 @@ import xarray as xr
 
 from grokscope.claims import Judged, gather, judge
 from grokscope.papers import find_paper
-from tests.synthetic_runs import GROKKED, SyntheticRun, changed, synthetic_run, unmeasured
+from synthetic_runs import GROKKED, SyntheticRun, changed, synthetic_run, unmeasured
 
 PAPER = find_paper("two-circuits")
 IDS = [claim.id for claim in PAPER.claims]
@@ -53,14 +53,27 @@ def test_every_claim_of_the_paper_holds_where_it_is_true(claim_id: str) -> None:
     assert found.verdict == "holds", found
 
 
+def nearly_constant(values: xr.DataArray) -> xr.DataArray:
+    """The values with a drift of their own for each seed: a mean of equal numbers has no interval."""
+    return values * (1 - 1e-4 * values["seed"] * values["epoch"] / 300)
+
+
+def immortal(values: xr.DataArray) -> xr.DataArray:
+    """Neurons that keep their norm, but for one in every other seed."""
+    dies = (values["neuron"] == 0) & (values["seed"] % 2 == 0) & (values["epoch"] > 100)
+    return (values * 0 + 1).where(~dies | values.isnull(), 0.0)
+
+
 FALSE = {
     "C1a": AT_ONCE,
     "C1b": AT_ONCE,
     "C2": AT_ONCE,
-    "C3a": NEVER,
+    "C3a": changed(NEVER, effective_sparsity=nearly_constant),
     "C3b": changed(GROKS, effective_sparsity=lambda v: v.roll(step=-70)),
     "C4a": late(GROKS, "subnetwork_norm", "generalizing", 0.3),
-    "C4b": changed(GROKS, subnetwork_norm=lambda v: v * xr.where(v["subnetwork"] == "norm_matched", 3.0, 1.0)),
+    "C4b": changed(
+        GROKS, subnetwork_norm=lambda v: v * xr.where(v["subnetwork"] == "norm_matched", 3.0, 1.0)
+    ),
     "C4c": late(GROKS, "subnetwork_norm", "generalizing", 0.3),
     "C5a": late(GROKS, "faithfulness_kappa", "generalizing", 2.0),
     "C5b": like(GROKS, "faithfulness_kappa", "complementary", "control"),
@@ -68,11 +81,11 @@ FALSE = {
     "C5d": like(GROKS, "faithfulness_kappa", "norm_matched", "complementary"),
     "C6a": synthetic_run(["groks"] * 40, final_size=7),
     "C6b": synthetic_run(["groks"] * 40, final_size=12),
-    "C7a": changed(GROKS, neuron_norm=lambda v: v * 0 + 1 + 0.01 * v),
+    "C7a": changed(GROKS, neuron_norm=immortal),
     "C7b": changed(GROKS, neuron_norm=lambda v: v * 0 + v.isel(step=0) * np.exp(-v["epoch"] / 50)),
     "C7c": like(GROKS, "subnetwork_norm", "generalizing", "control"),
     **{f"C{i}{part}": NEVER for i in (8, 9) for part in ("", ".1", ".2", ".3", ".4", ".5")},
-    "N1": changed(NEVER, effective_sparsity=lambda v: v + 0.001 * v["seed"]),
+    "N1": changed(NEVER, effective_sparsity=nearly_constant),
     "N2": GROKS,
     "N3": GROKS,
 }
@@ -114,9 +127,11 @@ def test_half_of_the_seeds_is_neither_all_nor_few() -> None:
 
 def test_a_seed_that_diverges_does_not_do_what_is_claimed() -> None:
     mixed = synthetic_run(["groks"] * 30 + ["diverges"] * 10)
-    for claim_id in ("C1a", "C6a", "C7b", "C7c", "C8"):
+    for claim_id in ("C1a", "C6a", "C7b", "C7c"):
         found = verdict(claim_id, mixed)
         assert (found.value, found.n) == (0.75, 40), claim_id
+    whole = PAPER.claims[IDS.index("C8")].evidence(mixed.measures)
+    assert not whole[30:].any()
     # Numbers that only a seed that lasts can have are of those that do.
     assert verdict("C3a", mixed).n == 30
     assert verdict("C1a", DIVERGES).verdict == "fails"
@@ -138,8 +153,9 @@ def test_the_delay_is_what_was_put_in() -> None:
 
 
 def test_sparsity_falls_by_what_was_put_in() -> None:
-    # 36 of 60 neurons to 6
-    assert verdict("C3a", GROKS).value == pytest.approx(np.log10(36 / 6), abs=0.02)
+    # about 90 of 150 neurons to 6 and to 8
+    truth = np.log10(90 / np.array([6, 8])).mean()
+    assert verdict("C3a", GROKS).value == pytest.approx(truth, abs=0.02)
 
 
 def test_the_standard_experiment_is_the_papers() -> None:

@@ -18,7 +18,7 @@ from grokscope.statistics import CensoredTimes, event_times
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Transition"]
+__all__ = ["Transition", "ratio"]
 
 _LAST_EPOCHS = 50
 
@@ -128,3 +128,9 @@ class Transition:
         for values in used:
             result = np.where(reached & np.isnan(values), np.nan, result)
         return result
+
+
+def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """``above / below``; NaN where one is not finite, or the lower one is not positive."""
+    good = np.isfinite(above) & np.isfinite(below) & (below > 0)
+    return np.divide(above, below, out=np.full(np.shape(above), np.nan), where=good)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from grokscope.papers._transition import Transition
+from grokscope.papers._transition import Transition, ratio
 from grokscope.statistics import CensoredTimes
 
 if TYPE_CHECKING:
@@ -49,11 +49,6 @@ def _start(t: Transition) -> np.ndarray:
     return t.crossing(t.series("test_accuracy"), 0.65, ">")
 
 
-def _finite(values: np.ndarray) -> np.ndarray:
-    """The values, NaN for events that were not seen."""
-    return np.where(np.isfinite(values), values, np.nan)
-
-
 def late_grokking(measures: xr.Dataset, highest: float) -> np.ndarray:
     """C1: memorizes with held-out accuracy up to ``highest``, and groks a quarter later or more."""
     t = Transition(measures)
@@ -81,8 +76,8 @@ def fall_of_sparsity(measures: xr.Dataset) -> np.ndarray:
     """C3: log10 of effective sparsity before memorization (median), over that of the last 50 epochs."""
     t = Transition(measures)
     before, after = _sizes(t)
-    measured = (before > 0) & (after > 0)
-    return np.log10(np.where(measured, before, np.nan) / np.where(measured, after, np.nan))
+    fall = ratio(before, after)
+    return np.log10(np.where(fall > 0, fall, np.nan))
 
 
 def time_of_sparsity(measures: xr.Dataset) -> np.ndarray:
@@ -90,7 +85,7 @@ def time_of_sparsity(measures: xr.Dataset) -> np.ndarray:
     t = Transition(measures)
     before, after = _sizes(t)
     middle = np.sqrt(before * after)
-    return _finite(t.crossing(t.series("effective_sparsity"), middle, "<")) / _finite(t.grokking.upper)
+    return ratio(t.crossing(t.series("effective_sparsity"), middle, "<"), t.grokking.upper)
 
 
 def _sizes(t: Transition) -> tuple[np.ndarray, np.ndarray]:
@@ -110,14 +105,12 @@ def norm_ratio(measures: xr.Dataset, control: str) -> np.ndarray:
 def time_of_norms(measures: xr.Dataset, control: str) -> np.ndarray:
     """C4: when the generalizing set's norm exceeds 1.5 times a control's, over the start of the jump."""
     t = Transition(measures)
-    return _finite(t.crossing(_ratio(t, control), 1.5, ">")) / _finite(_start(t))
+    return ratio(t.crossing(_ratio(t, control), 1.5, ">"), _start(t))
 
 
 def _ratio(t: Transition, control: str) -> np.ndarray:
     own = t.series("subnetwork_norm", subnetwork="generalizing")
-    other = t.series("subnetwork_norm", subnetwork=control)
-    # An empty set has no norm: 0, or not a number.
-    return np.divide(own, other, out=np.full_like(own, np.nan), where=other > 0)
+    return ratio(own, t.series("subnetwork_norm", subnetwork=control))
 
 
 def _kappa(t: Transition, subnetwork: str) -> np.ndarray:
@@ -127,7 +120,7 @@ def _kappa(t: Transition, subnetwork: str) -> np.ndarray:
 def time_of_faithfulness(measures: xr.Dataset) -> np.ndarray:
     """C5: when the generalizing set's kappa on the test set exceeds 0.9, over the grokking step."""
     t = Transition(measures)
-    return _finite(t.crossing(_kappa(t, "generalizing"), 0.9, ">")) / _finite(t.grokking.upper)
+    return ratio(t.crossing(_kappa(t, "generalizing"), 0.9, ">"), t.grokking.upper)
 
 
 def fall_of_complement(measures: xr.Dataset) -> np.ndarray:
@@ -171,7 +164,7 @@ def rise_and_die(measures: xr.Dataset) -> np.ndarray:
     count = np.zeros(len(norms))
     for i, own in enumerate(norms):
         before = own[:, taken <= t.grokking.upper[i]]
-        grown = np.nanmax(before / np.fmin.accumulate(before, axis=1), axis=1, initial=0) >= 1.05
+        grown = np.nanmax(ratio(before, np.fmin.accumulate(before, axis=1)), axis=1, initial=0) >= 1.05
         count[i] = np.count_nonzero(grown & (own[:, -1] < 0.1 * own[:, 0]))
     return t.condition(t.grokking.observed & (count >= 6), norms[:, 0, 0])
 
@@ -182,7 +175,7 @@ def sleep_and_explode(measures: xr.Dataset) -> np.ndarray:
     norm = t.series("subnetwork_norm", subnetwork="generalizing")
     half = _start(t) / 2
     least_so_far = np.fmin.accumulate(norm, axis=1)
-    asleep = t.at(norm / least_so_far, half) <= 1.1
+    asleep = t.at(ratio(norm, least_so_far), half) <= 1.1
     exploded = t.last(norm) >= 2 * t.last(least_so_far)
     return t.condition(asleep & exploded & t.grokking.observed, t.at(norm, half))
 

@@ -172,7 +172,7 @@ _PARTS: tuple[tuple[str, str, Evidence], ...] = (
     (
         "the generalizing set takes over the output",
         "see the generalizing kappa pass 0.9 between 1/2 and 2 times the grokking step, the complement's "
-        "fall by 0.1 or more from memorization to grokking, and the control's stay within 0.3 of 0 in the mean",
+        "fall by 0.1 or more from memorization to grokking, and the control's average within 0.3 of 0",
         _faithfulness_part,
     ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,8 @@ _SETTINGS: dict[Any, Any] = {
     "path.simplify": True,
 }
 _PNG_DPI, _RASTER_DPI = 200, 220
+# Coordinates are written to a millionth of a point; a hundredth is what can be seen, and half the size.
+_PATH, _EXCESS = re.compile(rb' d="[^"]*"'), re.compile(rb"(\.\d\d)\d+(?![\de])")
 _lock = threading.Lock()  # matplotlib takes these settings from one global table
 
 
@@ -44,6 +47,8 @@ def render(figure: Figure, formats: tuple[str, ...] = FORMATS) -> dict[str, byte
             dpi = _PNG_DPI if kind == "png" else _RASTER_DPI
             figure.savefig(buffer, format=kind, dpi=dpi, metadata=_METADATA[kind])
             files[kind] = buffer.getvalue()
+    if "svg" in files:
+        files["svg"] = _PATH.sub(lambda path: _EXCESS.sub(rb"\1", path[0]), files["svg"])
     return files
 
 

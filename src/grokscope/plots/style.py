@@ -126,7 +126,8 @@ def count_axis(axis: Axes, top: float) -> None:
 
 def inner_legend(axis: Axes) -> None:
     """A legend inside a panel, for lines that are in no other; they leave the figure's legend."""
-    axis.legend(loc="lower left", fontsize=_SMALL, frameon=False, handlelength=1.8, borderaxespad=0.2)
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(loc="lower left", fontsize=_SMALL, frameon=False, handlelength=1.8, borderaxespad=0.2)
 
 
 def legend(figure: Figure, *sources: Axes) -> None:
@@ -144,8 +145,8 @@ def legend(figure: Figure, *sources: Axes) -> None:
             ncols=len(handles),
             fontsize=_SMALL,
             frameon=False,
-            handlelength=1.9,
-            columnspacing=1.2,
+            handlelength=1.7,
+            columnspacing=0.9,
             handletextpad=0.4,
             borderaxespad=0.3,
         )

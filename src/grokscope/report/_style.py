@@ -30,6 +30,7 @@ table { border-collapse: collapse; width: 100%; font-size: .9rem; }
 th, td { text-align: left; vertical-align: top; padding: .5rem .6rem; border-bottom: 1px solid var(--line); }
 th { color: var(--soft); font-weight: 600; }
 td.number { font-variant-numeric: tabular-nums; }
+th, td.id, td.number { overflow-wrap: normal; } thead th, td.id, td.interval { white-space: nowrap; }
 td .soft { display: block; font-size: .82rem; }
 td summary { color: var(--soft); font-size: .82rem; }
 figure { margin: 1.4rem 0; }
