@@ -85,10 +85,11 @@ def kaplan_meier(
 
     $S(t) = \prod_{t_i \le t} (1 - d_i / n_i)$ with $d_i$ events among $n_i$ members at risk, and
     the pointwise interval $S^{\exp(\pm z \sigma / \log S)}$,
-    $\sigma^2 = \sum d_i / n_i (n_i - d_i)$. Once S is 0 its interval runs from 0 to the last upper
-    end. Each interval-censored time counts as one exact time: the step at which the event is seen
-    (`"upper"`, the default: nothing is interpolated), or the middle of its interval. Where the
-    intervals are wide, use `turnbull`.
+    $\sigma^2 = \sum d_i / n_i (n_i - d_i)$. Where S falls to 0 this variance does not exist: there
+    the interval runs from 0 to the upper end before, times Clopper and Pearson's upper limit for
+    none of the last $n_i$ being left. Each interval-censored time counts as one exact time: the
+    step at which the event is seen (`"upper"`, the default: nothing is interpolated), or the
+    middle of its interval. Where the intervals are wide, use `turnbull`.
 
     Args:
         times: The censored times; right-censored ones leave at their lower end, after events there.
@@ -132,7 +133,8 @@ def kaplan_meier(
     low = np.where(inside, survival**factor, 0.0)
     high = np.where(inside, survival ** (1 / factor), np.nan)
     if len(time) and not inside[-1]:
-        high[-1] = high[-2] if len(time) > 1 else 1.0
+        before = high[-2] if len(time) > 1 else 1.0
+        high[-1] = before * (1 - ((1 - confidence) / 2) ** (1 / at_risk[-1]))
     return SurvivalCurve(time, survival, low, high, at_risk, events, times.n, confidence)
 
 

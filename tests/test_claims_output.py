@@ -1,0 +1,92 @@
+"""Judged claims as JSON, as a table for the terminal, and in Markdown."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from grokscope.claims import Claim, Effect, Region, claims_markdown, claims_table, judge
+from grokscope.statistics import CensoredTimes
+
+HIGH = Region.at_least(0.9)
+
+
+def claim(kind="mean", region=HIGH, **changes):
+    fields = {
+        "id": "C1",
+        "sentence": "It is so.",
+        "source": "Fig. 1",
+        "paper_value": 0.95,
+        "unit": "",
+        "estimand": "the parameter",
+        "region": region,
+        "smallest_effect": Effect(0.05, "one seed in twenty"),
+        "kind": kind,
+        "experiment": "standard",
+        "evidence": lambda measures: measures["x"],
+    }
+    return Claim(**(fields | changes))
+
+
+CONTRACT = {
+    "id", "sentence", "source", "paper_value", "value", "unit", "interval", "seeds", "verdict",
+    "experiment",
+}  # fmt: skip
+
+
+def examples():
+    shape = {"sentence": "a | b [bold] <b>"}
+    times = CensoredTimes([1.0] * 8, [math.inf] * 8)
+    return judge(
+        [
+            (claim("share", id="A", unit="of seeds"), np.ones(60)),
+            (claim(id="B", **shape), np.linspace(0, 0.5, 10)),
+            (claim("median", id="C", paper_value="yes"), times),
+            (claim(id="D", paper_value=None), None),
+            (claim("median", id="E", confirmed_on="5-9"), np.arange(5.0)),
+        ]
+    )
+
+
+def test_json_follows_the_contract():
+    entries = json.loads(json.dumps([one.to_json() for one in examples()], allow_nan=False))
+    assert all(set(entry) >= CONTRACT for entry in entries)
+    a, b, c, d, e = entries
+    assert (a["verdict"], a["value"], a["seeds"], a["unit"]) == ("holds", 1.0, 60, "of seeds")
+    assert a["interval"] == pytest.approx([0.025 ** (1 / 60), 1.0])
+    assert (b["verdict"], b["region"], b["method"]) == ("fails", ">= 0.9", "Student's t")
+    assert (c["verdict"], c["value"], c["interval"]) == ("holds", "not reached", [1.0, None])
+    assert (d["verdict"], d["value"], d["interval"], d["seeds"]) == ("not testable", None, None, 0)
+    assert e["interval"] is None
+    assert "over 4 claims (Benjamini-Yekutieli)" in a["control"]
+
+
+def test_the_terminal_table_says_everything():
+    from rich.console import Console
+
+    console = Console(width=160, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    with console.file:
+        console.print(claims_table(examples(), title="two-circuits"))
+    text = console.export_text()
+    for word in ("two-circuits", "a | b [bold] <b>", "holds", "fails", "undecided", "not testable"):
+        assert word in text
+    assert "not reached" in text
+    assert "[1, inf]" in text
+    assert "D: its experiment was not run" in text
+    assert "false-discovery rate at most 0.05 over 4 claims" in " ".join(text.split())
+
+
+def test_markdown_has_one_row_per_claim_and_escapes():
+    lines = claims_markdown(examples()).splitlines()
+    rows = [line for line in lines if line.startswith("|")]
+    assert rows[:2] == [
+        "| id | claim | source | paper | ours | interval | n | verdict |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    assert rows[3].startswith(r"| B | a \| b [bold] &lt;b> | Fig. 1 | 0.95 | 0.25 | [0.")
+    assert rows[3].endswith("| 10 | fails |")
+    assert rows[6] == "| E | It is so. | Fig. 1 | 0.95 | 2 | - | 5 | undecided |"
+    assert any("Regions were fixed on seeds 0-4; seeds 5-9 are kept" in line for line in lines)

@@ -1,0 +1,138 @@
+"""Paired ratios of times, and the false-discovery rate against its definition."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from grokscope.errors import InputError
+from grokscope.statistics import CensoredTimes, false_discovery, ratio_of_times
+
+
+def on_grid(time, step, end=math.inf):
+    """What a schedule with points every `step` up to `end` shows of exact times."""
+    lower = np.ceil(time / step) * step - step
+    seen = lower + step <= end
+    return CensoredTimes(np.where(seen, lower, end), np.where(seen, lower + step, math.inf))
+
+
+def test_geometric_mean_of_exact_ratios():
+    b = np.array([100.0, 200.0, 400.0])
+    e = ratio_of_times(CensoredTimes(2 * b, 2 * b), CensoredTimes(b, b), method="geometric_mean")
+    assert (e.value, e.low, e.high) == pytest.approx((2, 2, 2))
+    skew = np.array([1.0, 2.0, 4.0])
+    e = ratio_of_times(
+        CensoredTimes(skew, skew), CensoredTimes([1] * 3, [1] * 3), method="geometric_mean"
+    )
+    half = 4.302652729911275 * math.log(2) / math.sqrt(3)  # t table: 97.5 % at 2 degrees of freedom
+    assert (e.value, e.low, e.high) == pytest.approx((2, 2 * math.exp(-half), 2 * math.exp(half)))
+
+
+@pytest.mark.parametrize("end", [math.inf, 1200.0])
+def test_median_ratio_covers_with_and_without_censoring(end):
+    hits, sharp = [], []
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        b = rng.lognormal(6, 0.5, 25)
+        a = 1.5 * b * rng.lognormal(0, 0.2, 25)
+        e = ratio_of_times(on_grid(a, 32, end), on_grid(b, 32, end))
+        hits.append(e.low <= 1.5 <= e.high)
+        sharp.append(e.low > 1)
+        assert e.low <= e.value <= e.high
+    assert np.mean(hits) >= 0.95
+    assert np.mean(sharp) > 0.9  # and it still says that a is slower
+
+
+def test_censored_pairs_count_as_far_as_they_are_known():
+    inf = math.inf
+    a = CensoredTimes([90] * 8, [100] * 4 + [inf] * 4)
+    b = CensoredTimes([45] * 8, [50] * 6 + [inf] * 2)
+    e = ratio_of_times(a, b)
+    # Ratios: four of 2, two with only a censored (inf), two with both (left out of the value).
+    assert e.value == 2
+    assert (e.low, e.high) == (0, inf)
+    swapped = ratio_of_times(b[:6], a[:6])
+    assert swapped.value == 0.5
+    assert swapped.low == 0
+    assert swapped.high == pytest.approx(50 / 90)
+
+
+def test_divergence_and_zero_times():
+    inf = math.inf
+    times = CensoredTimes([10] * 6, [10] * 6)
+    lost = CensoredTimes([4] * 6, [inf] * 6, [5] * 6)
+    assert ratio_of_times(lost, times).low == inf
+    assert ratio_of_times(lost, times, divergence="censored").low == pytest.approx(0.4)
+    start = CensoredTimes([0] * 6, [0] * 6)
+    unknown = ratio_of_times(start, start)
+    assert math.isnan(unknown.value)
+    assert (unknown.low, unknown.high) == (0, inf)
+    assert ratio_of_times(times, start).value == inf
+
+
+def test_fewer_than_six_pairs_have_no_bounds():
+    e = ratio_of_times(CensoredTimes([2] * 5, [2] * 5), CensoredTimes([1] * 5, [1] * 5))
+    assert (e.value, e.low, e.high, e.n) == (2, 0, math.inf, 5)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "method", "word"),
+    [
+        (CensoredTimes([1], [2]), CensoredTimes([1, 1], [2, 2]), "median", "paired"),
+        (CensoredTimes([-1], [2]), CensoredTimes([1], [2]), "median", "negative"),
+        (CensoredTimes([1], [2]), CensoredTimes([1], [2]), "mean", "method"),
+        (CensoredTimes([1], [math.inf]), CensoredTimes([1], [2]), "geometric_mean", "1 of 1"),
+        (CensoredTimes([0], [0]), CensoredTimes([1], [2]), "geometric_mean", "is 0"),
+    ],
+)
+def test_bad_comparisons_are_refused(a, b, method, word):
+    with pytest.raises(InputError, match=word):
+        ratio_of_times(a, b, method=method)
+
+
+def rejected_by_definition(p, level, method):
+    """Reject the k smallest for the largest k with p_(k) <= k level / (m c)."""
+    m = len(p)
+    c = sum(1 / i for i in range(1, m + 1)) if method == "by" else 1.0
+    ordered = sorted(p)
+    k = max((i for i in range(1, m + 1) if ordered[i - 1] <= i * level / (m * c)), default=0)
+    return [k > 0 and value <= ordered[k - 1] for value in p]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    # Multiples of 1/1000 against levels off that grid: no ties to be decided by rounding.
+    p=st.lists(st.integers(0, 200), min_size=1, max_size=12),
+    level=st.sampled_from([0.0123457, 0.0512343, 0.2098761]),
+    method=st.sampled_from(["bh", "by"]),
+)
+def test_false_discovery_is_its_definition(p, level, method):
+    p = [x / 1000 for x in p]
+    found = false_discovery(p, level, method)
+    assert found.rejected.tolist() == rejected_by_definition(p, level, method)
+    # The adjusted value is the smallest level at which the test is rejected.
+    for i, adjusted in enumerate(found.adjusted):
+        if 0 < adjusted < 0.99:
+            assert rejected_by_definition(p, adjusted * (1 + 1e-9), method)[i]
+            assert not rejected_by_definition(p, adjusted * (1 - 1e-9), method)[i]
+
+
+def test_tests_not_made_are_not_counted():
+    found = false_discovery([0.02, np.nan, 0.03])
+    assert found.adjusted[[0, 2]] == pytest.approx([0.03, 0.03])
+    assert np.isnan(found.adjusted[1])
+    assert found.rejected.tolist() == [True, False, True]
+    assert false_discovery([]).adjusted.shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [(([1.5],), "p_values"), (([0.5], 0.0), "level"), (([0.5], 0.05, "holm"), "method")],
+)
+def test_false_discovery_refuses(arguments, word):
+    with pytest.raises(InputError, match=word):
+        false_discovery(*arguments)
