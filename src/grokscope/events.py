@@ -17,7 +17,7 @@ from grokscope.statistics import CensoredTimes, event_times
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["GROKKING", "MEMORIZATION", "Event", "diverged_steps", "grokking_delay"]
+__all__ = ["GROKKING", "MEMORIZATION", "Event", "diverged_steps", "grokking_delay", "member_curves"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Event:
     sustained: int = 5
 
     def times(self, measures: xr.Dataset) -> CensoredTimes:
-        """When it happened to each seed, in steps: interval-censored by the schedule.
+        """When it happened to each member, in steps: interval-censored by the schedule.
 
         Raises:
             InputError: if the measures lack the one it is defined by.
@@ -55,7 +55,7 @@ class Event:
             )
         return event_times(
             measures["step"].to_numpy(),
-            measures[self.measure].transpose("seed", "step").to_numpy(),
+            member_curves(measures[self.measure]),
             self.threshold,
             self.comparison,
             self.sustained,
@@ -69,6 +69,7 @@ class Event:
         )
 
 
+_MEMBER_DIMS = ("seed", "member", "init_seed", "data_seed", "order_seed", "noise_seed")
 MEMORIZATION = Event("memorization", "train_accuracy", ">", 0.98)
 GROKKING = Event("grokking", "test_accuracy", ">", 0.98)
 
@@ -78,22 +79,33 @@ def grokking_delay(measures: xr.Dataset) -> CensoredTimes:
     return GROKKING.times(measures) - MEMORIZATION.times(measures)
 
 
-def diverged_steps(measures: xr.Dataset) -> np.ndarray:
-    """The first step from which on the training loss is not finite, per seed; inf where there is none.
+def member_curves(values: xr.DataArray) -> np.ndarray:
+    """A measure as floats [member, step], whether members are along ``seed`` or along crossed streams."""
+    array = values.transpose(..., "step").to_numpy().astype(np.float64)
+    return array.reshape(-1, array.shape[-1])
 
-    A seed none of whose training losses was measured has not diverged: nothing is known of it. Points at
-    which the loss was measured for no seed at all are skipped.
+
+def diverged_steps(measures: xr.Dataset) -> np.ndarray:
+    """The first step that is lost to divergence, per member; inf where there is none.
+
+    A run says so itself (coordinate ``diverged_step``, -1 for none). Where measures come from elsewhere, it
+    is the first step from which on the training loss is not finite, to the end.
     """
+    if "diverged_step" in measures.coords:
+        recorded = measures["diverged_step"].to_numpy().astype(np.float64).ravel()
+        return np.where(recorded >= 0, recorded, np.inf)
     if "train_loss" not in measures:
-        return np.full(measures.sizes.get("seed", 0), np.inf)
-    loss = measures["train_loss"].transpose("seed", "step").to_numpy()
+        sizes = [size for dim, size in measures.sizes.items() if dim in _MEMBER_DIMS]
+        return np.full(int(np.prod(sizes)) if sizes else 1, np.inf)
+    loss = member_curves(measures["train_loss"])
     steps = measures["step"].to_numpy().astype(np.float64)
     finite = np.isfinite(loss)
-    taken = finite.any(axis=0)
+    taken = finite.any(axis=0)  # points at which it was measured at all
     if not taken.any():
         return np.full(len(loss), np.inf)
     finite, steps = finite[:, taken], steps[taken]
-    # Number of points up to and with the last finite one; the next is the first of the lost ones.
+    # Number of points up to and with the last finite one; the next is the first of the lost ones. A member
+    # of which nothing was measured has not diverged: nothing is known of it.
     kept = np.where(finite.any(axis=1), finite.shape[1] - np.argmax(finite[:, ::-1], axis=1), 0)
     lost = (kept > 0) & (kept < len(steps))
     return np.where(lost, steps[np.minimum(kept, len(steps) - 1)], np.inf)

@@ -41,7 +41,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> dict[Path, SyntheticRun]:
     def train(experiment: Experiment, seeds: Any, *, out: Path, progress: Any = None) -> SyntheticRun:
         never = experiment.task.model_dump()["labels"] == "random"
         fates = ["never" if never else "groks"] * len(Members.parse(seeds))
-        run = synthetic_run(fates, epochs=300, experiment=experiment)
+        run = synthetic_run(fates, every=3, experiment=experiment)
         out.mkdir(parents=True, exist_ok=True)
         (out / "experiment.toml").write_text(experiment.to_toml(), encoding="utf-8")
         runs[out] = run

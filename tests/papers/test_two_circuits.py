@@ -191,3 +191,18 @@ def test_points_at_which_subnetworks_are_followed_stay_few() -> None:
         spec = one.experiment
         points = Schedule.parse(spec.schedule.follow).points(spec.steps_per_epoch, spec.n_steps)
         assert len(points) <= 301, one.name
+
+
+def test_members_that_are_not_complete_do_not_count() -> None:
+    complete = GROKS.measures["seed"] >= 10
+    measures = GROKS.measures.assign_coords(complete=complete.astype(int))
+    partial = SyntheticRun(measures, GROKS.subnetworks, GROKS.experiment)
+    assert verdict("C1a", partial).n == 30
+
+
+def test_what_a_lost_network_measures_does_not_count() -> None:
+    recorded = xr.where(GROKS.measures["seed"] < 10, 1600, -1)
+    measures = GROKS.measures.assign_coords(diverged_step=recorded)
+    lost = SyntheticRun(measures, GROKS.subnetworks, GROKS.experiment)
+    assert (verdict("C6a", lost).value, verdict("C6a", lost).n) == (0.75, 40)
+    assert verdict("C3a", lost).n == verdict("C7a", lost).n == 30

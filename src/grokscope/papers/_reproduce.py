@@ -217,10 +217,13 @@ def command_of(paper: Paper, runs: Mapping[str, RunLike], profile: str) -> str:
     """The command that makes what these runs show."""
     from grokscope.plots.curves import seeds_argument
 
-    written = {seeds_argument(run.measures["seed"].to_numpy()) for run in runs.values()}
+    written = {
+        seeds_argument(run.measures["seed"].to_numpy()) if "seed" in run.measures.sizes else ""
+        for run in runs.values()
+    }
     words = ["grokscope", "reproduce", paper.kind, *runs]
     # Where runs have different seeds no one command makes them all; each run's own is in its provenance.
-    if len(written) == 1:
+    if len(written) == 1 and "" not in written:
         words += ["--seeds", written.pop()]
     return shlex.join([*words, "--profile", profile])
 

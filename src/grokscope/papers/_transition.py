@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from grokscope.claims import NotTestable, need
-from grokscope.events import GROKKING, MEMORIZATION, diverged_steps
+from grokscope.events import GROKKING, MEMORIZATION, diverged_steps, member_curves
 from grokscope.statistics import CensoredTimes, event_times
 
 if TYPE_CHECKING:
@@ -42,9 +42,11 @@ class Transition:
 
     @cached_property
     def known(self) -> np.ndarray:
-        """Seeds whose training was measured at all."""
-        accuracy = self.measures["train_accuracy"].transpose("seed", "step").to_numpy()
-        return np.asarray(~np.isnan(accuracy).all(axis=1))
+        """Seeds that were trained to their end, or diverged; the others say nothing."""
+        known = np.asarray(~np.isnan(member_curves(self.measures["train_accuracy"])).all(axis=1))
+        if "complete" in self.measures.coords:
+            known &= self.measures["complete"].to_numpy().astype(bool).ravel() | np.isfinite(self.diverged)
+        return known
 
     @cached_property
     def diverged(self) -> np.ndarray:
@@ -68,10 +70,11 @@ class Transition:
             NotTestable: if it was not measured for any seed that is known.
         """
         need(self.measures, measure)
-        values = self.measures[measure].sel(labels).transpose("seed", "step").to_numpy()
+        values = member_curves(self.measures[measure].sel(labels))
         if np.isnan(values[self.known]).all():
             raise NotTestable(f"{measure} was measured for no seed")
-        return values.astype(np.float64)
+        # What a network that is lost measures, means nothing.
+        return np.where(self.steps < self.diverged[:, None], values, np.nan)
 
     def neurons(self, measure: str) -> tuple[np.ndarray, np.ndarray]:
         """A measure of each neuron [seed, neuron, point], and the steps of the points it was taken at.
@@ -80,12 +83,15 @@ class Transition:
             NotTestable: if it was taken at fewer than two points.
         """
         need(self.measures, measure)
-        values = self.measures[measure].transpose("seed", "neuron", "step")
+        values = self.measures[measure].transpose(..., "neuron", "step")
         # One neuron shows when: the array is large, and most of it was never taken.
-        taken = values.isel(neuron=0).notnull().any("seed").to_numpy()
+        taken = ~np.isnan(member_curves(values.isel(neuron=0))).all(axis=0)
         if taken.sum() < 2:
             raise NotTestable(f"{measure} was measured at {taken.sum()} steps; it needs 2")
-        return values.isel(step=np.flatnonzero(taken)).to_numpy(), self.steps[taken]
+        array = values.isel(step=np.flatnonzero(taken)).to_numpy()
+        array = array.reshape(-1, *array.shape[-2:])
+        lost = self.steps[taken] >= self.diverged[:, None, None]
+        return np.where(lost, np.nan, array), self.steps[taken]
 
     def at(self, values: np.ndarray, steps: np.ndarray) -> np.ndarray:
         """Each seed's value at the last measured point up to its own step; NaN where the step is infinite."""

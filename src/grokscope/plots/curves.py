@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grokscope.events import GROKKING, MEMORIZATION, diverged_steps
+from grokscope.events import GROKKING, MEMORIZATION, diverged_steps, member_curves
 from grokscope.plots.style import COLOR, line_style
 
 if TYPE_CHECKING:
@@ -27,8 +27,12 @@ def curve(axis: Axes, values: xr.DataArray, name: str, label: str | None = None,
 
     Points that were not measured are left out; a seed that diverged counts up to where it did.
     """
-    array = values.transpose("seed", "step").to_numpy().astype(np.float64)
-    array = np.where(np.isfinite(array), array, np.nan)
+    array = member_curves(values)
+    lost = np.full(len(array), np.inf)
+    if "diverged_step" in values.coords:
+        recorded = values["diverged_step"].to_numpy().ravel()
+        lost = np.where(recorded >= 0, recorded, np.inf)
+    array = np.where(np.isfinite(array) & (values["step"].to_numpy() < lost[:, None]), array, np.nan)
     taken = ~np.isnan(array).all(axis=0)
     if not taken.any():
         return
@@ -114,8 +118,10 @@ def _consecutive(seeds: Any) -> list[list[int]]:
 
 def standing(measures: xr.Dataset, spread: bool = True) -> str:
     """Small print: what the lines and bands are (if ``spread``), how many seeds, what became of them."""
-    n = measures.sizes["seed"]
-    text = f"{'Seed' if n == 1 else f'{n} seeds:'} {seeds_text(measures['seed'].to_numpy())}."
+    n = len(diverged_steps(measures))
+    text = f"{n} members of crossed streams."
+    if "seed" in measures.sizes:
+        text = f"{'Seed' if n == 1 else f'{n} seeds:'} {seeds_text(measures['seed'].to_numpy())}."
     if spread and n > 1:
         text = f"Mean and band from the {_LOW}th to the {_HIGH}th percentile over seeds. {text}"
     for event, verb in ((MEMORIZATION, "memorize"), (GROKKING, "grok")):

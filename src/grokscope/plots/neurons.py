@@ -38,9 +38,11 @@ def neuron_figure(
     """
     from grokscope.events import GROKKING
 
-    seeds = [int(one) for one in measures["seed"].to_numpy()]
     if "neuron_norm" not in measures:
         raise InputError("neuron_figure: the run has no measure 'neuron_norm'.")
+    if "seed" not in measures.sizes:
+        raise InputError("neuron_figure: streams are crossed; choose one member along an axis 'seed'.")
+    seeds = [int(one) for one in measures["seed"].to_numpy()]
     if seed is None:
         seen = GROKKING.times(measures).observed
         seed = seeds[int(np.argmax(seen))]

@@ -71,7 +71,11 @@ def run_figures(run: Any, command: str = "", prefix: str = "") -> list[ReportFig
     if "subnetwork_norm" in measures:
         figure = subnetwork_figure(measures, command=command)
         drawn.append(("subnetworks", "Norm and faithfulness of subnetworks.", figure))
-    if "neuron_norm" in measures and getattr(run, "subnetworks", None) is not None:
+    if (
+        "neuron_norm" in measures
+        and "seed" in measures.sizes
+        and getattr(run, "subnetworks", None) is not None
+    ):
         figure = neuron_figure(measures, run.subnetworks, command=command)
         drawn.append(("neurons", "Norms of single neurons.", figure))
     if "sensitivity" in measures:

@@ -53,8 +53,12 @@ def run_info(name: str, run: Any, sentence: str = "") -> RunInfo:
     """What the page says of a run (anything with ``experiment``, ``measures`` and ``provenance``)."""
     from grokscope.plots.curves import seeds_text
 
-    seeds = run.measures["seed"].to_numpy()
-    text = f"{len(seeds)} ({seeds_text(seeds)})"
+    text = "crossed streams: " + ", ".join(
+        f"{dim} {n}" for dim, n in run.measures.sizes.items() if "seed" in str(dim)
+    )
+    if "seed" in run.measures.sizes:
+        seeds = run.measures["seed"].to_numpy()
+        text = f"{len(seeds)} ({seeds_text(seeds)})"
     return RunInfo(name, text, run.experiment.to_toml(), dict(run.provenance), sentence)
 
 
