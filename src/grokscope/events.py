@@ -1,0 +1,111 @@
+"""Events of a run: memorization, grokking, the delay between them, and divergence, as censored times.
+
+What is here: `Event`, a value that says what counts as having happened, and how it is read from a run's
+measures. What goes elsewhere: the times themselves and their statistics (`grokscope.statistics`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from grokscope.errors import InputError, did_you_mean
+from grokscope.statistics import CensoredTimes, event_times
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["GROKKING", "MEMORIZATION", "Event", "diverged_steps", "grokking_delay", "member_curves"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """A measure crosses a threshold and stays across.
+
+    Attributes:
+        name: what to call it.
+        measure: name of a measure without axes besides seed and step.
+        comparison: ``>``, ``>=``, ``<`` or ``<=``.
+        threshold: the value to cross.
+        sustained: for how many consecutive measured points, the first one included.
+
+    Example:
+        >>> print(GROKKING)
+        test_accuracy > 0.98 at 5 consecutive measured points
+    """
+
+    name: str
+    measure: str
+    comparison: Literal[">", ">=", "<", "<="]
+    threshold: float
+    sustained: int = 5
+
+    def times(self, measures: xr.Dataset) -> CensoredTimes:
+        """When it happened to each member, in steps: interval-censored by the schedule.
+
+        Raises:
+            InputError: if the measures lack the one it is defined by.
+        """
+        if self.measure not in measures:
+            raise InputError(
+                f"event {self.name}: the run has no measure '{self.measure}'."
+                f"{did_you_mean(self.measure, [str(name) for name in measures])}"
+            )
+        return event_times(
+            measures["step"].to_numpy(),
+            member_curves(measures[self.measure]),
+            self.threshold,
+            self.comparison,
+            self.sustained,
+            diverged=diverged_steps(measures),
+        )
+
+    def __str__(self) -> str:
+        return (
+            f"{self.measure} {self.comparison} {self.threshold:g} "
+            f"at {self.sustained} consecutive measured points"
+        )
+
+
+_MEMBER_DIMS = ("seed", "member", "init_seed", "data_seed", "order_seed", "noise_seed")
+MEMORIZATION = Event("memorization", "train_accuracy", ">", 0.98)
+GROKKING = Event("grokking", "test_accuracy", ">", 0.98)
+
+
+def grokking_delay(measures: xr.Dataset) -> CensoredTimes:
+    """Steps from memorization to grokking, per seed: right-censored where no grokking was seen."""
+    return GROKKING.times(measures) - MEMORIZATION.times(measures)
+
+
+def member_curves(values: xr.DataArray) -> np.ndarray:
+    """A measure as floats [member, step], whether members are along ``seed`` or along crossed streams."""
+    array = values.transpose(..., "step").to_numpy().astype(np.float64)
+    return array.reshape(-1, array.shape[-1])
+
+
+def diverged_steps(measures: xr.Dataset) -> np.ndarray:
+    """The first step that is lost to divergence, per member; inf where there is none.
+
+    A run says so itself (coordinate ``diverged_step``, -1 for none). Where measures come from elsewhere, it
+    is the first step from which on the training loss is not finite, to the end.
+    """
+    if "diverged_step" in measures.coords:
+        recorded = measures["diverged_step"].to_numpy().astype(np.float64).ravel()
+        return np.where(recorded >= 0, recorded, np.inf)
+    if "train_loss" not in measures:
+        sizes = [size for dim, size in measures.sizes.items() if dim in _MEMBER_DIMS]
+        return np.full(int(np.prod(sizes)) if sizes else 1, np.inf)
+    loss = member_curves(measures["train_loss"])
+    steps = measures["step"].to_numpy().astype(np.float64)
+    finite = np.isfinite(loss)
+    taken = finite.any(axis=0)  # points at which it was measured at all
+    if not taken.any():
+        return np.full(len(loss), np.inf)
+    finite, steps = finite[:, taken], steps[taken]
+    # Number of points up to and with the last finite one; the next is the first of the lost ones. A member
+    # of which nothing was measured has not diverged: nothing is known of it.
+    kept = np.where(finite.any(axis=1), finite.shape[1] - np.argmax(finite[:, ::-1], axis=1), 0)
+    lost = (kept > 0) & (kept < len(steps))
+    return np.where(lost, steps[np.minimum(kept, len(steps) - 1)], np.inf)

@@ -1,0 +1,261 @@
+"""Reproducing a paper: train its experiments, judge its claims, draw its figures, write the report."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import InitVar, asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from grokscope.claims import Judged, gather, judge
+from grokscope.errors import GrokscopeError, InputError
+from grokscope.papers._paper import Paper, RunLike, find_paper
+from grokscope.papers._plan import Plan, plan
+
+if TYPE_CHECKING:
+    from grokscope.progress import Progress
+    from grokscope.rates import Rates
+
+__all__ = ["RECORD", "Reproduction", "judge_paper", "remake", "reproduce"]
+
+RECORD = "reproduction.json"  # what was asked for, so that the report can be made again
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What a reproduction left behind.
+
+    Attributes:
+        paper, profile: what was reproduced, and how much of it.
+        folder: where everything is.
+        experiments: folder of each run.
+        claims: the entries of ``claims.json``.
+        figures: the files drawn, as names without their three endings.
+        report: the page.
+        notes: what a reader must know: earlier runs in the folder that could not be used.
+        seconds: wall time.
+    """
+
+    paper: str
+    profile: str
+    folder: str
+    experiments: dict[str, str]
+    claims: list[dict[str, Any]]
+    figures: list[str]
+    report: str
+    notes: list[str]
+    seconds: float
+    live: InitVar[tuple[list[Judged], Mapping[str, Any]]]
+
+    def __post_init__(self, live: tuple[list[Judged], Mapping[str, Any]]) -> None:
+        # Not fields: a document made of the fields is plain data.
+        object.__setattr__(self, "_live", live)
+
+    @property
+    def judged(self) -> list[Judged]:
+        """The claims with their verdicts."""
+        return self.__dict__["_live"][0]
+
+    @property
+    def runs(self) -> Mapping[str, Any]:
+        """The runs by experiment."""
+        return self.__dict__["_live"][1]
+
+    @property
+    def summary(self) -> str:
+        """The claims table, and where things lie; in color where standard output is a terminal."""
+        import io
+        import shutil
+        import sys
+
+        from rich.console import Console
+
+        from grokscope.claims import claims_table
+
+        width = max(100, shutil.get_terminal_size((120, 24)).columns)
+        text = io.StringIO()
+        console = Console(file=text, width=width, force_terminal=sys.stdout.isatty())
+        shown = [one for one in self.judged if one.claim.experiment in self.runs]
+        console.print(claims_table(shown))
+        lines = [
+            *self.notes,
+            f"claims:  {Path(self.folder) / 'claims.json'}",
+            f"figures: {Path(self.folder) / 'figures'} ({', '.join(self.figures)})",
+            f"report:  {self.report}",
+        ]
+        return text.getvalue() + "\n".join(lines)
+
+
+def reproduce(
+    paper: str | Paper | Plan,
+    experiments: Sequence[str] | str | None = None,
+    seeds: int | str | None = None,
+    *,
+    out: str | Path | None = None,
+    profile: str | None = None,
+    rates: Rates | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Reproduction:
+    """Reproduce a paper into a folder; given again, resume, extend, or complete what is there.
+
+    Runs of the paper's other experiments that are already in the folder are judged and drawn along, so that
+    experiments can be added one by one.
+
+    Args:
+        paper: its name, the paper, or a plan (which then says all the rest).
+        experiments: as for `plan`, like the next three.
+        seeds: how many, or which.
+        out: the folder; None takes ``runs/<paper>``.
+        profile: how much.
+        rates: of this machine.
+        progress: told what is going on.
+        options: passed on to `grokscope.train`.
+
+    Raises:
+        InputError: for what `plan` raises, or where the folder holds another paper's reproduction.
+        StoreError: if something cannot be written.
+
+    Example:
+        >>> done = reproduce("two-circuits", ["standard"], seeds=5, out="demo")  # doctest: +SKIP
+        >>> done.claims[0]["verdict"]  # doctest: +SKIP
+        'undecided'
+    """
+    began = time.perf_counter()
+    planned = paper if isinstance(paper, Plan) else plan(paper, experiments, seeds, profile, rates)
+    found = find_paper(planned.paper)
+    folder = Path(out) if out is not None else Path("runs") / found.kind
+    _same_paper(folder, found.kind)
+    from grokscope.runs import train
+
+    runs: dict[str, Any] = {}
+    for row in planned.rows:
+        spec, usual = found.experiment(row.name).under(planned.profile)
+        asked = usual if planned.seeds is None else planned.seeds
+        runs[row.name] = train(spec, asked, out=folder / row.name, progress=progress, **options)
+    return remake(found, folder, runs, planned, began)
+
+
+def remake(
+    paper: Paper,
+    folder: Path,
+    runs: Mapping[str, Any] | None = None,
+    planned: Plan | None = None,
+    began: float | None = None,
+) -> Reproduction:
+    """Judge, draw and report what is in a reproduction's folder; nothing is trained.
+
+    Args:
+        paper: whose folder it is.
+        folder: the folder.
+        runs: those that are open already; all others that the folder has are opened.
+        planned: recorded if given; else what was recorded before is kept.
+        began: when the work began (of ``time.perf_counter``), for the seconds.
+    """
+    from grokscope.plots.save import save_figure, write_atomically
+    from grokscope.report import ReportFigure, run_info, write_page
+
+    began = time.perf_counter() if began is None else began
+    together, notes = _with_earlier(paper, folder, runs or {})
+    if planned is not None:
+        write_atomically(folder / RECORD, json.dumps(asdict(planned), indent=2) + "\n")
+    record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+
+    judged = judge_paper(paper, together)
+    claims = [one.to_json() for one in judged]
+    write_atomically(folder / "claims.json", json.dumps(claims, indent=2, allow_nan=False) + "\n")
+
+    figures: list[ReportFigure] = []
+    for figure in paper.figures:
+        if not set(figure.needs) <= together.keys():
+            continue
+        command = command_of(paper, {name: together[name] for name in figure.needs}, record["profile"])
+        drawing = figure.draw(together, command)
+        files = save_figure(drawing, folder / "figures", figure.id)
+        figures.append(ReportFigure(figure.id, figure.title, files["svg"]))
+    report = write_page(
+        folder / "report.html",
+        paper.title,
+        judged=[one for one in judged if one.claim.experiment in together],
+        figures=figures,
+        runs=[
+            run_info(one.name, together[one.name], one.sentence)
+            for one in paper.experiments
+            if one.name in together
+        ],
+        lead=f"{paper.authors}, {paper.year} (arXiv {paper.arxiv}). Profile: {record['profile']} "
+        f"({record['reason']}).",
+        command=command_of(paper, together, record["profile"]),
+        bibtex=paper.bibtex,
+    )
+    return Reproduction(
+        paper.kind,
+        record["profile"],
+        str(folder),
+        {name: str(folder / name) for name in together},
+        claims,
+        [figure.id for figure in figures],
+        str(report),
+        notes,
+        time.perf_counter() - began,
+        (judged, together),
+    )
+
+
+def judge_paper(paper: Paper, runs: Mapping[str, RunLike]) -> list[Judged]:
+    """All claims of a paper, judged together; those whose experiment was not run are not testable."""
+    return judge(
+        (claim, gather(claim, runs[claim.experiment].measures) if claim.experiment in runs else None)
+        for claim in paper.claims
+    )
+
+
+def command_of(paper: Paper, runs: Mapping[str, RunLike], profile: str) -> str:
+    """The command that makes what these runs show."""
+    from grokscope.plots.curves import seeds_argument
+
+    written = {
+        seeds_argument(run.measures["seed"].to_numpy()) if "seed" in run.measures.sizes else ""
+        for run in runs.values()
+    }
+    words = ["grokscope", "reproduce", paper.kind, *runs]
+    # Where runs have different seeds no one command makes them all; each run's own is in its provenance.
+    if len(written) == 1 and "" not in written:
+        words += ["--seeds", written.pop()]
+    return shlex.join([*words, "--profile", profile])
+
+
+def _with_earlier(paper: Paper, folder: Path, runs: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """These runs and those of the paper's other experiments in the folder, in the paper's order."""
+    together: dict[str, Any] = {}
+    notes: list[str] = []
+    for one in paper.experiments:
+        if one.name in runs:
+            together[one.name] = runs[one.name]
+        elif (folder / one.name / "experiment.toml").is_file():
+            from grokscope.runs import open_run
+
+            try:
+                together[one.name] = open_run(folder / one.name)
+            except GrokscopeError as error:
+                notes.append(f"{one.name}: an earlier run is there, but left out: {error}")
+    if not together:
+        raise InputError(f"{folder}: holds no run of {paper.kind}.")
+    return together, notes
+
+
+def _same_paper(folder: Path, kind: str) -> None:
+    """Refuse a path that is no folder, or another paper's."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--out {folder}: is a file; give a folder.")
+    record = folder / RECORD
+    if record.is_file():
+        try:
+            other = json.loads(record.read_text(encoding="utf-8")).get("paper")
+        except (OSError, ValueError, AttributeError):
+            raise InputError(f"{record}: cannot be read; give another folder, or remove it.") from None
+        if other != kind:
+            raise InputError(f"--out {folder}: holds a reproduction of {other}; give another folder.")

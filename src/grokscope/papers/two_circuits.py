@@ -1,0 +1,536 @@
+r"""A Tale of Two Circuits: Grokking as Competition of Sparse and Dense Subnetworks (arXiv 2303.11873).
+
+A one-hidden-layer network learns the parity of 3 hidden bits among 40. It first fits its 1,000 samples with
+nearly all of its 1,000 neurons, at chance on other inputs (memorization). Much later a handful of neurons
+grow fast in norm and take over the output, and held-out accuracy jumps to 100 % (grokking). The rest decay.
+
+Here: the experiments, the claims, the figures, in this order; `_two_circuits_evidence` has what each claim
+is judged by. Throughout,
+memorization is the step from which on train_accuracy > 0.98 at 5 measured points in a row, grokking the same
+for test_accuracy; both are interval-censored by the schedule and right-censored at the end. A seed that
+diverges does not do what is claimed. Regions are fixed on seeds 0-4 and confirmed on seeds 100-199.
+
+The paper picks its generalizing neurons by the outcome (the active subnetwork of the last epoch), so where
+their curves end holds by construction. Claims C4, C5 and C7 are therefore judged by what does not: when the
+curves part, relative to when held-out accuracy moves; agreement beyond chance (kappa) instead of agreement;
+and a control matched in norm besides the random one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from grokscope.claims import Claim, Effect, Region
+from grokscope.experiment import Experiment
+from grokscope.losses import Hinge
+from grokscope.models.fully_connected import FullyConnected
+from grokscope.optimizers import SGD
+from grokscope.papers._drawings import beside_null, neurons_of, sensitivity_of, subnetworks_of, training_of
+from grokscope.papers._paper import Figure, Paper, PaperExperiment, Profile
+from grokscope.papers._two_circuits_evidence import (
+    Evidence,
+    all_of,
+    delay_in_epochs,
+    fall_of_complement,
+    fall_of_loss_gap,
+    fall_of_sparsity,
+    groks,
+    inside,
+    is_six_or_eight,
+    kappa_of,
+    late_grokking,
+    norm_ratio,
+    rise_and_die,
+    share_at_zero,
+    sleep_and_explode,
+    time_of_faithfulness,
+    time_of_norms,
+    time_of_sparsity,
+)
+from grokscope.tasks.sparse_parity import SparseParity
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["TwoCircuits"]
+
+# ---------------------------------------------------------------- experiments (Section 3.1, Appendix C)
+
+_STANDARD = Experiment(
+    name="standard",
+    epochs=300,
+    batch_size=32,
+    task=SparseParity(n=40, k=3, n_train=1000, n_test=100),
+    model=FullyConnected(width=1000),
+    loss=Hinge(),
+    optimizer=SGD(learning_rate=0.1, weight_decay=0.01),
+)
+_COARSE = ("schedule.measures=['every 5 epochs', 'log']", "schedule.follow='every 5 epochs'")
+_PROFILES = {"paper": Profile(seeds=5), "quick": Profile(seeds=3, overrides=_COARSE)}
+
+_EXPERIMENTS = (
+    PaperExperiment(
+        "standard",
+        "Parity of 3 of 40 bits, 1,000 samples, 1,000 neurons, SGD with weight decay 0.01 (Figures 2, 3, 5).",
+        _STANDARD,
+        _PROFILES,
+    ),
+    PaperExperiment(
+        "small-weight-decay",
+        "The same at weight decay 0.001; it groks some ten times later (Figures 6 and 7).",
+        _STANDARD.with_(
+            "name='small-weight-decay'",
+            "epochs=2500",
+            "optimizer.weight_decay=0.001",
+            "schedule.measures=['every 10 epochs', 'log']",
+            "schedule.follow='every 10 epochs'",
+        ),
+        {
+            "paper": Profile(seeds=5),
+            "quick": Profile(
+                seeds=2,
+                overrides=(
+                    "schedule.measures=['every 25 epochs', 'log']",
+                    "schedule.follow='every 25 epochs'",
+                ),
+            ),
+        },
+    ),
+    PaperExperiment(
+        "larger-parity",
+        "The same with 4 hidden bits (Figures 8 and 9).",
+        _STANDARD.with_(
+            "name='larger-parity'",
+            "epochs=800",
+            "task.k=4",
+            "schedule.measures=['every 2 epochs', 'log']",
+            "schedule.follow='every 4 epochs'",
+        ),
+        {"paper": Profile(seeds=5), "quick": Profile(seeds=2, overrides=_COARSE)},
+    ),
+    PaperExperiment(
+        "random-labels",
+        "A null that is not in the paper: the standard run with coin flips for labels.",
+        _STANDARD.with_("name='random-labels'", "task.labels='random'"),
+        _PROFILES,
+    ),
+)
+
+# ---------------------------------------------------------------- claims
+#
+# C8 and C9 say "all of it": per seed, each part in a wider sense, since one seed must show all of them.
+
+
+def _accuracy_part(m: xr.Dataset) -> np.ndarray:
+    return late_grokking(m, 0.75)
+
+
+def _loss_part(m: xr.Dataset) -> np.ndarray:
+    return inside(fall_of_loss_gap(m), 0.25, np.inf, m)
+
+
+_sparsity_part = all_of(
+    lambda m: inside(fall_of_sparsity(m), 1, np.inf, m),
+    lambda m: inside(time_of_sparsity(m), 0.5, 2, m),
+)
+
+
+def _norm_part(m: xr.Dataset) -> np.ndarray:
+    return inside(time_of_norms(m, "control"), 1 / 3, 1.25, m)
+
+
+_faithfulness_part = all_of(
+    lambda m: inside(time_of_faithfulness(m), 0.5, 2, m),
+    lambda m: inside(fall_of_complement(m), 0.1, np.inf, m),
+    lambda m: inside(kappa_of(m, "control"), -0.3, 0.3, m),
+)
+
+_PARTS: tuple[tuple[str, str, Evidence], ...] = (
+    (
+        "grokking in accuracy",
+        "memorize with held-out accuracy of at most 0.75 and grok a quarter later or more",
+        _accuracy_part,
+    ),
+    (
+        "grokking in loss",
+        "lose a gap of 0.25 or more between test and training loss after memorization",
+        _loss_part,
+    ),
+    (
+        "effective sparsity falls at the same time",
+        "see effective sparsity fall tenfold or more, half of it between 1/2 and 2 times the grokking step",
+        _sparsity_part,
+    ),
+    (
+        "norms part shortly before the transition",
+        "see the generalizing norm exceed 1.5 times the control's between 1/3 and 5/4 of the time at which "
+        "test accuracy leaves chance",
+        _norm_part,
+    ),
+    (
+        "the generalizing set takes over the output",
+        "see the generalizing kappa pass 0.9 between 1/2 and 2 times the grokking step, the complement's "
+        "fall by 0.1 or more from memorization to grokking, and the control's average within 0.3 of 0",
+        _faithfulness_part,
+    ),
+)
+
+_MOST = Region.at_least(0.8)
+_ONE_IN_TEN = Effect(0.1, "one seed in ten behaves otherwise")
+_FACTOR = Region.between(2 / 3, 1.5)
+
+
+def _share(
+    id: str,
+    sentence: str,
+    source: str,
+    paper: float | str | None,
+    what: str,
+    experiment: str,
+    evidence: Evidence,
+) -> Claim:
+    """A claim about every seed: the share of seeds that do so is at least 0.8."""
+    return Claim(
+        id,
+        sentence,
+        source,
+        paper,
+        "",
+        f"the share of seeds that {what}",
+        _MOST,
+        _ONE_IN_TEN,
+        "share",
+        experiment,
+        evidence,
+    )
+
+
+def _mean(
+    id: str,
+    sentence: str,
+    source: str,
+    paper: float | str | None,
+    estimand: str,
+    region: Region,
+    effect: Effect,
+    evidence: Evidence,
+    unit: str = "",
+    experiment: str = "standard",
+) -> Claim:
+    """A claim about a number: its mean over seeds lies in a region."""
+    return Claim(
+        id,
+        sentence,
+        source,
+        paper,
+        unit,
+        f"the mean over seeds of {estimand}",
+        region,
+        effect,
+        "mean",
+        experiment,
+        evidence,
+    )
+
+
+def _all_of_it(id: str, experiment: str, setting: str, source: str) -> tuple[Claim, ...]:
+    """C8 or C9: one row for the seeds that show all parts, and one for each part."""
+    whole = _share(
+        id,
+        f"All of it also {setting}.",
+        source,
+        "yes",
+        f"show all of {id}.1 to {id}.{len(_PARTS)}",
+        experiment,
+        all_of(*(evidence for _, _, evidence in _PARTS)),
+    )
+    return whole, *(
+        _share(
+            f"{id}.{i}", f"{name[0].upper()}{name[1:]}, {setting}.", source, "yes", what, experiment, evidence
+        )
+        for i, (name, what, evidence) in enumerate(_PARTS, 1)
+    )
+
+
+_CLAIMS = (
+    _share(
+        "C1a",
+        "Training accuracy is near 100 % well before test accuracy leaves 50 %.",
+        "Fig. 2 left",
+        "yes",
+        "have held-out accuracy (10,000 inputs) of at most 0.65 at memorization, and grok a quarter later or "
+        "more",
+        "standard",
+        lambda m: late_grokking(m, 0.65),
+    ),
+    Claim(
+        "C1b",
+        "The delay from memorization to grokking is long.",
+        "Fig. 2 left",
+        None,
+        "epochs",
+        "the median over seeds that memorize of the epochs from memorization to grokking (censored)",
+        Region.at_least(30),
+        Effect(10, "a thirtieth of the training"),
+        "median",
+        "standard",
+        delay_in_epochs,
+    ),
+    _mean(
+        "C2",
+        "Grokking shows in the loss too: test loss stays high after training loss has fallen, then follows.",
+        "Fig. 2 middle",
+        "yes",
+        "test minus training loss at memorization, less the same at the end (median of the last 50 epochs)",
+        Region.at_least(0.5),
+        Effect(0.1, "a tenth of the initial loss"),
+        fall_of_loss_gap,
+    ),
+    _mean(
+        "C3a",
+        "Effective sparsity, measured on training data alone, falls by orders of magnitude.",
+        "Fig. 2 right",
+        "about 1000 to below 10",
+        "log10 of effective sparsity up to memorization (median) over that of the last 50 epochs (median)",
+        Region.at_least(1.0),
+        Effect(0.3, "a factor of two"),
+        fall_of_sparsity,
+        "orders of magnitude",
+    ),
+    _mean(
+        "C3b",
+        "It falls at the same time as test accuracy rises.",
+        "Fig. 2 right",
+        "yes",
+        "the step at which effective sparsity passes the geometric middle of both levels, over the grokking "
+        "step",
+        _FACTOR,
+        Effect(0.2, "a fifth of the time to grokking"),
+        time_of_sparsity,
+    ),
+    _mean(
+        "C4a",
+        "Generalizing and random control neurons have like norms well before the transition.",
+        "Fig. 3 left",
+        "yes",
+        "the generalizing set's mean norm over the random control's, half-way to where test accuracy leaves "
+        "chance",
+        Region.between(0.75, 4 / 3),
+        Effect(1 / 3, "a third of the norm"),
+        lambda m: norm_ratio(m, "control"),
+    ),
+    _mean(
+        "C4b",
+        "The same against a control matched in norm (not in the paper).",
+        "Fig. 3 left",
+        None,
+        "the generalizing set's mean norm over the norm-matched control's, half-way to where test accuracy "
+        "leaves chance",
+        Region.between(0.75, 4 / 3),
+        Effect(1 / 3, "a third of the norm"),
+        lambda m: norm_ratio(m, "norm_matched"),
+    ),
+    _mean(
+        "C4c",
+        "Slightly before the transition the generalizing set's norm begins to grow away from the control's.",
+        "Fig. 3 left",
+        "slightly before",
+        "the step at which the generalizing norm exceeds 1.5 times the random control's, over the step at "
+        "which test accuracy leaves chance",
+        Region.between(0.5, 1.0),
+        Effect(0.1, "a tenth of the time to the transition"),
+        lambda m: time_of_norms(m, "control"),
+    ),
+    _mean(
+        "C5a",
+        "The generalizing set becomes fully faithful at the transition.",
+        "Fig. 3 right",
+        "yes",
+        "the step at which the generalizing set's agreement beyond chance (kappa, test set) passes 0.9, over "
+        "the grokking step",
+        _FACTOR,
+        Effect(0.2, "a fifth of the time to grokking"),
+        time_of_faithfulness,
+    ),
+    _mean(
+        "C5b",
+        "The complementary set loses faithfulness at the transition.",
+        "Fig. 3 right",
+        "yes",
+        "the complementary set's kappa (test set) at memorization, less that at grokking",
+        Region.at_least(0.25),
+        Effect(0.1, "a tenth of full agreement"),
+        fall_of_complement,
+    ),
+    _mean(
+        "C5c",
+        "A random control stays at chance throughout.",
+        "Fig. 3 right",
+        0.0,
+        "the random control's kappa (test set), averaged over the run",
+        Region.between(-0.2, 0.2),
+        Effect(0.2, "slight agreement"),
+        lambda m: kappa_of(m, "control"),
+    ),
+    _mean(
+        "C5d",
+        "So does a control matched in norm (not in the paper).",
+        "Fig. 3 right",
+        None,
+        "the norm-matched control's kappa (test set), averaged over the run",
+        Region.between(-0.2, 0.2),
+        Effect(0.2, "slight agreement"),
+        lambda m: kappa_of(m, "norm_matched"),
+    ),
+    _share(
+        "C6a",
+        "The sparse subnetwork ends with 6 or 8 neurons: at the final epoch.",
+        "Sec. 3.3",
+        "6, 6, 6, 8, 8",
+        "have an effective sparsity of 6 or 8 at the final epoch",
+        "standard",
+        lambda m: is_six_or_eight(m, "final"),
+    ),
+    _share(
+        "C6b",
+        "The sparse subnetwork ends with 6 or 8 neurons: in the median of the last 50 epochs.",
+        "Sec. 3.3",
+        "6, 6, 6, 8, 8",
+        "have a median effective sparsity of 6 or 8 over the last 50 epochs",
+        "standard",
+        lambda m: is_six_or_eight(m, "last 50"),
+    ),
+    _mean(
+        "C7a",
+        "Most neurons end at zero.",
+        "Fig. 5",
+        "yes",
+        "the share of neurons whose final norm is below a tenth of their initial norm",
+        Region.at_least(0.9),
+        Effect(0.05, "one neuron in twenty"),
+        share_at_zero,
+    ),
+    _share(
+        "C7b",
+        "Some neurons grow a little during memorization, then die.",
+        "Fig. 5",
+        "yes",
+        "have 6 neurons or more that grow by 5 % at some time before grokking and end below a tenth of their "
+        "initial norm",
+        "standard",
+        rise_and_die,
+    ),
+    _share(
+        "C7c",
+        "The generalizing neurons sleep, then explode.",
+        "Fig. 5",
+        "yes",
+        "have a generalizing norm within 10 % of its least value so far half-way to where test accuracy "
+        "leaves chance, that ends at twice its least value or more",
+        "standard",
+        sleep_and_explode,
+    ),
+    *_all_of_it("C8", "small-weight-decay", "at weight decay 0.001", "App. C, Figs. 6, 7"),
+    *_all_of_it("C9", "larger-parity", "with 4 hidden bits", "App. C, Figs. 8, 9"),
+    _mean(
+        "N1",
+        "With random labels effective sparsity falls too.",
+        "null, not in the paper",
+        None,
+        "log10 of effective sparsity up to memorization (median) over that of the last 50 epochs (median)",
+        Region.at_least(0.1),
+        Effect(0.1, "a fifth of the neurons"),
+        fall_of_sparsity,
+        "orders of magnitude",
+        "random-labels",
+    ),
+    _mean(
+        "N2",
+        "With random labels effective sparsity does not fall by as much as half an order of magnitude.",
+        "null, not in the paper",
+        None,
+        "log10 of effective sparsity up to memorization (median) over that of the last 50 epochs (median)",
+        Region.below(0.5),
+        Effect(0.1, "a fifth of the neurons"),
+        fall_of_sparsity,
+        "orders of magnitude",
+        "random-labels",
+    ),
+    Claim(
+        "N3",
+        "With random labels nothing groks.",
+        "null, not in the paper",
+        None,
+        "",
+        "the share of seeds that grok",
+        Region.at_most(0.05),
+        Effect(0.05, "one seed in twenty"),
+        "share",
+        "random-labels",
+        groks,
+    ),
+)
+
+# ---------------------------------------------------------------- figures
+
+
+def _both(first: int, experiment: str, setting: str) -> tuple[Figure, Figure]:
+    """The paper's pair of figures for one experiment: training, and subnetworks."""
+    return (
+        Figure(
+            f"figure-{first}",
+            f"Figure {first}: accuracy, loss and effective sparsity{setting}.",
+            training_of(experiment),
+            (experiment,),
+        ),
+        Figure(
+            f"figure-{first + 1}",
+            f"Figure {first + 1}: norm and faithfulness of subnetworks{setting}.",
+            subnetworks_of(experiment),
+            (experiment,),
+        ),
+    )
+
+
+_FIGURES = (
+    *_both(2, "standard", ""),
+    Figure(
+        "figure-5", "Figure 5: norms of single neurons over training.", neurons_of("standard"), ("standard",)
+    ),
+    *_both(6, "small-weight-decay", " at weight decay 0.001"),
+    *_both(8, "larger-parity", " with 4 hidden bits"),
+    Figure(
+        "sensitivity",
+        "Sensitivity of the subnetworks (measured in the official code, not shown in the paper).",
+        sensitivity_of("standard"),
+        ("standard",),
+    ),
+    Figure(
+        "random-labels",
+        "True labels beside random ones: effective sparsity falls for both (not in the paper).",
+        beside_null("standard", "random-labels"),
+        ("standard", "random-labels"),
+    ),
+)
+
+
+class TwoCircuits(Paper):
+    """Merrill, Tsilivis, Shukla 2023: grokking as competition of a sparse and a dense subnetwork."""
+
+    kind: Literal["two-circuits"] = "two-circuits"
+    title = "A Tale of Two Circuits: Grokking as Competition of Sparse and Dense Subnetworks"
+    authors = "William Merrill, Nikolaos Tsilivis, Aman Shukla"
+    year = 2023
+    arxiv = "2303.11873"
+    bibtex = """@misc{merrill2023two,
+  title = {A Tale of Two Circuits: Grokking as Competition of Sparse and Dense Subnetworks},
+  author = {William Merrill and Nikolaos Tsilivis and Aman Shukla},
+  year = {2023},
+  eprint = {2303.11873},
+  archivePrefix = {arXiv}
+}"""
+    experiments = _EXPERIMENTS
+    claims = _CLAIMS
+    figures = _FIGURES

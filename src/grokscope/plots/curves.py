@@ -1,0 +1,133 @@
+"""Curves over seeds: the mean with the 10th to 90th percentile, marks for memorization and grokking.
+
+Percentiles rather than standard deviations: a band of shares then stays between 0 and 1, and seeds that
+jump at different times do not make it symmetric.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from grokscope.events import GROKKING, MEMORIZATION, diverged_steps, member_curves
+from grokscope.plots.style import COLOR, line_style
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+
+__all__ = ["curve", "mark_events", "seeds_argument", "seeds_text", "standing"]
+
+_LOW, _HIGH = 10, 90
+
+
+def curve(axis: Axes, values: xr.DataArray, name: str, label: str | None = None, **line: Any) -> None:
+    """Draw one measure [seed, step] against epochs: mean over seeds, and a band where there are several.
+
+    Points that were not measured are left out; a seed that diverged counts up to where it did.
+    """
+    array = member_curves(values)
+    lost = np.full(len(array), np.inf)
+    if "diverged_step" in values.coords:
+        recorded = values["diverged_step"].to_numpy().ravel()
+        lost = np.where(recorded >= 0, recorded, np.inf)
+    array = np.where(np.isfinite(array) & (values["step"].to_numpy() < lost[:, None]), array, np.nan)
+    taken = ~np.isnan(array).all(axis=0)
+    if not taken.any():
+        return
+    epochs, array = values["epoch"].to_numpy()[taken], array[:, taken]
+    style: dict[str, Any] = {
+        "color": COLOR.get(name, "black"),
+        "linestyle": line_style(name),
+        "linewidth": 1.2,
+    }
+    style |= line
+    axis.plot(epochs, np.nanmean(array, axis=0), label=label or name, **style)
+    if len(array) > 1:
+        low, high = _percentiles(array)
+        axis.fill_between(epochs, low, high, color=style["color"], alpha=0.18, linewidth=0)
+
+
+def _percentiles(array: np.ndarray) -> np.ndarray:
+    """Both percentiles along the first axis; the quick routine where nothing is missing."""
+    if np.isnan(array).any():
+        return np.nanpercentile(array, [_LOW, _HIGH], axis=0)
+    return np.percentile(array, [_LOW, _HIGH], axis=0)
+
+
+def mark_events(axes: list[Axes], measures: xr.Dataset) -> None:
+    """Vertical lines at the median epochs of memorization and grokking, where half of the seeds get there."""
+    for event in (MEMORIZATION, GROKKING):
+        if event.measure not in measures:
+            continue
+        steps = event.times(measures).upper
+        half = float(np.sort(steps)[(len(steps) - 1) // 2]) if len(steps) else np.inf
+        if not np.isfinite(half):
+            continue
+        epoch = float(np.interp(half, measures["step"].to_numpy(), measures["epoch"].to_numpy()))
+        for axis in axes:
+            axis.axvline(
+                epoch,
+                color=COLOR[event.name],
+                linestyle=line_style(event.name),
+                linewidth=1.0 if event is GROKKING else 0.7,
+                zorder=1,
+                label=event.name,
+            )
+
+
+def seeds_text(seeds: Any) -> str:
+    """Write seeds briefly, for people.
+
+    Example:
+        >>> seeds_text([0, 1, 2, 3, 4]), seeds_text([7]), seeds_text([0, 1, 5, 9, 10, 11])
+        ('0-4', '7', '0, 1, 5, 9-11')
+    """
+    pieces = [
+        f"{group[0]}-{group[-1]}" if len(group) > 2 else ", ".join(map(str, group))
+        for group in _consecutive(seeds)
+    ]
+    text = ", ".join(pieces)
+    return text if len(text) <= 60 else f"{text[:57].rsplit(', ', 1)[0]}, ..."
+
+
+def seeds_argument(seeds: Any) -> str:
+    """Write seeds as ``--seeds`` reads them.
+
+    Example:
+        >>> seeds_argument(range(5)), seeds_argument([7]), seeds_argument([0, 1, 5, 9, 10, 11])
+        ('5', '7,', '0:2,5,9:12')
+    """
+    groups = _consecutive(seeds)
+    if len(groups) == 1 and groups[0][0] == 0:
+        return str(len(groups[0]))
+    text = ",".join(str(group[0]) if len(group) == 1 else f"{group[0]}:{group[-1] + 1}" for group in groups)
+    return f"{text}," if text.isdigit() else text
+
+
+def _consecutive(seeds: Any) -> list[list[int]]:
+    groups: list[list[int]] = []
+    for seed in sorted(int(seed) for seed in seeds):
+        if groups and seed == groups[-1][-1] + 1:
+            groups[-1].append(seed)
+        else:
+            groups.append([seed])
+    return groups
+
+
+def standing(measures: xr.Dataset, spread: bool = True) -> str:
+    """Small print: what the lines and bands are (if ``spread``), how many seeds, what became of them."""
+    n = len(diverged_steps(measures))
+    text = f"{n} members of crossed streams."
+    if "seed" in measures.sizes:
+        text = f"{'Seed' if n == 1 else f'{n} seeds:'} {seeds_text(measures['seed'].to_numpy())}."
+    if spread and n > 1:
+        text = f"Mean and band from the {_LOW}th to the {_HIGH}th percentile over seeds. {text}"
+    for event, verb in ((MEMORIZATION, "memorize"), (GROKKING, "grok")):
+        if event.measure in measures:
+            text += f" {int(event.times(measures).observed.sum())} of {n} {verb}"
+            text += "," if verb == "memorize" else "."
+    lost = int(np.isfinite(diverged_steps(measures)).sum())
+    marks = " Vertical lines: medians." if spread and n > 1 else ""
+    return text + (f" {lost} diverged." if lost else "") + marks

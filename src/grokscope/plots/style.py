@@ -1,0 +1,170 @@
+"""The one style file: colors, sizes and axes of every figure.
+
+Sizes are given to each artist, not through matplotlib's global settings, so that figures can be drawn in
+any thread and look the same whatever the user's settings are. The font is the one matplotlib ships.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "COLOR",
+    "LABEL",
+    "WIDTH",
+    "count_axis",
+    "epoch_axis",
+    "inner_legend",
+    "legend",
+    "line_style",
+    "panels",
+    "small_print",
+]
+
+# Okabe and Ito's palette, told apart under all common kinds of color blindness; and in gray by line style.
+COLOR = {
+    "train": "#D55E00",
+    "test": "#0072B2",
+    "generalizing": "#0072B2",
+    "complementary": "#D55E00",
+    "memorizing": "#CC79A7",
+    "control": "#555555",
+    "norm_matched": "#009E73",
+    "memorization": "#9A9A9A",
+    "grokking": "#222222",
+    "other": "#B5B5B5",
+    "null": "#CC79A7",
+}
+LABEL = {
+    "generalizing": "generalizing",
+    "complementary": "complementary",
+    "memorizing": "memorizing",
+    "control": "random control",
+    "norm_matched": "norm-matched control",
+    "train": "train",
+    "test": "test",
+}
+_DASHES: dict[str, Any] = {
+    "complementary": (0, (5, 1.5)),
+    "control": (0, (1, 1.2)),
+    "norm_matched": (0, (4, 1.2, 1, 1.2)),
+    "memorizing": (0, (2.5, 1.2)),
+    "train": (0, (5, 1.5)),
+    "grokking": (0, (1, 1.3)),
+}
+
+WIDTH = 6.75  # inches: a text block of one column
+_TEXT, _SMALL, _PRINT = 8.0, 7.0, 5.6  # points
+_PANEL_HEIGHT, _TOP, _BOTTOM = 1.62, 0.44, 0.74  # inches
+_LEFT, _RIGHT, _GAP = 0.5, 0.15, 0.5
+
+
+def line_style(name: str) -> Any:
+    """The line style that goes with a name's color."""
+    return _DASHES.get(name, "solid")
+
+
+def panels(titles: Sequence[str], height: float = _PANEL_HEIGHT) -> tuple[Figure, list[Axes]]:
+    """A figure with one row of equal panels, aligned, with room for a legend above and print below.
+
+    Args:
+        titles: one per panel.
+        height: of the panels, in inches.
+    """
+    from matplotlib.figure import Figure
+
+    total = height + _TOP + _BOTTOM
+    figure = Figure(figsize=(WIDTH, total), dpi=100, facecolor="white")
+    wide = (WIDTH - _LEFT - _RIGHT - _GAP * (len(titles) - 1)) / len(titles)
+    axes: list[Axes] = []
+    for i, title in enumerate(titles):
+        left = (_LEFT + i * (wide + _GAP)) / WIDTH
+        axis = figure.add_axes((left, _BOTTOM / total, wide / WIDTH, height / total))
+        axis.set_title(title, fontsize=_TEXT, loc="left", pad=4)
+        axis.tick_params(which="both", labelsize=_SMALL, width=0.6, length=2.5, pad=2)
+        axis.tick_params(which="minor", width=0.4, length=1.5)
+        for side, spine in axis.spines.items():
+            spine.set_linewidth(0.6)
+            spine.set_visible(side in ("left", "bottom"))
+        axes.append(axis)
+    return figure, axes
+
+
+def epoch_axis(axis: Axes, last: float) -> None:
+    """A logarithmic axis of epochs on which epoch 0 has a place of its own, left of epoch 1."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter
+
+    axis.set_xscale("symlog", linthresh=1, linscale=0.25)
+    axis.set_xlim(0, max(last, 2))
+    decades = [10**i for i in range(12) if 10**i <= last]
+    # The last epoch gets its number too, where it does not crowd the decade before it.
+    free = math.log10(last / decades[-1]) / (math.log10(last) + 0.25) if last > 1 else 0.0
+    ends = [last] if free >= 0.14 else []
+    axis.xaxis.set_major_locator(FixedLocator([0, *decades, *ends]))
+    axis.xaxis.set_minor_locator(
+        FixedLocator([d * i for d in decades for i in range(2, 10) if d * i <= last])
+    )
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda epoch, _: f"{epoch:g}"))
+    axis.set_xlabel("epoch", fontsize=_SMALL, labelpad=1)
+
+
+def count_axis(axis: Axes, top: float) -> None:
+    """A logarithmic axis of counts from 1 to ``top``, with plain numbers."""
+    from matplotlib.ticker import FuncFormatter
+
+    axis.set_yscale("log")
+    axis.set_ylim(0.9, top * 1.15)
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda count, _: f"{count:g}"))
+
+
+def inner_legend(axis: Axes) -> None:
+    """A legend inside a panel, for lines that are in no other; they leave the figure's legend."""
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(loc="lower left", fontsize=_SMALL, frameon=False, handlelength=1.8, borderaxespad=0.2)
+
+
+def legend(figure: Figure, *sources: Axes) -> None:
+    """One legend for the whole figure, in a row above the panels; each label once."""
+    handles: dict[str, Any] = {}
+    for axis in sources:
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    if handles:
+        figure.legend(
+            list(handles.values()),
+            list(handles),
+            loc="upper left",
+            bbox_to_anchor=(_LEFT / WIDTH - 0.01, 1.0),
+            ncols=len(handles),
+            fontsize=_SMALL,
+            frameon=False,
+            handlelength=1.7,
+            columnspacing=0.9,
+            handletextpad=0.4,
+            borderaxespad=0.3,
+        )
+
+
+def small_print(figure: Figure, *lines: str) -> None:
+    """What a figure stands on (seeds, spread, the command that makes it), small, below the panels."""
+    import textwrap
+
+    wrapped = [part for line in lines if line for part in textwrap.wrap(line, 150)]
+    figure.text(
+        _LEFT / WIDTH - 0.005,
+        0.03,
+        "\n".join(wrapped),
+        fontsize=_PRINT,
+        color="#444444",
+        va="bottom",
+        ha="left",
+        linespacing=1.35,
+        parse_math=False,
+    )

@@ -1,0 +1,103 @@
+"""check_paper: passes the paper in the package, and names what is wrong with others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from test_two_circuits import FALSE
+
+from grokscope.claims import Claim, Effect, Region
+from grokscope.experiment import Experiment
+from grokscope.papers import Figure, Paper, PaperExperiment, Profile, check_paper, find_paper
+from synthetic_runs import synthetic_run
+
+PAPER = find_paper("two-circuits")
+
+
+def test_the_paper_in_the_package_passes() -> None:
+    where = {claim.id: claim.experiment for claim in PAPER.claims}
+    check_paper(PAPER, examples=[{where[claim_id]: run} for claim_id, run in FALSE.items()])
+
+
+def make(**changes: Any) -> Paper:
+    """A small paper outside the package, with changes."""
+    claim = Claim(
+        "A",
+        "It is learned.",
+        "Table 1",
+        1.0,
+        "",
+        "the share of seeds with a training accuracy of 1 at the end",
+        Region.at_least(0.9),
+        Effect(0.1, "one seed in ten"),
+        "share",
+        "main",
+        lambda measures: (measures["train_accuracy"][:, -1] == 1).where(
+            measures["train_accuracy"][:, -1].notnull()
+        ),
+    )
+    main = PaperExperiment("main", "All there is.", Experiment(task="sparse_parity", epochs=3))
+    attributes: dict[str, Any] = {
+        "title": "A paper",
+        "authors": "A. Author",
+        "year": 2024,
+        "arxiv": "2401.00001",
+        "bibtex": "@misc{a, eprint = {2401.00001}}",
+        "experiments": (main,),
+        "claims": (claim,),
+        "figures": (Figure("one", "A figure.", lambda runs, command: None, ("main",)),),
+        "__doc__": "A paper for tests.",
+        "__annotations__": {},
+        "__module__": __name__,
+    }
+    changed = {name: change(attributes[name]) for name, change in changes.items()}
+    return type("Small", (Paper,), {**attributes, **changed})(kind="small")
+
+
+def test_a_small_paper_passes() -> None:
+    check_paper(make())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"title": lambda _: " "}, "small has no title"),
+        ({"bibtex": lambda _: "@misc{a}"}, "bibtex does not contain the arXiv number"),
+        ({"claims": lambda claims: ()}, "there are no claims"),
+        ({"claims": lambda claims: claims * 2}, r"claim \['A'\] comes twice"),
+        ({"claims": lambda c: (replace(c[0], source=" "),)}, "claim A has no source"),
+        ({"claims": lambda c: (replace(c[0], experiment="other"),)}, "claim A is on no experiment"),
+        ({"claims": lambda c: (replace(c[0], sentence="It is learned"),)}, "must end with a full stop"),
+        ({"figures": lambda f: (replace(f[0], needs=("other",)),)}, r"figure one needs \['other'\]"),
+        ({"figures": lambda f: f * 2}, r"figure \['one'\] comes twice"),
+        ({"experiments": lambda e: (replace(e[0], profiles={"paper": Profile()}),)}, "no profile 'quick'"),
+        (
+            {"claims": lambda c: (replace(c[0], evidence=lambda m: m["train_accuracy"][:, -1] * 0 + 1),)},
+            "never as fails",
+        ),
+        (
+            {"claims": lambda c: (replace(c[0], evidence=lambda m: m["train_accuracy"][:, -1] >= 0),)},
+            "claim A is 'fails' although nothing was measured",
+        ),
+        (
+            {"claims": lambda c: (replace(c[0], evidence=lambda m: m["no_such"]),)},
+            "claim A on nothing measured: KeyError",
+        ),
+    ],
+)
+def test_what_is_wrong_is_named(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
+        check_paper(make(**changes))
+
+
+def test_examples_count() -> None:
+    stubborn = make(
+        claims=lambda c: (replace(c[0], evidence=lambda m: (m["effective_sparsity"] != 7).all("step")),)
+    )
+    with pytest.raises(AssertionError):
+        check_paper(stubborn)
+    run = synthetic_run(["groks"] * 30, final_size=7)
+    with pytest.raises(AssertionError, match="although nothing was measured"):
+        check_paper(stubborn, examples=[{"main": run}])

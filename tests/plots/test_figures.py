@@ -1,0 +1,229 @@
+"""Figures show what was put in: lines, bands, marks, axes; and never fall over what is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from grokscope.errors import InputError, StoreError
+from grokscope.parts import kinds
+from grokscope.plots.curves import seeds_argument, seeds_text, standing
+from grokscope.plots.neurons import neuron_figure
+from grokscope.plots.null import null_figure
+from grokscope.plots.save import render, save_figure, write_atomically
+from grokscope.plots.style import COLOR
+from grokscope.plots.subnetworks import sensitivity_figure, subnetwork_figure
+from grokscope.plots.training import training_figure
+from grokscope.streams import parse_seeds
+from synthetic_runs import GROKKED, MEMORIZED, SyntheticRun, changed, synthetic_run, unmeasured
+
+RUN = synthetic_run()
+
+
+def line(axis: Axes, label: str) -> np.ndarray:
+    (found,) = [one for one in axis.get_lines() if one.get_label() == label]
+    return np.asarray(found.get_xydata())
+
+
+def texts(figure: Figure) -> str:
+    return "\n".join(text.get_text() for text in figure.texts)
+
+
+def all_figures(run: SyntheticRun) -> dict[str, Figure]:
+    return {
+        "training": training_figure(run.measures, 150),
+        "subnetworks": subnetwork_figure(run.measures),
+        "sensitivity": sensitivity_figure(run.measures),
+        "neurons": neuron_figure(run.measures, run.subnetworks),
+        "null": null_figure(run.measures, run.measures),
+    }
+
+
+def test_lines_are_means_over_seeds() -> None:
+    accuracy, loss, sparsity = training_figure(RUN.measures).axes
+    for axis, label, name in (
+        (accuracy, "test", "test_accuracy"),
+        (loss, "train", "train_loss"),
+        (sparsity, "same predictions", "effective_sparsity"),
+    ):
+        drawn = line(axis, label)
+        truth = RUN.measures[name].mean("seed")
+        np.testing.assert_allclose(drawn[:, 0], RUN.measures["epoch"])
+        np.testing.assert_allclose(drawn[:, 1], truth, rtol=1e-6)
+
+
+def test_what_was_not_measured_is_left_out_of_lines() -> None:
+    drawn = line(sensitivity_figure(RUN.measures).axes[0], "generalizing")
+    taken = RUN.measures["sensitivity"].notnull().all(["seed", "subnetwork", "split"])
+    np.testing.assert_array_equal(drawn[:, 0], RUN.measures["epoch"][taken])
+
+
+def test_bands_are_percentiles_and_one_seed_has_none() -> None:
+    (band,) = list(training_figure(RUN.measures).axes[1].collections)[:1]
+    vertices = band.get_paths()[0].vertices
+    truth = np.percentile(RUN.measures["train_loss"], [10, 90], axis=0)
+    assert vertices[:, 1].min() == pytest.approx(truth.min(), rel=1e-6)
+    assert vertices[:, 1].max() == pytest.approx(truth.max(), rel=1e-6)
+    assert not training_figure(synthetic_run(["groks"]).measures).axes[1].collections
+
+
+def test_epoch_zero_has_a_place_and_ticks_do_not_collide() -> None:
+    for epochs, wanted in ((300, [0, 1, 10, 100, 300]), (2500, [0, 1, 10, 100, 1000]), (5, [0, 1, 5])):
+        axis = training_figure(synthetic_run(epochs=epochs, every=max(1, epochs // 100)).measures).axes[0]
+        assert axis.get_xticks().tolist() == wanted
+        places = axis.transAxes.inverted().transform(
+            axis.transData.transform([(tick, 0.5) for tick in wanted])
+        )[:, 0]
+        assert places[0] == pytest.approx(0)
+        assert (np.diff(places) > 0.07).all()
+
+
+def test_events_are_marked_at_their_medians() -> None:
+    axis = training_figure(RUN.measures).axes[0]
+    assert line(axis, "memorization")[0, 0] == pytest.approx(MEMORIZED, rel=0.15)
+    assert line(axis, "grokking")[0, 0] == pytest.approx(GROKKED, rel=0.15)
+    never = training_figure(synthetic_run(["never"] * 3 + ["groks"] * 2).measures).axes[0]
+    assert "grokking" not in [one.get_label() for one in never.get_lines()]
+
+
+def test_small_print_says_what_the_figure_stands_on() -> None:
+    run = synthetic_run(["groks", "groks", "never", "diverges"])
+    figure = training_figure(run.measures, command="grokscope reproduce $x$")
+    text = texts(figure)
+    assert "4 seeds: 0-3." in text
+    assert "4 of 4 memorize, 2 of 4 grok. 1 diverged." in text
+    assert "10th to the 90th percentile" in text
+    assert "grokscope reproduce $x$" in text  # not read as mathematics
+    assert standing(synthetic_run(["groks"]).measures) == "Seed 0. 1 of 1 memorize, 1 of 1 grok."
+
+
+def test_each_neuron_is_drawn_in_the_color_of_its_set() -> None:
+    figure = neuron_figure(RUN.measures, RUN.subnetworks, seed=2)
+    sets = RUN.subnetworks.sel(seed=2)
+    generalizing = int(sets.sel(subnetwork="generalizing").sum())
+    memorizing = int((sets.sel(subnetwork="memorizing") & ~sets.sel(subnetwork="generalizing")).sum())
+    from matplotlib.colors import to_hex
+
+    counts = {to_hex(one.get_color()[0]): len(one.get_segments()) for one in figure.axes[0].collections}
+    assert counts[COLOR["generalizing"].lower()] == generalizing
+    assert counts[COLOR["memorizing"].lower()] == memorizing
+    assert sum(counts.values()) == RUN.subnetworks.sizes["neuron"]
+    assert all(one.get_rasterized() for one in figure.axes[0].collections)
+
+
+def test_the_neurons_drawn_are_of_a_seed_that_groks() -> None:
+    run = synthetic_run(["never", "groks", "never"])
+    assert "Seed 1." in texts(neuron_figure(run.measures, run.subnetworks))
+    with pytest.raises(InputError, match="seed 7 is not in the run"):
+        neuron_figure(run.measures, run.subnetworks, seed=7)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        synthetic_run(["groks"]),
+        synthetic_run(["never"] * 3),
+        synthetic_run(["diverges"] * 2),
+        unmeasured(RUN, "sensitivity", "faithfulness", "neuron_norm", "effective_sparsity"),
+        unmeasured(RUN),
+        changed(RUN, test_loss=lambda values: values.where(values < 0.1, np.inf)),
+        synthetic_run(epochs=1),
+    ],
+    ids=["one seed", "never", "diverges", "little measured", "nothing measured", "infinite", "one epoch"],
+)
+def test_every_figure_can_be_drawn_of_every_run(run: SyntheticRun) -> None:
+    for name, figure in all_figures(run).items():
+        assert render(figure, ("svg",))["svg"].startswith(b"<?xml"), name
+
+
+def test_measures_that_are_absent_leave_their_panels_empty() -> None:
+    few = RUN.measures[["train_accuracy", "test_accuracy", "train_loss"]]
+    assert training_figure(few).axes[2].get_lines()  # the marks
+    subnetwork_figure(few)
+    sensitivity_figure(few)
+    with pytest.raises(InputError, match="no measure 'neuron_norm'"):
+        neuron_figure(few, RUN.subnetworks)
+
+
+def test_nothing_overlaps_or_leaves_the_page() -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    for name, figure in all_figures(RUN).items():
+        renderer = FigureCanvasAgg(figure).get_renderer()
+        page = figure.bbox
+        boxes = [axis.get_tightbbox(renderer) for axis in figure.axes]
+        boxes += [one.get_window_extent(renderer) for one in (*figure.legends, *figure.texts)]
+        for i, one in enumerate(boxes):
+            assert one.x0 >= page.x0 - 1, (name, i)
+            assert one.x1 <= page.x1 + 1, (name, i)
+            assert one.y0 >= page.y0 - 1, (name, i)
+            assert one.y1 <= page.y1 + 1, (name, i)
+            for j, other in enumerate(boxes[:i]):
+                assert not one.overlaps(other), (name, i, j)
+
+
+def test_the_same_data_give_the_same_bytes() -> None:
+    first, second = (render(training_figure(RUN.measures)) for _ in range(2))
+    assert first == second
+    assert b"Date" not in first["pdf"]
+    assert b"<dc:date>" not in first["svg"]
+
+
+def test_the_users_settings_change_nothing() -> None:
+    import matplotlib
+
+    with matplotlib.rc_context({"svg.fonttype": "none", "axes.titlesize": 30, "svg.hashsalt": "x"}):
+        changed_settings = render(training_figure(RUN.measures), ("svg",))
+    assert changed_settings == render(training_figure(RUN.measures), ("svg",))
+
+
+def test_saving_leaves_no_half_file(tmp_path: Path) -> None:
+    save_figure(training_figure(RUN.measures), tmp_path / "figures", "figure-2")
+    names = sorted(path.name for path in (tmp_path / "figures").iterdir())
+    assert names == ["figure-2.pdf", "figure-2.png", "figure-2.svg"]
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(StoreError, match="cannot be written"):
+        write_atomically(tmp_path / "folder", "text")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["figures", "folder"]
+
+
+@pytest.mark.parametrize("seeds", [[0], [4], [0, 1, 2], [5, 9, *range(20, 30)], [0, 1], [3, 7], [10, 11, 12]])
+def test_seeds_are_written_as_they_are_read(seeds: list[int]) -> None:
+    assert parse_seeds(seeds_argument(seeds)) == seeds
+    assert str(seeds[0]) in seeds_text(seeds)
+
+
+def test_colors_can_be_told_apart() -> None:
+    """All pairs of one figure differ, also for a viewer without red or green receptors (Vienot 1999)."""
+    lms = np.array([[17.8824, 43.5161, 4.11935], [3.45565, 27.1554, 3.86714], [0.0299566, 0.184309, 1.46709]])
+    protan = np.array([[0, 2.02344, -2.52581], [0, 1, 0], [0, 0, 1]])
+    deutan = np.array([[1, 0, 0], [0.494207, 0, 1.24827], [0, 0, 1]])
+    together = ["generalizing", "complementary", "control", "norm_matched", "memorizing"]
+    rgb = np.array([[int(COLOR[name][i : i + 2], 16) / 255 for i in (1, 3, 5)] for name in together])
+    for seen in (np.eye(3), protan, deutan):
+        colors = (np.linalg.inv(lms) @ seen @ lms @ rgb.T).T
+        for i in range(len(together)):
+            for j in range(i):
+                assert np.linalg.norm(colors[i] - colors[j]) > 0.12, (together[i], together[j])
+
+
+def test_kinds_of_papers_do_not_import_matplotlib() -> None:
+    import subprocess
+    import sys
+
+    assert "two-circuits" in kinds("paper")
+    heavy = ("matplotlib", "jax", "xarray")
+    code = f"import grokscope.papers.two_circuits, sys; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_datasets_may_have_their_axes_in_any_order() -> None:
+    turned = xr.Dataset({name: RUN.measures[name].transpose() for name in RUN.measures})
+    a, b = (training_figure(one).axes[0] for one in (RUN.measures, turned))
+    np.testing.assert_allclose(line(a, "test"), line(b, "test"))

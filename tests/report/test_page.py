@@ -1,0 +1,171 @@
+"""The page: everything on it, escaped, self-contained, readable without color."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from grokscope.claims import Claim, Effect, Judged, Region
+from grokscope.experiment import Experiment
+from grokscope.report import ReportFigure, page_html, run_info, write_page, write_report
+from synthetic_runs import SyntheticRun, synthetic_run
+
+EVIL = '<script>alert("x")</script>&"\''
+CLAIM = Claim(
+    "C1",
+    "Sentence one.",
+    "Fig. 2",
+    0.5,
+    "epochs",
+    "the estimand",
+    Region.at_least(0.8),
+    Effect(0.1, "why it matters"),
+    "share",
+    "standard",
+    lambda m: m,
+)
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><circle r="4"/></svg>'
+
+
+def judged(verdict: str = "holds", **changes: object) -> Judged:
+    return Judged(replace(CLAIM, **changes), 0.9, (0.81, 0.97), 100, verdict, "Wilson")  # type: ignore[arg-type]
+
+
+class Tags(HTMLParser):
+    """Collects tags and attributes, and checks that they are closed in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append((tag, dict(attrs)))
+        if tag not in ("meta", "img", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def parsed(page: str) -> Tags:
+    tags = Tags()
+    tags.feed(page)
+    assert not tags.open
+    return tags
+
+
+def test_a_claim_is_shown_with_all_that_belongs_to_it() -> None:
+    tags = parsed(page_html("Title", judged=[judged()]))
+    for text in (
+        "C1",
+        "Sentence one.",
+        "Fig. 2",
+        "0.5 epochs",
+        "0.9 epochs",
+        "0.81 to 0.97",
+        "100",
+        "Holds if the estimand is >= 0.8 epochs.",
+        "0.1 (why it matters)",
+        "fixed on seeds 0-4 and are confirmed on seeds 100-199",
+    ):
+        assert text in tags.text, text
+
+
+@pytest.mark.parametrize("verdict", ["holds", "fails", "undecided", "not testable"])
+def test_a_verdict_has_its_word_besides_its_color(verdict: str) -> None:
+    tags = parsed(page_html("Title", judged=[judged(verdict)]))
+    assert ("span", {"class": f"verdict {verdict.replace(' ', '-')}"}) in tags.seen
+    assert verdict in tags.text
+
+
+def test_every_text_is_escaped() -> None:
+    run = synthetic_run(["groks"], experiment=Experiment(task="sparse_parity", epochs=300, name=EVIL))
+    run.provenance.update({EVIL: EVIL, "versions": {EVIL: [EVIL]}})
+    evil = judged(id=EVIL, sentence=EVIL, source=EVIL, paper_value=EVIL, unit=EVIL, estimand=EVIL,
+                  experiment=EVIL, fixed_on=EVIL, confirmed_on=EVIL,
+                  smallest_effect=Effect(0.1, EVIL))  # fmt: skip
+    page = page_html(
+        EVIL,
+        judged=[replace(evil, note=EVIL, method=EVIL)],
+        figures=[ReportFigure(EVIL, EVIL, SVG)],
+        runs=[run_info(EVIL, run, EVIL)],
+        tables=[(EVIL, [(EVIL, EVIL)])],
+        lead=EVIL,
+        command=EVIL,
+        bibtex=EVIL,
+    )
+    tags = parsed(page)
+    assert "script" not in [tag for tag, _ in tags.seen]
+    assert {name for _, attributes in tags.seen for name in attributes} <= {
+        "lang", "charset", "name", "content", "http-equiv", "class", "data-label", "id", "alt", "src",
+    }  # fmt: skip
+    assert tags.text.count(EVIL) >= 18
+
+
+def test_nothing_is_loaded_and_figures_are_inside() -> None:
+    png = b"\x89PNG\r\n\x1a\n"
+    figures = [ReportFigure("a", "First.", SVG), ReportFigure("b", "Second.", png)]
+    page = page_html("Title", figures=figures)
+    sources = [attributes["src"] for tag, attributes in parsed(page).seen if tag == "img"]
+    assert [re.split("[;,]", source or "")[0] for source in sources] == [
+        "data:image/svg+xml",
+        "data:image/png",
+    ]
+    assert unquote((sources[0] or "").partition(",")[2]).encode() == SVG
+    assert not re.search(r"https?://|@import|url\(", re.sub('src="[^"]*"', "", page))
+    assert "default-src 'none'" in page
+
+
+def test_where_numbers_come_from_is_told() -> None:
+    run = synthetic_run(["groks"] * 3)
+    run.provenance.update(
+        {"wall_seconds": 12.3456, "git_dirty": False, "versions": {"jax": "0.10"}, "host": None}
+    )
+    text = parsed(page_html("Title", runs=[run_info("standard", run, "What it is.")])).text
+    for wanted in (
+        "standard",
+        "What it is.",
+        "3 (0-2)",
+        "12.35",
+        "git dirtyno",
+        "jax 0.10",
+        "weight_decay = 0.01",
+    ):
+        assert wanted in text, wanted
+
+
+def test_the_page_is_written_as_a_whole(tmp_path: Path) -> None:
+    file = write_page(tmp_path / "new" / "report.html", "Title", judged=[judged()])
+    assert file.read_text(encoding="utf-8") == page_html("Title", judged=[judged()])
+    assert [path.name for path in file.parent.iterdir()] == ["report.html"]
+
+
+def test_a_runs_page_and_that_of_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stored(SyntheticRun):
+        """What the overview asks for besides."""
+
+        identity, steps_done, is_complete = "0" * 64, 9600, True
+
+    def open_run(path: Path) -> Stored:
+        made = synthetic_run(["groks", "never"], seed=len(str(path)))
+        return Stored(made.measures, made.subnetworks, made.experiment, Path(path))
+
+    monkeypatch.setattr("grokscope.runs.open_run", open_run, raising=False)
+    one = parsed(write_report(tmp_path).read_text())
+    assert "grokking" in one.text
+    assert [tag for tag, _ in one.seen].count("img") == 4
+    two = parsed(write_report(tmp_path / "a", tmp_path / "bb", out=tmp_path / "two.html").read_text())
+    assert "ratio of times, first over second" in two.text
+    assert [tag for tag, _ in two.seen].count("img") == 8
+    ids = [attributes["id"] for tag, attributes in two.seen if "id" in attributes]
+    assert len(set(ids)) == len(ids)
