@@ -1,11 +1,12 @@
 """The exact search behind effective sparsity: the smallest m for which f_m passes a test.
 
-f_m keeps the first m neurons of an order. That f_m passes a test says nothing of f_{m+1}. The measures are in ``sparsity.py``.
+f_m keeps the first m neurons of an order. That f_m passes a test says nothing of f_{m+1}.
+The measures are in ``sparsity.py``.
 
 How it is fast and still exact: neurons are walked in blocks, in order, and the walk ends at the first
 block that holds an m that passes. In each block all m are first tried on the few "hard" rows that are
-likeliest to fail (smallest |f|); one row's failure refutes an m for good. Only a block with an m that is
-left is tried on all rows, and only that decides.
+likeliest to fail (smallest |f|), which refutes most of them for good. Only a block with an m that is left is
+tried on all rows, and only that decides.
 """
 
 from __future__ import annotations

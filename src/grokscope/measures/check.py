@@ -1,0 +1,207 @@
+"""The conformance suite for measures: run `check_measure` on a measure of your own, in a test or by hand."""
+
+from __future__ import annotations
+
+import inspect
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+
+from grokscope.measures._measure import SPLIT_LABELS, SUBNETWORK_LABELS, Measure, Pace
+from grokscope.parts import Part, kinds, lookup
+from grokscope.tasks._task import Task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import jax
+
+    from grokscope.experiment import Experiment
+
+__all__ = ["check_measure"]
+
+_N_MEMBERS = 3
+
+
+class _Classes(Task):
+    """A task with classes, real inputs and only a training split; not registered: its kind has no default."""
+
+    kind: Literal["classes"]
+    n_train: int = 8
+
+    @property
+    def n_outputs(self) -> int:
+        return 5
+
+
+def check_measure(measure: type[Measure] | Measure, experiment: Experiment | None = None) -> None:
+    """Check that a measure keeps the contract of `Measure`, on small random networks.
+
+    Its declarations: a registered kind, a docstring, a pace, axes with known sizes, a name. Its result: the
+    declared shape; a float of the network's precision or int32; no infinity, and NaN only if the docstring
+    says "NaN". Purity: the same bits when asked twice; the same numbers under jit, vmap and ``lax.map``, and
+    when every other measure has been asked before. `missing` returns None or one line, and does not fail.
+
+    Args:
+        measure: the class (made with its defaults), or one made with options.
+        experiment: what to measure on; needed where the measure needs more than a small sparse parity with a
+            one-hidden-layer network has.
+
+    Raises:
+        AssertionError: with one line that names the measure and what it does wrong.
+
+    Example:
+        >>> from grokscope.measures.accuracy import TrainAccuracy
+        >>> check_measure(TrainAccuracy)
+    """
+    made = _made(measure) if isinstance(measure, type) else measure
+    experiment = _small_experiment() if experiment is None else experiment
+    _check_declarations(made)
+    _check_missing(made, experiment)
+    _check_results(made, experiment)
+
+
+def _require(holds: object, measure: Measure, fault: str) -> None:
+    if not holds:
+        raise AssertionError(f"measure '{measure.kind}': {fault}")
+
+
+def _small_experiment() -> Experiment:
+    from grokscope.experiment import Experiment
+    from grokscope.models.fully_connected import FullyConnected
+    from grokscope.tasks.sparse_parity import SparseParity
+
+    task = SparseParity(n=6, k=2, n_train=40, n_test=20, n_probe=70)
+    return Experiment(task=task, model=FullyConnected(width=20), epochs=1)
+
+
+def _made(cls: type[Part]) -> Measure:
+    return cast("Measure", cls())
+
+
+def _check_declarations(measure: Measure) -> None:
+    cls = type(measure)
+    _require(lookup("measure", measure.kind) is cls, measure, "another class is registered under its kind")
+    _require(cls.__dict__.get("__doc__"), measure, "its class has no docstring")
+    summary = (inspect.getdoc(cls) or "").split("\n\n")[0]
+    _require("\n" not in summary, measure, "the first line of its docstring is not a sentence of its own")
+    _require(cls.pace in get_args(Pace), measure, f"pace '{cls.pace}' is none of {get_args(Pace)}")
+    _require(
+        measure.name.isidentifier() and measure.name.startswith(measure.kind),
+        measure,
+        f"its name '{measure.name}' is not an identifier that starts with its kind",
+    )
+
+
+def _check_missing(measure: Measure, experiment: Experiment) -> None:
+    lack = measure.missing(experiment)
+    _require(lack is None, measure, f"cannot be checked on this experiment: {lack}")
+    other = experiment.model_copy(update={"task": _Classes(kind="classes")})
+    said = measure.missing(other)
+    _require(
+        said is None or (isinstance(cast("Any", said), str) and said.strip() and "\n" not in said),
+        measure,
+        f"missing() says {said!r} instead of one line",
+    )
+    needs = measure.needs_signs or measure.needs_binary_inputs or {"test", "probe"} & {*measure.needs_splits}
+    _require(said is not None or not needs, measure, "missing() finds nothing missing though needs are")
+
+
+@cache
+def _members(experiment: Experiment) -> tuple[Any, ...]:
+    """Network, data and subnetworks of a few members. (To compile the draws takes longer than the checks.)"""
+    import jax
+    import numpy as np
+
+    task = experiment.task
+    width = getattr(experiment.model, "width", 1)
+
+    @jax.jit
+    def draw(key: jax.Array) -> tuple[Any, dict[str, jax.Array], jax.Array]:
+        init, data, noise, masks = jax.random.split(key, 4)
+        network = experiment.model.network(init, task.input_shape, task.n_outputs)
+        subnetworks = jax.random.bernoulli(masks, 0.5, (len(SUBNETWORK_LABELS), width))
+        # the complement as in a real run, and a member that never memorized
+        subnetworks = subnetworks.at[1].set(~subnetworks[0]).at[2].set(False)
+        return network, task.member_data(data, noise), subnetworks
+
+    shared = task.shared_data()
+    drawn = map(draw, jax.random.split(jax.random.key(0), _N_MEMBERS))
+    members = [(network, {**shared, **data}, masks) for network, data, masks in drawn]
+    return tuple(jax.tree.map(np.asarray, member) for member in members)
+
+
+def _check_results(measure: Measure, experiment: Experiment) -> None:
+    import jax
+    import numpy as np
+
+    from grokscope.measures._point import Point
+
+    members = _members(experiment)
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *members)
+    others = _others(measure, experiment)
+
+    def value(member: Any, *, crowded: bool = False) -> jax.Array:
+        network, data, subnetworks = member
+        point = Point(network, data, experiment.loss, subnetworks if "follow" in measure.pace else None)
+        if crowded:
+            for other in others:
+                other(point)
+        return measure(point)
+
+    jitted = jax.jit(value)
+    results = np.stack([jitted(member) for member in members])
+    again = np.stack([jitted(member) for member in members])
+    _require(results.tobytes() == again.tobytes(), measure, "gives other numbers the second time")
+    result = results[0]
+    shape = measure.shape(experiment)
+    _require(len(shape) == len(measure.dims), measure, f"{len(measure.dims)} dims but shape {shape}")
+    _require(result.shape == shape, measure, f"gives shape {result.shape}, says {shape}")
+    for dim, labels in (("subnetwork", SUBNETWORK_LABELS), ("split", SPLIT_LABELS)):
+        if dim in measure.dims:
+            size = shape[measure.dims.index(dim)]
+            _require(size == len(labels), measure, f"axis {dim} has size {size}, not {len(labels)}")
+    _require(
+        result.dtype in (np.dtype(experiment.precision), np.dtype("int32")),
+        measure,
+        f"gives {result.dtype}, not {experiment.precision} or int32",
+    )
+    _require(not np.isinf(result).any(), measure, "gives infinity")
+    documented = "NaN" in (type(measure).__doc__ or "")
+    _require(documented or not np.isnan(result).any(), measure, "gives NaN, and its docstring has no 'NaN'")
+
+    def crowded() -> jax.Array:
+        # not compiled: that is much quicker for so many measures, of which only one is wanted
+        with jax.disable_jit():
+            return value(members[0], crowded=True)
+
+    ways: dict[str, Callable[[], jax.Array]] = {
+        "under vmap": lambda: jax.jit(jax.vmap(value))(stacked),
+        "under lax.map": lambda: jax.jit(lambda stack: jax.lax.map(value, stack))(stacked),
+        "after other measures": crowded,
+    }
+    for way, run in ways.items():
+        found = np.asarray(run())
+        expected = results if found.shape == results.shape else result
+        _require(_close(expected, found), measure, f"gives other numbers {way}")
+
+
+def _others(measure: Measure, experiment: Experiment) -> list[Measure]:
+    """Every other kind that can be taken at the same points."""
+    every = [_made(cls) for cls in kinds("measure").values()]
+    follows = "follow" in measure.pace
+    return [
+        other
+        for other in every
+        if other.kind != measure.kind
+        and (follows or "follow" not in other.pace)
+        and other.missing(experiment) is None
+    ]
+
+
+def _close(expected: Any, found: Any) -> bool:
+    """Equal integers, or floats that are equal but for rounding."""
+    import numpy as np
+
+    if np.issubdtype(expected.dtype, np.integer):
+        return np.array_equal(expected, found)
+    return np.allclose(expected, found, rtol=1e-5, atol=1e-6, equal_nan=True)
