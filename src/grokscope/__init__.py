@@ -20,6 +20,7 @@ _HOMES = {
     "InputError": "grokscope.errors",
     "StoreError": "grokscope.errors",
     "train": "grokscope.runs",
+    "compare": "grokscope.compare",
     "open_run": "grokscope.runs",
     "Run": "grokscope.runs",
 }
