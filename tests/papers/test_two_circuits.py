@@ -85,9 +85,9 @@ FALSE = {
     "C7b": changed(GROKS, neuron_norm=lambda v: v * 0 + v.isel(step=0) * np.exp(-v["epoch"] / 50)),
     "C7c": like(GROKS, "subnetwork_norm", "generalizing", "control"),
     **{f"C{i}{part}": NEVER for i in (8, 9) for part in ("", ".1", ".2", ".3", ".4", ".5")},
-    "N1": changed(NEVER, effective_sparsity=nearly_constant),
-    "N2": GROKS,
-    "N3": GROKS,
+    "R1": changed(NEVER, effective_sparsity=nearly_constant),
+    "R2": GROKS,
+    "R3": GROKS,
 }
 
 
@@ -112,9 +112,9 @@ def test_a_measure_that_was_not_taken_is_named() -> None:
     assert "neuron_norm" in verdict("C7a", gone).note
 
 
-@pytest.mark.parametrize("claim_id", ["C1a", "C6a", "C7c", "C8", "N3"])
+@pytest.mark.parametrize("claim_id", ["C1a", "C6a", "C7c", "C8", "R3"])
 def test_five_seeds_cannot_decide_a_share(claim_id: str) -> None:
-    fate = "never" if claim_id == "N3" else "groks"
+    fate = "never" if claim_id == "R3" else "groks"
     assert verdict(claim_id, synthetic_run([fate] * 5)).verdict == "undecided"
 
 

@@ -172,16 +172,12 @@ def test_a_short_memory_changes_no_number(whole, tmp_path, monkeypatch):
 
 
 def test_crossed_streams_are_axes(tmp_path):
-    run = gs.train(
-        experiment(measures=["train_accuracy"]), seeds="init=0,1;data=3,4,5", out=tmp_path / "run"
-    )
+    run = gs.train(experiment(measures=["train_accuracy"]), seeds="init=0,1;data=3,4,5", out=tmp_path / "run")
     assert dict(run.measures.train_accuracy.sizes) == {"init_seed": 2, "data_seed": 3, "step": 5}
 
 
 def test_double_precision(tmp_path):
-    run = gs.train(
-        experiment("precision='float64'", measures=["train_loss"]), seeds=1, out=tmp_path / "run"
-    )
+    run = gs.train(experiment("precision='float64'", measures=["train_loss"]), seeds=1, out=tmp_path / "run")
     assert run.measures.train_loss.dtype == np.float64
     assert run.model(seed=0).hidden_weight.dtype == np.float64
 

@@ -108,7 +108,7 @@ def _check_missing(measure: Measure, experiment: Experiment) -> None:
 
 @cache
 def _members(experiment: Experiment) -> tuple[Any, ...]:
-    """Network, data and subnetworks of a few members. (To compile the draws takes longer than the checks.)"""
+    """Network, data and subnetworks of a few members; cached, since to compile the draws takes longest."""
     import jax
     import numpy as np
 

@@ -435,7 +435,7 @@ _CLAIMS = (
     *_all_of_it("C8", "small-weight-decay", "at weight decay 0.001", "App. C, Figs. 6, 7"),
     *_all_of_it("C9", "larger-parity", "with 4 hidden bits", "App. C, Figs. 8, 9"),
     _mean(
-        "N1",
+        "R1",
         "With random labels effective sparsity falls too.",
         "null, not in the paper",
         None,
@@ -447,7 +447,7 @@ _CLAIMS = (
         "random-labels",
     ),
     _mean(
-        "N2",
+        "R2",
         "With random labels effective sparsity does not fall by as much as half an order of magnitude.",
         "null, not in the paper",
         None,
@@ -459,7 +459,7 @@ _CLAIMS = (
         "random-labels",
     ),
     Claim(
-        "N3",
+        "R3",
         "With random labels nothing groks.",
         "null, not in the paper",
         None,

@@ -40,7 +40,8 @@ def train(
         The run.
 
     Raises:
-        InputError: if the folder holds another run, the model does not fit the memory, or the numerics differ.
+        InputError: if the folder holds another run, the model does not fit the memory, or the numerics are
+            others.
         StoreError: if the disk does not let us.
 
     Example:
@@ -52,11 +53,12 @@ def train(
     """
     from grokscope.runs._train import train_into
     from grokscope.training.cache import use_compile_cache
-    from grokscope.training.devices import prepare_devices
+    from grokscope.training.devices import in_precision, prepare_devices
 
     members = Members.parse(seeds)
     folder = Path(out) if out is not None else default_folder(experiment)
     prepare_devices()
     use_compile_cache()
-    train_into(folder, experiment, members, progress, allow_other_numerics=allow_other_numerics)
+    with in_precision(experiment.precision):
+        train_into(folder, experiment, members, progress, allow_other_numerics=allow_other_numerics)
     return Run(folder)

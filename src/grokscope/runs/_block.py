@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
+from grokscope.circuits.subnetwork import Flavor
 from grokscope.errors import GrokscopeError
 from grokscope.measures import Measure
 from grokscope.runs._subnetworks import FirstCrossing, found_subnetworks
@@ -76,7 +77,7 @@ class Block:
     timeline: Timeline
     follow: tuple[Measure, ...] = ()
     follow_slow: tuple[Measure, ...] = ()
-    flavor: str = "predictions"
+    flavor: Flavor = "predictions"
     history_bytes: float = 1e9
     _kept: list[tuple[Timeline, Any]] = field(default_factory=list[tuple[Timeline, Any]])
 
@@ -161,8 +162,8 @@ class Block:
             again = self.checkpoint(final.step, carry)
             if not _equal(again.leaves, final.leaves):
                 raise GrokscopeError(
-                    f"a replay does not end in the state that was recorded at step {final.step}: the numerics "
-                    "of this machine differ from those of the run, or the store was changed."
+                    f"a replay does not end in the state that was recorded at step {final.step}: the "
+                    "numerics of this machine differ from those of the run, or the store was changed."
                 )
 
     def checkpoint(self, step: int, carry: Carry) -> Checkpoint:

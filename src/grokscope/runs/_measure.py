@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from grokscope.errors import InputError
 from grokscope.experiment import Recording
@@ -13,9 +13,10 @@ from grokscope.runs._train import Trainer
 from grokscope.runs._wanted import Wanted
 from grokscope.schedule import Schedule
 from grokscope.training.cache import use_compile_cache
-from grokscope.training.devices import prepare_devices
+from grokscope.training.devices import in_precision, prepare_devices
 
 if TYPE_CHECKING:
+    from grokscope.circuits.subnetwork import Flavor
     from grokscope.runs._run import Run
 
 __all__ = ["add_measures"]
@@ -40,7 +41,7 @@ def add_measures(
     use_compile_cache()
     experiment = run.experiment
     if schedule is not None:
-        pieces = list(schedule.pieces)
+        pieces = schedule.pieces
         experiment = experiment.model_copy(
             update={
                 "schedule": Recording(measures=pieces, slow_measures=pieces, follow=pieces, snapshots="ends")
@@ -48,7 +49,7 @@ def add_measures(
         )
     wanted = Wanted.sorted(experiment, measures)
     suffix = _SUFFIX[flavor]
-    with RunStore.open(run.path, "a") as store:
+    with in_precision(experiment.precision), RunStore.open(run.path, "a") as store:
         check_numerics(store, numerics_here(experiment))
         done = [int(i) for i in store.complete.nonzero()[0]]
         if not done:
@@ -60,7 +61,7 @@ def add_measures(
             trainer.experiment = at_length
             passes = 2 if wanted.follow or wanted.follow_slow else 1
             progress.start(passes * steps * len(rows), "replay")
-            trainer.measure(rows, wanted, flavor=flavor, suffix=suffix)
+            trainer.measure(rows, wanted, flavor=cast("Flavor", flavor), suffix=suffix)
             progress.finish()
         store.finish()
     return [m.name + (suffix if m.pace.startswith("follow") else "") for m in measures]

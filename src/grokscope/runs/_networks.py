@@ -14,7 +14,7 @@ from grokscope.runs._numerics import check_numerics, numerics_here
 from grokscope.runs._store import RunStore
 from grokscope.streams import Members
 from grokscope.training.cohort import Cohort
-from grokscope.training.devices import choose_execution, prepare_devices
+from grokscope.training.devices import choose_execution, in_precision, prepare_devices
 from grokscope.training.loop import MemberLoop
 from grokscope.training.timeline import Timeline
 
@@ -35,13 +35,14 @@ def network_at(store: RunStore, experiment: Experiment, position: int, step: int
         return _filled(structure, store.read_snapshot(position, step), "")
     if step == int(store.steps_done[position]):
         return _filled(structure, store.read_checkpoint(position).leaves, _IN_STATE)
-    return _replayed(store, experiment, position, step)
+    with in_precision(experiment.precision):
+        return _replayed(store, experiment, position, step)
 
 
 def _structure(experiment: Experiment) -> Any:
     """The shapes of the experiment's network."""
     task = experiment.task
-    with jax.enable_x64(experiment.precision == "float64"):
+    with in_precision(experiment.precision):
         return jax.eval_shape(
             lambda: experiment.model.network(jax.random.key(0), task.input_shape, task.n_outputs)
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
@@ -47,7 +46,7 @@ class Run:
     @cached_property
     def experiment(self) -> Experiment:
         """The resolved spec."""
-        return Experiment.from_table(tomllib.loads(self._store.experiment_toml))
+        return Experiment.from_toml(self.path / "experiment.toml")
 
     @property
     def identity(self) -> str:
@@ -187,7 +186,8 @@ def _measure_of(item: Any) -> Any:
         known = kinds("measure")
         if item not in known:
             raise InputError(
-                f"measure '{item}' is not known.{did_you_mean(item, known)} Known: {', '.join(sorted(known))}."
+                f"measure '{item}' is not known.{did_you_mean(item, known)} "
+                f"Known: {', '.join(sorted(known))}."
             )
         return known[item]()
     if isinstance(item, dict):

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from grokscope.circuits.subnetwork import find_subnetworks
+from grokscope.circuits.subnetwork import Flavor, find_subnetworks
 from grokscope.streams import STREAMS, stream_key
 from grokscope.training.cohort import Cohort
 from grokscope.training.loop import Carry
@@ -58,7 +58,7 @@ class FirstCrossing:
 
 
 def found_subnetworks(
-    cohort: Cohort, carry: Carry, data: Any, memorized: FirstCrossing, flavor: str
+    cohort: Cohort, carry: Carry, data: Any, memorized: FirstCrossing, flavor: Flavor
 ) -> jax.Array:
     """The subnetworks of every member, bool [member, subnetwork, neuron], on the devices."""
     final = cohort.experiment.learner.predictor(carry.state)
@@ -73,7 +73,7 @@ def found_subnetworks(
 
 
 @functools.cache
-def _finder(flavor: str) -> Callable[..., jax.Array]:
+def _finder(flavor: Flavor) -> Callable[..., jax.Array]:
     """A member's function; cached, so that it is compiled once."""
 
     def find(

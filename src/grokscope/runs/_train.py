@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from grokscope.budget import check_memory
+from grokscope.circuits.subnetwork import Flavor
 from grokscope.experiment import Experiment
 from grokscope.progress import Progress, SilentProgress
 from grokscope.runs._block import Block, Checkpoint
+from grokscope.runs._disk import atomic_write
 from grokscope.runs._numerics import check_numerics, numerics_here
 from grokscope.runs._provenance import collect_provenance
 from grokscope.runs._sink import StoreSink
@@ -45,26 +50,52 @@ def train_into(
         StoreError: if the disk does not let us.
     """
     began = time.monotonic()
+    refuse_too_large(experiment, len(members))
     numerics = numerics_here(experiment)
     facts = collect_provenance(numerics)
-    with RunStore.create(
-        folder,
-        experiment.to_toml(),
-        experiment.identity,
-        numerics,
-        facts,
-        steps_per_epoch=experiment.steps_per_epoch,
-        exist_ok=True,
-    ) as store:
+    with (
+        _written(experiment) as (toml, files),
+        RunStore.create(
+            folder,
+            toml,
+            experiment.identity,
+            numerics,
+            facts,
+            steps_per_epoch=experiment.steps_per_epoch,
+            exist_ok=True,
+        ) as store,
+    ):
         check_numerics(store, numerics, allow=allow_other_numerics)
+        for file in files:
+            if not (folder / file.name).exists():
+                atomic_write(folder / file.name, file.read_bytes())
         trainer = Trainer(store, experiment, progress or SilentProgress())
         if not trainer.is_done(members):
-            store.update_experiment(experiment.to_toml())
+            store.update_experiment(toml)
             trainer.train(members)
             spent = float(store.provenance.get("wall_seconds") or 0.0) + time.monotonic() - began
             store.update_provenance({**facts, "wall_seconds": round(spent, 3)})
         if not store.is_finished:
             store.finish()
+
+
+@contextmanager
+def _written(experiment: Experiment) -> Generator[tuple[str, list[Path]]]:
+    """The spec as text, and the files that it names because they lay only in memory (a task's arrays)."""
+    with tempfile.TemporaryDirectory(prefix="grokscope-") as name:
+        yield experiment.to_toml(name), sorted(Path(name).iterdir())
+
+
+def refuse_too_large(experiment: Experiment, n_members: int) -> None:
+    """Check that a block of members fits the memory, before anything is allocated.
+
+    Raises:
+        InputError: if it does not; the message says how much it would take.
+    """
+    check_memory(experiment, 1)
+    timeline = Timeline.of(experiment)
+    execution = block_execution(experiment, n_members, len(timeline))
+    check_memory(experiment, min(n_members, execution.capacity))
 
 
 @dataclass
@@ -113,7 +144,7 @@ class Trainer:
         self.progress.finish()
 
     def measure(
-        self, positions: list[int], wanted: Wanted, *, flavor: str = "predictions", suffix: str = ""
+        self, positions: list[int], wanted: Wanted, *, flavor: Flavor = "predictions", suffix: str = ""
     ) -> None:
         """Add measures to finished members, by replay."""
         for block, rows in self._blocks(positions, wanted, flavor):
@@ -140,7 +171,7 @@ class Trainer:
             yield rows, Wanted.sorted(self.experiment, (m for m in wanted.all if m.name in names))
 
     def _blocks(
-        self, positions: list[int], wanted: Wanted, flavor: str = "predictions"
+        self, positions: list[int], wanted: Wanted, flavor: Flavor = "predictions"
     ) -> Iterator[tuple[Block, list[int]]]:
         """Cut members into blocks whose kept networks fit the memory."""
         experiment = self.experiment

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from grokscope.errors import InputError
 from grokscope.parts import kinds
@@ -35,7 +35,7 @@ class Wanted:
         """
         if experiment.measures is not None:
             return cls.sorted(experiment, experiment.measures)
-        every = [kind() for kind in kinds("measure").values()]
+        every = [cast("Measure", kind()) for kind in kinds("measure").values()]
         return cls.sorted(
             experiment,
             (m for m in every if m.default and m.missing(experiment) is None),
@@ -51,7 +51,7 @@ class Wanted:
             by_name[measure.name] = measure
         if any(measure.pace.startswith("follow") for measure in by_name.values()):
             # the memorizing subnetwork is found where the train accuracy first passes 0.98
-            by_name.setdefault("train_accuracy", kinds("measure")["train_accuracy"]())
+            by_name.setdefault("train_accuracy", cast("Measure", kinds("measure")["train_accuracy"]()))
         ordered = [by_name[name] for name in sorted(by_name)]
         return cls(**{pace: tuple(m for m in ordered if m.pace == pace) for pace in cls.paces()})
 

@@ -27,7 +27,9 @@ def use_compile_cache() -> Path | None:
         The folder, or None where there is no cache (the folder cannot be written, say: then every process
         compiles anew).
     """
-    if os.environ.get("GROKSCOPE_COMPILE_CACHE") == "off" or jax.config.jax_compilation_cache_dir:
+    if os.environ.get("GROKSCOPE_COMPILE_CACHE") == "off" or getattr(
+        jax.config, "jax_compilation_cache_dir", None
+    ):
         return None
     folder = cache_folder()
     try:

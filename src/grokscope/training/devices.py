@@ -9,13 +9,15 @@ only.
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
 import jax
 import numpy as np
 
-__all__ = ["Execution", "choose_execution", "prepare_devices", "usable_cores"]
+__all__ = ["Execution", "choose_execution", "in_precision", "prepare_devices", "usable_cores"]
 
 _GPU_BLOCK = 256
 
@@ -68,6 +70,13 @@ def prepare_devices() -> None:
         jax.config.update("jax_num_cpu_devices", usable_cores())
     except RuntimeError:
         return  # the backend is up already
+
+
+@contextmanager
+def in_precision(precision: str) -> Generator[None]:
+    """Let jax make float64 arrays where the experiment's precision is float64."""
+    with jax.enable_x64(precision == "float64"):
+        yield
 
 
 def usable_cores() -> int:
