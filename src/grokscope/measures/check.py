@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from grokscope.measures._measure import SPLIT_LABELS, SUBNETWORK_LABELS, Measure, Pace
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["check_measure"]
 
 _N_MEMBERS = 3
+_drawn: dict[str, tuple[Any, ...]] = {}
 
 
 class _Classes(Task):
@@ -106,9 +106,14 @@ def _check_missing(measure: Measure, experiment: Experiment) -> None:
     _require(said is not None or not needs, measure, "missing() finds nothing missing though needs are")
 
 
-@cache
 def _members(experiment: Experiment) -> tuple[Any, ...]:
-    """Network, data and subnetworks of a few members; cached, since to compile the draws takes longest."""
+    """Network, data and subnetworks of a few members; kept, for to compile the draws takes longest."""
+    if experiment.identity not in _drawn:
+        _drawn[experiment.identity] = _draw_members(experiment)
+    return _drawn[experiment.identity]
+
+
+def _draw_members(experiment: Experiment) -> tuple[Any, ...]:
     import jax
     import numpy as np
 
@@ -172,7 +177,7 @@ def _check_results(measure: Measure, experiment: Experiment) -> None:
     def crowded() -> jax.Array:
         # not compiled: that is much quicker for so many measures, of which only one is wanted
         with jax.disable_jit():
-            return value(members[0], crowded=True)
+            return value(jax.tree.map(jax.numpy.asarray, members[0]), crowded=True)
 
     ways: dict[str, Callable[[], jax.Array]] = {
         "under vmap": lambda: jax.jit(jax.vmap(value))(stacked),

@@ -1,0 +1,115 @@
+"""Accuracy, loss and norms, on outputs that can be checked by hand."""
+
+import math
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import oracles
+from grokscope.losses import CrossEntropy, Hinge
+from grokscope.measures import Point, _point, _prefixes
+from grokscope.measures.accuracy import (
+    TestAccuracy,
+    TestAccuracyLarge,
+    TestZeroOutputs,
+    TestZeroOutputsLarge,
+    TrainAccuracy,
+    TrainZeroOutputs,
+)
+from grokscope.measures.loss import TestLoss, TrainLoss, TrainMarginBelow1
+from grokscope.measures.norms import NeuronNorm, PathNorm, PathNormTotal, WeightNorm
+from grokscope.models._one_hidden_layer import OneHiddenLayer
+
+OUTPUTS = jnp.array([2.0, 1.0, 0.5, -3.0, 0.0])
+LABELS = jnp.array([1.0, -1.0, 1.0, -1.0, 1.0])  # right, wrong, right, right, no prediction
+
+
+class Same(eqx.Module):
+    """A network that returns its input."""
+
+    def __call__(self, x):
+        return x
+
+
+def on_every_split(outputs, labels, loss):
+    data = {f"{split}_x": outputs for split in ("train", "test", "probe")}
+    return Point(Same(), data | {f"{split}_y": labels for split in ("train", "test", "probe")}, loss)
+
+
+@pytest.mark.parametrize("kind", [TrainAccuracy, TestAccuracy, TestAccuracyLarge])
+def test_accuracy_leaves_out_outputs_of_zero(kind):
+    assert float(kind()(on_every_split(OUTPUTS, LABELS, Hinge()))) == 0.75
+
+
+@pytest.mark.parametrize("kind", [TrainZeroOutputs, TestZeroOutputs, TestZeroOutputsLarge])
+def test_outputs_of_zero_are_counted(kind):
+    assert int(kind()(on_every_split(OUTPUTS, LABELS, Hinge()))) == 1
+
+
+def test_accuracy_of_a_network_that_predicts_nothing_is_nan():
+    assert math.isnan(TrainAccuracy()(on_every_split(jnp.zeros(5), LABELS, Hinge())))
+
+
+def test_accuracy_of_classes_takes_the_lowest_of_equal_ones():
+    outputs = jnp.array([[0.0, 2.0, 1.0], [3.0, 3.0, 0.0], [0.0, 1.0, 1.0], [0.0, 0.0, 0.0]])
+    point = on_every_split(outputs, jnp.array([1, 0, 2, 0]), CrossEntropy())
+    assert float(TrainAccuracy()(point)) == 0.75
+
+
+@pytest.mark.parametrize("kind", [TrainLoss, TestLoss])
+def test_loss_is_the_mean_over_samples(kind):
+    # hinge: 0, 2, 0.5, 0, 1
+    assert float(kind()(on_every_split(OUTPUTS, LABELS, Hinge()))) == pytest.approx(0.7)
+
+
+def test_margins_below_1():
+    # margins 2, -1, 0.5, 3, 0
+    assert float(TrainMarginBelow1()(on_every_split(OUTPUTS, LABELS, Hinge()))) == pytest.approx(0.6)
+
+
+def test_splits_are_not_mixed_up():
+    data = {}
+    for split, value in (("train", 1.0), ("test", -1.0), ("probe", 0.0)):
+        data |= {f"{split}_x": jnp.full(4, value), f"{split}_y": jnp.ones(4)}
+    point = Point(Same(), data, Hinge())
+    values = [kind()(point).item() for kind in (TrainAccuracy, TestAccuracy, TrainLoss, TestLoss)]
+    assert values == [1.0, 0.0, 0.0, 2.0]
+    assert [int(kind()(point)) for kind in (TestZeroOutputs, TestZeroOutputsLarge)] == [0, 4]
+
+
+@pytest.mark.parametrize("n_rows", [6, 7, 8, 21, 25])
+@pytest.mark.parametrize("network", ["one hidden layer", "another"])
+def test_large_splits_go_through_in_pieces_unchanged(monkeypatch, n_rows, network):
+    monkeypatch.setattr(_prefixes, "CHUNK", 7)
+    monkeypatch.setattr(_point, "CHUNK", 7)
+    rng = np.random.default_rng(n_rows)
+    weights = tuple(rng.integers(-2, 3, shape).astype(np.float32) for shape in ((4, 10), (10,), (10,)))
+    x = rng.choice([-1.0, 1.0], (n_rows, 4)).astype(np.float32)
+    layer = OneHiddenLayer(*map(jnp.asarray, weights))
+    predict = layer if network == "one hidden layer" else layer.__call__
+    point = Point(predict, {"probe_x": jnp.asarray(x), "probe_y": jnp.ones(n_rows)}, Hinge())
+    np.testing.assert_array_equal(point.outputs("probe"), oracles.outputs(weights, x))
+
+
+def test_norms():
+    rng = np.random.default_rng(0)
+    weights = (rng.normal(size=(4, 6)), rng.normal(size=6), rng.normal(size=6))
+    point = Point(OneHiddenLayer(*(jnp.asarray(a, jnp.float32) for a in weights)), {}, Hinge())
+    np.testing.assert_allclose(NeuronNorm()(point), oracles.norms(weights), rtol=1e-5)
+    path = oracles.norms(weights, "path_norm")
+    np.testing.assert_allclose(PathNorm()(point), path, rtol=1e-5)
+    assert float(PathNormTotal()(point)) == pytest.approx(sum(path), rel=1e-5)
+    total = math.sqrt(sum(float((a**2).sum()) for a in weights))
+    assert float(WeightNorm()(point)) == pytest.approx(total, rel=1e-5)
+
+
+def test_path_norm_does_not_change_when_a_neuron_is_rescaled():
+    rng = np.random.default_rng(1)
+    W, b, u = (jnp.asarray(rng.normal(size=s), jnp.float32) for s in ((4, 6), (6,), (6, 3)))
+    scale = jnp.array([1.0, 2.0, 0.5, 3.0, 10.0, 0.1])
+    before = Point(OneHiddenLayer(W, b, u), {}, CrossEntropy())
+    after = Point(OneHiddenLayer(W * scale, b * scale, u / scale[:, None]), {}, CrossEntropy())
+    np.testing.assert_allclose(PathNorm()(after), PathNorm()(before), rtol=1e-5)
+    assert not np.allclose(NeuronNorm()(after), NeuronNorm()(before))
