@@ -1,0 +1,164 @@
+"""Write spec.md: every table and key of a spec, from the classes that read it.
+
+    python docs/make_spec.py
+
+A test compares the committed page with what this makes.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+import typing
+from pathlib import Path
+from typing import Any, Literal
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from _docstrings import attributes_of, markdown, sections
+
+from grokscope.experiment import Experiment, Recording
+from grokscope.parts import Part, kinds
+
+PAGE = Path(__file__).parent / "spec.md"
+_HEAD = """# The spec
+
+<!-- Made by `python docs/make_spec.py` from the classes; change those. -->
+
+An experiment is a TOML file. The smallest one that is useful:
+
+```toml smallest.toml
+epochs = 300
+
+[task]
+kind = "sparse_parity"
+```
+
+Every part is a table with a `kind`; `task = "sparse_parity"` is short for a table with nothing but its
+kind. Whatever is left out has the default shown here. Unknown keys, values of another type and values out
+of range are errors that name the key, the value and what is allowed. Nothing is converted: `"3"` is not a
+number and `1` is not a truth value.
+
+`--set a.b=value` changes one value (TOML, else a bare string); setting a `kind` resets that table to the
+defaults of the kind. `grokscope train` writes the resolved spec, every default included, into the run's
+folder as `experiment.toml`.
+
+The **identity** of an experiment is a hash of what determines the numbers. Keys marked * are not part of
+it: more epochs, more measures or another schedule extend a run. (A rate schedule that depends on the length
+makes the length identifying.) Members (`--seeds`) are not in the spec at all.
+"""
+_GROUPS = {
+    "task": "What is learned: samples, labels, splits.",
+    "model": "The network.",
+    "loss": "The loss of one sample; a batch's is the mean.",
+    "optimizer": "How the loss is minimized.",
+    "rate_schedule": "The table `[optimizer.schedule]`: a factor on the learning rate over the run.",
+    "learner": "What turns data into a predictor.",
+}
+_BOUNDS = {"ge": "from {}", "gt": "above {}", "le": "to {}", "lt": "below {}"}
+# Keys whose classes explain them by a formula only.
+_ALSO = {
+    "beta1": "rate of the mean of the gradient",
+    "beta2": "rate of the mean of its square",
+    "epsilon": "added to the root of the mean square",
+    "momentum": "m; without it there is no momentum",
+    "decay": "whether weight decay goes through the momentum (`coupled`) or past it (`decoupled`)",
+    "n_train": "found from the arrays (with `train_subset`, that many)",
+    "n_test": "found from the arrays",
+    "n_probe": "found from the arrays",
+}
+
+
+def main() -> None:
+    PAGE.write_text(page(), encoding="utf-8")
+
+
+def page() -> str:
+    """The whole page."""
+    text = [_HEAD, "## Top level\n", _table(Experiment, skip=("task", *_parts(Experiment)))]
+    text += ["## `[schedule]`\n", markdown(sections(Recording)[""]) + "\n", _table(Recording, stars=False)]
+    text += [
+        "A schedule is `epochs`, `every 10 epochs`, `every 5 steps`, `log` (32 points a decade of epochs), "
+        "`log 12`, `ends`, a step (negative: from the end, -1 is the final state), or a list of these: their "
+        "union. The initial and the final state are always among the points. `step` counts the updates "
+        "done.\n"
+    ]
+    for group, sentence in _GROUPS.items():
+        title = "[optimizer.schedule]" if group == "rate_schedule" else f"[{group}]"
+        text += [f"## `{title}`\n", f"{sentence}\n"]
+        default = Experiment.model_fields[group].default if group in Experiment.model_fields else None
+        for kind, cls in sorted(kinds(group).items()):
+            usual = ", the default" if isinstance(default, cls) else ""
+            text += [f'### `kind = "{kind}"`{usual}\n', markdown(sections(cls)[""]) + "\n"]
+            if set(cls.model_fields) - {"kind"}:
+                text += [_table(cls, skip=("kind",))]
+            if source := sections(cls).get("Source"):
+                text += [f"Source: {markdown(source, one_line=True)}\n"]
+    return "\n".join(text).rstrip() + "\n"
+
+
+def _parts(cls: type[Part]) -> list[str]:
+    """The fields that hold parts, which have sections of their own."""
+    return [
+        name
+        for name, field in cls.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Part)
+    ]
+
+
+def _table(cls: type[Part], skip: tuple[str, ...] = (), *, stars: bool = True) -> str:
+    meaning = attributes_of(cls)
+    lines = ["| key | value | default | meaning |", "|---|---|---|---|"]
+    for name, field in cls.model_fields.items():
+        if name in skip:
+            continue
+        star = "\\*" if stars and name in cls.not_identifying else ""
+        text = meaning.get(name) or field.description or _ALSO[name]
+        lines.append(
+            f"| `{name}`{star} | {_type(field.annotation, field.metadata)} | {_default(field)} "
+            f"| {markdown(text, one_line=True)} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _type(annotation: Any, metadata: Any = ()) -> str:
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Literal:
+        return ", ".join(f"`{value}`" for value in inner)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(_type(one, metadata) for one in inner if one is not type(None))
+    if origin is tuple:
+        return f"list of {_type(inner[0])}"
+    if origin is typing.Annotated:
+        return _type(inner[0], inner[1:])
+    if isinstance(annotation, type) and issubclass(annotation, Part):
+        return "table"
+    words = {int: "whole number", float: "number", str: "text", bool: "`true`, `false`"}
+    bounds = [
+        text.format(_number(getattr(bound, key)))
+        for bound in metadata
+        for key, text in _BOUNDS.items()
+        if getattr(bound, key, None) is not None
+    ]
+    return " ".join([words.get(annotation, "table or name"), *bounds])
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.0f}" if value >= 1 else f"{value:g}"
+
+
+def _default(field: Any) -> str:
+    if field.is_required():
+        return "must be given"
+    value = field.default
+    if value is None:
+        return "-"
+    if isinstance(value, Part):
+        return f'`{value.model_dump()["kind"]}`'
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return f"`{value}`" if value not in ("", ()) else "-"
+
+
+if __name__ == "__main__":
+    main()
