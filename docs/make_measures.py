@@ -91,7 +91,7 @@ def _entry(cls: type[Measure]) -> str:
         facts.append("only where it is asked for")
     lines = [f"### `{kind}`\n", _formulas(markdown(found[""])) + "\n", "; ".join(facts) + ".\n"]
     options = {name: text for name, text in attributes_of(cls).items() if name in cls.model_fields}
-    lines += [f"Option `{name}`: {markdown(text, one_line=True)}\n" for name, text in options.items()]
+    lines += [f"Option `{name}`: {_formulas(markdown(text))}\n" for name, text in options.items()]
     if source := found.get("Source"):
         lines.append(f"Source: {markdown(source, one_line=True)}\n")
     return "\n".join(lines)
