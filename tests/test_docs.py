@@ -1,0 +1,175 @@
+"""What the README and docs/ show really runs, and the generated pages are current.
+
+Fenced blocks, each page in a folder of its own, in order: ``python`` is run; ``toml NAME`` and ``python
+NAME`` are written as the files they are; ``console run`` is run by the command line in this process;
+``console`` is read by the command line's parser. Long runs are made short by `SHORTER`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import pytest
+
+from grokscope import parts
+from grokscope.cli import main
+from grokscope.parts import kinds
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+FENCE = re.compile(r"^```([^\n`]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
+# The same code on less: every text here is on some page, else it is out of date.
+SHORTER = {
+    "epochs = 300\nmeasures": "epochs = 2\nmeasures",
+    "epochs = 300": 'epochs = 2\nmeasures = ["train_accuracy", "test_accuracy"]',
+    "epochs=300": "epochs=2",
+    "n = 40": "n = 10",
+}
+
+
+class Block(NamedTuple):
+    """A fenced block: the words behind the fence, the text, the line of the fence."""
+
+    words: list[str]
+    text: str
+    line: int
+
+
+def blocks(page: Path) -> list[Block]:
+    text = page.read_text(encoding="utf-8")
+    return [
+        Block(match[1].split(), match[2], text.count("\n", 0, match.start()) + 1)
+        for match in FENCE.finditer(text)
+    ]
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def commands(block: Block) -> list[list[str]]:
+    lines = block.text.replace("\\\n", " ").splitlines()
+    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("grokscope ")]
+
+
+with_code = [page for page in PAGES if any(b.words[:1] == ["python"] or "run" in b.words for b in blocks(page))]
+with_commands = [page for page in PAGES if any(b.words[:1] == ["console"] for b in blocks(page))]
+
+
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts that a page defines are forgotten after it."""
+    for group in ("task", "measure", "paper"):
+        kinds(group)
+    monkeypatch.setattr(parts, "_kinds", {group: dict(table) for group, table in parts._kinds.items()})
+
+
+def shorter(text: str) -> str:
+    for long, short in SHORTER.items():
+        if long in text:
+            text = text.replace(long, short)
+            break
+    return text.replace("n = 40", SHORTER["n = 40"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", with_code, ids=name)
+@pytest.mark.usefixtures("registry", "tmp_cwd")
+def test_code_of_a_page_runs_in_order(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names: dict[str, Any] = {"__name__": "__page__"}
+    for block in blocks(page):
+        kind, *rest = block.words or [""]
+        where = f"{page}:{block.line}"
+        if rest and rest != ["run"]:
+            Path(rest[0]).write_text(shorter(block.text), encoding="utf-8")
+        elif kind == "python":
+            exec(compile("\n" * block.line + shorter(block.text), where, "exec"), names)
+        elif kind == "console" and rest == ["run"]:
+            for words in commands(block):
+                code = main(shlex.split(shorter(shlex.join(words))))
+                assert code == 0, f"{where}: grokscope {shlex.join(words)}: {capsys.readouterr().err}"
+
+
+@pytest.mark.parametrize("page", with_commands, ids=name)
+def test_commands_of_a_page_can_be_parsed(page: Path) -> None:
+    import typer
+
+    from grokscope.cli._app import app
+
+    group = typer.main.get_command(app)
+    context = group.make_context("grokscope", ["doctor"])
+    for block in blocks(page):
+        if block.words[:1] != ["console"]:
+            continue
+        found = commands(block)
+        assert found, f"{page}:{block.line}: no command"
+        for name_of, *arguments in found:
+            if name_of.startswith("-"):
+                continue
+            # raises a usage error that names what it does not understand
+            group.commands[name_of].make_context(name_of, arguments, parent=context)
+
+
+def test_pages_show_specs_that_are_valid(tmp_path: Path) -> None:
+    from grokscope import Experiment
+
+    for page in PAGES:
+        for block in blocks(page):
+            if block.words[:1] == ["toml"] and len(block.words) == 2 and "last_bits" not in block.text:
+                file = tmp_path / block.words[1]
+                file.write_text(block.text, encoding="utf-8")
+                assert Experiment.from_toml(file).n_steps > 0, f"{page}:{block.line}"
+
+
+def test_what_is_shortened_is_there() -> None:
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    assert [long for long in SHORTER if long not in text] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_lead_somewhere(page: Path) -> None:
+    targets = LINK.findall(FENCE.sub("", page.read_text(encoding="utf-8")))
+    inside = [target for target in targets if "://" not in target]
+    # pictures are put there by the benchmarks, from 100 seeds
+    missing = [t for t in inside if not t.endswith(".png") and not (page.parent / t).exists()]
+    assert missing == []
+
+
+def script(name_of: str) -> ModuleType:
+    """A file of docs/ that makes a page."""
+    file = ROOT / "docs" / f"{name_of}.py"
+    spec = importlib.util.spec_from_file_location(name_of, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    before = list(sys.path)
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path[:] = before
+    return module
+
+
+@pytest.mark.parametrize("name_of", ["make_spec", "make_measures"])
+def test_generated_pages_are_current(name_of: str) -> None:
+    made = script(name_of)
+    assert made.PAGE.read_text(encoding="utf-8") == made.page(), f"run: python docs/{name_of}.py"
+
+
+def test_every_measure_and_kind_is_on_its_page() -> None:
+    measures = (ROOT / "docs" / "measures.md").read_text(encoding="utf-8")
+    for kind, cls in kinds("measure").items():
+        if cls.__module__.startswith("grokscope."):
+            assert f"### `{kind}`\n" in measures
+    spec = (ROOT / "docs" / "spec.md").read_text(encoding="utf-8")
+    for group in ("task", "model", "loss", "optimizer", "rate_schedule", "learner"):
+        for kind, cls in kinds(group).items():
+            if cls.__module__.startswith("grokscope."):
+                assert f'### `kind = "{kind}"`' in spec
