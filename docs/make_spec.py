@@ -154,7 +154,7 @@ def _default(field: Any) -> str:
     if value is None:
         return "-"
     if isinstance(value, Part):
-        return f'`{value.model_dump()["kind"]}`'
+        return f"`{value.model_dump()['kind']}`"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     return f"`{value}`" if value not in ("", ()) else "-"

@@ -59,7 +59,9 @@ def commands(block: Block) -> list[list[str]]:
     return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("grokscope ")]
 
 
-with_code = [page for page in PAGES if any(b.words[:1] == ["python"] or "run" in b.words for b in blocks(page))]
+with_code = [
+    page for page in PAGES if any(b.words[:1] == ["python"] or "run" in b.words for b in blocks(page))
+]
 with_commands = [page for page in PAGES if any(b.words[:1] == ["console"] for b in blocks(page))]
 
 

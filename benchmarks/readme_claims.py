@@ -1,0 +1,162 @@
+"""Put a reproduction's claims table and figures into the README.
+
+    grokscope reproduce two-circuits --seeds 100:200 --out confirm
+    python benchmarks/readme_claims.py confirm
+
+Rewrites the README between ``<!-- claims:begin -->`` and ``<!-- claims:end -->`` from ``claims.json``, one row
+per claim, and copies the pictures that the README shows to ``docs/images``, made smaller where they are
+over 150 kB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import re
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+BEGIN, END = "<!-- claims:begin -->", "<!-- claims:end -->"
+MOST_BYTES = 150_000
+_PICTURE = re.compile(r"\]\(docs/images/([\w.-]+\.png)\)")
+_HEADER = ("id", "claim", "paper", "ours", "95 % interval", "n", "verdict")
+
+
+def render(claims: list[dict[str, Any]], record: dict[str, Any]) -> str:
+    """The table, and what a reader must know below it.
+
+    Args:
+        claims: the contents of ``claims.json``.
+        record: the contents of ``reproduction.json``: what was asked for.
+    """
+    rows = [_HEADER, tuple("---" for _ in _HEADER), *map(_row, claims)]
+    table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    seeds = [] if record.get("seeds") is None else ["--seeds", str(record["seeds"])]
+    names = [row["name"] for row in record["rows"]]
+    command = shlex.join(["grokscope", "reproduce", record["paper"], *names, *seeds])
+    lines = [
+        f"Made by `{command} --profile {record['profile']}`.",
+        "Holds: the interval lies inside the claim's region; fails: outside; undecided: neither, or not "
+        "significant over the table.",
+        *(f"Over the table: {text}." for text in _distinct(claims, "control")),
+        *(
+            f"Regions were fixed on seeds {one['fixed_on']} and are confirmed on seeds {one['confirmed_on']}."
+            for one in claims[:1]
+        ),
+        *(f"{one['id']}: {one['note']}." for one in claims if one.get("note")),
+    ]
+    return f"{table}\n\n" + "  \n".join(_escape(line.replace("..", ".")) for line in lines)
+
+
+def _row(claim: dict[str, Any]) -> tuple[str, ...]:
+    unit = claim["unit"]
+    interval = "-" if claim["interval"] is None else _interval(claim["interval"])
+    cells = (
+        claim["id"],
+        claim["sentence"],
+        _value(claim["paper_value"], unit),
+        _value(claim["value"], unit),
+        interval,
+        str(claim["seeds"]),
+        claim["verdict"],
+    )
+    return tuple(_escape(cell) for cell in cells)
+
+
+def _value(value: float | str | None, unit: str) -> str:
+    if value is None:
+        return "-"
+    return value if isinstance(value, str) else f"{_number(value)} {unit}".rstrip()
+
+
+def _interval(ends: list[float | None]) -> str:
+    """An end that the seeds cannot bound is written as a word."""
+    low, high = ("no bound" if end is None else _number(end) for end in ends)
+    return f"[{low}, {high}]"
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def _distinct(claims: list[dict[str, Any]], name: str) -> list[str]:
+    return list(dict.fromkeys(one[name] for one in claims if one.get(name)))
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+
+
+def replace_block(text: str, block: str) -> str:
+    """Put ``block`` between the two markers.
+
+    Raises:
+        ValueError: The markers are not there, once each and in order.
+    """
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise ValueError(f"the README needs one line {BEGIN} and, below it, one line {END}")
+    before, after = text.split(BEGIN)[0], text.split(END)[1]
+    return f"{before}{BEGIN}\n{block}\n{END}{after}"
+
+
+def smaller(picture: bytes, most: int = MOST_BYTES) -> bytes:
+    """A PNG of at most ``most`` bytes: as it is, else with 256 colors, else of fewer pixels too."""
+    from PIL import Image
+
+    if len(picture) <= most:
+        return picture
+    image = Image.open(io.BytesIO(picture)).convert("RGB")
+    width, height = image.size
+    for share in (1.0, 0.85, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1):
+        size = (max(1, round(width * share)), max(1, round(height * share)))
+        shown = image if share == 1.0 else image.resize(size, Image.Resampling.LANCZOS)
+        stream = io.BytesIO()
+        shown.quantize(256, dither=Image.Dither.NONE).save(stream, "png", optimize=True)
+        if len(stream.getvalue()) <= most:
+            return stream.getvalue()
+    raise ValueError(f"a picture of {len(picture)} bytes cannot be brought below {most}")
+
+
+def update(folder: Path, root: Path = ROOT) -> list[Path]:
+    """Rewrite the README's block and copy its pictures; returns what was written.
+
+    Raises:
+        ValueError: The README has no place for the block, or the folder lacks a file.
+    """
+    readme = root / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    names = list(dict.fromkeys(_PICTURE.findall(text)))
+    needed = [folder / "claims.json", folder / "reproduction.json"]
+    needed += [folder / "figures" / name for name in names]
+    missing = [str(file) for file in needed if not file.is_file()]
+    if missing:
+        raise ValueError(f"{folder}: lacks {', '.join(missing)}; give a folder of `grokscope reproduce`")
+    claims, record = (json.loads(file.read_text(encoding="utf-8")) for file in needed[:2])
+    changed = replace_block(text, render(claims, record))
+    images = root / "docs" / "images"
+    images.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (images / name).write_bytes(smaller((folder / "figures" / name).read_bytes()))
+    temporary = readme.with_suffix(".md.new")
+    temporary.write_text(changed, encoding="utf-8")
+    shutil.move(temporary, readme)
+    return [readme, *(images / name for name in names)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Put a reproduction's claims and figures into the README.")
+    parser.add_argument("folder", type=Path, help="what grokscope reproduce wrote")
+    try:
+        written = update(parser.parse_args().folder)
+    except ValueError as error:
+        sys.exit(f"readme_claims: {error}")
+    print("\n".join(f"written: {file.relative_to(ROOT)}" for file in written))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""The README's claims and pictures are put there from a reproduction's folder, and nothing else changes."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from grokscope.claims import Claim, Effect, Region, judge
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def tool(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    return importlib.import_module("readme_claims")
+
+
+def judged(id: str, evidence: np.ndarray | None, **changes: Any) -> tuple[Claim, np.ndarray | None]:
+    fields: dict[str, Any] = {
+        "id": id, "sentence": "It groks.", "source": "Fig. 2", "paper_value": "yes", "unit": "",
+        "estimand": "the share of seeds that grok", "region": Region.at_least(0.5),
+        "smallest_effect": Effect(0.1, "one in ten"), "kind": "share", "experiment": "standard",
+        "evidence": lambda measures: measures,
+    }  # fmt: skip
+    return Claim(**fields | changes), evidence
+
+
+def claims() -> list[dict[str, Any]]:
+    times = {"sentence": "Norms | part early.", "kind": "mean", "paper_value": 0.25, "unit": "epochs"}
+    table = judge(
+        [
+            judged("A", np.ones(100)),
+            judged("B", np.linspace(2000, 2002, 50), region=Region.at_most(9.0), **times),
+            judged("C", None),
+        ]
+    )
+    return [one.to_json() for one in table]
+
+
+RECORD = {"paper": "two-circuits", "profile": "paper", "seeds": "100:200", "rows": [{"name": "standard"}]}
+
+
+def png(size: tuple[int, int], noise: bool) -> bytes:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (*size[::-1], 3)) if noise else np.zeros((*size[::-1], 3))
+    stream = io.BytesIO()
+    Image.fromarray(pixels.astype(np.uint8)).save(stream, "png")
+    return stream.getvalue()
+
+
+def test_every_claim_is_a_row_with_its_numbers(tool: Any) -> None:
+    block = tool.render(claims(), RECORD)
+    head, _, a, b, c, *_ = block.splitlines()
+    assert head.split(" | ")[2:] == ["paper", "ours", "95 % interval", "n", "verdict |"]
+    assert a.startswith("| A | It groks. | yes | 1 | [0.964, 1] | 100 | holds |")
+    assert "Norms \\| part early. | 0.25 epochs | 2001 epochs | [2001, 2001] | 50 | fails |" in b
+    assert c == "| C | It groks. | yes | - | - | 0 | not testable |"
+    assert "false-discovery rate at most 0.05 over 2 claims (Benjamini-Yekutieli)." in block
+    assert "`grokscope reproduce two-circuits standard --seeds 100:200 --profile paper`" in block
+    assert "fixed on seeds 0-4 and are confirmed on seeds 100-199." in block
+    assert "C: its experiment was not run." in block
+
+
+def test_an_open_end_is_a_word(tool: Any) -> None:
+    (claim,) = claims()[:1]
+    block = tool.render([claim | {"interval": [3.5, None], "value": "not reached"}], RECORD)
+    assert "| not reached | [3.5, no bound] |" in block
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A README with its pictures' names, and a reproduction beside it."""
+    (tmp_path / "README.md").write_text(
+        "above\n![a](docs/images/figure-2.png)\n<!-- claims:begin -->\nold\n<!-- claims:end -->\nbelow\n"
+    )
+    figures = tmp_path / "out" / "figures"
+    figures.mkdir(parents=True)
+    (figures / "figure-2.png").write_bytes(png((40, 30), noise=False))
+    (figures / "figure-9.png").write_bytes(b"not shown in the README")
+    (tmp_path / "out" / "claims.json").write_text(json.dumps(claims()))
+    (tmp_path / "out" / "reproduction.json").write_text(json.dumps(RECORD))
+    return tmp_path
+
+
+def test_only_the_block_and_the_pictures_shown_change(tool: Any, project: Path) -> None:
+    for _ in range(2):
+        written = tool.update(project / "out", project)
+        assert [file.name for file in written] == ["README.md", "figure-2.png"]
+    text = (project / "README.md").read_text()
+    above, block, below = text.split("<!-- claims:begin -->")[0], *text.split("<!-- claims:")[1:]
+    assert above == "above\n![a](docs/images/figure-2.png)\n"
+    assert below == "end -->\nbelow\n"
+    assert "\nold\n" not in block
+    assert block.count("| holds |") == 1
+    copied = [file.name for file in (project / "docs" / "images").iterdir()]
+    assert copied == ["figure-2.png"]
+
+
+@pytest.mark.parametrize("name", ["claims.json", "reproduction.json", "figures/figure-2.png"])
+def test_a_folder_that_lacks_something_changes_nothing(tool: Any, project: Path, name: str) -> None:
+    (project / "out" / name).unlink()
+    before = (project / "README.md").read_text()
+    with pytest.raises(ValueError, match=Path(name).name):
+        tool.update(project / "out", project)
+    assert (project / "README.md").read_text() == before
+    assert not (project / "docs").exists()
+
+
+def test_a_readme_without_the_place_is_refused(tool: Any, project: Path) -> None:
+    (project / "README.md").write_text("nothing")
+    with pytest.raises(ValueError, match="claims:begin"):
+        tool.update(project / "out", project)
+
+
+def test_a_large_picture_is_made_smaller_and_a_small_one_is_not(tool: Any) -> None:
+    small, large = png((100, 80), noise=False), png((700, 500), noise=True)
+    assert tool.smaller(small) == small
+    made = tool.smaller(large)
+    assert len(large) > 1_000_000
+    assert len(made) <= 150_000
+    shown = Image.open(io.BytesIO(made))
+    assert shown.width / shown.height == pytest.approx(1.4, rel=0.02)
+    with pytest.raises(ValueError, match="cannot be brought below"):
+        tool.smaller(large, most=10)
+
+
+def test_the_script_says_what_is_missing(tool: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "argv", ["readme_claims.py", str(tmp_path)])
+    with pytest.raises(SystemExit, match=r"lacks .*claims\.json"):
+        tool.main()
+
+
+def test_the_readme_of_the_project_has_the_places(tool: Any) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = importlib.import_module("_table")
+    assert "new" in tool.replace_block(text, "new")
+    assert "new" in table.replace_block(text, "new")
