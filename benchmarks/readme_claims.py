@@ -3,9 +3,9 @@
     grokscope reproduce two-circuits --seeds 100:200 --out confirm
     python benchmarks/readme_claims.py confirm
 
-Rewrites the README between ``<!-- claims:begin -->`` and ``<!-- claims:end -->`` from ``claims.json``, one row
-per claim, and copies the pictures that the README shows to ``docs/images``, made smaller where they are
-over 150 kB.
+Rewrites the README between ``<!-- claims:begin -->`` and ``<!-- claims:end -->`` from ``claims.json``, one
+row per claim, and copies the pictures that the README shows to ``docs/images``, made smaller where they
+are over 150 kB.
 """
 
 from __future__ import annotations

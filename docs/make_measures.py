@@ -35,9 +35,9 @@ $f_S$ keeps the neurons of the set S; $f_m$ the m of largest norm.
   passes 0.98), `control` (as many random neurons as the generalizing set has, drawn from all of them), and
   `norm_matched` (other neurons of like norm at memorization).
 - **When.** *Quick* measures are taken at every point of `schedule.measures` (each epoch), *slow* ones at
-  `schedule.slow_measures` (log-spaced, about 60 for 300 epochs). Measures that *follow* subnetworks need the final
-  network, so they are taken at the end, over the history kept in memory or by replay, at the points of
-  `schedule.follow`; the *slow* ones among them where slow measures are taken.
+  `schedule.slow_measures` (log-spaced, about 60 for 300 epochs). Measures that *follow* subnetworks need
+  the final network, so they are taken at the end, over the history kept in memory or by replay, at the
+  points of `schedule.follow`; the *slow* ones among them where slow measures are taken.
 - **Zero outputs.** The sign of 0 is 0. An input with $f(x) = 0$ has no prediction: it is left out of shares
   and counted by the `zero_outputs` measures. A part of a network whose output is 0 agrees with nothing.
 - **Not measured** is absent or NaN, never zero.
@@ -59,6 +59,7 @@ _PACES = {
 
 
 def main() -> None:
+    """Write the page."""
     PAGE.write_text(page(), encoding="utf-8")
 
 

@@ -70,6 +70,7 @@ _ALSO = {
 
 
 def main() -> None:
+    """Write the page."""
     PAGE.write_text(page(), encoding="utf-8")
 
 

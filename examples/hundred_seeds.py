@@ -28,9 +28,10 @@ def ask(seeds: int, epochs: int, n: int, width: int, out: str) -> list[str]:
     with RichProgress() as progress:
         run = gs.train(experiment, seeds=seeds, out=out, progress=progress)
 
-    lines: list[str] = []
-    for event in (MEMORIZATION, GROKKING):
-        lines.append(f"{event.name} ({event}): share of seeds {event.times(run.measures).share()}")
+    lines = [
+        f"{event.name} ({event}): share of seeds {event.times(run.measures).share()}"
+        for event in (MEMORIZATION, GROKKING)
+    ]
     delay = grokking_delay(run.measures) * (1 / experiment.steps_per_epoch)
     # What is not known exactly is an interval, and what has not happened yet has no upper end.
     lower, upper = delay.bounds()
@@ -41,6 +42,7 @@ def ask(seeds: int, epochs: int, n: int, width: int, out: str) -> list[str]:
 
 
 def main() -> None:
+    """Read the command and print the answers."""
     parser = argparse.ArgumentParser(description="A question to a hundred seeds.")
     parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--epochs", type=int, default=300)

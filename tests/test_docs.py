@@ -27,7 +27,6 @@ FENCE = re.compile(r"^```([^\n`]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
 # The same code on less: every text here is on some page, else it is out of date.
 SHORTER = {
-    "epochs = 300\nmeasures": "epochs = 2\nmeasures",
     "epochs = 300": 'epochs = 2\nmeasures = ["train_accuracy", "test_accuracy"]',
     "epochs=300": "epochs=2",
     "n = 40": "n = 10",
@@ -75,10 +74,8 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def shorter(text: str) -> str:
     for long, short in SHORTER.items():
-        if long in text:
-            text = text.replace(long, short)
-            break
-    return text.replace("n = 40", SHORTER["n = 40"])
+        text = text.replace(long, short)
+    return text
 
 
 @pytest.mark.slow
@@ -124,7 +121,7 @@ def test_pages_show_specs_that_are_valid(tmp_path: Path) -> None:
 
     for page in PAGES:
         for block in blocks(page):
-            if block.words[:1] == ["toml"] and len(block.words) == 2 and "last_bits" not in block.text:
+            if block.words[:1] == ["toml"] and not page.stem.startswith("own-"):  # those need plug-ins
                 file = tmp_path / block.words[1]
                 file.write_text(block.text, encoding="utf-8")
                 assert Experiment.from_toml(file).n_steps > 0, f"{page}:{block.line}"
