@@ -26,7 +26,7 @@ class EagerSink(train.StoreSink):
         super().__init__(*arguments, every=every, **options)
 
 train.StoreSink = EagerSink
-train.HISTORY_BYTES = 30_000  # two members at a time
+train.HISTORY_BYTES = 27_500  # two members at a time
 Timeline.segment_size = lambda self, *_: 2
 print("begun", file=sys.stderr, flush=True)
 sys.exit(main(sys.argv[1:]))
