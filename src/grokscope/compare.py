@@ -72,6 +72,11 @@ def compare(a: Run, b: Run, event: Event = GROKKING) -> Comparison:
             f"compare: no member in common, so nothing can be paired: {a.path} has {_seeds(a)}, "
             f"{b.path} has {_seeds(b)}."
         )
+    for run in (a, b):
+        if event.measure not in run.measures:
+            raise InputError(
+                f"compare: {run.path} has no measure '{event.measure}', by which {event.name} is timed."
+            )
     times_a, times_b = (event.times(on_members(run.measures, shared)) for run in (a, b))
     return Comparison(
         event=str(event),

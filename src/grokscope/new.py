@@ -1,4 +1,4 @@
-"""``grokscope new``: one file with a small, complete task or measure, to change into your own."""
+"""``grokscope new``: one file with a small, complete task, measure or paper, to change into your own."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from grokscope.parts import kinds
 
 __all__ = ["TEMPLATES", "write_template"]
 
-TEMPLATES = ("task", "measure")
+TEMPLATES = ("task", "measure", "paper")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
-def write_template(what: Literal["task", "measure"] | str, name: str, folder: str | Path = ".") -> Path:
+def write_template(
+    what: Literal["task", "measure", "paper"] | str, name: str, folder: str | Path = "."
+) -> Path:
     """Write ``<name>.py``, which works as ``--plugin`` at once.
 
     Args:
-        what: ``task`` or ``measure``.
+        what: ``task``, ``measure`` or ``paper``.
         name: the kind; small letters, digits and underscores.
         folder: where to; it must exist.
 

@@ -29,7 +29,7 @@ from grokscope.errors import InputError, did_you_mean
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["Part", "find_file", "kinds", "load_plugin", "looking_in", "lookup", "resolver"]
+__all__ = ["PLUGIN_PREFIX", "Part", "find_file", "kinds", "load_plugin", "looking_in", "lookup", "resolver"]
 
 # group -> where its kinds live: a package (every public module in it) or a single module
 _HOMES = {
@@ -42,6 +42,7 @@ _HOMES = {
     "measure": "grokscope.measures",
     "paper": "grokscope.papers",
 }
+PLUGIN_PREFIX = "grokscope_plugin_"  # of the names of the modules that plug-ins are loaded as
 _kinds: dict[str, dict[str, type[Part]]] = {}
 _discovered: set[str] = set()
 _spec_folder: ContextVar[Path | None] = ContextVar("_spec_folder", default=None)
@@ -174,7 +175,7 @@ def load_plugin(path: str | Path) -> None:
         raise InputError(f"plugin '{path}': not a Python file that exists.")
     # one name per file: two files may share a stem, and one file may be loaded again after a change
     digest = hashlib.sha256(str(file.resolve()).encode()).hexdigest()
-    name = f"grokscope_plugin_{file.stem}_{digest[:8]}"
+    name = f"{PLUGIN_PREFIX}{file.stem}_{digest[:8]}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise InputError(f"plugin '{path}': cannot be imported.")

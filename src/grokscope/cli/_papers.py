@@ -48,7 +48,8 @@ def papers(plugin: options.Plugin = None, json: options.Json = False) -> None:
             )
             return
         for name, paper in known().items():
-            out.line(f"{name}: {paper.title} ({paper.authors}, {paper.year}; arXiv {paper.arxiv})")
+            arxiv = f"; arXiv {paper.arxiv}" if paper.arxiv else ""
+            out.line(f"{name}: {paper.title} ({paper.authors}, {paper.year}{arxiv})")
             rows: list[tuple[str, str, str, str]] = []
             for one in paper.experiments:
                 seconds = times[name, one.name]

@@ -7,7 +7,7 @@ is (`grokscope.claims`), figures that any run can have (`grokscope.plots`).
 Copy ``two_circuits.py`` when adding one: a file in this folder, or anywhere with ``--plugin FILE``.
 """
 
-from grokscope.papers._paper import Figure, Paper, PaperExperiment, Profile, find_paper, papers
+from grokscope.papers._paper import Figure, Paper, PaperExperiment, Profile, RunLike, find_paper, papers
 from grokscope.papers._plan import Plan, PlanRow, plan
 from grokscope.papers._reproduce import Reproduction, reproduce
 from grokscope.papers.check import check_paper
@@ -20,6 +20,7 @@ __all__ = [
     "PlanRow",
     "Profile",
     "Reproduction",
+    "RunLike",
     "check_paper",
     "find_paper",
     "papers",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import InitVar, asdict, dataclass
@@ -14,6 +15,7 @@ from grokscope.claims import Judged, gather, judge
 from grokscope.errors import GrokscopeError, InputError
 from grokscope.papers._paper import Paper, RunLike, find_paper
 from grokscope.papers._plan import Plan, plan
+from grokscope.parts import PLUGIN_PREFIX
 
 if TYPE_CHECKING:
     from grokscope.progress import Progress
@@ -176,6 +178,7 @@ def remake(
         drawing = figure.draw(together, command)
         files = save_figure(drawing, folder / "figures", figure.id)
         figures.append(ReportFigure(figure.id, figure.title, files["svg"]))
+    arxiv = f" (arXiv {paper.arxiv})" if paper.arxiv else ""
     report = write_page(
         folder / "report.html",
         paper.title,
@@ -186,8 +189,7 @@ def remake(
             for one in paper.experiments
             if one.name in together
         ],
-        lead=f"{paper.authors}, {paper.year} (arXiv {paper.arxiv}). Profile: {record['profile']} "
-        f"({record['reason']}).",
+        lead=f"{paper.authors}, {paper.year}{arxiv}. Profile: {record['profile']} ({record['reason']}).",
         command=command_of(paper, together, record["profile"]),
         bibtex=paper.bibtex,
     )
@@ -225,6 +227,9 @@ def command_of(paper: Paper, runs: Mapping[str, RunLike], profile: str) -> str:
     # Where runs have different seeds no one command makes them all; each run's own is in its provenance.
     if len(written) == 1 and "" not in written:
         words += ["--seeds", written.pop()]
+    module = type(paper).__module__
+    if module.startswith(PLUGIN_PREFIX):
+        words += ["--plugin", Path(str(sys.modules[module].__file__)).name]
     return shlex.join([*words, "--profile", profile])
 
 

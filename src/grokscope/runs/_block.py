@@ -205,6 +205,7 @@ class Block:
         masks = found_subnetworks(self.cohort, carry, data, memorized, self.flavor)
         sink.subnetworks(self.flavor, self.cohort.trim(masks))
         history = iter(self._kept) if self._kept else ((p, n) for p, _, n in self.replay(final))
+        at = 0
         for part, networks in history:
             for pace, measures, flags in (
                 ("follow", self.follow, part.follow),
@@ -214,7 +215,8 @@ class Block:
                 if measures and len(points):
                     results = self.cohort.follow(networks, data, masks, measures, points)
                     sink.followed(part.part(flags), results, pace)
-            advance(int(part.steps[-1] - part.steps[0]) * len(self.cohort.members))
+            advance((int(part.steps[-1]) - at) * len(self.cohort.members))
+            at = int(part.steps[-1])
 
     def _history_fits(self, carry: Carry) -> bool:
         network = self.cohort.experiment.learner.predictor(carry.state)

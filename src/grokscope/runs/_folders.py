@@ -75,14 +75,13 @@ def list_runs(folder: str | Path = "runs") -> list[RunSummary]:
     for path in run_folders(Path(folder)):
         try:
             run = Run(path)
-            done = int((run.steps_done >= run.experiment.n_steps).sum())
             summaries.append(
                 RunSummary(
                     path,
                     run.experiment.task.kind,
                     run.identity,
-                    len(run.members) if len(run.steps_done) else 0,
-                    done,
+                    len(run.is_done),
+                    int(run.is_done.sum()),
                     run.experiment.n_steps,
                 )
             )

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from grokscope.errors import InputError
 from grokscope.experiment import Experiment
 from grokscope.runs._block import Block
 from grokscope.runs._numerics import check_numerics, numerics_here
@@ -27,14 +28,22 @@ def network_at(store: RunStore, experiment: Experiment, position: int, step: int
     """The network of one member at a step.
 
     Raises:
-        InputError: if it must be replayed, and the numerics of this machine differ from the run's.
+        InputError: if nothing is kept of the member yet; or if it must be replayed, and the numerics of this
+            machine differ from the run's.
     """
     prepare_devices()
     structure = _structure(experiment)
     if step in store.snapshot_steps(position):
         return _filled(structure, store.read_snapshot(position, step), "")
     if step == int(store.steps_done[position]):
-        return _filled(structure, store.read_checkpoint(position).leaves, _IN_STATE)
+        try:
+            leaves = store.read_checkpoint(position).leaves
+        except KeyError:
+            raise InputError(
+                f"{store.path}: nothing is kept yet of seeds {store.seeds[position]}: the run was stopped "
+                "before; give the command that began it again."
+            ) from None
+        return _filled(structure, leaves, _IN_STATE)
     with in_precision(experiment.precision):
         return _replayed(store, experiment, position, step)
 

@@ -249,7 +249,7 @@ class RunReader:
     def snapshot_steps(self, member: int) -> list[int]:
         """The steps at which a member's state is kept, sorted."""
         recorded, steps = self._table("snapshots", "recorded", member)
-        return sorted(steps[recorded == 1].tolist())
+        return sorted(steps[recorded == 1].tolist()) if len(steps) else []
 
     def read_snapshot(self, member: int, step: int) -> dict[str, np.ndarray]:
         """A member's state at a step: its leaves by name.

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Run"]
 
+_NOT_BEGUN = "was stopped before the first result was kept; give the command that began it again."
+
 
 class Run:
     """A run on disk: experiment, members, measures, networks. Reading only, but for `measure`.
@@ -41,7 +43,7 @@ class Run:
 
     def __repr__(self) -> str:
         done = "complete" if self.is_complete else "not complete"
-        return f"Run({str(self.path)!r}, {len(self.members)} members, {done})"
+        return f"Run({str(self.path)!r}, {len(self._store.seeds)} members, {done})"
 
     @cached_property
     def experiment(self) -> Experiment:
@@ -65,8 +67,14 @@ class Run:
 
     @property
     def members(self) -> Members:
-        """The members and their seeds, in order of addition."""
-        return Members(tuple(self._store.seeds))
+        """The members and their seeds, in order of addition.
+
+        Raises:
+            InputError: if the run was stopped before it had any.
+        """
+        if not (seeds := self._store.seeds):
+            raise InputError(f"{self.path}: {_NOT_BEGUN}")
+        return Members(tuple(seeds))
 
     @property
     def steps_done(self) -> np.ndarray:
@@ -75,8 +83,14 @@ class Run:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every member has come to the end."""
-        return bool(self._store.complete.all() and len(self._store.complete))
+        """Whether every member has come to the experiment's end."""
+        return bool(self.is_done.all() and len(self.is_done))
+
+    @property
+    def is_done(self) -> np.ndarray:
+        """Whether each member has come to the experiment's end, as bools."""
+        # what was complete is not so any more while a longer run is under way
+        return self._store.complete & (self._store.steps_done >= self.experiment.n_steps)
 
     @cached_property
     def measures(self) -> xr.Dataset:
@@ -130,7 +144,7 @@ class Run:
             InputError: if there is no such member.
         """
         wanted = (seed,) * 4 if isinstance(seed, int | np.integer) else tuple(seed)
-        for position, seeds in enumerate(self._store.seeds):
+        for position, seeds in enumerate(self.members):
             if seeds == wanted:
                 return position
         have = ", ".join(str(s[0]) if len(set(s)) == 1 else str(s) for s in self._store.seeds[:20])
@@ -140,7 +154,7 @@ class Run:
         """The network of a member at a step (-1: its last), from a snapshot, else by replay.
 
         Raises:
-            InputError: if there is no such seed or step.
+            InputError: if there is no such seed or step, or nothing was kept of the seed yet.
         """
         position = self.position(seed)
         last = int(self._store.steps_done[position])
