@@ -38,6 +38,9 @@ $f_S$ keeps the neurons of the set S; $f_m$ the m of largest norm.
   `schedule.slow_measures` (log-spaced, about 60 for 300 epochs). Measures that *follow* subnetworks need
   the final network, so they are taken at the end, over the history kept in memory or by replay, at the
   points of `schedule.follow`; the *slow* ones among them where slow measures are taken.
+- **Flavor.** The active subnetwork keeps all predictions on the training inputs (the paper's definition).
+  `grokscope measure RUN NAME --flavor accuracy` takes the official code's, which keeps the training accuracy;
+  measures of subnetworks are then stored under their name with `_accuracy_flavor`.
 - **Zero outputs.** The sign of 0 is 0. An input with $f(x) = 0$ has no prediction: it is left out of shares
   and counted by the `zero_outputs` measures. A part of a network whose output is 0 agrees with nothing.
 - **Not measured** is absent or NaN, never zero.
