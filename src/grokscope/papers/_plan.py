@@ -19,6 +19,7 @@ __all__ = ["PROFILE_SECONDS", "Plan", "PlanRow", "plan"]
 
 PROFILE_SECONDS = 600.0  # the paper profile is taken when it is predicted to take less
 # Drawing all figures of an experiment and judging its claims.
+_MEASURING_SECONDS = 0.5
 _FIGURES_SECONDS = 3.0
 # The process with its libraries and compiled programs, and how many members' states are held at a time.
 _BASE_BYTES, _IN_FLIGHT = 600_000_000, 16
@@ -98,7 +99,7 @@ def plan(
         experiments: names; None takes the default ones.
         seeds: as for ``--seeds``; None takes the profile's.
         profile: ``paper``, ``quick``, or None.
-        rates: of this machine; None measures them (about 2 seconds).
+        rates: of this machine; None measures them (in less than a second).
 
     Raises:
         InputError: for an unknown paper, experiment or profile, or seeds that cannot be read.
@@ -117,7 +118,7 @@ def plan(
     if rates is None:
         from grokscope.rates import measure_rates
 
-        rates = measure_rates()
+        rates = measure_rates(_MEASURING_SECONDS)
     reason = "asked for"
     if profile is None:
         full = sum(row.seconds for row in _rows(chosen, None, "paper", rates))

@@ -5,6 +5,8 @@ Nothing here touches the disk; what is computed is handed to a sink (`_train.py`
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -17,6 +19,7 @@ from grokscope.errors import GrokscopeError
 from grokscope.measures import Measure
 from grokscope.runs._subnetworks import FirstCrossing, found_subnetworks
 from grokscope.training.cohort import Cohort
+from grokscope.training.devices import in_precision
 from grokscope.training.loop import Carry
 from grokscope.training.timeline import Timeline
 
@@ -111,6 +114,8 @@ class Block:
             carry, data, after=-1 if checkpoint is None else at, measured=True
         ):
             carry = after
+            if keeping and not self._kept and (self.follow or self.follow_slow):
+                self._compile_ahead(networks, data)
             if keeping and (self.follow or self.follow_slow):
                 self._kept.append((part, networks))
                 memorized.update(part, results, networks, self.cohort.rows)
@@ -217,6 +222,16 @@ class Block:
                     sink.followed(part.part(flags), results, pace)
             advance((int(part.steps[-1]) - at) * len(self.cohort.members))
             at = int(part.steps[-1])
+
+    def _compile_ahead(self, networks: Any, data: Any) -> None:
+        """Compile what comes after the training while that goes on. (What fails here fails again there.)"""
+
+        def work() -> None:
+            with contextlib.suppress(Exception), in_precision(self.cohort.experiment.precision):
+                for measures in filter(None, (self.follow, self.follow_slow)):
+                    self.cohort.compile_follow(networks, data, measures)
+
+        threading.Thread(target=work, daemon=True).start()
 
     def _history_fits(self, carry: Carry) -> bool:
         network = self.cohort.experiment.learner.predictor(carry.state)

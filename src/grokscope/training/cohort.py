@@ -13,6 +13,7 @@ import numpy as np
 from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from grokscope.measures._measure import SUBNETWORK_LABELS
 from grokscope.training.devices import Execution
 from grokscope.training.loop import Carry, MemberLoop, SegmentPlan, as_precision
 
@@ -111,6 +112,15 @@ class Cohort:
         results = program(self.counts, networks, data, subnetworks, self.shared, rows, np.int32(len(points)))
         return {name: array[:, : len(points)] for name, array in self.trim(results).items()}
 
+    def compile_follow(self, networks: Any, data: Any, measures: tuple[Measure, ...]) -> None:
+        """Compile `follow` ahead of its use: a call in which no member and no point is taken."""
+        size = jax.tree.leaves(networks)[0].shape[1]
+        n_neurons = getattr(self.experiment.model, "width", 0)
+        masks = self._placed(np.zeros((1, len(SUBNETWORK_LABELS), n_neurons), dtype=bool), rows=False)
+        program = _program(self._static, "follow", measures)
+        nobody = jax.device_put(self.execution.counts(0), NamedSharding(self.mesh, _MEMBER))
+        program(nobody, networks, data, masks, self.shared, np.zeros(size, np.int32), np.int32(0))
+
     def each(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Apply a pure function to every member's arguments; the shared data come last."""
         return _program(self._static, "each", function)(self.counts, arguments, self.shared)
@@ -137,10 +147,11 @@ class Cohort:
     def _static(self) -> tuple[MemberLoop, Execution]:
         return self.loop, self.execution
 
-    def _placed(self, array: np.ndarray) -> jax.Array:
+    def _placed(self, array: np.ndarray, *, rows: bool = True) -> jax.Array:
         # empty slots repeat the first member: with vmap they are computed, and should stay finite
         slots = np.repeat(array[:1], self.execution.capacity, axis=0)
-        slots[self.rows] = array
+        if rows:
+            slots[self.rows] = array
         return jax.device_put(slots, NamedSharding(self.mesh, _MEMBER))
 
 
@@ -210,4 +221,6 @@ def _over(execution: Execution, function: Callable[[Any], Any], count: Any, memb
 def _compiled(function: Any, execution: Execution, in_specs: Any, donate: tuple[int, ...] = ()) -> Any:
     mesh = Mesh(np.array(jax.devices()[: execution.n_devices]), ("member",))
     sharded = jax.shard_map(function, mesh=mesh, in_specs=in_specs, out_specs=_MEMBER, check_vma=False)
-    return jax.jit(sharded, donate_argnums=donate)
+    # fewer and larger pieces than the default compile faster; on a GPU the option does not exist
+    options = {"xla_cpu_parallel_codegen_split_count": 4} if execution.path == "map" else None
+    return jax.jit(sharded, donate_argnums=donate, compiler_options=options)
