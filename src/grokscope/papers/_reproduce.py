@@ -15,6 +15,7 @@ from grokscope.claims import Judged, gather, judge
 from grokscope.errors import GrokscopeError, InputError
 from grokscope.papers._paper import Paper, RunLike, find_paper
 from grokscope.papers._plan import Plan, plan
+from grokscope.papers._preload import preloading
 from grokscope.parts import PLUGIN_PREFIX
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def reproduce(
     for row in planned.rows:
         spec, usual = found.experiment(row.name).under(planned.profile)
         asked = usual if planned.seeds is None else planned.seeds
-        runs[row.name] = train(spec, asked, out=folder / row.name, progress=progress, **options)
+        runs[row.name] = train(spec, asked, out=folder / row.name, progress=preloading(progress), **options)
     return remake(found, folder, runs, planned, began)
 
 

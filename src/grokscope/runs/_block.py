@@ -224,7 +224,7 @@ class Block:
             at = int(part.steps[-1])
 
     def _compile_ahead(self, networks: Any, data: Any) -> None:
-        """Compile what comes after the training while that goes on. (What fails here fails again there.)"""
+        """Compile what comes after the training while that goes on; what fails here fails again there."""
 
         def work() -> None:
             with contextlib.suppress(Exception), in_precision(self.cohort.experiment.precision):
