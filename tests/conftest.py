@@ -9,6 +9,7 @@ instead.
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import os
 import shutil
@@ -31,7 +32,9 @@ os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")
 # compiler made for it minutes ago. That a program has the same bits in every process, with other members
 # and on other devices, are comparisons of different programs, each compiled here. Programs that break when
 # they are read back are what users would have, who have such a cache too.
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", tempfile.mkdtemp(prefix="grokscope-test-programs-"))
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="grokscope-test-programs-")
+    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.05"
 os.environ["MPLBACKEND"] = "agg"
 # The user's own cache folder is neither read nor written, here or by the commands that tests start.
