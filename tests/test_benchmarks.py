@@ -114,7 +114,8 @@ def test_numpy_rung_draws_the_standard_problem() -> None:
 @pytest.mark.parametrize("name", ["torch_loop", "torch_device"])
 @pytest.mark.torch
 def test_torch_loop_rungs_are_plain_sgd(name: str) -> None:
-    torch = pytest.importorskip("torch")
+    import torch
+
     module, p = rung(name), small_problem(72)
     x, y = torch.tensor(p["x"]), torch.tensor(p["y"])
     model = module.Net(8, 12) if name == "torch_loop" else module.make_model(8, 12)
@@ -142,7 +143,8 @@ def test_torch_loop_rungs_are_plain_sgd(name: str) -> None:
 
 @pytest.mark.torch
 def test_torch_ensemble_is_plain_sgd_of_each_member() -> None:
-    torch = pytest.importorskip("torch")
+    import torch
+
     module = rung("torch_func")
     problems = [small_problem(72, seed=seed) for seed in range(3)]
     models = []
@@ -164,7 +166,6 @@ def test_torch_ensemble_is_plain_sgd_of_each_member() -> None:
 
 @pytest.mark.torch
 def test_torch_rungs_end_with_one_json_line() -> None:
-    pytest.importorskip("torch")
     for name in ("torch_loop", "torch_device", "torch_func"):
         argv = [sys.executable, BENCHMARKS / "rungs" / f"{name}.py", "--epochs", "1"]
         done = subprocess.run([*argv, "--seeds", "2"], capture_output=True, text=True, check=True)

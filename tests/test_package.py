@@ -23,21 +23,28 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 # it. `grokscope/__init__.py`, the page of public names, stands over all of them.
 LAYERS = (
     ("errors",),
+    ("_faults", "progress"),
     ("parts", "streams", "schedule"),
+    ("overrides",),
     ("losses", "models", "optimizers", "tasks"),
     ("learners",),
     ("experiment",),
     ("measures",),
     ("training",),
+    ("budget", "rates"),
     ("runs",),
     ("interop",),
     ("circuits",),
-    ("claims", "statistics"),
+    ("statistics",),
+    ("claims", "events"),
+    ("comparison", "overview"),
     ("plots",),
     ("sweeps",),
     ("papers",),
     ("report",),
+    ("doctor", "new", "templates"),
     ("cli",),
+    ("__main__",),
 )
 LAYER = {name: height for height, names in enumerate(LAYERS) for name in names}
 

@@ -14,9 +14,9 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
-from grokscope.circuits.subnetwork import Flavor
 from grokscope.errors import GrokscopeError
 from grokscope.measures import Measure
+from grokscope.measures._subnetworks import Flavor
 from grokscope.runs._subnetworks import FirstCrossing, found_subnetworks
 from grokscope.training.cohort import Cohort
 from grokscope.training.devices import in_precision
@@ -224,7 +224,7 @@ class Block:
             at = int(part.steps[-1])
 
     def _compile_ahead(self, networks: Any, data: Any) -> None:
-        """Compile what comes after the training while that goes on. (What fails here fails again there.)"""
+        """Compile what comes after the training while that goes on; what fails here fails again there."""
 
         def work() -> None:
             with contextlib.suppress(Exception), in_precision(self.cohort.experiment.precision):
