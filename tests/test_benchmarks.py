@@ -261,3 +261,18 @@ def test_a_failed_command_is_told_with_its_last_words(bench: Any) -> None:
     measured = process.measure([sys.executable, "-c", "import sys; sys.exit('no such luck')"])
     with pytest.raises(RuntimeError, match="exit code 1: no such luck"):
         process.last_line(measured)
+
+
+def test_all_benchmarks_are_started_by_one_command() -> None:
+    def said(*words: str) -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-m", "benchmarks", *words]
+        return subprocess.run(argv, cwd=BENCHMARKS.parent, capture_output=True, text=True)
+
+    wrong = said("laddr")
+    assert wrong.returncode == 1
+    assert wrong.stderr == "benchmarks: 'laddr' is not one of ladder, training, end_to_end, help_time.\n"
+    for name in ("ladder", "training", "end_to_end", "help_time"):
+        shown = said(name, "--help")
+        assert shown.returncode == 0, shown.stderr
+        assert shown.stdout.startswith(f"== {name}\n")
+        assert f"usage: {name}.py" in shown.stdout
