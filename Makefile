@@ -27,7 +27,7 @@ format: install-dev ## format the code and apply safe fixes
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-benchmarks: install ## run the speed ladder (see benchmarks/README.md)
+benchmarks: install ## run the benchmarks (ARGS="ladder --quick" runs one; benchmarks/README.md)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 requirements: ## pin again from pyproject.toml (needs uv; see requirements/README.md)

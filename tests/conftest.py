@@ -2,7 +2,7 @@
 
 Put here only what the whole suite needs; brute-force references live in ``oracles.py``.
 
-Optional kinds: a test marked ``torch``, ``browser`` or ``gpu`` is skipped, with the reason, where
+Optional kinds: a test marked ``torch``, ``browser``, ``gpu`` or ``tables`` is skipped, with the reason, where
 that is missing. ``--require torch,browser`` (or ``GROKSCOPE_REQUIRE=torch,browser``) makes it fail
 instead.
 """
@@ -87,10 +87,16 @@ def _missing_gpu() -> str | None:
     return f"jax sees no GPU (JAX_PLATFORMS={os.environ['JAX_PLATFORMS']})"
 
 
+def _missing_tables() -> str | None:
+    absent = [name for name in ("h5netcdf", "h5py", "pyarrow") if not importlib.util.find_spec(name)]
+    return f"{absent[0]} is not installed (pip install grokscope[tables])" if absent else None
+
+
 OPTIONAL: dict[str, Callable[[], str | None]] = {
     "torch": _missing_torch,
     "browser": _missing_browser,
     "gpu": _missing_gpu,
+    "tables": _missing_tables,
 }
 
 

@@ -114,7 +114,8 @@ def test_numpy_rung_draws_the_standard_problem() -> None:
 @pytest.mark.parametrize("name", ["torch_loop", "torch_device"])
 @pytest.mark.torch
 def test_torch_loop_rungs_are_plain_sgd(name: str) -> None:
-    torch = pytest.importorskip("torch")
+    import torch
+
     module, p = rung(name), small_problem(72)
     x, y = torch.tensor(p["x"]), torch.tensor(p["y"])
     model = module.Net(8, 12) if name == "torch_loop" else module.make_model(8, 12)
@@ -142,7 +143,8 @@ def test_torch_loop_rungs_are_plain_sgd(name: str) -> None:
 
 @pytest.mark.torch
 def test_torch_ensemble_is_plain_sgd_of_each_member() -> None:
-    torch = pytest.importorskip("torch")
+    import torch
+
     module = rung("torch_func")
     problems = [small_problem(72, seed=seed) for seed in range(3)]
     models = []
@@ -164,7 +166,6 @@ def test_torch_ensemble_is_plain_sgd_of_each_member() -> None:
 
 @pytest.mark.torch
 def test_torch_rungs_end_with_one_json_line() -> None:
-    pytest.importorskip("torch")
     for name in ("torch_loop", "torch_device", "torch_func"):
         argv = [sys.executable, BENCHMARKS / "rungs" / f"{name}.py", "--epochs", "1"]
         done = subprocess.run([*argv, "--seeds", "2"], capture_output=True, text=True, check=True)
@@ -260,3 +261,18 @@ def test_a_failed_command_is_told_with_its_last_words(bench: Any) -> None:
     measured = process.measure([sys.executable, "-c", "import sys; sys.exit('no such luck')"])
     with pytest.raises(RuntimeError, match="exit code 1: no such luck"):
         process.last_line(measured)
+
+
+def test_all_benchmarks_are_started_by_one_command() -> None:
+    def said(*words: str) -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-m", "benchmarks", *words]
+        return subprocess.run(argv, cwd=BENCHMARKS.parent, capture_output=True, text=True)
+
+    wrong = said("laddr")
+    assert wrong.returncode == 1
+    assert wrong.stderr == "benchmarks: 'laddr' is not one of ladder, training, end_to_end, help_time.\n"
+    for name in ("ladder", "training", "end_to_end", "help_time"):
+        shown = said(name, "--help")
+        assert shown.returncode == 0, shown.stderr
+        assert shown.stdout.startswith(f"== {name}\n")
+        assert f"usage: {name}.py" in shown.stdout

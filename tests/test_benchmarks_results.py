@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydantic
 import pytest
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
@@ -58,7 +59,6 @@ def test_result_file_is_read_back_as_written(bench: Any, tmp_path: Path) -> None
 
 
 def test_result_file_refuses_what_it_does_not_know(bench: Any) -> None:
-    pydantic = pytest.importorskip("pydantic")
     with pytest.raises(pydantic.ValidationError, match="surprise"):
         example_ladder(bench, surprise=1)
     bad = {"seconds": float("nan"), "threads": 1, "blocks": [1.0], "by_threads": {}}

@@ -23,21 +23,28 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 # it. `grokscope/__init__.py`, the page of public names, stands over all of them.
 LAYERS = (
     ("errors",),
+    ("_faults", "progress"),
     ("parts", "streams", "schedule"),
+    ("overrides",),
     ("losses", "models", "optimizers", "tasks"),
     ("learners",),
     ("experiment",),
     ("measures",),
     ("training",),
+    ("budget", "rates"),
     ("runs",),
     ("interop",),
     ("circuits",),
-    ("claims", "statistics"),
+    ("statistics",),
+    ("claims", "events"),
+    ("comparison", "overview"),
     ("plots",),
     ("sweeps",),
     ("papers",),
     ("report",),
+    ("doctor", "new", "templates"),
     ("cli",),
+    ("__main__",),
 )
 LAYER = {name: height for height, names in enumerate(LAYERS) for name in names}
 
@@ -181,6 +188,24 @@ def test_importing_grokscope_is_cheap() -> None:
     assert result.stdout.split() == []
 
 
+def test_public_names_are_what_they_say() -> None:
+    # A module of the same name would take the place of a function once it is imported.
+    program = (
+        "import pkgutil, importlib, grokscope as gs\n"
+        "names = [m.name for m in pkgutil.iter_modules(gs.__path__) if m.name != '__main__']\n"
+        "for name in names: importlib.import_module('grokscope.' + name)\n"
+        "print(sorted(set(names) & set(gs.__all__)), set(gs._HOMES) | {'__version__'} == set(gs.__all__))\n"
+        "print(*(getattr(gs, name).__name__ == name for name in gs._HOMES))"
+    )
+    environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent)}
+    result = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    first, second = result.stdout.splitlines()
+    assert first == "[] True"
+    assert set(second.split()) == {"True"}
+
+
 def pinned(name: str) -> dict[str, str]:
     """Version of each package in a requirements file."""
     text = (ROOT / "requirements" / name).read_text(encoding="utf-8")
@@ -222,4 +247,4 @@ def test_optional_kinds_are_marked_and_not_skipped_by_hand() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("importorskip")
     ]
-    assert not found, "mark the test with pytest.mark.torch (or browser) and import inside it"
+    assert not found, "mark the test with pytest.mark.torch (or another optional kind) and import inside it"

@@ -5,10 +5,11 @@ import itertools
 import hypothesis.strategies as st
 import numpy as np
 import pytest
+import xarray as xr
 from hypothesis import given
 
 from grokscope import InputError, Members
-from grokscope.streams import STREAMS, parse_seeds, stream_key
+from grokscope.streams import STREAMS, on_members, parse_seeds, stream_key
 
 MOST = 2**31 - 1
 
@@ -131,3 +132,25 @@ def test_streams_are_uncorrelated():
     draws = np.stack([np.asarray(jax.random.normal(stream_key(name, 5), (20_000,))) for name in STREAMS])
     correlation = np.corrcoef(draws) - np.eye(len(STREAMS))
     assert np.abs(correlation).max() < 5 / np.sqrt(20_000)
+
+
+def box():
+    members = Members(((0, 10, 5, 5), (1, 11, 5, 5), (1, 10, 5, 5)))
+    values = np.array([[1.0, np.nan], [3.0, 4.0]])  # [init, data]
+    coords = {"init_seed": [0, 1], "data_seed": [10, 11], "order_seed": 5, "noise_seed": 5}
+    return members, xr.Dataset({"m": (("init_seed", "data_seed"), values)}, coords)
+
+
+def scattered():
+    members = Members(((0, 10, 5, 5), (1, 11, 5, 5), (1, 10, 5, 5)))
+    coords = {"init_seed": ("member", [0, 1, 1]), "data_seed": ("member", [10, 11, 10])}
+    coords |= {"order_seed": 5, "noise_seed": 5}
+    return members, xr.Dataset({"m": (("member",), [1.0, 4.0, 3.0])}, coords)
+
+
+@pytest.mark.parametrize("layout", [box, scattered])
+def test_members_of_crossed_streams_are_found_on_their_axes(layout):
+    members, data = layout()
+    assert on_members(data, members)["m"].to_numpy().tolist() == [1.0, 4.0, 3.0]
+    assert on_members(data, [(1, 10, 5, 5)])["m"].dims == ("seed",)
+    assert on_members(data, [(1, 10, 5, 5)])["m"].to_numpy().tolist() == [3.0]

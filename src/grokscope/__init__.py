@@ -20,7 +20,7 @@ _HOMES = {
     "InputError": "grokscope.errors",
     "StoreError": "grokscope.errors",
     "train": "grokscope.runs",
-    "compare": "grokscope.compare",
+    "compare": "grokscope.comparison",
     "open_run": "grokscope.runs",
     "Run": "grokscope.runs",
 }
@@ -33,11 +33,13 @@ __all__ = [
     "Schedule",
     "StoreError",
     "__version__",
+    "compare",
     "open_run",
     "train",
 ]
 
 if TYPE_CHECKING:
+    from grokscope.comparison import compare
     from grokscope.errors import GrokscopeError, InputError, StoreError
     from grokscope.experiment import Experiment
     from grokscope.runs import Run, open_run, train

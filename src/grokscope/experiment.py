@@ -7,7 +7,7 @@ import json
 import math
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -212,8 +212,6 @@ class Experiment(Part):
 
 
 def _measure(item: Any) -> Measure:
-    from grokscope.measures._measure import Measure
-
     if isinstance(item, str):
         item = {"kind": item}
     if isinstance(item, dict):
@@ -221,6 +219,6 @@ def _measure(item: Any) -> Measure:
         kind = table.pop("kind", None)
         if isinstance(kind, str):
             item = lookup("measure", kind)(**table)
-    if not isinstance(item, Measure):
+    if not (isinstance(item, Part) and item.group == "measure"):
         raise InputError("measures: each one is a name or a table with a kind.")
-    return item
+    return cast("Measure", item)

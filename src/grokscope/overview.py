@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grokscope.compare import on_members
 from grokscope.events import GROKKING, MEMORIZATION, Event
 from grokscope.statistics import Estimate, median_interval
+from grokscope.streams import on_members
 
 if TYPE_CHECKING:
     from grokscope.runs import Run

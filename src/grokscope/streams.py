@@ -12,12 +12,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from grokscope.errors import InputError
 
 if TYPE_CHECKING:
     import jax
+    import xarray as xr
 
-__all__ = ["STREAMS", "Members", "parse_seeds", "stream_key"]
+__all__ = ["STREAMS", "Members", "on_members", "parse_seeds", "stream_key"]
 
 STREAMS = ("init", "data", "order", "noise")
 _MOST_SEED = 2**31 - 1
@@ -153,3 +156,35 @@ def stream_key(stream: str, seed: jax.Array | int) -> jax.Array:
     import jax
 
     return jax.random.fold_in(jax.random.key(STREAMS.index(stream)), seed)
+
+
+def on_members(measures: xr.Dataset, members: Iterable[tuple[int, int, int, int]]) -> xr.Dataset:
+    """The measures of these members, in this order, along one axis ``seed``.
+
+    The axes of a run are its seeds, or its crossed streams (``init_seed``, ``data_seed``, ...), in which
+    case not every place of the box need be a member.
+
+    Args:
+        measures: a run's.
+        members: seeds of (init, data, order, noise); each is in the run.
+
+    Example:
+        >>> import xarray as xr
+        >>> data = xr.Dataset({"m": (("seed",), [0.5, 0.7])}, {"seed": [3, 8]})
+        >>> on_members(data, [(8, 8, 8, 8)])["m"].to_numpy().tolist()
+        [0.7]
+    """
+    import xarray as xr
+
+    wanted = np.array(list(members), np.int64).reshape(-1, len(STREAMS))
+    if "seed" in measures.dims:
+        return measures.sel(seed=wanted[:, 0])
+    columns = {f"{stream}_seed": wanted[:, i] for i, stream in enumerate(STREAMS)}
+    if "member" in measures.dims:
+        varying = [name for name in columns if measures[name].dims == ("member",)]
+        table = np.stack([measures[name].to_numpy() for name in varying], axis=1)
+        rows = {tuple(row): i for i, row in enumerate(table.tolist())}
+        asked = np.stack([columns[name] for name in varying], axis=1).tolist()
+        return measures.isel(member=xr.DataArray([rows[tuple(row)] for row in asked], dims="seed"))
+    axes = [name for name in columns if name in measures.dims]
+    return measures.sel({name: xr.DataArray(columns[name], dims="seed") for name in axes})

@@ -24,7 +24,7 @@ class Plan:
 
 @pytest.fixture
 def papers(monkeypatch):
-    """A fake `grokscope.papers` that records what it was asked for."""
+    """A fake `plan` and a fake `reproduce` that record what they were asked for."""
     fake = SimpleNamespace(planned=[], done=[], seconds=30.0)
 
     def plan(paper, experiments=None, seeds=None, profile=None, rates=None):
@@ -44,8 +44,9 @@ def papers(monkeypatch):
         progress.advance(1)
         return Done(planned.paper)
 
+    monkeypatch.setattr("grokscope.report.reproduce", reproduce)
     module = ModuleType("grokscope.papers")
-    module.plan, module.reproduce = plan, reproduce
+    module.plan = plan
     monkeypatch.setitem(sys.modules, "grokscope.papers", module)
     monkeypatch.setattr(grokscope, "papers", module, raising=False)
     return fake

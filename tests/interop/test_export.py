@@ -49,6 +49,7 @@ def test_what_was_not_measured_is_an_empty_cell(tmp_path):
     assert cells["train_accuracy"] == "1.0"
 
 
+@pytest.mark.tables
 @given(
     values=hnp.arrays(
         st.sampled_from([np.float32, np.float64]),
@@ -57,7 +58,6 @@ def test_what_was_not_measured_is_an_empty_cell(tmp_path):
     )
 )
 def test_a_table_survives_csv_and_parquet(values, tmp_path_factory):
-    pytest.importorskip("pyarrow")
     folder = tmp_path_factory.mktemp("table")
     run = fake_run(seeds="9,4")
     run.measures = xr.Dataset({"m": (("seed", "step"), values)}, {"seed": [4, 9], "step": [0, 5, 7]})
@@ -69,8 +69,8 @@ def test_a_table_survives_csv_and_parquet(values, tmp_path_factory):
         np.testing.assert_array_equal(table["m"].to_numpy().astype(values.dtype), values.ravel())
 
 
+@pytest.mark.tables
 def test_netcdf_holds_everything(tmp_path):
-    pytest.importorskip("h5py")
     run = fake_run()
     run.measures.attrs = {"ok": True, "nothing": None, "table": {"a": 1}, "text": "t"}
     done = export_run(run, tmp_path / "a.nc")

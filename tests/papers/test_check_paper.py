@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from test_two_circuits import FALSE
 
+from false_two_circuits import FALSE
 from grokscope.claims import Claim, Effect, Region
 from grokscope.experiment import Experiment
 from grokscope.papers import Figure, Paper, PaperExperiment, Profile, check_paper, find_paper

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 import xarray as xr
 
+from false_two_circuits import FALSE, GROKS, NEVER
 from grokscope.claims import Judged, gather, judge
 from grokscope.papers import find_paper
-from synthetic_runs import GROKKED, SyntheticRun, changed, synthetic_run, unmeasured
+from synthetic_runs import GROKKED, SyntheticRun, synthetic_run, unmeasured
 
 PAPER = find_paper("two-circuits")
 IDS = [claim.id for claim in PAPER.claims]
-GROKS = synthetic_run(["groks"] * 40)
-NEVER = synthetic_run(["never"] * 40)
-AT_ONCE = synthetic_run(["at once"] * 40)
 DIVERGES = synthetic_run(["diverges"] * 40)
 
 
@@ -26,69 +22,10 @@ def verdict(claim_id: str, run: SyntheticRun) -> Judged:
     return judge([(claim, gather(claim, run.measures))])[0]
 
 
-def scaled(factor: float) -> Callable[[xr.DataArray], xr.DataArray]:
-    return lambda values: values * factor
-
-
-def late(run: SyntheticRun, measure: str, subnetwork: str, factor: float) -> SyntheticRun:
-    """The run with one subnetwork's curve stretched in time: what was at epoch e comes at factor * e."""
-    values = run.measures[measure].copy()
-    one = values.sel(subnetwork=subnetwork)
-    epochs = run.measures["epoch"].to_numpy()
-    source = np.clip(np.searchsorted(epochs, epochs / factor), 0, len(epochs) - 1)
-    values.loc[{"subnetwork": subnetwork}] = one.isel(step=source).to_numpy()
-    return changed(run, **{measure: values})
-
-
-def like(run: SyntheticRun, measure: str, subnetwork: str, other: str) -> SyntheticRun:
-    """The run with one subnetwork's curve replaced by another's."""
-    values = run.measures[measure].copy()
-    values.loc[{"subnetwork": subnetwork}] = values.sel(subnetwork=other).to_numpy()
-    return changed(run, **{measure: values})
-
-
 @pytest.mark.parametrize("claim_id", [one for one in IDS if not one.startswith("N")])
 def test_every_claim_of_the_paper_holds_where_it_is_true(claim_id: str) -> None:
     found = verdict(claim_id, GROKS)
     assert found.verdict == "holds", found
-
-
-def nearly_constant(values: xr.DataArray) -> xr.DataArray:
-    """The values with a drift of their own for each seed: a mean of equal numbers has no interval."""
-    return values * (1 - 1e-4 * values["seed"] * values["epoch"] / 300)
-
-
-def immortal(values: xr.DataArray) -> xr.DataArray:
-    """Neurons that keep their norm, but for one in every other seed."""
-    dies = (values["neuron"] == 0) & (values["seed"] % 2 == 0) & (values["epoch"] > 100)
-    return (values * 0 + 1).where(~dies | values.isnull(), 0.0)
-
-
-FALSE = {
-    "C1a": AT_ONCE,
-    "C1b": AT_ONCE,
-    "C2": AT_ONCE,
-    "C3a": changed(NEVER, effective_sparsity=nearly_constant),
-    "C3b": changed(GROKS, effective_sparsity=lambda v: v.roll(step=-70)),
-    "C4a": late(GROKS, "subnetwork_norm", "generalizing", 0.3),
-    "C4b": changed(
-        GROKS, subnetwork_norm=lambda v: v * xr.where(v["subnetwork"] == "norm_matched", 3.0, 1.0)
-    ),
-    "C4c": late(GROKS, "subnetwork_norm", "generalizing", 0.3),
-    "C5a": late(GROKS, "faithfulness_kappa", "generalizing", 2.0),
-    "C5b": like(GROKS, "faithfulness_kappa", "complementary", "control"),
-    "C5c": like(GROKS, "faithfulness_kappa", "control", "complementary"),
-    "C5d": like(GROKS, "faithfulness_kappa", "norm_matched", "complementary"),
-    "C6a": synthetic_run(["groks"] * 40, final_size=7),
-    "C6b": synthetic_run(["groks"] * 40, final_size=12),
-    "C7a": changed(GROKS, neuron_norm=immortal),
-    "C7b": changed(GROKS, neuron_norm=lambda v: v * 0 + v.isel(step=0) * np.exp(-v["epoch"] / 50)),
-    "C7c": like(GROKS, "subnetwork_norm", "generalizing", "control"),
-    **{f"C{i}{part}": NEVER for i in (8, 9) for part in ("", ".1", ".2", ".3", ".4", ".5")},
-    "R1": changed(NEVER, effective_sparsity=nearly_constant),
-    "R2": GROKS,
-    "R3": GROKS,
-}
 
 
 @pytest.mark.parametrize("claim_id", IDS)

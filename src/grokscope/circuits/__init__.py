@@ -1,5 +1,6 @@
 """Circuits: subnetworks, how they are found, followed and read. Measures of them are in ``measures/``."""
 
-from grokscope.circuits.subnetwork import Subnetwork, active_subnetwork, find_subnetworks, norm_matched
+from grokscope.circuits.subnetwork import Subnetwork
+from grokscope.measures._subnetworks import active_subnetwork, find_subnetworks, norm_matched
 
 __all__ = ["Subnetwork", "active_subnetwork", "find_subnetworks", "norm_matched"]

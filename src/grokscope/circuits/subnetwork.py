@@ -1,28 +1,15 @@
-"""Subnetworks of a one-hidden-layer network, and how the five that are followed through a run are found.
+"""A subnetwork as a value: a set of neurons, and how it was found.
 
-The functions can run inside jit, one member at a time or under vmap.
+How the five that are followed through a run are found: ``measures/_subnetworks.py``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-if TYPE_CHECKING:
-    import jax
-    from jaxtyping import Array, Bool, Float
-
-    from grokscope.measures._point import Order
-    from grokscope.models._one_hidden_layer import OneHiddenLayer
-
-__all__ = ["Flavor", "Subnetwork", "active_subnetwork", "find_subnetworks", "norm_matched"]
-
-Flavor = Literal["predictions", "accuracy"]
-
-# Folded into the noise stream's key, so that the control set shares no draw with label noise.
-_CONTROL = 0x636F6E
+__all__ = ["Subnetwork"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,115 +52,3 @@ class Subnetwork:
     def complement(self) -> Subnetwork:
         """All other neurons."""
         return Subnetwork(~self.mask, found=f"complement of ({self.found})")
-
-
-def active_subnetwork(
-    network: OneHiddenLayer,
-    data: dict[str, jax.Array],
-    flavor: Flavor = "predictions",
-    order: Order = "incoming_norm",
-) -> Bool[Array, " neuron"]:
-    r"""The active subnetwork: the m largest neurons, m the effective sparsity on the training inputs.
-
-    Args:
-        network: with one output.
-        data: ``train_x`` [sample, *input] and ``train_y`` [sample].
-        flavor: ``predictions`` (the paper's definition: the same sign on every training input) or
-            ``accuracy`` (the official code's: as many training inputs right).
-        order: which norm ranks the neurons.
-
-    Source: Merrill, Tsilivis, Shukla 2023, Section 3.1.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> from grokscope.models._one_hidden_layer import OneHiddenLayer
-        >>> network = OneHiddenLayer(jnp.array([[1.0, -3.0, 2.0]]), jnp.zeros(3), jnp.array([0.1, 1.0, 1.0]))
-        >>> data = {"train_x": jnp.array([[1.0], [-1.0]]), "train_y": jnp.array([1.0, 1.0])}
-        >>> active_subnetwork(network, data).tolist()
-        [False, True, True]
-    """
-    import jax.numpy as jnp
-
-    from grokscope.losses import Hinge
-    from grokscope.measures._point import Point
-    from grokscope.measures.sparsity import search
-
-    point = Point(network, data, Hinge())  # the search does not ask for the loss
-    m = search(point, "train", order)[flavor]
-    neurons = point.order_by(order)
-    return jnp.zeros(len(neurons), bool).at[neurons].set(jnp.arange(len(neurons)) < m)
-
-
-def find_subnetworks(
-    final: OneHiddenLayer,
-    at_memorization: OneHiddenLayer,
-    data: dict[str, jax.Array],
-    noise_key: jax.Array,
-    flavor: Flavor = "predictions",
-    order: Order = "incoming_norm",
-    has_memorized: bool | jax.Array = True,
-) -> Bool[Array, "subnetwork neuron"]:
-    """The five subnetworks that are followed through a run, in the order of ``SUBNETWORK_LABELS``.
-
-    - generalizing: the active subnetwork of the final network;
-    - complementary: all other neurons;
-    - memorizing: the active subnetwork at the memorization point, the first with train accuracy above 0.98;
-    - control: as many neurons as the generalizing one has, drawn from ALL neurons (as in the official code:
-      it may share members with the generalizing one, on average size^2 / width of them);
-    - norm-matched: see `norm_matched`, at the memorization point.
-
-    Args:
-        final: the network at the end of the run.
-        at_memorization: the network at the memorization point (anything where there is none).
-        data: the member's ``train_x`` and ``train_y``.
-        noise_key: the key of the member's noise stream.
-        flavor: see `active_subnetwork`.
-        order: see `active_subnetwork`.
-        has_memorized: whether there is a memorization point. Without one the memorizing and the norm-matched
-            subnetwork have no neurons, and all their measures are NaN.
-
-    Source: Merrill, Tsilivis, Shukla 2023, Section 3.2; the memorizing one is the official code's.
-    """
-    import jax
-    import jax.numpy as jnp
-
-    generalizing = active_subnetwork(final, data, flavor, order)
-    memorizing = active_subnetwork(at_memorization, data, flavor, order)
-    drawn = jax.random.permutation(jax.random.fold_in(noise_key, _CONTROL), len(generalizing))
-    control = drawn < generalizing.sum()
-    matched = norm_matched(generalizing, jnp.linalg.norm(at_memorization.hidden_weight, axis=0))
-    return jnp.stack(
-        [generalizing, ~generalizing, memorizing & has_memorized, control, matched & has_memorized]
-    )
-
-
-def norm_matched(mask: Bool[Array, " neuron"], norm: Float[Array, " neuron"]) -> Bool[Array, " neuron"]:
-    r"""For each member another neuron, not a member, of like norm: a control that is as large, and as strong.
-
-    Greedy: members are served by falling norm (equal ones by index); each takes, of the neurons that are
-    neither members nor taken, the one with the least $|\lVert W_i \rVert - \lVert W_j \rVert|$ (of equals
-    the lowest index). Where there are fewer others than members, all others are taken.
-
-    Args:
-        mask: the members.
-        norm: every neuron's norm at the point at which they are matched.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> members = jnp.array([True, False, False, False])
-        >>> norm_matched(members, jnp.array([2.0, 9.0, 2.1, 0.5])).tolist()
-        [False, False, True, False]
-    """
-    import jax.numpy as jnp
-    from jax import lax
-
-    members_first = lax.top_k(jnp.where(mask, norm, -jnp.inf), len(norm))[1]
-    n_pairs = jnp.minimum(mask.sum(), (~mask).sum())
-
-    def serve(carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        i, taken = carry
-        distance = jnp.abs(norm - norm[members_first[i]])
-        return i + 1, taken.at[jnp.argmin(jnp.where(mask | taken, jnp.inf, distance))].set(True)
-
-    start = (jnp.zeros_like(n_pairs), jnp.zeros_like(mask))
-    return lax.while_loop(lambda carry: carry[0] < n_pairs, serve, start)[1]

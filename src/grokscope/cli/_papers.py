@@ -86,8 +86,8 @@ def reproduce(
     with out.json_only(json):
         options.load_plugins(plugin)
         from grokscope.papers import plan
-        from grokscope.papers import reproduce as reproduced
         from grokscope.progress import RichProgress
+        from grokscope.report import reproduce as reproduced
 
         planned = plan(paper, experiments or None, seeds=seeds, profile=profile)
         if dry_run:

@@ -109,7 +109,7 @@ def compare(
     Says the share of seeds that grokked in each, and the median ratio of grokking steps, with intervals.
     """
     with out.json_only(json):
-        from grokscope.compare import compare as compared
+        from grokscope.comparison import compare as compared
 
         run_a, run_b = options.opened(a, plugin), options.opened(b, None)
         result = compared(run_a, run_b)

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grokscope.compare import on_members
 from grokscope.errors import InputError, StoreError, did_you_mean
+from grokscope.streams import on_members
 
 if TYPE_CHECKING:
     import pandas as pd

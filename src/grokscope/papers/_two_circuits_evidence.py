@@ -6,11 +6,11 @@ Each function returns a number per seed, NaN where it was not measured or does n
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from grokscope.papers._claims import Evidence
 from grokscope.papers._transition import Transition, ratio
 from grokscope.statistics import CensoredTimes
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = [
-    "Evidence",
     "all_of",
     "delay_in_epochs",
     "fall_of_complement",
@@ -37,8 +36,6 @@ __all__ = [
     "time_of_norms",
     "time_of_sparsity",
 ]
-
-Evidence = Callable[["xr.Dataset"], Any]
 
 
 def _start(t: Transition) -> np.ndarray:

@@ -4,8 +4,8 @@ A one-hidden-layer network learns the parity of 3 hidden bits among 40. It first
 nearly all of its 1,000 neurons, at chance on other inputs (memorization). Much later a handful of neurons
 grow fast in norm and take over the output, and held-out accuracy jumps to 100 % (grokking). The rest decay.
 
-Here: the experiments, the claims, the figures, in this order; `_two_circuits_evidence` has what each claim
-is judged by. Throughout,
+Here: the experiments, the claims, the figures, in this order. `_two_circuits_elsewhere` spells out the
+claims beyond the standard run, `_two_circuits_evidence` has what each claim is judged by. Throughout,
 memorization is the step from which on train_accuracy > 0.98 at 5 measured points in a row, grokking the same
 for test_accuracy; both are interval-censored by the schedule and right-censored at the end. A seed that
 diverges does not do what is claimed. Regions are fixed on seeds 0-4 and confirmed on seeds 100-199.
@@ -18,26 +18,22 @@ and a control matched in norm besides the random one.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
-
-import numpy as np
+from typing import Literal
 
 from grokscope.claims import Claim, Effect, Region
 from grokscope.experiment import Experiment
 from grokscope.losses import Hinge
 from grokscope.models.fully_connected import FullyConnected
 from grokscope.optimizers import SGD
+from grokscope.papers._claims import mean_over_seeds, share_of_seeds
 from grokscope.papers._drawings import beside_null, neurons_of, sensitivity_of, subnetworks_of, training_of
 from grokscope.papers._paper import Figure, Paper, PaperExperiment, Profile
+from grokscope.papers._two_circuits_elsewhere import OTHER_SETTINGS, RANDOM_LABELS
 from grokscope.papers._two_circuits_evidence import (
-    Evidence,
-    all_of,
     delay_in_epochs,
     fall_of_complement,
     fall_of_loss_gap,
     fall_of_sparsity,
-    groks,
-    inside,
     is_six_or_eight,
     kappa_of,
     late_grokking,
@@ -50,9 +46,6 @@ from grokscope.papers._two_circuits_evidence import (
     time_of_sparsity,
 )
 from grokscope.tasks.sparse_parity import SparseParity
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 __all__ = ["TwoCircuits"]
 
@@ -119,143 +112,11 @@ _EXPERIMENTS = (
 )
 
 # ---------------------------------------------------------------- claims
-#
-# C8 and C9 say "all of it": per seed, each part in a wider sense, since one seed must show all of them.
 
-
-def _accuracy_part(m: xr.Dataset) -> np.ndarray:
-    return late_grokking(m, 0.75)
-
-
-def _loss_part(m: xr.Dataset) -> np.ndarray:
-    return inside(fall_of_loss_gap(m), 0.25, np.inf, m)
-
-
-_sparsity_part = all_of(
-    lambda m: inside(fall_of_sparsity(m), 1, np.inf, m),
-    lambda m: inside(time_of_sparsity(m), 0.5, 2, m),
-)
-
-
-def _norm_part(m: xr.Dataset) -> np.ndarray:
-    return inside(time_of_norms(m, "control"), 1 / 3, 1.25, m)
-
-
-_faithfulness_part = all_of(
-    lambda m: inside(time_of_faithfulness(m), 0.5, 2, m),
-    lambda m: inside(fall_of_complement(m), 0.1, np.inf, m),
-    lambda m: inside(kappa_of(m, "control"), -0.3, 0.3, m),
-)
-
-_PARTS: tuple[tuple[str, str, Evidence], ...] = (
-    (
-        "grokking in accuracy",
-        "memorize with held-out accuracy of at most 0.75 and grok a quarter later or more",
-        _accuracy_part,
-    ),
-    (
-        "grokking in loss",
-        "lose a gap of 0.25 or more between test and training loss after memorization",
-        _loss_part,
-    ),
-    (
-        "effective sparsity falls at the same time",
-        "see effective sparsity fall tenfold or more, half of it between 1/2 and 2 times the grokking step",
-        _sparsity_part,
-    ),
-    (
-        "norms part shortly before the transition",
-        "see the generalizing norm exceed 1.5 times the control's between 1/3 and 5/4 of the time at which "
-        "test accuracy leaves chance",
-        _norm_part,
-    ),
-    (
-        "the generalizing set takes over the output",
-        "see the generalizing kappa pass 0.9 between 1/2 and 2 times the grokking step, the complement's "
-        "fall by 0.1 or more from memorization to grokking, and the control's average within 0.3 of 0",
-        _faithfulness_part,
-    ),
-)
-
-_MOST = Region.at_least(0.8)
-_ONE_IN_TEN = Effect(0.1, "one seed in ten behaves otherwise")
 _FACTOR = Region.between(2 / 3, 1.5)
 
-
-def _share(
-    id: str,
-    sentence: str,
-    source: str,
-    paper: float | str | None,
-    what: str,
-    experiment: str,
-    evidence: Evidence,
-) -> Claim:
-    """A claim about every seed: the share of seeds that do so is at least 0.8."""
-    return Claim(
-        id,
-        sentence,
-        source,
-        paper,
-        "",
-        f"the share of seeds that {what}",
-        _MOST,
-        _ONE_IN_TEN,
-        "share",
-        experiment,
-        evidence,
-    )
-
-
-def _mean(
-    id: str,
-    sentence: str,
-    source: str,
-    paper: float | str | None,
-    estimand: str,
-    region: Region,
-    effect: Effect,
-    evidence: Evidence,
-    unit: str = "",
-    experiment: str = "standard",
-) -> Claim:
-    """A claim about a number: its mean over seeds lies in a region."""
-    return Claim(
-        id,
-        sentence,
-        source,
-        paper,
-        unit,
-        f"the mean over seeds of {estimand}",
-        region,
-        effect,
-        "mean",
-        experiment,
-        evidence,
-    )
-
-
-def _all_of_it(id: str, experiment: str, setting: str, source: str) -> tuple[Claim, ...]:
-    """C8 or C9: one row for the seeds that show all parts, and one for each part."""
-    whole = _share(
-        id,
-        f"All of it also {setting}.",
-        source,
-        "yes",
-        f"show all of {id}.1 to {id}.{len(_PARTS)}",
-        experiment,
-        all_of(*(evidence for _, _, evidence in _PARTS)),
-    )
-    return whole, *(
-        _share(
-            f"{id}.{i}", f"{name[0].upper()}{name[1:]}, {setting}.", source, "yes", what, experiment, evidence
-        )
-        for i, (name, what, evidence) in enumerate(_PARTS, 1)
-    )
-
-
 _CLAIMS = (
-    _share(
+    share_of_seeds(
         "C1a",
         "Training accuracy is near 100 % well before test accuracy leaves 50 %.",
         "Fig. 2 left",
@@ -278,7 +139,7 @@ _CLAIMS = (
         "standard",
         delay_in_epochs,
     ),
-    _mean(
+    mean_over_seeds(
         "C2",
         "Grokking shows in the loss too: test loss stays high after training loss has fallen, then follows.",
         "Fig. 2 middle",
@@ -288,7 +149,7 @@ _CLAIMS = (
         Effect(0.1, "a tenth of the initial loss"),
         fall_of_loss_gap,
     ),
-    _mean(
+    mean_over_seeds(
         "C3a",
         "Effective sparsity, measured on training data alone, falls by orders of magnitude.",
         "Fig. 2 right",
@@ -299,7 +160,7 @@ _CLAIMS = (
         fall_of_sparsity,
         "orders of magnitude",
     ),
-    _mean(
+    mean_over_seeds(
         "C3b",
         "It falls at the same time as test accuracy rises.",
         "Fig. 2 right",
@@ -310,7 +171,7 @@ _CLAIMS = (
         Effect(0.2, "a fifth of the time to grokking"),
         time_of_sparsity,
     ),
-    _mean(
+    mean_over_seeds(
         "C4a",
         "Generalizing and random control neurons have like norms well before the transition.",
         "Fig. 3 left",
@@ -321,7 +182,7 @@ _CLAIMS = (
         Effect(1 / 3, "a third of the norm"),
         lambda m: norm_ratio(m, "control"),
     ),
-    _mean(
+    mean_over_seeds(
         "C4b",
         "The same against a control matched in norm (not in the paper).",
         "Fig. 3 left",
@@ -332,7 +193,7 @@ _CLAIMS = (
         Effect(1 / 3, "a third of the norm"),
         lambda m: norm_ratio(m, "norm_matched"),
     ),
-    _mean(
+    mean_over_seeds(
         "C4c",
         "Slightly before the transition the generalizing set's norm begins to grow away from the control's.",
         "Fig. 3 left",
@@ -343,7 +204,7 @@ _CLAIMS = (
         Effect(0.1, "a tenth of the time to the transition"),
         lambda m: time_of_norms(m, "control"),
     ),
-    _mean(
+    mean_over_seeds(
         "C5a",
         "The generalizing set becomes fully faithful at the transition.",
         "Fig. 3 right",
@@ -354,7 +215,7 @@ _CLAIMS = (
         Effect(0.2, "a fifth of the time to grokking"),
         time_of_faithfulness,
     ),
-    _mean(
+    mean_over_seeds(
         "C5b",
         "The complementary set loses faithfulness at the transition.",
         "Fig. 3 right",
@@ -364,7 +225,7 @@ _CLAIMS = (
         Effect(0.1, "a tenth of full agreement"),
         fall_of_complement,
     ),
-    _mean(
+    mean_over_seeds(
         "C5c",
         "A random control stays at chance throughout.",
         "Fig. 3 right",
@@ -374,7 +235,7 @@ _CLAIMS = (
         Effect(0.2, "slight agreement"),
         lambda m: kappa_of(m, "control"),
     ),
-    _mean(
+    mean_over_seeds(
         "C5d",
         "So does a control matched in norm (not in the paper).",
         "Fig. 3 right",
@@ -384,7 +245,7 @@ _CLAIMS = (
         Effect(0.2, "slight agreement"),
         lambda m: kappa_of(m, "norm_matched"),
     ),
-    _share(
+    share_of_seeds(
         "C6a",
         "The sparse subnetwork ends with 6 or 8 neurons: at the final epoch.",
         "Sec. 3.3",
@@ -393,7 +254,7 @@ _CLAIMS = (
         "standard",
         lambda m: is_six_or_eight(m, "final"),
     ),
-    _share(
+    share_of_seeds(
         "C6b",
         "The sparse subnetwork ends with 6 or 8 neurons: in the median of the last 50 epochs.",
         "Sec. 3.3",
@@ -402,7 +263,7 @@ _CLAIMS = (
         "standard",
         lambda m: is_six_or_eight(m, "last 50"),
     ),
-    _mean(
+    mean_over_seeds(
         "C7a",
         "Most neurons end at zero.",
         "Fig. 5",
@@ -412,7 +273,7 @@ _CLAIMS = (
         Effect(0.05, "one neuron in twenty"),
         share_at_zero,
     ),
-    _share(
+    share_of_seeds(
         "C7b",
         "Some neurons grow a little during memorization, then die.",
         "Fig. 5",
@@ -422,7 +283,7 @@ _CLAIMS = (
         "standard",
         rise_and_die,
     ),
-    _share(
+    share_of_seeds(
         "C7c",
         "The generalizing neurons sleep, then explode.",
         "Fig. 5",
@@ -432,45 +293,8 @@ _CLAIMS = (
         "standard",
         sleep_and_explode,
     ),
-    *_all_of_it("C8", "small-weight-decay", "at weight decay 0.001", "App. C, Figs. 6, 7"),
-    *_all_of_it("C9", "larger-parity", "with 4 hidden bits", "App. C, Figs. 8, 9"),
-    _mean(
-        "R1",
-        "With random labels effective sparsity falls too.",
-        "null, not in the paper",
-        None,
-        "log10 of effective sparsity up to memorization (median) over that of the last 50 epochs (median)",
-        Region.at_least(0.1),
-        Effect(0.1, "a fifth of the neurons"),
-        fall_of_sparsity,
-        "orders of magnitude",
-        "random-labels",
-    ),
-    _mean(
-        "R2",
-        "With random labels effective sparsity does not fall by as much as half an order of magnitude.",
-        "null, not in the paper",
-        None,
-        "log10 of effective sparsity up to memorization (median) over that of the last 50 epochs (median)",
-        Region.below(0.5),
-        Effect(0.1, "a fifth of the neurons"),
-        fall_of_sparsity,
-        "orders of magnitude",
-        "random-labels",
-    ),
-    Claim(
-        "R3",
-        "With random labels nothing groks.",
-        "null, not in the paper",
-        None,
-        "",
-        "the share of seeds that grok",
-        Region.at_most(0.05),
-        Effect(0.05, "one seed in twenty"),
-        "share",
-        "random-labels",
-        groks,
-    ),
+    *OTHER_SETTINGS,  # C8, C9: Appendix C
+    *RANDOM_LABELS,  # R1-R3: not in the paper
 )
 
 # ---------------------------------------------------------------- figures

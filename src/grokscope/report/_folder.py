@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from grokscope.errors import InputError
 from grokscope.report._page import ReportFigure, write_page
+from grokscope.report._reproduction import RECORD, remake
 from grokscope.report._sections import run_info
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["write_report"]
-
-_RECORD = "reproduction.json"
 
 
 def write_report(path: str | Path, other: str | Path | None = None, out: str | Path | None = None) -> Path:
@@ -34,7 +33,7 @@ def write_report(path: str | Path, other: str | Path | None = None, out: str | P
         StoreError: if the page cannot be written.
     """
     folder = Path(path)
-    record = folder / _RECORD
+    record = folder / RECORD
     if record.is_file() and other is None:
         return _of_reproduction(folder, record, out)
     from grokscope.runs import open_run
@@ -102,7 +101,7 @@ def _events(run: Any) -> list[tuple[str, str]]:
 
 
 def _of_two(run: Any, second: Any, folders: tuple[Path, Path], to: Path) -> Path:
-    from grokscope.compare import compare
+    from grokscope.comparison import compare
 
     result = compare(run, second)
     names = [one.experiment.name or place.name for one, place in zip((run, second), folders, strict=True)]
@@ -135,7 +134,6 @@ def _of_two(run: Any, second: Any, folders: tuple[Path, Path], to: Path) -> Path
 
 def _of_reproduction(folder: Path, record: Path, out: str | Path | None) -> Path:
     from grokscope.papers import find_paper
-    from grokscope.papers._reproduce import remake
     from grokscope.plots.save import write_atomically
 
     try:

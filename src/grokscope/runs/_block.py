@@ -14,9 +14,9 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
-from grokscope.circuits.subnetwork import Flavor
 from grokscope.errors import GrokscopeError
 from grokscope.measures import Measure
+from grokscope.measures._subnetworks import Flavor
 from grokscope.runs._subnetworks import FirstCrossing, found_subnetworks
 from grokscope.training.cohort import Cohort
 from grokscope.training.devices import in_precision

@@ -16,7 +16,7 @@ from grokscope.training.cache import use_compile_cache
 from grokscope.training.devices import in_precision, prepare_devices
 
 if TYPE_CHECKING:
-    from grokscope.circuits.subnetwork import Flavor
+    from grokscope.measures._subnetworks import Flavor
     from grokscope.runs._run import Run
 
 __all__ = ["add_measures"]

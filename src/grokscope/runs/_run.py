@@ -30,8 +30,9 @@ class Run:
 
     Example:
         >>> import tempfile
-        >>> experiment = Experiment(task={"kind": "sparse_parity", "n": 6, "k": 2, "n_train": 32},
-        ...                         model={"kind": "fully_connected", "width": 8}, epochs=2)
+        >>> import grokscope as gs
+        >>> experiment = gs.Experiment(task={"kind": "sparse_parity", "n": 6, "k": 2, "n_train": 32},
+        ...                            model={"kind": "fully_connected", "width": 8}, epochs=2)
         >>> run = gs.train(experiment, seeds=2, out=tempfile.mkdtemp() + "/run")
         >>> run.measures.train_accuracy.sizes
         Frozen({'seed': 2, 'step': 3})

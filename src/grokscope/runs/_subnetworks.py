@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from grokscope.circuits.subnetwork import Flavor, find_subnetworks
+from grokscope.measures._subnetworks import Flavor, find_subnetworks
 from grokscope.streams import STREAMS, stream_key
 from grokscope.training.cohort import Cohort
 from grokscope.training.loop import Carry

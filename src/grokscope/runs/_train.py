@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from grokscope.budget import check_memory
-from grokscope.circuits.subnetwork import Flavor
 from grokscope.errors import InputError
 from grokscope.experiment import Experiment
+from grokscope.measures._subnetworks import Flavor
 from grokscope.progress import Progress, SilentProgress
 from grokscope.runs._block import Block, Checkpoint
 from grokscope.runs._disk import atomic_write

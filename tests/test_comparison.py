@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
-import xarray as xr
 
 from fake_runs import fake_run
-from grokscope.compare import compare, on_members
+from grokscope.comparison import compare
 from grokscope.errors import InputError
 from grokscope.events import MEMORIZATION
-from grokscope.streams import Members
 
 
 def test_members_are_paired_by_seed_whatever_their_order():
@@ -39,25 +36,3 @@ def test_memorization_can_be_compared_too():
 def test_nothing_in_common_is_an_error():
     with pytest.raises(InputError, match=r"no member in common.* a has seeds 0, 1, b has seeds 5"):
         compare(fake_run("a", seeds=2), fake_run("b", seeds="5,6"))
-
-
-def box():
-    members = Members(((0, 10, 5, 5), (1, 11, 5, 5), (1, 10, 5, 5)))
-    values = np.array([[1.0, np.nan], [3.0, 4.0]])  # [init, data]
-    coords = {"init_seed": [0, 1], "data_seed": [10, 11], "order_seed": 5, "noise_seed": 5}
-    return members, xr.Dataset({"m": (("init_seed", "data_seed"), values)}, coords)
-
-
-def scattered():
-    members = Members(((0, 10, 5, 5), (1, 11, 5, 5), (1, 10, 5, 5)))
-    coords = {"init_seed": ("member", [0, 1, 1]), "data_seed": ("member", [10, 11, 10])}
-    coords |= {"order_seed": 5, "noise_seed": 5}
-    return members, xr.Dataset({"m": (("member",), [1.0, 4.0, 3.0])}, coords)
-
-
-@pytest.mark.parametrize("layout", [box, scattered])
-def test_members_of_crossed_streams_are_found_on_their_axes(layout):
-    members, data = layout()
-    assert on_members(data, members)["m"].to_numpy().tolist() == [1.0, 4.0, 3.0]
-    assert on_members(data, [(1, 10, 5, 5)])["m"].dims == ("seed",)
-    assert on_members(data, [(1, 10, 5, 5)])["m"].to_numpy().tolist() == [3.0]

@@ -17,6 +17,8 @@ from grokscope.papers._paper import Paper, RunLike, find_paper
 from grokscope.papers._plan import Plan, plan
 from grokscope.papers._preload import preloading
 from grokscope.parts import PLUGIN_PREFIX
+from grokscope.report._page import ReportFigure, write_page
+from grokscope.report._sections import run_info
 
 if TYPE_CHECKING:
     from grokscope.experiment import Experiment
@@ -162,7 +164,6 @@ def remake(
         began: when the work began (of ``time.perf_counter``), for the seconds.
     """
     from grokscope.plots.save import save_figure, write_atomically
-    from grokscope.report import ReportFigure, run_info, write_page
 
     began = time.perf_counter() if began is None else began
     together, notes = _with_earlier(paper, folder, runs or {})

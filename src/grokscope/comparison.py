@@ -6,23 +6,18 @@ what is claimed of a run (`grokscope.claims`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from grokscope.errors import InputError
 from grokscope.events import GROKKING, Event
 from grokscope.statistics import CensoredTimes, Estimate, ratio_of_times
-from grokscope.streams import STREAMS
+from grokscope.streams import on_members
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from grokscope.runs import Run
 
-__all__ = ["Comparison", "compare", "on_members"]
+__all__ = ["Comparison", "compare"]
 
 
 @dataclass(frozen=True)
@@ -89,38 +84,6 @@ def compare(a: Run, b: Run, event: Event = GROKKING) -> Comparison:
         times_a=times_a,
         times_b=times_b,
     )
-
-
-def on_members(measures: xr.Dataset, members: Iterable[tuple[int, int, int, int]]) -> xr.Dataset:
-    """The measures of these members, in this order, along one axis ``seed``.
-
-    The axes of a run are its seeds, or its crossed streams (``init_seed``, ``data_seed``, ...), in which
-    case not every place of the box need be a member.
-
-    Args:
-        measures: a run's.
-        members: seeds of (init, data, order, noise); each is in the run.
-
-    Example:
-        >>> import xarray as xr
-        >>> data = xr.Dataset({"m": (("seed",), [0.5, 0.7])}, {"seed": [3, 8]})
-        >>> on_members(data, [(8, 8, 8, 8)])["m"].to_numpy().tolist()
-        [0.7]
-    """
-    import xarray as xr
-
-    wanted = np.array(list(members), np.int64).reshape(-1, len(STREAMS))
-    if "seed" in measures.dims:
-        return measures.sel(seed=wanted[:, 0])
-    columns = {f"{stream}_seed": wanted[:, i] for i, stream in enumerate(STREAMS)}
-    if "member" in measures.dims:
-        varying = [name for name in columns if measures[name].dims == ("member",)]
-        table = np.stack([measures[name].to_numpy() for name in varying], axis=1)
-        rows = {tuple(row): i for i, row in enumerate(table.tolist())}
-        asked = np.stack([columns[name] for name in varying], axis=1).tolist()
-        return measures.isel(member=xr.DataArray([rows[tuple(row)] for row in asked], dims="seed"))
-    axes = [name for name in columns if name in measures.dims]
-    return measures.sel({name: xr.DataArray(columns[name], dims="seed") for name in axes})
 
 
 def _seeds(run: Run) -> str:

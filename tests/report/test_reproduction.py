@@ -11,10 +11,10 @@ import pytest
 
 from grokscope.errors import InputError, StoreError
 from grokscope.experiment import Experiment
-from grokscope.papers import Reproduction, plan, reproduce
-from grokscope.papers._reproduce import RECORD
+from grokscope.papers import plan
 from grokscope.rates import Rates
-from grokscope.report import write_report
+from grokscope.report import Reproduction, reproduce, write_report
+from grokscope.report._reproduction import RECORD
 from grokscope.streams import Members
 from synthetic_runs import SyntheticRun, synthetic_run
 
