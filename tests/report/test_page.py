@@ -154,7 +154,7 @@ def test_a_runs_page_and_that_of_two(tmp_path: Path, monkeypatch: pytest.MonkeyP
     class Stored(SyntheticRun):
         """What the overview asks for besides."""
 
-        identity, steps_done, is_complete = "0" * 64, 9600, True
+        identity, steps_done, is_complete = "0" * 64, (9600,), True
 
     def open_run(path: Path) -> Stored:
         made = synthetic_run(["groks", "never"], seed=len(str(path)))
