@@ -11,7 +11,7 @@ import numpy as np
 from grokscope.errors import InputError
 from grokscope.experiment import Experiment
 from grokscope.runs._block import Block
-from grokscope.runs._numerics import check_numerics, numerics_here
+from grokscope.runs._numerics import TO_REPLAY, check_numerics, numerics_here
 from grokscope.runs._store import RunStore
 from grokscope.streams import Members
 from grokscope.training.cohort import Cohort
@@ -34,7 +34,8 @@ def network_at(store: RunStore, experiment: Experiment, position: int, step: int
     prepare_devices()
     structure = _structure(experiment)
     if step in store.snapshot_steps(position):
-        return _filled(structure, store.read_snapshot(position, step), "")
+        with in_precision(experiment.precision):  # else jax rounds float64 to float32
+            return _filled(structure, store.read_snapshot(position, step), "")
     if step == int(store.steps_done[position]):
         try:
             leaves = store.read_checkpoint(position).leaves
@@ -43,7 +44,8 @@ def network_at(store: RunStore, experiment: Experiment, position: int, step: int
                 f"{store.path}: nothing is kept yet of seeds {store.seeds[position]}: the run was stopped "
                 "before; give the command that began it again."
             ) from None
-        return _filled(structure, leaves, _IN_STATE)
+        with in_precision(experiment.precision):
+            return _filled(structure, leaves, _IN_STATE)
     with in_precision(experiment.precision):
         return _replayed(store, experiment, position, step)
 
@@ -67,7 +69,7 @@ def _filled(structure: Any, leaves: dict[str, np.ndarray], prefix: str) -> Any:
 
 
 def _replayed(store: RunStore, experiment: Experiment, position: int, step: int) -> Any:
-    check_numerics(store, numerics_here(experiment))
+    check_numerics(store, numerics_here(experiment), advice=TO_REPLAY)
     members = Members((store.seeds[position],))
     line = Timeline(np.array([0, step]), *(np.zeros(2, dtype=bool) for _ in range(4)))
     cohort = Cohort(MemberLoop(experiment, keep=True), members, choose_execution(1))
