@@ -9,9 +9,11 @@ instead.
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,7 +26,16 @@ ROOT = Path(__file__).resolve().parent.parent
 # Before anything imports jax. `setdefault`: the GPU tests are run with JAX_PLATFORMS=cuda,cpu.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")
-os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"  # a test must not see what another compiled
+# A program is compiled once in a session, and then read from a cache that lives no longer. It hides no fault
+# of ours: an entry is found by the whole program (every operation, shape and constant), the options, the
+# devices and the versions, so another program is another entry, and what is read is the executable that the
+# compiler made for it minutes ago. That a program has the same bits in every process, with other members
+# and on other devices, are comparisons of different programs, each compiled here. Programs that break when
+# they are read back are what users would have, who have such a cache too.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="grokscope-test-programs-")
+    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.05"
 os.environ["MPLBACKEND"] = "agg"
 # The user's own cache folder is neither read nor written, here or by the commands that tests start.
 os.environ["XDG_CACHE_HOME"] = str(ROOT / ".pytest_cache" / "user-cache")

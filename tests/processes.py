@@ -45,12 +45,14 @@ class Processes:
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Start a command and wait until it begins to work."""
+        environment = os.environ | {"XDG_CACHE_HOME": str(self.cache)}
+        environment.pop("JAX_COMPILATION_CACHE_DIR", None)  # so that it is the program's own cache
         process = subprocess.Popen(
             [sys.executable, "-c", HURRIED, *words],
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=os.environ | {"XDG_CACHE_HOME": str(self.cache), "JAX_ENABLE_COMPILATION_CACHE": "true"},
+            env=environment,
         )
         assert process.stderr is not None
         first = process.stderr.readline()

@@ -66,7 +66,7 @@ BAD = [
     ("epochs = 1.5\n[task]\nkind = 'sparse_parity'", "epochs: must be a whole number (got 1.5)."),
     (
         "epochs = 10000000000\n[task]\nkind = 'sparse_parity'",
-        "epochs: must be at most 1e+09 (got 10000000000).",
+        "epochs: must be at most 1000000000 (got 10000000000).",
     ),
     (
         "epochs = 3\nbatch_size = 0\n[task]\nkind = 'sparse_parity'",

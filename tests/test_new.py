@@ -66,7 +66,7 @@ def test_templates_are_clean_and_filled_in(tmp_path, what):
 
 
 BAD = [
-    ("tasc", "x", "new 'tasc': no such template. Did you mean 'task'? Allowed: task, measure."),
+    ("tasc", "x", "new 'tasc': no such template. Did you mean 'task'? Allowed: task, measure, paper."),
     (
         "task",
         "My-Task",

@@ -83,7 +83,8 @@ def _wanted(fault: ErrorDetails) -> str:
     kind = fault["type"]
     if kind in _BOUNDS:
         key, words = _BOUNDS[kind]
-        return f"{words} {fault.get('ctx', {})[key]:g}"
+        bound = fault.get("ctx", {})[key]
+        return f"{words} {bound}" if isinstance(bound, int) else f"{words} {bound:g}"
     if kind == "literal_error":
         return _expected(fault)
     return _WANTED.get(kind, "")

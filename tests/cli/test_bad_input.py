@@ -63,8 +63,9 @@ TRAIN = {
     "--set model.width=1000000000000": "memory: one member of this experiment would take",
     "--set task.n_train=1000000000000": "task.n_train",
     "--set task.n=1000000000000": "task.n",
-    "--set steps=1000000000000 --set schedule.measures=ends": "give exactly one of epochs and steps",
-    "--set epochs=1000000000": "at most",
+    "--set steps=2000000000": "makes 1000000000 points of 2000000000 steps; at most 10000000.",
+    "--set epochs=2000000000": "epochs: must be at most 1000000000 (got 2000000000).",
+    "--set epochs=1000000000 --set batch_size=1": "steps: 32000000000 are too many; at most 2147483647.",
     "--set loss.kind=cross_entropy": "loss 'cross_entropy' is for classes; task 'sparse_parity' has",
     "--set epochs": "write a.b=value",
     "--plugin nowhere.py": "plugin 'nowhere.py': not a Python file that exists.",
@@ -104,7 +105,6 @@ def test_what_cannot_be_trained_is_refused_before_anything_is_made(cli, spec, tm
             "two-circuits has no experiment 'standrad'. Did you mean 'standard'?",
         ),
         ("reproduce two-circuits standard --seeds 0 --dry-run", "seeds: the count must be at least 1"),
-        ("reproduce two-circuits standard --out FILE", "is a file; give a folder."),
         ("train nowhere.toml", "nowhere.toml: cannot be read: No such file or directory."),
         ("show nowhere", "nowhere: there is no such folder."),
         ("verify FILE", "is a file, not a run folder."),
@@ -168,7 +168,7 @@ def run(trained, tmp_path):
 def test_what_a_run_does_not_have_is_said(cli, trained, tmp_path, words, text):
     words = words.replace("RUN", str(trained)).replace("FOLDER", str(tmp_path))
     result = cli(*words.split())
-    assert_said(result, 1 if "/nowhere/" in words else 2, text)
+    assert_said(result, 2, text)
     assert verify(trained) == []
     assert list(tmp_path.iterdir()) == []
 
@@ -255,7 +255,7 @@ def mount(options):
     subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", folder], check=True)
 def again(*words):
     return main(["train", spec, "--out", folder + "/run", "--set", "model.width=3000", *words])
-mount("size=400k")
+mount("size=1m")
 codes = [again("--seeds", "1")]
 codes.append(again("--seeds", "50"))
 kept = not [problem for problem in verify(folder + "/run") if problem.is_damage]
@@ -292,3 +292,22 @@ def test_a_disk_that_is_full_or_read_only_loses_nothing(spec, tmp_path):
     assert "No space left on device" in said[0]
     assert all("Read-only file system" in line for line in said[1:])
     assert "Traceback" not in done.stderr
+
+
+def test_a_reproduction_into_a_place_that_is_taken_is_refused_before_any_work(cli, run, tmp_path):
+    (tmp_path / "file").write_text("precious")
+    (tmp_path / "out").mkdir()
+    run.rename(tmp_path / "out" / "random-labels")
+    words = ["reproduce", "two-circuits", "standard", "random-labels", "--out"]
+    for place, text in (
+        (tmp_path / "file", f"--out {tmp_path / 'file'}: is a file; give a folder."),
+        (tmp_path / "out", "random-labels: holds another run (identity "),
+    ):
+        result = cli(*words, str(place))
+        assert (result.code, result.out) == (2, "")
+        assert result.err.splitlines()[-1].startswith("grokscope: ")
+        assert text in result.err.splitlines()[-1]
+        assert "started" not in result.err
+    assert (tmp_path / "file").read_text() == "precious"
+    assert sorted(entry.name for entry in (tmp_path / "out").iterdir()) == ["random-labels"]
+    assert verify(tmp_path / "out" / "random-labels") == []

@@ -36,7 +36,7 @@ def runs(tmp_path_factory):
     for name, seeds in SEEDS.items():
         assert main(["train", str(folder / "spec.toml"), "--seeds", seeds, "--out", str(folder / name)]) == 0
     # members that fill no box of streams
-    words = ["train", str(folder / "spec.toml"), "--seeds", "7,", "--out", str(folder / "crossed")]
+    words = ["train", str(folder / "spec.toml"), "--seeds", "7,8", "--out", str(folder / "crossed")]
     assert main(words) == 0
     return folder
 
@@ -59,7 +59,7 @@ def test_runs_lists_them(cli, runs):
     assert found == {
         "plain": (2, 2, None),
         "other": (2, 2, None),
-        "crossed": (5, 5, None),
+        "crossed": (6, 6, None),
         "one_stream": (3, 3, None),
     }
 

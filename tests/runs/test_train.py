@@ -11,7 +11,7 @@ from grokscope.runs._block import Block
 from grokscope.runs._store import RunStore
 from grokscope.streams import Members
 
-MEASURES = ["train_accuracy", "test_accuracy", "effective_sparsity", "neuron_norm", "faithfulness"]
+MEASURES = ["train_accuracy", "test_accuracy", "path_norm_total", "neuron_norm", "faithfulness"]
 
 
 def experiment(*overrides, measures=MEASURES):
@@ -81,8 +81,8 @@ def test_more_measures_extend(whole, tmp_path):
 
 def test_measures_asked_for_later_are_the_same(whole, tmp_path):
     run = gs.train(experiment(measures=["train_accuracy"]), seeds=3, out=tmp_path / "run")
-    later = run.measure(["effective_sparsity", "faithfulness"])
-    for name in ("effective_sparsity", "faithfulness"):
+    later = run.measure(["path_norm_total", "faithfulness"])
+    for name in ("path_norm_total", "faithfulness"):
         xr.testing.assert_identical(later[name].load(), whole.measures[name].load())
 
 

@@ -70,12 +70,9 @@ def run_figures(run: Any, command: str = "", prefix: str = "") -> list[ReportFig
     if "subnetwork_norm" in measures:
         figure = subnetwork_figure(measures, command=command)
         drawn.append(("subnetworks", "Norm and faithfulness of subnetworks.", figure))
-    if (
-        "neuron_norm" in measures
-        and "seed" in measures.sizes
-        and getattr(run, "subnetworks", None) is not None
-    ):
-        figure = neuron_figure(measures, run.subnetworks, command=command)
+    subnetworks = _subnetworks(run)
+    if "neuron_norm" in measures and "seed" in measures.sizes and subnetworks is not None:
+        figure = neuron_figure(measures, subnetworks, command=command)
         drawn.append(("neurons", "Norms of single neurons.", figure))
     if "sensitivity" in measures:
         drawn.append(("sensitivity", "Sensitivity of subnetworks.", sensitivity_figure(measures, command)))
@@ -83,6 +80,14 @@ def run_figures(run: Any, command: str = "", prefix: str = "") -> list[ReportFig
         ReportFigure(f"{prefix}{name}", title, render(figure, ("svg",))["svg"])
         for name, title, figure in drawn
     ]
+
+
+def _subnetworks(run: Any) -> Any:
+    """The subnetworks of a run, or None where none were asked for."""
+    try:
+        return getattr(run, "subnetworks", None)
+    except InputError:
+        return None
 
 
 def _events(run: Any) -> list[tuple[str, str]]:

@@ -15,11 +15,13 @@ from grokscope.claims import Judged, gather, judge
 from grokscope.errors import GrokscopeError, InputError
 from grokscope.papers._paper import Paper, RunLike, find_paper
 from grokscope.papers._plan import Plan, plan
+from grokscope.papers._preload import preloading
 from grokscope.parts import PLUGIN_PREFIX
 from grokscope.report._page import ReportFigure, write_page
 from grokscope.report._sections import run_info
 
 if TYPE_CHECKING:
+    from grokscope.experiment import Experiment
     from grokscope.progress import Progress
     from grokscope.rates import Rates
 
@@ -135,11 +137,13 @@ def reproduce(
     _same_paper(folder, found.kind)
     from grokscope.runs import train
 
+    todo = [(row.name, *found.experiment(row.name).under(planned.profile)) for row in planned.rows]
+    for name, spec, _ in todo:
+        _same_run(folder / name, spec)
     runs: dict[str, Any] = {}
-    for row in planned.rows:
-        spec, usual = found.experiment(row.name).under(planned.profile)
+    for name, spec, usual in todo:
         asked = usual if planned.seeds is None else planned.seeds
-        runs[row.name] = train(spec, asked, out=folder / row.name, progress=progress, **options)
+        runs[name] = train(spec, asked, out=folder / name, progress=preloading(progress), **options)
     return remake(found, folder, runs, planned, began)
 
 
@@ -251,6 +255,15 @@ def _with_earlier(paper: Paper, folder: Path, runs: Mapping[str, Any]) -> tuple[
     if not together:
         raise InputError(f"{folder}: holds no run of {paper.kind}.")
     return together, notes
+
+
+def _same_run(folder: Path, spec: Experiment) -> None:
+    """Refuse a folder that holds another run, before hours of work on those that come first."""
+    from grokscope.runs._folder import is_run
+    from grokscope.runs._store import RunStore
+
+    if is_run(folder):
+        RunStore.open(folder).require_identity(spec.identity)
 
 
 def _same_paper(folder: Path, kind: str) -> None:

@@ -32,11 +32,12 @@ def network_at(store: RunStore, experiment: Experiment, position: int, step: int
             machine differ from the run's.
     """
     prepare_devices()
-    structure = _structure(experiment)
-    if step in store.snapshot_steps(position):
-        with in_precision(experiment.precision):  # else jax rounds float64 to float32
+    with in_precision(experiment.precision):  # else jax would make float32 of what is stored in float64
+        structure = _structure(experiment)
+        if step in store.snapshot_steps(position):
             return _filled(structure, store.read_snapshot(position, step), "")
-    if step == int(store.steps_done[position]):
+        if step != int(store.steps_done[position]):
+            return _replayed(store, experiment, position, step)
         try:
             leaves = store.read_checkpoint(position).leaves
         except KeyError:
@@ -44,19 +45,15 @@ def network_at(store: RunStore, experiment: Experiment, position: int, step: int
                 f"{store.path}: nothing is kept yet of seeds {store.seeds[position]}: the run was stopped "
                 "before; give the command that began it again."
             ) from None
-        with in_precision(experiment.precision):
-            return _filled(structure, leaves, _IN_STATE)
-    with in_precision(experiment.precision):
-        return _replayed(store, experiment, position, step)
+        return _filled(structure, leaves, _IN_STATE)
 
 
 def _structure(experiment: Experiment) -> Any:
     """The shapes of the experiment's network."""
     task = experiment.task
-    with in_precision(experiment.precision):
-        return jax.eval_shape(
-            lambda: experiment.model.network(jax.random.key(0), task.input_shape, task.n_outputs)
-        )
+    return jax.eval_shape(
+        lambda: experiment.model.network(jax.random.key(0), task.input_shape, task.n_outputs)
+    )
 
 
 def _filled(structure: Any, leaves: dict[str, np.ndarray], prefix: str) -> Any:

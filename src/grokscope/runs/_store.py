@@ -88,11 +88,7 @@ class RunStore(RunReader):
         try:
             if is_run(folder):
                 store = cls._opened(folder, lock)
-                if store.identity != identity:
-                    raise InputError(
-                        f"{folder}: holds another run (identity {store.identity[:8]}, not {identity[:8]}); "
-                        "choose another folder."
-                    )
+                store.require_identity(identity)
                 if not exist_ok:
                     raise InputError(f"{folder}: holds this run already; open it.")
                 return store
@@ -140,6 +136,18 @@ class RunStore(RunReader):
                 clean_leftovers(folder / STORE_FOLDER)
         with guard(folder, "cannot be opened"):
             return cls(folder, Repository.open(folder / STORE_FOLDER), lock)
+
+    def require_identity(self, identity: str) -> None:
+        """Check that this is the run of an identity.
+
+        Raises:
+            InputError: if it is another one.
+        """
+        if self.identity != identity:
+            raise InputError(
+                f"{self.path}: holds another run (identity {self.identity[:8]}, not {identity[:8]}); "
+                "choose another folder."
+            )
 
     def close(self) -> None:
         """Give back the lock, if this store holds it."""

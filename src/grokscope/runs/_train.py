@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from grokscope.budget import check_memory
+from grokscope.errors import InputError
 from grokscope.experiment import Experiment
 from grokscope.measures._subnetworks import Flavor
 from grokscope.progress import Progress, SilentProgress
@@ -33,6 +34,7 @@ __all__ = ["HISTORY_BYTES", "Trainer", "train_into"]
 # What the kept networks of one block may take: a part of what a laptop has, and enough for a dozen
 # members of the standard run at all 301 points.
 HISTORY_BYTES = 7e8
+_MOST_STEPS = 2**31 - 1  # the compiled loop counts in 32 bits
 
 
 def train_into(
@@ -87,11 +89,13 @@ def _written(experiment: Experiment) -> Generator[tuple[str, list[Path]]]:
 
 
 def refuse_too_large(experiment: Experiment, n_members: int) -> None:
-    """Check that a block of members fits the memory, before anything is allocated.
+    """Check that a block of members fits the memory, and that steps can be counted, before anything is made.
 
     Raises:
-        InputError: if it does not; the message says how much it would take.
+        InputError: if it does not (the message says how much it would take), or there are too many steps.
     """
+    if experiment.n_steps > _MOST_STEPS:
+        raise InputError(f"steps: {experiment.n_steps} are too many; at most {_MOST_STEPS}.")
     check_memory(experiment, 1)
     timeline = Timeline.of(experiment)
     execution = block_execution(experiment, n_members, len(timeline))

@@ -113,8 +113,11 @@ class Arrays(Task):
         return Arrays(path=str(path), sha256=self.sha256, train_subset=self.train_subset)
 
     def written(self, folder: Path | None) -> Arrays:
-        """The task with a path; arrays in memory are saved in the folder, under a name from their hash."""
-        if self.path:
+        """The task with a path; with a folder the arrays are saved there, under a name from their hash.
+
+        So a run holds what it was trained on, also where the file that the spec named is moved or changed.
+        """
+        if folder is None and self.path:
             return self
         if folder is None:
             raise InputError(
