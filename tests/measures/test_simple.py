@@ -64,6 +64,31 @@ def test_loss_is_the_mean_over_samples(kind):
     assert float(kind()(on_every_split(OUTPUTS, LABELS, Hinge()))) == pytest.approx(0.7)
 
 
+def test_right_on_100_inputs_is_told_apart_from_right_on_all():
+    """A network with a flaw that 100 test inputs do not show; the probe of 10,000 does.
+
+    |x_0 + x_1| - 1 is x_0 x_1; the last neuron fires where the bits 2..9 are all +1, and turns +1 into -2.
+    """
+    weight = np.zeros((10, 4), np.float32)
+    weight[:2, 0], weight[:2, 1], weight[2:, 3] = 1.0, -1.0, 1.0
+    network = OneHiddenLayer(
+        jnp.array(weight), jnp.array([0.0, 0.0, 1.0, -7.0]), jnp.array([1.0, 1.0, -1.0, -3.0])
+    )
+    rng = np.random.default_rng(0)
+    probe, test = (rng.choice(np.array([-1.0, 1.0], np.float32), (rows, 10)) for rows in (10_000, 100))
+    test[:, 2] = -1.0
+    data = {
+        f"{split}_{name}": jnp.array(values)
+        for split, x in (("test", test), ("probe", probe))
+        for name, values in (("x", x), ("y", x[:, 0] * x[:, 1]))
+    }
+    point = Point(network, data, Hinge())
+    wrong = sum(all(bit == 1 for bit in x[2:]) and x[0] == x[1] for x in probe.tolist())
+    assert 0 < wrong < 50  # one in 512: most samples of 100 have none
+    assert float(TestAccuracy()(point)) == 1.0
+    assert float(TestAccuracyLarge()(point)) == pytest.approx(1 - wrong / 10_000, abs=1e-7)
+
+
 def test_margins_below_1():
     # margins 2, -1, 0.5, 3, 0
     assert float(TrainMarginBelow1()(on_every_split(OUTPUTS, LABELS, Hinge()))) == pytest.approx(0.6)

@@ -9,6 +9,7 @@ from grokscope.errors import InputError
 from grokscope.runs import list_runs, verify
 from grokscope.runs._block import Block
 from grokscope.runs._store import RunStore
+from grokscope.streams import Members
 
 MEASURES = ["train_accuracy", "test_accuracy", "path_norm_total", "neuron_norm", "faithfulness"]
 
@@ -134,6 +135,19 @@ def test_other_numerics_are_refused_or_marked(tmp_path, monkeypatch):
     assert "jax" in str(run.notes["other_numerics"])
 
 
+def test_a_replay_under_other_numerics_is_refused_with_advice_that_can_be_followed(tmp_path, monkeypatch):
+    run = gs.train(experiment("epochs=1", measures=["train_accuracy"]), seeds=1, out=tmp_path / "run")
+    from grokscope.runs import _measure, _networks
+
+    for module in (_measure, _networks):
+        real = module.numerics_here
+        monkeypatch.setattr(module, "numerics_here", lambda e, real=real: real(e) | {"jax": "0.0.1"})
+    for replay in (lambda: run.measure(["train_loss"]), lambda: run.model(0, step=1)):
+        with pytest.raises(InputError, match=r"other numerics \(jax.*train again into another") as refused:
+            replay()
+        assert "--allow-other-numerics" not in str(refused.value)  # neither has such an option
+
+
 def test_an_interrupted_block_goes_on_with_the_same_bits(whole, tmp_path, monkeypatch):
     """Stopped at every segment in turn, with a commit after each."""
     from grokscope.runs import _train
@@ -174,6 +188,22 @@ def test_a_short_memory_changes_no_number(whole, tmp_path, monkeypatch):
 def test_crossed_streams_are_axes(tmp_path):
     run = gs.train(experiment(measures=["train_accuracy"]), seeds="init=0,1;data=3,4,5", out=tmp_path / "run")
     assert dict(run.measures.train_accuracy.sizes) == {"init_seed": 2, "data_seed": 3, "step": 5}
+
+
+@pytest.mark.parametrize("seeds", ["init=0,1;data=3,4", [(0, 3, 0, 0), (1, 4, 0, 0), (1, 3, 0, 0)]])
+def test_subnetworks_have_the_axes_of_the_measures(tmp_path, seeds):
+    members = seeds if isinstance(seeds, str) else Members(tuple(seeds))
+    run = gs.train(experiment(measures=["faithfulness"]), seeds=members, out=tmp_path / "run")
+    assert run.subnetworks.sizes["init_seed"] == run.subnetworks.sizes["data_seed"] == 2
+    for i, (init, data, _, _) in enumerate(run.members):
+        kept = run._store.read_subnetworks("predictions", i).masks
+        labeled = run.subnetworks.sel(init_seed=init, data_seed=data)
+        assert np.array_equal(labeled.transpose("subnetwork", "neuron").to_numpy(), kept)
+        assert kept.any()
+    for axis in ("init_seed", "data_seed"):
+        assert run.subnetworks[axis].equals(run.measures[axis])
+    if len(run.members) == 3:
+        assert not run.subnetworks.sel(init_seed=0, data_seed=4).any()
 
 
 def test_double_precision(tmp_path):

@@ -128,7 +128,8 @@ class EffectiveSparsityAccuracy(_Sparsity):
 class EffectiveSparsityProbe(_Sparsity):
     """`EffectiveSparsity` on the probe (10,000 held-out inputs by default) instead of the training inputs.
 
-    It is a worst case over the inputs, so it is at least as large on more of them, often much larger.
+    A worst case over many more inputs, so often much larger; but the training inputs are not among them, so
+    it need not be.
 
     Attributes:
         order: as for `EffectiveSparsity`.

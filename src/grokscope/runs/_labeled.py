@@ -75,6 +75,20 @@ class Cohort:
         coords |= {name: ((leader,), axes[leader]) for name, leader in followers.items()}
         return cls(tuple(axes), member, coords)
 
+    def label(self, values: np.ndarray, own: Mapping[str, Any], name: str) -> xr.DataArray:
+        """Values of the members as a labelled array; False or 0 where there is no member.
+
+        Args:
+            values: [member, *own].
+            own: the further axes, each with its labels or None.
+            name: of the array.
+        """
+        laid = values[self.member]
+        laid[self.member < 0] = 0
+        coords: dict[str, Any] = dict(self.coords)
+        coords |= {axis: labels for axis, labels in own.items() if labels is not None}
+        return xr.DataArray(laid, dims=(*self.dims, *own), coords=coords, name=name)
+
 
 @dataclass(frozen=True)
 class MeasureSource:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from grokscope.errors import InputError
 from grokscope.experiment import Recording
 from grokscope.progress import Progress
-from grokscope.runs._numerics import check_numerics, numerics_here
+from grokscope.runs._numerics import TO_REPLAY, check_numerics, numerics_here
 from grokscope.runs._store import RunStore
 from grokscope.runs._train import Trainer
 from grokscope.runs._wanted import Wanted
@@ -50,7 +50,7 @@ def add_measures(
     wanted = Wanted.sorted(experiment, measures)
     suffix = _SUFFIX[flavor]
     with in_precision(experiment.precision), RunStore.open(run.path, "a") as store:
-        check_numerics(store, numerics_here(experiment))
+        check_numerics(store, numerics_here(experiment), advice=TO_REPLAY)
         done = [int(i) for i in store.complete.nonzero()[0]]
         if not done:
             raise InputError(f"{run.path}: no member is finished; go on with grokscope train first.")

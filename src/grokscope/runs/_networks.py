@@ -11,7 +11,7 @@ import numpy as np
 from grokscope.errors import InputError
 from grokscope.experiment import Experiment
 from grokscope.runs._block import Block
-from grokscope.runs._numerics import check_numerics, numerics_here
+from grokscope.runs._numerics import TO_REPLAY, check_numerics, numerics_here
 from grokscope.runs._store import RunStore
 from grokscope.streams import Members
 from grokscope.training.cohort import Cohort
@@ -66,7 +66,7 @@ def _filled(structure: Any, leaves: dict[str, np.ndarray], prefix: str) -> Any:
 
 
 def _replayed(store: RunStore, experiment: Experiment, position: int, step: int) -> Any:
-    check_numerics(store, numerics_here(experiment))
+    check_numerics(store, numerics_here(experiment), advice=TO_REPLAY)
     members = Members((store.seeds[position],))
     line = Timeline(np.array([0, step]), *(np.zeros(2, dtype=bool) for _ in range(4)))
     cohort = Cohort(MemberLoop(experiment, keep=True), members, choose_execution(1))

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from grokscope.experiment import Experiment
     from grokscope.runs._store import RunStore
 
-__all__ = ["check_numerics", "numerics_here"]
+__all__ = ["TO_REPLAY", "TO_TRAIN", "check_numerics", "numerics_here"]
+
+TO_TRAIN = "Choose another folder, or go on with --allow-other-numerics (the run is then marked)."
+TO_REPLAY = "A replay must repeat them: do so where the run was made, or train again into another folder."
 
 
 def numerics_here(experiment: Experiment) -> dict[str, Any]:
@@ -23,8 +26,14 @@ def numerics_here(experiment: Experiment) -> dict[str, Any]:
     )
 
 
-def check_numerics(store: RunStore, numerics: dict[str, Any], *, allow: bool = False) -> None:
+def check_numerics(store: RunStore, numerics: dict[str, Any], *, allow: bool = False, advice: str) -> None:
     """Refuse to go on with a run under other numerics, or mark it.
+
+    Args:
+        store: the run.
+        numerics: of this process.
+        allow: go on, and mark the run.
+        advice: what else can be done, a sentence for the message.
 
     Raises:
         InputError: if they differ and that is not allowed.
@@ -35,7 +44,7 @@ def check_numerics(store: RunStore, numerics: dict[str, Any], *, allow: bool = F
     if not allow:
         raise InputError(
             f"{store.path}: was made with other numerics ({'; '.join(difference)}), so bits would not match. "
-            "Choose another folder, or go on with --allow-other-numerics (the run is then marked)."
+            f"{advice}"
         )
     with store.transaction("other numerics were allowed") as t:
         t.note(other_numerics=sorted({*store.notes.get("other_numerics", []), *difference}))

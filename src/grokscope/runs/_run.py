@@ -109,6 +109,9 @@ class Run:
     def subnetworks(self) -> xr.DataArray:
         """The subnetworks found from the final states: bool over (seed, subnetwork, neuron).
 
+        Where streams are crossed their axes stand for ``seed``, as in `measures`; False where the box of
+        seeds has no member.
+
         Raises:
             InputError: if the run has none (no measure of subnetworks was asked for).
         """
@@ -116,7 +119,7 @@ class Run:
 
     def subnetworks_of(self, flavor: str) -> xr.DataArray:
         """The subnetworks found with a flavor: ``predictions`` (the paper's) or ``accuracy`` (its code's)."""
-        import xarray as xr
+        from grokscope.runs._labeled import Cohort
 
         found = [self._store.read_subnetworks(flavor, i) for i in range(len(self._store.seeds))]
         rows = [i for i, one in enumerate(found) if one is not None]
@@ -127,16 +130,8 @@ class Run:
             )
         masks = np.stack([one.masks for one in found if one is not None])
         labels = next(list(one.labels) for one in found if one is not None)
-        seeds = np.array([self._store.seeds[i] for i in rows])
-        coordinates = {
-            f"{name}_seed": ("seed", seeds[:, i]) for i, name in enumerate(("init", "data", "order"))
-        }
-        return xr.DataArray(
-            masks,
-            dims=("seed", "subnetwork", "neuron"),
-            coords={"seed": seeds[:, 0], "subnetwork": labels, **coordinates},
-            name="subnetworks",
-        )
+        cohort = Cohort.of([self._store.seeds[i] for i in rows])
+        return cohort.label(masks, {"subnetwork": labels, "neuron": None}, name="subnetworks")
 
     def position(self, seed: int | tuple[int, int, int, int]) -> int:
         """The position of a member, by its seed (all four streams alike) or its four seeds.

@@ -18,7 +18,7 @@ from grokscope.measures._subnetworks import Flavor
 from grokscope.progress import Progress, SilentProgress
 from grokscope.runs._block import Block, Checkpoint
 from grokscope.runs._disk import atomic_write
-from grokscope.runs._numerics import check_numerics, numerics_here
+from grokscope.runs._numerics import TO_TRAIN, check_numerics, numerics_here
 from grokscope.runs._provenance import collect_provenance
 from grokscope.runs._sink import StoreSink
 from grokscope.runs._store import RunStore
@@ -67,7 +67,7 @@ def train_into(
             exist_ok=True,
         ) as store,
     ):
-        check_numerics(store, numerics, allow=allow_other_numerics)
+        check_numerics(store, numerics, allow=allow_other_numerics, advice=TO_TRAIN)
         for file in files:
             if not (folder / file.name).exists():
                 atomic_write(folder / file.name, file.read_bytes())
