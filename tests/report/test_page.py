@@ -8,7 +8,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
-import numpy as np
 import pytest
 
 from grokscope.claims import Claim, Effect, Judged, Region
@@ -155,11 +154,7 @@ def test_a_runs_page_and_that_of_two(tmp_path: Path, monkeypatch: pytest.MonkeyP
     class Stored(SyntheticRun):
         """What the overview asks for besides."""
 
-<<<<<<< HEAD
         identity, steps_done, is_complete = "0" * 64, (9600,), True
-=======
-        identity, steps_done, is_complete = "0" * 64, np.array([9600, 9600]), True
->>>>>>> hygiene
 
     def open_run(path: Path) -> Stored:
         made = synthetic_run(["groks", "never"], seed=len(str(path)))
