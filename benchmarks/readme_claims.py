@@ -27,20 +27,30 @@ _PICTURE = re.compile(r"\]\(docs/images/([\w.-]+\.png)\)")
 _HEADER = ("id", "claim", "paper", "ours", "95 % interval", "n", "verdict")
 
 
-def render(claims: list[dict[str, Any]], record: dict[str, Any]) -> str:
+def render(
+    claims: list[dict[str, Any]], record: dict[str, Any], trained: dict[str, str] | None = None
+) -> str:
     """The table, and what a reader must know below it.
 
     Args:
         claims: the contents of ``claims.json``.
-        record: the contents of ``reproduction.json``: what was asked for.
+        record: the contents of ``reproduction.json``: what was asked for last.
+        trained: the seeds that each experiment has, where experiments were added one by one.
     """
     rows = [_HEADER, tuple("---" for _ in _HEADER), *map(_row, claims)]
     table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
-    seeds = [] if record.get("seeds") is None else ["--seeds", str(record["seeds"])]
-    names = [row["name"] for row in record["rows"]]
-    command = shlex.join(["grokscope", "reproduce", record["paper"], *names, *seeds])
+    asked = {row["name"]: record.get("seeds") for row in record["rows"]} if trained is None else trained
+    together: dict[str | None, list[str]] = {}
+    for name, which in asked.items():
+        together.setdefault(which, []).append(name)
+    commands = [
+        shlex.join(["grokscope", "reproduce", record["paper"], *names])
+        + (f" --seeds {which}" if which else "")
+        + f" --profile {record['profile']}"
+        for which, names in together.items()
+    ]
     lines = [
-        f"Made by `{command} --profile {record['profile']}`.",
+        f"Made by {' and '.join(f'`{command}`' for command in commands)}.",
         "Holds: the interval lies inside the claim's region; fails: outside; undecided: neither, or not "
         "significant over the table.",
         *(f"Over the table: {text}." for text in _distinct(claims, "control")),
@@ -51,6 +61,25 @@ def render(claims: list[dict[str, Any]], record: dict[str, Any]) -> str:
         *(f"{one['id']}: {one['note']}." for one in claims if one.get("note")),
     ]
     return f"{table}\n\n" + "  \n".join(_escape(line.replace("..", ".")) for line in lines)
+
+
+def seeds_of(folder: Path) -> dict[str, str]:
+    """The seeds that are done in each run of a reproduction's folder, as ``--seeds`` takes them."""
+    from grokscope.runs import open_run
+    from grokscope.runs._folders import run_folders
+
+    found: dict[str, str] = {}
+    for path in run_folders(folder):
+        run = open_run(path)
+        done = [seeds[0] for seeds, is_done in zip(run.members, run.is_done, strict=True) if is_done]
+        pieces: list[list[int]] = []
+        for seed in sorted(done):
+            if pieces and pieces[-1][1] == seed:
+                pieces[-1][1] = seed + 1
+            else:
+                pieces.append([seed, seed + 1])
+        found[path.name] = ",".join(f"{low}:{high}" for low, high in pieces)
+    return found
 
 
 def _row(claim: dict[str, Any]) -> tuple[str, ...]:
@@ -137,7 +166,7 @@ def update(folder: Path, root: Path = ROOT) -> list[Path]:
     if missing:
         raise ValueError(f"{folder}: lacks {', '.join(missing)}; give a folder of `grokscope reproduce`")
     claims, record = (json.loads(file.read_text(encoding="utf-8")) for file in needed[:2])
-    changed = replace_block(text, render(claims, record))
+    changed = replace_block(text, render(claims, record, seeds_of(folder) or None))
     images = root / "docs" / "images"
     images.mkdir(parents=True, exist_ok=True)
     for name in names:
