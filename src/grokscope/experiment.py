@@ -179,7 +179,10 @@ class Experiment(Part):
         import tomli_w
 
         task = self.task.written(Path(folder) if folder is not None else None)
-        return tomli_w.dumps(without_none(self.model_copy(update={"task": task}).model_dump(mode="json")))
+        table = without_none(self.model_copy(update={"task": task}).model_dump(mode="json"))
+        if not self.learner.trains and self.optimizer == type(self).model_fields["optimizer"].default:
+            del table["optimizer"]  # how the networks were trained is not known
+        return tomli_w.dumps(table)
 
     @classmethod
     def from_toml(cls, path: str | Path, overrides: tuple[str, ...] = ()) -> Experiment:
