@@ -166,6 +166,11 @@ class Experiment(Part):
         text = json.dumps([_IDENTITY_VERSION, table], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
+    @property
+    def states_optimizer(self) -> bool:
+        """Whether the optimizer is one that was asked for: how networks of others were trained may be unknown."""
+        return self.learner.trains or self.optimizer != type(self).model_fields["optimizer"].default
+
     def to_toml(self, folder: str | Path | None = None) -> str:
         """The resolved spec as TOML: every field, defaults included.
 
@@ -180,8 +185,8 @@ class Experiment(Part):
 
         task = self.task.written(Path(folder) if folder is not None else None)
         table = without_none(self.model_copy(update={"task": task}).model_dump(mode="json"))
-        if not self.learner.trains and self.optimizer == type(self).model_fields["optimizer"].default:
-            del table["optimizer"]  # how the networks were trained is not known
+        if not self.states_optimizer:
+            del table["optimizer"]
         return tomli_w.dumps(table)
 
     @classmethod
