@@ -199,6 +199,11 @@ class Experiment(Part):
         text = json.dumps([_IDENTITY_VERSION, table], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
+    @property
+    def states_optimizer(self) -> bool:
+        """Whether the optimizer is one that was asked for: how networks of others were trained may be unknown."""
+        return self.learner.trains or self.optimizer != type(self).model_fields["optimizer"].default
+
     def to_toml(self, folder: str | Path | None = None) -> str:
         """The resolved spec as TOML: every field, defaults included.
 
@@ -212,7 +217,10 @@ class Experiment(Part):
         import tomli_w
 
         task = self.task.written(Path(folder) if folder is not None else None)
-        return tomli_w.dumps(without_none(self.model_copy(update={"task": task}).model_dump(mode="json")))
+        table = without_none(self.model_copy(update={"task": task}).model_dump(mode="json"))
+        if not self.states_optimizer:
+            del table["optimizer"]
+        return tomli_w.dumps(table)
 
     @classmethod
     def from_toml(cls, path: str | Path, overrides: tuple[str, ...] = ()) -> Experiment:

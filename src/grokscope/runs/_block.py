@@ -207,7 +207,8 @@ class Block:
             memorized = FirstCrossing(len(self.cohort.members))
             for part, results, networks in self.replay(final):
                 memorized.update(part, results, networks, self.cohort.rows)
-        masks = found_subnetworks(self.cohort, carry, data, memorized, self.flavor)
+        final_network = self.cohort.experiment.learner.predictor(carry.state)
+        masks = found_subnetworks(self.cohort, final_network, data, memorized, self.flavor)
         sink.subnetworks(self.flavor, self.cohort.trim(masks))
         history = iter(self._kept) if self._kept else ((p, n) for p, _, n in self.replay(final))
         at = 0
