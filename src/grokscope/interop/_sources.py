@@ -64,12 +64,14 @@ class Source:
         what: in words, for people.
         snapshots: sorted by seed and number.
         data: arrays ``train_x`` and so on, where one file holds them too.
+        passed_over: names of files that were not taken for snapshots.
     """
 
     label: str
     what: str
     snapshots: list[Snapshot]
     data: Mapping[str, np.ndarray] = field(default_factory=dict[str, np.ndarray])
+    passed_over: tuple[str, ...] = ()
 
 
 def open_source(path: Path, pattern: str | None = None) -> Source:
@@ -99,8 +101,9 @@ def open_source(path: Path, pattern: str | None = None) -> Source:
 
 def _folder(folder: Path, pattern: str | None) -> Source:
     root = folder.resolve()
+    passed_over: list[str] = []
     if pattern is None:
-        named = _guessed(folder)
+        named, passed_over = _guessed(folder)
     else:
         form = _form(pattern)
         depth = pattern.count("/")
@@ -108,7 +111,9 @@ def _folder(folder: Path, pattern: str | None) -> Source:
             (name, match) for name in _names(folder, depth) if (match := _matched(form, name)) is not None
         ]
         if not named:
-            raise InputError(f"{folder}: no file matches --pattern '{pattern}'.{_some(_names(folder, depth))}")
+            raise InputError(
+                f"{folder}: no file matches --pattern '{pattern}'.{_some(_names(folder, depth))}"
+            )
     snapshots: list[Snapshot] = []
     for name, (number, unit, seed) in named:
         file = folder / name
@@ -117,19 +122,22 @@ def _folder(folder: Path, pattern: str | None) -> Source:
             raise InputError(f"{file}: is a link that leads out of the folder; it is not read.")
         _check_numbers(str(file), number, seed)
         snapshots.append(Snapshot(number, unit, seed, str(file), lambda file=file: _single(file)))
-    return Source(str(folder), f"{len(snapshots)} files", _sorted(snapshots))
+    what = f"{len(snapshots)} files"
+    return Source(str(folder), what, _sorted(snapshots), passed_over=tuple(passed_over))
 
 
 Found = tuple[int | None, Unit, int | None]
 
 
-def _guessed(folder: Path) -> list[tuple[str, Found]]:
-    """Files whose names differ in one number only."""
-    names = [name for name in _names(folder, 0) if name.endswith(_SUFFIXES)]
+def _guessed(folder: Path) -> tuple[list[tuple[str, Found]], list[str]]:
+    """Files whose names differ in one number only; and the names without a number, where others have some."""
+    every = [name for name in _names(folder, 0) if name.endswith(_SUFFIXES)]
+    names = [name for name in every if _NUMBER.search(name)] or every
+    others = [name for name in every if name not in names]
     if not names:
         raise InputError(f"{folder}: holds no {', '.join(_SUFFIXES)} file.{_some(_names(folder, 0))}")
     if len(names) == 1:
-        return [(names[0], (None, "step", None))]
+        return [(names[0], (None, "step", None))], others
     forms = {_NUMBER.sub("0", name) for name in names}
     numbers = [[int(text) for text in _NUMBER.findall(name)] for name in names]
     places = [i for i, column in enumerate(zip(*numbers, strict=False)) if len(set(column)) > 1]
@@ -141,7 +149,7 @@ def _guessed(folder: Path) -> list[tuple[str, Found]]:
     place = places[0]
     before = [*_NUMBER.finditer(names[0])][place].start()
     unit: Unit = "epoch" if _EPOCH_BEFORE.search(names[0][:before]) else "step"
-    return [(name, (row[place], unit, None)) for name, row in zip(names, numbers, strict=True)]
+    return [(name, (row[place], unit, None)) for name, row in zip(names, numbers, strict=True)], others
 
 
 def _names(folder: Path, depth: int, below: str = "") -> list[str]:

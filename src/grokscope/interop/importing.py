@@ -48,14 +48,14 @@ def import_torch(
     out: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Run:
-    """Make a run of PyTorch checkpoints: a folder of ``.pt``, ``.pth`` or ``.safetensors`` files, or one file.
+    """Make a run of PyTorch checkpoints: ``.pt``, ``.pth`` or ``.safetensors`` files.
 
-    The run has a snapshot of every checkpoint, and all measures that apply, taken at all of them. It cannot be
-    replayed. Nothing in a file is ever executed. Files are read one at a time.
+    The run has a snapshot of every checkpoint, and all measures that apply, taken at all of them. It cannot
+    be replayed. Nothing in a file is ever executed. Files are read one at a time.
 
     Args:
-        path: a folder of files, one state dict each; one file with a prefix ``epoch_E/`` or ``step_S/`` before
-            every name; or one state dict.
+        path: a folder of files, one state dict each; one file with a prefix ``epoch_E/`` or ``step_S/``
+            before every name; or one state dict.
         task: a spec (a file, a table, an experiment) or a task. Needed are only its ``[task]``, and what the
             weights do not tell (``model.activation``, ``batch_size`` where epochs are counted).
         data: what the networks were trained and tested on: arrays ``train_x``, ``train_y``, ``test_x``,
@@ -79,6 +79,8 @@ def import_torch(
     given = read_data(Path(data)) if isinstance(data, str | Path) else (data or source.data)
     where = f"--data {data}" if isinstance(data, str | Path) else "data" if data else source.label
     maker = _Maker.of(asked, given, where, source.snapshots[0].opened(), _map_of(map))
+    if source.passed_over:
+        maker.notes.append(f"passed over: {', '.join(source.passed_over)}.")
     numbered = _numbered(source, maker)
     return _write(
         maker,
@@ -112,7 +114,9 @@ def from_torch(
         task: see `import_torch`.
         data: see `import_torch`; arrays may be PyTorch tensors.
         step: of the one model; the spec's length, or 0, if not given.
-        map, out, progress: see `import_torch`.
+        map: see `import_torch`.
+        out: see `import_torch`.
+        progress: see `import_torch`.
 
     Raises:
         InputError: as `import_torch`, or if our network does not predict what the module predicts.
@@ -307,7 +311,9 @@ def _assumed(
 
 def _check_step(item: _Item) -> None:
     if type(item.step) is not int or not 0 <= item.step <= 10**12:
-        raise InputError(f"{item.tensors.label}: {item.step!r} is not a step: a whole number from 0 to 10^12.")
+        raise InputError(
+            f"{item.tensors.label}: {item.step!r} is not a step: a whole number from 0 to 10^12."
+        )
 
 
 def _map_of(given: str | Path | Mapping[str, Any] | None) -> WeightMap | None:
@@ -324,7 +330,8 @@ def _numbered(source: Source, maker: _Maker) -> list[tuple[int, Snapshot]]:
     by_epoch = any(one.unit == "epoch" for one in source.snapshots)
     if by_epoch and "batch_size" not in maker.asked.table:
         maker.notes.append(
-            f"an epoch is taken to be {per_epoch} steps ({maker.task.n_train} training samples, batch_size 32)."
+            f"an epoch is taken to be {per_epoch} steps ({maker.task.n_train} training samples, batch_size "
+            "32)."
         )
     found: list[tuple[int, Snapshot]] = []
     seen: dict[tuple[int, int], str] = {}
@@ -385,9 +392,7 @@ def _n_outputs(found: Recognized | None, tensors: Tensors) -> int | None:
     return None if shape is None else shape[1] if len(shape) == 2 else 1
 
 
-def _unknown(
-    first: Tensors, weights: WeightMap | None, shapes: dict[str, tuple[int, ...]] | None
-) -> str:
+def _unknown(first: Tensors, weights: WeightMap | None, shapes: dict[str, tuple[int, ...]] | None) -> str:
     found = f"Found: {spoken_shapes(first.shapes) or 'nothing'}."
     if weights is not None:
         return f"{weights.label}: which model is it? Give a spec with a [model]. {found}"
