@@ -201,7 +201,7 @@ class Experiment(Part):
 
     @property
     def states_optimizer(self) -> bool:
-        """Whether the optimizer is one that was asked for: how networks of others were trained may be unknown."""
+        """Whether the optimizer was asked for: how networks of others were trained may not be known."""
         return self.learner.trains or self.optimizer != type(self).model_fields["optimizer"].default
 
     def to_toml(self, folder: str | Path | None = None) -> str:

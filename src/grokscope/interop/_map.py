@@ -250,7 +250,8 @@ def _entry(value: Any, where: str) -> Entry:
     for key in value:
         if key not in allowed:
             raise InputError(
-                f"{where}: no key '{key}' is known.{did_you_mean(key, allowed)} Allowed: {', '.join(allowed)}."
+                f"{where}: no key '{key}' is known.{did_you_mean(key, allowed)} "
+                f"Allowed: {', '.join(allowed)}."
             )
     names = (value["from"],) if isinstance(value["from"], str) else value["from"]
     if not isinstance(names, list | tuple) or not names or not all(isinstance(name, str) for name in names):

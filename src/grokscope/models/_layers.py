@@ -24,7 +24,7 @@ class Layers(eqx.Module):
     weights: tuple[Float[Array, "*member input neuron"], ...]
     biases: tuple[Float[Array, "*member neuron"], ...]
     output_weight: Float[Array, "*member neuron ..."]
-    output_bias: Float[Array, "..."] | None = None
+    output_bias: Float[Array, "*output"] | None = None
     activation: str = eqx.field(static=True, default="relu")
 
     def __call__(self, x: Float[Array, "sample ..."]) -> Float[Array, "sample ..."]:

@@ -19,14 +19,14 @@ __all__ = ["MLP"]
 class MLP(Model):
     r"""$f(x) = \sigma(\dots \sigma(x W_1 + b_1) \dots W_L + b_L)\, U + c$, the usual ``nn.Sequential``.
 
-    Initialization is PyTorch's default for ``nn.Linear``: weights and biases $\sim U(\pm 1/\sqrt{m})$ for a layer
-    with m inputs, all multiplied by ``init_scale``. With one width its hidden neurons can be measured as those
-    of ``fully_connected``, from which it differs by the output bias; a subnetwork keeps that bias.
+    Initialization is PyTorch's default for ``nn.Linear``: weights and biases $\sim U(\pm 1/\sqrt{m})$ for a
+    layer with m inputs, all multiplied by ``init_scale``. With one width its hidden neurons can be measured
+    as those of ``fully_connected``, from which it differs by the output bias; subnetworks keep that bias.
 
     Attributes:
         widths: neurons of each hidden layer, from the inputs on.
-        activation: $\sigma$: ``relu``, ``quadratic`` ($z^2$), ``gelu`` (its tanh approximation), ``gelu_exact``
-            or ``tanh``.
+        activation: $\sigma$: ``relu``, ``quadratic`` ($z^2$), ``gelu`` (its tanh approximation),
+            ``gelu_exact`` or ``tanh``.
         output_bias: whether there is c.
         init_scale: factor on all initial parameters.
 

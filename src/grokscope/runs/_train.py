@@ -52,8 +52,8 @@ def train_into(
     began = time.monotonic()
     if not experiment.learner.trains:
         raise InputError(
-            f"learner '{experiment.learner.kind}': these networks were trained elsewhere; nothing can be trained, "
-            "extended or resumed."
+            f"learner '{experiment.learner.kind}': these networks were trained elsewhere; nothing can be "
+            "trained, extended or resumed."
         )
     refuse_too_large(experiment, len(members))
     numerics = numerics_here(experiment)
