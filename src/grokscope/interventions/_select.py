@@ -43,8 +43,9 @@ def _written(value: Any) -> Any:
     """The short forms: a subnetwork's name, a list of neurons, a mask, or sets by seed."""
     if isinstance(value, str) and value in _KEPT:
         value = {"kind": "subnetwork", "name": value}
-    if getattr(value, "ndim", None) == 1 and str(getattr(value, "dtype", "")) == "bool":
-        value = [int(j) for j in value.nonzero()[0]]
+    mask: Any = value
+    if getattr(mask, "ndim", None) == 1 and str(getattr(mask, "dtype", "")) == "bool":
+        value = [int(j) for j in mask.nonzero()[0]]
     if isinstance(value, list | tuple):
         value = {"kind": "listed", "neurons": tuple(value)}
     if isinstance(value, Mapping) and value and all(isinstance(key, int | tuple) for key in value):

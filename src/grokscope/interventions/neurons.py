@@ -237,7 +237,7 @@ class Random(_Counted):
             return jax.random.permutation(key, look.width)
 
         noise = look.source_seeds[:, STREAMS.index("noise")].astype(np.uint32)
-        return self._first(look, np.asarray(jax.vmap(shuffled)(noise)))
+        return self._first(look, np.asarray(jax.vmap(shuffled)(jax.numpy.asarray(noise))))
 
 
 class Largest(_Counted):

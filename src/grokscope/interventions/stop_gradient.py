@@ -37,12 +37,13 @@ class StopGradient(Intervention):
         groups: sets of neurons that have none in common.
         feels: F, one row per group and then one for the rest; every diagonal entry is 1, others may lie
             between 0 and 1. Left out: groups do not feel each other, all feel the rest, and the rest feels
-            all.
+            all; one group alone and the rest do not feel each other.
 
     Example:
         >>> StopGradient(groups=[[0, 1], [2, 3]]).matrix
         ((1.0, 0.0, 1.0), (0.0, 1.0, 1.0), (1.0, 1.0, 1.0))
-        >>> alone = StopGradient(groups=["generalizing"], feels=[[1, 0], [1, 1]])  # as if nothing else were
+        >>> StopGradient(groups=["generalizing"]).matrix
+        ((1.0, 0.0), (0.0, 1.0))
     """
 
     kind: Literal["stop_gradient"] = "stop_gradient"
@@ -75,6 +76,8 @@ class StopGradient(Intervention):
         if self.feels is not None:
             return self.feels
         last = len(self.groups)
+        if last == 1:
+            return (1.0, 0.0), (0.0, 1.0)
         return tuple(
             tuple(1.0 if g == h or last in (g, h) else 0.0 for h in range(last + 1)) for g in range(last + 1)
         )
@@ -88,7 +91,9 @@ class StopGradient(Intervention):
         if (own.sum(axis=1) > 1).any():
             row, j = np.argwhere(own.sum(axis=1) > 1)[0]
             raise InputError(f"interventions.groups: neuron {j} is in two groups (member {row}).")
-        whole = own.any(axis=2).all(axis=1)  # a member that lacks a group has nobody to act on
+        whole: np.ndarray = own.any(axis=2).sum(axis=1) == len(
+            self.groups
+        )  # a member that lacks a group has nobody to act on
         own = np.concatenate([own, ~own.any(axis=1, keepdims=True)], axis=1)
         seen = np.einsum("gh,mhp->mgp", np.array(self.matrix), own)
         return every & own[:, :-1].any(axis=1) & whole[:, None], bits, {**more, "own": own, "seen": seen}

@@ -206,7 +206,7 @@ def _check_fit(states: dict[str, np.ndarray], wanted: Mapping[str, object], *, w
         dtype = getattr(wanted.get(name), "dtype", None)
         if shape is not None and (shape != leaf.shape[1:] or dtype != leaf.dtype):
             raise InputError(
-                f"init: {name.removeprefix('state.')} of the source is {leaf.dtype} of shape {leaf.shape[1:]};"
+                f"init: the source's {name.removeprefix('state.')} is {leaf.dtype} of shape {leaf.shape[1:]};"
                 f" this experiment's is {dtype} of shape {shape}."
             )
     if whole and set(states) != set(wanted):
