@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, SerializeAsAny, field_validator, model_validator
+from pydantic import SerializeAsAny, field_validator, model_validator
 
 from grokscope.interventions._moment import parse_moment
 from grokscope.interventions._select import NeuronsField
@@ -67,7 +68,7 @@ class FromRun(Init):
     not_identifying: ClassVar[tuple[str, ...]] = ("run",)
 
     run: str
-    source: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
+    source: str = ""
     at: int | str
     parameters: Literal["all"] | tuple[Literal["hidden_weight", "hidden_bias", "output_weight"], ...] = "all"
     neurons: NeuronsField | None = None
@@ -77,6 +78,13 @@ class FromRun(Init):
     @classmethod
     def _found(cls, value: str) -> str:
         return str(find_file(value))
+
+    @field_validator("source", mode="after")
+    @classmethod
+    def _identity(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[0-9a-f]{64}", value):
+            raise ValueError("must be the identity of a run, 64 hex digits")
+        return value
 
     @field_validator("at", mode="after")
     @classmethod

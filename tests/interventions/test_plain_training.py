@@ -194,9 +194,7 @@ def test_groups_follow_the_loss_that_they_are_told(start, tmp_path):
     group[groups[0]], group[groups[1]] = 0, 1
     told = np.array([[feels[group[j]][group[i]] for i in range(WIDTH)] for j in range(WIDTH)])
     large = {name: 4 * value for name, value in net.items()}
-    expected = train(
-        large, x, y, STEPS, order_seed=SEED, told=lambda step: told if 4 <= step < 15 else None
-    )
+    expected = train(large, x, y, STEPS, order_seed=SEED, told=lambda step: told if 4 <= step < 15 else None)
     assert_close(ours(spec, tmp_path / "run"), expected)
     plain = train(large, x, y, STEPS, order_seed=SEED)
     for part in (*groups, [15, 20]):

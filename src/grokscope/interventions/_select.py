@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, SerializeAsAny
 
-from grokscope.parts import Part, resolver
+from grokscope.errors import InputError, did_you_mean
+from grokscope.parts import Part, kinds, resolver
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,6 +44,11 @@ def _written(value: Any) -> Any:
     """The short forms: a subnetwork's name, a list of neurons, a mask, or sets by seed."""
     if isinstance(value, str) and value in _KEPT:
         value = {"kind": "subnetwork", "name": value}
+    if isinstance(value, str) and value not in (known := kinds("neurons")):
+        raise InputError(
+            f"neurons '{value}' is not known.{did_you_mean(value, [*_KEPT, *known])} Known: a list, "
+            f"{', '.join(_KEPT)}, all, or a table with a kind: {', '.join(sorted(known))}."
+        )
     mask: Any = value
     if getattr(mask, "ndim", None) == 1 and str(getattr(mask, "dtype", "")) == "bool":
         value = [int(j) for j in mask.nonzero()[0]]

@@ -67,7 +67,7 @@ def branch_members(source: Members, text: Any) -> Members:
         InputError: if it is none of these, or the source has no such member.
 
     Example:
-        >>> branch_members(Members.of_seeds([0, 1]), "1; order=7,8").seeds
+        >>> branch_members(Members.of_seeds([0, 1]), "1,; order=7,8").seeds
         ((1, 1, 7, 1), (1, 1, 8, 1))
     """
     if text is None:
