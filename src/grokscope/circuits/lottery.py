@@ -1,4 +1,4 @@
-"""Lottery tickets: does a run's final subnetwork, trained alone from its own initial weights, learn the task?"""
+"""Lottery tickets: does a run's final subnetwork, trained alone from its initial weights, learn the task?"""
 
 from __future__ import annotations
 

@@ -97,9 +97,7 @@ class Intervention(Part):
 
     def missing(self, experiment: Experiment) -> str | None:
         """What it needs and the experiment lacks (one line), or None."""
-        from grokscope.models.fully_connected import FullyConnected
-
-        if not isinstance(experiment.model, FullyConnected):
+        if not experiment.model.has_one_hidden_layer:
             return f"{self.label} needs a one-hidden-layer network, not '{experiment.model.kind}'"
         return None
 
@@ -226,11 +224,12 @@ def selection(network: OneHiddenLayer, target: Target, parameters: tuple[Paramet
         "output_weight": mask[:, None] if several else mask,
     }
     none = jnp.zeros((), bool)
-    return network_of(network, **{name: chosen[name] if name in parameters else none for name in chosen})
+    nowhere = jax.tree.map(lambda leaf: none, network)  # an output bias belongs to no neuron
+    return network_of(nowhere, **{name: chosen[name] for name in parameters})
 
 
 def network_of(like: OneHiddenLayer, **arrays: Any) -> OneHiddenLayer:
-    """A network like another with other arrays (of any kind: also booleans)."""
+    """A network like another with some other arrays (of any kind: also booleans)."""
     import jax
 
     # by way of the tree: the class checks that its fields hold numbers of the right shape

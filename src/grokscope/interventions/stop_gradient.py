@@ -116,8 +116,12 @@ class StopGradient(Intervention):
             weight = seen[g] if u.ndim == 1 else seen[g][:, None]
             mine = own[g] if u.ndim == 1 else own[g][:, None]
             own_part = hidden @ jnp.where(mine, weight * u, 0)
-            others = jax.lax.stop_gradient(hidden @ jnp.where(mine, 0, weight * u))
-            return per_sample(own_part + others, batch.y)
+            others = hidden @ jnp.where(mine, 0, weight * u)
+            if network.output_bias is None:
+                return per_sample(own_part + jax.lax.stop_gradient(others), batch.y)
+            if g < len(self.groups):  # the output bias is the rest's
+                return per_sample(own_part + jax.lax.stop_gradient(network.shifted(others)), batch.y)
+            return per_sample(network.shifted(own_part + jax.lax.stop_gradient(others)), batch.y)
 
         total = told(0)
         for g in range(1, len(self.groups) + 1):

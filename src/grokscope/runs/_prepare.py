@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from grokscope.errors import InputError
-from grokscope.init import FromRun
+from grokscope.init import Fresh, FromRun
 from grokscope.interventions import Intervention, Look, Target, parse_moment
 from grokscope.progress import Progress, SilentProgress
 from grokscope.runs._look import MembersLook
@@ -220,7 +220,7 @@ def _fresh(experiment: Experiment, members: list[tuple[int, int, int, int]]) -> 
     """The states of fresh members, arrays [member, ...] by path."""
     import jax
 
-    plain = experiment.model_copy(update={"interventions": ()}).as_program()
+    plain = experiment.model_copy(update={"init": Fresh(), "interventions": ()})
     everyone = Members(tuple(members))
     execution = choose_execution(len(everyone), _SLOTS)
     pieces: list[dict[str, np.ndarray]] = []

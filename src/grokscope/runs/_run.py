@@ -91,8 +91,20 @@ class Run:
     @property
     def is_done(self) -> np.ndarray:
         """Whether each member has come to the experiment's end, as bools."""
+        if self.is_imported:
+            return self._store.complete
         # what was complete is not so any more while a longer run is under way
         return self._store.complete & (self._store.steps_done >= self.experiment.n_steps)
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether its networks were trained elsewhere: then it has snapshots, and no replay."""
+        return not self.experiment.learner.trains
+
+    @property
+    def snapshot_steps(self) -> list[int]:
+        """The steps at which networks are kept (of the first member); others are made again by replay."""
+        return self._store.snapshot_steps(0)
 
     @cached_property
     def measures(self) -> xr.Dataset:
@@ -234,7 +246,7 @@ class Run:
         flavor: str = "predictions",
         progress: Progress | None = None,
     ) -> xr.Dataset:
-        """Add measures by replay; returns them.
+        """Add measures by replay (of an imported run: from its snapshots); returns them.
 
         Args:
             measures: names, tables or measures.

@@ -15,7 +15,7 @@ from grokscope.runs._numerics import TO_REPLAY, check_numerics, numerics_here
 from grokscope.runs._run import Run
 from grokscope.runs._states import states_at
 from grokscope.runs._store import RunStore
-from grokscope.streams import Members, on_members
+from grokscope.streams import Lineup, Members, on_members
 
 __all__ = ["Source", "open_source", "source_members", "source_steps"]
 
@@ -45,9 +45,9 @@ class Source:
         self._states: dict[Moment, dict[str, np.ndarray]] = {}
 
     @property
-    def members(self) -> Repeated:
+    def members(self) -> Lineup:
         """The members, in order."""
-        return Repeated(self.seeds)
+        return Lineup(self.seeds)
 
     def part(self, rows: np.ndarray) -> Source:
         """Some of the members."""
@@ -102,13 +102,6 @@ class Source:
                 )
             masks.append(found.masks[list(found.labels).index(name)])
         return np.stack(masks)
-
-
-class Repeated(Members):
-    """Members of which one may be there more than once."""
-
-    def __post_init__(self) -> None:
-        """Nothing is refused."""
 
 
 def open_source(init: FromRun, *, allow_other_numerics: bool) -> Run:

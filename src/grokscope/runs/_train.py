@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +12,9 @@ import numpy as np
 from grokscope.budget import check_memory
 from grokscope.errors import InputError
 from grokscope.experiment import Experiment
-from grokscope.init import FromRun
 from grokscope.measures._subnetworks import Flavor
 from grokscope.progress import Progress, SilentProgress
 from grokscope.runs._block import Block, Checkpoint
-from grokscope.runs._disk import atomic_write
 from grokscope.runs._folder import is_run
 from grokscope.runs._numerics import TO_TRAIN, check_numerics, numerics_here
 from grokscope.runs._origins import cohort_of, origins_of
@@ -26,6 +22,7 @@ from grokscope.runs._prepare import Prepared
 from grokscope.runs._provenance import collect_provenance
 from grokscope.runs._sink import StoreSink
 from grokscope.runs._source import source_steps
+from grokscope.runs._spec import keep_files, written_spec
 from grokscope.runs._store import RunStore
 from grokscope.runs._wanted import Wanted
 from grokscope.streams import Members
@@ -56,6 +53,11 @@ def train_into(
         StoreError: if the disk does not let us.
     """
     began = time.monotonic()
+    if not experiment.learner.trains:
+        raise InputError(
+            f"learner '{experiment.learner.kind}': these networks were trained elsewhere; nothing can be trained, "
+            "extended or resumed."
+        )
     refuse_too_large(experiment, len(members))
     first = None
     if not experiment.is_plain and not is_run(folder):  # what cannot be branched leaves no folder behind
@@ -63,7 +65,7 @@ def train_into(
     numerics = numerics_here(experiment)
     facts = collect_provenance(numerics)
     with (
-        _written(experiment, folder) as (toml, files),
+        written_spec(experiment, folder) as (toml, files),
         RunStore.create(
             folder,
             toml,
@@ -75,9 +77,7 @@ def train_into(
         ) as store,
     ):
         check_numerics(store, numerics, allow=allow_other_numerics, advice=TO_TRAIN)
-        for file in files:
-            if not (folder / file.name).exists():
-                atomic_write(folder / file.name, file.read_bytes())
+        keep_files(folder, files)
         trainer = Trainer(store, experiment, progress or SilentProgress(), allow_other_numerics, first)
         if not trainer.is_done(members):
             store.update_experiment(toml)
@@ -86,15 +86,6 @@ def train_into(
             store.update_provenance({**facts, "wall_seconds": round(spent, 3)})
         if not store.is_finished:
             store.finish()
-
-
-@contextmanager
-def _written(experiment: Experiment, folder: Path) -> Generator[tuple[str, list[Path]]]:
-    """The spec as text, and the files that it names because they lay only in memory (a task's arrays)."""
-    if isinstance(experiment.init, FromRun):
-        experiment = experiment.model_copy(update={"init": experiment.init.seen_from(folder)})
-    with tempfile.TemporaryDirectory(prefix="grokscope-") as name:
-        yield experiment.to_toml(name), sorted(Path(name).iterdir())
 
 
 def refuse_too_large(experiment: Experiment, n_members: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -40,7 +40,8 @@ class Cohort:
         loop: the functions of one member.
         members: who they are.
         execution: how they are laid out.
-        traced: numbers per member, e.g. ``optimizer.learning_rate`` -> [member]; the rest is the spec's.
+        traced: numbers that differ between members, e.g. ``optimizer.learning_rate`` -> [member]; all others
+            are the experiment's.
         orders: where each member starts and what is done to it, arrays [member, ...]; None: plain members.
         origins: the states in which members start, arrays [member, ...] by path; None: fresh ones.
     """
@@ -64,15 +65,11 @@ class Cohort:
 
     @functools.cached_property
     def numbers(self) -> dict[str, jax.Array]:
-        """The traced numbers [slot]; those of interventions always, so that strengths share a program."""
-        spec = {
-            f"interventions.{i}.{name}": (float(getattr(item, name)),) * len(self.members)
-            for i, item in enumerate(self.experiment.interventions)
-            for name in item.traced
-        }
+        """The numbers [slot] that the program takes as values: the experiment's, or each member's own."""
+        same = {name: (value,) * len(self.members) for name, value in self.experiment.numbers.items()}
         return {
             name: self._placed(np.array(values, dtype=self.experiment.precision))
-            for name, values in (spec | dict(self.traced)).items()
+            for name, values in {**same, **dict(self.traced)}.items()
         }
 
     @functools.cached_property
@@ -169,9 +166,10 @@ class Cohort:
         """Members per device."""
         return jax.device_put(self.execution.counts(len(self.members)), NamedSharding(self.mesh, _MEMBER))
 
-    @property
+    @functools.cached_property
     def _static(self) -> tuple[MemberLoop, Execution]:
-        return self.loop.as_program(), self.execution
+        # nothing that is passed as a value, so that all experiments of one shape have one program
+        return replace(self.loop, experiment=self.experiment.shape), self.execution
 
     def _placed(self, array: np.ndarray, *, rows: bool = True) -> jax.Array:
         # empty slots repeat the first member: with vmap they are computed, and should stay finite

@@ -5,7 +5,7 @@ Everything here is traced once per shape; `cohort.py` runs it for many members o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -73,10 +73,6 @@ class MemberLoop:
     quick: tuple[Measure, ...] = ()
     slow: tuple[Measure, ...] = ()
     keep: bool = False
-
-    def as_program(self) -> MemberLoop:
-        """The loop as a key of compiled programs: without what of interventions enters as values."""
-        return self if self.experiment.is_plain else replace(self, experiment=self.experiment.as_program())
 
     def start(self, seeds: jax.Array, traced: dict[str, jax.Array]) -> tuple[Carry, dict[str, jax.Array]]:
         """The member's carry before the first update, and the data that are its own."""
