@@ -38,6 +38,7 @@ class Prepared:
         members: those that can.
         leaves: for `Transaction.write_origins`, arrays [member, ...].
         left_out: those that cannot: their seeds, and why.
+        other_numerics: in what the numerics of the source differ from this machine's.
     """
 
     members: list[tuple[int, int, int, int]] = field(default_factory=list[tuple[int, int, int, int]])
@@ -45,6 +46,8 @@ class Prepared:
     left_out: dict[tuple[int, int, int, int], str] = field(
         default_factory=dict[tuple[int, int, int, int], str]
     )
+
+    other_numerics: list[str] = field(default_factory=list[str])
 
     @classmethod
     def of(
@@ -142,7 +145,7 @@ def _branched(
     allow: bool,
 ) -> Source:
     """Find the source's members and the steps at which they are left."""
-    run = open_source(init, allow_other_numerics=allow)
+    run, prepared.other_numerics = open_source(init, allow_other_numerics=allow)
     found = source_members(run, Members(tuple(prepared.members)))
     prepared.leave_out(np.array([why for _, why in found], object))
     chosen = tuple(seeds for seeds, _ in found if seeds is not None)

@@ -10,6 +10,7 @@ import numpy as np
 from grokscope.errors import InputError
 from grokscope.init import FromRun, Init
 from grokscope.interventions import Moment
+from grokscope.runs._fingerprint import fingerprint_difference
 from grokscope.runs._folder import find_run, is_run
 from grokscope.runs._numerics import TO_REPLAY, check_numerics, numerics_here
 from grokscope.runs._run import Run
@@ -104,8 +105,8 @@ class Source:
         return np.stack(masks)
 
 
-def open_source(init: FromRun, *, allow_other_numerics: bool) -> Run:
-    """The run to branch from.
+def open_source(init: FromRun, *, allow_other_numerics: bool) -> tuple[Run, list[str]]:
+    """The run to branch from, and in what its numerics differ from this machine's.
 
     Raises:
         InputError: if it is not there, is another than the spec says, or was made under other numerics.
@@ -117,10 +118,12 @@ def open_source(init: FromRun, *, allow_other_numerics: bool) -> Run:
         raise InputError(
             f"init.run: {run.path}: is another run (identity {run.identity[:8]}, not {init.source[:8]})."
         )
-    store = RunStore.open(run.path)
+    if not run.experiment.learner.trains:  # its states are made by nothing that we could repeat
+        return run, []
+    store, here = RunStore.open(run.path), numerics_here(run.experiment)
     if not allow_other_numerics:
-        check_numerics(store, numerics_here(run.experiment), advice=TO_REPLAY)
-    return run
+        check_numerics(store, here, advice=TO_REPLAY)
+    return run, fingerprint_difference(store.fingerprint, here)
 
 
 def source_members(run: Run, members: Members) -> list[tuple[tuple[int, int, int, int] | None, str]]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from grokscope.errors import GrokscopeError, InputError
 from grokscope.runs._checksums import state_sha256
+from grokscope.runs._networks import not_kept
 from grokscope.runs._numerics import TO_REPLAY, check_numerics, numerics_here
 from grokscope.runs._origins import cohort_of, origins_of
 from grokscope.training.cohort import leaf_name
@@ -55,6 +56,8 @@ def states_at(
     _check(store, wanted)
     found = _kept(store, experiment, wanted)
     lacking = [pair for pair in wanted if pair not in found]
+    if lacking and not experiment.learner.trains:
+        raise InputError(not_kept(store, lacking[0][1], lacking[0][0]))
     if lacking:
         if not allow_other_numerics:
             check_numerics(store, numerics_here(experiment), advice=TO_REPLAY)
@@ -100,9 +103,10 @@ def _kept(store: RunStore, experiment: Experiment, wanted: list[tuple[int, int]]
         for pair, checkpoint in zip(final, store.read_checkpoints([row for _, row in final]), strict=True):
             if checkpoint.step == pair[0]:
                 found[pair] = checkpoint.leaves
-    names = set(carry_structure(experiment)) - {"diverged"}
-    if experiment.interventions or any(not name.startswith(_NETWORK) for name in names):
-        return found
+    if experiment.learner.trains:
+        names = set(carry_structure(experiment)) - {"diverged"}
+        if experiment.interventions or any(not name.startswith(_NETWORK) for name in names):
+            return found
     diverged = store.diverged_step
     for step, row in wanted:
         if (step, row) not in found and step in store.snapshot_steps(row):

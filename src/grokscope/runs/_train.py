@@ -196,6 +196,9 @@ class Trainer:
             lacking = [[list(member), why, steps] for member, why in found.left_out.items()]
             if before or lacking:
                 t.note(left_out=[*kept, *lacking])
+            if found.other_numerics:
+                known = {*self.store.notes.get("other_numerics", []), *found.other_numerics}
+                t.note(other_numerics=sorted(known))
 
     def _short(self, positions: list[int]) -> list[int]:
         """Members that have not come to the end."""
