@@ -41,7 +41,7 @@ def draw(circuit: Circuit, title: str = "") -> str:
         raise InputError(f"there is no circuit to draw: {circuit.support.why}.")
     gates, bits = circuit.gates[:_MOST], circuit.support.bits
     rows = {i: _TOP + _ROW * (i + 0.5) for i in range(len(gates))}
-    bottom = _TOP + _ROW * max(len(gates), len(bits))
+    bottom = float(_TOP + _ROW * max(len(gates), len(bits)))
     middle = (_TOP + bottom) / 2
     spread = 0.8 * (bottom - _TOP) / len(bits)
     places = {bit: middle + spread * (i - (len(bits) - 1) / 2) for i, bit in enumerate(bits)}
@@ -166,10 +166,10 @@ def _legend(y: float, left_out: int) -> list[str]:
 
 
 def _text(
-    x: float,
-    y: float,
+    x: int | float,
+    y: int | float,
     words: str,
-    size: float,
+    size: int | float,
     *,
     anchor: str = "start",
     color: str = _INK,

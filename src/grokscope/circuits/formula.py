@@ -39,7 +39,7 @@ def gate_formula(gate: Gate, support: tuple[int, ...]) -> str:
         >>> from grokscope.circuits.gates import read_gates
         >>> gates, _ = read_gates(weights_of(proposition_2(n=3)), (0, 1, 2), (0, 1))
         >>> [gate_formula(gate, (0, 1, 2)) for gate in gates]
-        ['AND(¬x0, ¬x1, x2)', 'OR(AND(¬x1, x2), AND(¬x0, x2))']
+        ['AND(¬x0, ¬x1, x2)', 'OR(AND(¬x0, x2), AND(¬x1, x2))']
     """
     literals = [literal(bit, sign) for bit, sign in zip(gate.bits, gate.signs, strict=True)]
     if gate.is_always_on:
@@ -105,4 +105,4 @@ def _prime_implicants(gate: Gate, support: tuple[int, ...]) -> list[tuple[int, .
     firing = {frozenset(np.flatnonzero(row).tolist()) for row in met[gate.fires]}
     # a threshold gate keeps firing when more literals hold, so what cannot lose one literal is smallest
     smallest = [term for term in firing if not any(term - {i} in firing for i in term)]
-    return sorted((tuple(sorted(term)) for term in smallest), key=lambda term: (len(term), term[::-1]))
+    return sorted((tuple(sorted(term)) for term in smallest), key=lambda term: (len(term), term))

@@ -173,12 +173,14 @@ def hidden_bits(run: Run, position: int) -> tuple[int, ...] | None:
         return tuple(int(bit) for bit in bits)
     if isinstance(task, BooleanFunction):
         spectrum = task.facts()["spectrum"]
-        if spectrum is not None and (len(spectrum) != 1 or spectrum[0]["coefficient"] <= 0):
+        if spectrum is None:
+            return None
+        if len(spectrum) != 1 or spectrum[0]["coefficient"] <= 0 or not spectrum[0]["bits"]:
             raise InputError(
-                f"{run.path}: --prove decides whether a network is a parity, and this task is none (its "
-                f"spectrum has {len(spectrum)} terms)."
+                f"{run.path}: --prove decides whether a network is a parity, and this task's labels are not "
+                "one."
             )
-        return None if spectrum is None else tuple(spectrum[0]["bits"])
+        return tuple(spectrum[0]["bits"])
     return None
 
 
