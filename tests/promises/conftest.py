@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -100,7 +101,7 @@ def _commit() -> str:
 
 @pytest.fixture
 def torture(request: pytest.FixtureRequest) -> Torture:
-    name = request.node.name.removeprefix("test_")
+    name = re.sub(r"\W+", "_", request.node.name.removeprefix("test_")).strip("_")
     return Torture(name, Path(str(request.node.path)).relative_to(ROOT).as_posix())
 
 
