@@ -128,10 +128,15 @@ int linkat(int d, const char *a, int e, const char *b, int f) {
     ON_PATH(RENAME, "link", e, b); DO(real(d, a, e, b, f)); }
 int symlink(const char *a, const char *b) { REAL(int, symlink, const char *, const char *);
     ON_PATH(CREATE, "symlink", AT_FDCWD, b); DO(real(a, b)); }
+/* A folder that is there already is no operation: the kernel says so without looking at the disk. */
+static int absent(int dirfd, const char *path) {
+    struct stat seen;
+    return fstatat(dirfd, path, &seen, AT_SYMLINK_NOFOLLOW) != 0;
+}
 int mkdir(const char *p, mode_t m) { REAL(int, mkdir, const char *, mode_t);
-    ON_PATH(MKDIR, "mkdir", AT_FDCWD, p); DO(real(p, m)); }
+    ON_PATH(absent(AT_FDCWD, p) ? MKDIR : 0, "mkdir", AT_FDCWD, p); DO(real(p, m)); }
 int mkdirat(int d, const char *p, mode_t m) { REAL(int, mkdirat, int, const char *, mode_t);
-    ON_PATH(MKDIR, "mkdir", d, p); DO(real(d, p, m)); }
+    ON_PATH(absent(d, p) ? MKDIR : 0, "mkdir", d, p); DO(real(d, p, m)); }
 int unlink(const char *p) { REAL(int, unlink, const char *);
     ON_PATH(UNLINK, "unlink", AT_FDCWD, p); DO(real(p)); }
 int unlinkat(int d, const char *p, int f) { REAL(int, unlinkat, int, const char *, int);
@@ -145,10 +150,8 @@ int chmod(const char *p, mode_t m) { REAL(int, chmod, const char *, mode_t);
 static int opening(int dirfd, const char *path, int flags) {
     if (!(flags & (O_CREAT | O_WRONLY | O_RDWR))) return 0;
     char full[4096];
-    struct stat seen;
     path_at(dirfd, path, full, sizeof full);
-    int makes = (flags & O_CREAT) && fstatat(dirfd, path, &seen, AT_SYMLINK_NOFOLLOW);
-    return meets(makes ? CREATE : 0, "open", full);
+    return meets((flags & O_CREAT) && absent(dirfd, path) ? CREATE : 0, "open", full);
 }
 #define MODE_OF(flags) mode_t m = 0; if (flags & (O_CREAT | O_TMPFILE)) { \
     va_list more; va_start(more, flags); m = va_arg(more, mode_t); va_end(more); }

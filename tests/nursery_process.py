@@ -114,7 +114,9 @@ def main() -> None:
         _, status = os.waitpid(value, 0)
         to = places.pop(value)
         files = {name: Path(f"{to}.{name}") for name in ("out", "err", "json")}
-        texts = {name: file.read_text(errors="replace") if file.exists() else "" for name, file in files.items()}
+        texts = {
+            name: file.read_text(errors="replace") if file.exists() else "" for name, file in files.items()
+        }
         for file in files.values():
             file.unlink(missing_ok=True)
         ended = {"code": os.waitstatus_to_exitcode(status), "out": texts["out"], "err": texts["err"]}

@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 import nursery as nurseries
+from torture_commands import prepare
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -95,7 +96,9 @@ class Torture:
 
 
 def _commit() -> str:
-    done = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True
+    )
     return done.stdout.strip()
 
 
@@ -120,3 +123,28 @@ def nursery(
     """One for all tests that start many commands."""
     with nurseries.Nursery(tmp_path_factory.mktemp("nursery"), faults) as found:
         yield found
+
+
+class Prepare:
+    """Commands that were left alone, each prepared once for all tests."""
+
+    def __init__(self, nursery: nurseries.Nursery, folder: Path) -> None:
+        self._nursery, self._folder, self._known = nursery, folder, dict[str, Any]()
+
+    def __call__(self, name: str) -> Any:
+        if name not in self._known:
+            self._known[name] = prepare(name, self._nursery, self._folder / name)
+        return self._known[name]
+
+
+@pytest.fixture(scope="session")
+def prepared_command(nursery: nurseries.Nursery, tmp_path_factory: pytest.TempPathFactory) -> Prepare:
+    return Prepare(nursery, tmp_path_factory.mktemp("commands"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is marked ``torture`` takes minutes, and is left to ``make torture``."""
+    if os.environ.get("GROKSCOPE_TORTURE") != "full":
+        for item in items:
+            if item.get_closest_marker("torture"):
+                item.add_marker(pytest.mark.skip(reason="only in full: make torture"))

@@ -72,7 +72,10 @@ def test_flipped_bits(torture, finished):
     torture.failures += silent
     assert verify(finished) == []
     torture.done(
-        flips, f"single-bit flips over {len(files)} files", f"{len(silent)} silent", fewest=min(by_file.values())
+        flips,
+        f"single-bit flips over {len(files)} files",
+        f"{len(silent)} silent",
+        fewest=min(by_file.values()),
     )
 
 
@@ -140,7 +143,9 @@ def test_other_damage_to_files(torture, finished, tmp_path):
         file.write_bytes(sound), other.write_bytes(others), extra.unlink(missing_ok=True)
         tried += 1
     assert verify(finished) == []
-    torture.done(tried, "files cut, lengthened, emptied, removed, exchanged, added", f"{len(torture.failures)} silent")
+    torture.done(
+        tried, "files cut, lengthened, emptied, removed, exchanged, added", f"{len(torture.failures)} silent"
+    )
 
 
 def test_missing_chunks(torture, finished, tmp_path):

@@ -21,7 +21,7 @@ from grokscope.errors import InputError
 from grokscope.runs import verify
 from nursery import Ended, Fault, How, Nursery, Op
 from numbered_runs import state_of
-from same_bits import assert_same, contents
+from torture_commands import COMMANDS
 
 LAST = 3
 WRITES = Op.ALL & ~Op.UNLINK
@@ -110,5 +110,99 @@ def test_nth_operation_of_the_store_fails(torture, nursery, tmp_path, case):
 
 @pytest.mark.parametrize("case", KILLS)
 def test_killed_at_the_nth_operation_of_the_store(torture, nursery, tmp_path, case):
-    met = every_operation(torture, nursery, tmp_path, KILLS[case], torture.count(120, 1))
+    met = every_operation(
+        torture, nursery, tmp_path, KILLS[case], torture.count(30 if "within" in case else 120, 1)
+    )
     torture.done(met, f"file operations of the store: {case}", f"{len(torture.failures)} faults")
+
+
+# --- through the command line ---
+
+
+def look(torture, prepared, out: Path, where: str) -> None:
+    """After a failure each run is there and sound, or not there."""
+    for name in prepared.command.runs:
+        if (out / name / "store").is_dir():
+            damage = [str(problem) for problem in verify(out / name) if problem.is_damage]
+            torture.check(not damage, f"{where}: {damage}")
+
+
+FEW = ("train", "measure")
+each_command = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in FEW else pytest.mark.torture) for name in COMMANDS]
+)
+
+
+@each_command
+def test_nth_operation_of_a_command_fails(torture, nursery, prepared_command, tmp_path, name):
+    """Moments drawn at random among all file operations of a command, each way to fail."""
+    prepared, rng, met = prepared_command(name), torture.rng(), 0
+    total = torture.count(1, 60)
+    while met < total and torture.in_time:
+        out = prepared.start_of(tmp_path / "out")
+        how, error, ops = rng.choice(list(FAILURES.values()))
+        fault = Fault(out, rng.randint(1, prepared.operations), how, error, ops)
+        ended = nursery.run(*prepared.words(out), fault=fault)
+        where = f"{name}, operation {fault.n}, {how.name}, {errno.errorcode[error]}"
+        if not ended.happened:
+            continue
+        met += 1
+        last = (ended.err.splitlines() or [""])[-1]
+        named = last.startswith("grokscope: ") and os.strerror(error) in last and str(tmp_path) in last
+        torture.check(ended.code in (0, 1) and (ended.code == 0 or named), f"{where}: {ended.code} {last}")
+        torture.check("Traceback" not in ended.err, f"{where}: {ended.err[-600:]}")
+        look(torture, prepared, out, where)
+        again = nursery.run(*prepared.words(out))
+        torture.check(again.code == 0, f"{where}, then again: {again.err[-300:]}")
+        compare(torture, prepared, out, where)
+    torture.done(met, f"file operations of `{name}` that fail", f"{len(torture.failures)} faults")
+
+
+def compare(torture, prepared, out: Path, where: str) -> None:
+    try:
+        prepared.assert_same(out)
+    except Exception as fault:
+        torture.failures.append(f"{where}: {type(fault).__name__}: {fault}"[:500])
+    except AssertionError as fault:
+        torture.failures.append(f"{where}: {fault}"[:500])
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 4 MB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)]
+    if shutil.which("mount") is None or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small file system needs root on Linux")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_full_file_system(torture, nursery, prepared_command, small_disk):
+    """A small tmpfs that is really full, at some moment or other of a training; then there is room again."""
+    prepared, rng, met, tried = prepared_command("train"), torture.rng(), 0, 0
+    size = sum(file.stat().st_size for file in (prepared.folder / "whole").rglob("*") if file.is_file())
+    free_of = torture.count(2, 60)
+    ballast = small_disk / "ballast"
+    while tried < free_of and torture.in_time:
+        tried += 1
+        out = prepared.start_of(small_disk / "run")
+        free = shutil.disk_usage(small_disk).free
+        ballast.write_bytes(bytes(max(0, free - rng.randrange(0, 3 * size))))
+        ended = nursery.run(*prepared.words(out))
+        where = f"{free - ballast.stat().st_size} bytes free"
+        if ended.code:
+            met += 1
+            last = (ended.err.splitlines() or [""])[-1]
+            torture.check(
+                ended.code == 1 and os.strerror(errno.ENOSPC) in last and str(small_disk) in last,
+                f"{where}: {last}",
+            )
+            look(torture, prepared, out, where)
+        ballast.unlink()
+        again = nursery.run(*prepared.words(out))
+        torture.check(again.code == 0, f"{where}, then again: {again.err[-300:]}")
+        compare(torture, prepared, out, where)
+    assert met, "the disk was never full"
+    torture.done(tried, "small file systems", f"{met} were full; {len(torture.failures)} faults", full=met)
