@@ -49,6 +49,8 @@ def _one(cls: type[Part], table: dict[str, Any], override: str) -> dict[str, Any
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text.strip()
+    except (RecursionError, ValueError):  # nested without end, or a number of thousands of digits
+        raise InputError(f"--set {path.strip()}: '{text[:20]}...' is not a value.") from None
     changed = dict(table)
     # the length is one of two keys; setting one takes the other's place
     for one, other in (("epochs", "steps"), ("steps", "epochs")):

@@ -19,8 +19,8 @@ import pytest
 
 from grokscope.errors import InputError
 from grokscope.runs import verify
-from nursery import Ended, Fault, How, Nursery, Op
 from numbered_runs import state_of
+from nursery import Ended, Fault, How, Nursery, Op
 from torture_commands import COMMANDS
 
 LAST = 3
