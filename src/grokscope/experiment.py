@@ -285,8 +285,10 @@ class Experiment(Part):
             raise InputError(f"{file}: cannot be read: {error.strerror}.") from None
         except UnicodeDecodeError:
             raise InputError(f"{file}: is not UTF-8 text.") from None
-        except tomllib.TOMLDecodeError as error:
-            raise InputError(f"{file}: not valid TOML: {error}.") from None
+        except RecursionError:
+            raise InputError(f"{file}: not valid TOML: it is nested too deeply.") from None
+        except ValueError as error:  # TOMLDecodeError is one; a number of thousands of digits is another
+            raise InputError(f"{file}: not valid TOML: {str(error).partition(';')[0]}.") from None
         with looking_in(file.parent):
             return cls.from_table(table, overrides)
 
