@@ -22,6 +22,7 @@ _HOMES = {
     "train": "grokscope.runs",
     "compare": "grokscope.comparison",
     "open_run": "grokscope.runs",
+    "read_circuit": "grokscope.circuits",
     "Run": "grokscope.runs",
 }
 __all__ = [
@@ -35,10 +36,12 @@ __all__ = [
     "__version__",
     "compare",
     "open_run",
+    "read_circuit",
     "train",
 ]
 
 if TYPE_CHECKING:
+    from grokscope.circuits import read_circuit
     from grokscope.comparison import compare
     from grokscope.errors import GrokscopeError, InputError, StoreError
     from grokscope.experiment import Experiment
