@@ -25,6 +25,7 @@ _HOMES = {
     "import_torch": "grokscope.interop",
     "to_torch": "grokscope.interop",
     "open_run": "grokscope.runs",
+    "read_circuit": "grokscope.circuits",
     "Run": "grokscope.runs",
 }
 __all__ = [
@@ -40,11 +41,13 @@ __all__ = [
     "from_torch",
     "import_torch",
     "open_run",
+    "read_circuit",
     "to_torch",
     "train",
 ]
 
 if TYPE_CHECKING:
+    from grokscope.circuits import read_circuit
     from grokscope.comparison import compare
     from grokscope.errors import GrokscopeError, InputError, StoreError
     from grokscope.experiment import Experiment

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from grokscope.cli import _files, _import, _papers, _runs, _tools
+from grokscope.cli import _circuits, _files, _import, _papers, _runs, _tools
 
 __all__ = ["app"]
 
@@ -22,6 +22,10 @@ _COMMANDS = {
         "grokscope train parity.toml --set optimizer.weight_decay=0.001 --seeds 5,9,20:30 --out runs/slow",
     ),
     _runs.measure: ("grokscope measure runs/slow sensitivity effective_sparsity --steps log",),
+    _circuits.circuits: (
+        "grokscope circuits runs/slow",
+        "grokscope circuits runs/slow --seed 3 --step 4800 --prove --out pictures",
+    ),
     _runs.compare: ("grokscope compare runs/slow runs/fast",),
     _import.import_: (
         "grokscope import torch checkpoints --task parity.toml --data data.safetensors",

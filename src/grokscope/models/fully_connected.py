@@ -61,7 +61,8 @@ class FullyConnected(Model):
         def uniform(key: jax.Array, shape: tuple[int, ...], fan_in: int) -> jax.Array:
             # drawn as float32 in either precision, so that both start from the same numbers
             share = jax.random.uniform(key, shape, jnp.float32, minval=-1.0, maxval=1.0)
-            return share.astype(jnp.result_type(float)) * (self.init_scale / math.sqrt(fan_in))
+            # one factor after the other: the scale is a value of the program, which must not change the bits
+            return share.astype(jnp.result_type(float)) * (1 / math.sqrt(fan_in)) * self.init_scale
 
         output_shape = (self.width,) if n_outputs == 1 else (self.width, n_outputs)
         return OneHiddenLayer(
