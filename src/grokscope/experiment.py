@@ -155,6 +155,39 @@ class Experiment(Part):
         return self.steps if self.steps is not None else self.steps_per_epoch * (self.epochs or 0)
 
     @property
+    def numbers(self) -> dict[str, float]:
+        """What the compiled program takes as values, by path, e.g. ``optimizer.learning_rate``.
+
+        Always, so that a member has the same bits whether its company has the same numbers or others.
+        """
+        found: dict[str, float] = {}
+        for table, name in self._traced():
+            value = getattr(getattr(self, table), name)
+            if value is not None:  # None is another program (no momentum, say)
+                found[f"{table}.{name}"] = float(value)
+        return found
+
+    @property
+    def shape(self) -> Experiment:
+        """What of the experiment the compiled program is made of: equal shapes share one program.
+
+        The `numbers` are 1 in it, and what does not determine the numbers is left out. Not validated.
+        """
+        paths = [path.split(".") for path in self.numbers]
+        parts = {
+            table: getattr(self, table).model_copy(update={name: 1.0 for at, name in paths if at == table})
+            for table, _ in paths
+        }
+        length = {} if self.optimizer.schedule.depends_on_length else {"epochs": None, "steps": 1}
+        blank = {"name": "", "measures": None, "schedule": Recording()}
+        return self.model_copy(update={**parts, **length, **blank})
+
+    def _traced(self) -> list[tuple[str, str]]:
+        """The fields that are values of the compiled program, as (table, name)."""
+        tables = {name: getattr(self, name) for name in type(self).model_fields}
+        return [(t, n) for t, part in tables.items() if isinstance(part, Part) for n in part.traced]
+
+    @property
     def identity(self) -> str:
         """Hash (64 hex digits) of what determines the numbers: not seeds, length, schedule, measures or name.
 
@@ -165,6 +198,11 @@ class Experiment(Part):
             table["n_steps"] = self.n_steps
         text = json.dumps([_IDENTITY_VERSION, table], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def states_optimizer(self) -> bool:
+        """Whether the optimizer was asked for: how networks of others were trained may not be known."""
+        return self.learner.trains or self.optimizer != type(self).model_fields["optimizer"].default
 
     def to_toml(self, folder: str | Path | None = None) -> str:
         """The resolved spec as TOML: every field, defaults included.
@@ -179,7 +217,10 @@ class Experiment(Part):
         import tomli_w
 
         task = self.task.written(Path(folder) if folder is not None else None)
-        return tomli_w.dumps(without_none(self.model_copy(update={"task": task}).model_dump(mode="json")))
+        table = without_none(self.model_copy(update={"task": task}).model_dump(mode="json"))
+        if not self.states_optimizer:
+            del table["optimizer"]
+        return tomli_w.dumps(table)
 
     @classmethod
     def from_toml(cls, path: str | Path, overrides: tuple[str, ...] = ()) -> Experiment:

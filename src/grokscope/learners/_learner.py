@@ -53,6 +53,7 @@ class Learner(Part):
     """How a state starts, moves with a batch, and predicts. Pure functions, called inside jit."""
 
     group: ClassVar[str] = "learner"
+    trains: ClassVar[bool] = True  # False: its networks come from elsewhere, and cannot be made again
 
     kind: str
 

@@ -104,7 +104,7 @@ def _affordable(run: Any) -> int:
     """How many members may be trained again for the page."""
     experiment = run.experiment
     task = experiment.task
-    if not run.is_complete or not getattr(experiment.learner, "can_train", True):
+    if not run.is_complete or not experiment.learner.trains:
         return 0
     samples = task.n_train if experiment.batch_size == "full" else int(experiment.batch_size)
     flops = experiment.n_steps * samples * experiment.model.flops_per_sample(task.input_shape, task.n_outputs)

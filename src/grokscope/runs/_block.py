@@ -184,8 +184,8 @@ class Block:
     def _segments(
         self, carry: Carry, data: Any, *, after: int, measured: bool
     ) -> Iterator[tuple[Timeline, dict[str, np.ndarray], Any, Carry]]:
-        per_device = max(1, len(self.cohort.members) // self.cohort.execution.n_devices)
-        size = self.timeline.segment_size(self.cohort.experiment, per_device)
+        # by the slots, not by the members in them: the last, smaller block shares the program
+        size = self.timeline.segment_size(self.cohort.experiment, self.cohort.execution.slots)
         todo = self.timeline.after(after)
         for rows, plan in todo.segments(max(after, 0), size, measured=measured):
             carry, results, networks = self.cohort.segment(carry, data, plan)
@@ -207,7 +207,8 @@ class Block:
             memorized = FirstCrossing(len(self.cohort.members))
             for part, results, networks in self.replay(final):
                 memorized.update(part, results, networks, self.cohort.rows)
-        masks = found_subnetworks(self.cohort, carry, data, memorized, self.flavor)
+        final_network = self.cohort.experiment.learner.predictor(carry.state)
+        masks = found_subnetworks(self.cohort, final_network, data, memorized, self.flavor)
         sink.subnetworks(self.flavor, self.cohort.trim(masks))
         history = iter(self._kept) if self._kept else ((p, n) for p, _, n in self.replay(final))
         at = 0

@@ -38,7 +38,7 @@ def find_run(path: str | Path) -> Path:
     """
     folder = Path(path)
     if not is_run(folder) and folder.is_dir():
-        runs = sorted(entry for entry in folder.iterdir() if is_run(entry))
+        runs = sorted(e for e in folder.iterdir() if is_run(e) and not e.name.startswith("."))
         if len(runs) == 1:
             return runs[0]
         if runs:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import functools
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,7 @@ from grokscope.training.devices import choose_execution, in_precision, prepare_d
 from grokscope.training.loop import MemberLoop
 from grokscope.training.timeline import Timeline
 
-__all__ = ["kept_steps", "network_at", "networks_at"]
+__all__ = ["network_at", "network_of", "network_shapes", "not_kept", "stacked_network"]
 
 _IN_STATE = "state.network."
 
@@ -34,9 +34,11 @@ def network_at(store: RunStore, experiment: Experiment, position: int, step: int
     """
     prepare_devices()
     with in_precision(experiment.precision):  # else jax would make float32 of what is stored in float64
-        structure = _structure(experiment)
+        structure = network_structure(experiment)
         if step in store.snapshot_steps(position):
             return _filled(structure, store.read_snapshot(position, step), "")
+        if not experiment.learner.trains:
+            raise InputError(not_kept(store, position, step))
         if step != int(store.steps_done[position]):
             return _replayed(store, experiment, position, step)
         try:
@@ -49,68 +51,43 @@ def network_at(store: RunStore, experiment: Experiment, position: int, step: int
         return _filled(structure, leaves, _IN_STATE)
 
 
-def kept_steps(store: RunStore, position: int) -> list[int]:
-    """The steps at which a member's network can be had without a replay: snapshots, and its last state."""
-    steps = set(store.snapshot_steps(position))
-    if store.checkpoint_trail(position):
-        steps.add(int(store.steps_done[position]))
-    return sorted(steps)
-
-
-def networks_at(
-    store: RunStore, experiment: Experiment, positions: Sequence[int], steps: Sequence[int]
-) -> dict[str, np.ndarray]:
-    """The networks of several members at several steps, as host arrays [member, step, ...] by name of leaf.
-
-    What is kept is read; if anything is not, all members are trained again, once, and together.
-
-    Raises:
-        InputError: if they must be replayed, and the numerics of this machine differ from the run's.
-    """
-    at = np.unique(np.asarray(steps, np.int64))
-    if all(set(at.tolist()) <= set(kept_steps(store, position)) for position in positions):
-        rows = [[network_at(store, experiment, p, int(step)) for step in at] for p in positions]
-        stacked = [_stack([_named(network) for network in row]) for row in rows]
-    else:
-        prepare_devices()
-        with in_precision(experiment.precision):
-            stacked = _replay_all(store, experiment, positions, at)
-    order = np.searchsorted(at, np.asarray(steps, np.int64))
-    return {name: leaf[:, order] for name, leaf in _stack(stacked).items()}
-
-
-def _replay_all(
-    store: RunStore, experiment: Experiment, positions: Sequence[int], at: np.ndarray
-) -> list[dict[str, np.ndarray]]:
-    """Train members again and keep their networks at some steps; a block at a time, each as long as asked."""
-    check_numerics(store, numerics_here(experiment), advice=TO_REPLAY)
-    points = np.union1d(at, [0])
-    line = Timeline(points, *(np.zeros(len(points), dtype=bool) for _ in range(4)))
-    cohort = Cohort(
-        MemberLoop(experiment, keep=True),
-        Members(tuple(store.seeds[p] for p in positions)),
-        choose_execution(len(positions)),
+def not_kept(store: RunStore, position: int, step: int) -> str:
+    """Why an imported run has no network at a step."""
+    steps = store.snapshot_steps(position)
+    some = ", ".join(map(str, steps if len(steps) <= 6 else [*steps[:3], "...", steps[-1]]))
+    near = min(steps, key=lambda one: abs(one - step))
+    return (
+        f"{store.path}: was imported and cannot be replayed; it has the steps {some}, and the nearest to "
+        f"{step} is {near}."
     )
-    pieces: list[dict[str, np.ndarray]] = []
-    for part, _, networks in Block(cohort, line).replay():
-        wanted = np.flatnonzero(np.isin(part.steps, at))
-        kept = jax.tree.map(lambda leaf, at=wanted: np.asarray(leaf)[cohort.rows][:, at], networks)
-        pieces.append(_named(kept))
-    joined = {name: np.concatenate([piece[name] for piece in pieces], axis=1) for name in pieces[0]}
-    return [{name: leaf[i] for name, leaf in joined.items()} for i in range(len(positions))]
 
 
-def _named(network: Any) -> dict[str, np.ndarray]:
-    paths, _ = jax.tree_util.tree_flatten_with_path(network)
-    return {jax.tree_util.keystr(path, simple=True, separator="."): np.asarray(leaf) for path, leaf in paths}
+def network_shapes(experiment: Experiment) -> dict[str, tuple[int, ...]]:
+    """The shape of every array of the experiment's network, by the names of snapshots."""
+    paths, _ = jax.tree_util.tree_flatten_with_path(network_structure(experiment))
+    return {_leaf_name(path): tuple(leaf.shape) for path, leaf in paths}
 
 
-def _stack(each: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    return {name: np.stack([one[name] for one in each]) for name in each[0]}
+def network_of(experiment: Experiment, leaves: dict[str, np.ndarray]) -> Any:
+    """The network of arrays by the names of snapshots."""
+    return _filled(network_structure(experiment), leaves, "")
 
 
-def _structure(experiment: Experiment) -> Any:
+def stacked_network(experiment: Experiment, several: list[dict[str, np.ndarray]]) -> Any:
+    """The networks of several members as one pytree of host arrays [member, ...]."""
+    paths, tree = jax.tree_util.tree_flatten_with_path(network_structure(experiment))
+    return jax.tree_util.tree_unflatten(
+        tree, [np.stack([leaves[_leaf_name(path)] for leaves in several]) for path, _ in paths]
+    )
+
+
+def network_structure(experiment: Experiment) -> Any:
     """The shapes of the experiment's network."""
+    return _structure(cast("Any", experiment))
+
+
+@functools.lru_cache(maxsize=8)
+def _structure(experiment: Any) -> Any:
     task = experiment.task
     return jax.eval_shape(
         lambda: experiment.model.network(jax.random.key(0), task.input_shape, task.n_outputs)
@@ -119,11 +96,12 @@ def _structure(experiment: Experiment) -> Any:
 
 def _filled(structure: Any, leaves: dict[str, np.ndarray], prefix: str) -> Any:
     paths, tree = jax.tree_util.tree_flatten_with_path(structure)
-    arrays = [
-        jnp.asarray(leaves[prefix + jax.tree_util.keystr(path, simple=True, separator=".")])
-        for path, _ in paths
-    ]
+    arrays = [jnp.asarray(leaves[prefix + _leaf_name(path)]) for path, _ in paths]
     return jax.tree_util.tree_unflatten(tree, arrays)
+
+
+def _leaf_name(path: Any) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator=".")
 
 
 def _replayed(store: RunStore, experiment: Experiment, position: int, step: int) -> Any:

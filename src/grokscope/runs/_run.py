@@ -90,8 +90,20 @@ class Run:
     @property
     def is_done(self) -> np.ndarray:
         """Whether each member has come to the experiment's end, as bools."""
+        if self.is_imported:
+            return self._store.complete
         # what was complete is not so any more while a longer run is under way
         return self._store.complete & (self._store.steps_done >= self.experiment.n_steps)
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether its networks were trained elsewhere: then it has snapshots, and no replay."""
+        return not self.experiment.learner.trains
+
+    @property
+    def snapshot_steps(self) -> list[int]:
+        """The steps at which networks are kept (of the first member); others are made again by replay."""
+        return self._store.snapshot_steps(0)
 
     @cached_property
     def measures(self) -> xr.Dataset:
@@ -171,7 +183,7 @@ class Run:
         Raises:
             InputError: if there is no such seed or step, or the run cannot be replayed here.
         """
-        from grokscope.runs._networks import networks_at
+        from grokscope.runs._over_time import networks_at
 
         positions, at = [self.position(seed) for seed in seeds], list(steps)
         for position in positions:
@@ -182,7 +194,7 @@ class Run:
 
     def kept_steps(self, seed: int | tuple[int, int, int, int]) -> list[int]:
         """The steps at which a member's network can be had without training again, sorted."""
-        from grokscope.runs._networks import kept_steps
+        from grokscope.runs._over_time import kept_steps
 
         return kept_steps(self._store, self.position(seed))
 
@@ -193,7 +205,7 @@ class Run:
         flavor: str = "predictions",
         progress: Progress | None = None,
     ) -> xr.Dataset:
-        """Add measures by replay; returns them.
+        """Add measures by replay (of an imported run: from its snapshots); returns them.
 
         Args:
             measures: names, tables or measures.

@@ -73,6 +73,10 @@ class StoreSink:
         """Take the subnetworks that were found."""
         self._masks = (flavor, masks)
 
+    def flush(self) -> None:
+        """Commit what has come so far, without any state."""
+        self._commit(None, complete=False)
+
     def finish(self, final: Checkpoint) -> None:
         """Commit what is left; the members are complete."""
         self._commit(final, complete=True)
@@ -100,9 +104,10 @@ class StoreSink:
             if self._masks is not None and step is not None:
                 flavor, masks = self._masks
                 t.write_subnetworks(flavor, positions, masks, steps=step, labels=SUBNETWORK_LABELS)
+                self._masks = None
             if checkpoint is not None:
                 self._mark(t, checkpoint, complete=complete)
-        self._pending, self._masks = {}, None
+        self._pending = {}
         self._last_commit = time.monotonic()
 
     def _mark(self, t: Any, checkpoint: Checkpoint, *, complete: bool) -> None:

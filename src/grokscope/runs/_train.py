@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +15,10 @@ from grokscope.experiment import Experiment
 from grokscope.measures._subnetworks import Flavor
 from grokscope.progress import Progress, SilentProgress
 from grokscope.runs._block import Block, Checkpoint
-from grokscope.runs._disk import atomic_write
 from grokscope.runs._numerics import TO_TRAIN, check_numerics, numerics_here
 from grokscope.runs._provenance import collect_provenance
 from grokscope.runs._sink import StoreSink
+from grokscope.runs._spec import keep_files, written_spec
 from grokscope.runs._store import RunStore
 from grokscope.runs._wanted import Wanted
 from grokscope.streams import Members
@@ -52,11 +50,16 @@ def train_into(
         StoreError: if the disk does not let us.
     """
     began = time.monotonic()
+    if not experiment.learner.trains:
+        raise InputError(
+            f"learner '{experiment.learner.kind}': these networks were trained elsewhere; nothing can be "
+            "trained, extended or resumed."
+        )
     refuse_too_large(experiment, len(members))
     numerics = numerics_here(experiment)
     facts = collect_provenance(numerics)
     with (
-        _written(experiment) as (toml, files),
+        written_spec(experiment) as (toml, files),
         RunStore.create(
             folder,
             toml,
@@ -68,9 +71,7 @@ def train_into(
         ) as store,
     ):
         check_numerics(store, numerics, allow=allow_other_numerics, advice=TO_TRAIN)
-        for file in files:
-            if not (folder / file.name).exists():
-                atomic_write(folder / file.name, file.read_bytes())
+        keep_files(folder, files)
         trainer = Trainer(store, experiment, progress or SilentProgress())
         if not trainer.is_done(members):
             store.update_experiment(toml)
@@ -79,13 +80,6 @@ def train_into(
             store.update_provenance({**facts, "wall_seconds": round(spent, 3)})
         if not store.is_finished:
             store.finish()
-
-
-@contextmanager
-def _written(experiment: Experiment) -> Generator[tuple[str, list[Path]]]:
-    """The spec as text, and the files that it names because they lay only in memory (a task's arrays)."""
-    with tempfile.TemporaryDirectory(prefix="grokscope-") as name:
-        yield experiment.to_toml(name), sorted(Path(name).iterdir())
 
 
 def refuse_too_large(experiment: Experiment, n_members: int) -> None:

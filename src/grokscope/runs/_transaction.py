@@ -248,6 +248,10 @@ class Transaction:
         }
         self._write(infos, values, [])
 
+    def identify(self, identity: str) -> None:
+        """Say whose run this is, where that is known only when everything has been written."""
+        self._tree.set_attributes({**self._tree.attributes, "identity": identity})
+
     def note(self, **facts: Any) -> None:
         """Keep remarks about the run (JSON values), for example that other numerics were allowed."""
         notes = {**self._tree.attributes.get("notes", {}), **facts}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -39,7 +39,8 @@ class Cohort:
         loop: the functions of one member.
         members: who they are.
         execution: how they are laid out.
-        traced: numbers per member, e.g. ``optimizer.learning_rate`` -> [member]; the rest is the spec's.
+        traced: numbers that differ between members, e.g. ``optimizer.learning_rate`` -> [member]; all others
+            are the experiment's.
     """
 
     loop: MemberLoop
@@ -59,10 +60,11 @@ class Cohort:
 
     @functools.cached_property
     def numbers(self) -> dict[str, jax.Array]:
-        """The traced numbers [slot]."""
+        """The numbers [slot] that the program takes as values: the experiment's, or each member's own."""
+        same = {name: (value,) * len(self.members) for name, value in self.experiment.numbers.items()}
         return {
             name: self._placed(np.array(values, dtype=self.experiment.precision))
-            for name, values in self.traced
+            for name, values in {**same, **dict(self.traced)}.items()
         }
 
     @functools.cached_property
@@ -143,9 +145,10 @@ class Cohort:
         """Members per device."""
         return jax.device_put(self.execution.counts(len(self.members)), NamedSharding(self.mesh, _MEMBER))
 
-    @property
+    @functools.cached_property
     def _static(self) -> tuple[MemberLoop, Execution]:
-        return self.loop, self.execution
+        # nothing that is passed as a value, so that all experiments of one shape have one program
+        return replace(self.loop, experiment=self.experiment.shape), self.execution
 
     def _placed(self, array: np.ndarray, *, rows: bool = True) -> jax.Array:
         # empty slots repeat the first member: with vmap they are computed, and should stay finite
