@@ -239,6 +239,31 @@ class Run:
             allow_other_numerics=allow_other_numerics,
         )
 
+    def networks(
+        self, steps: Iterable[int], seeds: Iterable[int | tuple[int, int, int, int]]
+    ) -> dict[str, np.ndarray]:
+        """The parameters of several members at several steps: by name, arrays [seed, step, ...] of the host.
+
+        Read where they are kept (see `kept_steps`); else the members are trained again, all in one go.
+
+        Raises:
+            InputError: if there is no such seed or step, or the run cannot be replayed here.
+        """
+        from grokscope.runs._over_time import networks_at
+
+        positions, at = [self.position(seed) for seed in seeds], list(steps)
+        for position in positions:
+            last = int(self._store.steps_done[position])
+            if wrong := [step for step in at if not 0 <= step <= last]:
+                raise InputError(f"{self.path}: has steps 0 to {last}, not {wrong[0]}.")
+        return networks_at(self._store, self.experiment, positions, at)
+
+    def kept_steps(self, seed: int | tuple[int, int, int, int]) -> list[int]:
+        """The steps at which a member's network can be had without training again, sorted."""
+        from grokscope.runs._over_time import kept_steps
+
+        return kept_steps(self._store, self.position(seed))
+
     def measure(
         self,
         measures: Iterable[Any],
