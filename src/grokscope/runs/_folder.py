@@ -6,6 +6,7 @@ A folder is a run when it has a ``store``; that name appears last, by a rename. 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable
@@ -127,10 +128,12 @@ def fill(folder: Path, files: dict[str, str], make_store: Callable[[Path], None]
         sync_folder(folder)
         remove_tree(creating)
     except (OSError, StoreError) as error:
-        if not is_run(folder):
-            for name in (*RUN_FILES, CHECKSUMS_FILE):
-                (folder / name).unlink(missing_ok=True)
-            remove_tree(creating)
+        # where this fails too, the folder `.creating` stays and says that the files are ours
+        with contextlib.suppress(OSError):
+            if not is_run(folder):
+                for name in (*RUN_FILES, CHECKSUMS_FILE):
+                    (folder / name).unlink(missing_ok=True)
+                remove_tree(creating)
         raise explain(folder, "cannot be written", error) from error
 
 

@@ -42,6 +42,7 @@ class Repository:
     @classmethod
     def create(cls, path: Path) -> Repository:
         """Make an empty repository."""
+        path.mkdir()  # the library panics where it cannot
         storage = icechunk.local_filesystem_storage(str(path))
         return cls(icechunk.Repository.create(storage, config=_config()), path)
 
@@ -116,8 +117,10 @@ def guard(path: Path, what: str) -> Generator[None]:
     except (icechunk.IcechunkError, icechunk.ConflictError, DamagedError, OSError) as error:
         raise explain(path, what, error) from error
     except BaseException as error:
-        # native code that meets damaged bytes may panic; that is neither an Exception nor our fault
+        # native code that meets damaged bytes or a failing disk may panic; that is no Exception
         if type(error).__name__ in _PANICS:
+            if "(os error " in str(error):
+                raise explain(path, what, error) from error
             raise StoreError(f"{path}: {what}: the store is damaged.") from error
         raise
 
