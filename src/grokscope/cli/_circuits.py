@@ -37,9 +37,7 @@ def circuits(
         Literal["path_norm", "incoming_norm"],
         typer.Option("--order", help="By which norm the active neurons are the largest."),
     ] = "path_norm",
-    budget: Annotated[
-        float, typer.Option("--budget", metavar="SECONDS", help="For each proof.", min=0.0)
-    ] = 10.0,
+    budget: Annotated[float, typer.Option("--budget", metavar="SECONDS", help="For each proof.")] = 10.0,
     folder: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Also write a picture (SVG) of each circuit.")
     ] = None,
