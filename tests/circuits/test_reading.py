@@ -4,11 +4,15 @@ import sys
 from dataclasses import dataclass
 from types import ModuleType, SimpleNamespace
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import grokscope as gs
-from grokscope.circuits.reading import hidden_bits, training_inputs
+from grokscope.circuits import proposition_3, read_network
+from grokscope.circuits.reading import _proof, hidden_bits, training_inputs
+from grokscope.circuits.support import settings_of
+from grokscope.models._one_hidden_layer import OneHiddenLayer
 from small_circuits import trained
 
 
@@ -118,17 +122,10 @@ def test_runs_that_cannot_be_read_say_why(tmp_path, name):
     assert str(error.value).startswith(str(run.path))
 
 
-def test_another_kind_of_network_is_refused(run, monkeypatch):
-    @dataclass
-    class Other:
-        kind: str = "transformer"
-
-    class Experiment:
-        task = run.experiment.task
-        model = Other()
-
-    monkeypatch.setitem(run.__dict__, "experiment", Experiment())
-    with pytest.raises(gs.InputError, match=r"one-hidden-layer networks .* not from 'transformer'"):
+def test_a_deeper_network_is_refused(run, monkeypatch):
+    deeper = run.experiment.with_("model.kind='mlp'", "model.widths=[8, 8]")
+    monkeypatch.setitem(run.__dict__, "experiment", deeper)
+    with pytest.raises(gs.InputError, match="one hidden layer, not from this 'mlp'"):
         gs.read_circuit(run)
 
 
@@ -182,6 +179,33 @@ def test_the_subnetwork_and_the_whole_network_are_proved(run, asked):
     np.testing.assert_array_equal(part[1], np.asarray(network.hidden_bias)[active])
     np.testing.assert_array_equal(part[2], np.asarray(network.output_weight)[active])
     assert reading.as_json()["whole"] == {"verdict": "proved", "margin": 0.5, "input": None, "seconds": 0.1}
+
+
+def test_an_output_bias_is_no_gate_and_is_proved_with_the_rest(asked):
+    """As a neuron that is always 1, in both networks."""
+    plain = proposition_3(3)
+    # the constant neuron of Proposition 3 as an output bias
+    biased = OneHiddenLayer(
+        plain.hidden_weight[:, 1:],
+        plain.hidden_bias[1:],
+        plain.output_weight[1:],
+        output_bias=jnp.asarray(1.0),
+    )
+    circuit = read_network(biased)
+    assert (len(circuit.gates), circuit.n_parity, circuit.output_bias) == (3, 8, 1.0)
+    assert circuit.formula == "sign(AND(x0, x1, x2) - AND(¬x0, ¬x1, ¬x2) - ATLEAST2(x0, x1, x2) + 1)"
+    assert circuit.arithmetic == read_network(plain).arithmetic
+    _proof(biased, circuit, (0, 1, 2), 1.0)
+    for (W, b, u), _, _ in asked:
+        f = np.maximum(settings_of(3) @ W + b, 0) @ u
+        np.testing.assert_array_equal(f, settings_of(3).prod(axis=1))
+
+
+def test_samples_of_a_known_rule_are_proved_against_its_bits():
+    x = np.random.default_rng(0).choice([-1.0, 1.0], (12, 6))
+    own = arrays_task(x, x[:, 0] * x[:, 1])
+    task = {"kind": "samples", "sha256": own.sha256, "of": {"kind": "sparse_parity", "n": 6, "k": 2}}
+    assert hidden_bits(SimpleNamespace(path="some/run", experiment=small(task=task)), 0) == (0, 1)
 
 
 def test_without_a_circuit_the_tasks_own_parity_is_proved_or_refuted(run, asked):

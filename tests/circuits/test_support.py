@@ -29,7 +29,7 @@ def brute_force(weights, bits):
     """The share of the variance of sign f that is a function of some bits, and all Walsh coefficients."""
     n = len(weights.W)
     x = np.array(list(itertools.product([1, -1], repeat=n)))
-    g = [oracles.sign(value) for value in oracles.outputs(tuple(weights), x)]
+    g = [oracles.sign(value) for value in oracles.outputs(tuple(weights[:3]), x)]
     cells = {}
     for row, value in zip(x, g, strict=True):
         cells.setdefault(tuple(row[list(bits)]), []).append(value)
@@ -83,7 +83,7 @@ def test_flipping_a_bit_moves_the_output_by_at_most_twice_its_strength(seed, bit
     x = np.random.default_rng(seed).choice([-1.0, 1.0], (20, 9))
     flipped = x.copy()
     flipped[:, bit] *= -1
-    moved = np.subtract(oracles.outputs(tuple(weights), x), oracles.outputs(tuple(weights), flipped))
+    moved = np.subtract(oracles.outputs(tuple(weights[:3]), x), oracles.outputs(tuple(weights[:3]), flipped))
     assert np.abs(moved).max() <= 2 * bit_strength(weights)[bit] * (1 + 1e-12)
 
 

@@ -32,6 +32,7 @@ class Circuit:
         gates: the strongest first, opposites next to each other.
         silent: active neurons that are silent at every setting of the support.
         n_neurons: of the whole network.
+        output_bias: of the whole network, which is no neuron's; 0 where there is none.
     """
 
     support: Support
@@ -39,6 +40,7 @@ class Circuit:
     gates: tuple[Gate, ...]
     silent: tuple[int, ...]
     n_neurons: int
+    output_bias: float = 0.0
 
     @property
     def pairs(self) -> list[tuple[int, int]]:
@@ -52,8 +54,9 @@ class Circuit:
 
     @property
     def values(self) -> np.ndarray:
-        """The sum of the gates at each setting of the support, [setting] as in `settings_of`."""
-        return sum((gate.levels for gate in self.gates), np.zeros(2 ** len(self.support.bits)))
+        """The sum of the gates and the output bias at each setting of the support, as in `settings_of`."""
+        start = np.full(2 ** len(self.support.bits), self.output_bias)
+        return sum((gate.levels for gate in self.gates), start)
 
     @property
     def n_parity(self) -> int:
@@ -71,7 +74,7 @@ class Circuit:
             >>> read_network(proposition_3(n=3)).formula
             'sign(AND(x0, x1, x2) - AND(¬x0, ¬x1, ¬x2) - ATLEAST2(x0, x1, x2) + 1)'
         """
-        return logic(self.gates, self.support.bits)
+        return logic(self.gates, self.support.bits, self.output_bias)
 
     @property
     def arithmetic(self) -> str:
@@ -82,7 +85,7 @@ class Circuit:
             >>> read_network(proposition_3(n=3)).arithmetic
             'f(x) = 2 relu(x0 + x1 + x2 - 1) - relu(-x0 - x1 - x2 - 1) - relu(x0 + x1 + x2 + 1) + 1'
         """
-        return arithmetic(self.gates, self.support.bits)
+        return arithmetic(self.gates, self.support.bits, self.output_bias)
 
 
 def read_network(
@@ -123,7 +126,7 @@ def read_network(
         inputs = _inputs(n) if x is None else x
         active = active_neurons(network, inputs, order)
     gates, silent = read_gates(weights, support.bits, active, tolerance) if support.bits else ((), ())
-    return Circuit(support, active, gates, silent, p)
+    return Circuit(support, active, gates, silent, p, weights.c)
 
 
 def active_neurons(network: Any, x: np.ndarray, order: Order = "path_norm") -> tuple[int, ...]:
@@ -152,7 +155,8 @@ def active_neurons(network: Any, x: np.ndarray, order: Order = "path_norm") -> t
     agree = np.ones(p, dtype=bool)
     rows = max(1, _MOST_CELLS // p)
     for low in range(0, len(x), rows):
-        sums = np.cumsum(np.maximum(x[low : low + rows] @ ordered.W + ordered.b, 0.0) * ordered.u, axis=1)
+        parts = np.maximum(x[low : low + rows] @ ordered.W + ordered.b, 0.0) * ordered.u
+        sums = np.cumsum(parts, axis=1) + weights.c
         f = np.sign(sums[:, -1])
         agree &= (np.sign(sums[f != 0]) == f[f != 0, None]).all(axis=0)
     agree[-1] = True

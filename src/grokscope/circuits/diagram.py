@@ -65,6 +65,8 @@ def draw(circuit: Circuit, title: str = "") -> str:
         f'<circle cx="{_SUM}" cy="{middle:g}" r="22" fill="white" stroke="{_INK}" stroke-width="1.5"/>'
     )
     parts.append(_text(_SUM, middle + 7, "Σ", 20, anchor="middle"))
+    if circuit.output_bias:
+        parts.append(_text(_SUM, middle + 38, f"bias {circuit.output_bias:+.2g}", 10, anchor="middle"))
     parts.append(f'<path d="M{_SUM + 22} {middle:g}H{_WIDTH - 52}" stroke="{_INK}" stroke-width="1.5"/>')
     parts.append(_text(_WIDTH - 48, middle + 4.5, "sign", 13))
     parts += _legend(bottom + 30, len(circuit.gates) - len(gates))

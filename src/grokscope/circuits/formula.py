@@ -59,19 +59,21 @@ def gate_formula(gate: Gate, support: tuple[int, ...]) -> str:
     return f"OR({', '.join(terms)})"
 
 
-def logic(gates: Iterable[Gate], support: tuple[int, ...]) -> str:
+def logic(gates: Iterable[Gate], support: tuple[int, ...], output_bias: float = 0.0) -> str:
     """A circuit as the sign of a sum of gates; their weights are left out (see `arithmetic`)."""
     terms = [f"{'+' if gate.output_sign > 0 else '-'} {gate_formula(gate, support)}" for gate in gates]
+    terms += [f"{'+' if output_bias > 0 else '-'} 1"] if terms and output_bias else []
     return f"sign({' '.join(terms).removeprefix('+ ')})" if terms else ""
 
 
-def arithmetic(gates: Iterable[Gate], support: tuple[int, ...]) -> str:
+def arithmetic(gates: Iterable[Gate], support: tuple[int, ...], output_bias: float = 0.0) -> str:
     """A circuit as the function that its gates compute on the support bits, other bits at their mean, 0.
 
     A gate whose weights differ by less than a tenth is written with one number, ``1.6 relu(x0 + x1 - 1.1)``;
     weights below a tenth of the largest are left out.
     """
     terms = [_rectified(gate, support) for gate in gates]
+    terms += [f"{'+' if output_bias > 0 else '-'} {abs(output_bias):.3g}"] if terms and output_bias else []
     return f"f(x) = {' '.join(terms).removeprefix('+ ')}" if terms else ""
 
 
