@@ -262,18 +262,24 @@ MUTATIONS = (_random_bytes, _replaced, _spec, _links, _provenance)
 
 def mutated(sound: Path, folder: Path, rng: random.Random) -> str:
     """Copy a run and make it hostile; returns how."""
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(sound, folder)
-    how = rng.choice([*FORGED, *FORGED, *MUTATIONS, *MUTATIONS])
-    if rng.random() < 0.3:  # so that it is not the checksums that notice
-        (folder / "checksums.json").unlink()
-    if how in FORGED:
-        _change(folder, lambda tree: how(rng, tree))
+    while True:
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(sound, folder)
+        how = rng.choice([*FORGED, *FORGED, *MUTATIONS, *MUTATIONS])
+        if rng.random() < 0.3:  # so that it is not the checksums that notice
+            (folder / "checksums.json").unlink()
+        if how not in FORGED:
+            how(folder, rng)
+            return how.__name__.strip("_")
+        try:
+            _change(folder, lambda tree, how=how: how(rng, tree))
+        except BaseException as error:  # what the library does not write; its panics are no exceptions
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            continue
         if rng.random() < 0.5:
             (folder / "checksums.json").unlink()
-    else:
-        how(folder, rng)
-    return how.__name__.strip("_")
+        return how.__name__.strip("_")
 
 
 # --- arrays ---
