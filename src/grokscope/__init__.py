@@ -23,6 +23,9 @@ _HOMES = {
     "compare": "grokscope.comparison",
     "open_run": "grokscope.runs",
     "Run": "grokscope.runs",
+    "Sweep": "grokscope.sweeps",
+    "open_sweep": "grokscope.sweeps",
+    "sweep": "grokscope.sweeps",
 }
 __all__ = [
     "Experiment",
@@ -32,9 +35,12 @@ __all__ = [
     "Run",
     "Schedule",
     "StoreError",
+    "Sweep",
     "__version__",
     "compare",
     "open_run",
+    "open_sweep",
+    "sweep",
     "train",
 ]
 
@@ -45,6 +51,7 @@ if TYPE_CHECKING:
     from grokscope.runs import Run, open_run, train
     from grokscope.schedule import Schedule
     from grokscope.streams import Members
+    from grokscope.sweeps import Sweep, open_sweep, sweep
 
 
 def __getattr__(name: str) -> Any:

@@ -12,7 +12,7 @@ NAMES = [command.__name__ for command in _COMMANDS]
 
 
 def test_the_commands_are_those_of_the_contract():
-    wanted = "papers reproduce train measure compare runs show verify report export doctor new"
+    wanted = "papers reproduce train sweep measure compare runs show verify report export doctor new"
     assert sorted(NAMES) == sorted(wanted.split())
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterable
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from grokscope.errors import InputError, did_you_mean
 from grokscope.experiment import Experiment
 from grokscope.parts import kinds, lookup
 from grokscope.progress import Progress, SilentProgress
+from grokscope.runs._place import BucketPath, Place, as_place
 from grokscope.runs._store import RunStore
 from grokscope.schedule import Schedule
 from grokscope.streams import Members
@@ -38,8 +39,8 @@ class Run:
         Frozen({'seed': 2, 'step': 3})
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Place) -> None:
+        self.path = as_place(path)
         self._store = RunStore.open(self.path)
 
     def __repr__(self) -> str:
@@ -49,6 +50,8 @@ class Run:
     @cached_property
     def experiment(self) -> Experiment:
         """The resolved spec."""
+        if isinstance(self.path, BucketPath):
+            return Experiment.from_table(tomllib.loads(self._store.experiment_toml))
         return Experiment.from_toml(self.path / "experiment.toml")
 
     @property
