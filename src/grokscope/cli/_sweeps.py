@@ -95,7 +95,15 @@ def sweep(
                 allow_other_numerics=allow_other_numerics,
             )
         overview = sweeps.overview_of_sweep(done)
-        out.document(overview) if json else print_sweep(overview)
+        from grokscope.report import finish_sweep
+
+        page = finish_sweep(done)
+        if json:
+            out.document({**out.plain(overview), "report": page})
+            return
+        print_sweep(overview)
+        if page is not None:
+            out.line(f"report: {page}")
 
 
 def print_sweep(overview: SweepOverview) -> None:

@@ -18,10 +18,20 @@ from grokscope.runs._disk import atomic_write, explain, remove_tree, sync_folder
 from grokscope.runs._lock import LOCK_FILE, WriterLock
 from grokscope.runs._place import Place
 
-__all__ = ["FORMAT_VERSION", "check_format", "claim", "fill", "find_run", "is_run", "require_run"]
+__all__ = [
+    "FORMAT_VERSION",
+    "SWEEP_FILE",
+    "check_format",
+    "claim",
+    "fill",
+    "find_run",
+    "is_run",
+    "require_run",
+]
 
 # raised when older versions cannot read what we write
 FORMAT_VERSION = 1
+SWEEP_FILE = "sweep.json"  # in a folder whose runs are the cells of a sweep
 _CREATING = ".creating"
 _IGNORED = {LOCK_FILE, ".DS_Store", "lost+found"}
 

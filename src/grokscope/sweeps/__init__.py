@@ -7,7 +7,9 @@ runs (`grokscope.runs`), and figures (`grokscope.plots`).
 
 from grokscope.sweeps._axes import Axis, parse_axis
 from grokscope.sweeps._engine import Engine, LocalEngine, engine_named
+from grokscope.sweeps._figures import sweep_figures
 from grokscope.sweeps._home import is_sweep
+from grokscope.sweeps._list import SweepSummary, list_sweeps, verify_sweep
 from grokscope.sweeps._outcomes import PHASES, outcomes_dataset, times_of
 from grokscope.sweeps._overview import CellOverview, SweepOverview, overview_of_sweep
 from grokscope.sweeps._plan import SweepPlan, plan_sweep
@@ -27,9 +29,11 @@ __all__ = [
     "SweepOverview",
     "SweepPlan",
     "SweepSpec",
+    "SweepSummary",
     "default_place",
     "engine_named",
     "is_sweep",
+    "list_sweeps",
     "open_sweep",
     "outcomes_dataset",
     "overview_of_sweep",
@@ -39,5 +43,7 @@ __all__ = [
     "run_sweep",
     "summary_dataset",
     "sweep",
+    "sweep_figures",
     "times_of",
+    "verify_sweep",
 ]

@@ -238,19 +238,24 @@ def place_of(names: Sequence[str], axes: Sequence[Axis], settings: Mapping[str, 
     Raises:
         InputError: if an axis is not named, or has no such value; it lists those it has.
     """
-    known = {key: name for name, axis in zip(names, axes, strict=True) for key in (name, *axis.keys)}
+    known: dict[str, tuple[str, int]] = {}  # a word -> the axis, and which of its keys
+    for name, axis in zip(names, axes, strict=True):
+        for i, key in enumerate(axis.keys):
+            known.setdefault(key.rpartition(".")[2], (name, i))
+    for name, axis in zip(names, axes, strict=True):
+        known |= {key: (name, i) for i, key in enumerate(axis.keys)} | {name: (name, 0)}
     for key in settings:
         if key not in known:
             raise InputError(f"sweep.cell: no axis '{key}'; the axes are {', '.join(names)}.")
     place: list[int] = []
     for name, axis in zip(names, axes, strict=True):
-        given = {key: value for key, value in settings.items() if known[key] == name}
+        given = {known[key][1]: value for key, value in settings.items() if known[key][0] == name}
         if not given and len(axis) > 1:
             raise InputError(f"sweep.cell: say which {name}: {_listed(axis)}.")
         matches = [
             i
             for i, point in enumerate(axis.points)
-            if all(_same(point[axis.keys.index(k) if k in axis.keys else 0], v) for k, v in given.items())
+            if all(_same(point[which], value) for which, value in given.items())
         ]
         if not matches:
             raise InputError(f"sweep.cell: {name} has no such value; it has {_listed(axis)}.")

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from grokscope.errors import InputError, StoreError
 from grokscope.runs._disk import atomic_write, explain
-from grokscope.runs._folder import claim, is_run
+from grokscope.runs._folder import SWEEP_FILE, claim, is_run
 from grokscope.runs._lock import LOCK_FILE
-from grokscope.runs._place import BucketPath, Place
+from grokscope.runs._place import BucketPath, Place, as_place
 from grokscope.sweeps._manifest import Manifest
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CELLS", "MANIFEST", "Home", "is_sweep", "read_manifest", "writing"]
 
-MANIFEST = "sweep.json"
+MANIFEST = SWEEP_FILE
 CELLS = "cells"  # the folder of the cells in that of the sweep
 _IGNORED = {LOCK_FILE, ".DS_Store", "lost+found", f".{MANIFEST}.partial"}
 
@@ -42,8 +42,9 @@ class Home:
         atomic_write(self.place / MANIFEST, f"{text}\n".encode())
 
 
-def is_sweep(place: Place) -> bool:
+def is_sweep(place: str | Place) -> bool:
     """Whether there is a sweep at a place."""
+    place = as_place(place)
     if isinstance(place, BucketPath):
         from grokscope.sweeps._remote_home import is_remote_sweep
 

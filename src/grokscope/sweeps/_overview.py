@@ -113,6 +113,6 @@ def _text(estimate: Estimate | None) -> str:
     if estimate is None or math.isnan(estimate.value):
         return "-"
     value = "not reached" if math.isinf(estimate.value) else format_number(estimate.value)
-    if math.isinf(estimate.low) or math.isinf(estimate.high):
+    if math.isinf(estimate.low) and math.isinf(estimate.high):
         return value
     return f"{value} [{format_number(estimate.low)}, {format_number(estimate.high)}]"

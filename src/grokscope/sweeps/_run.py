@@ -103,7 +103,6 @@ def run_sweep(
             manifest.add(spec, plan.names, base)
         except InputError as error:
             raise InputError(f"{place}: {error}; choose another folder.") from None
-        home.save(manifest)
         _work(home, manifest, plan, worker, teller, began, allow=allow_other_numerics)
     return Sweep(place)
 
@@ -137,6 +136,10 @@ def _work(
     """Do the plan's tasks, and write down what is done."""
     seeds = plan.spec.seeds
     wanted = {c.name: (wanted_of(c.experiment), c.experiment.n_steps) for p in plan.programs for c in p.cells}
+    for name, (what, steps) in wanted.items():
+        entry = manifest.done.get(name)
+        if entry is not None and (entry["wanted"] != what or entry["steps"] < steps):
+            del manifest.done[name]  # it is asked for more than it has
     tasks = [
         replace(
             task,
@@ -153,6 +156,7 @@ def _work(
             most_seconds=engine.most_seconds,
         )
     ]
+    home.save(manifest)
     reports: list[Report] = []
     saved = time.monotonic()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -83,5 +84,10 @@ def cell_estimates(outcomes: xr.Dataset) -> dict[str, Estimate]:
     for name in (*_MEANS, *_MEDIANS):
         if name in outcomes:
             values = outcomes[name].to_numpy().ravel()
-            found[name] = mean_interval(values) if name in _MEANS else median_interval(values)
+            found[name] = _share(mean_interval(values)) if name in _MEANS else median_interval(values)
     return found
+
+
+def _share(estimate: Estimate) -> Estimate:
+    """A mean of shares, which lies between 0 and 1; so does what of its interval can be."""
+    return replace(estimate, low=max(estimate.low, 0.0), high=min(estimate.high, 1.0))
