@@ -26,6 +26,12 @@ def export(
             "--step", metavar="T", help="Only this step; -1 is the final state (weights: the default)."
         ),
     ] = None,
+    torch_module: Annotated[
+        Path | None,
+        typer.Option(
+            "--torch-module", metavar="FILE.py", help="Beside weights: a PyTorch module that loads them."
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
     plugin: options.Plugin = None,
     json: options.Json = False,
@@ -37,7 +43,8 @@ def export(
     with out.json_only(json):
         from grokscope.interop import export_run
 
-        done = export_run(options.opened(path, plugin), to, seed=seed, step=step, force=force)
+        run = options.opened(path, plugin)
+        done = export_run(run, to, seed=seed, step=step, torch_module=torch_module, force=force)
         if done.left_out:
             out.note(
                 f"left out, because they have a value per neuron (.nc holds them): {', '.join(done.left_out)}"

@@ -106,7 +106,8 @@ def compare(
 ) -> None:
     """Compare when two runs grok, paired on seeds.
 
-    Says the share of seeds that grokked in each, and the median ratio of grokking steps, with intervals.
+    Says the share of pairs that grokked in each, and the median ratio of grokking steps, with intervals. A
+    branch is paired with its source, member by member.
     """
     with out.json_only(json):
         from grokscope.comparison import compare as compared
@@ -118,7 +119,7 @@ def compare(
             return
         out.line(f"A: {run_a.path}\nB: {run_b.path}")
         only_a, only_b = result.unpaired
-        out.line(f"{result.n} members in both; {only_a} only in A, {only_b} only in B")
+        out.line(f"{result.n} pairs: {result.pairing}; members only in A: {only_a}, only in B: {only_b}")
         out.line(f"grokking: {result.event}\n")
         rows = [
             ("share grokked in A", result.share_a),

@@ -21,6 +21,11 @@ class Model(Part):
 
     kind: str
 
+    @property
+    def has_one_hidden_layer(self) -> bool:
+        """Whether its networks are one-hidden-layer networks, into whose neurons measures can look."""
+        return False
+
     def network(self, key: jax.Array, input_shape: tuple[int, ...], n_outputs: int) -> Any:
         """Draw a freshly initialized network (an equinox module). Called inside jit.
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grokscope.report._page import ReportFigure, write_page
-from grokscope.report._sections import RunInfo
+from grokscope.report._figures import ReportFigure
+from grokscope.report._page import write_page
+from grokscope.report._provenance import RunInfo
 
 if TYPE_CHECKING:
     from grokscope.sweeps import Sweep, SweepOverview
@@ -41,7 +43,7 @@ def report_sweep(sweep: Sweep, to: Path, figures: Path | None = None) -> Path:
     from grokscope.plots.save import render, save_figure
     from grokscope.sweeps import overview_of_sweep, sweep_figures
 
-    command = f"grokscope report {sweep.path}"
+    command = f"grokscope report {shlex.quote(str(sweep.path))}"
     overview = overview_of_sweep(sweep)
     drawn: list[ReportFigure] = []
     for name, title, figure in sweep_figures(sweep, command):
@@ -49,7 +51,8 @@ def report_sweep(sweep: Sweep, to: Path, figures: Path | None = None) -> Path:
         drawn.append(ReportFigure(name, title, files["svg"]))
     return write_page(
         to,
-        f"Sweep: {sweep.experiment.name or sweep.path.name}",
+        sweep.experiment.name or sweep.path.name,
+        kicker="grokscope sweep",
         lead=_lead(sweep, overview),
         command=command,
         tables=[("Cells", _rows(overview))],

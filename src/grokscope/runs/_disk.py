@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -33,7 +34,8 @@ def atomic_write(file: Path, content: bytes) -> None:
         partial.replace(file)
         sync_folder(file.parent)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a disk that failed once may fail again; the first cause counts
+            partial.unlink(missing_ok=True)
         raise explain(file, "cannot be written", error) from error
 
 

@@ -6,6 +6,7 @@ A folder is a run when it has a ``store``; that name appears last, by a rename. 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable
@@ -49,7 +50,7 @@ def find_run(path: str | Path) -> Path:
     """
     folder = Path(path)
     if not is_run(folder) and folder.is_dir():
-        runs = sorted(entry for entry in folder.iterdir() if is_run(entry))
+        runs = sorted(e for e in folder.iterdir() if is_run(e) and not e.name.startswith("."))
         if len(runs) == 1:
             return runs[0]
         if runs:
@@ -138,10 +139,12 @@ def fill(folder: Path, files: dict[str, str], make_store: Callable[[Path], None]
         sync_folder(folder)
         remove_tree(creating)
     except (OSError, StoreError) as error:
-        if not is_run(folder):
-            for name in (*RUN_FILES, CHECKSUMS_FILE):
-                (folder / name).unlink(missing_ok=True)
-            remove_tree(creating)
+        # where this fails too, the folder `.creating` stays and says that the files are ours
+        with contextlib.suppress(OSError):
+            if not is_run(folder):
+                for name in (*RUN_FILES, CHECKSUMS_FILE):
+                    (folder / name).unlink(missing_ok=True)
+                remove_tree(creating)
         raise explain(folder, "cannot be written", error) from error
 
 

@@ -21,14 +21,21 @@ def default_folder(experiment: Experiment) -> Path:
 
 
 def run_folders(folder: Path, depth: int = _DEPTH) -> list[Path]:
-    """All run folders at or below a folder, sorted; it does not look into runs or sweeps."""
+    """All run folders at or below a folder, sorted.
+
+    It does not look into runs, sweeps or hidden folders.
+    """
     if is_run(folder):
         return [folder]
     if (folder / SWEEP_FILE).is_file():
         return []
     if depth == 0 or not folder.is_dir():
         return []
-    below = sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.is_symlink())
+    below = sorted(
+        entry
+        for entry in folder.iterdir()
+        if entry.is_dir() and not entry.is_symlink() and not entry.name.startswith(".")
+    )
     return [found for entry in below for found in run_folders(entry, depth - 1)]
 
 

@@ -43,6 +43,8 @@ class Repository:
     @classmethod
     def create(cls, path: Place) -> Repository:
         """Make an empty repository."""
+        if isinstance(path, Path):
+            path.mkdir()  # the library panics where it cannot
         return cls(icechunk.Repository.create(_storage(path), config=_config()), path)
 
     @classmethod
@@ -125,8 +127,10 @@ def guard(path: Place, what: str) -> Generator[None]:
     except (icechunk.IcechunkError, DamagedError, OSError) as error:
         raise explain(path, what, error) from error
     except BaseException as error:
-        # native code that meets damaged bytes may panic; that is neither an Exception nor our fault
+        # native code that meets damaged bytes or a failing disk may panic; that is no Exception
         if type(error).__name__ in _PANICS:
+            if "(os error " in str(error):
+                raise explain(path, what, error) from error
             raise StoreError(f"{path}: {what}: the store is damaged.") from error
         raise
 

@@ -279,6 +279,13 @@ class RunReader:
         digests, steps = self._table("checkpoints/trail", "sha256", member)
         return {int(step): bytes(row).hex() for step, row in zip(steps, digests, strict=True) if row.any()}
 
+    def read_origins(self, members: Sequence[int]) -> dict[str, np.ndarray]:
+        """What members start from and what is done to them, arrays [member, ...] by name; {} if plain."""
+        paths = self._tree.below("origins/leaves")
+        rows = np.asarray(members, np.int64)
+        with guard(self.path, "origins of members cannot be read"):
+            return {leaf_name(path.rpartition("/")[2]): self._tree.read(path, [rows]) for path in paths}
+
     def snapshot_steps(self, member: int) -> list[int]:
         """The steps at which a member's state is kept, sorted."""
         recorded, steps = self._table("snapshots", "recorded", member)

@@ -12,7 +12,6 @@ import numpy as np
 from grokscope.measures._subnetworks import Flavor, find_subnetworks
 from grokscope.streams import STREAMS, stream_key
 from grokscope.training.cohort import Cohort
-from grokscope.training.loop import Carry
 from grokscope.training.timeline import Timeline
 
 __all__ = ["FirstCrossing", "found_subnetworks"]
@@ -58,10 +57,9 @@ class FirstCrossing:
 
 
 def found_subnetworks(
-    cohort: Cohort, carry: Carry, data: Any, memorized: FirstCrossing, flavor: Flavor
+    cohort: Cohort, final: Any, data: Any, memorized: FirstCrossing, flavor: Flavor
 ) -> jax.Array:
-    """The subnetworks of every member, bool [member, subnetwork, neuron], on the devices."""
-    final = cohort.experiment.learner.predictor(carry.state)
+    """The subnetworks of every member's final network, bool [member, subnetwork, neuron], on the devices."""
     return cohort.each(
         _finder(flavor),
         final,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from grokscope.experiment import Experiment
+from grokscope.init import FromRun
 from grokscope.runs._numerics import TO_TRAIN, check_numerics
 from grokscope.runs._place import Place
 from grokscope.runs._store import RunStore
+from grokscope.sweeps._mixed import OpenCell
 
 __all__ = ["open_cell"]
 
@@ -21,7 +24,7 @@ def open_cell(
     numerics: dict[str, Any],
     facts: Mapping[str, Any],
     allowed: Sequence[str],
-) -> Generator[RunStore]:
+) -> Generator[OpenCell]:
     """Open a cell's store for writing.
 
     Args:
@@ -35,9 +38,13 @@ def open_cell(
         InputError: if another run is there, or it was made with other numerics and that is not allowed.
         StoreError: if the store does not let us.
     """
+    asked = experiment
+    if isinstance(place, Path) and isinstance(experiment.init, FromRun):
+        experiment = experiment.model_copy(update={"init": experiment.init.seen_from(place)})
+    toml = experiment.to_toml()
     with RunStore.create(
         place,
-        experiment.to_toml(),
+        toml,
         experiment.identity,
         numerics,
         facts,
@@ -50,4 +57,4 @@ def open_cell(
             if noted != store.notes.get("other_numerics"):
                 with store.transaction("other numerics were allowed") as t:
                     t.note(other_numerics=noted)
-        yield store
+        yield OpenCell(asked, store, toml)

@@ -26,10 +26,17 @@ _SECONDS_PER_CELL = 1.0  # a commit takes some hundredths of a second
 
 @dataclass
 class OpenCell:
-    """A cell that is being worked on: its store is open for writing."""
+    """A cell that is being worked on.
+
+    Attributes:
+        experiment: what is trained there.
+        store: open for writing.
+        toml: the resolved spec, as it lies beside the store.
+    """
 
     experiment: Experiment
     store: RunStore
+    toml: str
 
 
 @dataclass(frozen=True)

@@ -159,7 +159,7 @@ def plan_sweep(spec: SweepSpec, manifest: Manifest | None, rates: Rates) -> Swee
         InputError: if a cell is not valid.
     """
     names: list[str] = []
-    by_shape: dict[Experiment, list[Cell]] = {}
+    by_shape: dict[tuple[Experiment, bool], list[Cell]] = {}
     missing: dict[str, int] = {}
     for cell in spec.cells():
         one = cell.experiment
@@ -170,7 +170,7 @@ def plan_sweep(spec: SweepSpec, manifest: Manifest | None, rates: Rates) -> Swee
             else manifest.missing(cell.name, wanted_of(one), one.n_steps, spec.seeds)
         )
         if missing[cell.name]:
-            by_shape.setdefault(one.shape, []).append(cell)
+            by_shape.setdefault((one.shape, one.is_plain), []).append(cell)
     groups = list(by_shape.values())
     programs = [_program(group, groups, missing, rates) for group in groups]
     done = sum(not count for count in missing.values())

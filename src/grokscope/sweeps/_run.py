@@ -14,6 +14,7 @@ from grokscope.experiment import Experiment
 from grokscope.progress import Progress, SilentProgress
 from grokscope.runs._place import BucketPath, Place, as_place
 from grokscope.runs._provenance import safe_command
+from grokscope.runs._spec import keep_files, written_spec
 from grokscope.runs._train import refuse_too_large
 from grokscope.streams import Members
 from grokscope.sweeps._engine import Engine, LocalEngine
@@ -83,6 +84,10 @@ def run_sweep(
         StoreError: if the store does not let us.
     """
     began = time.monotonic()
+    if not spec.base.learner.trains:
+        raise InputError(
+            f"learner '{spec.base.learner.kind}': networks that were trained elsewhere cannot be swept over."
+        )
     place = default_place(spec) if out is None else as_place(out)
     teller = progress or SilentProgress()
     worker = engine or LocalEngine()
@@ -214,10 +219,9 @@ def _written(base: Experiment, place: Place, manifest: Manifest) -> str:
     """The base as TOML; arrays are written beside the manifest, where every worker finds them."""
     if isinstance(place, BucketPath):
         return base.to_toml()
-    before = {entry.name for entry in place.iterdir()}
-    text = base.to_toml(place)
-    new = {entry.name for entry in place.iterdir()} - before
-    manifest.files = sorted({*manifest.files, *new})
+    with written_spec(base, place) as (text, files):
+        keep_files(place, files)
+        manifest.files = sorted({*manifest.files, *(file.name for file in files)})
     return text
 
 

@@ -60,11 +60,10 @@ def do_task(task: Task, progress: Progress | None = None) -> Report:
         cells: list[OpenCell] = []
         for cell, experiment in zip(task.cells, experiments, strict=True):
             place = as_place(task.place) / CELLS / cell.name
-            store = open_stores.enter_context(open_cell(place, experiment, numerics, facts, refused))
+            cells.append(open_stores.enter_context(open_cell(place, experiment, numerics, facts, refused)))
             if isinstance(place, Path):
                 _link(place.parents[1], place)
-            cells.append(OpenCell(experiment, store))
-        saved = _train(cells, Members(task.seeds), task.most_members, inner, facts)
+        saved = _train(cells, task, inner, facts)
     return Report(
         task.number,
         numerics,
@@ -76,11 +75,9 @@ def do_task(task: Task, progress: Progress | None = None) -> Report:
     )
 
 
-def _train(
-    cells: Sequence[OpenCell], members: Members, most: int, progress: _Counting, facts: dict[str, Any]
-) -> int:
+def _train(cells: Sequence[OpenCell], task: Task, progress: _Counting, facts: dict[str, Any]) -> int:
     """Train what is missing; returns the member-steps that were left out by early stopping."""
-    began = time.monotonic()
+    began, members = time.monotonic(), Members(task.seeds)
     rows: list[Row] = []
     left: dict[int, int] = {}
     for number, cell in enumerate(cells):
@@ -89,18 +86,21 @@ def _train(
             if not cell.store.is_finished:
                 cell.store.finish()
             continue
+        cell.store.update_experiment(cell.toml)
+        left[number] = 0
+        if not cell.experiment.is_plain:
+            continue  # members that start at steps of their own, or are acted on, keep to themselves
         with cell.store.transaction("members are added") as t:
             t.add_members(members.seeds)
-        cell.store.update_experiment(cell.experiment.to_toml())
         positions = {seeds: i for i, seeds in enumerate(cell.store.seeds)}
         short = trainer.short([positions[member] for member in members])
         left[number] = len(short)
         rows += [Row(number, position) for position in short]
 
     def finish(number: int) -> None:
-        # what is left are measures of members that were trained before
+        # what is left are branches, and measures of members that were trained before
         cell = cells[number]
-        Trainer(cell.store, cell.experiment, progress).train(members)
+        Trainer(cell.store, cell.experiment, progress, task.allow_other_numerics).train(members)
         spent = float(cell.store.provenance.get("wall_seconds") or 0.0) + time.monotonic() - began
         cell.store.update_provenance({**facts, "wall_seconds": round(spent, 3)})
         cell.store.finish()
@@ -115,7 +115,7 @@ def _train(
     for number in [number for number, count in left.items() if not count]:
         finish(number)
     if rows:
-        train_rows(cells, rows, most, progress.advance, done)
+        train_rows(cells, rows, task.most_members, progress.advance, done)
     return 0
 
 
