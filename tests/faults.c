@@ -134,9 +134,11 @@ static int absent(int dirfd, const char *path) {
     return fstatat(dirfd, path, &seen, AT_SYMLINK_NOFOLLOW) != 0;
 }
 int mkdir(const char *p, mode_t m) { REAL(int, mkdir, const char *, mode_t);
-    ON_PATH(absent(AT_FDCWD, p) ? MKDIR : 0, "mkdir", AT_FDCWD, p); DO(real(p, m)); }
+    if (!absent(AT_FDCWD, p)) return real(p, m);
+    ON_PATH(MKDIR, "mkdir", AT_FDCWD, p); DO(real(p, m)); }
 int mkdirat(int d, const char *p, mode_t m) { REAL(int, mkdirat, int, const char *, mode_t);
-    ON_PATH(absent(d, p) ? MKDIR : 0, "mkdir", d, p); DO(real(d, p, m)); }
+    if (!absent(d, p)) return real(d, p, m);
+    ON_PATH(MKDIR, "mkdir", d, p); DO(real(d, p, m)); }
 int unlink(const char *p) { REAL(int, unlink, const char *);
     ON_PATH(UNLINK, "unlink", AT_FDCWD, p); DO(real(p)); }
 int unlinkat(int d, const char *p, int f) { REAL(int, unlinkat, int, const char *, int);

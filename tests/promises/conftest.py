@@ -68,7 +68,7 @@ class Torture:
         if self.full:
             self._write(count, what, result, facts)
         print(f"{self.name}: seed {self.seed}: {count} {what}: {result}; {facts}")
-        shown = "\n".join(self.failures[:20])
+        shown = "\n".join(self.failures[:60])
         assert not self.failures, f"seed {self.seed}: {len(self.failures)} failed:\n{shown}"
 
     def _write(self, count: int, what: str, result: str, facts: dict[str, Any]) -> None:

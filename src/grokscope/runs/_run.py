@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ from grokscope.experiment import Experiment
 from grokscope.parts import kinds, lookup
 from grokscope.progress import Progress, SilentProgress
 from grokscope.runs._branched import Origins
+from grokscope.runs._place import BucketPath, Place, as_place
 from grokscope.runs._store import RunStore
 from grokscope.schedule import Schedule
 from grokscope.streams import Members
@@ -39,8 +41,8 @@ class Run:
         Frozen({'seed': 2, 'step': 3})
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Place) -> None:
+        self.path = as_place(path)
         self._store = RunStore.open(self.path)
 
     def __repr__(self) -> str:
@@ -50,6 +52,8 @@ class Run:
     @cached_property
     def experiment(self) -> Experiment:
         """The resolved spec."""
+        if isinstance(self.path, BucketPath):
+            return Experiment.from_table(tomllib.loads(self._store.experiment_toml))
         return Experiment.from_toml(self.path / "experiment.toml")
 
     @property
