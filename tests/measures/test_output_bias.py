@@ -131,9 +131,8 @@ def wide(seed, width=90):
     W = rng.integers(-1, 2, (4, width)) * np.where(rng.random(width) < 0.2, 2, 1)
     b, u = rng.integers(-1, 2, (2, width))
     x, y = rng.choice([-1.0, 1.0], (16, 4)), rng.choice([-1.0, 1.0], 16)
-    return *(np.asarray(a, np.float32) for a in (W, b, u, rng.integers(-9, 10), x, y)), rng.random(
-        (5, width)
-    ) < 0.3
+    given = (np.asarray(a, np.float32) for a in (W, b, u, rng.integers(-9, 10), x, y))
+    return *given, rng.random((5, width)) < 0.3
 
 
 @pytest.mark.parametrize("chunk", [5, 1000])
