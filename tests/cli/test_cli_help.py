@@ -13,7 +13,8 @@ NAMES = [command.__name__.rstrip("_") for command in _COMMANDS]  # import is a w
 
 def test_the_commands_are_those_of_the_contract():
     wanted = (
-        "papers reproduce train measure circuits compare runs show verify import report export doctor new"
+        "papers reproduce train sweep branch measure circuits compare runs show verify report import export "
+        "doctor new"
     )
     assert sorted(NAMES) == sorted(wanted.split())
 
