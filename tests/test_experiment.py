@@ -35,7 +35,7 @@ weight_decay = 0.01
 """
 KEYS = (
     "name, epochs, steps, batch_size, online, precision, task, model, loss, optimizer, learner, "
-    "measures, schedule"
+    "init, interventions, measures, schedule"
 )
 SCHEDULES = (
     "'epochs', 'every 10 epochs', 'every 5 steps', 'log' (32 points a decade of epochs), 'log 12', 'ends', "
@@ -387,6 +387,14 @@ CHANGES = [
         "optimizer.schedule=cosine",
         "optimizer.schedule={kind='linear', last=0.5}",
     ),
+    *(f"init={{kind='from_run', run='x', source='{'ab' * 32}', at={at}}}" for at in (3, 4, "'grokking'")),
+    f"init={{kind='from_run', run='x', source='{'cd' * 32}', at=3}}",
+    *(
+        f"interventions=[{{kind='boost', {keys}}}]"
+        for keys in ("factor=2.0", "factor=3.0", "factor=2.0, at=1")
+    ),
+    "interventions=[{kind='boost', factor=2.0, neurons=[1]}]",
+    "interventions=[{kind='boost', factor=2.0, neurons={kind='random', count=1}}]",
 ]
 
 

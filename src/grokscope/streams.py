@@ -97,7 +97,7 @@ class Members:
         return iter(self.seeds)
 
     def __getitem__(self, index: slice) -> Members:
-        return Members(self.seeds[index])
+        return type(self)(self.seeds[index])
 
     @property
     def is_plain(self) -> bool:

@@ -16,6 +16,7 @@ from grokscope.circuits.constructions import (
 )
 from grokscope.circuits.diagram import draw
 from grokscope.circuits.gates import Gate
+from grokscope.circuits.lottery import lottery_ticket
 from grokscope.circuits.reading import Reading, read_circuit
 from grokscope.circuits.subnetwork import Subnetwork
 from grokscope.circuits.support import Support, find_support
@@ -34,6 +35,7 @@ __all__ = [
     "draw",
     "find_subnetworks",
     "find_support",
+    "lottery_ticket",
     "norm_matched",
     "proposition_1",
     "proposition_2",

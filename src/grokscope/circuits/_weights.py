@@ -17,19 +17,21 @@ class Weights(NamedTuple):
     Attributes:
         W: [bit, neuron].
         b, u: [neuron].
+        c: the output bias, which is no neuron's; 0 where there is none.
     """
 
     W: np.ndarray
     b: np.ndarray
     u: np.ndarray
+    c: float = 0.0
 
     def outputs(self, x: np.ndarray) -> np.ndarray:
         """f(x), [sample], of inputs [sample, bit]."""
-        return np.maximum(x @ self.W + self.b, 0.0) @ self.u
+        return np.maximum(x @ self.W + self.b, 0.0) @ self.u + self.c
 
     def only(self, neurons: Any) -> Weights:
-        """The weights of some neurons (positions or a mask)."""
-        return Weights(self.W[:, neurons], self.b[neurons], self.u[neurons])
+        """The weights of some neurons (positions or a mask), and the output bias."""
+        return Weights(self.W[:, neurons], self.b[neurons], self.u[neurons], self.c)
 
     @property
     def are_finite(self) -> bool:
@@ -64,4 +66,6 @@ def weights_of(network: Any) -> Weights:
             f"circuits are read from networks with one output, not {network.output_weight.shape[-1]}."
         )
     arrays = (network.hidden_weight, network.hidden_bias, network.output_weight)
-    return Weights(*(np.asarray(array, dtype=np.float64) for array in arrays))
+    bias = getattr(network, "output_bias", None)
+    W, b, u = (np.asarray(array, dtype=np.float64) for array in arrays)
+    return Weights(W, b, u, 0.0 if bias is None else float(bias))

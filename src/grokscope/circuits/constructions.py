@@ -136,8 +136,7 @@ def _network(
 ) -> OneHiddenLayer:
     import jax
 
+    # with bits, their number is k
     chosen = None if bits is None else tuple(bits)
-    model = Construction(
-        proposition=proposition, k=k if chosen is None else len(chosen), bits=chosen, width=width
-    )
+    model = Construction(proposition=proposition, k=k, bits=chosen, width=width)
     return model.network(jax.random.key(0), (n,), 1)

@@ -128,13 +128,11 @@ def check_readable(run: Run) -> None:
     Raises:
         InputError: saying what is in the way, and what can be done.
     """
-    from grokscope.models.fully_connected import FullyConnected
-
     task, model = run.experiment.task, run.experiment.model
-    if not isinstance(model, FullyConnected):
+    if not model.has_one_hidden_layer:
         raise InputError(
-            f"{run.path}: circuits are read from one-hidden-layer networks ('fully_connected'), "
-            f"not from '{model.kind}'."
+            f"{run.path}: circuits are read from networks with one hidden layer, not from this "
+            f"'{model.kind}'."
         )
     if task.n_outputs != 1:
         raise InputError(
@@ -146,10 +144,10 @@ def check_readable(run: Run) -> None:
             f"{run.path}: circuits are read over inputs +-1, and those of task '{task.kind}' are not all so. "
             "Write them in bits (+-1 for each) and train again; norms and effective sparsity need no bits."
         )
-    if model.activation != "relu":
+    if (activation := getattr(model, "activation", "relu")) != "relu":
         raise InputError(
-            f"{run.path}: circuits are read from relu networks: a neuron of '{model.activation}' is never "
-            "silent, so it is no gate."
+            f"{run.path}: circuits are read from relu networks: a neuron of '{activation}' is never silent, "
+            "so it is no gate."
         )
 
 
@@ -165,20 +163,25 @@ def hidden_bits(run: Run, position: int) -> tuple[int, ...] | None:
         InputError: if the task is known not to be a parity.
     """
     from grokscope.tasks.boolean_function import BooleanFunction
+    from grokscope.tasks.samples import Samples
     from grokscope.tasks.sparse_parity import SparseParity
 
     task = run.experiment.task
+    if isinstance(task, Samples):
+        task = task.of
     if isinstance(task, SparseParity):
-        bits = _member_data(run, position)["support"] if task.is_drawn else task.facts()["support"]
-        return tuple(int(bit) for bit in bits)
+        bits = _member_data(run, position).get("support") if task.is_drawn else task.facts()["support"]
+        return None if bits is None else tuple(int(bit) for bit in bits)
     if isinstance(task, BooleanFunction):
         spectrum = task.facts()["spectrum"]
-        if spectrum is not None and (len(spectrum) != 1 or spectrum[0]["coefficient"] <= 0):
+        if spectrum is None:
+            return None
+        if len(spectrum) != 1 or spectrum[0]["coefficient"] <= 0 or not spectrum[0]["bits"]:
             raise InputError(
-                f"{run.path}: --prove decides whether a network is a parity, and this task is none (its "
-                f"spectrum has {len(spectrum)} terms)."
+                f"{run.path}: --prove decides whether a network is a parity, and this task's labels are not "
+                "one."
             )
-        return None if spectrum is None else tuple(spectrum[0]["bits"])
+        return tuple(spectrum[0]["bits"])
     return None
 
 
@@ -214,11 +217,22 @@ def _data_of(task: Any, precision: str) -> Any:
 
 def _proof(network: Any, circuit: Circuit, bits: tuple[int, ...], budget: float) -> Proof:
     verify: Any = importlib.import_module("grokscope.circuits.verification").verify
-    arrays = (network.hidden_weight, network.hidden_bias, network.output_weight)
-    W, b, u = (np.asarray(array) for array in arrays)
-    kept = list(circuit.active)
+    arrays = _with_bias_as_neuron(network)
+    kept = [*circuit.active, *range(circuit.n_neurons, len(arrays[2]))]
+    part = (arrays[0][:, kept], arrays[1][kept], arrays[2][kept])
     return Proof(
-        bits,
-        subnetwork=verify((W[:, kept], b[kept], u[kept]), bits, budget=budget),
-        whole=verify((W, b, u), bits, budget=budget),
+        bits, subnetwork=verify(part, bits, budget=budget), whole=verify(arrays, bits, budget=budget)
+    )
+
+
+def _with_bias_as_neuron(network: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """W, b and u in the network's own precision; an output bias c is a last neuron that is always 1."""
+    fields = (network.hidden_weight, network.hidden_bias, network.output_weight)
+    weight, bias, output = (np.asarray(field) for field in fields)
+    if network.output_bias is None:
+        return weight, bias, output
+    return (
+        np.concatenate([weight, np.zeros_like(weight[:, :1])], axis=1),
+        np.append(bias, bias.dtype.type(1)),
+        np.append(output, np.asarray(network.output_bias, output.dtype)),
     )

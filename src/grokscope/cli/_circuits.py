@@ -42,20 +42,24 @@ def circuits(
     plugin: options.Plugin = None,
     json: options.Json = False,
 ) -> None:
-    """Read networks as circuits: the bits they use, and their active neurons as gates.
+    """Read networks as circuits: their input bits and gates.
 
-    From the weights alone; a step without a snapshot is replayed.
+    Which bits a network uses, and its active neurons as gates over them, from the weights alone. A step
+    without a snapshot is replayed.
     """
     with out.json_only(json):
         run = options.opened(path, plugin)
         from grokscope.circuits import read_circuit
         from grokscope.circuits.reading import check_readable
-        from grokscope.progress import RichProgress
+        from grokscope.progress import RichProgress, SilentProgress
 
         check_readable(run)
+        if folder is not None and folder.exists() and not folder.is_dir():
+            raise InputError(f"--out {folder}: is a file, not a folder.")
         members = [_member(seed)] if seed is not None else [_shortest(one) for one in sorted(run.members)]
         readings: list[Reading] = []
-        with RichProgress() as progress:
+        with RichProgress() as bar:
+            progress = bar if len(members) > 1 else SilentProgress()
             progress.start(len(members), "circuits")
             for member in members:
                 readings.append(read_circuit(run, member, step, prove=prove, budget=budget))

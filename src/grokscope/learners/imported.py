@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from grokscope.errors import InputError
@@ -35,10 +36,16 @@ class Imported(Learner):
         self._refuse()
 
     def update(
-        self, experiment: Experiment, state: State, batch: Batch, key: jax.Array, step: jax.Array
+        self,
+        experiment: Experiment,
+        state: State,
+        batch: Batch,
+        key: jax.Array,
+        step: jax.Array,
+        losses: Callable[[Any, Batch], jax.Array] | None = None,
     ) -> tuple[State, jax.Array]:
         """Refuse."""
-        del experiment, state, batch, key, step
+        del experiment, state, batch, key, step, losses
         self._refuse()
 
     def predictor(self, state: State) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from grokscope.learners._learner import Batch, Learner, State
@@ -34,15 +35,21 @@ class Still(Learner):
         return State(network=experiment.model.network(key, task.input_shape, task.n_outputs))
 
     def update(
-        self, experiment: Experiment, state: State, batch: Batch, key: jax.Array, step: jax.Array
+        self,
+        experiment: Experiment,
+        state: State,
+        batch: Batch,
+        key: jax.Array,
+        step: jax.Array,
+        losses: Callable[[Any, Batch], jax.Array] | None = None,
     ) -> tuple[State, jax.Array]:
         """The same state, and the batch's mean loss."""
         import jax.numpy as jnp
 
-        del key, step
-        losses = experiment.loss.per_sample(state.network(batch.x), batch.y)
-        weight = jnp.ones_like(losses) if batch.weight is None else batch.weight
-        return state, jnp.sum(losses * weight) / jnp.sum(weight)
+        del key, step, losses
+        each = experiment.loss.per_sample(state.network(batch.x), batch.y)
+        weight = jnp.ones_like(each) if batch.weight is None else batch.weight
+        return state, jnp.sum(each * weight) / jnp.sum(weight)
 
     def predictor(self, state: State) -> Any:
         """The network."""

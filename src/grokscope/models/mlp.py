@@ -71,7 +71,8 @@ class MLP(Model):
         def uniform(key: jax.Array, shape: tuple[int, ...], fan_in: int) -> jax.Array:
             # drawn as float32 in either precision, so that both start from the same numbers
             share = jax.random.uniform(key, shape, jnp.float32, minval=-1.0, maxval=1.0)
-            return share.astype(jnp.result_type(float)) * (self.init_scale / math.sqrt(fan_in))
+            # one factor after the other: the scale is a value of the program, which must not change the bits
+            return share.astype(jnp.result_type(float)) * (1 / math.sqrt(fan_in)) * self.init_scale
 
         sizes = (math.prod(input_shape), *self.widths)
         *hidden_keys, weight_key, bias_key = jax.random.split(key, 2 * len(self.widths) + 2)

@@ -5,21 +5,24 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grokscope.errors import InputError
 from grokscope.report._page import write_page
 from grokscope.report._reproduction import RECORD, remake
 from grokscope.report._views import view_of
 
+if TYPE_CHECKING:
+    from grokscope.runs._place import Place
+
 __all__ = ["write_report"]
 
 
 def write_report(path: str | Path, other: str | Path | None = None, out: str | Path | None = None) -> Path:
-    """Write the page of a run, of two runs side by side, or of a paper's reproduction.
+    """Write the page of a run, of two runs side by side, of a sweep, or of a paper's reproduction.
 
     Args:
-        path: a run's folder, or what ``grokscope reproduce`` wrote.
+        path: a run's folder, a sweep's folder or address, or what ``grokscope reproduce`` wrote.
         other: a run to compare the first one with.
         out: the page; None takes ``report.html`` in the folder.
 
@@ -30,6 +33,12 @@ def write_report(path: str | Path, other: str | Path | None = None, out: str | P
         InputError: if there is no run, or the two cannot be compared.
         StoreError: if the page cannot be written.
     """
+    from grokscope.runs._place import as_place
+    from grokscope.sweeps import is_sweep
+
+    place = as_place(path)
+    if other is None and is_sweep(place):
+        return _of_sweep(place, out)
     folder = Path(path)
     record = folder / RECORD
     if record.is_file() and other is None:
@@ -49,6 +58,15 @@ def write_report(path: str | Path, other: str | Path | None = None, out: str | P
         lead=_what(run),
         command=f"grokscope report {shlex.quote(str(folder))}",
     )
+
+
+def _of_sweep(place: Place, out: str | Path | None) -> Path:
+    from grokscope.report._sweep import report_sweep
+    from grokscope.sweeps import open_sweep
+
+    if out is None and not isinstance(place, Path):
+        raise InputError(f"{place}: lies in a bucket; say where the page goes with --out FILE.html.")
+    return report_sweep(open_sweep(place), Path(out) if out is not None else Path(str(place)) / "report.html")
 
 
 def _what(run: Any) -> str:

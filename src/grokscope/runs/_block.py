@@ -17,8 +17,9 @@ import numpy as np
 from grokscope.errors import GrokscopeError
 from grokscope.measures import Measure
 from grokscope.measures._subnetworks import Flavor
+from grokscope.runs._arrays import blanked
 from grokscope.runs._subnetworks import FirstCrossing, found_subnetworks
-from grokscope.training.cohort import Cohort
+from grokscope.training.cohort import Cohort, leaf_name
 from grokscope.training.devices import in_precision
 from grokscope.training.loop import Carry
 from grokscope.training.timeline import Timeline
@@ -177,9 +178,7 @@ class Block:
 
     def restored(self, like: Carry, checkpoint: Checkpoint) -> Carry:
         """The carry on the devices of a checkpoint; ``like`` gives its structure."""
-        paths, structure = jax.tree_util.tree_flatten_with_path(like)
-        leaves = [checkpoint.leaves[_name(path)] for path, _ in paths]
-        return self.cohort.place(jax.tree_util.tree_unflatten(structure, leaves))
+        return self.cohort.placed_carry(like, checkpoint.leaves)
 
     def _segments(
         self, carry: Carry, data: Any, *, after: int, measured: bool
@@ -191,7 +190,15 @@ class Block:
             carry, results, networks = self.cohort.segment(carry, data, plan)
             part = todo.part(rows)
             trimmed = self.cohort.trim(results)
-            yield part, {k: v[:, : len(part)] for k, v in trimmed.items()}, networks, carry
+            shown = {name: array[:, : len(part)] for name, array in trimmed.items()}
+            yield part, self._counted(part, shown), networks, carry
+
+    def _counted(self, part: Timeline, results: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Results without those of members that had not started, or that look at a point of another's."""
+        if self.cohort.orders is None:
+            return results
+        counts = part.counts_for(self.cohort.orders.origin)
+        return results if counts.all() else {name: blanked(array, counts) for name, array in results.items()}
 
     def _follow(
         self,
@@ -220,7 +227,7 @@ class Block:
                 points = np.flatnonzero(flags)
                 if measures and len(points):
                     results = self.cohort.follow(networks, data, masks, measures, points)
-                    sink.followed(part.part(flags), results, pace)
+                    sink.followed(part.part(flags), self._counted(part.part(flags), results), pace)
             advance((int(part.steps[-1]) - at) * len(self.cohort.members))
             at = int(part.steps[-1])
 
@@ -258,9 +265,4 @@ def _equal(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
 
 def _leaves(tree: Any) -> dict[str, np.ndarray]:
     paths, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return {_name(path): np.asarray(leaf) for path, leaf in paths}
-
-
-def _name(path: Any) -> str:
-    """``state.network.hidden_weight`` from a key path."""
-    return jax.tree_util.keystr(path, simple=True, separator=".")
+    return {leaf_name(path): np.asarray(leaf) for path, leaf in paths}

@@ -13,9 +13,8 @@ from grokscope.errors import InputError
 from grokscope.experiment import Experiment
 from grokscope.runs._block import Block
 from grokscope.runs._numerics import TO_REPLAY, check_numerics, numerics_here
+from grokscope.runs._origins import cohort_of
 from grokscope.runs._store import RunStore
-from grokscope.streams import Members
-from grokscope.training.cohort import Cohort
 from grokscope.training.devices import choose_execution, in_precision, prepare_devices
 from grokscope.training.loop import MemberLoop
 from grokscope.training.timeline import Timeline
@@ -106,9 +105,8 @@ def _leaf_name(path: Any) -> str:
 
 def _replayed(store: RunStore, experiment: Experiment, position: int, step: int) -> Any:
     check_numerics(store, numerics_here(experiment), advice=TO_REPLAY)
-    members = Members((store.seeds[position],))
     line = Timeline(np.array([0, step]), *(np.zeros(2, dtype=bool) for _ in range(4)))
-    cohort = Cohort(MemberLoop(experiment, keep=True), members, choose_execution(1))
+    cohort = cohort_of(store, experiment, MemberLoop(experiment, keep=True), [position], choose_execution(1))
     *_, (part, _, networks) = Block(cohort, line).replay()
     last = len(part) - 1
     return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[cohort.rows[0], last]), networks)

@@ -16,6 +16,7 @@ from grokscope.training.timeline import Timeline
 
 __all__ = ["StoreSink"]
 
+_RECORDED = "recorded"  # beside a snapshot's leaves, whose paths have no such name
 _LABELS = {"subnetwork": SUBNETWORK_LABELS, "split": SPLIT_LABELS}
 
 
@@ -29,6 +30,7 @@ class StoreSink:
         suffix: added to the stored names of measures of subnetworks (another flavor).
         every: seconds between commits within a block; None commits nothing but the end.
         keep_state: whether checkpoints and snapshots are written (not in a replay).
+        origins: the step at which each member starts; None: all at 0.
     """
 
     def __init__(
@@ -40,8 +42,10 @@ class StoreSink:
         suffix: str = "",
         every: float | None = 20.0,
         keep_state: bool = True,
+        origins: np.ndarray | None = None,
     ) -> None:
         self._store, self._positions, self._wanted = store, positions, wanted
+        self._origins = np.zeros(len(positions), np.int64) if origins is None else origins
         self._suffix, self._every, self._keep_state = suffix, every, keep_state
         self._pending: dict[str, list[tuple[np.ndarray, dict[str, np.ndarray]]]] = {}
         self._masks: tuple[str, np.ndarray] | None = None
@@ -61,7 +65,8 @@ class StoreSink:
                 self._add(pace, part.steps[flags], {name: results[name][:, flags] for name in names})
         if self._keep_state and part.snapshot.any():
             points = np.flatnonzero(part.snapshot)
-            self._add("snapshots", part.steps[points], networks(points))
+            recorded = part.part(points).counts_for(self._origins)
+            self._add("snapshots", part.steps[points], {**networks(points), _RECORDED: recorded})
         if self._every is not None and time.monotonic() - self._last_commit > self._every:
             self._commit(checkpoint() if self._keep_state else None, complete=False)
 
@@ -98,7 +103,7 @@ class StoreSink:
                     for name in pieces[0][1]
                 }
                 if group == "snapshots":
-                    t.write_snapshots(positions, steps, arrays)
+                    t.write_snapshots(positions, steps, arrays, arrays.pop(_RECORDED))
                 else:
                     t.write_measures(group, positions, steps, arrays, dims=dims, labels=_LABELS, units=units)
             if self._masks is not None and step is not None:
