@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import shlex
 import signal
@@ -88,6 +89,8 @@ def _help(command: Any, words: list[str]) -> str | None:
 def _report(error: BaseException, words: list[str]) -> int:
     """Say what went wrong; return the exit code."""
     if isinstance(error, KeyboardInterrupt | Interrupted):
+        # a write that was interrupted is never finished, and needs no report of that at the process's end
+        logging.getLogger("asyncio").disabled = True
         again = (
             f"; resume with: {shlex.join(['grokscope', *words])}"
             if words[:1] and words[0] in _RESUMABLE

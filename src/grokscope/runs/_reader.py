@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from grokscope.errors import InputError, StoreError, did_you_mean
+from grokscope.runs._arrays import DamagedError
 from grokscope.runs._checksums import RUN_FILES, read_checksums, state_sha256
 from grokscope.runs._disk import explain
 from grokscope.runs._folder import check_format
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["Checkpoint", "RunReader", "Subnetworks"]
 
 _EXPERIMENT, _PROVENANCE = RUN_FILES
+_ATTRIBUTES = {"identity": str, "fingerprint": dict, "notes": dict, "steps_per_epoch": int, "measured": list}
+_MOST_SEED = 2**31 - 1
 
 
 class Checkpoint(NamedTuple):
@@ -46,6 +49,15 @@ class Subnetworks(NamedTuple):
     labels: tuple[str, ...]
 
 
+def _possible(members: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays of the members, if they can be what we wrote."""
+    for name, values in members.items():
+        low, high = (0, _MOST_SEED) if name.startswith("seed_") else (-1, 2**40)
+        if len(values) != len(members["steps_done"]) or np.any((values < low) | (values > high)):
+            raise DamagedError(f"members/{name} holds what cannot be")
+    return members
+
+
 class RunReader:
     """What can be read from a run; see `RunStore`."""
 
@@ -59,6 +71,9 @@ class RunReader:
         with guard(self.path, "cannot be read"):
             self._see(Tree(self._repository.reading()).load())
             check_format(self.path, self._tree.attributes.get("format_version"))
+            for name, kind in _ATTRIBUTES.items():
+                if not isinstance(self._tree.attributes.get(name, kind()), kind):
+                    raise DamagedError(f"its attribute '{name}' is no {kind.__name__}")
 
     def _see(self, tree: Tree) -> None:
         self._tree = tree
@@ -68,7 +83,8 @@ class RunReader:
     def _members(self) -> dict[str, np.ndarray]:
         if self._member_arrays is None:
             with guard(self.path, "cannot be read"):
-                self._member_arrays = {n: self._tree.read(f"members/{n}", []) for n in MEMBER_ARRAYS}
+                found = {n: self._tree.read(f"members/{n}", []) for n in MEMBER_ARRAYS}
+                self._member_arrays = _possible(found)
         return self._member_arrays
 
     @property
@@ -101,7 +117,7 @@ class RunReader:
         """Versions, machine, command and times."""
         try:
             return dict(json.loads(self._text(_PROVENANCE)))
-        except ValueError:
+        except (ValueError, TypeError, RecursionError):
             raise StoreError(f"{self.path / _PROVENANCE}: is damaged.") from None
 
     @property
