@@ -143,6 +143,8 @@ class ArrayInfo:
             )
             if not len(info.shape) == len(info.chunks) == len(info.dims):
                 raise ValueError("its axes do not match")
+            if len(set(info.dims)) < len(info.dims) or not all(isinstance(d, str) and d for d in info.dims):
+                raise ValueError("names of axes")
             labels = info.attributes.get("labels", {})
             if not all(isinstance(text, str) for texts in labels.values() for text in texts):
                 raise ValueError("labels")

@@ -205,7 +205,11 @@ class RunReader:
             "diverged_step": self.diverged_step,
         }
         cohort = Cohort.of(self.seeds)
-        return open_measures(self._tree, self.path, cohort, facts, chosen, steps, self.steps_per_epoch)
+        try:
+            return open_measures(self._tree, self.path, cohort, facts, chosen, steps, self.steps_per_epoch)
+        except ValueError as error:  # axes or labels that differ between arrays: not what we write
+            text = str(error).partition("\n")[0]
+            raise StoreError(f"{self.path}: its measures do not fit together: {text}.") from error
 
     def read_measure(self, name: str) -> xr.DataArray:
         """One measure, at its own steps. See `read_measures`."""
@@ -222,6 +226,8 @@ class RunReader:
                 for path, info in infos.items():
                     group, _, node = path.rpartition("/")
                     if group == f"measures/{schedule}" and node != "step" and names:
+                        if info.dims[:2] != ("member", "step"):
+                            raise DamagedError(f"the axes of {path} are not what we write")
                         source = MeasureSource(path, info, steps)
                         sources.setdefault(leaf_name(node), []).append(source)
         return sources
