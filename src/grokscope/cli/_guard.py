@@ -20,6 +20,7 @@ __all__ = ["OutputClosed", "guarded"]
 
 # Commands that go on where they were stopped when they are given again.
 _RESUMABLE = ("train", "reproduce", "measure")
+_MOST_SAID = 1500  # characters: the longest line of ours lists all measures
 
 
 class OutputClosed(Exception):
@@ -182,5 +183,10 @@ def _flush() -> None:
 
 
 def _say(text: str) -> None:
+    """Print an error. What it quotes may come from a stranger's file: no control codes, no pages of it."""
+    lines = text.split("\n")
+    text = "\n".join(lines if len(lines) <= 2 else ["\\n".join(lines)])
+    text = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+    text = text if len(text) <= _MOST_SAID else f"{text[:_MOST_SAID]}..."
     with contextlib.suppress(OSError, ValueError):
         print(f"grokscope: {text}", file=sys.stderr, flush=True)

@@ -323,7 +323,11 @@ class RunReader:
                     self._tree.check(path)
             except StoreError as error:
                 found.append((path, str(error)))
-        for member in range(len(self.seeds)):
+        try:
+            members = range(len(self.seeds))
+        except StoreError as error:
+            return [*found, ("members", str(error))]
+        for member in members:
             try:
                 self.read_checkpoint(member)
             except KeyError:
