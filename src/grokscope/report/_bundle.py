@@ -19,6 +19,9 @@ _SCRIPTS = (
     "curves.js",
     "neurons.js",
     "weights.js",
+    "circuit.js",
+    "player.js",
+    "competition-files.js",
     "competition.js",
     "page.js",
 )
