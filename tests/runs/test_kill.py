@@ -114,6 +114,22 @@ def test_killed_at_random_moments_and_resumed_a_run_has_the_same_bits(whole, pro
     assert kept, "no kill found a run with some of its work kept: the moments test nothing"
 
 
+def test_killed_at_random_moments_and_resumed_a_branch_has_the_same_bits(whole, processes, tmp_path):
+    rng = random.Random(SEED)
+    acts = 'interventions=[{kind="clamp", neurons="generalizing", bits="support", at="start + 9"}]'
+    command = ("branch", str(whole.folder), "--at", "train_accuracy > 0.55 for 2", "--set", acts, "--out")
+    processes.finish(*command, str(tmp_path / "whole"))
+    seconds = processes.finish(*command, str(tmp_path / "again"))
+    assert_same(tmp_path / "again", tmp_path / "whole")
+    landed = 0
+    for i in range(2):
+        folder = str(tmp_path / f"run-{i}")
+        landed += sum(processes.kill(*command, folder, after=rng.uniform(0, seconds)) for _ in range(3))
+        processes.finish(*command, folder)
+        assert_same(tmp_path / f"run-{i}", tmp_path / "whole")
+    assert landed >= 3, "kills come too late: the moments test nothing"
+
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
