@@ -23,7 +23,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 # it. `grokscope/__init__.py`, the page of public names, stands over all of them.
 LAYERS = (
     ("errors",),
-    ("_faults", "progress"),
+    ("_faults", "_safetensors", "progress"),
     ("statistics",),
     ("events",),
     ("parts", "streams", "schedule"),

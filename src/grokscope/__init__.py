@@ -27,6 +27,9 @@ _HOMES = {
     "open_run": "grokscope.runs",
     "read_circuit": "grokscope.circuits",
     "Run": "grokscope.runs",
+    "Sweep": "grokscope.sweeps",
+    "open_sweep": "grokscope.sweeps",
+    "sweep": "grokscope.sweeps",
 }
 __all__ = [
     "Experiment",
@@ -36,12 +39,15 @@ __all__ = [
     "Run",
     "Schedule",
     "StoreError",
+    "Sweep",
     "__version__",
     "compare",
     "from_torch",
     "import_torch",
     "open_run",
+    "open_sweep",
     "read_circuit",
+    "sweep",
     "to_torch",
     "train",
 ]
@@ -55,6 +61,7 @@ if TYPE_CHECKING:
     from grokscope.runs import Run, open_run, train
     from grokscope.schedule import Schedule
     from grokscope.streams import Members
+    from grokscope.sweeps import Sweep, open_sweep, sweep
 
 
 def __getattr__(name: str) -> Any:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from grokscope.interventions import Intervention
     from grokscope.measures._measure import Measure
 
-__all__ = ["Experiment"]
+__all__ = ["Experiment", "read_spec"]
 
 # Version of what identity means; part of the hash, so that a change of meaning changes the identity.
 _IDENTITY_VERSION = 1
@@ -250,7 +250,7 @@ class Experiment(Part):
 
     @property
     def states_optimizer(self) -> bool:
-        """Whether the optimizer is one that was asked for: how networks of others were trained may be unknown."""
+        """Whether the optimizer was asked for: how networks of others were trained may not be known."""
         return self.learner.trains or self.optimizer != type(self).model_fields["optimizer"].default
 
     def to_toml(self, folder: str | Path | None = None) -> str:
@@ -279,26 +279,39 @@ class Experiment(Part):
             InputError: if the file cannot be read, is not TOML (with the line), or is not a valid spec.
         """
         file = Path(path)
-        try:
-            table = tomllib.loads(file.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"{file}: cannot be read: {error.strerror}.") from None
-        except UnicodeDecodeError:
-            raise InputError(f"{file}: is not UTF-8 text.") from None
-        except tomllib.TOMLDecodeError as error:
-            raise InputError(f"{file}: not valid TOML: {error}.") from None
+        table = read_spec(file)
         with looking_in(file.parent):
             return cls.from_table(table, overrides)
 
     @classmethod
     def from_table(cls, table: dict[str, Any], overrides: tuple[str, ...] = ()) -> Experiment:
         """Make an experiment of a (TOML) table, with ``a.b=value`` overrides."""
+        if "sweep" in table:
+            raise InputError("sweep: this spec is one of a sweep; give it to grokscope sweep.")
         return cls(**overridden(cls, table, overrides))
 
     def with_(self, *overrides: str) -> Experiment:
         """A copy with ``a.b=value`` overrides; changing a ``kind`` resets that table to its defaults."""
         table = without_none(self.model_dump(mode="json"))
         return type(self).from_table(table, overrides)
+
+
+def read_spec(file: Path) -> dict[str, Any]:
+    """The table in a spec file.
+
+    Raises:
+        InputError: if the file cannot be read, or is not TOML (with the line).
+    """
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{file}: is not UTF-8 text.") from None
+    except RecursionError:
+        raise InputError(f"{file}: not valid TOML: it is nested too deeply.") from None
+    except ValueError as error:  # TOMLDecodeError is one; a number of thousands of digits is another
+        raise InputError(f"{file}: not valid TOML: {str(error).partition(';')[0]}.") from None
 
 
 def _part_of(group: str, item: Any, field: str, *, named: bool) -> Part:

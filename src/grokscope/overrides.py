@@ -53,6 +53,8 @@ def _one(cls: type[Part], table: dict[str, Any], override: str) -> dict[str, Any
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text.strip()
+    except (RecursionError, ValueError):  # nested without end, or a number of thousands of digits
+        raise InputError(f"--set {path.strip()}: '{text[:20]}...' is not a value.") from None
     changed = dict(table)
     if len(names) > 2 and names[0] in _LISTS:
         changed[names[0]] = _item(names, text, changed.get(names[0], ()))

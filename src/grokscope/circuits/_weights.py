@@ -8,7 +8,7 @@ import numpy as np
 
 from grokscope.errors import InputError
 
-__all__ = ["Weights", "weights_of"]
+__all__ = ["Weights", "weights_of", "width_of"]
 
 
 class Weights(NamedTuple):
@@ -28,7 +28,7 @@ class Weights(NamedTuple):
         return np.maximum(x @ self.W + self.b, 0.0) @ self.u
 
     def only(self, neurons: Any) -> Weights:
-        """The weights of some neurons (positions or a mask)."""
+        """The weights of some neurons (positions, a slice or a mask)."""
         return Weights(self.W[:, neurons], self.b[neurons], self.u[neurons])
 
     @property
@@ -44,6 +44,9 @@ class Weights(NamedTuple):
 
 def weights_of(network: Any) -> Weights:
     """The weights of a network (or `Weights` as they are).
+
+    An output bias c becomes a last neuron that is always 1, with output weight c: the function is the same,
+    and whatever is shown of it holds with the bias. `width_of` does not count it.
 
     Raises:
         InputError: if it is not a one-hidden-layer relu network with one output.
@@ -64,4 +67,14 @@ def weights_of(network: Any) -> Weights:
             f"circuits are read from networks with one output, not {network.output_weight.shape[-1]}."
         )
     arrays = (network.hidden_weight, network.hidden_bias, network.output_weight)
-    return Weights(*(np.asarray(array, dtype=np.float64) for array in arrays))
+    weight, bias, output = (np.asarray(array, dtype=np.float64) for array in arrays)
+    shift = getattr(network, "output_bias", None)
+    if shift is None:
+        return Weights(weight, bias, output)
+    weight = np.concatenate([weight, np.zeros((len(weight), 1))], axis=1)
+    return Weights(weight, np.append(bias, 1.0), np.append(output, float(shift)))
+
+
+def width_of(network: Any) -> int:
+    """How many neurons a network has; an output bias is none."""
+    return len(network.u) if isinstance(network, Weights) else int(network.output_weight.shape[0])

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grokscope.circuits._weights import Weights, weights_of
+from grokscope.circuits._weights import weights_of, width_of
 from grokscope.circuits.formula import arithmetic, logic
 from grokscope.circuits.gates import TOLERANCE, Gate, opposites, read_gates
 from grokscope.circuits.support import MOST_BITS, Support, find_support, settings_of
 
 if TYPE_CHECKING:
-    import jax
-
     from grokscope.measures._point import Order
 
 __all__ = ["Circuit", "active_neurons", "read_network"]
 
 _N_INPUTS = 10_000
+_MOST_CELLS = 20_000_000  # prefix sums at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +32,7 @@ class Circuit:
         gates: the strongest first, opposites next to each other.
         silent: active neurons that are silent at every setting of the support.
         n_neurons: of the whole network.
+        output_bias: of the whole network, which is no neuron's; 0 where there is none.
     """
 
     support: Support
@@ -41,6 +40,7 @@ class Circuit:
     gates: tuple[Gate, ...]
     silent: tuple[int, ...]
     n_neurons: int
+    output_bias: float = 0.0
 
     @property
     def pairs(self) -> list[tuple[int, int]]:
@@ -54,8 +54,9 @@ class Circuit:
 
     @property
     def values(self) -> np.ndarray:
-        """The sum of the gates at each setting of the support, [setting] as in `settings_of`."""
-        return sum((gate.levels for gate in self.gates), np.zeros(2 ** len(self.support.bits)))
+        """The sum of the gates and the output bias at each setting of the support, as in `settings_of`."""
+        start = np.full(2 ** len(self.support.bits), self.output_bias)
+        return sum((gate.levels for gate in self.gates), start)
 
     @property
     def n_parity(self) -> int:
@@ -73,7 +74,7 @@ class Circuit:
             >>> read_network(proposition_3(n=3)).formula
             'sign(AND(x0, x1, x2) - AND(¬x0, ¬x1, ¬x2) - ATLEAST2(x0, x1, x2) + 1)'
         """
-        return logic(self.gates, self.support.bits)
+        return logic(self.gates, self.support.bits, self.output_bias)
 
     @property
     def arithmetic(self) -> str:
@@ -84,7 +85,7 @@ class Circuit:
             >>> read_network(proposition_3(n=3)).arithmetic
             'f(x) = 2 relu(x0 + x1 + x2 - 1) - relu(-x0 - x1 - x2 - 1) - relu(x0 + x1 + x2 + 1) + 1'
         """
-        return arithmetic(self.gates, self.support.bits)
+        return arithmetic(self.gates, self.support.bits, self.output_bias)
 
 
 def read_network(
@@ -116,7 +117,7 @@ def read_network(
     """
     weights = weights_of(network)
     support = find_support(weights)
-    n, p = weights.W.shape
+    n, p = len(weights.W), width_of(network)
     if not weights.are_finite:
         return Circuit(support, (), (), (), p)
     if neurons is not None:
@@ -125,16 +126,16 @@ def read_network(
         inputs = _inputs(n) if x is None else x
         active = active_neurons(network, inputs, order)
     gates, silent = read_gates(weights, support.bits, active, tolerance) if support.bits else ((), ())
-    return Circuit(support, active, gates, silent, p)
+    return Circuit(support, active, gates, silent, p, float(weights.u[p:].sum()))
 
 
 def active_neurons(network: Any, x: np.ndarray, order: Order = "path_norm") -> tuple[int, ...]:
     r"""The active subnetwork on some inputs: the fewest neurons of largest norm that predict what all do.
 
-    As the measure `effective_sparsity`, but in the order of the path norm $|u_j|\, \lVert (W_j, b_j) \rVert$
-    if not told otherwise. In trained networks both orders mostly agree once a circuit has settled; the path
-    norm does not change where a neuron is rescaled, and gives a constant neuron, of incoming norm 0
-    (Proposition 3), its place.
+    What the measure `effective_sparsity` counts, in float64 and without compiling, and in the order of the
+    path norm $|u_j|\, \lVert (W_j, b_j) \rVert$ if not told otherwise. In trained networks both orders mostly
+    agree once a circuit has settled; the path norm does not change where a neuron is rescaled, and gives a
+    constant neuron, of incoming norm 0 (Proposition 3), its place.
 
     Args:
         network: one hidden layer, one output.
@@ -146,29 +147,20 @@ def active_neurons(network: Any, x: np.ndarray, order: Order = "path_norm") -> t
         >>> active_neurons(proposition_3(n=3, width=50), settings_of(3))
         (0, 1, 2, 3)
     """
-    import jax.numpy as jnp
-
-    from grokscope.models._one_hidden_layer import OneHiddenLayer
-
-    if isinstance(network, Weights):
-        network = OneHiddenLayer(jnp.asarray(network.W), jnp.asarray(network.b), jnp.asarray(network.u))
-    rows = jnp.asarray(x, network.hidden_weight.dtype).reshape(len(x), -1)
-    return tuple(int(j) for j in np.flatnonzero(_finder(order)(network, rows)))
-
-
-@functools.cache
-def _finder(order: Order) -> Any:
-    """The search, compiled once per order and shape."""
-    import jax
-    import jax.numpy as jnp
-
-    from grokscope.measures._subnetworks import active_subnetwork
-
-    def find(network: Any, x: jax.Array) -> jax.Array:
-        data = {"train_x": x, "train_y": jnp.ones(len(x), x.dtype)}  # labels do not matter to predictions
-        return active_subnetwork(network, data, "predictions", order)
-
-    return jax.jit(find)
+    weights, p = weights_of(network), width_of(network)
+    norm = weights.path_norm if order == "path_norm" else np.linalg.norm(weights.W, axis=0)
+    rank = np.argsort(-norm[:p], kind="stable")
+    ordered, always = weights.only(rank), float(weights.u[p:].sum())
+    x = np.asarray(x, dtype=np.float64).reshape(len(x), -1)
+    agree = np.ones(p, dtype=bool)
+    rows = max(1, _MOST_CELLS // p)
+    for low in range(0, len(x), rows):
+        parts = np.maximum(x[low : low + rows] @ ordered.W + ordered.b, 0.0) * ordered.u
+        sums = np.cumsum(parts, axis=1) + always
+        f = np.sign(sums[:, -1])
+        agree &= (np.sign(sums[f != 0]) == f[f != 0, None]).all(axis=0)
+    agree[-1] = True
+    return tuple(sorted(rank[: int(np.argmax(agree)) + 1].tolist()))
 
 
 def _inputs(n: int) -> np.ndarray:

@@ -110,12 +110,9 @@ def construction_experiment(
         InputError: as the constructions do.
 
     Example:
-        >>> import tempfile
-        >>> import grokscope as gs
-        >>> experiment = construction_experiment(3, n=10, measures=["test_accuracy", "effective_sparsity"])
-        >>> run = gs.train(experiment, out=tempfile.mkdtemp() + "/run")
-        >>> run.measures.effective_sparsity.values.tolist()
-        [[4.0, 4.0]]
+        >>> experiment = construction_experiment(3, n=10, n_train=100)
+        >>> experiment.name, experiment.model.width, experiment.task.n_train, experiment.learner.kind
+        ('Proposition 3', 4, 100, 'still')
     """
     task: dict[str, Any] = {"kind": "sparse_parity", "n": n, "k": k}
     task |= {name: settings.pop(name) for name in ("n_train", "n_test", "n_probe") if name in settings}
@@ -136,8 +133,7 @@ def _network(
 ) -> OneHiddenLayer:
     import jax
 
+    # with bits, their number is k
     chosen = None if bits is None else tuple(bits)
-    model = Construction(
-        proposition=proposition, k=k if chosen is None else len(chosen), bits=chosen, width=width
-    )
+    model = Construction(proposition=proposition, k=k, bits=chosen, width=width)
     return model.network(jax.random.key(0), (n,), 1)

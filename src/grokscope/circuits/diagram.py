@@ -41,7 +41,7 @@ def draw(circuit: Circuit, title: str = "") -> str:
         raise InputError(f"there is no circuit to draw: {circuit.support.why}.")
     gates, bits = circuit.gates[:_MOST], circuit.support.bits
     rows = {i: _TOP + _ROW * (i + 0.5) for i in range(len(gates))}
-    bottom = _TOP + _ROW * max(len(gates), len(bits))
+    bottom = float(_TOP + _ROW * max(len(gates), len(bits)))
     middle = (_TOP + bottom) / 2
     spread = 0.8 * (bottom - _TOP) / len(bits)
     places = {bit: middle + spread * (i - (len(bits) - 1) / 2) for i, bit in enumerate(bits)}
@@ -65,6 +65,8 @@ def draw(circuit: Circuit, title: str = "") -> str:
         f'<circle cx="{_SUM}" cy="{middle:g}" r="22" fill="white" stroke="{_INK}" stroke-width="1.5"/>'
     )
     parts.append(_text(_SUM, middle + 7, "Σ", 20, anchor="middle"))
+    if circuit.output_bias:
+        parts.append(_text(_SUM, middle + 38, f"bias {circuit.output_bias:+.2g}", 10, anchor="middle"))
     parts.append(f'<path d="M{_SUM + 22} {middle:g}H{_WIDTH - 52}" stroke="{_INK}" stroke-width="1.5"/>')
     parts.append(_text(_WIDTH - 48, middle + 4.5, "sign", 13))
     parts += _legend(bottom + 30, len(circuit.gates) - len(gates))
@@ -166,16 +168,18 @@ def _legend(y: float, left_out: int) -> list[str]:
 
 
 def _text(
-    x: float,
-    y: float,
+    x: int | float,
+    y: int | float,
     words: str,
-    size: float,
+    size: int | float,
     *,
     anchor: str = "start",
     color: str = _INK,
     weight: str = "normal",
 ) -> str:
+    # a rim of white, where a line goes behind the words
     return (
         f'<text x="{x:g}" y="{y:g}" font-size="{size:g}" text-anchor="{anchor}" fill="{color}" '
-        f'font-weight="{weight}">{escape(words)}</text>'
+        f'font-weight="{weight}" stroke="white" stroke-opacity="0.8" stroke-width="3" paint-order="stroke">'
+        f"{escape(words)}</text>"
     )

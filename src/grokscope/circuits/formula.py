@@ -39,7 +39,7 @@ def gate_formula(gate: Gate, support: tuple[int, ...]) -> str:
         >>> from grokscope.circuits.gates import read_gates
         >>> gates, _ = read_gates(weights_of(proposition_2(n=3)), (0, 1, 2), (0, 1))
         >>> [gate_formula(gate, (0, 1, 2)) for gate in gates]
-        ['AND(¬x0, ¬x1, x2)', 'OR(AND(¬x1, x2), AND(¬x0, x2))']
+        ['AND(¬x0, ¬x1, x2)', 'OR(AND(¬x0, x2), AND(¬x1, x2))']
     """
     literals = [literal(bit, sign) for bit, sign in zip(gate.bits, gate.signs, strict=True)]
     if gate.is_always_on:
@@ -59,19 +59,21 @@ def gate_formula(gate: Gate, support: tuple[int, ...]) -> str:
     return f"OR({', '.join(terms)})"
 
 
-def logic(gates: Iterable[Gate], support: tuple[int, ...]) -> str:
+def logic(gates: Iterable[Gate], support: tuple[int, ...], output_bias: float = 0.0) -> str:
     """A circuit as the sign of a sum of gates; their weights are left out (see `arithmetic`)."""
     terms = [f"{'+' if gate.output_sign > 0 else '-'} {gate_formula(gate, support)}" for gate in gates]
+    terms += [f"{'+' if output_bias > 0 else '-'} 1"] if terms and output_bias else []
     return f"sign({' '.join(terms).removeprefix('+ ')})" if terms else ""
 
 
-def arithmetic(gates: Iterable[Gate], support: tuple[int, ...]) -> str:
+def arithmetic(gates: Iterable[Gate], support: tuple[int, ...], output_bias: float = 0.0) -> str:
     """A circuit as the function that its gates compute on the support bits, other bits at their mean, 0.
 
     A gate whose weights differ by less than a tenth is written with one number, ``1.6 relu(x0 + x1 - 1.1)``;
     weights below a tenth of the largest are left out.
     """
     terms = [_rectified(gate, support) for gate in gates]
+    terms += [f"{'+' if output_bias > 0 else '-'} {abs(output_bias):.3g}"] if terms and output_bias else []
     return f"f(x) = {' '.join(terms).removeprefix('+ ')}" if terms else ""
 
 
@@ -105,4 +107,4 @@ def _prime_implicants(gate: Gate, support: tuple[int, ...]) -> list[tuple[int, .
     firing = {frozenset(np.flatnonzero(row).tolist()) for row in met[gate.fires]}
     # a threshold gate keeps firing when more literals hold, so what cannot lose one literal is smallest
     smallest = [term for term in firing if not any(term - {i} in firing for i in term)]
-    return sorted((tuple(sorted(term)) for term in smallest), key=lambda term: (len(term), term[::-1]))
+    return sorted((tuple(sorted(term)) for term in smallest), key=lambda term: (len(term), term))

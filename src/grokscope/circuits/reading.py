@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from grokscope.circuits.circuit import Circuit, read_network
 from grokscope.errors import InputError
 
 if TYPE_CHECKING:
+    from grokscope.circuits.verification import Verdict
     from grokscope.runs import Run
 
 __all__ = ["Proof", "Reading", "read_circuit"]
@@ -27,13 +27,12 @@ class Proof:
 
     Attributes:
         bits: the parity's: the task's hidden bits where the task tells them, else the support.
-        subnetwork, whole: the verdict on the active neurons and on the whole network, as the verification
-            returns it.
+        subnetwork, whole: the verdict on the active neurons and on the whole network.
     """
 
     bits: tuple[int, ...]
-    subnetwork: Any
-    whole: Any
+    subnetwork: Verdict
+    whole: Verdict
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,13 +127,11 @@ def check_readable(run: Run) -> None:
     Raises:
         InputError: saying what is in the way, and what can be done.
     """
-    from grokscope.models.fully_connected import FullyConnected
-
     task, model = run.experiment.task, run.experiment.model
-    if not isinstance(model, FullyConnected):
+    if not model.has_one_hidden_layer:
         raise InputError(
-            f"{run.path}: circuits are read from one-hidden-layer networks ('fully_connected'), "
-            f"not from '{model.kind}'."
+            f"{run.path}: circuits are read from networks with one hidden layer, not from this "
+            f"'{model.kind}'."
         )
     if task.n_outputs != 1:
         raise InputError(
@@ -146,10 +143,10 @@ def check_readable(run: Run) -> None:
             f"{run.path}: circuits are read over inputs +-1, and those of task '{task.kind}' are not all so. "
             "Write them in bits (+-1 for each) and train again; norms and effective sparsity need no bits."
         )
-    if model.activation != "relu":
+    if (activation := getattr(model, "activation", "relu")) != "relu":
         raise InputError(
-            f"{run.path}: circuits are read from relu networks: a neuron of '{model.activation}' is never "
-            "silent, so it is no gate."
+            f"{run.path}: circuits are read from relu networks: a neuron of '{activation}' is never silent, "
+            "so it is no gate."
         )
 
 
@@ -165,20 +162,25 @@ def hidden_bits(run: Run, position: int) -> tuple[int, ...] | None:
         InputError: if the task is known not to be a parity.
     """
     from grokscope.tasks.boolean_function import BooleanFunction
+    from grokscope.tasks.samples import Samples
     from grokscope.tasks.sparse_parity import SparseParity
 
     task = run.experiment.task
+    if isinstance(task, Samples):
+        task = task.of
     if isinstance(task, SparseParity):
-        bits = _member_data(run, position)["support"] if task.is_drawn else task.facts()["support"]
-        return tuple(int(bit) for bit in bits)
+        bits = _member_data(run, position).get("support") if task.is_drawn else task.facts()["support"]
+        return None if bits is None else tuple(int(bit) for bit in bits)
     if isinstance(task, BooleanFunction):
         spectrum = task.facts()["spectrum"]
-        if spectrum is not None and (len(spectrum) != 1 or spectrum[0]["coefficient"] <= 0):
+        if spectrum is None:
+            return None
+        if len(spectrum) != 1 or spectrum[0]["coefficient"] <= 0 or not spectrum[0]["bits"]:
             raise InputError(
-                f"{run.path}: --prove decides whether a network is a parity, and this task is none (its "
-                f"spectrum has {len(spectrum)} terms)."
+                f"{run.path}: --prove decides whether a network is a parity, and this task's labels are not "
+                "one."
             )
-        return None if spectrum is None else tuple(spectrum[0]["bits"])
+        return tuple(spectrum[0]["bits"])
     return None
 
 
@@ -213,12 +215,9 @@ def _data_of(task: Any, precision: str) -> Any:
 
 
 def _proof(network: Any, circuit: Circuit, bits: tuple[int, ...], budget: float) -> Proof:
-    verify: Any = importlib.import_module("grokscope.circuits.verification").verify
-    arrays = (network.hidden_weight, network.hidden_bias, network.output_weight)
-    W, b, u = (np.asarray(array) for array in arrays)
-    kept = list(circuit.active)
-    return Proof(
-        bits,
-        subnetwork=verify((W[:, kept], b[kept], u[kept]), bits, budget=budget),
-        whole=verify((W, b, u), bits, budget=budget),
+    from grokscope.circuits.verification import verify
+
+    part, whole = (
+        verify(network, bits, neurons=neurons, budget=budget) for neurons in (circuit.active, None)
     )
+    return Proof(bits, part, whole)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from grokscope.cli import _branch, _circuits, _files, _import, _papers, _runs, _tools
+from grokscope.cli import _branch, _circuits, _files, _import, _papers, _runs, _sweeps, _tools
 
 __all__ = ["app"]
 
@@ -20,6 +20,10 @@ _COMMANDS = {
     _runs.train: (
         "grokscope train parity.toml --seeds 100",
         "grokscope train parity.toml --set optimizer.weight_decay=0.001 --seeds 5,9,20:30 --out runs/slow",
+    ),
+    _sweeps.sweep: (
+        "grokscope sweep parity.toml --over optimizer.weight_decay=log:1e-3:1e-1:7 --seeds 20",
+        "grokscope sweep parity.toml --over task.n_train=500,1000 --over model.width=100,1000 --dry-run",
     ),
     _branch.branch: (
         "grokscope branch runs/slow --at memorization --set optimizer.learning_rate=0.05",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -33,32 +33,38 @@ def circuits(
     prove: Annotated[
         bool, typer.Option("--prove", help="Decide for ALL inputs whether it is the parity.")
     ] = False,
-    budget: Annotated[
-        float, typer.Option("--budget", metavar="SECONDS", help="For each proof.", min=0.0)
-    ] = 10.0,
+    order: Annotated[
+        Literal["path_norm", "incoming_norm"],
+        typer.Option("--order", help="By which norm the active neurons are the largest."),
+    ] = "path_norm",
+    budget: Annotated[float, typer.Option("--budget", metavar="SECONDS", help="For each proof.")] = 10.0,
     folder: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Also write a picture (SVG) of each circuit.")
     ] = None,
     plugin: options.Plugin = None,
     json: options.Json = False,
 ) -> None:
-    """Read networks as circuits: the bits they use, and their active neurons as gates.
+    """Read networks as circuits: their input bits and gates.
 
-    From the weights alone; a step without a snapshot is replayed.
+    Which bits a network uses, and its active neurons as gates over them, from the weights alone. A step
+    without a snapshot is replayed.
     """
     with out.json_only(json):
         run = options.opened(path, plugin)
         from grokscope.circuits import read_circuit
         from grokscope.circuits.reading import check_readable
-        from grokscope.progress import RichProgress
+        from grokscope.progress import RichProgress, SilentProgress
 
         check_readable(run)
+        if folder is not None and folder.exists() and not folder.is_dir():
+            raise InputError(f"--out {folder}: is a file, not a folder.")
         members = [_member(seed)] if seed is not None else [_shortest(one) for one in sorted(run.members)]
         readings: list[Reading] = []
-        with RichProgress() as progress:
+        with RichProgress() as bar:
+            progress = bar if len(members) > 1 else SilentProgress()
             progress.start(len(members), "circuits")
             for member in members:
-                readings.append(read_circuit(run, member, step, prove=prove, budget=budget))
+                readings.append(read_circuit(run, member, step, prove=prove, budget=budget, order=order))
                 progress.advance(1)
             progress.finish()
         files = [] if folder is None else _pictures(readings, folder)

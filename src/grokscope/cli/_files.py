@@ -77,7 +77,10 @@ def new(
 
 def report(
     path: Annotated[
-        Path, typer.Argument(metavar="RUN|OUTPUT", help="A run's folder, or what reproduce wrote.")
+        Path,
+        typer.Argument(
+            metavar="RUN|SWEEP|OUTPUT", help="A run's folder, a sweep's, or what reproduce wrote."
+        ),
     ],
     other: Annotated[Path | None, typer.Argument(metavar="[RUN_B]", help="A run to compare it with.")] = None,
     to: Annotated[
@@ -89,7 +92,7 @@ def report(
     plugin: options.Plugin = None,
     json: options.Json = False,
 ) -> None:
-    """Write an HTML page about a run or a reproduction.
+    """Write an HTML page about a run, a sweep or a reproduction.
 
     It is one file that needs nothing else.
     """

@@ -20,7 +20,7 @@ def import_(
         Path,
         typer.Argument(
             metavar="PATH",
-            help="A folder of .pt, .pth or .safetensors files, or one file with prefixes epoch_E/ or step_S/.",
+            help="A folder of .pt, .pth or .safetensors files, or one file with prefixes epoch_E/, step_S/.",
         ),
     ],
     task: Annotated[
@@ -88,7 +88,9 @@ def import_(
             return
         for note in found["notes"]:
             out.note(f"note: {note}")
-        shape = ", ".join(f"{name} {_plain(value)}" for name, value in model.model_dump().items() if name in _SAID)
+        shape = ", ".join(
+            f"{name} {_plain(value)}" for name, value in model.model_dump().items() if name in _SAID
+        )
         out.line(f"recognized: {found['layout']}; {model.kind}, {shape}")
         many = "a snapshot" if len(steps) == 1 else f"{len(steps)} snapshots"
         span = f"step {steps[0]}" if len(steps) == 1 else f"steps {steps[0]} to {steps[-1]}"

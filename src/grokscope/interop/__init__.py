@@ -1,8 +1,8 @@
 """Data and weights out of grokscope, and networks that were trained elsewhere in.
 
-What is here: ``export.py`` (tables, netCDF, safetensors), ``importing.py`` (checkpoints and state dicts become
-runs), ``torch_out.py`` (PyTorch modules of our networks). To make another layout of state dicts known, see
-``_layouts.py``. What goes elsewhere: figures (`grokscope.plots`), the report (`grokscope.report`).
+What is here: ``export.py`` (tables, netCDF, safetensors), ``importing.py`` (checkpoints and state dicts
+become runs), ``torch_out.py`` (PyTorch modules of our networks). To make another layout of state dicts known,
+see ``_layouts.py``. What goes elsewhere: figures (`grokscope.plots`), the report (`grokscope.report`).
 """
 
 from grokscope.interop.export import export_run

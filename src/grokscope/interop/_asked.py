@@ -110,20 +110,21 @@ class Asked:
         """
         known = {k: v for k, v in self.table.items() if k not in (*_LENGTHS, "schedule", "learner", "task")}
         if known.get("precision", precision) == "float32" and precision == "float64":
-            raise InputError("precision: the weights are float64; set precision = 'float64', or leave it out.")
+            raise InputError(
+                "precision: the weights are float64; set precision = 'float64', or leave it out."
+            )
         last = max(1, *steps)
         known = {"precision": precision, "loss": _LOSSES[task.label_kind], **known}
         when = _when(steps, last)
-        return Experiment(
-            **{
-                **known,
-                "task": task,
-                "model": model,
-                "learner": {"kind": "imported"},
-                "steps": last,
-                "schedule": dict.fromkeys(("measures", "slow_measures", "follow", "snapshots"), when),
-            }
-        )
+        whole: dict[str, Any] = {
+            **known,
+            "task": task,
+            "model": model,
+            "learner": {"kind": "imported"},
+            "steps": last,
+            "schedule": dict.fromkeys(("measures", "slow_measures", "follow", "snapshots"), when),
+        }
+        return Experiment(**whole)
 
 
 def _whole(table: dict[str, Any]) -> dict[str, Any]:
@@ -183,7 +184,7 @@ def task_of(asked: Asked, data: Mapping[str, np.ndarray], n_outputs: int | None,
         return rule
     if isinstance(rule, Arrays):
         raise InputError(f"{source}: the spec's task '{rule.kind}' has data too; give one of them.")
-    arrays = dict(data)
+    arrays: dict[str, Any] = dict(data)
     for name in [name for name in arrays if name.endswith("_y")]:
         arrays[name] = _labels(arrays[name], n_outputs)
     try:

@@ -6,6 +6,7 @@ To add one: a function like `_two_circuits`, named in `_LAYOUTS`.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -95,7 +96,7 @@ def _sequential(shapes: Shapes) -> Recognized | None:
         return None
     order = sorted(number for _, number in places)
     # two layers side by side have no activation between them
-    if any(after - before < 2 for before, after in zip(order, order[1:], strict=False)):
+    if any(after - before < 2 for before, after in itertools.pairwise(order)):
         return None
     prefix = next(prefix for prefix, _ in places)
     return _chain("nn.Sequential", shapes, [f"{prefix}.{n}" if prefix else str(n) for n in order])
@@ -109,7 +110,7 @@ def _chain(name: str, shapes: Shapes, layers: list[str]) -> Recognized | None:
     for layer, weight in zip(layers, weights, strict=True):
         if shapes.get(f"{layer}.bias", weight[:1]) != weight[:1]:
             return None
-    if any(after[1] != before[0] for before, after in zip(weights, weights[1:], strict=False)):
+    if any(after[1] != before[0] for before, after in itertools.pairwise(weights)):
         return None
 
     def bias(layer: str) -> Entry:

@@ -99,7 +99,8 @@ class Entry:
         array = parts[0] if len(parts) == 1 else np.stack(parts)
         for op in self.ops:
             array = op.apply(array)
-        return np.ascontiguousarray(array.reshape(shape), dtype=dtype)
+        # a copy: a training loop goes on to change what it gave
+        return np.array(array.reshape(shape), dtype=dtype, order="C")
 
 
 @dataclass(frozen=True)
@@ -250,7 +251,8 @@ def _entry(value: Any, where: str) -> Entry:
     for key in value:
         if key not in allowed:
             raise InputError(
-                f"{where}: no key '{key}' is known.{did_you_mean(key, allowed)} Allowed: {', '.join(allowed)}."
+                f"{where}: no key '{key}' is known.{did_you_mean(key, allowed)} "
+                f"Allowed: {', '.join(allowed)}."
             )
     names = (value["from"],) if isinstance(value["from"], str) else value["from"]
     if not isinstance(names, list | tuple) or not names or not all(isinstance(name, str) for name in names):

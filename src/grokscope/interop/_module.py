@@ -41,9 +41,7 @@ def activation_of(module: Any) -> str | None:
     return next(iter(found), None)
 
 
-def check_predictions(
-    module: Any, experiment: Experiment, leaves: dict[str, np.ndarray], label: str
-) -> None:
+def check_predictions(module: Any, experiment: Experiment, leaves: dict[str, np.ndarray], label: str) -> None:
     """Check that our network predicts what a module predicts, on the first test inputs.
 
     Args:
@@ -57,32 +55,35 @@ def check_predictions(
     """
     if not (hasattr(module, "state_dict") and callable(module)):
         return
+    network: Any = module
     torch = torch_here("comparing predictions")
+    import jax.numpy as jnp
+
     from grokscope.runs._networks import network_of
     from grokscope.training.devices import in_precision, prepare_devices
 
     prepare_devices()
     with in_precision(experiment.precision):
         x = np.asarray(experiment.task.shared_data()["test_x"], experiment.precision)[:_ROWS]
-        ours = np.asarray(network_of(experiment, leaves)(x))
-    weights = next(iter(module.parameters()))
-    was_training = module.training
-    module.eval()
+        ours = np.asarray(network_of(experiment, leaves)(jnp.asarray(x)))
+    weights = next(iter(network.parameters()))
+    was_training = network.training
+    network.eval()
     try:
         with torch.no_grad():
-            given = torch.as_tensor(x, dtype=weights.dtype, device=weights.device)
-            theirs = np.asarray(module(given).detach().to("cpu").double().numpy())
+            given = torch.tensor(x, dtype=weights.dtype, device=weights.device)
+            theirs = np.asarray(network(given).detach().to("cpu").double().numpy())
     except (RuntimeError, TypeError, ValueError, AttributeError) as error:
         first = str(error).strip().partition("\n")[0]
         raise InputError(f"{label}: the module cannot be called on the test inputs: {first}") from None
     finally:
-        module.train(was_training)
+        network.train(was_training)
     if theirs.size != ours.size:
         raise InputError(f"{label}: the module's outputs are {theirs.shape}, but ours {ours.shape}.")
     off = float(np.max(np.abs(theirs.reshape(ours.shape) - ours), initial=0.0))
     scale = max(1.0, float(np.max(np.abs(theirs), initial=0.0)))
     if not off <= _CLOSE[experiment.precision] * scale:
         raise InputError(
-            f"{label}: our network does not predict what the module does (outputs differ by up to {off:.3g}); "
-            "is its activation another (model.activation), or does it do more than its layers?"
+            f"{label}: our network does not predict what the module does (they differ by up to {off:.3g}). "
+            "Is its activation another (model.activation), or does it do more than its layers?"
         )

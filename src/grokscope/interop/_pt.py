@@ -68,8 +68,8 @@ def _check_archive(path: Path) -> None:
         size = path.stat().st_size
         if not zipfile.is_zipfile(path):
             raise InputError(
-                f"{path}: is not a file of torch.save (a zip archive), or is truncated. Bare pickles and files "
-                "from before PyTorch 1.6 are not read; load it where it was made and save its state_dict()."
+                f"{path}: is not a file of torch.save (a zip archive), or is truncated. Bare pickles and "
+                "files from before PyTorch 1.6 are not read; save its state_dict() where it was made."
             )
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
@@ -102,7 +102,7 @@ def _told(error: Exception) -> str:
         named = text.partition("GLOBAL ")[2].split(" ")[0]
         what = f" ({named})" if named and len(named) < 80 else ""
         return (
-            f"holds more than tensors{what}, and loading it would run code from the file; that is never done. "
-            "Save model.state_dict() instead."
+            f"holds more than tensors{what}, and loading it would run code from the file; that is never "
+            "done. Save model.state_dict() instead."
         )
     return f"cannot be loaded: {text[:200] or type(error).__name__}"

@@ -6,34 +6,25 @@ asked for, so that thousands of files take no more memory than one.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from grokscope.errors import InputError
+from grokscope.interop._names import SUFFIXES, Unit, check_numbers, guessed, matched, matching, told
 from grokscope.interop._pt import load_pt
 from grokscope.interop._tensors import Tensors, of_file, of_memory
 
 __all__ = ["DATA_NAMES", "Snapshot", "Source", "open_source"]
 
 DATA_NAMES = ("train_x", "train_y", "test_x", "test_y", "probe_x", "probe_y")
-_SUFFIXES = (".pt", ".pth", ".safetensors")
 _PREFIX = re.compile(r"(epoch|step)_(\d{1,15})/")
-_NUMBER = re.compile(r"\d+")
-_EPOCH_BEFORE = re.compile(r"(?:^|[^a-z])(?:epochs?|ep|e)[-_=. ]?$", re.IGNORECASE)
-_FIELDS = {name: rf"(?P<{name}>\d{{1,15}})" for name in ("step", "epoch", "seed")}
-_IN_PATTERN = re.compile(r"\{(\w*)\}|(\*)")
 # where training loops put the state dict in what they save
 _INSIDE = ("state_dict", "model_state_dict", "model")
-_MOST = 10**12
-_MOST_SEED = 2**31 - 1
-
-Unit = Literal["step", "epoch"]
 
 
 @dataclass(frozen=True)
@@ -64,12 +55,14 @@ class Source:
         what: in words, for people.
         snapshots: sorted by seed and number.
         data: arrays ``train_x`` and so on, where one file holds them too.
+        passed_over: names of files that were not taken for snapshots.
     """
 
     label: str
     what: str
     snapshots: list[Snapshot]
     data: Mapping[str, np.ndarray] = field(default_factory=dict[str, np.ndarray])
+    passed_over: tuple[str, ...] = ()
 
 
 def open_source(path: Path, pattern: str | None = None) -> Source:
@@ -88,8 +81,8 @@ def open_source(path: Path, pattern: str | None = None) -> Source:
     if not path.exists():
         raise InputError(f"{path}: there is no such file or folder.")
     _require_regular(path)
-    if path.suffix not in _SUFFIXES:
-        raise InputError(f"{path}: must be a folder, or end in {', '.join(_SUFFIXES)}.")
+    if path.suffix not in SUFFIXES:
+        raise InputError(f"{path}: must be a folder, or end in {', '.join(SUFFIXES)}.")
     found = _tensors_of(path)
     return _one_file(path, found, pattern)
 
@@ -99,98 +92,17 @@ def open_source(path: Path, pattern: str | None = None) -> Source:
 
 def _folder(folder: Path, pattern: str | None) -> Source:
     root = folder.resolve()
-    if pattern is None:
-        named = _guessed(folder)
-    else:
-        form = _form(pattern)
-        depth = pattern.count("/")
-        named = [
-            (name, match) for name in _names(folder, depth) if (match := _matched(form, name)) is not None
-        ]
-        if not named:
-            raise InputError(f"{folder}: no file matches --pattern '{pattern}'.{_some(_names(folder, depth))}")
+    named, passed_over = guessed(folder) if pattern is None else (matching(folder, pattern), [])
     snapshots: list[Snapshot] = []
     for name, (number, unit, seed) in named:
         file = folder / name
         _require_regular(file)
         if root not in file.resolve().parents:
             raise InputError(f"{file}: is a link that leads out of the folder; it is not read.")
-        _check_numbers(str(file), number, seed)
+        check_numbers(str(file), number, seed)
         snapshots.append(Snapshot(number, unit, seed, str(file), lambda file=file: _single(file)))
-    return Source(str(folder), f"{len(snapshots)} files", _sorted(snapshots))
-
-
-Found = tuple[int | None, Unit, int | None]
-
-
-def _guessed(folder: Path) -> list[tuple[str, Found]]:
-    """Files whose names differ in one number only."""
-    names = [name for name in _names(folder, 0) if name.endswith(_SUFFIXES)]
-    if not names:
-        raise InputError(f"{folder}: holds no {', '.join(_SUFFIXES)} file.{_some(_names(folder, 0))}")
-    if len(names) == 1:
-        return [(names[0], (None, "step", None))]
-    forms = {_NUMBER.sub("0", name) for name in names}
-    numbers = [[int(text) for text in _NUMBER.findall(name)] for name in names]
-    places = [i for i, column in enumerate(zip(*numbers, strict=False)) if len(set(column)) > 1]
-    if len(forms) != 1 or len(places) != 1:
-        raise InputError(
-            f"{folder}: which number in the names is the step? The files do not differ in one number only; "
-            f"say so, for example --pattern 'model_{{step}}.pt'.{_some(names)}"
-        )
-    place = places[0]
-    before = [*_NUMBER.finditer(names[0])][place].start()
-    unit: Unit = "epoch" if _EPOCH_BEFORE.search(names[0][:before]) else "step"
-    return [(name, (row[place], unit, None)) for name, row in zip(names, numbers, strict=True)]
-
-
-def _names(folder: Path, depth: int, below: str = "") -> list[str]:
-    """Names of files, relative to the folder, at a depth of folders below it, sorted."""
-    try:
-        entries = sorted(os.scandir(folder / below), key=lambda entry: entry.name)
-    except OSError as error:
-        raise InputError(f"{folder / below}: cannot be read: {error.strerror}.") from None
-    found: list[str] = []
-    for entry in entries:
-        if depth and entry.is_dir():
-            found += _names(folder, depth - 1, f"{below}{entry.name}/")
-        elif not depth and not entry.is_dir():
-            found.append(f"{below}{entry.name}")
-    return found
-
-
-def _form(pattern: str) -> re.Pattern[str]:
-    """A pattern as a regular expression."""
-    pieces: list[str] = []
-    at = 0
-    seen: list[str] = []
-    for match in _IN_PATTERN.finditer(pattern):
-        pieces.append(re.escape(pattern[at : match.start()]))
-        at = match.end()
-        name = match[1]
-        if match[2]:
-            pieces.append("[^/]*")
-        elif name not in _FIELDS or name in seen:
-            raise InputError(
-                f"--pattern '{pattern}': '{{{name}}}' is not known, or is there twice. Allowed: {{step}} or "
-                "{epoch}, {seed}, and * for anything."
-            )
-        else:
-            seen.append(name)
-            pieces.append(_FIELDS[name])
-    if len({"step", "epoch"} & set(seen)) != 1:
-        raise InputError(f"--pattern '{pattern}': must hold {{step}} or {{epoch}}, as 'model_{{step}}.pt'.")
-    return re.compile("".join([*pieces, re.escape(pattern[at:])]))
-
-
-def _matched(form: re.Pattern[str], name: str) -> Found | None:
-    match = form.fullmatch(name)
-    if match is None:
-        return None
-    groups = match.groupdict()
-    unit: Unit = "epoch" if groups.get("epoch") is not None else "step"
-    seed = groups.get("seed")
-    return int(groups[unit]), unit, None if seed is None else int(seed)
+    what = f"{len(snapshots)} files"
+    return Source(str(folder), what, _sorted(snapshots), passed_over=tuple(passed_over))
 
 
 def _single(file: Path) -> Tensors:
@@ -208,8 +120,8 @@ def _tensors_of(file: Path) -> Tensors | list[tuple[int, Tensors]]:
     """What is in a file: tensors, or several state dicts with their epochs."""
     if file.suffix == ".safetensors":
         return of_file(file)
-    if file.suffix not in _SUFFIXES:
-        raise InputError(f"{file}: must end in {', '.join(_SUFFIXES)}.")
+    if file.suffix not in SUFFIXES:
+        raise InputError(f"{file}: must end in {', '.join(SUFFIXES)}.")
     table = load_pt(file)
     if isinstance(table.get("state_dicts"), list | tuple) and isinstance(table.get("epochs"), list | tuple):
         return _listed(file, table["epochs"], table["state_dicts"])
@@ -234,7 +146,7 @@ def _listed(file: Path, epochs: Any, states: Any) -> list[tuple[int, Tensors]]:
 def _one_file(file: Path, found: Tensors | list[tuple[int, Tensors]], pattern: str | None) -> Source:
     if isinstance(found, list):
         for number, tensors in found:
-            _check_numbers(tensors.label, number, None)
+            check_numbers(tensors.label, number, None)
         several = [
             Snapshot(number, "epoch", None, tensors.label, lambda tensors=tensors: tensors)
             for number, tensors in found
@@ -244,13 +156,13 @@ def _one_file(file: Path, found: Tensors | list[tuple[int, Tensors]], pattern: s
     prefixes = dict.fromkeys(match[0] for name in names if (match := _PREFIX.match(name)))
     data = [name for name in DATA_NAMES if name in found.shapes]
     if not prefixes:
-        number, unit, seed = None, "step", None
+        number, unit, seed = told(file.name)
         if pattern is not None:
-            matched = _matched(_form(pattern), file.name)
-            if matched is None:
+            found_name = matched(pattern, file.name)
+            if found_name is None:
                 raise InputError(f"{file}: does not match --pattern '{pattern}'.")
-            number, unit, seed = matched
-            _check_numbers(str(file), number, seed)
+            number, unit, seed = found_name
+        check_numbers(str(file), number, seed)
         weights = Tensors(
             found.label, {n: s for n, s in found.shapes.items() if n not in data}, found.dtypes, found.reader
         ).unwrapped()
@@ -280,7 +192,7 @@ def _prefixed(file: Path, found: Tensors, prefixes: list[str]) -> Iterator[Snaps
         assert match is not None
         unit: Unit = "epoch" if match[1] == "epoch" else "step"
         label = f"{file} ({prefix[:-1]})"
-        _check_numbers(label, int(match[2]), None)
+        check_numbers(label, int(match[2]), None)
         yield Snapshot(int(match[2]), unit, None, label, _below(found, names, prefix, label))
 
 
@@ -298,18 +210,5 @@ def _require_regular(file: Path) -> None:
         raise InputError(f"{file}: is not a regular file (a broken link, a pipe or a device).")
 
 
-def _check_numbers(label: str, number: int | None, seed: int | None) -> None:
-    if number is not None and number > _MOST:
-        raise InputError(f"{label}: {number} is too large for a step; at most {_MOST}.")
-    if seed is not None and seed > _MOST_SEED:
-        raise InputError(f"{label}: {seed} is too large for a seed; at most {_MOST_SEED}.")
-
-
 def _sorted(snapshots: list[Snapshot]) -> list[Snapshot]:
     return sorted(snapshots, key=lambda one: (one.seed or 0, one.number or 0))
-
-
-def _some(names: list[str]) -> str:
-    if not names:
-        return " It has no files."
-    return f" It has {', '.join(names[:6])}{', ...' if len(names) > 6 else ''}."

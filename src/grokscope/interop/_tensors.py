@@ -89,7 +89,7 @@ def of_file(path: Path) -> Tensors:
     )
 
 
-def of_memory(values: Mapping[str, Any], label: str) -> Tensors:
+def of_memory(values: Mapping[Any, Any], label: str) -> Tensors:
     """Numpy arrays or PyTorch tensors by name; PyTorch is not imported for it.
 
     Raises:
@@ -99,7 +99,10 @@ def of_memory(values: Mapping[str, Any], label: str) -> Tensors:
         if not isinstance(name, str):
             raise InputError(f"{label}: names of tensors are texts, but one is {name!r}.")
         if not (hasattr(value, "shape") and hasattr(value, "dtype")):
-            raise InputError(f"{label}: '{name}' is a {type(value).__name__}, not a tensor.")
+            kind = type(value).__name__
+            raise InputError(
+                f"{label}: '{name}' is of type {kind}, not a tensor; save model.state_dict() by itself."
+            )
         # a tensor that repeats few numbers by strides of 0 could claim any size
         if hasattr(value, "untyped_storage") and str(getattr(value, "layout", "")) == "torch.strided":
             claimed = value.numel() * value.element_size()

@@ -68,7 +68,7 @@ def export_run(
         to: the file to write; its suffix decides the format.
         seed: only this member. Weights need it where the run has several members.
         step: only this step (-1: the last). Tables hold all steps if it is not given, weights the last.
-        torch_module: beside weights, a ``.py`` file to write: a PyTorch module that loads them and predicts the
+        torch_module: beside weights, a ``.py`` file to write: a PyTorch module that loads them, predicts the
             same, and needs nothing of ours.
         force: replace the files if they exist.
 

@@ -2,14 +2,14 @@
 
 `import_torch` reads files, `from_torch` takes what lies in memory. Both go the same way: a layout or a map
 says how our arrays are made of theirs (`_layouts.py`, `_map.py`), the spec and the data make an experiment
-(`_asked.py`), and the networks go one by one into a run (`runs/_imported.py`), which then measures them.
+(`_asked.py`, `_maker.py`), and the networks go one by one into a run and are measured (`runs/_imported.py`).
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +17,12 @@ import numpy as np
 
 from grokscope.errors import InputError
 from grokscope.experiment import Experiment
-from grokscope.interop._asked import Asked, read_data, task_of
-from grokscope.interop._layouts import Recognized, model_of_map, recognize
-from grokscope.interop._map import Entry, WeightMap, spoken_shapes
-from grokscope.interop._module import activation_of, check_predictions
+from grokscope.interop._asked import Asked, read_data
+from grokscope.interop._maker import Maker
+from grokscope.interop._map import WeightMap, spoken_shapes
+from grokscope.interop._module import check_predictions
 from grokscope.interop._sources import Snapshot, Source, open_source
-from grokscope.interop._tensors import Tensors, of_memory
-from grokscope.parts import Part
+from grokscope.interop._tensors import Tensors, of_memory, plain_array
 from grokscope.progress import Progress, SilentProgress
 
 if TYPE_CHECKING:
@@ -31,11 +30,6 @@ if TYPE_CHECKING:
     from grokscope.tasks import Task
 
 __all__ = ["from_torch", "import_torch"]
-
-_LAYOUTS = (
-    "Without a map these are recognized: linear1/linear2, a plain nn.Sequential of nn.Linear layers with an "
-    "activation between each two, and what grokscope exports. For all else give a map (--map FILE.toml)."
-)
 
 
 def import_torch(
@@ -48,14 +42,14 @@ def import_torch(
     out: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Run:
-    """Make a run of PyTorch checkpoints: a folder of ``.pt``, ``.pth`` or ``.safetensors`` files, or one file.
+    """Make a run of PyTorch checkpoints: ``.pt``, ``.pth`` or ``.safetensors`` files.
 
-    The run has a snapshot of every checkpoint, and all measures that apply, taken at all of them. It cannot be
-    replayed. Nothing in a file is ever executed. Files are read one at a time.
+    The run has a snapshot of every checkpoint, and all measures that apply, taken at all of them. It cannot
+    be replayed. Nothing in a file is ever executed. Files are read one at a time.
 
     Args:
-        path: a folder of files, one state dict each; one file with a prefix ``epoch_E/`` or ``step_S/`` before
-            every name; or one state dict.
+        path: a folder of files, one state dict each; one file with a prefix ``epoch_E/`` or ``step_S/``
+            before every name; or one state dict.
         task: a spec (a file, a table, an experiment) or a task. Needed are only its ``[task]``, and what the
             weights do not tell (``model.activation``, ``batch_size`` where epochs are counted).
         data: what the networks were trained and tested on: arrays ``train_x``, ``train_y``, ``test_x``,
@@ -78,7 +72,9 @@ def import_torch(
     asked = Asked.read(task)
     given = read_data(Path(data)) if isinstance(data, str | Path) else (data or source.data)
     where = f"--data {data}" if isinstance(data, str | Path) else "data" if data else source.label
-    maker = _Maker.of(asked, given, where, source.snapshots[0].opened(), _map_of(map))
+    maker = Maker.of(asked, given, where, source.snapshots[0].opened(), _map_of(map))
+    if source.passed_over:
+        maker.notes.append(f"passed over: {', '.join(source.passed_over)}.")
     numbered = _numbered(source, maker)
     return _write(
         maker,
@@ -112,7 +108,9 @@ def from_torch(
         task: see `import_torch`.
         data: see `import_torch`; arrays may be PyTorch tensors.
         step: of the one model; the spec's length, or 0, if not given.
-        map, out, progress: see `import_torch`.
+        map: see `import_torch`.
+        out: see `import_torch`.
+        progress: see `import_torch`.
 
     Raises:
         InputError: as `import_torch`, or if our network does not predict what the module predicts.
@@ -128,19 +126,17 @@ def from_torch(
         >>> run.measures.train_accuracy.sel(seed=0, step=320).item() < 1
         True
     """
-    from grokscope.interop._tensors import plain_array
-
     asked = Asked.read(task)
     if isinstance(data, str | Path):
         given: Mapping[str, Any] = read_data(Path(data))
     else:
-        given = {name: plain_array(value, f"data: {name}") for name, value in (data or {}).items()}
+        given = {name: np.array(plain_array(v, f"data: {name}")) for name, v in (data or {}).items()}
     several = _several(model, step)
     first_step, first = next(several, (None, None))
     if first is None:
         raise InputError("from_torch: there is no network to import.")
     number = asked_step(asked, first_step)
-    maker = _Maker.of(asked, given, "data", _tensors(first, number), _map_of(map), first)
+    maker = Maker.of(asked, given, "data", _tensors(first, number), _map_of(map), first)
 
     def items() -> Iterator[_Item]:
         yield _Item(0, number, _tensors(first, number), first)
@@ -174,80 +170,8 @@ class _Item:
     module: Any = None
 
 
-@dataclass(frozen=True)
-class _Maker:
-    """What is the same for all networks of an import.
-
-    Attributes:
-        asked, task, model, precision: what makes the experiment.
-        weights: how our arrays are made of theirs.
-        first: the first network, which the others are like.
-        layout: in words.
-        shapes: of our arrays.
-        notes: what was assumed, for people.
-    """
-
-    asked: Asked
-    task: Task
-    model: Any
-    precision: str
-    weights: WeightMap
-    first: Tensors
-    layout: str
-    shapes: dict[str, tuple[int, ...]]
-    notes: list[str] = field(default_factory=list[str])
-
-    @classmethod
-    def of(
-        cls,
-        asked: Asked,
-        data: Mapping[str, np.ndarray],
-        where: str,
-        first: Tensors,
-        weights: WeightMap | None,
-        module: Any = None,
-    ) -> _Maker:
-        """Find out from the first network, the spec and the data what is imported."""
-        if weights is None:
-            found = recognize(first.shapes)
-        else:
-            found = Recognized("map", model_of_map(weights, first.shapes), weights)
-        activation = activation_of(module) if found is not None and found.model else None
-        model = asked.model(found, {"activation": activation} if activation else {})
-        task = task_of(asked, data, _n_outputs(found, first), where)
-        if model is None:
-            raise InputError(_unknown(first, weights, None))
-        given = asked.table.get("precision")
-        precision = first.precision if given is None else str(given)
-        experiment = asked.experiment(task, model, first.precision, [0])
-        from grokscope.runs._networks import network_shapes
-
-        shapes = network_shapes(experiment)
-        if found is None:
-            if set(shapes) != set(first.shapes):
-                raise InputError(_unknown(first, None, shapes))
-            entries = {name: Entry((name,)) for name in shapes}
-            found = Recognized("grokscope's own", {}, WeightMap(entries, label="grokscope's own layout"))
-        found.weights.check(first, shapes)
-        made = cls(asked, task, experiment.model, precision, found.weights, first, found.name, shapes)
-        made.notes.extend(_assumed(asked, experiment, has_data=bool(data), knows_activation=bool(activation)))
-        return made
-
-    def experiment(self, steps: list[int]) -> Experiment:
-        """The experiment of networks at these steps."""
-        return self.asked.experiment(self.task, self.model, self.precision, steps)
-
-    def leaves(self, tensors: Tensors) -> dict[str, np.ndarray]:
-        """Our arrays of one network."""
-        if tensors is not self.first:
-            self.weights.check(tensors, self.shapes, like=self.first)
-        if tensors.precision == "float64" and self.precision == "float32":
-            raise InputError(f"{tensors.label}: has float64 weights, unlike {self.first.label}.")
-        return self.weights.take(tensors, self.shapes, self.precision)
-
-
 def _write(
-    maker: _Maker,
+    maker: Maker,
     items: Iterable[_Item],
     out: str | Path | None,
     *,
@@ -284,30 +208,11 @@ def _write(
     return Run(folder)
 
 
-def _assumed(
-    asked: Asked, experiment: Experiment, *, has_data: bool, knows_activation: bool
-) -> Iterator[str]:
-    """What neither the weights nor the spec say."""
-    import jax
-
-    table, task, model = asked.table, experiment.task, experiment.model
-    key = jax.random.key(0)
-    if not has_data and jax.eval_shape(task.member_data, key, key):
-        yield (
-            f"no data were given: measured on the samples that task '{task.kind}' draws for the seed; if the "
-            "networks were trained on others, give those as data."
-        )
-    given = table.get("model")
-    stated = isinstance(given, Part) or (isinstance(given, Mapping) and "activation" in given)
-    if (activation := getattr(model, "activation", None)) and not stated and not knows_activation:
-        yield f"activation {activation} is assumed (model.activation): state dicts do not tell."
-    if "loss" not in table:
-        yield f"loss {experiment.loss.kind} is assumed; train_loss and test_loss are of that one."
-
-
 def _check_step(item: _Item) -> None:
     if type(item.step) is not int or not 0 <= item.step <= 10**12:
-        raise InputError(f"{item.tensors.label}: {item.step!r} is not a step: a whole number from 0 to 10^12.")
+        raise InputError(
+            f"{item.tensors.label}: {item.step!r} is not a step: a whole number from 0 to 10^12."
+        )
 
 
 def _map_of(given: str | Path | Mapping[str, Any] | None) -> WeightMap | None:
@@ -318,13 +223,14 @@ def _map_of(given: str | Path | Mapping[str, Any] | None) -> WeightMap | None:
     return WeightMap.from_toml(Path(given))
 
 
-def _numbered(source: Source, maker: _Maker) -> list[tuple[int, Snapshot]]:
+def _numbered(source: Source, maker: Maker) -> list[tuple[int, Snapshot]]:
     """Snapshots with their steps: an epoch has as many as the spec's batches."""
     per_epoch = maker.experiment([0]).steps_per_epoch
     by_epoch = any(one.unit == "epoch" for one in source.snapshots)
     if by_epoch and "batch_size" not in maker.asked.table:
         maker.notes.append(
-            f"an epoch is taken to be {per_epoch} steps ({maker.task.n_train} training samples, batch_size 32)."
+            f"an epoch is taken to be {per_epoch} steps ({maker.task.n_train} training samples, batch_size "
+            "32)."
         )
     found: list[tuple[int, Snapshot]] = []
     seen: dict[tuple[int, int], str] = {}
@@ -372,24 +278,3 @@ def _tensors(model: Any, step: int) -> Tensors:
     if not isinstance(state, Mapping):
         raise InputError(f"{label}: is a {type(state).__name__}, not an nn.Module or a state dict.")
     return of_memory(state, label).unwrapped()
-
-
-def _n_outputs(found: Recognized | None, tensors: Tensors) -> int | None:
-    """The outputs of a network whose layout is known."""
-    if found is None or "output_weight" not in found.weights.entries:
-        return None
-    try:
-        shape = found.weights.entries["output_weight"].shape(tensors.shapes)
-    except (KeyError, ValueError):  # said later, with what was expected
-        return None
-    return None if shape is None else shape[1] if len(shape) == 2 else 1
-
-
-def _unknown(
-    first: Tensors, weights: WeightMap | None, shapes: dict[str, tuple[int, ...]] | None
-) -> str:
-    found = f"Found: {spoken_shapes(first.shapes) or 'nothing'}."
-    if weights is not None:
-        return f"{weights.label}: which model is it? Give a spec with a [model]. {found}"
-    expected = "" if shapes is None else f" Expected: {spoken_shapes(shapes)}."
-    return f"{first.label}: its names are not of a layout that is known. {found}{expected} {_LAYOUTS}"

@@ -77,8 +77,8 @@ def to_torch(run: Run, seed: int | None = None, step: int = -1, *, numpy: bool =
         numpy: give the weights as numpy arrays by name instead; this needs no PyTorch.
 
     Raises:
-        InputError: if there is no such seed or step, PyTorch is not installed, or the network is of a kind that
-            no PyTorch source is known for.
+        InputError: if there is no such seed or step, PyTorch is not installed, or no PyTorch source is known
+            for networks of its kind.
 
     Example:
         >>> import tempfile
@@ -104,7 +104,10 @@ def to_torch(run: Run, seed: int | None = None, step: int = -1, *, numpy: bool =
 
 
 def module_source(
-    network: Any, arrays: Mapping[str, np.ndarray], module: str = "network", weights: str = "weights.safetensors"
+    network: Any,
+    arrays: Mapping[str, np.ndarray],
+    module: str = "network",
+    weights: str = "weights.safetensors",
 ) -> str:
     """The source of a PyTorch module that predicts what a network predicts.
 
@@ -152,7 +155,10 @@ def _one_hidden_layer(network: Any) -> tuple[str, list[str]]:
     bias = " + self.output_bias" if network.output_bias is not None else ""
     hidden = _ACTIVATIONS[network.activation].format("x @ self.hidden_weight + self.hidden_bias")
     lines = ["x = x.reshape(len(x), -1)", f"return {hidden} @ self.output_weight{bias}"]
-    return f"A one-hidden-layer network: f(x) = {network.activation}(x W + b) u{' + c' if bias else ''}.", lines
+    return (
+        f"A one-hidden-layer network: f(x) = {network.activation}(x W + b) u{' + c' if bias else ''}.",
+        lines,
+    )
 
 
 def _layers(network: Any) -> tuple[str, list[str]]:

@@ -62,7 +62,8 @@ def smallest_prefixes(
     r"""For each test the smallest m in 1..p such that $f_m$ passes it; all tests share one walk.
 
     $f_m(x) = c + \sum_{j \le m} u_{o_j} \sigma(W_{o_j} \cdot x + b_{o_j})$ for the order o, with the output
-    bias c where there is one. Rows with f(x) = 0 are left out; sign(0) agrees with nothing; m = p passes by definition, whatever rounding says. Tests:
+    bias c where there is one. Rows with f(x) = 0 are left out; sign(0) agrees with nothing; m = p passes by
+    definition, whatever rounding says. Tests:
 
     - ``predictions``: sign f_m = sign f on every row;
     - ``accuracy``: as many rows right under f_m as under f;

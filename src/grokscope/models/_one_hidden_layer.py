@@ -28,14 +28,14 @@ class OneHiddenLayer(eqx.Module):
         hidden_bias: b, [neuron].
         output_weight: u, [neuron], or [neuron, output] where there are several outputs.
         activation: name of $\sigma$.
-        output_bias: c, a number, or [output]; None: there is none. It belongs to no neuron: subnetworks keep it.
+        output_bias: c, a number, or [output]; None: there is none. Subnetworks keep it: it is no neuron's.
     """
 
     hidden_weight: Float[Array, "*member bit neuron"]
     hidden_bias: Float[Array, "*member neuron"]
     output_weight: Float[Array, "*member neuron ..."]
     activation: str = eqx.field(static=True, default="relu")
-    output_bias: Float[Array, "..."] | None = None
+    output_bias: Float[Array, "*output"] | None = None
 
     def preactivations(self, x: Float[Array, "sample ..."]) -> Float[Array, "sample neuron"]:
         """Z = x W + b."""
@@ -49,6 +49,6 @@ class OneHiddenLayer(eqx.Module):
         """The outputs f(x)."""
         return self.shifted(self.hidden(x) @ self.output_weight)
 
-    def shifted(self, sums: Float[Array, "..."]) -> Float[Array, "..."]:
+    def shifted(self, sums: Float[Array, "*sum"]) -> Float[Array, "*sum"]:
         """Sums over neurons (of all, or of some) with the output bias added, where there is one."""
         return sums if self.output_bias is None else sums + self.output_bias

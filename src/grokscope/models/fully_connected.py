@@ -25,8 +25,8 @@ class FullyConnected(Model):
 
     Attributes:
         width: number p of hidden neurons.
-        activation: $\sigma$: ``relu``, ``quadratic`` ($z^2$), ``gelu`` (its tanh approximation), ``gelu_exact``
-            or ``tanh``.
+        activation: $\sigma$: ``relu``, ``quadratic`` ($z^2$), ``gelu`` (its tanh approximation),
+            ``gelu_exact`` or ``tanh``.
         init_scale: factor on all initial parameters.
 
     Source: Merrill, Tsilivis, Shukla 2023, Section 2; initialization as in the official code.

@@ -19,14 +19,14 @@ __all__ = ["MLP"]
 class MLP(Model):
     r"""$f(x) = \sigma(\dots \sigma(x W_1 + b_1) \dots W_L + b_L)\, U + c$, the usual ``nn.Sequential``.
 
-    Initialization is PyTorch's default for ``nn.Linear``: weights and biases $\sim U(\pm 1/\sqrt{m})$ for a layer
-    with m inputs, all multiplied by ``init_scale``. With one width its hidden neurons can be measured as those
-    of ``fully_connected``, from which it differs by the output bias; a subnetwork keeps that bias.
+    Initialization is PyTorch's default for ``nn.Linear``: weights and biases $\sim U(\pm 1/\sqrt{m})$ for a
+    layer with m inputs, all multiplied by ``init_scale``. With one width its hidden neurons can be measured
+    as those of ``fully_connected``, from which it differs by the output bias; subnetworks keep that bias.
 
     Attributes:
         widths: neurons of each hidden layer, from the inputs on.
-        activation: $\sigma$: ``relu``, ``quadratic`` ($z^2$), ``gelu`` (its tanh approximation), ``gelu_exact``
-            or ``tanh``.
+        activation: $\sigma$: ``relu``, ``quadratic`` ($z^2$), ``gelu`` (its tanh approximation),
+            ``gelu_exact`` or ``tanh``.
         output_bias: whether there is c.
         init_scale: factor on all initial parameters.
 
@@ -71,7 +71,8 @@ class MLP(Model):
         def uniform(key: jax.Array, shape: tuple[int, ...], fan_in: int) -> jax.Array:
             # drawn as float32 in either precision, so that both start from the same numbers
             share = jax.random.uniform(key, shape, jnp.float32, minval=-1.0, maxval=1.0)
-            return share.astype(jnp.result_type(float)) * (self.init_scale / math.sqrt(fan_in))
+            # one factor after the other: the scale is a value of the program, which must not change the bits
+            return share.astype(jnp.result_type(float)) * (1 / math.sqrt(fan_in)) * self.init_scale
 
         sizes = (math.prod(input_shape), *self.widths)
         *hidden_keys, weight_key, bias_key = jax.random.split(key, 2 * len(self.widths) + 2)

@@ -6,6 +6,7 @@ A folder is a run when it has a ``store``; that name appears last, by a rename. 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable
@@ -16,11 +17,22 @@ from grokscope.errors import InputError, StoreError
 from grokscope.runs._checksums import CHECKSUMS_FILE, RUN_FILES, STORE_FOLDER
 from grokscope.runs._disk import atomic_write, explain, remove_tree, sync_folder, walk_files
 from grokscope.runs._lock import LOCK_FILE, WriterLock
+from grokscope.runs._place import Place
 
-__all__ = ["FORMAT_VERSION", "check_format", "claim", "fill", "find_run", "is_run", "require_run"]
+__all__ = [
+    "FORMAT_VERSION",
+    "SWEEP_FILE",
+    "check_format",
+    "claim",
+    "fill",
+    "find_run",
+    "is_run",
+    "require_run",
+]
 
 # raised when older versions cannot read what we write
 FORMAT_VERSION = 1
+SWEEP_FILE = "sweep.json"  # in a folder whose runs are the cells of a sweep
 _CREATING = ".creating"
 _IGNORED = {LOCK_FILE, ".DS_Store", "lost+found"}
 
@@ -65,12 +77,14 @@ def require_run(folder: Path) -> None:
                     f"{folder}: making this run was interrupted; it holds nothing. Start it again."
                 )
             raise InputError(f"{folder}: is not a run (it has no '{STORE_FOLDER}').")
+        if (folder / STORE_FOLDER).is_symlink():
+            raise InputError(f"{folder / STORE_FOLDER}: is a link; a run's files lie in its own folder.")
         check_format(folder, _format_of(folder))
     except OSError as error:
         raise explain(folder, "cannot be read", error) from error
 
 
-def check_format(folder: Path, version: Any) -> None:
+def check_format(folder: Place, version: Any) -> None:
     """Refuse a run of a newer format version."""
     if isinstance(version, int) and version > FORMAT_VERSION:
         raise InputError(
@@ -127,10 +141,12 @@ def fill(folder: Path, files: dict[str, str], make_store: Callable[[Path], None]
         sync_folder(folder)
         remove_tree(creating)
     except (OSError, StoreError) as error:
-        if not is_run(folder):
-            for name in (*RUN_FILES, CHECKSUMS_FILE):
-                (folder / name).unlink(missing_ok=True)
-            remove_tree(creating)
+        # where this fails too, the folder `.creating` stays and says that the files are ours
+        with contextlib.suppress(OSError):
+            if not is_run(folder):
+                for name in (*RUN_FILES, CHECKSUMS_FILE):
+                    (folder / name).unlink(missing_ok=True)
+                remove_tree(creating)
         raise explain(folder, "cannot be written", error) from error
 
 

@@ -1,7 +1,7 @@
 """Writing an imported run: beside its place, to be renamed when it is complete.
 
-What is being written lies in a hidden folder next to the target, which no listing of runs looks into. An import
-that fails removes it; one that is killed leaves it, and the next import to the same target removes it.
+What is being written lies in a hidden folder next to the target, which no listing of runs looks into. An
+import that fails removes it; one that is killed leaves it, and the next import to the same target removes it.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ class _Seen:
         place = network.seed, network.step
         if place in self.labels:
             raise InputError(
-                f"{network.label}: is step {network.step}, as {self.labels[place]} is already; each step once."
+                f"{network.label}: is step {network.step}, as {self.labels[place]} is already; each step "
+                "once."
             )
         self.labels[place] = network.label
         self.digests[place] = state_sha256(network.leaves)
@@ -204,7 +205,7 @@ def _store_all(store: RunStore, networks: Iterable[Network], progress: Progress,
         if not waiting:
             return
         with store.transaction(f"{len(waiting)} networks") as t:
-            t.add_members([(one.seed,) * 4 for one in waiting])
+            t.add_members([(one.seed, one.seed, one.seed, one.seed) for one in waiting])
         rows = {seeds[0]: row for row, seeds in enumerate(store.seeds)}
         with store.transaction(f"{len(waiting)} networks") as t:
             for seed in dict.fromkeys(one.seed for one in waiting):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -56,8 +56,8 @@ def not_kept(store: RunStore, position: int, step: int) -> str:
     some = ", ".join(map(str, steps if len(steps) <= 6 else [*steps[:3], "...", steps[-1]]))
     near = min(steps, key=lambda one: abs(one - step))
     return (
-        f"{store.path}: was imported and cannot be replayed; it has the steps {some}, and the nearest to {step} "
-        f"is {near}."
+        f"{store.path}: was imported and cannot be replayed; it has the steps {some}, and the nearest to "
+        f"{step} is {near}."
     )
 
 
@@ -80,9 +80,13 @@ def stacked_network(experiment: Experiment, several: list[dict[str, np.ndarray]]
     )
 
 
-@functools.lru_cache(maxsize=8)
 def network_structure(experiment: Experiment) -> Any:
     """The shapes of the experiment's network."""
+    return _structure(cast("Any", experiment))
+
+
+@functools.lru_cache(maxsize=8)
+def _structure(experiment: Any) -> Any:
     task = experiment.task
     return jax.eval_shape(
         lambda: experiment.model.network(jax.random.key(0), task.input_shape, task.n_outputs)

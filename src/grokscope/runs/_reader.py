@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from grokscope.errors import InputError, StoreError, did_you_mean
+from grokscope.runs._arrays import DamagedError
 from grokscope.runs._checksums import RUN_FILES, read_checksums, state_sha256
 from grokscope.runs._disk import explain
 from grokscope.runs._folder import check_format
 from grokscope.runs._icechunk import Repository, guard
+from grokscope.runs._place import Place
 from grokscope.runs._transaction import MEMBER_ARRAYS, leaf_name, node_name
 from grokscope.runs._tree import Tree
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["Checkpoint", "RunReader", "Subnetworks"]
 
 _EXPERIMENT, _PROVENANCE = RUN_FILES
+_ATTRIBUTES = {"identity": str, "fingerprint": dict, "notes": dict, "steps_per_epoch": int, "measured": list}
+_MOST_SEED = 2**31 - 1
 
 
 class Checkpoint(NamedTuple):
@@ -46,19 +50,37 @@ class Subnetworks(NamedTuple):
     labels: tuple[str, ...]
 
 
+def _possible(members: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays of the members, if they can be what we wrote."""
+    for name, values in members.items():
+        low, high = (0, _MOST_SEED) if name.startswith("seed_") else (-1, 2**40)
+        if len(values) != len(members["steps_done"]) or np.any((values < low) | (values > high)):
+            raise DamagedError(f"members/{name} holds what cannot be")
+    return members
+
+
 class RunReader:
     """What can be read from a run; see `RunStore`."""
 
-    def __init__(self, path: Path, repository: Repository) -> None:
+    def __init__(self, path: Place, repository: Repository) -> None:
         self.path = path
         self._repository = repository
         self.refresh()
+
+    @property
+    def _folder(self) -> Path:
+        """The run's folder; what lies in a bucket has none, and does what needs one otherwise."""
+        assert isinstance(self.path, Path)
+        return self.path
 
     def refresh(self) -> None:
         """See the newest commit."""
         with guard(self.path, "cannot be read"):
             self._see(Tree(self._repository.reading()).load())
             check_format(self.path, self._tree.attributes.get("format_version"))
+            for name, kind in _ATTRIBUTES.items():
+                if not isinstance(self._tree.attributes.get(name, kind()), kind):
+                    raise DamagedError(f"its attribute '{name}' is no {kind.__name__}")
 
     def _see(self, tree: Tree) -> None:
         self._tree = tree
@@ -68,7 +90,8 @@ class RunReader:
     def _members(self) -> dict[str, np.ndarray]:
         if self._member_arrays is None:
             with guard(self.path, "cannot be read"):
-                self._member_arrays = {n: self._tree.read(f"members/{n}", []) for n in MEMBER_ARRAYS}
+                found = {n: self._tree.read(f"members/{n}", []) for n in MEMBER_ARRAYS}
+                self._member_arrays = _possible(found)
         return self._member_arrays
 
     @property
@@ -101,13 +124,13 @@ class RunReader:
         """Versions, machine, command and times."""
         try:
             return dict(json.loads(self._text(_PROVENANCE)))
-        except ValueError:
+        except (ValueError, TypeError, RecursionError):
             raise StoreError(f"{self.path / _PROVENANCE}: is damaged.") from None
 
     @property
     def is_finished(self) -> bool:
         """Whether the run has its checksums."""
-        return read_checksums(self.path) is not None
+        return read_checksums(self._folder) is not None
 
     @property
     def seeds(self) -> list[tuple[int, int, int, int]]:
@@ -132,11 +155,11 @@ class RunReader:
 
     def _text(self, name: str) -> str:
         try:
-            return (self.path / name).read_text(encoding="utf-8")
+            return (self._folder / name).read_text(encoding="utf-8")
         except UnicodeDecodeError:
             raise StoreError(f"{self.path / name}: is damaged.") from None
         except OSError as error:
-            raise explain(self.path / name, "cannot be read", error) from error
+            raise explain(self._folder / name, "cannot be read", error) from error
 
     @property
     def measures(self) -> dict[str, list[str]]:
@@ -173,7 +196,7 @@ class RunReader:
         """
         from grokscope.runs._labeled import Cohort, open_measures
 
-        sources = self._sources()
+        sources = self.sources()
         for name in names or []:
             if name not in sources:
                 known = ", ".join(sorted(sources)) or "none"
@@ -183,19 +206,20 @@ class RunReader:
         chosen = {name: sources[name] for name in (sources if names is None else names)}
         steps = np.unique(np.concatenate([np.empty(0, np.int64), *self._steps_of(chosen)]))
         steps = steps[steps <= self._members["steps_done"].max(initial=0)]
-        facts = {
-            "steps_done": self.steps_done,
-            "complete": self.complete,
-            "diverged_step": self.diverged_step,
-        }
         cohort = Cohort.of(self.seeds)
-        return open_measures(self._tree, self.path, cohort, facts, chosen, steps, self.steps_per_epoch)
+        facts = self.member_facts()
+        try:
+            return open_measures(self._tree, self.path, cohort, facts, chosen, steps, self.steps_per_epoch)
+        except ValueError as error:  # axes or labels that differ between arrays: not what we write
+            text = str(error).partition("\n")[0]
+            raise StoreError(f"{self.path}: its measures do not fit together: {text}.") from error
 
     def read_measure(self, name: str) -> xr.DataArray:
         """One measure, at its own steps. See `read_measures`."""
         return self.read_measures([name])[name]
 
-    def _sources(self) -> dict[str, list[MeasureSource]]:
+    def sources(self) -> dict[str, list[MeasureSource]]:
+        """Where the values of each measure lie."""
         from grokscope.runs._labeled import MeasureSource
 
         sources: dict[str, list[MeasureSource]] = {}
@@ -206,9 +230,40 @@ class RunReader:
                 for path, info in infos.items():
                     group, _, node = path.rpartition("/")
                     if group == f"measures/{schedule}" and node != "step" and names:
+                        if info.dims[:2] != ("member", "step"):
+                            raise DamagedError(f"the axes of {path} are not what we write")
                         source = MeasureSource(path, info, steps)
                         sources.setdefault(leaf_name(node), []).append(source)
         return sources
+
+    def read_block(
+        self, name: str, members: np.ndarray, steps: np.ndarray, key: tuple[Any, ...]
+    ) -> np.ndarray | None:
+        """Some values of a measure on axes that are given from outside; None if the run has not measured it.
+
+        Args:
+            name: of the measure.
+            members: by place along one axis or more, the position of the member there; -1 for none.
+            steps: the axis of steps.
+            key: an outer index of (*axes of members, step, *the measure's own axes).
+
+        Returns:
+            The values, NaN where there are none.
+        """
+        from grokscope.runs._labeled import LazyMeasure
+
+        found = self.sources().get(name)
+        if found is None:
+            return None
+        return LazyMeasure(self._tree, self.path, name, members, found, steps).read(key)
+
+    def member_facts(self) -> dict[str, np.ndarray]:
+        """By name, for each member: steps_done, complete, diverged_step."""
+        return {
+            "steps_done": self.steps_done,
+            "complete": self.complete,
+            "diverged_step": self.diverged_step,
+        }
 
     @staticmethod
     def _steps_of(sources: Mapping[str, list[MeasureSource]]) -> list[np.ndarray]:
@@ -308,7 +363,11 @@ class RunReader:
                     self._tree.check(path)
             except StoreError as error:
                 found.append((path, str(error)))
-        for member in range(len(self.seeds)):
+        try:
+            members = range(len(self.seeds))
+        except StoreError as error:
+            return [*found, ("members", str(error))]
+        for member in members:
             try:
                 self.read_checkpoint(member)
             except KeyError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ from grokscope.experiment import Experiment
 from grokscope.parts import kinds, lookup
 from grokscope.progress import Progress, SilentProgress
 from grokscope.runs._branched import Origins
+from grokscope.runs._place import BucketPath, Place, as_place
 from grokscope.runs._store import RunStore
 from grokscope.schedule import Schedule
 from grokscope.streams import Members
@@ -39,8 +41,8 @@ class Run:
         Frozen({'seed': 2, 'step': 3})
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Place) -> None:
+        self.path = as_place(path)
         self._store = RunStore.open(self.path)
 
     def __repr__(self) -> str:
@@ -50,6 +52,8 @@ class Run:
     @cached_property
     def experiment(self) -> Experiment:
         """The resolved spec."""
+        if isinstance(self.path, BucketPath):
+            return Experiment.from_table(tomllib.loads(self._store.experiment_toml))
         return Experiment.from_toml(self.path / "experiment.toml")
 
     @property
@@ -238,6 +242,31 @@ class Run:
             progress=progress,
             allow_other_numerics=allow_other_numerics,
         )
+
+    def networks(
+        self, steps: Iterable[int], seeds: Iterable[int | tuple[int, int, int, int]]
+    ) -> dict[str, np.ndarray]:
+        """The parameters of several members at several steps: by name, arrays [seed, step, ...] of the host.
+
+        Read where they are kept (see `kept_steps`); else the members are trained again, all in one go.
+
+        Raises:
+            InputError: if there is no such seed or step, or the run cannot be replayed here.
+        """
+        from grokscope.runs._over_time import networks_at
+
+        positions, at = [self.position(seed) for seed in seeds], list(steps)
+        for position in positions:
+            last = int(self._store.steps_done[position])
+            if wrong := [step for step in at if not 0 <= step <= last]:
+                raise InputError(f"{self.path}: has steps 0 to {last}, not {wrong[0]}.")
+        return networks_at(self._store, self.experiment, positions, at)
+
+    def kept_steps(self, seed: int | tuple[int, int, int, int]) -> list[int]:
+        """The steps at which a member's network can be had without training again, sorted."""
+        from grokscope.runs._over_time import kept_steps
+
+        return kept_steps(self._store, self.position(seed))
 
     def measure(
         self,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import jax
 import numpy as np
@@ -30,7 +30,6 @@ from grokscope.training.timeline import Timeline
 
 if TYPE_CHECKING:
     from grokscope.experiment import Experiment
-    from grokscope.losses import Loss
 
 __all__ = ["measure_snapshots"]
 
@@ -80,7 +79,8 @@ class _Block:
         self._store, self._experiment, self._rows, self._wanted = store, experiment, rows, wanted
         members = Members(tuple(store.seeds[row] for row in rows))
         self._cohort = Cohort(MemberLoop(experiment), members, choose_execution(len(rows)))
-        self._data = self._cohort.each(_data_of(experiment), self._cohort.seeds)
+        self._loss: Any = experiment.loss
+        self._data = self._cohort.each(_data_of(cast("Any", experiment)), self._cohort.seeds)
         self._sink = StoreSink(store, rows, wanted, suffix=suffix, every=None, keep_state=False)
 
     def measure(self, kept: list[int], asked: set[int], flavor: Flavor, progress: Progress) -> None:
@@ -95,7 +95,7 @@ class _Block:
             network = self._network(step)
             measures = wanted.quick + wanted.slow if step in asked else accuracy
             point = _timeline(step, wanted)
-            results = self._take(_taker(measures, self._experiment.loss), network)
+            results = self._take(_taker(measures, self._loss), network)
             if step in asked:
                 self._sink.segment(point, results, _no_networks, _no_checkpoint)
             if following:
@@ -124,7 +124,7 @@ class _Block:
             for pace in ("follow", "follow_slow"):
                 measures: tuple[Measure, ...] = getattr(self._wanted, pace)
                 if measures:
-                    take = _follower(measures, self._experiment.loss)
+                    take = _follower(measures, self._loss)
                     self._sink.followed(_timeline(step, self._wanted), self._take(take, network, masks), pace)
             self._tick(i, progress)
 
@@ -162,7 +162,7 @@ def _no_checkpoint() -> Checkpoint:
 
 
 @functools.lru_cache(maxsize=8)
-def _data_of(experiment: Experiment) -> Callable[..., dict[str, jax.Array]]:
+def _data_of(experiment: Any) -> Callable[..., dict[str, jax.Array]]:
     """A member's own data; cached, so that it is compiled once."""
 
     def make(seeds: jax.Array, shared: dict[str, jax.Array]) -> dict[str, jax.Array]:
@@ -174,7 +174,7 @@ def _data_of(experiment: Experiment) -> Callable[..., dict[str, jax.Array]]:
 
 
 @functools.lru_cache(maxsize=64)
-def _taker(measures: tuple[Measure, ...], loss: Loss) -> Callable[..., dict[str, jax.Array]]:
+def _taker(measures: tuple[Measure, ...], loss: Any) -> Callable[..., dict[str, jax.Array]]:
     """Measures of a whole network."""
 
     def take(network: Any, own: Any, shared: dict[str, jax.Array]) -> dict[str, jax.Array]:
@@ -184,7 +184,7 @@ def _taker(measures: tuple[Measure, ...], loss: Loss) -> Callable[..., dict[str,
 
 
 @functools.lru_cache(maxsize=64)
-def _follower(measures: tuple[Measure, ...], loss: Loss) -> Callable[..., dict[str, jax.Array]]:
+def _follower(measures: tuple[Measure, ...], loss: Any) -> Callable[..., dict[str, jax.Array]]:
     """Measures of subnetworks."""
 
     def take(network: Any, own: Any, masks: Any, shared: dict[str, jax.Array]) -> dict[str, jax.Array]:

@@ -30,7 +30,7 @@ from grokscope.training.devices import Execution, choose_execution
 from grokscope.training.loop import MemberLoop
 from grokscope.training.timeline import Timeline
 
-__all__ = ["HISTORY_BYTES", "Trainer", "train_into"]
+__all__ = ["HISTORY_BYTES", "Trainer", "block_execution", "on_the_way", "train_into"]
 
 # What the kept networks of one block may take: a part of what a laptop has, and enough for a dozen
 # members of the standard run at all 301 points.
@@ -55,8 +55,8 @@ def train_into(
     began = time.monotonic()
     if not experiment.learner.trains:
         raise InputError(
-            f"learner '{experiment.learner.kind}': these networks were trained elsewhere; nothing can be trained, "
-            "extended or resumed."
+            f"learner '{experiment.learner.kind}': these networks were trained elsewhere; nothing can be "
+            "trained, extended or resumed."
         )
     refuse_too_large(experiment, len(members))
     first = None
@@ -125,14 +125,14 @@ class Trainer:
         if self._new(members):
             return False
         positions = self._positions(members)
-        return not self._short(positions) and not any(True for _ in self._unmeasured(positions))
+        return not self.short(positions) and not any(True for _ in self._unmeasured(positions))
 
     def train(self, members: Members) -> None:
         """Do what is missing."""
         self._add(members)
         positions = self._positions(members)
         wanted = Wanted.of(self.experiment)
-        short = self._short(positions)
+        short = self.short(positions)
         done = self.store.steps_done
         steps = sum(self.experiment.n_steps - int(done[p]) for p in short)
         if wanted.follow or wanted.follow_slow:
@@ -140,8 +140,9 @@ class Trainer:
         self.progress.start(steps, f"{self.experiment.name or self.experiment.task.kind}")
         for start in sorted({int(done[p]) for p in short}):
             group = [p for p in short if done[p] == start]
-            for block, rows in self._blocks(group, wanted):
-                sink = StoreSink(self.store, rows, wanted, origins=origins_of(self.store, rows))
+            taken = on_the_way(self.store, group, start, wanted)
+            for block, rows in self._blocks(group, taken):
+                sink = StoreSink(self.store, rows, taken, origins=origins_of(self.store, rows))
                 checkpoint = self._checkpoint(rows) if start else None
                 sink.finish(block.run(sink, checkpoint, self.progress.advance))
         for rows_of, missing in self._unmeasured(positions):
@@ -200,7 +201,7 @@ class Trainer:
                 known = {*self.store.notes.get("other_numerics", []), *found.other_numerics}
                 t.note(other_numerics=sorted(known))
 
-    def _short(self, positions: list[int]) -> list[int]:
+    def short(self, positions: list[int]) -> list[int]:
         """Members that have not come to the end."""
         done, complete = self.store.steps_done, self.store.complete
         return [p for p in positions if done[p] < self.experiment.n_steps or not complete[p]]
@@ -253,6 +254,21 @@ class Trainer:
         return Checkpoint(
             each[0].step, {name: np.stack([one.leaves[name] for one in each]) for name in names}
         )
+
+
+def on_the_way(store: RunStore, positions: list[int], start: int, wanted: Wanted) -> Wanted:
+    """What can be measured while members go on from a step: not what lacks the points before it.
+
+    That is left to a replay, and with it the subnetworks, which need the whole way.
+    """
+    late = {
+        measure.name
+        for measure in wanted.quick + wanted.slow
+        if start and bool((store.measured_to(measure.name)[positions] < start).any())
+    }
+    if not late:
+        return wanted
+    return wanted.only(lambda m: m.pace in ("quick", "slow") and m.name not in late)
 
 
 def block_execution(experiment: Experiment, n_members: int, n_kept: int) -> Execution:

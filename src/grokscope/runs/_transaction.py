@@ -280,6 +280,10 @@ class Transaction:
         notes = {**self._tree.attributes.get("notes", {}), **facts}
         self._tree.set_attributes({**self._tree.attributes, "notes": notes})
 
+    def set_attributes(self, **attributes: Any) -> None:
+        """Set attributes of the root (JSON values); the others stay."""
+        self._tree.set_attributes({**self._tree.attributes, **attributes})
+
     @property
     def _n_members(self) -> int:
         return self._tree.info("members/steps_done").shape[0]

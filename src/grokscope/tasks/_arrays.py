@@ -21,6 +21,7 @@ _NEEDED = ("train_x", "train_y", "test_x", "test_y")
 _ALLOWED = (*_NEEDED, "probe_x", "probe_y")
 _MOST_HEADER = 1_000_000
 _MOST_CLASSES = 1_000_000
+_MOST_UNPACKED = 100_000_000  # bytes beyond the file's own: an archive of a megabyte can hold a terabyte
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,14 @@ def _read_safetensors(file: Path) -> dict[str, np.ndarray]:
 
 
 def _read_npz(file: Path) -> dict[str, np.ndarray]:
+    size = file.stat().st_size
     with zipfile.ZipFile(file) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
+        if unpacked > size + _MOST_UNPACKED:
+            raise InputError(
+                f"{file.name}: its {size} bytes would unpack to {unpacked}; save without compression, "
+                "by numpy.savez or as .safetensors."
+            )
         for member in archive.infolist():
             with archive.open(member) as stream:
                 _check_npy_header(stream, member, file.name)
