@@ -1,4 +1,4 @@
-"""The transformer of Nanda et al., by the names of its official code, against its formulas one number at a time."""
+"""The transformer of Nanda et al., by the names of its official code, against its formulas, one by one."""
 
 from __future__ import annotations
 
