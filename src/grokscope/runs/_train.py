@@ -56,7 +56,7 @@ def train_into(
     if not experiment.learner.trains:
         raise InputError(
             f"learner '{experiment.learner.kind}': these networks were trained elsewhere; nothing can be "
-            "trained, extended or resumed."
+            "trained, extended or resumed. To train on from one, branch with --set learner.kind=gradient."
         )
     refuse_too_large(experiment, len(members))
     first = None
