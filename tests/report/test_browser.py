@@ -65,9 +65,12 @@ def claims_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
-def shown(page: Any, panel: str, label: str) -> float:
+def shown(page: Any, panel: str, label: str, run: str = "") -> float:
     """The number in a panel's legend."""
-    entry = page.locator(f"#panel-{panel} .legend button").filter(has=page.get_by_text(label, exact=True))
+    of = f"[data-run={run}]" if run else ""
+    entry = page.locator(f"#panel-{panel} .legend li{of} button").filter(
+        has=page.get_by_text(label, exact=True)
+    )
     return number(entry.locator("b").evaluate("b => b.firstChild.textContent"))
 
 
@@ -354,7 +357,7 @@ def test_two_runs_are_drawn_over_each_other(run: gs.Run, visit: Visit, tmp_path:
     )
     other = gs.train(slower, seeds=2, out=tmp_path / "slower")
     page = visit(write_report(run.path, other.path, out=tmp_path / "two.html"))
-    assert close(shown(page, "loss", "slower: test"), other.measures["test_loss"][:, -1].mean())
-    assert close(shown(page, "loss", "small: test"), run.measures["test_loss"][:, -1].mean())
+    assert close(shown(page, "loss", "test", "slower"), other.measures["test_loss"][:, -1].mean())
+    assert close(shown(page, "loss", "test", "small"), run.measures["test_loss"][:, -1].mean())
     _, text = saved(page, page.get_by_role("button", name="Loss: download the data as CSV"))
     assert {line.split(",")[0] for line in text.splitlines()} == {"run", "small", "slower"}

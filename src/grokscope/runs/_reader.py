@@ -64,7 +64,9 @@ class RunReader:
     def refresh(self) -> None:
         """See the newest commit."""
         with guard(self.path, "cannot be read"):
-            self._see(Tree(self._repository.reading()).load())
+            session = self._repository.reading()
+            self._version = str(session.snapshot_id)
+            self._see(Tree(session).load())
             check_format(self.path, self._tree.attributes.get("format_version"))
 
     def _see(self, tree: Tree) -> None:
@@ -77,6 +79,11 @@ class RunReader:
             with guard(self.path, "cannot be read"):
                 self._member_arrays = {n: self._tree.read(f"members/{n}", []) for n in MEMBER_ARRAYS}
         return self._member_arrays
+
+    @property
+    def version(self) -> str:
+        """The id of the commit that is seen."""
+        return self._version
 
     @property
     def identity(self) -> str:
