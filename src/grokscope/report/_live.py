@@ -103,7 +103,7 @@ class LiveReport:
         if rest == "":
             return HTTPStatus.OK, "text/html", self._page().encode(), ""
         self._sent = version
-        if known == version:
+        if known and known == version:
             return HTTPStatus.NOT_MODIFIED, "application/json", b"", version
         return HTTPStatus.OK, "application/json", data, version
 
