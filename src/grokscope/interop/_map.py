@@ -99,7 +99,8 @@ class Entry:
         array = parts[0] if len(parts) == 1 else np.stack(parts)
         for op in self.ops:
             array = op.apply(array)
-        return np.ascontiguousarray(array.reshape(shape), dtype=dtype)
+        # a copy: a training loop goes on to change what it gave
+        return np.array(array.reshape(shape), dtype=dtype, order="C")
 
 
 @dataclass(frozen=True)

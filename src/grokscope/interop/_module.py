@@ -57,19 +57,21 @@ def check_predictions(module: Any, experiment: Experiment, leaves: dict[str, np.
         return
     network: Any = module
     torch = torch_here("comparing predictions")
+    import jax.numpy as jnp
+
     from grokscope.runs._networks import network_of
     from grokscope.training.devices import in_precision, prepare_devices
 
     prepare_devices()
     with in_precision(experiment.precision):
         x = np.asarray(experiment.task.shared_data()["test_x"], experiment.precision)[:_ROWS]
-        ours = np.asarray(network_of(experiment, leaves)(x))
+        ours = np.asarray(network_of(experiment, leaves)(jnp.asarray(x)))
     weights = next(iter(network.parameters()))
     was_training = network.training
     network.eval()
     try:
         with torch.no_grad():
-            given = torch.as_tensor(x, dtype=weights.dtype, device=weights.device)
+            given = torch.tensor(x, dtype=weights.dtype, device=weights.device)
             theirs = np.asarray(network(given).detach().to("cpu").double().numpy())
     except (RuntimeError, TypeError, ValueError, AttributeError) as error:
         first = str(error).strip().partition("\n")[0]

@@ -130,7 +130,7 @@ def from_torch(
     if isinstance(data, str | Path):
         given: Mapping[str, Any] = read_data(Path(data))
     else:
-        given = {name: plain_array(value, f"data: {name}") for name, value in (data or {}).items()}
+        given = {name: np.array(plain_array(v, f"data: {name}")) for name, v in (data or {}).items()}
     several = _several(model, step)
     first_step, first = next(several, (None, None))
     if first is None:

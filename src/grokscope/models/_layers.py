@@ -21,8 +21,8 @@ class Layers(eqx.Module):
         activation: name of $\sigma$.
     """
 
-    weights: tuple[Float[Array, "*member input neuron"], ...]
-    biases: tuple[Float[Array, "*member neuron"], ...]
+    weights: tuple[Float[Array, "*member _ _"], ...]
+    biases: tuple[Float[Array, "*member _"], ...]
     output_weight: Float[Array, "*member neuron ..."]
     output_bias: Float[Array, "*output"] | None = None
     activation: str = eqx.field(static=True, default="relu")
