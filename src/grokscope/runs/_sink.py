@@ -14,7 +14,9 @@ from grokscope.runs._store import RunStore
 from grokscope.runs._wanted import Wanted
 from grokscope.training.timeline import Timeline
 
-__all__ = ["StoreSink"]
+__all__ = ["COMMIT_SECONDS", "StoreSink"]
+
+COMMIT_SECONDS = 20.0
 
 _RECORDED = "recorded"  # beside a snapshot's leaves, whose paths have no such name
 _LABELS = {"subnetwork": SUBNETWORK_LABELS, "split": SPLIT_LABELS}
@@ -40,7 +42,7 @@ class StoreSink:
         wanted: Wanted,
         *,
         suffix: str = "",
-        every: float | None = 20.0,
+        every: float | None = COMMIT_SECONDS,
         keep_state: bool = True,
         origins: np.ndarray | None = None,
     ) -> None:
