@@ -5,7 +5,9 @@ from __future__ import annotations
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
+
+from grokscope.models._neurons import ones_like
 
 __all__ = ["ACTIVATIONS", "OneHiddenLayer"]
 
@@ -38,3 +40,36 @@ class OneHiddenLayer(eqx.Module):
     def __call__(self, x: Float[Array, "sample ..."]) -> Float[Array, "sample ..."]:
         """The outputs f(x)."""
         return self.hidden(x) @ self.output_weight
+
+    @property
+    def incoming(self) -> Float[Array, "*member bit neuron"]:
+        """W."""
+        return self.hidden_weight
+
+    @property
+    def incoming_bias(self) -> Float[Array, "*member neuron"]:
+        """B."""
+        return self.hidden_bias
+
+    @property
+    def outgoing(self) -> Float[Array, "*member neuron output"]:
+        """u, as a matrix."""
+        u = self.output_weight
+        return u[..., None] if u.ndim == self.hidden_bias.ndim else u
+
+    def keeping(self, keep: Bool[Array, " neuron"] | Float[Array, " neuron"]) -> OneHiddenLayer:
+        """The network with all other neurons off."""
+        keep = keep.astype(self.output_weight.dtype)
+        return eqx.tree_at(lambda n: n.output_weight, self, self._rows(keep) * self.output_weight)
+
+    def neuron_masks(self, keep: Bool[Array, " neuron"] | Float[Array, " neuron"]) -> OneHiddenLayer:
+        """Factors for `State.masks`: 0 for every parameter of the other neurons, else 1."""
+        masks, keep = ones_like(self), keep.astype(self.output_weight.dtype)
+        return eqx.tree_at(
+            lambda n: (n.hidden_weight, n.hidden_bias, n.output_weight),
+            masks,
+            (masks.hidden_weight * keep, keep, masks.output_weight * self._rows(keep)),
+        )
+
+    def _rows(self, keep: jax.Array) -> jax.Array:
+        return keep if self.output_weight.ndim == 1 else keep[:, None]

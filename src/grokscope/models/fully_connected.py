@@ -42,6 +42,11 @@ class FullyConnected(Model):
     activation: Literal["relu", "quadratic", "gelu", "tanh"] = "relu"
     init_scale: float = Field(default=1.0, gt=0.0, le=1e6)
 
+    @property
+    def n_neurons(self) -> int:
+        """``width``."""
+        return self.width
+
     def network(self, key: jax.Array, input_shape: tuple[int, ...], n_outputs: int) -> OneHiddenLayer:
         """Draw W, b and u."""
         import jax
