@@ -57,6 +57,11 @@ class OneHiddenLayer(eqx.Module):
         u = self.output_weight
         return u[..., None] if u.ndim == self.hidden_bias.ndim else u
 
+    @property
+    def output_map(self) -> Float[Array, "*member neuron output"]:
+        """What each neuron adds to the outputs: u, as a matrix."""
+        return self.outgoing
+
     def keeping(self, keep: Bool[Array, " neuron"] | Float[Array, " neuron"]) -> OneHiddenLayer:
         """The network with all other neurons off."""
         keep = keep.astype(self.output_weight.dtype)

@@ -24,7 +24,8 @@ class Transformer(Model):
     r"""A decoder-only transformer on one-hot tokens [position, token]; the answer is read at the last one.
 
     Each layer: $x \leftarrow x + \mathrm{attention}(x)$ with a causal mask, then
-    $x \leftarrow x + \sigma(x W_{in} + b) W_{out}$; logits are $x W_U$. There are no biases but those of ``mlp_bias``.
+    $x \leftarrow x + \sigma(x W_{in} + b) W_{out}$; logits are $x W_U$. There are no biases
+    but those of ``mlp_bias``.
 
     Attributes:
         layers: how many.

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from grokscope.measures._measure import SPLIT_LABELS, SUBNETWORK_LABELS
+from grokscope.measures._measure import SUBNETWORK_LABELS
 from grokscope.runs._block import Checkpoint
 from grokscope.runs._store import RunStore
 from grokscope.runs._wanted import Wanted
 from grokscope.training.timeline import Timeline
 
 __all__ = ["StoreSink"]
-
-_LABELS = {"subnetwork": SUBNETWORK_LABELS, "split": SPLIT_LABELS}
 
 
 class StoreSink:
@@ -26,6 +24,7 @@ class StoreSink:
         store: open for writing.
         positions: the members' positions in the store.
         wanted: the measures, for the names of their axes and units.
+        labels: of the axes (`Experiment.axes`).
         suffix: added to the stored names of measures of subnetworks (another flavor).
         every: seconds between commits within a block; None commits nothing but the end.
         keep_state: whether checkpoints and snapshots are written (not in a replay).
@@ -36,12 +35,14 @@ class StoreSink:
         store: RunStore,
         positions: list[int],
         wanted: Wanted,
+        labels: Mapping[str, Sequence[Any]],
         *,
         suffix: str = "",
         every: float | None = 20.0,
         keep_state: bool = True,
     ) -> None:
         self._store, self._positions, self._wanted = store, positions, wanted
+        self._labels = labels
         self._suffix, self._every, self._keep_state = suffix, every, keep_state
         self._pending: dict[str, list[tuple[np.ndarray, dict[str, np.ndarray]]]] = {}
         self._masks: tuple[str, np.ndarray] | None = None
@@ -96,7 +97,9 @@ class StoreSink:
                 if group == "snapshots":
                     t.write_snapshots(positions, steps, arrays)
                 else:
-                    t.write_measures(group, positions, steps, arrays, dims=dims, labels=_LABELS, units=units)
+                    t.write_measures(
+                        group, positions, steps, arrays, dims=dims, labels=self._labels, units=units
+                    )
             if self._masks is not None and step is not None:
                 flavor, masks = self._masks
                 t.write_subnetworks(flavor, positions, masks, steps=step, labels=SUBNETWORK_LABELS)

@@ -140,7 +140,7 @@ class Trainer:
         for start in sorted({int(done[p]) for p in short}):
             group = [p for p in short if done[p] == start]
             for block, rows in self._blocks(group, wanted):
-                sink = StoreSink(self.store, rows, wanted)
+                sink = StoreSink(self.store, rows, wanted, self.experiment.axes)
                 checkpoint = self._checkpoint(rows) if start else None
                 sink.finish(block.run(sink, checkpoint, self.progress.advance))
         for rows_of, missing in self._unmeasured(positions):
@@ -152,7 +152,8 @@ class Trainer:
     ) -> None:
         """Add measures to finished members, by replay."""
         for block, rows in self._blocks(positions, wanted, flavor):
-            sink = StoreSink(self.store, rows, wanted, suffix=suffix, every=None, keep_state=False)
+            axes = self.experiment.axes
+            sink = StoreSink(self.store, rows, wanted, axes, suffix=suffix, every=None, keep_state=False)
             final = self._checkpoint(rows)
             block.measure_again(sink, final, self.progress.advance)
             sink.finish(final)
