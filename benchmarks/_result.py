@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, NonNegativeFloat, PositiveFloat, PositiveInt
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
@@ -164,6 +164,24 @@ class Gpu(Record):
     nominal_source: str
     measured: dict[str, PositiveFloat]
     sizes: list[GpuSize]
+
+
+class Torture(Record):
+    """One part of ``make torture``: how often a promise was tested, and what was seen."""
+
+    kind: Literal["torture"] = "torture"
+    date: str
+    name: str
+    test: str = Field(description="file of the test")
+    seed: int
+    count: PositiveInt = Field(description="how often it was done, not how often it was meant to be")
+    what: str = Field(description="what is counted")
+    result: str
+    failures: list[str]
+    seconds: PositiveFloat
+    facts: dict[str, JsonValue]
+    commit: str
+    machine: Machine
 
 
 def today() -> str:

@@ -68,16 +68,6 @@ class Processes:
         assert process.returncode == 0, err
         return time.monotonic() - began
 
-    def kill(self, *words: str, after: float) -> bool:
-        """Kill a command some seconds after it began to work; False if it was done before that."""
-        process = self.start(*words)
-        try:
-            process.communicate(timeout=after)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-        return process.returncode == -signal.SIGKILL
-
     def stop(self, *words: str, number: signal.Signals) -> tuple[int, str, str]:
         """Send a signal as soon as some of the work is done; returns exit code, output and errors."""
         process = self.start(*words)

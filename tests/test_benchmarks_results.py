@@ -71,10 +71,11 @@ def test_committed_results_are_complete(bench: Any) -> None:
     kinds = {
         model.model_fields["kind"].default: model
         for model in (
-            result.Ladder, result.Training, result.EndToEndFile, result.HelpTime, result.Gpu
+            result.Ladder, result.Training, result.EndToEndFile, result.HelpTime, result.Gpu,
+            result.Torture,
         )
     }  # fmt: skip
-    assert len(kinds) == 5
+    assert len(kinds) == 6
     for path in sorted(result.RESULTS.glob("*.json")):
         text = path.read_text()
         kinds[json.loads(text)["kind"]].model_validate_json(text)

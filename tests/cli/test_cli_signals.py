@@ -25,13 +25,12 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def stopped(words: list[str], number: signal.Signals, program=LONG, **options) -> tuple[int, str, str]:
+def stopped(words: list[str], number: signal.Signals, program=LONG, before=()) -> tuple[int, str, str]:
     process = subprocess.Popen(
-        [sys.executable, "-c", program, *words],
+        [*before, sys.executable, "-c", program, *words],
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        **options,
     )
     try:
         assert process.stderr.readline() == "begun\n"
@@ -54,10 +53,8 @@ def test_both_signals_end_cleanly_and_say_how_to_go_on(spec, number):
 
 
 def test_a_shell_that_switched_interrupts_off_does_not_keep_it_running(spec):
-    def ignore():
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    code, _, err = stopped(["train", str(spec)], signal.SIGINT, preexec_fn=ignore)
+    ignoring = ("sh", "-c", "trap '' INT; exec \"$@\"", "sh")
+    code, _, err = stopped(["train", str(spec)], signal.SIGINT, before=ignoring)
     assert code == 130
     assert "resume with" in err
 

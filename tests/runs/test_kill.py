@@ -1,27 +1,25 @@
-"""Killed or stopped anywhere and given again, a run ends in the bits of one that was left alone."""
+"""Stopped by a signal and given again, a run ends in the bits of one that was left alone.
+
+Kills at any moment: tests/promises/test_kills.py.
+"""
 
 from __future__ import annotations
 
 import json
-import os
-import random
 import shlex
 import signal
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import xarray as xr
 
 from grokscope import open_run
 from grokscope.errors import InputError
 from grokscope.new import write_template
 from grokscope.runs import verify
-from grokscope.runs._store import RunStore
 from processes import Processes
+from same_bits import assert_same, contents
 
-KILLS = 20
-SEED = int(os.environ.get("GROKSCOPE_KILL_SEED", "0"))
 SPEC = """
 epochs = 20
 batch_size = 16
@@ -64,54 +62,8 @@ def whole(tmp_path_factory, processes):
     command = ("train", str(folder / "spec.toml"), "--seeds", "5,0:5", "--out")
     processes.finish(*command, str(folder / "run"))
     seconds = processes.finish(*command, str(folder / "again"))
-    assert_same(folder / "again", folder / "run")
+    assert_same(folder / "again", contents(folder / "run"))
     return Whole(folder / "run", command, seconds)
-
-
-def assert_same(folder: Path, other: Path) -> None:
-    """Arrays, subnetworks, checkpoints and snapshots, bit for bit; and nothing is damaged."""
-    assert verify(folder) == []
-    a, b = open_run(folder), open_run(other)
-    assert a.is_complete
-    xr.testing.assert_identical(a.measures.load(), b.measures.load())
-    store, reference = RunStore.open(a.path), RunStore.open(b.path)
-    if reference.flavors:
-        xr.testing.assert_identical(a.subnetworks, b.subnetworks)
-    for member in range(len(reference.seeds)):
-        one, two = store.read_checkpoint(member), reference.read_checkpoint(member)
-        assert (one.step, one.sha256) == (two.step, two.sha256)
-        steps = store.snapshot_steps(member)
-        assert steps == reference.snapshot_steps(member)
-        for step in steps:
-            leaves = reference.read_snapshot(member, step)
-            for name, leaf in store.read_snapshot(member, step).items():
-                assert leaf.tobytes() == leaves[name].tobytes()
-
-
-def test_killed_at_random_moments_and_resumed_a_run_has_the_same_bits(whole, processes, tmp_path):
-    """`kill -9` at uniformly random moments, up to three in a run, until there were 20."""
-    rng = random.Random(SEED)
-    print(f"GROKSCOPE_KILL_SEED={SEED}, moments within {whole.seconds:.2f} s:")
-    landed = kept = runs = 0
-    while landed < KILLS:
-        runs += 1
-        assert runs <= KILLS, "kills come too late: the moments test nothing"
-        folder = tmp_path / f"run-{runs}"
-        command = (*whole.command, str(folder))
-        moments: list[float] = []
-        for after in [rng.uniform(0, whole.seconds) for _ in range(rng.randint(2, 3))]:
-            if not processes.kill(*command, after=after):
-                break
-            moments.append(round(after, 3))
-            if (folder / "store").is_dir():
-                assert not [problem for problem in verify(folder) if problem.is_damage]
-                done = RunStore.open(folder).steps_done
-                kept += bool(done.any() and (done < 60).any())
-        print(f"  {moments}; so far {kept} found work that was kept")
-        landed += len(moments)
-        processes.finish(*command)
-        assert_same(folder, whole.folder)
-    assert kept, "no kill found a run with some of its work kept: the moments test nothing"
 
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -137,7 +89,7 @@ def test_signals_end_training_cleanly_and_keep_what_is_committed(whole, processe
             kept = accuracy.sel(seed=seed, step=slice(0, done[i]))
             assert done[i] == 0 or not kept.isnull().any()
     processes.finish(*command)
-    assert_same(tmp_path / "run", whole.folder)
+    assert_same(tmp_path / "run", contents(whole.folder))
 
 
 def test_signals_end_a_reproduction_cleanly(processes, tmp_path):
@@ -164,7 +116,7 @@ def test_signals_end_a_reproduction_cleanly(processes, tmp_path):
         assert not (out / "claims.json").exists()
         assert open_run(out).steps_done.max() > 0
     processes.finish(*command, str(out))
-    assert_same(out / "main", reference / "main")
+    assert_same(out / "main", contents(reference / "main"))
     for name in ("claims.json", "figures/figure-1.svg"):
         assert (out / name).read_bytes() == (reference / name).read_bytes()
     assert json.loads((out / "claims.json").read_text())[0]["seeds"] == 3

@@ -19,50 +19,14 @@ from grokscope.errors import StoreError
 from grokscope.runs._disk import explain
 from grokscope.runs._store import RunStore
 from grokscope.runs._verify import verify
-
-MEMBERS = [(seed, seed, seed, seed) for seed in range(3)]
-
-
-def new_run(path: Path) -> RunStore:
-    store = RunStore.create(path, "x = 1\n", "ab" * 32, {}, {"host": "h"})
-    with store.transaction("members") as t:
-        t.add_members(MEMBERS)
-        write(t, 0)
-    return store
-
-
-def write(t, n: int) -> None:
-    """A transaction that carries its number in every array it writes."""
-    noise = np.random.default_rng(n).normal(size=(3, 1, 2000)).astype(np.float32)
-    noise[..., 0] = n
-    t.write_measures("quick", range(3), [n], {"loss": np.full((3, 1), n, np.float32)})
-    t.write_measures("slow", range(3), [n], {"norm": noise}, dims={"norm": ("neuron",)})
-    t.write_checkpoint(range(3), n, {"w": noise[:, 0]})
-    t.mark(range(3), steps_done=n)
-
-
-def state_of(path: Path) -> int:
-    """The number of the last transaction; everything in the store must agree on it."""
-    store = RunStore.open(path)
-    n = int(store.steps_done[0])
-    assert store.steps_done.tolist() == [n] * 3
-    data = store.read_measures()
-    np.testing.assert_array_equal(data.step, np.arange(n + 1))
-    for seed in range(3):
-        np.testing.assert_array_equal(data.loss.sel(seed=seed), np.arange(n + 1))
-        np.testing.assert_array_equal(data.norm.sel(seed=seed)[:, 0], np.arange(n + 1))
-        assert sorted(store.checkpoint_trail(seed)) == list(range(n + 1))
-        point = store.read_checkpoint(seed)
-        assert point.step == point.leaves["w"][0] == n
-    return n
-
+from numbered_runs import new_run, state_of, write
 
 # a process that has imported what it needs, and is copied for every kill
 NURSERY = f"""
 import os, sys
-sys.path[:0] = {[*sys.path, str(Path(__file__).parent)]!r}
+sys.path[:0] = {sys.path!r}
 import numpy, xarray
-from test_store_damage import write
+from numbered_runs import write
 from grokscope.runs._store import RunStore
 for line in sys.stdin:
     if child := os.fork():

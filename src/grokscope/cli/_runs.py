@@ -106,7 +106,8 @@ def compare(
 ) -> None:
     """Compare when two runs grok, paired on seeds.
 
-    Says the share of seeds that grokked in each, and the median ratio of grokking steps, with intervals.
+    Says the share of pairs that grokked in each, and the median ratio of grokking steps, with intervals. A
+    branch is paired with its source, member by member.
     """
     with out.json_only(json):
         from grokscope.comparison import compare as compared
@@ -118,7 +119,7 @@ def compare(
             return
         out.line(f"A: {run_a.path}\nB: {run_b.path}")
         only_a, only_b = result.unpaired
-        out.line(f"{result.n} members in both; {only_a} only in A, {only_b} only in B")
+        out.line(f"{result.n} pairs: {result.pairing}; members only in A: {only_a}, only in B: {only_b}")
         out.line(f"grokking: {result.event}\n")
         rows = [
             ("share grokked in A", result.share_a),
@@ -134,16 +135,18 @@ def runs(
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """List the runs under a folder."""
+    """List the runs and sweeps under a folder."""
     with out.json_only(json):
         from grokscope import runs as store
+        from grokscope import sweeps
 
         if folder is not None and not folder.is_dir():
             raise InputError(f"{folder}: there is no such folder.")
         found = store.list_runs(folder or "runs")
+        grids = sweeps.list_sweeps(folder or "runs")
         if json:
-            out.document(found)
-        elif not found:
+            out.document([*found, *grids])
+        elif not found and not grids:
             out.note(f"grokscope: no runs under {folder or 'runs'}")
         else:
             rows = [
@@ -156,13 +159,32 @@ def runs(
                 )
                 for item in found
             ]
+            rows += [
+                (
+                    item.path,
+                    item.identity[:8],
+                    f"sweep of {item.task} over {', '.join(item.axes)}",
+                    item.steps,
+                    item.problem or f"{item.complete} of {item.cells} cells complete",
+                )
+                for item in grids
+            ]
             out.table(("run", "identity", "task", "steps", "members"), rows)
 
 
 def show(path: options.RunPath, plugin: options.Plugin = None, json: options.Json = False) -> None:
-    """Show a run: its state, events and curves."""
+    """Show a run (state, events, curves) or a sweep (its cells)."""
     with out.json_only(json):
         from grokscope.overview import overview_of
+
+        if options.is_sweep(path):
+            from grokscope import sweeps
+            from grokscope.cli._sweeps import print_sweep
+
+            options.load_plugins(plugin)
+            grid = sweeps.overview_of_sweep(sweeps.open_sweep(path))
+            out.document(grid) if json else print_sweep(grid)
+            return
 
         overview = overview_of(options.opened(path, plugin))
         if json:
@@ -174,14 +196,19 @@ def show(path: options.RunPath, plugin: options.Plugin = None, json: options.Jso
 
 
 def verify(path: options.RunPath, json: options.Json = False) -> None:
-    """Check a run's files against their checksums.
+    """Check the files of a run, or of a sweep's cells, against their checksums.
 
     The exit code is 1 if anything is damaged or missing.
     """
     with out.json_only(json):
         from grokscope import runs as store
 
-        problems = store.verify(path)
+        if options.is_sweep(path):
+            from grokscope.sweeps import verify_sweep
+
+            problems = verify_sweep(path)
+        else:
+            problems = store.verify(path)
         damage = [problem for problem in problems if problem.is_damage]
         if json:
             out.document({"run": path, "ok": not damage, "problems": problems})

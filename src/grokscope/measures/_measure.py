@@ -64,12 +64,10 @@ class Measure(Part):
 
     def missing(self, experiment: Experiment) -> str | None:
         """What of the measure's needs the experiment lacks (one line), or None."""
-        from grokscope.models.fully_connected import FullyConnected
-
         task = experiment.task
         if self.needs_signs and task.n_outputs != 1:
             return f"{self.name} needs one output with labels +-1; task '{task.kind}' has classes"
-        if self.needs_hidden and not isinstance(experiment.model, FullyConnected):
+        if self.needs_hidden and not experiment.model.has_one_hidden_layer:
             return f"{self.name} needs a one-hidden-layer network, not '{experiment.model.kind}'"
         if self.needs_neurons and not experiment.model.n_neurons:
             return f"{self.name} needs a network with hidden neurons, not '{experiment.model.kind}'"

@@ -83,7 +83,7 @@ class Point:
             if len(x) > CHUNK:
                 return in_pieces(self.network, x)
             if isinstance(self.network, OneHiddenLayer):
-                return self.hidden(split) @ self.network.output_weight
+                return self.network.shifted(self.hidden(split) @ self.network.output_weight)
             return self.network(x)
 
         return self.cached(f"outputs {split}", make)

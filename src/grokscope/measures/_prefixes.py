@@ -62,8 +62,9 @@ def smallest_prefixes(
 ) -> tuple[Int[Array, ""], ...]:
     r"""For each test the smallest m in 1..p such that $f_m$ passes it; all tests share one walk.
 
-    $f_m(x) = \sum_{j \le m} u_{o_j} \sigma(W_{o_j} \cdot x + b_{o_j})$ for the order o. Rows with f(x) = 0
-    are left out; sign(0) agrees with nothing; m = p passes by definition, whatever rounding says. Tests:
+    $f_m(x) = c + \sum_{j \le m} u_{o_j} \sigma(W_{o_j} \cdot x + b_{o_j})$ for the order o, with the output
+    bias c where there is one. Rows with f(x) = 0 are left out; sign(0) agrees with nothing; m = p passes by
+    definition, whatever rounding says. Tests:
 
     - ``predictions``: sign f_m = sign f on every row;
     - ``accuracy``: as many rows right under f_m as under f;
@@ -151,8 +152,8 @@ def smallest_prefixes(
     start = (
         jnp.int32(0),
         jnp.full(len(tests), p, jnp.int32),
-        jnp.zeros(hard.sign.shape, f.dtype),
-        jnp.zeros(chunks.sign.shape, f.dtype),
+        layer.shifted(jnp.zeros(hard.sign.shape, f.dtype)),
+        layer.shifted(jnp.zeros(chunks.sign.shape, f.dtype)),
         jnp.zeros(len(chunks.sign), jnp.int32),
     )
     end = lax.while_loop(lambda c: (c[0] < n_blocks) & jnp.any(c[1] == p), walk, start)
@@ -171,7 +172,7 @@ def outputs_and_marks(
     rank = jnp.zeros(p, jnp.int32).at[order].set(jnp.arange(p, dtype=jnp.int32))
     ends = jnp.array([p, *range(every, p, every)], jnp.int32)
     output = jnp.where(rank[:, None] < ends, layer.output_weight[:, None], 0)
-    sums = in_pieces(lambda rows: layer.hidden(rows) @ output, x)
+    sums = in_pieces(lambda rows: layer.shifted(layer.hidden(rows) @ output), x)
     return sums[:, 0], sums[:, 1:]
 
 

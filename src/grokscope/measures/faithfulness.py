@@ -65,7 +65,9 @@ def _outputs(point: Point, split: str) -> Float[Array, "sample subnetwork"]:
     masks = subnetworks_of(point)
     weights = masked_outputs(point.layer.output_weight, masks)
     hidden = point.hidden(split)
-    return point.cached(f"subnetwork outputs {split}", lambda: (hidden @ weights)[:, : len(masks)])
+    return point.cached(
+        f"subnetwork outputs {split}", lambda: point.layer.shifted((hidden @ weights)[:, : len(masks)])
+    )
 
 
 class _OfSubnetworks(Measure):
@@ -104,10 +106,10 @@ class Faithfulness(_OfSubnetworks):
     r"""The share of inputs on which a subnetwork predicts what the whole network predicts.
 
     With labels $\pm 1$: $\#\{i: \mathrm{sign} f_S(x_i) = \mathrm{sign} f(x_i)\} / \#\{i: f(x_i) \ne 0\}$ with
-    $f_S(x) = \sum_{j \in S} u_j \sigma(z_j)$: all other neurons are set to 0 (zero-ablation). sign(0) is 0:
-    a subnetwork with output 0 agrees with nothing. With classes the prediction is the class of the largest
-    output (the lowest of equal ones), and no input is left out. [subnetwork, split]; NaN for a subnetwork
-    without neurons, or where every output is 0.
+    $f_S(x) = \sum_{j \in S} u_j \sigma(z_j)$: all other neurons are set to 0 (zero-ablation); an output bias,
+    where there is one, stays. sign(0) is 0: a subnetwork with output 0 agrees with nothing. With classes the
+    prediction is the class of the largest output (the lowest of equal ones), and no input is left out.
+    [subnetwork, split]; NaN for a subnetwork without neurons, or where every output is 0.
 
     Source: Merrill, Tsilivis, Shukla 2023, Section 3.2 and Figure 3 right (there on the test set).
 

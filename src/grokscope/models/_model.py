@@ -23,6 +23,11 @@ class Model(Part):
     kind: str
 
     @property
+    def has_one_hidden_layer(self) -> bool:
+        """Whether its networks are one-hidden-layer networks, into whose neurons measures can look."""
+        return False
+
+    @property
     def n_neurons(self) -> int:
         """How many hidden neurons its networks have, 0 where they have none that can be told apart."""
         return 0

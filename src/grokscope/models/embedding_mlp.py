@@ -88,14 +88,15 @@ class EmbeddingMLP(Model):
         slots = self._slots(positions)
         shapes = ((tokens, self.embedding), (slots, self.embedding, self.width), (self.width, n_outputs))
         scales = (
-            self.embedding_scale,
-            self.init_scale / math.sqrt(slots * self.embedding),
-            self.init_scale / math.sqrt(self.width),
+            (1.0, self.embedding_scale),
+            (1 / math.sqrt(slots * self.embedding), self.init_scale),
+            (1 / math.sqrt(self.width), self.init_scale),
         )
         # drawn as float32 in either precision, so that both start from the same numbers
         embedding, hidden, output = (
-            jax.random.normal(key, shape, jnp.float32).astype(jnp.result_type(float)) * scale
-            for key, shape, scale in zip(jax.random.split(key, 3), shapes, scales, strict=True)
+            # one factor after the other: a scale is a value of the program, which must not change the bits
+            jax.random.normal(key, shape, jnp.float32).astype(jnp.result_type(float)) * std * scale
+            for key, shape, (std, scale) in zip(jax.random.split(key, 3), shapes, scales, strict=True)
         )
         return EmbeddingMLPNetwork(
             embedding=embedding,

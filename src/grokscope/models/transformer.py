@@ -229,14 +229,15 @@ class _Draw:
 
         # drawn as float32 in either precision, so that both start from the same numbers
         drawn = jax.random.normal(self._next(), shape, jnp.float32)
-        return drawn.astype(jnp.result_type(float)) * (self._model.init_scale * std)
+        # one factor after the other: the scale is a value of the program, which must not change the bits
+        return drawn.astype(jnp.result_type(float)) * std * self._model.init_scale
 
     def _uniform(self, shape: tuple[int, ...], bound: float) -> jax.Array:
         import jax
         import jax.numpy as jnp
 
         drawn = jax.random.uniform(self._next(), shape, jnp.float32, minval=-1.0, maxval=1.0)
-        return drawn.astype(jnp.result_type(float)) * (self._model.init_scale * bound)
+        return drawn.astype(jnp.result_type(float)) * bound * self._model.init_scale
 
     def _next(self) -> jax.Array:
         import jax

@@ -15,9 +15,10 @@ import google_crc32c
 import numpy as np
 from numcodecs.zstd import Zstd
 
-__all__ = ["ArrayInfo", "DamagedError", "decoded", "encoded", "fill_value"]
+__all__ = ["ArrayInfo", "DamagedError", "blanked", "decoded", "encoded", "fill_value"]
 
 _ZSTD = Zstd(level=1)
+_ZSTD_MAGIC = bytes.fromhex("28b52ffd")
 _CODECS = [
     {"name": "bytes", "configuration": {"endian": "little"}},
     {"name": "zstd", "configuration": {"level": 1, "checksum": False}},
@@ -41,6 +42,13 @@ def fill_value(dtype: np.dtype) -> Any:
     if dtype.kind == "f":
         return dtype.type("nan")
     return np.iinfo(dtype).min if dtype.kind == "i" else dtype.type(0)
+
+
+def blanked(values: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """Values with the fill value where they are not kept (bool, of the leading axes)."""
+    values = values.astype(np.int8) if values.dtype.kind == "b" else values.copy()
+    values[~kept] = fill_value(values.dtype)
+    return values
 
 
 @dataclass(frozen=True)
@@ -131,16 +139,24 @@ class ArrayInfo:
         """
         try:
             document: Any = json.loads(content)
-            if document["codecs"] != _CODECS:
-                raise ValueError("codecs")
-            return cls(
+            if document["codecs"] != _CODECS or document["data_type"] not in _TYPES:
+                raise ValueError("codecs or data_type")
+            info = cls(
                 tuple(int(size) for size in document["shape"]),
                 tuple(int(size) for size in document["chunk_grid"]["configuration"]["chunk_shape"]),
                 np.dtype(document["data_type"]).newbyteorder("<"),
                 tuple(document["dimension_names"]),
                 dict(document["attributes"]),
             )
-        except (ValueError, KeyError, TypeError) as error:
+            if not len(info.shape) == len(info.chunks) == len(info.dims):
+                raise ValueError("its axes do not match")
+            # nothing is allocated by what a file claims without asking whether we could have written it
+            if min(info.shape, default=0) < 0 or min(info.chunks, default=1) < 1:
+                raise ValueError("sizes")
+            if math.prod(info.chunks) * info.dtype.itemsize > _MOST_BYTES:
+                raise ValueError(f"chunks of shape {info.chunks}")
+            return info
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise DamagedError(f"metadata of an array is damaged ({error})") from None
 
 
@@ -159,7 +175,26 @@ def decoded(content: bytes, info: ArrayInfo) -> np.ndarray:
     body, checksum = content[:-4], int.from_bytes(content[-4:], "little")
     if google_crc32c.value(body) != checksum:
         raise DamagedError("its checksum does not match")
+    out = np.empty(info.chunks, info.dtype)
+    if _content_size(body) != out.nbytes:
+        raise DamagedError(f"it does not hold {out.nbytes} bytes")
     try:
-        return np.frombuffer(_ZSTD.decode(body), info.dtype).reshape(info.chunks)
+        _ZSTD.decode(body, out.reshape(-1).view(np.uint8))
     except (ValueError, RuntimeError) as error:
         raise DamagedError(str(error)) from None
+    out.flags.writeable = False
+    return out
+
+
+def _content_size(frame: bytes) -> int:
+    """The bytes that a zstd frame says it unpacks to (RFC 8878, section 3.1.1.1); -1 where it does not say.
+
+    A frame of a kilobyte can unpack to a terabyte, so this is looked at first.
+    """
+    if len(frame) < 5 or frame[:4] != _ZSTD_MAGIC:
+        return -1
+    flag, is_single, dictionary = frame[4] >> 6, frame[4] >> 5 & 1, (0, 1, 2, 4)[frame[4] & 3]
+    width = (is_single, 2, 4, 8)[flag]
+    start = 5 + (not is_single) + dictionary
+    size = int.from_bytes(frame[start : start + width], "little")
+    return size + 256 * (width == 2) if width and len(frame) >= start + width else -1

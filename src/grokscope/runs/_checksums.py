@@ -35,6 +35,8 @@ __all__ = [
 CHECKSUMS_FILE = "checksums.json"
 STORE_FOLDER = "store"
 RUN_FILES = ("experiment.toml", "provenance.json")
+# arrays of the user's own, which lie beside the spec that names them
+_DATA_FILES = "arrays-*.safetensors"
 _OWN_HASH = "zz_sha256"
 _CHUNKS = f"{STORE_FOLDER}/chunks/"
 
@@ -133,7 +135,8 @@ def check_files(folder: Path, *, chunks: bool = True) -> list[Problem]:
 
     Args:
         folder: the run folder.
-        chunks: whether to compare the chunks too, which are most of the bytes (and protect themselves).
+        chunks: whether to compare the chunks and the user's arrays too, which are most of the bytes (and
+            have hashes of their own, compared when they are read).
     """
     try:
         expected = read_checksums(folder)
@@ -142,7 +145,7 @@ def check_files(folder: Path, *, chunks: bool = True) -> list[Problem]:
     if expected is None:
         return [Problem(CHECKSUMS_FILE, "unfinished", "is not there: the run is not finished")]
     if not chunks:
-        expected = {name: digest for name, digest in expected.items() if not name.startswith(_CHUNKS)}
+        expected = {name: digest for name, digest in expected.items() if not _is_bulk(name)}
     problems: list[Problem] = []
     for name, digest in expected.items():
         file = folder / name
@@ -154,7 +157,8 @@ def check_files(folder: Path, *, chunks: bool = True) -> list[Problem]:
         except StoreError as error:
             problems.append(Problem(name, "unreadable", str(error)))
     if chunks:
-        found = {_name(folder, file) for file in _run_files(folder)}
+        # arrays that no run of this folder names any more are not ours to judge
+        found = {_name(folder, file) for file in _run_files(folder) if not file.match(_DATA_FILES)}
         extra = sorted(found - set(expected))
         problems += [Problem(name, "extra", "is not part of the finished run") for name in extra]
     return problems
@@ -163,8 +167,13 @@ def check_files(folder: Path, *, chunks: bool = True) -> list[Problem]:
 def _run_files(folder: Path) -> list[Path]:
     """The files that belong to a run; others in its folder (a report, notes) are not ours to judge."""
     own = [folder / name for name in RUN_FILES if (folder / name).exists()]
+    own += sorted(folder.glob(_DATA_FILES))
     store = folder / STORE_FOLDER
     return own + (list(walk_files(store)) if store.is_dir() else [])
+
+
+def _is_bulk(name: str) -> bool:
+    return name.startswith(_CHUNKS) or ("/" not in name and Path(name).match(_DATA_FILES))
 
 
 def _name(folder: Path, file: Path) -> str:

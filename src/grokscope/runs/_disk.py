@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from grokscope.errors import StoreError
+from grokscope.runs._place import Place
 
 __all__ = ["atomic_write", "clean_leftovers", "explain", "remove_tree", "sync_folder", "walk_files"]
 
@@ -32,7 +34,8 @@ def atomic_write(file: Path, content: bytes) -> None:
         partial.replace(file)
         sync_folder(file.parent)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a disk that failed once may fail again; the first cause counts
+            partial.unlink(missing_ok=True)
         raise explain(file, "cannot be written", error) from error
 
 
@@ -66,7 +69,7 @@ def remove_tree(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def explain(path: Path | str, what: str, error: BaseException) -> StoreError:
+def explain(path: Place | str, what: str, error: BaseException) -> StoreError:
     """The error for the user: the path, what failed, and the cause found in a system or library error."""
     if isinstance(error, StoreError):
         return error

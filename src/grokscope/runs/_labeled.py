@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -20,10 +19,11 @@ from xarray.core import indexing
 
 from grokscope.runs._arrays import ArrayInfo, fill_value
 from grokscope.runs._icechunk import guard
+from grokscope.runs._place import Place
 from grokscope.runs._tree import Tree
 from grokscope.streams import STREAMS
 
-__all__ = ["Cohort", "MeasureSource", "open_measures"]
+__all__ = ["Cohort", "LazyMeasure", "MeasureSource", "open_measures", "remembering"]
 
 _SPARSEST = 100
 
@@ -101,7 +101,7 @@ class MeasureSource:
 
 def open_measures(
     tree: Tree,
-    folder: Path,
+    folder: Place,
     cohort: Cohort,
     members: Mapping[str, np.ndarray],
     measures: Mapping[str, Sequence[MeasureSource]],
@@ -130,24 +130,28 @@ def open_measures(
     for name, sources in measures.items():
         info = sources[0].info
         dims = (*cohort.dims, *info.dims[1:])
-        lazy = _Measure(tree, folder, name, cohort.member, sources, steps)
+        lazy = LazyMeasure(tree, folder, name, cohort.member, sources, steps)
         unit = info.attributes.get("unit", "")
         attributes = {"units": unit} if unit else {}
         variables[name] = xr.Variable(dims, indexing.LazilyIndexedArray(lazy), attributes)
         for dim, labels in info.attributes.get("labels", {}).items():
             coords[dim] = ((dim,), np.array(labels))
-    dataset = xr.Dataset(variables, coords)
-    # by way of a backend, xarray keeps what was read in memory
+    return remembering(xr.Dataset(variables, coords))
+
+
+def remembering(dataset: xr.Dataset) -> xr.Dataset:
+    """A dataset of lazy arrays that keeps what was read in memory."""
+    # xarray does so for what comes by way of a backend
     return xr.open_dataset(cast(Any, _Handle(dataset)), engine=_Backend, chunks=None, cache=True)
 
 
-class _Measure(BackendArray):
+class LazyMeasure(BackendArray):
     """A measure on the axes of a dataset, read chunk by chunk."""
 
     def __init__(
         self,
         tree: Tree,
-        folder: Path,
+        folder: Place,
         name: str,
         member: np.ndarray,
         sources: Sequence[MeasureSource],
@@ -165,10 +169,11 @@ class _Measure(BackendArray):
         self.dtype = stored.newbyteorder("=") if stored.kind == "f" else np.dtype(np.float64)
 
     def __getitem__(self, key: Any) -> Any:
-        read: Callable[..., np.ndarray] = self._read
+        read: Callable[..., np.ndarray] = self.read
         return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, read)
 
-    def _read(self, key: tuple[Any, ...]) -> np.ndarray:
+    def read(self, key: tuple[Any, ...]) -> np.ndarray:
+        """The outer product of indices: integers, slices or arrays, one per axis."""
         full = [np.atleast_1d(np.arange(size)[item]) for size, item in zip(self.shape, key, strict=True)]
         n_axes = self._member.ndim
         rows = self._member[np.ix_(*full[:n_axes])].ravel()

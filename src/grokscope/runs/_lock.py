@@ -6,6 +6,7 @@ emptied, not removed, when the lock is given back.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -70,9 +71,10 @@ class WriterLock:
         if self._descriptor is None:
             return
         descriptor, self._descriptor = self._descriptor, None
-        try:
+        # a disk that fails here must hide no other error; what is left is a note, the lock itself is free
+        with contextlib.suppress(OSError):
             os.ftruncate(descriptor, 0)
-        finally:
+        with contextlib.suppress(OSError):
             os.close(descriptor)
 
 

@@ -17,7 +17,6 @@ from grokscope.measures._subnetworks import Flavor, find_subnetworks
 from grokscope.measures.logit_fourier import KeyFrequencies
 from grokscope.streams import STREAMS, stream_key
 from grokscope.training.cohort import Cohort
-from grokscope.training.loop import Carry
 from grokscope.training.timeline import Timeline
 
 __all__ = ["FirstCrossing", "found_at_the_end", "nothing_found"]
@@ -64,19 +63,18 @@ class FirstCrossing:
 
 def found_at_the_end(
     cohort: Cohort,
-    carry: Carry,
+    final: Any,
     data: Any,
     memorized: FirstCrossing,
     flavor: Flavor,
     measures: tuple[Measure, ...],
 ) -> dict[str, jax.Array]:
-    """What these measures follow through the run, of every member, on the devices.
+    """What these measures follow through the run, of every member's final network, on the devices.
 
     Returns:
         ``subnetworks``, bool [member, subnetwork, neuron]; and where a measure needs them
         ``key_frequencies``, bool [member, frequency].
     """
-    final = cohort.experiment.learner.predictor(carry.state)
     return cohort.each(
         _finder(flavor, any(m.needs_key_frequencies for m in measures)),
         final,

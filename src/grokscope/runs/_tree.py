@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import math
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -24,6 +25,7 @@ from grokscope.runs._arrays import ArrayInfo, DamagedError, decoded, encoded, fi
 __all__ = ["Tree"]
 
 _AT_ONCE = 32
+_LARGE = 2**26  # bytes
 
 
 class Tree:
@@ -49,6 +51,10 @@ class Tree:
         tree._known = dict(self._known)
         tree.attributes, tree.paths = dict(self.attributes), list(self.paths)
         return tree
+
+    def is_made(self) -> bool:
+        """Whether there is a root."""
+        return sync(self._get("zarr.json")) is not None
 
     def load(self) -> Tree:
         """Read the root's attributes."""
@@ -87,8 +93,20 @@ class Tree:
             for path, content in zip(asked, documents, strict=True):
                 if content is None:
                     raise DamagedError(f"the metadata of {path} is missing")
-                self._known[path] = ArrayInfo.from_json(content)
+                info = ArrayInfo.from_json(content)
+                if math.prod(info.shape) * info.dtype.itemsize > _LARGE:
+                    self._check_grid(path, info)
+                self._known[path] = info
         return {path: self._known[path] for path in paths}
+
+    def _check_grid(self, path: str, info: ArrayInfo) -> None:
+        """Before memory is taken for a large array: whether it has as many chunks as its shape needs."""
+
+        async def count() -> int:
+            return len([key async for key in self._store.list_prefix(f"{path}/c")])
+
+        if sync(count()) < math.prod(info.grid):
+            raise DamagedError(f"chunks of {path}, of shape {list(info.shape)}, are missing")
 
     def below(self, group: str) -> list[str]:
         """The paths of all arrays in a group and the groups below it."""

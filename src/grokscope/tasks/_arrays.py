@@ -15,12 +15,13 @@ import numpy as np
 
 from grokscope.errors import InputError, did_you_mean
 
-__all__ = ["Samples", "check", "read", "remembered", "save"]
+__all__ = ["Samples", "check", "load", "read", "remembered", "save"]
 
 _NEEDED = ("train_x", "train_y", "test_x", "test_y")
 _ALLOWED = (*_NEEDED, "probe_x", "probe_y")
 _MOST_HEADER = 1_000_000
 _MOST_CLASSES = 1_000_000
+_MOST_UNPACKED = 100_000_000  # bytes beyond the file's own: an archive of a megabyte can hold a terabyte
 
 
 @dataclass(frozen=True)
@@ -91,15 +92,25 @@ def read(file: Path, shown: str) -> Samples:
     """
     if not file.is_file():
         raise InputError(f"task.path: '{shown}' is not a file that exists.")
-    readers = {".safetensors": _read_safetensors, ".npz": _read_npz}
-    if file.suffix not in readers:
+    if file.suffix not in _READERS:
         raise InputError(f"task.path: '{shown}' must end in .safetensors or .npz.")
     status = file.stat()
     stamp = (str(file.resolve()), status.st_mtime_ns, status.st_size)
     if stamp in _stamps:
         return remembered[_stamps[stamp]]
+    samples = check(load(file, shown), shown)
+    _stamps[stamp] = samples.sha256
+    return remembered.setdefault(samples.sha256, samples)
+
+
+def load(file: Path, shown: str) -> dict[str, np.ndarray]:
+    """All arrays of a ``.safetensors`` or ``.npz`` file, unchecked.
+
+    Raises:
+        InputError: if it is damaged.
+    """
     try:
-        arrays = readers[file.suffix](file)
+        return _READERS[file.suffix](file)
     except InputError:
         raise
     except OSError as error:
@@ -107,9 +118,6 @@ def read(file: Path, shown: str) -> Samples:
     except Exception as error:
         first = str(error).strip().splitlines() or [type(error).__name__]
         raise InputError(f"{shown}: not a readable {file.suffix} file: {first[0]}") from None
-    samples = check(arrays, shown)
-    _stamps[stamp] = samples.sha256
-    return remembered.setdefault(samples.sha256, samples)
 
 
 def save(samples: Samples, file: Path) -> None:
@@ -150,12 +158,22 @@ def _read_safetensors(file: Path) -> dict[str, np.ndarray]:
 
 
 def _read_npz(file: Path) -> dict[str, np.ndarray]:
+    size = file.stat().st_size
     with zipfile.ZipFile(file) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
+        if unpacked > size + _MOST_UNPACKED:
+            raise InputError(
+                f"{file.name}: its {size} bytes would unpack to {unpacked}; save without compression, "
+                "by numpy.savez or as .safetensors."
+            )
         for member in archive.infolist():
             with archive.open(member) as stream:
                 _check_npy_header(stream, member, file.name)
     with np.load(file, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
+
+
+_READERS = {".safetensors": _read_safetensors, ".npz": _read_npz}
 
 
 def _check_npy_header(stream: Any, member: zipfile.ZipInfo, source: str) -> None:

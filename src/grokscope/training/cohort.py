@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from grokscope.experiment import Experiment
     from grokscope.measures._measure import Measure
     from grokscope.streams import Members
+    from grokscope.training.intervening import Orders
 
-__all__ = ["Cohort"]
+__all__ = ["Cohort", "leaf_name"]
 
 _MEMBER = PartitionSpec("member")
 _SHARED = PartitionSpec()
@@ -38,13 +39,18 @@ class Cohort:
         loop: the functions of one member.
         members: who they are.
         execution: how they are laid out.
-        traced: numbers per member, e.g. ``optimizer.learning_rate`` -> [member]; the rest is the spec's.
+        traced: numbers that differ between members, e.g. ``optimizer.learning_rate`` -> [member]; all others
+            are the experiment's.
+        orders: where each member starts and what is done to it, arrays [member, ...]; None: plain members.
+        origins: the states in which members start, arrays [member, ...] by path; None: fresh ones.
     """
 
     loop: MemberLoop
     members: Members
     execution: Execution
     traced: tuple[tuple[str, tuple[float, ...]], ...] = ()
+    orders: Orders | None = field(default=None, compare=False)
+    origins: dict[str, np.ndarray] | None = field(default=None, compare=False)
 
     @property
     def experiment(self) -> Experiment:
@@ -58,10 +64,11 @@ class Cohort:
 
     @functools.cached_property
     def numbers(self) -> dict[str, jax.Array]:
-        """The traced numbers [slot]."""
+        """The numbers [slot] that the program takes as values: the experiment's, or each member's own."""
+        same = {name: (value,) * len(self.members) for name, value in self.experiment.numbers.items()}
         return {
             name: self._placed(np.array(values, dtype=self.experiment.precision))
-            for name, values in self.traced
+            for name, values in {**same, **dict(self.traced)}.items()
         }
 
     @functools.cached_property
@@ -79,16 +86,32 @@ class Cohort:
         """The devices in a row."""
         return Mesh(np.array(jax.devices()[: self.execution.n_devices]), ("member",))
 
+    @functools.cached_property
+    def placed_orders(self) -> Orders | None:
+        """The orders [slot]."""
+        return None if self.orders is None else self.place(self.orders)
+
     def start(self) -> tuple[Carry, dict[str, jax.Array]]:
         """Carries before the first update and the members' own data."""
-        return _program(self._static, "start")(self.counts, self.seeds, self.numbers)
+        carry, data = _program(self._static, "start")(self.counts, self.seeds, self.numbers)
+        if self.origins is not None:
+            carry = self.placed_carry(carry, self.origins)
+        if self.experiment.interventions:
+            program = _program(self._static, "begin")
+            carry = program(self.counts, carry, data, self.numbers, self.placed_orders, self.shared)
+        return carry, data
+
+    def placed_carry(self, like: Carry, leaves: dict[str, np.ndarray]) -> Carry:
+        """The carry on the devices of host arrays [member, ...] by path; ``like`` gives its structure."""
+        paths, structure = jax.tree_util.tree_flatten_with_path(like)
+        return self.place(jax.tree_util.tree_unflatten(structure, [leaves[leaf_name(at)] for at, _ in paths]))
 
     def segment(
         self, carry: Carry, data: dict[str, jax.Array], plan: SegmentPlan
     ) -> tuple[Carry, dict[str, jax.Array], Any]:
         """Train through a segment (`MemberLoop.segment`). The carry given is used up."""
         return _program(self._static, "segment")(
-            self.counts, carry, data, self.seeds, self.numbers, self.shared, plan
+            self.counts, carry, data, self.seeds, self.numbers, self.placed_orders, self.shared, plan
         )
 
     def follow(
@@ -150,9 +173,10 @@ class Cohort:
         """Members per device."""
         return jax.device_put(self.execution.counts(len(self.members)), NamedSharding(self.mesh, _MEMBER))
 
-    @property
+    @functools.cached_property
     def _static(self) -> tuple[MemberLoop, Execution]:
-        return self.loop, self.execution
+        # nothing that is passed as a value, so that all experiments of one shape have one program
+        return replace(self.loop, experiment=self.experiment.shape), self.execution
 
     def _placed(self, array: np.ndarray, *, rows: bool = True) -> jax.Array:
         # empty slots repeat the first member: with vmap they are computed, and should stay finite
@@ -160,6 +184,11 @@ class Cohort:
         if rows:
             slots[self.rows] = array
         return jax.device_put(slots, NamedSharding(self.mesh, _MEMBER))
+
+
+def leaf_name(path: Any) -> str:
+    """``state.network.hidden_weight`` from a key path."""
+    return jax.tree_util.keystr(path, simple=True, separator=".")
 
 
 @functools.lru_cache(maxsize=64)
@@ -174,18 +203,29 @@ def _program(static: tuple[MemberLoop, Execution], what: str, extra: Any = None)
 
         return _compiled(start, execution, (_MEMBER,) * 3)
 
+    if what == "begin":
+
+        def begin(count: Any, carry: Any, data: Any, numbers: Any, orders: Any, shared: Any) -> Any:
+            def one(m: Any) -> Any:
+                carry, own, numbers, orders = m
+                return loop.begin(carry, shared | own, numbers, orders)
+
+            return _over(execution, one, count, (carry, data, numbers, orders))
+
+        return _compiled(begin, execution, (*(_MEMBER,) * 5, _SHARED))
+
     if what == "segment":
 
         def segment(
-            count: Any, carry: Any, data: Any, seeds: Any, numbers: Any, shared: Any, plan: Any
+            count: Any, carry: Any, data: Any, seeds: Any, numbers: Any, orders: Any, shared: Any, plan: Any
         ) -> Any:
             def one(m: Any) -> Any:
-                carry, own, seeds, numbers = m
-                return loop.segment(carry, shared | own, seeds, numbers, plan)
+                carry, own, seeds, numbers, orders = m
+                return loop.segment(carry, shared | own, seeds, numbers, orders, plan)
 
-            return _over(execution, one, count, (carry, data, seeds, numbers))
+            return _over(execution, one, count, (carry, data, seeds, numbers, orders))
 
-        return _compiled(segment, execution, (*(_MEMBER,) * 5, _SHARED, _SHARED), donate=(1,))
+        return _compiled(segment, execution, (*(_MEMBER,) * 6, _SHARED, _SHARED), donate=(1,))
 
     if what == "follow":
 
