@@ -37,13 +37,14 @@ from fractions import Fraction
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 
 from grokscope.circuits.verification.problem import Problem, kept_weights
 from grokscope.errors import InputError
 
-__all__ = ["Certificate", "Rounded", "check_certificate", "exact_lowers", "exact_output"]
+__all__ = ["SLOPES", "Certificate", "Rounded", "check_certificate", "exact_lowers", "exact_output"]
 
+SLOPES = 255  # a slope is a whole number of this part of the largest
 _BITS = 52  # whole numbers stay below 2^52, half of what float64 holds exactly
 _MOST_SHIFT = 400  # of a power of two: no weight underflows
 _ROWS = 256  # leaves at a time
@@ -55,16 +56,17 @@ class Certificate:
     """A cover of all inputs by subcubes, with what is needed to bound the output on each.
 
     Attributes:
-        slopes: $q_j / v_j$ of neurons with $v_j > 0$ whose sign is not settled, [setting, neuron].
         bit: the other bit (a position in ``Problem.others``) that each node is split along; -1 for a leaf.
             The first nodes are the roots, one for each setting.
         child: the nodes for +1 and -1, [node, 2]; each comes after its parent.
+        shares: at each leaf, in the order of the nodes, $q_j / v_j$ of neurons with $v_j > 0$ whose sign is
+            not settled, in 255ths, [leaf, neuron].
         curved: whether parabolas are to be used.
     """
 
-    slopes: Float[np.ndarray, "setting neuron"]
     bit: Int[np.ndarray, " node"]
     child: Int[np.ndarray, "node 2"]
+    shares: UInt8[np.ndarray, "leaf neuron"]
     curved: bool
 
     @property
@@ -201,22 +203,25 @@ def exact_lowers(
         InputError: if the certificate is not one of this problem, or its tree is none.
     """
     n_settings, n_others = len(problem.settings), len(problem.others)
-    if certificate.slopes.shape != problem.v.shape or len(certificate.bit) < n_settings:
+    is_leaf = certificate.bit < 0
+    if certificate.shares.shape != (is_leaf.sum(), problem.v.shape[1]) or len(is_leaf) < n_settings:
         raise InputError("certificate: it is of another network or another number of bits.")
+    row = np.cumsum(is_leaf) - 1
     exact: Any = _as_integers if arithmetic == "integers" else _as_is
-    slopes = np.floor(np.clip(certificate.slopes, 0.0, 1.0) * np.maximum(rounded.v, 0.0))
-    leaves = _Leaves.of(rounded, exact, slopes, curved=certificate.curved)
+    leaves = _Leaves.of(rounded, exact, curved=certificate.curved)
     lowest: list[Any] = [None] * n_settings
     node = setting = np.arange(n_settings)
     fixed = np.zeros((n_settings, n_others))
     while len(node):
-        leaf = certificate.bit[node] < 0
-        for start in range(0, int(leaf.sum()), _ROWS):
-            rows = np.flatnonzero(leaf)[start : start + _ROWS]
-            bounds = leaves.bounds(setting[rows], exact(fixed[rows]))
-            for one, bound in zip(setting[rows].tolist(), bounds.tolist(), strict=True):
+        ends = np.flatnonzero(is_leaf[node])
+        for start in range(0, len(ends), _ROWS):
+            part = ends[start : start + _ROWS]
+            shares = certificate.shares[row[node[part]]].astype(np.float64)
+            bounds = leaves.bounds(setting[part], exact(fixed[part]), exact(shares))
+            for one, bound in zip(setting[part].tolist(), bounds.tolist(), strict=True):
                 lowest[one] = bound if lowest[one] is None else min(lowest[one], bound)
-        node, setting, fixed = _children(certificate, node[~leaf], setting[~leaf], fixed[~leaf])
+        inner = ~is_leaf[node]
+        node, setting, fixed = _children(certificate, node[inner], setting[inner], fixed[inner])
     return [Fraction(int(bound)) / rounded.scale - rounded.error for bound in lowest]
 
 
@@ -253,7 +258,6 @@ class _Leaves:
     A: np.ndarray
     B: np.ndarray
     v: np.ndarray
-    slopes: np.ndarray
     coarse: np.ndarray
     off: np.ndarray  # |A - 2^s coarse|
     unit: int  # 2^s
@@ -261,14 +265,14 @@ class _Leaves:
     products: np.ndarray | None
 
     @classmethod
-    def of(cls, rounded: Rounded, exact: Any, slopes: np.ndarray, *, curved: bool) -> _Leaves:
+    def of(cls, rounded: Rounded, exact: Any, *, curved: bool) -> _Leaves:
         A, coarse, unit = exact(rounded.A), exact(rounded.coarse), 2**rounded.shift
         pairs = np.array(np.triu_indices(len(A), 1))
         products = (coarse[pairs[0]] * coarse[pairs[1]]).T if curved else None
         off = np.abs(A - unit * coarse)
-        return cls(A, exact(rounded.B), exact(rounded.v), exact(slopes), coarse, off, unit, pairs, products)
+        return cls(A, exact(rounded.B), exact(rounded.v), coarse, off, unit, pairs, products)
 
-    def bounds(self, setting: np.ndarray, fixed: np.ndarray) -> np.ndarray:
+    def bounds(self, setting: np.ndarray, fixed: np.ndarray, shares: np.ndarray) -> np.ndarray:
         """The lower bound at each leaf, a whole number; see the top of this file."""
         free = np.where(fixed == 0, 1, 0).astype(fixed.dtype)
         center = self.B[setting] + fixed @ self.A
@@ -277,13 +281,13 @@ class _Leaves:
         v = self.v[setting]
         between = (low < 0) & (high > 0)
         chord = (v * np.where(between, high, 0)) // np.where(between, high - low, 1)
-        q = np.where(v > 0, self.slopes[setting], np.clip(chord, np.minimum(v, 0), 0))
+        q = np.where(v > 0, shares * v // SLOPES, np.clip(chord, np.minimum(v, 0), 0))
         q = np.where(between, q, np.where(low >= 0, v, 0))
         t = np.where(between & (v < 0), np.minimum(-q * low, (v - q) * high), 0)
         lines = (q * center).sum(axis=1) + t.sum(axis=1) - (free * np.abs(q @ self.A.T)).sum(axis=1)
-        return lines + self._curves(free, reach, np.maximum(high, -low), t)
+        return lines + self._parabolas(free, reach, np.maximum(high, -low), t)
 
-    def _curves(self, free: np.ndarray, reach: np.ndarray, farthest: np.ndarray, t: np.ndarray) -> Any:
+    def _parabolas(self, free: np.ndarray, reach: np.ndarray, farthest: np.ndarray, t: np.ndarray) -> Any:
         """What the parabolas add, in units of 2^s for lengths; 0 where it would be less."""
         if self.products is None:
             return 0
