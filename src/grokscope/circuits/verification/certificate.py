@@ -145,7 +145,8 @@ class Rounded:
         outer = np.rint(np.ldexp(u, c))
         whole_reach = np.abs(inner).sum(axis=0)
         # three sums, each at most this, make up every number that occurs
-        if not 3 * float(np.abs(outer) @ whole_reach) < 2.0**_BITS:
+        largest = max(3 * float(np.abs(outer) @ whole_reach), float(whole_reach.max(initial=0.0)))
+        if not largest < 2.0**_BITS:
             raise InputError("verify: the weights are too large to be rounded to whole numbers.")
         unequal = (np.ldexp(inner, -a) != np.vstack([W, b])).sum(axis=0)
         # |u relu(z) - u' relu(z')| <= |u| |z - z'| + |u - u'| |z'|, in units of 2^-(a + c + 1)
@@ -174,16 +175,21 @@ class Rounded:
 
 
 def _shifts(reach: np.ndarray, u: np.ndarray, n_terms: int) -> tuple[int, int]:
-    """The exponents a and c: as large as fits, and the errors of both roundings alike."""
+    """The exponents a and c: as large as fits, and the errors of both roundings alike.
+
+    Raises:
+        InputError: if that takes too large exponents.
+    """
     most = float(u @ reach)
     if most == 0.0:
         return 0, 0
     total = _BITS - 3 - math.frexp(most)[1]
     balance = math.log2(float(u.sum()) * n_terms / float(reach.sum()))
-    a = round((total + balance) / 2)
-    if not (abs(a) <= _MOST_SHIFT and abs(total - a) <= _MOST_SHIFT):
+    a = min(round((total + balance) / 2), _BITS - 2 - math.frexp(float(reach.max()))[1])
+    c = min(total - a, _BITS - 2 - math.frexp(float(u.max()))[1])
+    if not (abs(a) <= _MOST_SHIFT and abs(c) <= _MOST_SHIFT):
         raise InputError("verify: the weights are too large or too small to be rounded to whole numbers.")
-    return a, total - a
+    return a, c
 
 
 def _coarse_shift(reach: np.ndarray, u: np.ndarray) -> int:
@@ -268,6 +274,9 @@ class _Leaves:
     def of(cls, rounded: Rounded, exact: Any, *, curved: bool) -> _Leaves:
         A, coarse, unit = exact(rounded.A), exact(rounded.coarse), 2**rounded.shift
         pairs = np.array(np.triu_indices(len(A), 1))
+        # squares of lengths have to be exact too; only for odd weights they would not
+        farthest = np.abs(rounded.B).max(initial=0.0) + np.abs(rounded.A).sum(axis=0).max(initial=0.0)
+        curved = curved and 8 * (float(farthest) / unit + len(A) + 1) ** 2 < 2.0**_BITS
         products = (coarse[pairs[0]] * coarse[pairs[1]]).T if curved else None
         off = np.abs(A - unit * coarse)
         return cls(A, exact(rounded.B), exact(rounded.v), coarse, off, unit, pairs, products)
@@ -280,8 +289,8 @@ class _Leaves:
         low, high = center - reach, center + reach
         v = self.v[setting]
         between = (low < 0) & (high > 0)
-        chord = (v * np.where(between, high, 0)) // np.where(between, high - low, 1)
-        q = np.where(v > 0, shares * v // SLOPES, np.clip(chord, np.minimum(v, 0), 0))
+        chord = _floor(v * np.where(between, high, 0), np.where(between, high - low, 1))
+        q = np.clip(np.where(v > 0, _floor(shares * v, SLOPES), chord), np.minimum(v, 0), np.maximum(v, 0))
         q = np.where(between, q, np.where(low >= 0, v, 0))
         t = np.where(between & (v < 0), np.minimum(-q * low, (v - q) * high), 0)
         lines = (q * center).sum(axis=1) + t.sum(axis=1) - (free * np.abs(q @ self.A.T)).sum(axis=1)
@@ -291,15 +300,23 @@ class _Leaves:
         """What the parabolas add, in units of 2^s for lengths; 0 where it would be less."""
         if self.products is None:
             return 0
-        width = 2 * np.maximum(-(-reach // self.unit), 1)
-        w = -t // (width * np.maximum(-(-farthest // self.unit), 1))
+        width = 2 * np.maximum(-_floor(-reach, self.unit), 1)
+        w = _floor(-t, width * np.maximum(-_floor(-farthest, self.unit), 1))
         r = free @ np.abs(self.coarse)
-        d = -(-(free @ self.off) // self.unit)
-        bulge = (reach // self.unit) ** 2 - 2 * r * d - d**2 - free @ self.coarse**2
+        d = -_floor(-(free @ self.off), self.unit)
+        bulge = _floor(reach, self.unit) ** 2 - 2 * r * d - d**2 - free @ self.coarse**2
         w = np.where(bulge > 0, w, 0)
         both = free[:, self.pairs[0]] * free[:, self.pairs[1]]
         mixed = np.abs(w @ self.products) * both
         return np.maximum((w * bulge).sum(axis=1) - 2 * mixed.sum(axis=1), 0)
+
+
+def _floor(above: np.ndarray, below: Any) -> np.ndarray:
+    """The quotient of whole numbers, rounded down."""
+    if above.dtype == object:
+        return above // below
+    quotient = np.floor(above / below)  # a quotient just below a whole number may have been rounded to it
+    return quotient - (quotient * below > above)
 
 
 def exact_output(problem: Problem, setting: int, x: np.ndarray) -> Fraction:
