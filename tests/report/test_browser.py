@@ -65,9 +65,12 @@ def claims_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
-def shown(page: Any, panel: str, label: str) -> float:
+def shown(page: Any, panel: str, label: str, run: str = "") -> float:
     """The number in a panel's legend."""
-    entry = page.locator(f"#panel-{panel} .legend button").filter(has=page.get_by_text(label, exact=True))
+    of = f"[data-run={run}]" if run else ""
+    entry = page.locator(f"#panel-{panel} .legend li{of} button").filter(
+        has=page.get_by_text(label, exact=True)
+    )
     return number(entry.locator("b").evaluate("b => b.firstChild.textContent"))
 
 
@@ -354,7 +357,39 @@ def test_two_runs_are_drawn_over_each_other(run: gs.Run, visit: Visit, tmp_path:
     )
     other = gs.train(slower, seeds=2, out=tmp_path / "slower")
     page = visit(write_report(run.path, other.path, out=tmp_path / "two.html"))
-    assert close(shown(page, "loss", "slower: test"), other.measures["test_loss"][:, -1].mean())
-    assert close(shown(page, "loss", "small: test"), run.measures["test_loss"][:, -1].mean())
+    assert close(shown(page, "loss", "test", "slower"), other.measures["test_loss"][:, -1].mean())
+    assert close(shown(page, "loss", "test", "small"), run.measures["test_loss"][:, -1].mean())
     _, text = saved(page, page.get_by_role("button", name="Loss: download the data as CSV"))
     assert {line.split(",")[0] for line in text.splitlines()} == {"run", "small", "slower"}
+
+
+def test_a_cell_of_a_sweep_leads_to_its_curves(run: gs.Run, visit: Visit, tmp_path: Path) -> None:
+    base = run.experiment.with_("epochs=6", "measures=['train_accuracy', 'test_accuracy', 'train_loss']")
+    swept = gs.sweep(
+        base, ["optimizer.learning_rate=0.05,0.1", "task.n_train=40,80,120"], seeds=2, out=tmp_path / "sweep"
+    )
+    page = visit(write_report(tmp_path / "sweep"))
+    cells = page.locator(".map .cell")
+    assert cells.count() == 6
+    for chosen in page.locator(".map .cell[aria-pressed=true]").all():
+        chosen.click()  # none is left
+    page.get_by_role("button", name="learning_rate 0.05, n_train 120").click()
+    page.get_by_role("button", name="learning_rate 0.1, n_train 40").click()
+    page.wait_for_timeout(100)
+    for name, settings in (
+        ("learning_rate 0.05, n_train 120", {"learning_rate": 0.05, "n_train": 120}),
+        ("learning_rate 0.1, n_train 40", {"learning_rate": 0.1, "n_train": 40}),
+    ):
+        own = page.locator(f"#panel-loss .legend li[data-run='{name}'] b").evaluate(
+            "b => b.firstChild.textContent"
+        )
+        assert close(number(own), swept.cell(**settings).measures["train_loss"][:, -1].mean())
+    page.get_by_role("button", name="final test accuracy").click()
+    text = page.get_by_role("button", name="learning_rate 0.1, n_train 40").text_content()
+    final = float(swept.cell(learning_rate=0.1, n_train=40).measures["test_accuracy"][:, -1].mean())
+    assert number(text) == pytest.approx(final, rel=6e-3)
+    _, table = saved(page, page.get_by_role("button", name="cells: download as CSV"))
+    rows = list(csv.DictReader(io.StringIO(table)))
+    assert len(rows) == 6
+    found = next(row for row in rows if (row["learning_rate"], row["n_train"]) == ("0.1", "40"))
+    assert float(found["final_test_accuracy"]) == pytest.approx(final, rel=1e-6)

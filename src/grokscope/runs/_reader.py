@@ -76,7 +76,9 @@ class RunReader:
     def refresh(self) -> None:
         """See the newest commit."""
         with guard(self.path, "cannot be read"):
-            self._see(Tree(self._repository.reading()).load())
+            session = self._repository.reading()
+            self._version = str(session.snapshot_id)
+            self._see(Tree(session).load())
             check_format(self.path, self._tree.attributes.get("format_version"))
             for name, kind in _ATTRIBUTES.items():
                 if not isinstance(self._tree.attributes.get(name, kind()), kind):
@@ -93,6 +95,11 @@ class RunReader:
                 found = {n: self._tree.read(f"members/{n}", []) for n in MEMBER_ARRAYS}
                 self._member_arrays = _possible(found)
         return self._member_arrays
+
+    @property
+    def version(self) -> str:
+        """The id of the commit that is seen."""
+        return self._version
 
     @property
     def identity(self) -> str:

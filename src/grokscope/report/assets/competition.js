@@ -14,6 +14,17 @@ class Competition {
     this.choose();
     const grokked = this.own().events.find((event) => event.name === "grokking");
     page.set({ snapshot: grokked ? Math.round(grokked.at) : this.count - 1 });
+    page.competition = this;
+    this.draw();
+  }
+
+  // New numbers of the same run; who looks at the last snapshot goes on to the new last one.
+  renew(runs) {
+    const last = this.now >= this.count - 1;
+    runs.forEach((run, i) => Object.assign(this.all[i], run));
+    Object.assign(this, { cache: { key: "" }, told: "" });
+    this.choose();
+    if (last && !this.player.playing) this.page.set({ snapshot: this.count - 1 });
     this.draw();
   }
 
@@ -81,6 +92,7 @@ class Competition {
     }
     this.circuitFigure.hidden = !this.data.circuits[String(this.member)];
     this.duel.classList.toggle("two", this.circuitFigure.hidden);
+    this.duel.classList.toggle("one", this.circuitFigure.hidden && this.heatFigure.hidden);
     const stripWidth = player.stripBox.clientWidth;
     if (stripWidth) {
       const pen = new CanvasPen(player.strip, stripWidth, STRIP_HEIGHT);
