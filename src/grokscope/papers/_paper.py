@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from grokscope.claims import Claim
 from grokscope.errors import InputError, did_you_mean
 from grokscope.experiment import Experiment
+from grokscope.init import FromRun
 from grokscope.parts import Part, kinds, lookup
+from grokscope.streams import Members
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -59,10 +62,15 @@ class Profile:
 class PaperExperiment:
     """One experiment of a paper.
 
+    Where the spec's ``init`` names another experiment of the paper (``FromRun(run="standard", ...)``), members
+    start in that one's run: it is trained first, and its identity is filled in.
+
     Attributes:
         name: as on the command line.
         sentence: what it is and which figures come from it.
         experiment: the spec at full size.
+        streams: of a branch, other seeds that each member of the source is continued with, as for ``--seeds``
+            of ``grokscope branch``: ``order=1000,1001``.
         profiles: ``paper`` (as the authors did) and ``quick`` (what is left out where that takes long).
         default: whether it is run when no experiment is named.
         needs_gpu: whether it is hopeless without one.
@@ -76,6 +84,16 @@ class PaperExperiment:
     )
     default: bool = True
     needs_gpu: bool = False
+    streams: str = ""
+
+    def members(self, seeds: int | str) -> Members:
+        """The members for ``--seeds``: those of the run, or of a branch the continuations of its source's."""
+        listed = Members.parse(seeds)
+        if not self.streams:
+            return listed
+        from grokscope.runs import branch_members
+
+        return branch_members(listed, self.streams)
 
     def under(self, profile: str) -> tuple[Experiment, int | str]:
         """The spec and the seeds under a profile.
@@ -153,9 +171,38 @@ class Paper(Part):
         if isinstance(names, str):
             names = (names,)
         if not names:
-            return [one for one in self.experiments if one.default]
-        asked = {self.experiment(name).name for name in names}
-        return [one for one in self.experiments if one.name in asked]
+            return self._with_sources(one for one in self.experiments if one.default)
+        return self._with_sources([self.experiment(name) for name in names])
+
+    def source_of(self, one: PaperExperiment) -> PaperExperiment | None:
+        """The experiment of the paper in whose run the members of another start, if they do."""
+        init = one.experiment.init
+        names = {other.name for other in self.experiments}
+        return self.experiment(init.run) if isinstance(init, FromRun) and init.run in names else None
+
+    def placed(self, one: PaperExperiment, profile: str, folder: Path) -> tuple[Experiment, int | str]:
+        """The spec and the seeds under a profile, in a reproduction's folder: a source is the run that lies there.
+
+        Raises:
+            InputError: for an unknown profile.
+        """
+        spec, seeds = one.under(profile)
+        source = self.source_of(one)
+        if source is None or not isinstance(spec.init, FromRun):
+            return spec, seeds
+        identity = self.placed(source, profile, folder)[0].identity
+        init = spec.init.model_copy(update={"run": str(folder / source.name), "source": identity})
+        return spec.model_copy(update={"init": init}), seeds
+
+    def _with_sources(self, chosen: Iterable[PaperExperiment]) -> list[PaperExperiment]:
+        """Experiments and those in whose runs they start, each once, in the paper's order."""
+        todo, names = list(chosen), set[str]()
+        while todo:
+            one = todo.pop()
+            if one.name not in names:
+                names.add(one.name)
+                todo += [source] if (source := self.source_of(one)) is not None else []
+        return [one for one in self.experiments if one.name in names]
 
 
 def papers() -> dict[str, Paper]:

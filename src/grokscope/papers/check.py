@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from grokscope.papers._paper import Paper, RunLike
-from grokscope.streams import Members
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -74,7 +73,7 @@ def _check_experiments(paper: Paper) -> None:
         for profile in ("paper", "quick"):
             _want(profile in one.profiles, f"experiment {one.name} has no profile '{profile}'")
             spec, seeds = one.under(profile)
-            _want(len(Members.parse(seeds)) >= 1, f"experiment {one.name} has no seeds under '{profile}'")
+            _want(len(one.members(seeds)) >= 1, f"experiment {one.name} has no seeds under '{profile}'")
             same = type(spec).from_table(_table(spec)) == spec
             _want(same, f"experiment {one.name}: the spec made again from its own table differs")
 

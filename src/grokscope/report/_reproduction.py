@@ -138,13 +138,14 @@ def reproduce(
     _same_paper(folder, found.kind)
     from grokscope.runs import train
 
-    todo = [(row.name, *found.experiment(row.name).under(planned.profile)) for row in planned.rows]
-    for name, spec, _ in todo:
-        _same_run(folder / name, spec)
+    chosen = [found.experiment(row.name) for row in planned.rows]
+    todo = [(one, *found.placed(one, planned.profile, folder)) for one in chosen]
+    for one, spec, _ in todo:
+        _same_run(folder / one.name, spec)
     runs: dict[str, Any] = {}
-    for name, spec, usual in todo:
-        asked = usual if planned.seeds is None else planned.seeds
-        runs[name] = train(spec, asked, out=folder / name, progress=preloading(progress), **options)
+    for one, spec, usual in todo:
+        members = one.members(usual if planned.seeds is None else planned.seeds)
+        runs[one.name] = train(spec, members, out=folder / one.name, progress=preloading(progress), **options)
     return remake(found, folder, runs, planned, began)
 
 
