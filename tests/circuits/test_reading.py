@@ -115,9 +115,9 @@ NOT_READABLE = {
 
 
 @pytest.mark.parametrize("name", NOT_READABLE)
-def test_runs_that_cannot_be_read_say_why(tmp_path, name):
+def test_runs_that_cannot_be_read_say_why(run, monkeypatch, name):
     parts, text = NOT_READABLE[name]
-    run = gs.train(small(**parts()), out=tmp_path / "run")
+    monkeypatch.setitem(run.__dict__, "experiment", small(**parts()))
     with pytest.raises(gs.InputError, match=text) as error:
         gs.read_circuit(run)
     assert str(error.value).startswith(str(run.path))
@@ -208,15 +208,14 @@ def test_without_a_circuit_the_tasks_own_parity_is_proved_or_refuted(run):
     assert wrong <= 0
 
 
-def test_a_task_that_does_not_tell_is_proved_against_the_support_or_not_at_all(tmp_path):
-    x = np.random.default_rng(0).choice([-1.0, 1.0], (40, 6))
-    task = arrays_task(x, x[:, 1] * x[:, 4])
-    model = {"kind": "construction", "bits": [1, 4]}
-    run = gs.train(small(task=task, model=model), out=tmp_path / "constructed")
-    proof = gs.read_circuit(run, prove=True).proof
-    assert (proof.bits, proof.whole.verdict) == ((1, 4), "proved")
-    nothing = gs.train(small(task=task), out=tmp_path / "nothing")
-    reading = gs.read_circuit(nothing, prove=True)
+def test_a_task_that_does_not_tell_is_proved_against_the_support_or_not_at_all(run, monkeypatch):
+    task = arrays_task(SIGNS, SIGNS[:, 1] * SIGNS[:, 4])
+    assert hidden_bits(SimpleNamespace(path="some/run", experiment=small(task=task)), 0) is None
+    known = hidden_bits(run, 1)
+    monkeypatch.setattr("grokscope.circuits.reading.hidden_bits", lambda run, position: None)
+    proof = gs.read_circuit(run, 1, prove=True).proof
+    assert proof.bits == known
+    reading = gs.read_circuit(run, 1, 0, prove=True)
     assert (reading.circuit.support.bits, reading.proof) == ((), None)
 
 

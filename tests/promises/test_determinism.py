@@ -80,12 +80,18 @@ def shared_difference(folder: Path, base: Path) -> list[str]:
         wrong += [f"seed {seeds}, step {s}" for s in sorted(common) if trail_a[s] != trail_b[s]]
     x, y = a.read_measures().load(), b.read_measures().load()
     steps = np.intersect1d(x.step, y.step)
-    final_only = {"faithfulness", "sensitivity", "subnetwork_norm"}  # of the final subnetworks: same length only
+    final_only = {
+        "faithfulness",
+        "sensitivity",
+        "subnetwork_norm",
+    }  # of the final subnetworks: same length only
     same_end = int(x.step.max()) == int(y.step.max())
     for name in x.data_vars.keys() & y.data_vars.keys():
         if not same_end and any(str(name).startswith(one) for one in final_only):
             continue
-        one, two = (data[name].sel(seed=y.seed, step=steps).transpose(*y[name].dims).to_numpy() for data in (x, y))
+        one, two = (
+            data[name].sel(seed=y.seed, step=steps).transpose(*y[name].dims).to_numpy() for data in (x, y)
+        )
         both = ~(np.isnan(one) | np.isnan(two))  # a schedule may leave points out
         if not both.any() or one[both].tobytes() != two[both].tobytes():
             wrong.append(f"{name}")
@@ -126,7 +132,13 @@ def test_determinism_matrix(torture, nursery, tmp_path):
                 wrong = sorted(k for k, v in contents(out).items() if other.get(k) != v)
                 torture.check(not wrong, f"{trained}, {way}: {wrong}")
             cells += 1
-    torture.done(cells, "ways to train the same", f"{len(torture.failures)} differ", trained=len(TRAINED), ways=len(ways))
+    torture.done(
+        cells,
+        "ways to train the same",
+        f"{len(torture.failures)} differ",
+        trained=len(TRAINED),
+        ways=len(ways),
+    )
 
 
 @pytest.mark.torture

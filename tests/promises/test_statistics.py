@@ -76,7 +76,9 @@ DRAWN = {
 def rates(torture, name: str, n: int, region: Region, theta: float, count: int) -> tuple[float, float]:
     kind, draw, _, _ = DRAWN[name]
     one, tags = claim(kind, region), (torture.seed, sorted(DRAWN).index(name), n, int(1000 * (theta + 5)))
-    verdicts = [judge([(one, draw(np.random.default_rng([*tags, i]), n, theta))])[0].verdict for i in range(count)]
+    verdicts = [
+        judge([(one, draw(np.random.default_rng([*tags, i]), n, theta))])[0].verdict for i in range(count)
+    ]
     return verdicts.count("holds") / count, verdicts.count("fails") / count
 
 
@@ -138,7 +140,11 @@ INTERVALS = {
     "median_interval": (lambda rng, n: median_interval(rng.exponential(1, n)), math.log(2), "at least"),
     "clopper_pearson": (lambda rng, n: clopper_pearson(int(rng.binomial(n, 0.8)), n), 0.8, "at least"),
     "wilson": (lambda rng, n: wilson(int(rng.binomial(n, 0.63)), n), 0.63, "about"),
-    "bootstrap_interval": (lambda rng, n: bootstrap_interval(rng.normal(3, 2, n), resamples=500), 3.0, "about"),
+    "bootstrap_interval": (
+        lambda rng, n: bootstrap_interval(rng.normal(3, 2, n), resamples=500),
+        3.0,
+        "about",
+    ),
     "ratio_of_times": (ratio, 2.0, "at least"),
     "kaplan_meier median": (survival, math.log(2), "about"),
 }
@@ -160,4 +166,6 @@ def test_coverage(torture, name):
         fine = low <= hits / count and (hits / count <= high or what == "at least")
         torture.check(fine, f"{name}, {n} seeds: {hits / count:.3f} of {count}")
     shown = ", ".join(f"{100 * rate:.1f} % with {n}" for n, rate in facts.items())
-    torture.done(2 * count, f"simulated intervals: {name}", f"cover {shown}", promised=f"{what} 95 %", **facts)
+    torture.done(
+        2 * count, f"simulated intervals: {name}", f"cover {shown}", promised=f"{what} 95 %", **facts
+    )

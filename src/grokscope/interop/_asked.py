@@ -19,7 +19,7 @@ from grokscope.tasks.arrays import Arrays
 from grokscope.tasks.samples import Samples
 
 if TYPE_CHECKING:
-    from grokscope.interop._layouts import Recognized
+    from grokscope.interop._recognized import Recognized
 
 __all__ = ["Asked", "read_data", "task_of"]
 
@@ -165,13 +165,16 @@ def read_data(path: Path) -> dict[str, np.ndarray]:
     return found
 
 
-def task_of(asked: Asked, data: Mapping[str, np.ndarray], n_outputs: int | None, source: str) -> Task:
+def task_of(
+    asked: Asked, data: Mapping[str, np.ndarray], n_outputs: int | None, n_tokens: int | None, source: str
+) -> Task:
     """The task: the spec's; with data, samples of the spec's task, or arrays where it names none.
 
     Args:
         asked: the spec.
         data: arrays, or none.
         n_outputs: of the networks, where that can be told.
+        n_tokens: how many tokens the networks know, where inputs are token numbers.
         source: where the data are from, for messages.
 
     Raises:
@@ -187,6 +190,11 @@ def task_of(asked: Asked, data: Mapping[str, np.ndarray], n_outputs: int | None,
     arrays: dict[str, Any] = dict(data)
     for name in [name for name in arrays if name.endswith("_y")]:
         arrays[name] = _labels(arrays[name], n_outputs)
+    if n_tokens is None and rule is not None and len(rule.input_shape) == 2:
+        n_tokens = rule.input_shape[1]
+    if n_tokens is not None:
+        for name in [name for name in arrays if name.endswith("_x")]:
+            arrays[name] = _one_hot(arrays[name], n_tokens, f"{source}: {name}")
     try:
         own = Arrays.from_numpy(**arrays)
     except InputError as error:
@@ -207,6 +215,16 @@ def _labels(y: np.ndarray, n_outputs: int | None) -> np.ndarray:
     if n_outputs is not None and n_outputs > 1 and y.dtype.kind == "f" and np.all(y == np.round(y)):
         return y.astype(np.int64)
     return y
+
+
+def _one_hot(x: np.ndarray, n_tokens: int, where: str) -> np.ndarray:
+    """Token numbers [sample, position] as ones among zeros, [sample, position, token]; others as they are."""
+    if x.ndim != 2 or x.dtype.kind not in "iuf" or not np.isfinite(x).all() or np.any(x != np.round(x)):
+        return x
+    if x.size and not 0 <= x.min() <= x.max() < n_tokens:
+        worst = x.min() if x.min() < 0 else x.max()
+        raise InputError(f"{where}: tokens are numbers from 0 to {n_tokens - 1}, but one is {worst}.")
+    return (x[..., None] == np.arange(n_tokens)).astype(np.int8)
 
 
 def _check_labels(rule: Task, data: Mapping[str, np.ndarray], source: str) -> None:

@@ -1,41 +1,24 @@
 """Layouts of state dicts that are recognized by their names and shapes, without a map.
 
 A layout looks at names and shapes and says which model they are of and how our arrays are made of theirs.
-To add one: a function like `_two_circuits`, named in `_LAYOUTS`.
+To add one: a function like `_two_circuits`, named in `_LAYOUTS`. Transformers: ``_transformers.py``.
 """
 
 from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from grokscope.interop._map import Entry, Op, WeightMap
+from grokscope.interop._recognized import Recognized, Shapes
+from grokscope.interop._transformers import nanda
 
-__all__ = ["Recognized", "model_of_map", "recognize"]
+__all__ = ["model_of_map", "recognize"]
 
 _TURNED = (Op("transpose"),)
 _IN_SEQUENCE = re.compile(r"(?:(.+)\.)?(\d+)\.(weight|bias)")
 _OWN = ("hidden_weight", "hidden_bias", "output_weight", "output_bias")
-
-Shapes = Mapping[str, tuple[int, ...]]
-
-
-@dataclass(frozen=True)
-class Recognized:
-    """What was found.
-
-    Attributes:
-        name: of the layout, for people.
-        model: the table ``[model]`` as far as the weights tell it.
-        weights: how our arrays are made.
-    """
-
-    name: str
-    model: dict[str, Any]
-    weights: WeightMap
 
 
 def recognize(shapes: Shapes) -> Recognized | None:
@@ -135,4 +118,4 @@ def _chain(name: str, shapes: Shapes, layers: list[str]) -> Recognized | None:
     return Recognized(name, model, WeightMap(entries, label=f"layout {name}"))
 
 
-_LAYOUTS = (_own, _two_circuits, _sequential)
+_LAYOUTS = (_own, _two_circuits, _sequential, nanda)

@@ -11,9 +11,10 @@ import numpy as np
 from grokscope.errors import InputError
 from grokscope.experiment import Experiment
 from grokscope.interop._asked import Asked, task_of
-from grokscope.interop._layouts import Recognized, model_of_map, recognize
+from grokscope.interop._layouts import model_of_map, recognize
 from grokscope.interop._map import Entry, WeightMap, spoken_shapes
 from grokscope.interop._module import activation_of
+from grokscope.interop._recognized import Recognized
 from grokscope.interop._tensors import Tensors
 from grokscope.parts import Part
 
@@ -24,7 +25,8 @@ __all__ = ["Maker"]
 
 _LAYOUTS = (
     "Without a map these are recognized: linear1/linear2, a plain nn.Sequential of nn.Linear layers with an "
-    "activation between each two, and what grokscope exports. For all else give a map (--map FILE.toml)."
+    "activation between each two, the transformer of Nanda et al., and what grokscope exports. For all else "
+    "give a map (--map FILE.toml)."
 )
 
 
@@ -38,6 +40,7 @@ class Maker:
         first: the first network, which the others are like.
         layout: in words.
         shapes: of our arrays.
+        reads_tokens: whether inputs are token numbers.
         notes: what was assumed, for people.
     """
 
@@ -49,6 +52,7 @@ class Maker:
     first: Tensors
     layout: str
     shapes: dict[str, tuple[int, ...]]
+    reads_tokens: bool = False
     notes: list[str] = field(default_factory=list[str])
 
     @classmethod
@@ -68,7 +72,9 @@ class Maker:
             found = Recognized("map", model_of_map(weights, first.shapes), weights)
         activation = activation_of(module) if found is not None and found.model else None
         model = asked.model(found, {"activation": activation} if activation else {})
-        task = task_of(asked, data, _n_outputs(found, first), where)
+        n_outputs, n_tokens = _n_outputs(found, first), None if found is None else found.tokens
+        task = task_of(asked, data, n_outputs, n_tokens, where)
+        found = found if found is None else found.fitted(task.n_outputs)
         if model is None:
             raise InputError(_unknown(first, weights, None))
         given = asked.table.get("precision")
@@ -83,7 +89,10 @@ class Maker:
             entries = {name: Entry((name,)) for name in shapes}
             found = Recognized("grokscope's own", {}, WeightMap(entries, label="grokscope's own layout"))
         found.weights.check(first, shapes)
-        made = cls(asked, task, experiment.model, precision, found.weights, first, found.name, shapes)
+        model = experiment.model
+        made = cls(
+            asked, task, model, precision, found.weights, first, found.name, shapes, n_tokens is not None
+        )
         made.notes.extend(_assumed(asked, experiment, has_data=bool(data), knows_activation=bool(activation)))
         return made
 

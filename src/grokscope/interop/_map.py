@@ -17,7 +17,7 @@ import fnmatch
 import math
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -32,9 +32,13 @@ _MOST_LISTED = 40
 
 
 class Op(NamedTuple):
-    """A change of shape: ``reshape`` to sizes (one may be -1), or ``transpose`` (no numbers: reversed)."""
+    """A change of shape.
 
-    kind: Literal["reshape", "transpose"]
+    ``reshape`` to sizes (one may be -1), ``transpose`` (no numbers: reversed), or ``first`` (so many along
+    each axis, the first ones).
+    """
+
+    kind: Literal["reshape", "transpose", "first"]
     numbers: tuple[int, ...] = ()
 
     def shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -48,6 +52,11 @@ class Op(NamedTuple):
             if sorted(axes) != list(range(len(shape))):
                 raise ValueError(f"transpose = {list(axes)} does not fit shape {list(shape)}")
             return tuple(shape[axis] for axis in axes)
+        if self.kind == "first":
+            fits = len(self.numbers) == len(shape) and all(map(int.__le__, self.numbers, shape))
+            if not fits or min(self.numbers, default=0) < 0:
+                raise ValueError(f"first = {list(self.numbers)} does not fit shape {list(shape)}")
+            return self.numbers
         size, known = math.prod(shape), math.prod(n for n in self.numbers if n != -1)
         sizes = tuple(size // known if n == -1 and known else n for n in self.numbers)
         if self.numbers.count(-1) > 1 or math.prod(sizes) != size or any(n < -1 for n in self.numbers):
@@ -58,6 +67,8 @@ class Op(NamedTuple):
         """The array after it."""
         if self.kind == "transpose":
             return array.transpose(self.numbers or None)
+        if self.kind == "first":
+            return array[tuple(slice(size) for size in self.shape(array.shape))]
         return array.reshape(self.shape(array.shape))
 
 
@@ -116,7 +127,6 @@ class WeightMap:
     entries: Mapping[str, Entry]
     ignore: tuple[str, ...] = ()
     label: str = "map"
-    notes: tuple[str, ...] = field(default=())
 
     @classmethod
     def from_toml(cls, path: Path) -> WeightMap:
@@ -272,9 +282,9 @@ def _ops(step: Any, where: str) -> list[Op]:
         if kind == "transpose" and isinstance(value, bool):
             return [Op("transpose")] if value else []
         numbers = isinstance(value, list | tuple) and value and all(type(n) is int for n in value)
-        if kind in ("reshape", "transpose") and numbers:
+        if kind in ("reshape", "transpose", "first") and numbers:
             return [Op(kind, tuple(value))]
     raise InputError(
-        f"{where}: a change of shape is {{ transpose = true }}, {{ transpose = [1, 0] }} or "
-        f"{{ reshape = [4, -1] }} (got {step!r})."
+        f"{where}: a change of shape is {{ transpose = true }}, {{ transpose = [1, 0] }}, "
+        f"{{ reshape = [4, -1] }} or {{ first = [128, 113] }} (got {step!r})."
     )

@@ -41,7 +41,14 @@ def activation_of(module: Any) -> str | None:
     return next(iter(found), None)
 
 
-def check_predictions(module: Any, experiment: Experiment, leaves: dict[str, np.ndarray], label: str) -> None:
+def check_predictions(
+    module: Any,
+    experiment: Experiment,
+    leaves: dict[str, np.ndarray],
+    label: str,
+    *,
+    reads_tokens: bool = False,
+) -> None:
     """Check that our network predicts what a module predicts, on the first test inputs.
 
     Args:
@@ -49,6 +56,7 @@ def check_predictions(module: Any, experiment: Experiment, leaves: dict[str, np.
         experiment: of our network.
         leaves: our network's arrays.
         label: the network's, for messages.
+        reads_tokens: whether the module takes token numbers where ours takes ones among zeros.
 
     Raises:
         InputError: if the outputs differ.
@@ -71,8 +79,13 @@ def check_predictions(module: Any, experiment: Experiment, leaves: dict[str, np.
     network.eval()
     try:
         with torch.no_grad():
-            given = torch.tensor(x, dtype=weights.dtype, device=weights.device)
+            if reads_tokens:
+                given = torch.tensor(x.argmax(axis=-1), device=weights.device)
+            else:
+                given = torch.tensor(x, dtype=weights.dtype, device=weights.device)
             theirs = np.asarray(network(given).detach().to("cpu").double().numpy())
+        if theirs.ndim == 3:  # logits at every position; the answer is read at the last one
+            theirs = theirs[:, -1, : ours.shape[-1]]
     except (RuntimeError, TypeError, ValueError, AttributeError) as error:
         first = str(error).strip().partition("\n")[0]
         raise InputError(f"{label}: the module cannot be called on the test inputs: {first}") from None

@@ -188,7 +188,13 @@ def _write(
             _check_step(item)
             leaves = maker.leaves(item.tensors)
             if item.module is not None:
-                check_predictions(item.module, maker.experiment([0]), leaves, item.tensors.label)
+                check_predictions(
+                    item.module,
+                    maker.experiment([0]),
+                    leaves,
+                    item.tensors.label,
+                    reads_tokens=maker.reads_tokens,
+                )
             yield Network(item.seed, item.step, leaves, item.tensors.label)
 
     folder = write_imported(

@@ -74,7 +74,7 @@ def _what(run: Any) -> str:
     experiment = run.experiment
     if not experiment.learner.trains:
         return f"Imported: {experiment.model.kind}, states at steps up to {int(max(run.steps_done))}."
-    size = getattr(experiment.model, "width", None)
+    size = experiment.model.n_neurons
     model = experiment.model.kind + (f", {size} neurons" if size else "")
     return (
         f"{experiment.task.kind.replace('_', ' ')} · {model} · {experiment.loss.kind} loss · "

@@ -47,7 +47,7 @@ def view_of(run: Any, name: str, sentence: str = "", *, with_networks: bool = Tr
         run_info(name, run, sentence),
         Curves(run, name),
         competition_of(run, name, with_networks=with_networks),
-        getattr(run.experiment.model, "width", None),
+        run.experiment.model.n_neurons or None,
         _sizes(run),
     )
 

@@ -57,7 +57,7 @@ def train_into(
     if not experiment.learner.trains:
         raise InputError(
             f"learner '{experiment.learner.kind}': these networks were trained elsewhere; nothing can be "
-            "trained, extended or resumed."
+            "trained, extended or resumed. To train on from one, branch with --set learner.kind=gradient."
         )
     refuse_too_large(experiment, len(members))
     first = None
@@ -148,7 +148,8 @@ class Trainer:
             taken = on_the_way(self.store, group, start, wanted)
             for block, rows in self._blocks(group, taken):
                 origins = origins_of(self.store, rows)
-                sink = StoreSink(self.store, rows, taken, every=self.commit_seconds, origins=origins)
+                axes = self.experiment.axes
+                sink = StoreSink(self.store, rows, taken, axes, every=self.commit_seconds, origins=origins)
                 checkpoint = self._checkpoint(rows) if start else None
                 sink.finish(block.run(sink, checkpoint, self.progress.advance))
         for rows_of, missing in self._unmeasured(positions):
@@ -160,7 +161,8 @@ class Trainer:
     ) -> None:
         """Add measures to finished members, by replay."""
         for block, rows in self._blocks(positions, wanted, flavor):
-            sink = StoreSink(self.store, rows, wanted, suffix=suffix, every=None, keep_state=False)
+            axes = self.experiment.axes
+            sink = StoreSink(self.store, rows, wanted, axes, suffix=suffix, every=None, keep_state=False)
             final = self._checkpoint(rows)
             block.measure_again(sink, final, self.progress.advance)
             sink.finish(final)
