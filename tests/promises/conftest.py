@@ -67,7 +67,7 @@ class Torture:
         assert count > 0, "nothing was tested"
         if self.full:
             self._write(count, what, result, facts)
-        print(f"{self.name}: seed {self.seed}: {count} {what}: {result}; {facts}")
+        print(f"\n{self.name}: seed {self.seed}: {count} {what}: {result}; {facts}")
         shown = "\n".join(self.failures[:60])
         assert not self.failures, f"seed {self.seed}: {len(self.failures)} failed:\n{shown}"
 
@@ -86,7 +86,7 @@ class Torture:
                 "what": what,
                 "result": result,
                 "failures": self.failures[:50],
-                "seconds": round(time.monotonic() - self.began, 1),
+                "seconds": round(time.monotonic() - self.began, 2),
                 "facts": facts,
                 "commit": _commit(),
                 "machine": _machine.describe(),
