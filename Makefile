@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 # Quiet but for errors; the rest of the environment's pip settings (proxies, mirrors) stay in force.
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
+# Two processes, whole files each: a file's tests share what they train. PARALLEL= runs one process.
+PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format benchmarks requirements clean install install-dev
 
@@ -16,7 +19,7 @@ demo: install ## set up, then reproduce the paper's standard experiment on five 
 	@$(BIN)/grokscope reproduce two-circuits standard --seeds 5 --out demo
 
 test: install-dev ## set up, then run the test suite (ARGS="-k name" selects)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 lint: install-dev ## check format, lint and types
 	@$(BIN)/ruff format --check .

@@ -49,6 +49,7 @@ _FAMILIES = {
     "accuracy": "Accuracy",
     "loss": "Loss and margin",
     "norms": "Norms",
+    "share": "Shares of the output",
     "sparsity": "Effective sparsity",
     "faithfulness": "Faithfulness and norm of subnetworks",
     "sensitivity": "Sensitivity",

@@ -37,6 +37,7 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.05"
 os.environ["MPLBACKEND"] = "agg"
+os.environ["COLUMNS"] = "120"  # tables are as wide wherever the tests run
 # The user's own cache folder is neither read nor written, here or by the commands that tests start.
 os.environ["XDG_CACHE_HOME"] = str(ROOT / ".pytest_cache" / "user-cache")
 
@@ -131,6 +132,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.required_but_missing(reason))
             else:
                 item.add_marker(pytest.mark.skip(reason=reason))
+    # Files with a slow test go first, so that two processes end at about the same time.
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -181,7 +181,9 @@ def _attributes(rng: random.Random, tree: Any) -> None:
 
 
 def _paths(rng: random.Random, tree: Any) -> None:
-    name = rng.choice(["../../escaped", "/etc/passwd", "measures", "measures/quick", "", "a/../../b", "x" * 5000])
+    name = rng.choice(
+        ["../../escaped", "/etc/passwd", "measures", "measures/quick", "", "a/../../b", "x" * 5000]
+    )
     tree.paths = sorted({*tree.paths, name})
     tree._save_root()
 
@@ -189,7 +191,9 @@ def _paths(rng: random.Random, tree: Any) -> None:
 def _labels(rng: random.Random, tree: Any) -> None:
     path = _some(rng, tree)
     info = tree.info(path)
-    labels = rng.choice([{"split": ["<script>"] * 2}, {"subnetwork": []}, [], "x", None, {"seed": ["a"] * 10**5}])
+    labels = rng.choice(
+        [{"split": ["<script>"] * 2}, {"subnetwork": []}, [], "x", None, {"seed": ["a"] * 10**5}]
+    )
     _info(tree, path, attributes={**info.attributes, "labels": labels})
 
 
@@ -208,7 +212,18 @@ def _members(rng: random.Random, tree: Any) -> None:
 
 
 FORGED = (
-    *(_huge_shape, _huge_chunks, _other_type, _document, _bomb, _attributes, _paths, _labels, _dims, _members),
+    *(
+        _huge_shape,
+        _huge_chunks,
+        _other_type,
+        _document,
+        _bomb,
+        _attributes,
+        _paths,
+        _labels,
+        _dims,
+        _members,
+    ),
 )
 
 
@@ -239,7 +254,9 @@ def _spec(folder: Path, rng: random.Random) -> None:
 def _links(folder: Path, rng: random.Random) -> None:
     """What should be a file or folder of the run leads elsewhere."""
     outside = folder.parent / "outside"
-    name = rng.choice(["experiment.toml", "provenance.json", "checksums.json", "store", "store/chunks", ".lock"])
+    name = rng.choice(
+        ["experiment.toml", "provenance.json", "checksums.json", "store", "store/chunks", ".lock"]
+    )
     place = folder / name
     if place.is_dir():
         shutil.copytree(place, outside / place.name, dirs_exist_ok=True)
@@ -339,11 +356,14 @@ def array_files() -> dict[str, bytes]:
             {"train_x": {"dtype": "F32", "shape": [50_000, 50_000], "data_offsets": [0, 16]}}, bytes(16)
         ),
         "twice.safetensors": _safetensors(
-            b'{"train_x":' + json.dumps(one).encode() + b',"train_x":' + json.dumps(one).encode() + b"}", bytes(16)
+            b'{"train_x":' + json.dumps(one).encode() + b',"train_x":' + json.dumps(one).encode() + b"}",
+            bytes(16),
         ),
         "path-as-name.safetensors": _safetensors({"../../escaped": one}, bytes(16)),
         "nan.npz": _npz(**{f"{k}.npy": _npy(v * np.nan if k == "train_x" else v) for k, v in arrays.items()}),
-        "infinite.npz": _npz(**{f"{k}.npy": _npy(v * np.inf if k == "train_x" else v) for k, v in arrays.items()}),
+        "infinite.npz": _npz(
+            **{f"{k}.npy": _npy(v * np.inf if k == "train_x" else v) for k, v in arrays.items()}
+        ),
         "10-GB-claimed.npz": _npz(**{"train_x.npy": _npy(arrays["train_x"], shape=(50_000, 50_000))}),
         "negative-shape.npz": _npz(**{"train_x.npy": _npy(arrays["train_x"], shape=(-1, 4))}),
         "bomb.npz": _npz(**{"train_x.npy": bomb, "train_y.npy": bomb}),

@@ -65,7 +65,7 @@ def synthetic_run(
         if fate == "diverges":
             for array in values.values():
                 array[i, epoch >= 50] = np.nan
-    for name in ("neuron_norm", "sensitivity", "test_accuracy_large"):
+    for name in ("neuron_norm", "output_share", "sensitivity", "test_accuracy_large"):
         values[name][:, ~log] = np.nan
     step = (epoch * STEPS_PER_EPOCH).astype(int)
     dims = {2: (), 3: ("neuron",), 4: ("subnetwork", "split")}
@@ -109,7 +109,7 @@ def _shapes(width: int) -> list[tuple[str, tuple[int, ...]]]:
     kinds, splits = len(SUBNETWORK_LABELS), len(SPLIT_LABELS)
     return [
         *((name, ()) for name in f"{plain} {sparse}".split()),
-        *((name, (width,)) for name in ("neuron_norm", "path_norm")),
+        *((name, (width,)) for name in ("neuron_norm", "path_norm", "output_share")),
         *((name, (kinds, splits)) for name in pairs.split()),
         ("subnetwork_norm", (kinds,)),
     ]
@@ -172,6 +172,7 @@ def _seed(
         "effective_sparsity_99": np.maximum(shrunk * 0.8, 1),
         "neuron_norm": neurons,
         "path_norm": neurons**2,
+        "output_share": neurons**2 / (neurons**2).sum(axis=-1, keepdims=True),
         "subnetwork_norm": norms,
         "faithfulness": 0.5 + 0.5 * kappa,
         "faithfulness_kappa": kappa,

@@ -35,7 +35,7 @@ weight_decay = 0.01
 """
 KEYS = (
     "name, epochs, steps, batch_size, online, precision, task, model, loss, optimizer, learner, "
-    "measures, schedule"
+    "init, interventions, measures, schedule"
 )
 SCHEDULES = (
     "'epochs', 'every 10 epochs', 'every 5 steps', 'log' (32 points a decade of epochs), 'log 12', 'ends', "
@@ -78,13 +78,13 @@ BAD = [
     ),
     (
         "epochs = 3\n[task]\nn = 40",
-        "task.kind: say which; allowed: arrays, boolean_function, sparse_parity.",
+        "task.kind: say which; allowed: arrays, boolean_function, samples, sparse_parity.",
     ),
     ("epochs = 3\ntask = 5", "task: must be a table (got 5)."),
     (
         "epochs = 3\n[task]\nkind = 'sparse_partiy'",
         "task 'sparse_partiy' is not known. Did you mean 'sparse_parity'? "
-        "Known: arrays, boolean_function, sparse_parity.",
+        "Known: arrays, boolean_function, samples, sparse_parity.",
     ),
     (
         "epochs = 3\n[task]\nkind = 'sparse_parity'\nn = 3\nk = 5",
@@ -268,7 +268,7 @@ def test_a_new_kind_resets_its_table_and_loses_no_override():
         (
             "task.kind=arays",
             "task 'arays' is not known. Did you mean 'arrays'? "
-            "Known: arrays, boolean_function, sparse_parity.",
+            "Known: arrays, boolean_function, samples, sparse_parity.",
         ),
     ],
 )
@@ -387,6 +387,14 @@ CHANGES = [
         "optimizer.schedule=cosine",
         "optimizer.schedule={kind='linear', last=0.5}",
     ),
+    *(f"init={{kind='from_run', run='x', source='{'ab' * 32}', at={at}}}" for at in (3, 4, "'grokking'")),
+    f"init={{kind='from_run', run='x', source='{'cd' * 32}', at=3}}",
+    *(
+        f"interventions=[{{kind='boost', {keys}}}]"
+        for keys in ("factor=2.0", "factor=3.0", "factor=2.0, at=1")
+    ),
+    "interventions=[{kind='boost', factor=2.0, neurons=[1]}]",
+    "interventions=[{kind='boost', factor=2.0, neurons={kind='random', count=1}}]",
 ]
 
 

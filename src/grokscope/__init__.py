@@ -21,8 +21,15 @@ _HOMES = {
     "StoreError": "grokscope.errors",
     "train": "grokscope.runs",
     "compare": "grokscope.comparison",
+    "from_torch": "grokscope.interop",
+    "import_torch": "grokscope.interop",
+    "to_torch": "grokscope.interop",
     "open_run": "grokscope.runs",
+    "read_circuit": "grokscope.circuits",
     "Run": "grokscope.runs",
+    "Sweep": "grokscope.sweeps",
+    "open_sweep": "grokscope.sweeps",
+    "sweep": "grokscope.sweeps",
 }
 __all__ = [
     "Experiment",
@@ -32,19 +39,29 @@ __all__ = [
     "Run",
     "Schedule",
     "StoreError",
+    "Sweep",
     "__version__",
     "compare",
+    "from_torch",
+    "import_torch",
     "open_run",
+    "open_sweep",
+    "read_circuit",
+    "sweep",
+    "to_torch",
     "train",
 ]
 
 if TYPE_CHECKING:
+    from grokscope.circuits import read_circuit
     from grokscope.comparison import compare
     from grokscope.errors import GrokscopeError, InputError, StoreError
     from grokscope.experiment import Experiment
+    from grokscope.interop import from_torch, import_torch, to_torch
     from grokscope.runs import Run, open_run, train
     from grokscope.schedule import Schedule
     from grokscope.streams import Members
+    from grokscope.sweeps import Sweep, open_sweep, sweep
 
 
 def __getattr__(name: str) -> Any:

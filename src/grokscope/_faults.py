@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["explain"]
 
 # how the table of a group is written in a spec, where that is not the group's name
-_TABLES = {"experiment": "", "rate_schedule": "optimizer.schedule"}
+_TABLES = {"experiment": "", "rate_schedule": "optimizer.schedule", "intervention": "interventions"}
 _WANTED = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",

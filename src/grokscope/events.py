@@ -6,8 +6,9 @@ measures. What goes elsewhere: the times themselves and their statistics (`groks
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
@@ -17,7 +18,15 @@ from grokscope.statistics import CensoredTimes, event_times
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["GROKKING", "MEMORIZATION", "Event", "diverged_steps", "grokking_delay", "member_curves"]
+__all__ = [
+    "GROKKING",
+    "MEMORIZATION",
+    "Event",
+    "diverged_steps",
+    "grokking_delay",
+    "member_curves",
+    "parse_event",
+]
 
 
 @dataclass(frozen=True)
@@ -72,6 +81,30 @@ class Event:
 _MEMBER_DIMS = ("seed", "member", "init_seed", "data_seed", "order_seed", "noise_seed")
 MEMORIZATION = Event("memorization", "train_accuracy", ">", 0.98)
 GROKKING = Event("grokking", "test_accuracy", ">", 0.98)
+_NAMED = {event.name: event for event in (MEMORIZATION, GROKKING)}
+_FORM = re.compile(r"\s*([a-z_]\w*)\s*([<>]=?)\s*(-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)(?:\s+for\s+(\d+))?\s*")
+
+
+def parse_event(text: str) -> Event:
+    """Read an event: ``memorization``, ``grokking``, or ``MEASURE > NUMBER [for N]`` (N measured points; 5).
+
+    Raises:
+        InputError: if it is none of these; the message lists what is allowed.
+
+    Example:
+        >>> print(parse_event("train_loss <= 0.01 for 3"))
+        train_loss <= 0.01 at 3 consecutive measured points
+    """
+    if text in _NAMED:
+        return _NAMED[text]
+    match = _FORM.fullmatch(text)
+    if match is None or match[4] == "0":
+        raise InputError(
+            f"event '{text}' is not known.{did_you_mean(text, _NAMED)} "
+            f"Known: {', '.join(_NAMED)}, or MEASURE > NUMBER [for N measured points]."
+        )
+    measure, comparison, number, sustained = match.groups()
+    return Event(text.strip(), measure, cast("Any", comparison), float(number), int(sustained or 5))
 
 
 def grokking_delay(measures: xr.Dataset) -> CensoredTimes:

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from grokscope.errors import InputError
+from grokscope.init import Fresh, FromRun, InitField
 from grokscope.learners._learner import LearnerField
 from grokscope.learners.gradient import Gradient
 from grokscope.losses import Hinge, LossField
+from grokscope.measures._measure import SPLIT_LABELS, SUBNETWORK_LABELS
 from grokscope.models._model import ModelField
 from grokscope.models.fully_connected import FullyConnected
 from grokscope.optimizers import SGD, OptimizerField
@@ -26,9 +28,10 @@ from grokscope.tasks._task import TaskField
 if TYPE_CHECKING:
     from typing import Self
 
+    from grokscope.interventions import Intervention
     from grokscope.measures._measure import Measure
 
-__all__ = ["Experiment"]
+__all__ = ["Experiment", "read_spec"]
 
 # Version of what identity means; part of the hash, so that a change of meaning changes the identity.
 _IDENTITY_VERSION = 1
@@ -68,6 +71,8 @@ class Experiment(Part):
     Attributes:
         name: a label for people.
         task, model, loss, optimizer, learner: the parts; each a table with a ``kind``.
+        init: where members start: from a fresh network, or inside another run.
+        interventions: what is done to neurons while members train, in this order; tables with a ``kind``.
         batch_size: samples per update, or ``full``.
         epochs, steps: the length; give one of them. Online tasks count in steps.
         online: draw fresh samples for every update instead of passing over a training set.
@@ -98,6 +103,8 @@ class Experiment(Part):
     loss: LossField = Hinge()
     optimizer: OptimizerField = SGD(weight_decay=0.01)
     learner: LearnerField = Gradient()
+    init: InitField = Fresh()
+    interventions: tuple[Any, ...] = ()
     measures: tuple[Any, ...] | None = None
     schedule: Recording = Recording()
 
@@ -118,12 +125,41 @@ class Experiment(Part):
     def _measures(cls, value: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
         if value is None:
             return None
-        measures = tuple(_measure(item) for item in value)
+        measures = tuple(cast("Measure", _part_of("measure", item, "measures", named=True)) for item in value)
         names = [measure.kind for measure in measures]
         for name in names:
             if names.count(name) > 1:
                 raise InputError(f"measures: '{name}' is given twice.")
         return measures
+
+    @field_validator("interventions", mode="before")
+    @classmethod
+    def _interventions(cls, value: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            return value
+        return tuple(_part_of("intervention", item, "interventions", named=False) for item in value)
+
+    @model_validator(mode="after")
+    def _check_interventions(self) -> Self:
+        for item in cast("tuple[Intervention, ...]", self.interventions):
+            if (lack := item.missing(self)) is not None:
+                raise InputError(f"interventions: {lack}.")
+        if sum("losses" in item.stages for item in self.interventions) > 1:
+            raise InputError("interventions: one stop_gradient at most; name all groups in it.")
+        return self
+
+    @model_validator(mode="after")
+    def _source(self) -> Self:
+        """Fill in the identity of the run that members start in: it is part of ours."""
+        if isinstance(self.init, FromRun) and not self.init.source:
+            file = Path(self.init.run) / "experiment.toml"
+            if not file.is_file():
+                raise InputError(
+                    f"init.run: '{self.init.run}' is not the folder of a run (it has no {file.name})."
+                )
+            found = self.init.model_copy(update={"source": Experiment.from_toml(file).identity})
+            object.__setattr__(self, "init", found)  # it is frozen for others; here it is still being made
+        return self
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -135,6 +171,7 @@ class Experiment(Part):
             raise ValueError("an online experiment has no full batch; give batch_size as a number")
         if self.online and not self.task.can_sample:
             raise ValueError(f"task '{self.task.kind}' with these settings cannot be sampled online")
+        self.model.check_inputs(self.task.input_shape, self.task.n_outputs)
         if self.loss.labels not in (self.task.label_kind, "any"):
             raise ValueError(
                 f"loss '{self.loss.kind}' is for {_LABELS[self.loss.labels]}; "
@@ -155,16 +192,79 @@ class Experiment(Part):
         return self.steps if self.steps is not None else self.steps_per_epoch * (self.epochs or 0)
 
     @property
+    def axes(self) -> dict[str, tuple[Any, ...]]:
+        """Labels of the axes that measures can have besides seed, step and neuron, by axis name."""
+        task = self.task
+        return {
+            "subnetwork": SUBNETWORK_LABELS,
+            "split": SPLIT_LABELS,
+            **task.axes,
+            **self.model.axes(task.input_shape, task.n_outputs),
+        }
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """What the compiled program takes as values, by path, e.g. ``optimizer.learning_rate``.
+
+        Always, so that a member has the same bits whether its company has the same numbers or others.
+        """
+        found: dict[str, float] = {}
+        for table, name in self._traced():
+            value = getattr(getattr(self, table), name)
+            if value is not None:  # None is another program (no momentum, say)
+                found[f"{table}.{name}"] = float(value)
+        for i, item in enumerate(self.interventions):
+            found |= {f"interventions.{i}.{name}": float(getattr(item, name)) for name in item.traced}
+        return found
+
+    @property
+    def shape(self) -> Experiment:
+        """What of the experiment the compiled program is made of: equal shapes share one program.
+
+        The `numbers` are 1 in it, and what does not determine the numbers is left out, as are the states from
+        which members start and the sets of neurons, which are values too. Not validated.
+        """
+        paths = [path.split(".") for path in self.numbers if not path.startswith("interventions.")]
+        parts = {
+            table: getattr(self, table).model_copy(update={name: 1.0 for at, name in paths if at == table})
+            for table, _ in paths
+        }
+        length = {} if self.optimizer.schedule.depends_on_length else {"epochs": None, "steps": 1}
+        blank = {"name": "", "measures": None, "schedule": Recording()}
+        items = tuple(item.as_program() for item in self.interventions)
+        start = {"init": Fresh(), "interventions": items}
+        return self.model_copy(update={**parts, **length, **blank, **start})
+
+    def _traced(self) -> list[tuple[str, str]]:
+        """The fields that are values of the compiled program, as (table, name)."""
+        tables = {name: getattr(self, name) for name in type(self).model_fields}
+        return [(t, n) for t, part in tables.items() if isinstance(part, Part) for n in part.traced]
+
+    @property
     def identity(self) -> str:
         """Hash (64 hex digits) of what determines the numbers: not seeds, length, schedule, measures or name.
 
         A rate schedule that depends on the length makes the length part of it.
         """
         table = self.identifying()
+        if self.is_plain:  # as it was before there were branches
+            del table["init"], table["interventions"]
+        else:
+            table["interventions"] = [item.identifying() for item in self.interventions]
         if self.optimizer.schedule.depends_on_length:
             table["n_steps"] = self.n_steps
         text = json.dumps([_IDENTITY_VERSION, table], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether members start fresh and nothing is done to them."""
+        return not self.interventions and isinstance(self.init, Fresh)
+
+    @property
+    def states_optimizer(self) -> bool:
+        """Whether the optimizer was asked for: how networks of others were trained may not be known."""
+        return self.learner.trains or self.optimizer != type(self).model_fields["optimizer"].default
 
     def to_toml(self, folder: str | Path | None = None) -> str:
         """The resolved spec as TOML: every field, defaults included.
@@ -179,7 +279,10 @@ class Experiment(Part):
         import tomli_w
 
         task = self.task.written(Path(folder) if folder is not None else None)
-        return tomli_w.dumps(without_none(self.model_copy(update={"task": task}).model_dump(mode="json")))
+        table = without_none(self.model_copy(update={"task": task}).model_dump(mode="json"))
+        if not self.states_optimizer:
+            del table["optimizer"]
+        return tomli_w.dumps(table)
 
     @classmethod
     def from_toml(cls, path: str | Path, overrides: tuple[str, ...] = ()) -> Experiment:
@@ -189,22 +292,15 @@ class Experiment(Part):
             InputError: if the file cannot be read, is not TOML (with the line), or is not a valid spec.
         """
         file = Path(path)
-        try:
-            table = tomllib.loads(file.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"{file}: cannot be read: {error.strerror}.") from None
-        except UnicodeDecodeError:
-            raise InputError(f"{file}: is not UTF-8 text.") from None
-        except RecursionError:
-            raise InputError(f"{file}: not valid TOML: it is nested too deeply.") from None
-        except ValueError as error:  # TOMLDecodeError is one; a number of thousands of digits is another
-            raise InputError(f"{file}: not valid TOML: {str(error).partition(';')[0]}.") from None
+        table = read_spec(file)
         with looking_in(file.parent):
             return cls.from_table(table, overrides)
 
     @classmethod
     def from_table(cls, table: dict[str, Any], overrides: tuple[str, ...] = ()) -> Experiment:
         """Make an experiment of a (TOML) table, with ``a.b=value`` overrides."""
+        if "sweep" in table:
+            raise InputError("sweep: this spec is one of a sweep; give it to grokscope sweep.")
         return cls(**overridden(cls, table, overrides))
 
     def with_(self, *overrides: str) -> Experiment:
@@ -213,14 +309,34 @@ class Experiment(Part):
         return type(self).from_table(table, overrides)
 
 
-def _measure(item: Any) -> Measure:
-    if isinstance(item, str):
+def read_spec(file: Path) -> dict[str, Any]:
+    """The table in a spec file.
+
+    Raises:
+        InputError: if the file cannot be read, or is not TOML (with the line).
+    """
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{file}: is not UTF-8 text.") from None
+    except RecursionError:
+        raise InputError(f"{file}: not valid TOML: it is nested too deeply.") from None
+    except ValueError as error:  # TOMLDecodeError is one; a number of thousands of digits is another
+        raise InputError(f"{file}: not valid TOML: {str(error).partition(';')[0]}.") from None
+
+
+def _part_of(group: str, item: Any, field: str, *, named: bool) -> Part:
+    """An item of a list of parts: a part, a table with a kind, or (where allowed) the kind's name."""
+    if named and isinstance(item, str):
         item = {"kind": item}
     if isinstance(item, dict):
         table: dict[str, Any] = dict(item)
         kind = table.pop("kind", None)
         if isinstance(kind, str):
-            item = lookup("measure", kind)(**table)
-    if not (isinstance(item, Part) and item.group == "measure"):
-        raise InputError("measures: each one is a name or a table with a kind.")
-    return cast("Measure", item)
+            item = lookup(group, kind)(**table)
+    if not (isinstance(item, Part) and item.group == group):
+        a_name = "a name or " if named else ""
+        raise InputError(f"{field}: each one is {a_name}a table with a kind.")
+    return item

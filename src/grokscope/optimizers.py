@@ -181,7 +181,7 @@ class SGD(Optimizer):
 class _AdaptiveMoments(Optimizer):
     """What Adam and AdamW share."""
 
-    traced: ClassVar[tuple[str, ...]] = ("learning_rate", "weight_decay", "beta1", "beta2")
+    traced: ClassVar[tuple[str, ...]] = ("learning_rate", "weight_decay", "beta1", "beta2", "epsilon")
 
     learning_rate: float = Field(default=1e-3, gt=0.0, le=1e6)
     beta1: float = Field(default=0.9, ge=0.0, lt=1.0)

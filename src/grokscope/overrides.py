@@ -11,10 +11,14 @@ from grokscope.parts import Part, lookup
 
 __all__ = ["overridden", "without_none"]
 
+# fields that hold lists of parts, and the parts' group
+_LISTS = {"interventions": "intervention", "measures": "measure"}
+
 
 def overridden(cls: type[Part], table: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
     """A copy of a spec's table with every ``a.b=value``; a value is TOML, else a bare string.
 
+    In lists of tables the place counts from 0 (``interventions.0.factor=2``).
     A table that the spec leaves out starts from its default. Changing a ``kind`` resets its table; kinds
     are changed first, so that no override is lost to one after it.
 
@@ -52,6 +56,9 @@ def _one(cls: type[Part], table: dict[str, Any], override: str) -> dict[str, Any
     except (RecursionError, ValueError):  # nested without end, or a number of thousands of digits
         raise InputError(f"--set {path.strip()}: '{text[:20]}...' is not a value.") from None
     changed = dict(table)
+    if len(names) > 2 and names[0] in _LISTS:
+        changed[names[0]] = _item(names, text, changed.get(names[0], ()))
+        return changed
     # the length is one of two keys; setting one takes the other's place
     for one, other in (("epochs", "steps"), ("steps", "epochs")):
         if names == [one]:
@@ -81,6 +88,24 @@ def _one(cls: type[Part], table: dict[str, Any], override: str) -> dict[str, Any
         value = {"kind": value}
     inner[names[-1]] = value
     return changed
+
+
+def _item(names: list[str], text: str, items: Any) -> list[Any]:
+    """A list of tables with a value changed in one of them."""
+    field, place, *inside = names
+    listed = list(items) if isinstance(items, list | tuple) else []
+    if not place.isdigit() or int(place) >= len(listed):
+        have = f"0 to {len(listed) - 1}" if listed else "none"
+        raise InputError(f"--set {field}.{place}: there is no such one; there are {have}.")
+    item = _table(listed[int(place)])
+    kind = item.get("kind")
+    if not isinstance(kind, str):
+        raise InputError(f"--set {field}.{place}: is not a table with a kind.")
+    try:
+        listed[int(place)] = _one(lookup(_LISTS[field], kind), item, f"{'.'.join(inside)}={text}")
+    except InputError as error:
+        raise InputError(str(error).replace("--set ", f"--set {field}.{place}.", 1)) from None
+    return listed
 
 
 def without_none(value: Any) -> Any:

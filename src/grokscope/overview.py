@@ -44,7 +44,7 @@ class Overview:
 
     Attributes:
         path, identity: where and what it is.
-        kinds: part of the experiment -> its kind.
+        kinds: part of the experiment -> its kind; an imported run may not know its optimizer.
         seeds: of the members; for crossed streams one (init, data, order, noise) each.
         steps_done: updates done, by the member that is least far.
         n_steps: updates asked for.
@@ -77,10 +77,13 @@ def overview_of(run: Run) -> Overview:
     """
     experiment, measures = run.experiment, on_members(run.measures, run.members)
     parts = {name: getattr(experiment, name) for name in ("task", "model", "loss", "optimizer", "learner")}
+    kinds = {name: str(part.kind) for name, part in parts.items()}
+    if not experiment.states_optimizer:
+        kinds["optimizer"] = "unknown"
     return Overview(
         path=str(run.path),
         identity=run.identity,
-        kinds={name: part.kind for name, part in parts.items()},
+        kinds=kinds,
         seeds=[member[0] if run.members.is_plain else list(member) for member in run.members],
         steps_done=int(min(run.steps_done, default=0)),
         n_steps=experiment.n_steps,

@@ -39,6 +39,9 @@ _HOMES = {
     "optimizer": "grokscope.optimizers",
     "rate_schedule": "grokscope.optimizers",
     "learner": "grokscope.learners",
+    "init": "grokscope.init",
+    "intervention": "grokscope.interventions",
+    "neurons": "grokscope.interventions.neurons",
     "measure": "grokscope.measures",
     "paper": "grokscope.papers",
 }

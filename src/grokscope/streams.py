@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import jax
     import xarray as xr
 
-__all__ = ["STREAMS", "Members", "on_members", "parse_seeds", "stream_key"]
+__all__ = ["STREAMS", "Lineup", "Members", "on_members", "parse_seeds", "stream_key"]
 
 STREAMS = ("init", "data", "order", "noise")
 _MOST_SEED = 2**31 - 1
@@ -97,7 +97,7 @@ class Members:
         return iter(self.seeds)
 
     def __getitem__(self, index: slice) -> Members:
-        return Members(self.seeds[index])
+        return type(self)(self.seeds[index])
 
     @property
     def is_plain(self) -> bool:
@@ -108,6 +108,20 @@ class Members:
         """The members that are not among those done, in order."""
         skip = set(done)
         return [member for member in self.seeds if member not in skip]
+
+
+@dataclass(frozen=True)
+class Lineup(Members):
+    """Members of several experiments side by side, among whom the same seeds may come more than once.
+
+    Example:
+        >>> len(Lineup(((0, 0, 0, 0), (0, 0, 0, 0))))
+        2
+    """
+
+    def __post_init__(self) -> None:
+        if not self.seeds:
+            raise InputError("seeds: at least one is needed.")
 
 
 def parse_seeds(text: int | str | Iterable[int]) -> list[int]:

@@ -67,6 +67,10 @@ def store(monkeypatch):
     module.list_runs = lambda folder: fake.listed
     monkeypatch.setitem(sys.modules, "grokscope.runs", module)
     monkeypatch.setattr(grokscope, "runs", module, raising=False)
+    sweeps = ModuleType("grokscope.sweeps")
+    sweeps.list_sweeps = lambda folder: []
+    monkeypatch.setitem(sys.modules, "grokscope.sweeps", sweeps)
+    monkeypatch.setattr(grokscope, "sweeps", sweeps, raising=False)
     return fake
 
 

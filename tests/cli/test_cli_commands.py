@@ -101,7 +101,7 @@ def test_compare_shows_shares_and_the_ratio(cli, store):
     }
     result = cli("compare", "a", "b")
     assert result.code == 0, result.err
-    assert "6 members in both; 0 only in A, 1 only in B" in result.out
+    assert "6 pairs: members with the same seeds; members only in A: 0, only in B: 1" in result.out
     assert "share grokked in B    1 [" in result.out
     (ratio,) = [line for line in result.out.splitlines() if line.startswith("grokking step, A / B")]
     assert ratio.split()[5] == "2.5"

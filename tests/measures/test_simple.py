@@ -20,6 +20,7 @@ from grokscope.measures.accuracy import (
 )
 from grokscope.measures.loss import TestLoss, TrainLoss, TrainMarginBelow1
 from grokscope.measures.norms import NeuronNorm, PathNorm, PathNormTotal, WeightNorm
+from grokscope.measures.share import OutputShare
 from grokscope.models._one_hidden_layer import OneHiddenLayer
 
 OUTPUTS = jnp.array([2.0, 1.0, 0.5, -3.0, 0.0])
@@ -138,3 +139,18 @@ def test_path_norm_does_not_change_when_a_neuron_is_rescaled():
     after = Point(OneHiddenLayer(W * scale, b * scale, u / scale[:, None]), {}, CrossEntropy())
     np.testing.assert_allclose(PathNorm()(after), PathNorm()(before), rtol=1e-5)
     assert not np.allclose(NeuronNorm()(after), NeuronNorm()(before))
+
+
+def test_shares_of_the_output_are_those_of_neurons_alone():
+    rng = np.random.default_rng(2)
+    weights = (rng.normal(size=(4, 6)), rng.normal(size=6), rng.normal(size=6))
+    x = rng.normal(size=(9, 4))
+    alone = [np.abs(oracles.outputs(weights, x, [j])).sum() for j in range(6)]
+    layer = OneHiddenLayer(*(jnp.asarray(a, jnp.float32) for a in weights))
+    data = {"test_x": jnp.asarray(x, jnp.float32), "test_y": jnp.ones(9)}
+    share = OutputShare()(Point(layer, data, Hinge()))
+    np.testing.assert_allclose(share, np.array(alone) / sum(alone), rtol=1e-5)
+    silent = OneHiddenLayer(
+        *(jnp.zeros_like(leaf) for leaf in (layer.hidden_weight, layer.hidden_bias)), jnp.ones(6)
+    )
+    assert np.isnan(OutputShare()(Point(silent, data, Hinge()))).all()

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
+import numpy as np
 import pytest
 
 from grokscope.claims import Claim, Effect, Judged, Region
 from grokscope.experiment import Experiment
-from grokscope.report import ReportFigure, page_html, run_info, write_page, write_report
+from grokscope.report import ReportFigure, page_html, run_info, view_of, write_page, write_report
+from grokscope.report._bundle import script
 from synthetic_runs import SyntheticRun, synthetic_run
 
 EVIL = '<script>alert("x")</script>&"\''
@@ -43,9 +48,11 @@ class Tags(HTMLParser):
         super().__init__()
         self.open: list[str] = []
         self.seen: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[str] = []
         self.text = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert len(attrs) == len(dict(attrs)), f"<{tag}> has an attribute twice: {attrs}"
         self.seen.append((tag, dict(attrs)))
         if tag not in ("meta", "img", "br"):
             self.open.append(tag)
@@ -54,7 +61,10 @@ class Tags(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        self.text += data
+        if self.open[-1:] == ["script"]:
+            self.scripts.append(data)
+        elif self.open[-1:] != ["style"]:
+            self.text += data
 
 
 def parsed(page: str) -> Tags:
@@ -94,22 +104,42 @@ def test_every_text_is_escaped() -> None:
     evil = judged(id=EVIL, sentence=EVIL, source=EVIL, paper_value=EVIL, unit=EVIL, estimand=EVIL,
                   experiment=EVIL, fixed_on=EVIL, confirmed_on=EVIL,
                   smallest_effect=Effect(0.1, EVIL))  # fmt: skip
+    run.measures = run.measures.assign({EVIL: run.measures["train_loss"]})
+    run.measures[EVIL].attrs["units"] = EVIL
     page = page_html(
         EVIL,
         judged=[replace(evil, note=EVIL, method=EVIL)],
+        evidence={EVIL: np.array([1.0, 0.0])},
         figures=[ReportFigure(EVIL, EVIL, SVG)],
-        runs=[run_info(EVIL, run, EVIL)],
+        views=[view_of(run, EVIL, EVIL)],
         tables=[(EVIL, [(EVIL, EVIL)])],
+        kicker=EVIL,
         lead=EVIL,
         command=EVIL,
         bibtex=EVIL,
     )
     tags = parsed(page)
-    assert "script" not in [tag for tag, _ in tags.seen]
-    assert {name for _, attributes in tags.seen for name in attributes} <= {
-        "lang", "charset", "name", "content", "http-equiv", "class", "data-label", "id", "alt", "src",
-    }  # fmt: skip
-    assert tags.text.count(EVIL) >= 18
+    # The numbers, which are no program, and our own script.
+    assert [attributes for tag, attributes in tags.seen if tag == "script"] == [
+        {"type": "application/json", "id": "page-data"},
+        {},
+    ]
+    assert tags.scripts[1] == script()
+    assert not re.search("[<>]script|<!--", tags.scripts[0])
+    assert EVIL in json.loads(tags.scripts[0])["curves"]["runs"][0]["name"]
+    assert not [name for _, attributes in tags.seen for name in attributes if name.startswith("on")]
+    assert tags.text.count(EVIL) >= 24
+
+
+def test_only_our_script_may_run() -> None:
+    page = page_html("Title")
+    policy = next(
+        attributes["content"] or "" for tag, attributes in parsed(page).seen if "http-equiv" in attributes
+    )
+    digest = base64.b64encode(hashlib.sha256(parsed(page).scripts[1].encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert "default-src 'none'" in policy
+    assert "connect-src" not in policy
 
 
 def test_nothing_is_loaded_and_figures_are_inside() -> None:
@@ -122,8 +152,9 @@ def test_nothing_is_loaded_and_figures_are_inside() -> None:
         "data:image/png",
     ]
     assert unquote((sources[0] or "").partition(",")[2]).encode() == SVG
-    assert not re.search(r"https?://|@import|url\(", re.sub('src="[^"]*"', "", page))
-    assert "default-src 'none'" in page
+    # The one address is the name of SVG's vocabulary, which is never fetched.
+    bare = re.sub('src="[^"]*"', "", page).replace("http://www.w3.org/2000/svg", "")
+    assert not re.search(r"https?://|@import|url\((?!#)|\bfetch\(|XMLHttpRequest|EventSource|WebSocket", bare)
 
 
 def test_where_numbers_come_from_is_told() -> None:
@@ -163,9 +194,14 @@ def test_a_runs_page_and_that_of_two(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("grokscope.runs.open_run", open_run, raising=False)
     one = parsed(write_report(tmp_path).read_text())
     assert "grokking" in one.text
-    assert [tag for tag, _ in one.seen].count("img") == 4
+    assert "1 of 2" in one.text  # one of the two groks
+    assert [json.loads(one.scripts[0])[key]["runs"][0]["members"] for key in ("curves", "competition")] == [
+        ["0", "1"],
+        ["0", "1"],
+    ]
     two = parsed(write_report(tmp_path / "a", tmp_path / "bb", out=tmp_path / "two.html").read_text())
     assert "ratio of times, first over second" in two.text
-    assert [tag for tag, _ in two.seen].count("img") == 8
+    assert json.loads(two.scripts[0])["curves"]["overlay"] is True
+    assert len(json.loads(two.scripts[0])["curves"]["runs"]) == 2
     ids = [attributes["id"] for tag, attributes in two.seen if "id" in attributes]
     assert len(set(ids)) == len(ids)

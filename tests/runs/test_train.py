@@ -73,6 +73,12 @@ def test_more_epochs_extend(whole, tmp_path):
     assert [s.sha256 for s in states(run)] == [s.sha256 for s in states(whole)]
 
 
+def test_more_epochs_and_measures_at_once_extend(whole, tmp_path):
+    gs.train(experiment("epochs=2", measures=["test_accuracy"]), seeds=3, out=tmp_path / "run")
+    run = gs.train(experiment(), seeds=3, out=tmp_path / "run")
+    xr.testing.assert_identical(contents(run), contents(whole))
+
+
 def test_more_measures_extend(whole, tmp_path):
     gs.train(experiment(measures=["test_accuracy"]), seeds=3, out=tmp_path / "run")
     run = gs.train(experiment(), seeds=3, out=tmp_path / "run")

@@ -135,6 +135,19 @@ def test_identity_is_by_content_not_by_path(tmp_path, forgotten):
     assert experiment(one).identity != experiment(Arrays(path=one.path, train_subset=5)).identity
 
 
+def test_a_spec_read_from_a_folder_can_be_changed_elsewhere(tmp_path, monkeypatch, forgotten):
+    (tmp_path / "run").mkdir()
+    text = experiment(Arrays.from_numpy(**some())).to_toml(tmp_path / "run")
+    (tmp_path / "run" / "experiment.toml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    read = Experiment.from_toml(tmp_path / "run" / "experiment.toml")
+    changed = read.with_("epochs=7")
+    assert (changed.epochs, changed.task.n_train) == (7, read.task.n_train)
+    assert changed.to_toml(tmp_path / "other").count("arrays-") == 1
+    with pytest.raises(InputError, match="is not a file that exists"):
+        read.with_(f"task.sha256={'0' * 64}")
+
+
 def test_a_file_that_changed_is_noticed(tmp_path):
     file = save(tmp_path / "data.npz", some(0))
     text = experiment(Arrays(path=str(file))).to_toml()

@@ -13,6 +13,9 @@ from grokscope.tasks import Task
 from grokscope.tasks.arrays import Arrays
 from grokscope.tasks.boolean_function import BooleanFunction
 from grokscope.tasks.check import check_task
+from grokscope.tasks.modular_operator import ModularOperator
+from grokscope.tasks.permutation_operator import PermutationOperator
+from grokscope.tasks.samples import Samples
 from grokscope.tasks.sparse_parity import SparseParity
 
 SIZES = {"n": 7, "n_train": 40, "n_test": 20, "n_probe": 10}
@@ -21,6 +24,13 @@ X = np.random.default_rng(0).normal(size=(20, 3))
 
 def arrays(y, **fields):
     return Arrays.from_numpy(train_x=X, train_y=y, test_x=X[:5], test_y=y[:5], **fields)
+
+
+def samples(rule):
+    x = np.random.default_rng(1).choice([-1.0, 1.0], (20, 7))
+    y = x[:, :3].prod(axis=1)
+    own = Arrays.from_numpy(train_x=x, train_y=y, test_x=x[:5], test_y=y[:5])
+    return Samples(sha256=own.sha256, of=rule)
 
 
 TASKS = [
@@ -34,6 +44,11 @@ TASKS = [
     arrays(np.arange(20) % 3),
     arrays(np.sign(X[:, 0])),
     arrays(X[:, 0], train_subset=7),
+    samples(SparseParity(**SIZES)),
+    ModularOperator(operator="addition", p=5),
+    ModularOperator(operator="division", p=5, pairs="unordered", operator_token=False),
+    ModularOperator(operator="subtraction", p=6, split="fixed", equals_token=False),
+    PermutationOperator(operator="conjugation", degree=3),
 ]
 
 

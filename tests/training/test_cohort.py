@@ -9,8 +9,8 @@ import pytest
 from grokscope.experiment import Experiment
 from grokscope.runs._block import Block
 from grokscope.runs._wanted import Wanted
-from grokscope.streams import Members
-from grokscope.training.cohort import Cohort
+from grokscope.streams import Lineup, Members
+from grokscope.training.cohort import Cohort, _program
 from grokscope.training.devices import Execution
 from grokscope.training.loop import MemberLoop, SegmentPlan
 from grokscope.training.timeline import Timeline
@@ -116,6 +116,49 @@ def test_a_diverging_neighbor_is_marked_and_harms_nobody(alone):
     assert final.leaves["diverged"][0] == -1
     assert 0 < final.leaves["diverged"][1] < SMALL.n_steps
     assert not np.isfinite(final.leaves["state.network.hidden_weight"][1]).all()
+
+
+OTHERS = (
+    (),
+    ("optimizer.learning_rate=0.03", "optimizer.weight_decay=0.3"),
+    ("optimizer.weight_decay=0.0", "model.init_scale=0.37"),
+)
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        (),
+        ("optimizer.kind='sgd'", "optimizer.momentum=0.7", "optimizer.weight_decay=0.01"),
+        ("optimizer.kind='adamw'",),
+        ("optimizer.kind='adam'", "optimizer.schedule='cosine'", "task.labels='noisy'", "task.noise=0.2"),
+    ],
+)
+def test_members_with_other_numbers_share_a_program_and_change_no_bit(base):
+    """Each of three experiments trained alone, and all three in one cohort: one program, the same bits."""
+    experiments = [SMALL.with_(*base, *more) for more in OTHERS]
+    paths = experiments[0].numbers
+    traced = tuple((path, tuple(e.numbers[path] for e in experiments)) for path in paths)
+    timeline = Timeline.of(SMALL)
+    _program.cache_clear()
+    lineup = Lineup(Members.of_seeds([7]).seeds * len(experiments))
+    cohort = Cohort(MemberLoop(experiments[1]), lineup, Execution("map", 2, 2), traced)
+    together = Block(cohort, timeline).run(Nowhere())
+    for i, one in enumerate(experiments):
+        cohort = Cohort(MemberLoop(one), Members.of_seeds([7]), Execution("map", 2, 2))
+        assert digest(Block(cohort, timeline).run(Nowhere()), 0) == digest(together, i)
+    assert len({digest(together, i) for i in range(len(experiments))}) == len(experiments)
+    assert _program.cache_info().currsize == 2  # start and segment
+    assert _program(cohort._static, "segment")._cache_size() == 1
+
+
+def test_what_is_another_program_is_another_shape():
+    same = ("optimizer.learning_rate=0.5", "epochs=9", "name='x'", "measures=['test_loss']")
+    assert len({SMALL.with_(change).shape for change in same} | {SMALL.shape}) == 1
+    other = ("model.width=9", "batch_size=4", "optimizer.momentum=0.5", "task.n_train=51", "loss='logistic'")
+    assert len({SMALL.with_(change).shape for change in other} | {SMALL.shape}) == len(other) + 1
+    falling = SMALL.with_("optimizer.schedule='linear'")
+    assert falling.shape != falling.with_("epochs=9").shape
 
 
 def test_going_on_from_a_checkpoint_changes_no_bit(alone):

@@ -1,6 +1,45 @@
-"""Circuits: subnetworks, how they are found, followed and read. Measures of them are in ``measures/``."""
+"""Circuits: subnetworks, how they are found, followed, read, constructed and proved.
 
+A network is read in this order: ``support.py`` (which bits it uses), ``gates.py`` (its active neurons as
+gates), ``circuit.py`` (both together), ``formula.py`` and ``diagram.py`` (for people); ``reading.py`` does it
+for a run. ``constructions.py`` has networks whose circuit is known. Measures of subnetworks are in
+``measures/``.
+"""
+
+from grokscope.circuits.arity import arity
+from grokscope.circuits.circuit import Circuit, active_neurons, read_network
+from grokscope.circuits.constructions import (
+    construction_experiment,
+    proposition_1,
+    proposition_2,
+    proposition_3,
+)
+from grokscope.circuits.diagram import draw
+from grokscope.circuits.gates import Gate
+from grokscope.circuits.lottery import lottery_ticket
+from grokscope.circuits.reading import Reading, read_circuit
 from grokscope.circuits.subnetwork import Subnetwork
+from grokscope.circuits.support import Support, find_support
 from grokscope.measures._subnetworks import active_subnetwork, find_subnetworks, norm_matched
 
-__all__ = ["Subnetwork", "active_subnetwork", "find_subnetworks", "norm_matched"]
+__all__ = [
+    "Circuit",
+    "Gate",
+    "Reading",
+    "Subnetwork",
+    "Support",
+    "active_neurons",
+    "active_subnetwork",
+    "arity",
+    "construction_experiment",
+    "draw",
+    "find_subnetworks",
+    "find_support",
+    "lottery_ticket",
+    "norm_matched",
+    "proposition_1",
+    "proposition_2",
+    "proposition_3",
+    "read_circuit",
+    "read_network",
+]

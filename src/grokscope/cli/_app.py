@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from grokscope.cli import _files, _papers, _runs, _tools
+from grokscope.cli import _branch, _circuits, _files, _import, _papers, _runs, _sweeps, _tools
 
 __all__ = ["app"]
 
@@ -20,13 +20,33 @@ _COMMANDS = {
     _runs.train: (
         "grokscope train parity.toml --seeds 100",
         "grokscope train parity.toml --set optimizer.weight_decay=0.001 --seeds 5,9,20:30 --out runs/slow",
+        "grokscope train parity.toml --seeds 5 --watch",
+    ),
+    _sweeps.sweep: (
+        "grokscope sweep parity.toml --over optimizer.weight_decay=log:1e-3:1e-1:7 --seeds 20",
+        "grokscope sweep parity.toml --over task.n_train=500,1000 --over model.width=100,1000 --dry-run",
+    ),
+    _branch.branch: (
+        "grokscope branch runs/slow --at memorization --set optimizer.learning_rate=0.05",
+        "grokscope branch runs/slow --at 640 --seeds 'order=+1000,+2000'",
+        "grokscope branch runs/slow --at grokking --set "
+        '\'interventions=[{kind="prune", neurons="generalizing"}]\'',
     ),
     _runs.measure: ("grokscope measure runs/slow sensitivity effective_sparsity --steps log",),
+    _circuits.circuits: (
+        "grokscope circuits runs/slow",
+        "grokscope circuits runs/slow --seed 3 --step 4800 --prove --out pictures",
+    ),
     _runs.compare: ("grokscope compare runs/slow runs/fast",),
+    _import.import_: (
+        "grokscope import torch checkpoints --task parity.toml --data data.safetensors",
+        "grokscope import torch runs/them --task spec.toml --pattern 'seed_{seed}/epoch_{epoch}.pt'",
+    ),
     _files.report: ("grokscope report runs/slow --out slow.html", "grokscope report runs/slow runs/fast"),
     _files.export: (
         "grokscope export runs/slow --to slow.csv",
         "grokscope export runs/slow --to seed3.safetensors --seed 3 --step -1",
+        "grokscope export runs/slow --to seed3.safetensors --seed 3 --torch-module seed3.py",
     ),
     _runs.runs: ("grokscope runs", "grokscope runs demo --json"),
     _runs.show: ("grokscope show runs/slow",),
@@ -45,7 +65,8 @@ app = typer.Typer(
 )
 for _command, _examples in _COMMANDS.items():
     _shown = "\n".join(f"  {example}" for example in _examples)
-    app.command(epilog=f"\b\nExample:\n{_shown}")(_command)
+    # `import` is a word of Python's own, so its function is named import_
+    app.command(name=_command.__name__.rstrip("_"), epilog=f"\b\nExample:\n{_shown}")(_command)
 
 
 def _version(wanted: bool) -> None:

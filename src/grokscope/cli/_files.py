@@ -26,6 +26,12 @@ def export(
             "--step", metavar="T", help="Only this step; -1 is the final state (weights: the default)."
         ),
     ] = None,
+    torch_module: Annotated[
+        Path | None,
+        typer.Option(
+            "--torch-module", metavar="FILE.py", help="Beside weights: a PyTorch module that loads them."
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
     plugin: options.Plugin = None,
     json: options.Json = False,
@@ -37,7 +43,8 @@ def export(
     with out.json_only(json):
         from grokscope.interop import export_run
 
-        done = export_run(options.opened(path, plugin), to, seed=seed, step=step, force=force)
+        run = options.opened(path, plugin)
+        done = export_run(run, to, seed=seed, step=step, torch_module=torch_module, force=force)
         if done.left_out:
             out.note(
                 f"left out, because they have a value per neuron (.nc holds them): {', '.join(done.left_out)}"
@@ -70,7 +77,10 @@ def new(
 
 def report(
     path: Annotated[
-        Path, typer.Argument(metavar="RUN|OUTPUT", help="A run's folder, or what reproduce wrote.")
+        Path,
+        typer.Argument(
+            metavar="RUN|SWEEP|OUTPUT", help="A run's folder, a sweep's, or what reproduce wrote."
+        ),
     ],
     other: Annotated[Path | None, typer.Argument(metavar="[RUN_B]", help="A run to compare it with.")] = None,
     to: Annotated[
@@ -82,7 +92,7 @@ def report(
     plugin: options.Plugin = None,
     json: options.Json = False,
 ) -> None:
-    """Write an HTML page about a run or a reproduction.
+    """Write an HTML page about a run, a sweep or a reproduction.
 
     It is one file that needs nothing else.
     """

@@ -19,7 +19,7 @@ from grokscope.errors import GrokscopeError, Interrupted, did_you_mean
 __all__ = ["OutputClosed", "guarded"]
 
 # Commands that go on where they were stopped when they are given again.
-_RESUMABLE = ("train", "reproduce", "measure")
+_RESUMABLE = ("train", "sweep", "branch", "reproduce", "measure")
 _MOST_SAID = 1500  # characters: the longest line of ours lists all measures
 
 

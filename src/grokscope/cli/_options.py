@@ -56,6 +56,15 @@ def opened(path: Path, plugins: Sequence[Path] | None) -> Run:
     return runs.open_run(path)
 
 
+def is_sweep(path: Path) -> bool:
+    """Whether a path is a sweep's; looks no further than that."""
+    if str(path).startswith("s3:"):
+        from grokscope.sweeps import is_sweep as is_remote
+
+        return is_remote(path)
+    return (path / "sweep.json").is_file()
+
+
 def parse_steps(text: str | None, experiment: Experiment) -> str | list[str | int] | None:
     """The schedule in ``--steps``: ``all`` (where the quick measures are), ``log``, or ``a:b:c`` (half-open).
 

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from grokscope.cli import _options as options
 from grokscope.cli import _print as out
 from grokscope.errors import InputError, StoreError
+
+if TYPE_CHECKING:
+    from grokscope.experiment import Experiment
+    from grokscope.progress import Progress
+    from grokscope.runs import Run
+
+_WATCHED_SECONDS = 4.0  # between commits, and so between two states of the page
 
 
 def train(
@@ -23,6 +30,9 @@ def train(
         Path | None,
         typer.Option("--out", metavar="DIR", help="The run's folder; runs/<task>-<identity> if not given."),
     ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Serve the report on this machine while the run goes on.")
+    ] = False,
     plugin: options.Plugin = None,
     allow_other_numerics: options.OtherNumerics = False,
     json: options.Json = False,
@@ -38,14 +48,12 @@ def train(
         from grokscope.progress import RichProgress
 
         experiment = Experiment.from_toml(spec, tuple(set_ or ()))
+        asked: dict[str, Any] = {"seeds": seeds or 1, "allow_other_numerics": allow_other_numerics}
         with RichProgress() as progress:
-            run = runs.train(
-                experiment,
-                seeds=seeds or 1,
-                out=folder,
-                progress=progress,
-                allow_other_numerics=allow_other_numerics,
-            )
+            if watch:
+                run = _watched(experiment, folder or runs.default_folder(experiment), progress, asked)
+            else:
+                run = runs.train(experiment, out=folder, progress=progress, **asked)
         if json:
             out.document(
                 {
@@ -59,6 +67,19 @@ def train(
             return
         done = "complete" if run.is_complete else "not complete"
         out.line(f"{run.path}: {len(run.members)} members, {run.experiment.n_steps} steps, {done}")
+
+
+def _watched(experiment: Experiment, folder: Path, progress: Progress, asked: dict[str, Any]) -> Run:
+    """Train with the page open to whoever has its address; leave the page behind as a file."""
+    from grokscope import runs
+    from grokscope.report import LiveReport, write_report
+
+    with LiveReport(folder) as live:
+        out.note(f"grokscope: watch it at {live.address}")
+        run = runs.train(experiment, out=folder, progress=progress, commit_seconds=_WATCHED_SECONDS, **asked)
+        live.let_it_end()
+    out.note(f"grokscope: {write_report(folder)}: written")
+    return run
 
 
 def measure(
@@ -106,7 +127,8 @@ def compare(
 ) -> None:
     """Compare when two runs grok, paired on seeds.
 
-    Says the share of seeds that grokked in each, and the median ratio of grokking steps, with intervals.
+    Says the share of pairs that grokked in each, and the median ratio of grokking steps, with intervals. A
+    branch is paired with its source, member by member.
     """
     with out.json_only(json):
         from grokscope.comparison import compare as compared
@@ -118,7 +140,7 @@ def compare(
             return
         out.line(f"A: {run_a.path}\nB: {run_b.path}")
         only_a, only_b = result.unpaired
-        out.line(f"{result.n} members in both; {only_a} only in A, {only_b} only in B")
+        out.line(f"{result.n} pairs: {result.pairing}; members only in A: {only_a}, only in B: {only_b}")
         out.line(f"grokking: {result.event}\n")
         rows = [
             ("share grokked in A", result.share_a),
@@ -134,16 +156,18 @@ def runs(
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """List the runs under a folder."""
+    """List the runs and sweeps under a folder."""
     with out.json_only(json):
         from grokscope import runs as store
+        from grokscope import sweeps
 
         if folder is not None and not folder.is_dir():
             raise InputError(f"{folder}: there is no such folder.")
         found = store.list_runs(folder or "runs")
+        grids = sweeps.list_sweeps(folder or "runs")
         if json:
-            out.document(found)
-        elif not found:
+            out.document([*found, *grids])
+        elif not found and not grids:
             out.note(f"grokscope: no runs under {folder or 'runs'}")
         else:
             rows = [
@@ -156,13 +180,32 @@ def runs(
                 )
                 for item in found
             ]
+            rows += [
+                (
+                    item.path,
+                    item.identity[:8],
+                    f"sweep of {item.task} over {', '.join(item.axes)}",
+                    item.steps,
+                    item.problem or f"{item.complete} of {item.cells} cells complete",
+                )
+                for item in grids
+            ]
             out.table(("run", "identity", "task", "steps", "members"), rows)
 
 
 def show(path: options.RunPath, plugin: options.Plugin = None, json: options.Json = False) -> None:
-    """Show a run: its state, events and curves."""
+    """Show a run (state, events, curves) or a sweep (its cells)."""
     with out.json_only(json):
         from grokscope.overview import overview_of
+
+        if options.is_sweep(path):
+            from grokscope import sweeps
+            from grokscope.cli._sweeps import print_sweep
+
+            options.load_plugins(plugin)
+            grid = sweeps.overview_of_sweep(sweeps.open_sweep(path))
+            out.document(grid) if json else print_sweep(grid)
+            return
 
         overview = overview_of(options.opened(path, plugin))
         if json:
@@ -174,14 +217,19 @@ def show(path: options.RunPath, plugin: options.Plugin = None, json: options.Jso
 
 
 def verify(path: options.RunPath, json: options.Json = False) -> None:
-    """Check a run's files against their checksums.
+    """Check the files of a run, or of a sweep's cells, against their checksums.
 
     The exit code is 1 if anything is damaged or missing.
     """
     with out.json_only(json):
         from grokscope import runs as store
 
-        problems = store.verify(path)
+        if options.is_sweep(path):
+            from grokscope.sweeps import verify_sweep
+
+            problems = verify_sweep(path)
+        else:
+            problems = store.verify(path)
         damage = [problem for problem in problems if problem.is_damage]
         if json:
             out.document({"run": path, "ok": not damage, "problems": problems})

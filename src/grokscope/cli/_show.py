@@ -28,10 +28,12 @@ def print_overview(overview: Overview) -> None:
     seeds = [str(seed) for seed in overview.seeds]
     shown = ", ".join(seeds if len(seeds) <= 10 else [*seeds[:5], "...", seeds[-1]])
     state = "complete" if overview.complete else "unfinished"
+    if overview.kinds["learner"] == "imported":
+        state = "imported: no replay"
     facts = [
         ("run", overview.path),
         ("identity", overview.identity[:16]),
-        ("experiment", f"{kinds['task']}, {kinds['model']}, {kinds['loss']} loss, {kinds['optimizer']}"),
+        ("experiment", f"{kinds['task']}, {kinds['model']}, {kinds['loss']} loss, {_optimizer(kinds)}"),
         ("members", f"{len(seeds)} (seeds {shown})"),
         ("steps", f"{overview.steps_done} of {overview.n_steps}, {state}"),
     ]
@@ -73,6 +75,10 @@ def sparkline(values: Sequence[float], width: int = _WIDTH, bars: str = _BARS) -
     low, span = min(means), max(means) - min(means)
     top = len(bars) - 1
     return "".join(bars[round(top * (mean - low) / span) if span > 0 else 0] for mean in means)
+
+
+def _optimizer(kinds: dict[str, str]) -> str:
+    return "optimizer not known" if kinds["optimizer"] == "unknown" else kinds["optimizer"]
 
 
 def _median(step: object) -> str:

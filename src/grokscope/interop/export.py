@@ -3,7 +3,7 @@
 The suffix of the target decides. A table is tidy: one row per member and step, one column per measure;
 labelled axes (subnetwork, split) become one column per label, as ``faithfulness_generalizing_test``.
 Measures with a value per neuron do not fit a table; they are left out by name, and ``.nc`` holds them.
-What goes elsewhere: reading foreign checkpoints, and PyTorch sources (later work in this folder).
+What goes elsewhere: reading foreign checkpoints (``importing.py``), PyTorch sources (``torch_out.py``).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from grokscope.runs import Run
 
-__all__ = ["SUFFIXES", "Exported", "export_run", "table_of"]
+__all__ = ["SUFFIXES", "Exported", "export_run", "named_arrays", "network_of", "table_of"]
 
 SUFFIXES = (".csv", ".nc", ".parquet", ".safetensors")
 _NEEDS = {".parquet": ("pyarrow",), ".nc": ("h5netcdf", "h5py")}
@@ -51,7 +51,13 @@ class Exported:
 
 
 def export_run(
-    run: Run, to: str | Path, seed: int | None = None, step: int | None = None, *, force: bool = False
+    run: Run,
+    to: str | Path,
+    seed: int | None = None,
+    step: int | None = None,
+    *,
+    torch_module: str | Path | None = None,
+    force: bool = False,
 ) -> Exported:
     """Write a run's measures (.csv, .parquet, .nc) or one member's weights (.safetensors).
 
@@ -62,7 +68,9 @@ def export_run(
         to: the file to write; its suffix decides the format.
         seed: only this member. Weights need it where the run has several members.
         step: only this step (-1: the last). Tables hold all steps if it is not given, weights the last.
-        force: replace the file if it exists.
+        torch_module: beside weights, a ``.py`` file to write: a PyTorch module that loads them, predicts the
+            same, and needs nothing of ours.
+        force: replace the files if they exist.
 
     Raises:
         InputError: for an unknown suffix, seed or step, a target that exists, or a missing extra.
@@ -74,8 +82,19 @@ def export_run(
     """
     target = Path(to)
     _check_target(target, force)
+    if torch_module is not None:
+        _check_module(Path(torch_module), target, force)
     if target.suffix == ".safetensors":
-        return _write(target, _weights(run, seed, -1 if step is None else step))
+        network, seed, number = network_of(run, seed, -1 if step is None else step)
+        if torch_module is None:
+            return _write(target, _weights(run, network, seed, number))
+        from grokscope.interop.torch_out import module_source
+
+        beside = Path(torch_module)
+        source = module_source(network, named_arrays(network), beside.stem, target.name)
+        done = _write(target, _weights(run, network, seed, number))
+        _write(beside, lambda file: (str(file.write_text(source, encoding="utf-8")), ()))
+        return Exported(target, f"{done.what}; {beside}: the PyTorch module that loads them")
     return _write(target, _measures(run, target.suffix, seed, step))
 
 
@@ -163,7 +182,12 @@ def _netcdf_value(value: Any) -> Any:
     return json.dumps(value, default=str)
 
 
-def _weights(run: Run, seed: int | None, step: int) -> _Writer:
+def network_of(run: Run, seed: int | None, step: int) -> tuple[Any, int, int]:
+    """The network of the seed that is meant, at a step (-1: the last); with that seed and step.
+
+    Raises:
+        InputError: if it is not clear which seed, or there is no such seed or step.
+    """
     seeds = sorted({member[0] for member in run.members})
     if not run.members.is_plain:
         raise InputError("export: weights of a run with crossed streams cannot be chosen by --seed.")
@@ -173,28 +197,31 @@ def _weights(run: Run, seed: int | None, step: int) -> _Writer:
     if seed not in seeds:
         raise InputError(f"--seed {seed}: not in this run; it has seeds {_spoken(seeds)}.")
     number = step if step >= 0 else int(run.steps_done[run.position(seed)]) + 1 + step
+    return run.model(seed=seed, step=step), seed, number
 
+
+def _weights(run: Run, network: Any, seed: int, step: int) -> _Writer:
     def write(file: Path) -> tuple[str, tuple[str, ...]]:
         import safetensors.numpy
 
         import grokscope
 
-        arrays = _named_arrays(run.model(seed=seed, step=step))
+        arrays = named_arrays(network)
         metadata = {
             "format": "grokscope",
             "grokscope_version": grokscope.__version__,
             "identity": run.identity,
             "seed": str(seed),
-            "step": str(number),
+            "step": str(step),
             "experiment": run.experiment.to_toml(),
         }
         file.write_bytes(safetensors.numpy.save(arrays, metadata=metadata))
-        return f"{len(arrays)} arrays of seed {seed}, step {number}: {', '.join(arrays)}", ()
+        return f"{len(arrays)} arrays of seed {seed}, step {step}: {', '.join(arrays)}", ()
 
     return write
 
 
-def _named_arrays(network: Any) -> dict[str, np.ndarray]:
+def named_arrays(network: Any) -> dict[str, np.ndarray]:
     """The arrays of a pytree by path, as ``hidden_weight`` or ``layers.0.bias``."""
     import jax
 
@@ -241,6 +268,17 @@ def _check_target(target: Path, force: bool) -> None:
     for needed in _NEEDS.get(suffix, ()):
         if importlib.util.find_spec(needed) is None:
             raise InputError(f"--to {target}: {suffix} needs {needed}: pip install grokscope[tables]")
+
+
+def _check_module(file: Path, target: Path, force: bool) -> None:
+    if target.suffix != ".safetensors":
+        raise InputError(f"--torch-module {file}: goes with weights; give --to a .safetensors file.")
+    if file.suffix != ".py" or not file.stem.isidentifier():
+        raise InputError(f"--torch-module {file}: must be a Python file that can be imported, as net.py.")
+    if not file.parent.is_dir() or file.is_dir():
+        raise InputError(f"--torch-module {file}: its folder does not exist, or it is a folder itself.")
+    if file.exists() and not force:
+        raise InputError(f"--torch-module {file}: exists; add --force to replace it.")
 
 
 def _write(target: Path, writer: _Writer) -> Exported:

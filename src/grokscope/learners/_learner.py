@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import SerializeAsAny
@@ -53,6 +54,7 @@ class Learner(Part):
     """How a state starts, moves with a batch, and predicts. Pure functions, called inside jit."""
 
     group: ClassVar[str] = "learner"
+    trains: ClassVar[bool] = True  # False: its networks come from elsewhere, and cannot be made again
 
     kind: str
 
@@ -61,9 +63,24 @@ class Learner(Part):
         raise NotImplementedError
 
     def update(
-        self, experiment: Experiment, state: State, batch: Batch, key: jax.Array, step: jax.Array
+        self,
+        experiment: Experiment,
+        state: State,
+        batch: Batch,
+        key: jax.Array,
+        step: jax.Array,
+        losses: Callable[[Any, Batch], jax.Array] | None = None,
     ) -> tuple[State, jax.Array]:
-        """The state after one update with a batch, and the batch's loss before it (a scalar)."""
+        """The state after one update with a batch, and the batch's loss before it (a scalar).
+
+        Args:
+            experiment: what is trained.
+            state: before the update.
+            batch: its samples.
+            key: for what is drawn.
+            step: updates done before.
+            losses: instead of the experiment's loss: the loss of each sample, of a predictor and a batch.
+        """
         raise NotImplementedError
 
     def predictor(self, state: State) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from grokscope.learners._learner import Batch, Learner, State
@@ -37,7 +38,13 @@ class Gradient(Learner):
         return State(network=network, optimizer_state=optimizer.init(network))
 
     def update(
-        self, experiment: Experiment, state: State, batch: Batch, key: jax.Array, step: jax.Array
+        self,
+        experiment: Experiment,
+        state: State,
+        batch: Batch,
+        key: jax.Array,
+        step: jax.Array,
+        losses: Callable[[Any, Batch], jax.Array] | None = None,
     ) -> tuple[State, jax.Array]:
         """One optimizer step on the mean loss over the batch's (unpadded) samples."""
         import jax
@@ -48,10 +55,13 @@ class Gradient(Learner):
 
         def mean_loss(network: Any) -> jax.Array:
             predictor = self.predictor(state._replace(network=network))
-            losses = experiment.loss.per_sample(predictor(batch.x), batch.y)
+            if losses is not None:
+                each = losses(predictor, batch)
+            else:
+                each = experiment.loss.per_sample(predictor(batch.x), batch.y)
             if batch.weight is None:
-                return jnp.mean(losses)
-            return jnp.sum(losses * batch.weight) / jnp.sum(batch.weight)
+                return jnp.mean(each)
+            return jnp.sum(each * batch.weight) / jnp.sum(batch.weight)
 
         loss, gradient = jax.value_and_grad(mean_loss)(state.network)
         optimizer = experiment.optimizer.transform(experiment.n_steps)

@@ -32,12 +32,12 @@ def _mean_flips(point: Point, weights: Float[Array, "neuron column"]) -> Float[A
     rows = [x.reshape(len(x), -1) for x in rows]
     x = jnp.concatenate(rows)
     z = layer.preactivations(x)
-    sign = jnp.sign(activation(z) @ weights)
+    sign = jnp.sign(layer.shifted(activation(z) @ weights))
 
     def flip(bit: int | jax.Array, changed: jax.Array) -> jax.Array:
         # x_i -> -x_i moves the pre-activations by -2 x_i W_i
         step = lax.dynamic_index_in_dim(x, bit, axis=1) * lax.dynamic_index_in_dim(layer.hidden_weight, bit)
-        return changed + (jnp.sign(activation(z - 2 * step) @ weights) != sign)
+        return changed + (jnp.sign(layer.shifted(activation(z - 2 * step) @ weights)) != sign)
 
     changed = lax.fori_loop(0, x.shape[1], flip, jnp.zeros(sign.shape, jnp.int32))
     parts = jnp.split(changed, [len(rows[0])])

@@ -25,7 +25,8 @@ class FullyConnected(Model):
 
     Attributes:
         width: number p of hidden neurons.
-        activation: $\sigma$: ``relu``, ``quadratic`` ($z^2$), ``gelu`` or ``tanh``.
+        activation: $\sigma$: ``relu``, ``quadratic`` ($z^2$), ``gelu`` (its tanh approximation),
+            ``gelu_exact`` or ``tanh``.
         init_scale: factor on all initial parameters.
 
     Source: Merrill, Tsilivis, Shukla 2023, Section 2; initialization as in the official code.
@@ -39,8 +40,18 @@ class FullyConnected(Model):
     traced: ClassVar[tuple[str, ...]] = ("init_scale",)
 
     width: int = Field(default=1000, ge=1, le=10**12)
-    activation: Literal["relu", "quadratic", "gelu", "tanh"] = "relu"
+    activation: Literal["relu", "quadratic", "gelu", "gelu_exact", "tanh"] = "relu"
     init_scale: float = Field(default=1.0, gt=0.0, le=1e6)
+
+    @property
+    def has_one_hidden_layer(self) -> bool:
+        """It is one."""
+        return True
+
+    @property
+    def n_neurons(self) -> int:
+        """``width``."""
+        return self.width
 
     def network(self, key: jax.Array, input_shape: tuple[int, ...], n_outputs: int) -> OneHiddenLayer:
         """Draw W, b and u."""
@@ -55,7 +66,8 @@ class FullyConnected(Model):
         def uniform(key: jax.Array, shape: tuple[int, ...], fan_in: int) -> jax.Array:
             # drawn as float32 in either precision, so that both start from the same numbers
             share = jax.random.uniform(key, shape, jnp.float32, minval=-1.0, maxval=1.0)
-            return share.astype(jnp.result_type(float)) * (self.init_scale / math.sqrt(fan_in))
+            # one factor after the other: the scale is a value of the program, which must not change the bits
+            return share.astype(jnp.result_type(float)) * (1 / math.sqrt(fan_in)) * self.init_scale
 
         output_shape = (self.width,) if n_outputs == 1 else (self.width, n_outputs)
         return OneHiddenLayer(

@@ -6,6 +6,7 @@ jump at different times do not make it symmetric.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,13 +18,31 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
 
-__all__ = ["curve", "mark_events", "seeds_argument", "seeds_text", "standing"]
+__all__ = ["Band", "band", "curve", "mark_events", "seeds_argument", "seeds_text", "standing"]
 
 _LOW, _HIGH = 10, 90
 
 
-def curve(axis: Axes, values: xr.DataArray, name: str, label: str | None = None, **line: Any) -> None:
-    """Draw one measure [seed, step] against epochs: mean over seeds, and a band where there are several.
+@dataclass(frozen=True)
+class Band:
+    """A measure's curves and what they are together.
+
+    Attributes:
+        taken: which steps it was measured at, bool [step].
+        each: a member's curve, [member, taken step]; NaN where it was not measured, or the member is lost.
+        mean: over members, [taken step].
+        low, high: the 10th and the 90th percentile over members, [taken step].
+    """
+
+    taken: np.ndarray
+    each: np.ndarray
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def band(values: xr.DataArray) -> Band | None:
+    """Mean and spread over members of one measure [seed, step]; None where it was never measured.
 
     Points that were not measured are left out; a seed that diverged counts up to where it did.
     """
@@ -33,20 +52,29 @@ def curve(axis: Axes, values: xr.DataArray, name: str, label: str | None = None,
         recorded = values["diverged_step"].to_numpy().ravel()
         lost = np.where(recorded >= 0, recorded, np.inf)
     array = np.where(np.isfinite(array) & (values["step"].to_numpy() < lost[:, None]), array, np.nan)
-    taken = ~np.isnan(array).all(axis=0)
+    taken = np.asarray(~np.isnan(array).all(axis=0))
     if not taken.any():
+        return None
+    array = array[:, taken]
+    low, high = _percentiles(array)
+    return Band(taken, array, np.nanmean(array, axis=0), low, high)
+
+
+def curve(axis: Axes, values: xr.DataArray, name: str, label: str | None = None, **line: Any) -> None:
+    """Draw one measure [seed, step] against epochs: mean over seeds, and a band where there are several."""
+    drawn = band(values)
+    if drawn is None:
         return
-    epochs, array = values["epoch"].to_numpy()[taken], array[:, taken]
+    epochs = values["epoch"].to_numpy()[drawn.taken]
     style: dict[str, Any] = {
         "color": COLOR.get(name, "black"),
         "linestyle": line_style(name),
         "linewidth": 1.2,
     }
     style |= line
-    axis.plot(epochs, np.nanmean(array, axis=0), label=label or name, **style)
-    if len(array) > 1:
-        low, high = _percentiles(array)
-        axis.fill_between(epochs, low, high, color=style["color"], alpha=0.18, linewidth=0)
+    axis.plot(epochs, drawn.mean, label=label or name, **style)
+    if len(drawn.each) > 1:
+        axis.fill_between(epochs, drawn.low, drawn.high, color=style["color"], alpha=0.18, linewidth=0)
 
 
 def _percentiles(array: np.ndarray) -> np.ndarray:

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COLOR",
+    "GRID_TOP",
     "LABEL",
     "WIDTH",
     "count_axis",
     "epoch_axis",
+    "grid_of_panels",
     "inner_legend",
     "legend",
     "line_style",
@@ -64,6 +66,8 @@ WIDTH = 6.75  # inches: a text block of one column
 _TEXT, _SMALL, _PRINT = 8.0, 7.0, 5.6  # points
 _PANEL_HEIGHT, _TOP, _BOTTOM = 1.62, 0.44, 0.74  # inches
 _LEFT, _RIGHT, _GAP = 0.5, 0.15, 0.5
+_COLUMNS = 3
+GRID_TOP = 1.0  # where the legend begins, as a share of the figure
 
 
 def line_style(name: str) -> Any:
@@ -87,14 +91,40 @@ def panels(titles: Sequence[str], height: float = _PANEL_HEIGHT) -> tuple[Figure
     for i, title in enumerate(titles):
         left = (_LEFT + i * (wide + _GAP)) / WIDTH
         axis = figure.add_axes((left, _BOTTOM / total, wide / WIDTH, height / total))
-        axis.set_title(title, fontsize=_TEXT, loc="left", pad=4)
-        axis.tick_params(which="both", labelsize=_SMALL, width=0.6, length=2.5, pad=2)
-        axis.tick_params(which="minor", width=0.4, length=1.5)
-        for side, spine in axis.spines.items():
-            spine.set_linewidth(0.6)
-            spine.set_visible(side in ("left", "bottom"))
+        _finish(axis, title)
         axes.append(axis)
     return figure, axes
+
+
+def grid_of_panels(titles: Sequence[str], height: float = _PANEL_HEIGHT) -> tuple[Figure, list[Axes]]:
+    """A figure with rows of three equal panels, with room for a legend above and print below."""
+    from matplotlib.figure import Figure
+
+    columns = min(_COLUMNS, len(titles))
+    rows = -(-len(titles) // columns)
+    between = 0.62  # inches: the labels below a panel and the title of the next
+    total = rows * height + (rows - 1) * between + _TOP + _BOTTOM + 0.12
+    figure = Figure(figsize=(WIDTH, total), dpi=100, facecolor="white")
+    wide = (WIDTH - _LEFT - _RIGHT - _GAP * (columns - 1)) / columns
+    axes: list[Axes] = []
+    for i, title in enumerate(titles):
+        row, column = divmod(i, columns)
+        left = (_LEFT + column * (wide + _GAP)) / WIDTH
+        bottom = total - _TOP - (row + 1) * height - row * between
+        axis = figure.add_axes((left, bottom / total, wide / WIDTH, height / total))
+        _finish(axis, title)
+        axes.append(axis)
+    return figure, axes
+
+
+def _finish(axis: Axes, title: str) -> None:
+    """What all panels have: a title, small ticks, two thin edges."""
+    axis.set_title(title, fontsize=_TEXT, loc="left", pad=4)
+    axis.tick_params(which="both", labelsize=_SMALL, width=0.6, length=2.5, pad=2)
+    axis.tick_params(which="minor", width=0.4, length=1.5)
+    for side, spine in axis.spines.items():
+        spine.set_linewidth(0.6)
+        spine.set_visible(side in ("left", "bottom"))
 
 
 def epoch_axis(axis: Axes, last: float) -> None:

@@ -11,14 +11,15 @@ from dataclasses import InitVar, asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grokscope.claims import Judged, gather, judge
+from grokscope.claims import Evidence, Judged, NotTestable, gather, judge
 from grokscope.errors import GrokscopeError, InputError
 from grokscope.papers._paper import Paper, RunLike, find_paper
 from grokscope.papers._plan import Plan, plan
 from grokscope.papers._preload import preloading
 from grokscope.parts import PLUGIN_PREFIX
-from grokscope.report._page import ReportFigure, write_page
-from grokscope.report._sections import run_info
+from grokscope.report._figures import ReportFigure
+from grokscope.report._page import write_page
+from grokscope.report._views import view_of
 
 if TYPE_CHECKING:
     from grokscope.experiment import Experiment
@@ -171,7 +172,8 @@ def remake(
         write_atomically(folder / RECORD, json.dumps(asdict(planned), indent=2) + "\n")
     record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
 
-    judged = judge_paper(paper, together)
+    evidence = evidence_of(paper, together)
+    judged = judge((claim, evidence[claim.id]) for claim in paper.claims)
     claims = [one.to_json() for one in judged]
     write_atomically(folder / "claims.json", json.dumps(claims, indent=2, allow_nan=False) + "\n")
 
@@ -188,12 +190,14 @@ def remake(
         folder / "report.html",
         paper.title,
         judged=[one for one in judged if one.claim.experiment in together],
+        evidence=evidence,
         figures=figures,
-        runs=[
-            run_info(one.name, together[one.name], one.sentence)
+        views=[
+            view_of(together[one.name], one.name, one.sentence)
             for one in paper.experiments
             if one.name in together
         ],
+        kicker=f"grokscope reproduction: {paper.kind}",
         lead=f"{paper.authors}, {paper.year}{arxiv}. Profile: {record['profile']} ({record['reason']}).",
         command=command_of(paper, together, record["profile"]),
         bibtex=paper.bibtex,
@@ -212,12 +216,18 @@ def remake(
     )
 
 
+def evidence_of(paper: Paper, runs: Mapping[str, RunLike]) -> dict[str, Evidence | NotTestable | None]:
+    """What each claim of a paper is judged by; None where its experiment was not run."""
+    return {
+        claim.id: gather(claim, runs[claim.experiment].measures) if claim.experiment in runs else None
+        for claim in paper.claims
+    }
+
+
 def judge_paper(paper: Paper, runs: Mapping[str, RunLike]) -> list[Judged]:
     """All claims of a paper, judged together; those whose experiment was not run are not testable."""
-    return judge(
-        (claim, gather(claim, runs[claim.experiment].measures) if claim.experiment in runs else None)
-        for claim in paper.claims
-    )
+    evidence = evidence_of(paper, runs)
+    return judge((claim, evidence[claim.id]) for claim in paper.claims)
 
 
 def command_of(paper: Paper, runs: Mapping[str, RunLike], profile: str) -> str:

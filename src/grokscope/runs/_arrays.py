@@ -15,7 +15,7 @@ import google_crc32c
 import numpy as np
 from numcodecs.zstd import Zstd
 
-__all__ = ["ArrayInfo", "DamagedError", "decoded", "encoded", "fill_value"]
+__all__ = ["ArrayInfo", "DamagedError", "blanked", "decoded", "encoded", "fill_value"]
 
 _ZSTD = Zstd(level=1)
 _ZSTD_MAGIC = bytes.fromhex("28b52ffd")
@@ -42,6 +42,13 @@ def fill_value(dtype: np.dtype) -> Any:
     if dtype.kind == "f":
         return dtype.type("nan")
     return np.iinfo(dtype).min if dtype.kind == "i" else dtype.type(0)
+
+
+def blanked(values: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """Values with the fill value where they are not kept (bool, of the leading axes)."""
+    values = values.astype(np.int8) if values.dtype.kind == "b" else values.copy()
+    values[~kept] = fill_value(values.dtype)
+    return values
 
 
 @dataclass(frozen=True)

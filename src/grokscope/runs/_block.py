@@ -17,8 +17,9 @@ import numpy as np
 from grokscope.errors import GrokscopeError
 from grokscope.measures import Measure
 from grokscope.measures._subnetworks import Flavor
-from grokscope.runs._subnetworks import FirstCrossing, found_subnetworks
-from grokscope.training.cohort import Cohort
+from grokscope.runs._arrays import blanked
+from grokscope.runs._subnetworks import FirstCrossing, found_at_the_end, nothing_found
+from grokscope.training.cohort import Cohort, leaf_name
 from grokscope.training.devices import in_precision
 from grokscope.training.loop import Carry
 from grokscope.training.timeline import Timeline
@@ -177,21 +178,27 @@ class Block:
 
     def restored(self, like: Carry, checkpoint: Checkpoint) -> Carry:
         """The carry on the devices of a checkpoint; ``like`` gives its structure."""
-        paths, structure = jax.tree_util.tree_flatten_with_path(like)
-        leaves = [checkpoint.leaves[_name(path)] for path, _ in paths]
-        return self.cohort.place(jax.tree_util.tree_unflatten(structure, leaves))
+        return self.cohort.placed_carry(like, checkpoint.leaves)
 
     def _segments(
         self, carry: Carry, data: Any, *, after: int, measured: bool
     ) -> Iterator[tuple[Timeline, dict[str, np.ndarray], Any, Carry]]:
-        per_device = max(1, len(self.cohort.members) // self.cohort.execution.n_devices)
-        size = self.timeline.segment_size(self.cohort.experiment, per_device)
+        # by the slots, not by the members in them: the last, smaller block shares the program
+        size = self.timeline.segment_size(self.cohort.experiment, self.cohort.execution.slots)
         todo = self.timeline.after(after)
         for rows, plan in todo.segments(max(after, 0), size, measured=measured):
             carry, results, networks = self.cohort.segment(carry, data, plan)
             part = todo.part(rows)
             trimmed = self.cohort.trim(results)
-            yield part, {k: v[:, : len(part)] for k, v in trimmed.items()}, networks, carry
+            shown = {name: array[:, : len(part)] for name, array in trimmed.items()}
+            yield part, self._counted(part, shown), networks, carry
+
+    def _counted(self, part: Timeline, results: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Results without those of members that had not started, or that look at a point of another's."""
+        if self.cohort.orders is None:
+            return results
+        counts = part.counts_for(self.cohort.orders.origin)
+        return results if counts.all() else {name: blanked(array, counts) for name, array in results.items()}
 
     def _follow(
         self,
@@ -207,8 +214,10 @@ class Block:
             memorized = FirstCrossing(len(self.cohort.members))
             for part, results, networks in self.replay(final):
                 memorized.update(part, results, networks, self.cohort.rows)
-        masks = found_subnetworks(self.cohort, carry, data, memorized, self.flavor)
-        sink.subnetworks(self.flavor, self.cohort.trim(masks))
+        final_network = self.cohort.experiment.learner.predictor(carry.state)
+        measures = self.follow + self.follow_slow
+        found = found_at_the_end(self.cohort, final_network, data, memorized, self.flavor, measures)
+        sink.subnetworks(self.flavor, self.cohort.trim(found["subnetworks"]))
         history = iter(self._kept) if self._kept else ((p, n) for p, _, n in self.replay(final))
         at = 0
         for part, networks in history:
@@ -218,8 +227,8 @@ class Block:
             ):
                 points = np.flatnonzero(flags)
                 if measures and len(points):
-                    results = self.cohort.follow(networks, data, masks, measures, points)
-                    sink.followed(part.part(flags), results, pace)
+                    results = self.cohort.follow(networks, data, found, measures, points)
+                    sink.followed(part.part(flags), self._counted(part.part(flags), results), pace)
             advance((int(part.steps[-1]) - at) * len(self.cohort.members))
             at = int(part.steps[-1])
 
@@ -228,8 +237,9 @@ class Block:
 
         def work() -> None:
             with contextlib.suppress(Exception), in_precision(self.cohort.experiment.precision):
+                nothing = nothing_found(self.cohort.experiment, self.follow + self.follow_slow)
                 for measures in filter(None, (self.follow, self.follow_slow)):
-                    self.cohort.compile_follow(networks, data, measures)
+                    self.cohort.compile_follow(networks, data, nothing, measures)
 
         threading.Thread(target=work, daemon=True).start()
 
@@ -257,9 +267,4 @@ def _equal(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
 
 def _leaves(tree: Any) -> dict[str, np.ndarray]:
     paths, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return {_name(path): np.asarray(leaf) for path, leaf in paths}
-
-
-def _name(path: Any) -> str:
-    """``state.network.hidden_weight`` from a key path."""
-    return jax.tree_util.keystr(path, simple=True, separator=".")
+    return {leaf_name(path): np.asarray(leaf) for path, leaf in paths}

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from grokscope.errors import StoreError
+from grokscope.runs._place import Place
 
 __all__ = ["atomic_write", "clean_leftovers", "explain", "remove_tree", "sync_folder", "walk_files"]
 
@@ -68,7 +69,7 @@ def remove_tree(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def explain(path: Path | str, what: str, error: BaseException) -> StoreError:
+def explain(path: Place | str, what: str, error: BaseException) -> StoreError:
     """The error for the user: the path, what failed, and the cause found in a system or library error."""
     if isinstance(error, StoreError):
         return error

@@ -17,11 +17,22 @@ from grokscope.errors import InputError, StoreError
 from grokscope.runs._checksums import CHECKSUMS_FILE, RUN_FILES, STORE_FOLDER
 from grokscope.runs._disk import atomic_write, explain, remove_tree, sync_folder, walk_files
 from grokscope.runs._lock import LOCK_FILE, WriterLock
+from grokscope.runs._place import Place
 
-__all__ = ["FORMAT_VERSION", "check_format", "claim", "fill", "find_run", "is_run", "require_run"]
+__all__ = [
+    "FORMAT_VERSION",
+    "SWEEP_FILE",
+    "check_format",
+    "claim",
+    "fill",
+    "find_run",
+    "is_run",
+    "require_run",
+]
 
 # raised when older versions cannot read what we write
 FORMAT_VERSION = 1
+SWEEP_FILE = "sweep.json"  # in a folder whose runs are the cells of a sweep
 _CREATING = ".creating"
 _IGNORED = {LOCK_FILE, ".DS_Store", "lost+found"}
 
@@ -39,7 +50,7 @@ def find_run(path: str | Path) -> Path:
     """
     folder = Path(path)
     if not is_run(folder) and folder.is_dir():
-        runs = sorted(entry for entry in folder.iterdir() if is_run(entry))
+        runs = sorted(e for e in folder.iterdir() if is_run(e) and not e.name.startswith("."))
         if len(runs) == 1:
             return runs[0]
         if runs:
@@ -73,7 +84,7 @@ def require_run(folder: Path) -> None:
         raise explain(folder, "cannot be read", error) from error
 
 
-def check_format(folder: Path, version: Any) -> None:
+def check_format(folder: Place, version: Any) -> None:
     """Refuse a run of a newer format version."""
     if isinstance(version, int) and version > FORMAT_VERSION:
         raise InputError(

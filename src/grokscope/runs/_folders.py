@@ -7,7 +7,7 @@ from pathlib import Path
 
 from grokscope.errors import GrokscopeError, InputError
 from grokscope.experiment import Experiment
-from grokscope.runs._folder import is_run
+from grokscope.runs._folder import SWEEP_FILE, is_run
 from grokscope.runs._run import Run
 
 __all__ = ["RunSummary", "default_folder", "list_runs", "open_run", "run_folders"]
@@ -21,12 +21,21 @@ def default_folder(experiment: Experiment) -> Path:
 
 
 def run_folders(folder: Path, depth: int = _DEPTH) -> list[Path]:
-    """All run folders at or below a folder, sorted; it does not look into runs."""
+    """All run folders at or below a folder, sorted.
+
+    It does not look into runs, sweeps or hidden folders.
+    """
     if is_run(folder):
         return [folder]
+    if (folder / SWEEP_FILE).is_file():
+        return []
     if depth == 0 or not folder.is_dir():
         return []
-    below = sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.is_symlink())
+    below = sorted(
+        entry
+        for entry in folder.iterdir()
+        if entry.is_dir() and not entry.is_symlink() and not entry.name.startswith(".")
+    )
     return [found for entry in below for found in run_folders(entry, depth - 1)]
 
 
@@ -39,6 +48,8 @@ def open_run(path: str | Path) -> Run:
     folder = Path(path)
     if not folder.exists():
         raise InputError(f"{folder}: there is no such folder.")
+    if (folder / SWEEP_FILE).is_file():
+        raise InputError(f"{folder}: is a sweep, of many runs; name one below {folder / 'cells'}.")
     found = run_folders(folder)
     if len(found) == 1:
         return Run(found[0])

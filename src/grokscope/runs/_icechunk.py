@@ -19,6 +19,7 @@ os.environ.setdefault("ICECHUNK_LOG", "off")
 import icechunk
 
 from grokscope.runs._arrays import DamagedError
+from grokscope.runs._place import BucketPath, Place
 
 __all__ = ["Repository", "guard"]
 
@@ -31,26 +32,30 @@ _CLOCK_TRIES, _CLOCK_WAIT = 100, 0.1
 
 
 class Repository:
-    """A local icechunk repository with one branch. Writing needs the run's lock."""
+    """An icechunk repository with one branch. In a folder, writing needs the run's lock."""
 
-    def __init__(self, repository: icechunk.Repository, path: Path) -> None:
+    def __init__(self, repository: icechunk.Repository, path: Place) -> None:
         self._repository = repository
         self._path = path
         self._commits = 0
         self._keep_since: datetime | None = None
 
     @classmethod
-    def create(cls, path: Path) -> Repository:
+    def create(cls, path: Place) -> Repository:
         """Make an empty repository."""
-        path.mkdir()  # the library panics where it cannot
-        storage = icechunk.local_filesystem_storage(str(path))
-        return cls(icechunk.Repository.create(storage, config=_config()), path)
+        if isinstance(path, Path):
+            path.mkdir()  # the library panics where it cannot
+        return cls(icechunk.Repository.create(_storage(path), config=_config()), path)
 
     @classmethod
-    def open(cls, path: Path) -> Repository:
+    def open(cls, path: Place) -> Repository:
         """Open a repository."""
-        storage = icechunk.local_filesystem_storage(str(path))
-        return cls(icechunk.Repository.open(storage, config=_config()), path)
+        return cls(icechunk.Repository.open(_storage(path), config=_config()), path)
+
+    @classmethod
+    def exists(cls, path: Place) -> bool:
+        """Whether there is a repository."""
+        return icechunk.Repository.exists(_storage(path))
 
     def reading(self) -> Any:
         """A session that sees the newest commit, and no later one."""
@@ -74,8 +79,9 @@ class Repository:
                 if "timestamp ordering" not in str(error):
                     raise
                 if attempt == _CLOCK_TRIES - 1:
+                    place = self._path.parent if isinstance(self._path, Path) else self._path
                     raise StoreError(
-                        f"{self._path.parent}: cannot be written: this machine's clock was set back before "
+                        f"{place}: cannot be written: this machine's clock was set back before "
                         "the last commit; set it right and resume."
                     ) from error
                 time.sleep(_CLOCK_WAIT)
@@ -110,11 +116,15 @@ class Repository:
 
 
 @contextmanager
-def guard(path: Path, what: str) -> Generator[None]:
+def guard(path: Place, what: str) -> Generator[None]:
     """Turn what the store raises into a `StoreError` that names the path and the cause."""
     try:
         yield
-    except (icechunk.IcechunkError, icechunk.ConflictError, DamagedError, OSError) as error:
+    except icechunk.ConflictError as error:
+        raise StoreError(
+            f"{path}: {what}: another process wrote it meanwhile; nothing was changed. Resume."
+        ) from error
+    except (icechunk.IcechunkError, DamagedError, OSError) as error:
         raise explain(path, what, error) from error
     except BaseException as error:
         # native code that meets damaged bytes or a failing disk may panic; that is no Exception
@@ -123,6 +133,22 @@ def guard(path: Path, what: str) -> Generator[None]:
                 raise explain(path, what, error) from error
             raise StoreError(f"{path}: {what}: the store is damaged.") from error
         raise
+
+
+def _storage(path: Place) -> icechunk.Storage:
+    if not isinstance(path, BucketPath):
+        return icechunk.local_filesystem_storage(str(path))
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    return icechunk.s3_storage(
+        bucket=path.bucket,
+        prefix=path.prefix,
+        region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
+        endpoint_url=endpoint,
+        allow_http=bool(endpoint and endpoint.startswith("http://")),
+        # services other than Amazon's seldom have a host name for every bucket
+        force_path_style=endpoint is not None,
+        from_env=True,
+    )
 
 
 def _config() -> icechunk.RepositoryConfig:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -20,10 +19,11 @@ from xarray.core import indexing
 
 from grokscope.runs._arrays import ArrayInfo, fill_value
 from grokscope.runs._icechunk import guard
+from grokscope.runs._place import Place
 from grokscope.runs._tree import Tree
 from grokscope.streams import STREAMS
 
-__all__ = ["Cohort", "MeasureSource", "open_measures"]
+__all__ = ["Cohort", "LazyMeasure", "MeasureSource", "open_measures", "remembering"]
 
 _SPARSEST = 100
 
@@ -51,9 +51,10 @@ class Cohort:
             order = np.argsort(table[:, 0])
             return cls(("seed",), order, {"seed": (("seed",), table[order, 0])})
         axes: dict[str, np.ndarray] = {}  # a stream that varies -> its distinct seeds
-        followers: dict[str, str] = {}  # a stream that always has the seed of another -> that one
+        followers: dict[str, str] = {}  # a stream that goes one to one with another -> that one
         for name, column in columns.items():
-            leader = next((axis for axis in axes if np.array_equal(columns[axis], column)), None)
+            varies = len(np.unique(column)) > 1
+            leader = next((axis for axis in axes if varies and _one_to_one(columns[axis], column)), None)
             if leader is not None:
                 followers[name] = leader
             elif len(np.unique(column)) > 1:
@@ -72,7 +73,9 @@ class Cohort:
         member = np.full(shape, -1, np.int64)
         member[place] = np.arange(len(seeds))
         coords |= {name: ((name,), values) for name, values in axes.items()}
-        coords |= {name: ((leader,), axes[leader]) for name, leader in followers.items()}
+        for name, leader in followers.items():
+            first = np.unique(columns[leader], return_index=True)[1]
+            coords[name] = ((leader,), columns[name][first])
         return cls(tuple(axes), member, coords)
 
     def label(self, values: np.ndarray, own: Mapping[str, Any], name: str) -> xr.DataArray:
@@ -90,6 +93,11 @@ class Cohort:
         return xr.DataArray(laid, dims=(*self.dims, *own), coords=coords, name=name)
 
 
+def _one_to_one(one: np.ndarray, other: np.ndarray) -> bool:
+    pairs = len(np.unique(np.stack([one, other]), axis=1)[0])
+    return pairs == len(np.unique(one)) == len(np.unique(other))
+
+
 @dataclass(frozen=True)
 class MeasureSource:
     """A measure in one schedule's group: the path of its array and the step of each column."""
@@ -101,7 +109,7 @@ class MeasureSource:
 
 def open_measures(
     tree: Tree,
-    folder: Path,
+    folder: Place,
     cohort: Cohort,
     members: Mapping[str, np.ndarray],
     measures: Mapping[str, Sequence[MeasureSource]],
@@ -130,24 +138,28 @@ def open_measures(
     for name, sources in measures.items():
         info = sources[0].info
         dims = (*cohort.dims, *info.dims[1:])
-        lazy = _Measure(tree, folder, name, cohort.member, sources, steps)
+        lazy = LazyMeasure(tree, folder, name, cohort.member, sources, steps)
         unit = info.attributes.get("unit", "")
         attributes = {"units": unit} if unit else {}
         variables[name] = xr.Variable(dims, indexing.LazilyIndexedArray(lazy), attributes)
         for dim, labels in info.attributes.get("labels", {}).items():
             coords[dim] = ((dim,), np.array(labels))
-    dataset = xr.Dataset(variables, coords)
-    # by way of a backend, xarray keeps what was read in memory
+    return remembering(xr.Dataset(variables, coords))
+
+
+def remembering(dataset: xr.Dataset) -> xr.Dataset:
+    """A dataset of lazy arrays that keeps what was read in memory."""
+    # xarray does so for what comes by way of a backend
     return xr.open_dataset(cast(Any, _Handle(dataset)), engine=_Backend, chunks=None, cache=True)
 
 
-class _Measure(BackendArray):
+class LazyMeasure(BackendArray):
     """A measure on the axes of a dataset, read chunk by chunk."""
 
     def __init__(
         self,
         tree: Tree,
-        folder: Path,
+        folder: Place,
         name: str,
         member: np.ndarray,
         sources: Sequence[MeasureSource],
@@ -165,10 +177,11 @@ class _Measure(BackendArray):
         self.dtype = stored.newbyteorder("=") if stored.kind == "f" else np.dtype(np.float64)
 
     def __getitem__(self, key: Any) -> Any:
-        read: Callable[..., np.ndarray] = self._read
+        read: Callable[..., np.ndarray] = self.read
         return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, read)
 
-    def _read(self, key: tuple[Any, ...]) -> np.ndarray:
+    def read(self, key: tuple[Any, ...]) -> np.ndarray:
+        """The outer product of indices: integers, slices or arrays, one per axis."""
         full = [np.atleast_1d(np.arange(size)[item]) for size, item in zip(self.shape, key, strict=True)]
         n_axes = self._member.ndim
         rows = self._member[np.ix_(*full[:n_axes])].ravel()

@@ -1,13 +1,17 @@
-"""Measures that are asked for later: taken by replay, and added to the run."""
+"""Measures that are asked for later: taken by replay (of an imported run: of its snapshots), and added."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
+
 from grokscope.errors import InputError
 from grokscope.experiment import Recording
 from grokscope.progress import Progress
+from grokscope.runs._networks import not_kept
 from grokscope.runs._numerics import TO_REPLAY, check_numerics, numerics_here
+from grokscope.runs._snapshots import measure_snapshots
 from grokscope.runs._store import RunStore
 from grokscope.runs._train import Trainer
 from grokscope.runs._wanted import Wanted
@@ -27,7 +31,7 @@ _SUFFIX = {"predictions": "", "accuracy": "_accuracy_flavor"}
 def add_measures(
     run: Run, measures: list[Any], schedule: Schedule | None, flavor: str, progress: Progress
 ) -> list[str]:
-    """Take measures of all finished members by replay.
+    """Take measures of all finished members by replay, or of an imported run from its snapshots.
 
     Returns:
         The names under which they are stored.
@@ -49,6 +53,10 @@ def add_measures(
         )
     wanted = Wanted.sorted(experiment, measures)
     suffix = _SUFFIX[flavor]
+    stored = [m.name + (suffix if m.pace.startswith("follow") else "") for m in measures]
+    if not experiment.learner.trains:
+        _of_snapshots(run, wanted, schedule, cast("Flavor", flavor), suffix, progress)
+        return stored
     with in_precision(experiment.precision), RunStore.open(run.path, "a") as store:
         check_numerics(store, numerics_here(experiment), advice=TO_REPLAY)
         done = [int(i) for i in store.complete.nonzero()[0]]
@@ -64,4 +72,26 @@ def add_measures(
             trainer.measure(rows, wanted, flavor=cast("Flavor", flavor), suffix=suffix)
             progress.finish()
         store.finish()
-    return [m.name + (suffix if m.pace.startswith("follow") else "") for m in measures]
+    return stored
+
+
+def _of_snapshots(
+    run: Run, wanted: Wanted, schedule: Schedule | None, flavor: Flavor, suffix: str, progress: Progress
+) -> None:
+    """Take measures of an imported run, at those of its steps that a schedule names."""
+    experiment = run.experiment
+    with in_precision(experiment.precision), RunStore.open(run.path, "a") as store:
+        rows = range(len(store.seeds))
+        kept = np.array(store.snapshot_steps(0))
+        steps = kept
+        if schedule is not None:
+            named = {piece for piece in schedule.pieces if isinstance(piece, int) and piece >= 0}
+            if named and not named & set(kept.tolist()):
+                raise InputError(not_kept(store, 0, min(named)))
+            asked = schedule.points(experiment.steps_per_epoch, experiment.n_steps)
+            steps = kept[np.isin(kept, asked)]
+        passes = 2 if wanted.follow or wanted.follow_slow else 1
+        progress.start(passes * len(kept) * len(rows), "measuring")
+        measure_snapshots(store, experiment, rows, wanted, steps, progress, flavor=flavor, suffix=suffix)
+        progress.finish()
+        store.finish()

@@ -18,6 +18,7 @@ from grokscope.runs._checksums import RUN_FILES, read_checksums, state_sha256
 from grokscope.runs._disk import explain
 from grokscope.runs._folder import check_format
 from grokscope.runs._icechunk import Repository, guard
+from grokscope.runs._place import Place
 from grokscope.runs._transaction import MEMBER_ARRAYS, leaf_name, node_name
 from grokscope.runs._tree import Tree
 
@@ -61,15 +62,23 @@ def _possible(members: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 class RunReader:
     """What can be read from a run; see `RunStore`."""
 
-    def __init__(self, path: Path, repository: Repository) -> None:
+    def __init__(self, path: Place, repository: Repository) -> None:
         self.path = path
         self._repository = repository
         self.refresh()
 
+    @property
+    def _folder(self) -> Path:
+        """The run's folder; what lies in a bucket has none, and does what needs one otherwise."""
+        assert isinstance(self.path, Path)
+        return self.path
+
     def refresh(self) -> None:
         """See the newest commit."""
         with guard(self.path, "cannot be read"):
-            self._see(Tree(self._repository.reading()).load())
+            session = self._repository.reading()
+            self._version = str(session.snapshot_id)
+            self._see(Tree(session).load())
             check_format(self.path, self._tree.attributes.get("format_version"))
             for name, kind in _ATTRIBUTES.items():
                 if not isinstance(self._tree.attributes.get(name, kind()), kind):
@@ -86,6 +95,11 @@ class RunReader:
                 found = {n: self._tree.read(f"members/{n}", []) for n in MEMBER_ARRAYS}
                 self._member_arrays = _possible(found)
         return self._member_arrays
+
+    @property
+    def version(self) -> str:
+        """The id of the commit that is seen."""
+        return self._version
 
     @property
     def identity(self) -> str:
@@ -123,7 +137,7 @@ class RunReader:
     @property
     def is_finished(self) -> bool:
         """Whether the run has its checksums."""
-        return read_checksums(self.path) is not None
+        return read_checksums(self._folder) is not None
 
     @property
     def seeds(self) -> list[tuple[int, int, int, int]]:
@@ -148,11 +162,11 @@ class RunReader:
 
     def _text(self, name: str) -> str:
         try:
-            return (self.path / name).read_text(encoding="utf-8")
+            return (self._folder / name).read_text(encoding="utf-8")
         except UnicodeDecodeError:
             raise StoreError(f"{self.path / name}: is damaged.") from None
         except OSError as error:
-            raise explain(self.path / name, "cannot be read", error) from error
+            raise explain(self._folder / name, "cannot be read", error) from error
 
     @property
     def measures(self) -> dict[str, list[str]]:
@@ -189,7 +203,7 @@ class RunReader:
         """
         from grokscope.runs._labeled import Cohort, open_measures
 
-        sources = self._sources()
+        sources = self.sources()
         for name in names or []:
             if name not in sources:
                 known = ", ".join(sorted(sources)) or "none"
@@ -199,12 +213,8 @@ class RunReader:
         chosen = {name: sources[name] for name in (sources if names is None else names)}
         steps = np.unique(np.concatenate([np.empty(0, np.int64), *self._steps_of(chosen)]))
         steps = steps[steps <= self._members["steps_done"].max(initial=0)]
-        facts = {
-            "steps_done": self.steps_done,
-            "complete": self.complete,
-            "diverged_step": self.diverged_step,
-        }
         cohort = Cohort.of(self.seeds)
+        facts = self.member_facts()
         try:
             return open_measures(self._tree, self.path, cohort, facts, chosen, steps, self.steps_per_epoch)
         except ValueError as error:  # axes or labels that differ between arrays: not what we write
@@ -215,7 +225,8 @@ class RunReader:
         """One measure, at its own steps. See `read_measures`."""
         return self.read_measures([name])[name]
 
-    def _sources(self) -> dict[str, list[MeasureSource]]:
+    def sources(self) -> dict[str, list[MeasureSource]]:
+        """Where the values of each measure lie."""
         from grokscope.runs._labeled import MeasureSource
 
         sources: dict[str, list[MeasureSource]] = {}
@@ -231,6 +242,35 @@ class RunReader:
                         source = MeasureSource(path, info, steps)
                         sources.setdefault(leaf_name(node), []).append(source)
         return sources
+
+    def read_block(
+        self, name: str, members: np.ndarray, steps: np.ndarray, key: tuple[Any, ...]
+    ) -> np.ndarray | None:
+        """Some values of a measure on axes that are given from outside; None if the run has not measured it.
+
+        Args:
+            name: of the measure.
+            members: by place along one axis or more, the position of the member there; -1 for none.
+            steps: the axis of steps.
+            key: an outer index of (*axes of members, step, *the measure's own axes).
+
+        Returns:
+            The values, NaN where there are none.
+        """
+        from grokscope.runs._labeled import LazyMeasure
+
+        found = self.sources().get(name)
+        if found is None:
+            return None
+        return LazyMeasure(self._tree, self.path, name, members, found, steps).read(key)
+
+    def member_facts(self) -> dict[str, np.ndarray]:
+        """By name, for each member: steps_done, complete, diverged_step."""
+        return {
+            "steps_done": self.steps_done,
+            "complete": self.complete,
+            "diverged_step": self.diverged_step,
+        }
 
     @staticmethod
     def _steps_of(sources: Mapping[str, list[MeasureSource]]) -> list[np.ndarray]:
@@ -267,6 +307,13 @@ class RunReader:
         """The hash of every checkpoint that was ever written of a member, by step."""
         digests, steps = self._table("checkpoints/trail", "sha256", member)
         return {int(step): bytes(row).hex() for step, row in zip(steps, digests, strict=True) if row.any()}
+
+    def read_origins(self, members: Sequence[int]) -> dict[str, np.ndarray]:
+        """What members start from and what is done to them, arrays [member, ...] by name; {} if plain."""
+        paths = self._tree.below("origins/leaves")
+        rows = np.asarray(members, np.int64)
+        with guard(self.path, "origins of members cannot be read"):
+            return {leaf_name(path.rpartition("/")[2]): self._tree.read(path, [rows]) for path in paths}
 
     def snapshot_steps(self, member: int) -> list[int]:
         """The steps at which a member's state is kept, sorted."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from grokscope.errors import InputError, did_you_mean
 from grokscope.experiment import Experiment
 from grokscope.parts import kinds, lookup
 from grokscope.progress import Progress, SilentProgress
+from grokscope.runs._branched import Origins
+from grokscope.runs._place import BucketPath, Place, as_place
 from grokscope.runs._store import RunStore
 from grokscope.schedule import Schedule
 from grokscope.streams import Members
@@ -38,8 +41,8 @@ class Run:
         Frozen({'seed': 2, 'step': 3})
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Place) -> None:
+        self.path = as_place(path)
         self._store = RunStore.open(self.path)
 
     def __repr__(self) -> str:
@@ -49,7 +52,14 @@ class Run:
     @cached_property
     def experiment(self) -> Experiment:
         """The resolved spec."""
+        if isinstance(self.path, BucketPath):
+            return Experiment.from_table(tomllib.loads(self._store.experiment_toml))
         return Experiment.from_toml(self.path / "experiment.toml")
+
+    @property
+    def version(self) -> str:
+        """The id of the commit that is seen: another one means that the run has gone on."""
+        return self._store.version
 
     @property
     def identity(self) -> str:
@@ -90,8 +100,20 @@ class Run:
     @property
     def is_done(self) -> np.ndarray:
         """Whether each member has come to the experiment's end, as bools."""
+        if self.is_imported:
+            return self._store.complete
         # what was complete is not so any more while a longer run is under way
         return self._store.complete & (self._store.steps_done >= self.experiment.n_steps)
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether its networks were trained elsewhere: then it has snapshots, and no replay."""
+        return not self.experiment.learner.trains
+
+    @property
+    def snapshot_steps(self) -> list[int]:
+        """The steps at which networks are kept (of the first member); others are made again by replay."""
+        return self._store.snapshot_steps(0)
 
     @cached_property
     def measures(self) -> xr.Dataset:
@@ -146,6 +168,11 @@ class Run:
         have = ", ".join(str(s[0]) if len(set(s)) == 1 else str(s) for s in self._store.seeds[:20])
         raise InputError(f"{self.path}: has no seed {seed}; it has {have}.")
 
+    @cached_property
+    def origins(self) -> Origins:
+        """Where the members start and what is done to them: steps, source's members, sets of neurons."""
+        return Origins.read(self._store, self.experiment)
+
     def model(self, seed: int | tuple[int, int, int, int] = 0, step: int = -1) -> Any:
         """The network of a member at a step (-1: its last), from a snapshot, else by replay.
 
@@ -155,11 +182,96 @@ class Run:
         position = self.position(seed)
         last = int(self._store.steps_done[position])
         at = step if step >= 0 else last + 1 + step
-        if not 0 <= at <= last:
-            raise InputError(f"{self.path}: seed {seed} has steps 0 to {last}, not {step}.")
+        first = int(self.origins.steps[position])
+        if not first <= at <= last:
+            raise InputError(f"{self.path}: seed {seed} has steps {first} to {last}, not {step}.")
         from grokscope.runs._networks import network_at
 
         return network_at(self._store, self.experiment, position, at)
+
+    def branch(
+        self,
+        at: int | str,
+        *changes: str,
+        interventions: Iterable[Any] = (),
+        seeds: Any = None,
+        parameters: Any = "all",
+        neurons: Any = None,
+        clock: Literal["source", "zero"] = "source",
+        out: str | Path | None = None,
+        progress: Progress | None = None,
+        allow_other_numerics: bool = False,
+    ) -> Run:
+        """Train members that start inside this run, with a changed experiment; see docs/branches.md.
+
+        Args:
+            at: a step (-1: the last), or an event, at which each member starts at its own step.
+            changes: of the spec, as for ``--set``: ``"optimizer.learning_rate=0.05"``.
+            interventions: what is done to neurons (`grokscope.interventions`), parts or tables. Those of this
+                run end where the branch begins.
+            seeds: None: the members of this run. Else as ``--seeds`` of ``grokscope branch``: ``0:10``,
+                ``order=100:110`` (every member with each of these), ``order=+1000``; or `Members`.
+            parameters: which are taken over, see `grokscope.init.FromRun`.
+            neurons: of which neurons.
+            clock: whether steps go on from the source's or begin anew.
+            out: the folder; by default ``runs/<task>-<identity>``.
+            progress: told of the work.
+            allow_other_numerics: also where this run was made under other numerics; the branch is marked.
+
+        Returns:
+            The branch. Members to which the moment did not come are left out: ``branch.origins.left_out``.
+
+        Raises:
+            InputError: if there is no such moment in any member, or the experiment is not valid.
+
+        Example:
+            >>> slow = run.branch("memorization", interventions=[  # doctest: +SKIP
+            ...     {"kind": "prune", "neurons": "generalizing"}])
+        """
+        from grokscope.runs import train
+        from grokscope.runs._branch import branch_experiment, branch_members
+
+        experiment = branch_experiment(
+            self,
+            at,
+            changes,
+            interventions=tuple(interventions),
+            parameters=parameters,
+            neurons=neurons,
+            clock=clock,
+        )
+        return train(
+            experiment,
+            branch_members(self.members, seeds),
+            out=out,
+            progress=progress,
+            allow_other_numerics=allow_other_numerics,
+        )
+
+    def networks(
+        self, steps: Iterable[int], seeds: Iterable[int | tuple[int, int, int, int]]
+    ) -> dict[str, np.ndarray]:
+        """The parameters of several members at several steps: by name, arrays [seed, step, ...] of the host.
+
+        Read where they are kept (see `kept_steps`); else the members are trained again, all in one go.
+
+        Raises:
+            InputError: if there is no such seed or step, or the run cannot be replayed here.
+        """
+        from grokscope.runs._over_time import networks_at
+
+        positions, at = [self.position(seed) for seed in seeds], list(steps)
+        for position in positions:
+            last = int(self._store.steps_done[position])
+            if wrong := [step for step in at if not 0 <= step <= last]:
+                raise InputError(f"{self.path}: has steps 0 to {last}, not {wrong[0]}.")
+        return networks_at(self._store, self.experiment, positions, at)
+
+    def kept_steps(self, seed: int | tuple[int, int, int, int]) -> list[int]:
+        """The steps at which a member's network can be had without training again, sorted."""
+        from grokscope.runs._over_time import kept_steps
+
+        return kept_steps(self._store, self.position(seed))
 
     def measure(
         self,
@@ -168,7 +280,7 @@ class Run:
         flavor: str = "predictions",
         progress: Progress | None = None,
     ) -> xr.Dataset:
-        """Add measures by replay; returns them.
+        """Add measures by replay (of an imported run: from its snapshots); returns them.
 
         Args:
             measures: names, tables or measures.

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from grokscope.measures._measure import SPLIT_LABELS, SUBNETWORK_LABELS
+from grokscope.measures._measure import SUBNETWORK_LABELS
 from grokscope.runs._block import Checkpoint
 from grokscope.runs._store import RunStore
 from grokscope.runs._wanted import Wanted
 from grokscope.training.timeline import Timeline
 
-__all__ = ["StoreSink"]
+__all__ = ["COMMIT_SECONDS", "StoreSink"]
 
-_LABELS = {"subnetwork": SUBNETWORK_LABELS, "split": SPLIT_LABELS}
+COMMIT_SECONDS = 20.0
+
+_RECORDED = "recorded"  # beside a snapshot's leaves, whose paths have no such name
 
 
 class StoreSink:
@@ -26,9 +28,11 @@ class StoreSink:
         store: open for writing.
         positions: the members' positions in the store.
         wanted: the measures, for the names of their axes and units.
+        labels: of the axes (`Experiment.axes`).
         suffix: added to the stored names of measures of subnetworks (another flavor).
         every: seconds between commits within a block; None commits nothing but the end.
         keep_state: whether checkpoints and snapshots are written (not in a replay).
+        origins: the step at which each member starts; None: all at 0.
     """
 
     def __init__(
@@ -36,12 +40,16 @@ class StoreSink:
         store: RunStore,
         positions: list[int],
         wanted: Wanted,
+        labels: Mapping[str, Sequence[Any]],
         *,
         suffix: str = "",
-        every: float | None = 20.0,
+        every: float | None = COMMIT_SECONDS,
         keep_state: bool = True,
+        origins: np.ndarray | None = None,
     ) -> None:
         self._store, self._positions, self._wanted = store, positions, wanted
+        self._labels = labels
+        self._origins = np.zeros(len(positions), np.int64) if origins is None else origins
         self._suffix, self._every, self._keep_state = suffix, every, keep_state
         self._pending: dict[str, list[tuple[np.ndarray, dict[str, np.ndarray]]]] = {}
         self._masks: tuple[str, np.ndarray] | None = None
@@ -61,7 +69,8 @@ class StoreSink:
                 self._add(pace, part.steps[flags], {name: results[name][:, flags] for name in names})
         if self._keep_state and part.snapshot.any():
             points = np.flatnonzero(part.snapshot)
-            self._add("snapshots", part.steps[points], networks(points))
+            recorded = part.part(points).counts_for(self._origins)
+            self._add("snapshots", part.steps[points], {**networks(points), _RECORDED: recorded})
         if self._every is not None and time.monotonic() - self._last_commit > self._every:
             self._commit(checkpoint() if self._keep_state else None, complete=False)
 
@@ -72,6 +81,10 @@ class StoreSink:
     def subnetworks(self, flavor: str, masks: np.ndarray) -> None:
         """Take the subnetworks that were found."""
         self._masks = (flavor, masks)
+
+    def flush(self) -> None:
+        """Commit what has come so far, without any state."""
+        self._commit(None, complete=False)
 
     def finish(self, final: Checkpoint) -> None:
         """Commit what is left; the members are complete."""
@@ -94,15 +107,18 @@ class StoreSink:
                     for name in pieces[0][1]
                 }
                 if group == "snapshots":
-                    t.write_snapshots(positions, steps, arrays)
+                    t.write_snapshots(positions, steps, arrays, arrays.pop(_RECORDED))
                 else:
-                    t.write_measures(group, positions, steps, arrays, dims=dims, labels=_LABELS, units=units)
+                    t.write_measures(
+                        group, positions, steps, arrays, dims=dims, labels=self._labels, units=units
+                    )
             if self._masks is not None and step is not None:
                 flavor, masks = self._masks
                 t.write_subnetworks(flavor, positions, masks, steps=step, labels=SUBNETWORK_LABELS)
+                self._masks = None
             if checkpoint is not None:
                 self._mark(t, checkpoint, complete=complete)
-        self._pending, self._masks = {}, None
+        self._pending = {}
         self._last_commit = time.monotonic()
 
     def _mark(self, t: Any, checkpoint: Checkpoint, *, complete: bool) -> None:

@@ -28,17 +28,18 @@ from grokscope.runs._disk import atomic_write, clean_leftovers, walk_files
 from grokscope.runs._folder import FORMAT_VERSION, claim, fill, is_run, require_run
 from grokscope.runs._icechunk import Repository, guard
 from grokscope.runs._lock import WriterLock
+from grokscope.runs._place import BucketPath, Place, as_place
 from grokscope.runs._reader import RunReader
 from grokscope.runs._transaction import Transaction, member_arrays
 from grokscope.runs._tree import Tree
 
-__all__ = ["RunStore"]
+__all__ = ["RunStore", "is_run_at"]
 
 _EXPERIMENT, _PROVENANCE = RUN_FILES
 
 
 class RunStore(RunReader):
-    """A run on disk.
+    """A run on disk, or (see `RemoteRunStore`) in a bucket.
 
     Example:
         >>> import tempfile
@@ -51,7 +52,7 @@ class RunStore(RunReader):
         1.0
     """
 
-    def __init__(self, path: Path, repository: Repository, lock: WriterLock | None) -> None:
+    def __init__(self, path: Place, repository: Repository, lock: WriterLock | None) -> None:
         super().__init__(path, repository)
         self._lock = lock
         self._steps: dict[str, np.ndarray] = {}  # by group, for the writer
@@ -59,7 +60,7 @@ class RunStore(RunReader):
     @classmethod
     def create(
         cls,
-        path: str | Path,
+        path: str | Place,
         experiment_toml: str,
         identity: str,
         fingerprint: Mapping[str, Any],
@@ -71,7 +72,7 @@ class RunStore(RunReader):
         """Make a run folder and open it for writing.
 
         Args:
-            path: new, empty, or left behind by a creation that was killed.
+            path: new, empty, or left behind by a creation that was killed; or an address in a bucket.
             experiment_toml: the resolved spec.
             identity: what the run's numbers are a function of, as a hash.
             fingerprint: of the numerics.
@@ -83,7 +84,18 @@ class RunStore(RunReader):
             InputError: if the path is a file, holds other files, or another run.
             StoreError: if the disk does not let us, or another process writes it.
         """
-        folder = Path(path)
+        folder = as_place(path)
+        attributes = {
+            "format_version": FORMAT_VERSION,
+            "identity": identity,
+            "fingerprint": dict(fingerprint),
+            "steps_per_epoch": steps_per_epoch,
+        }
+        files = {_EXPERIMENT: experiment_toml, _PROVENANCE: _provenance_text(provenance)}
+        if isinstance(folder, BucketPath):
+            from grokscope.runs._remote import RemoteRunStore
+
+            return RemoteRunStore.create_at(folder, files, attributes, exist_ok=exist_ok)
         lock = claim(folder)
         try:
             if is_run(folder):
@@ -92,13 +104,6 @@ class RunStore(RunReader):
                 if not exist_ok:
                     raise InputError(f"{folder}: holds this run already; open it.")
                 return store
-            attributes = {
-                "format_version": FORMAT_VERSION,
-                "identity": identity,
-                "fingerprint": dict(fingerprint),
-                "steps_per_epoch": steps_per_epoch,
-            }
-            files = {_EXPERIMENT: experiment_toml, _PROVENANCE: _provenance_text(provenance)}
             fill(folder, files, lambda store: _make_store(store, attributes))
             return cls._opened(folder, lock)
         except BaseException:
@@ -106,14 +111,18 @@ class RunStore(RunReader):
             raise
 
     @classmethod
-    def open(cls, path: str | Path, mode: Literal["r", "a"] = "r") -> RunStore:
+    def open(cls, path: str | Place, mode: Literal["r", "a"] = "r") -> RunStore:
         """Open a run for reading, or for reading and writing.
 
         Raises:
             InputError: if there is no run at the path, or one from a newer format version.
             StoreError: if it is damaged or cannot be read, or (mode ``a``) another process writes it.
         """
-        folder = Path(path)
+        folder = as_place(path)
+        if isinstance(folder, BucketPath):
+            from grokscope.runs._remote import RemoteRunStore
+
+            return RemoteRunStore.open_at(folder, mode)
         require_run(folder)
         if mode == "r":
             return cls._opened(folder, None)
@@ -189,12 +198,12 @@ class RunStore(RunReader):
         """Replace ``experiment.toml`` (a longer run, or more measures, of the same identity)."""
         if experiment_toml != self.experiment_toml:
             self._begin_writing()
-            atomic_write(self.path / _EXPERIMENT, experiment_toml.encode())
+            atomic_write(self._folder / _EXPERIMENT, experiment_toml.encode())
 
     def update_provenance(self, provenance: Mapping[str, Any]) -> None:
         """Replace ``provenance.json``."""
         self._begin_writing()
-        atomic_write(self.path / _PROVENANCE, _provenance_text(provenance).encode())
+        atomic_write(self._folder / _PROVENANCE, _provenance_text(provenance).encode())
 
     def finish(self) -> None:
         """Say that the run is finished: delete what is not needed, write the checksums.
@@ -204,14 +213,23 @@ class RunStore(RunReader):
         self._begin_writing()
         with guard(self.path, "cannot be finished"):
             self._repository.collect(everything=True)
-            clean_leftovers(self.path / STORE_FOLDER)
-            write_checksums(self.path, FORMAT_VERSION, self._repository.snapshot)
+            clean_leftovers(self._folder / STORE_FOLDER)
+            write_checksums(self._folder, FORMAT_VERSION, self._repository.snapshot)
         self._see(self._tree.on(self._repository.reading()))
 
     def _begin_writing(self) -> None:
         if self._lock is None:
             raise RuntimeError("the store is open for reading only")
-        drop_checksums(self.path)
+        drop_checksums(self._folder)
+
+
+def is_run_at(place: Place) -> bool:
+    """Whether there is a run at a place (of any identity and format version)."""
+    if isinstance(place, BucketPath):
+        from grokscope.runs._remote import is_remote_run
+
+        return is_remote_run(place)
+    return is_run(place)
 
 
 def _make_store(path: Path, attributes: Mapping[str, Any]) -> None:

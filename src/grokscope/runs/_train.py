@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,19 +15,22 @@ from grokscope.experiment import Experiment
 from grokscope.measures._subnetworks import Flavor
 from grokscope.progress import Progress, SilentProgress
 from grokscope.runs._block import Block, Checkpoint
-from grokscope.runs._disk import atomic_write
+from grokscope.runs._folder import is_run
 from grokscope.runs._numerics import TO_TRAIN, check_numerics, numerics_here
+from grokscope.runs._origins import cohort_of, origins_of
+from grokscope.runs._prepare import Prepared
 from grokscope.runs._provenance import collect_provenance
-from grokscope.runs._sink import StoreSink
+from grokscope.runs._sink import COMMIT_SECONDS, StoreSink
+from grokscope.runs._source import source_steps
+from grokscope.runs._spec import keep_files, written_spec
 from grokscope.runs._store import RunStore
 from grokscope.runs._wanted import Wanted
 from grokscope.streams import Members
-from grokscope.training.cohort import Cohort
 from grokscope.training.devices import Execution, choose_execution
 from grokscope.training.loop import MemberLoop
 from grokscope.training.timeline import Timeline
 
-__all__ = ["HISTORY_BYTES", "Trainer", "train_into"]
+__all__ = ["HISTORY_BYTES", "Trainer", "block_execution", "on_the_way", "train_into"]
 
 # What the kept networks of one block may take: a part of what a laptop has, and enough for a dozen
 # members of the standard run at all 301 points.
@@ -44,6 +45,7 @@ def train_into(
     progress: Progress | None = None,
     *,
     allow_other_numerics: bool = False,
+    commit_seconds: float = COMMIT_SECONDS,
 ) -> None:
     """Train members into a folder: a new run, or an extension of the one that is there.
 
@@ -52,11 +54,19 @@ def train_into(
         StoreError: if the disk does not let us.
     """
     began = time.monotonic()
+    if not experiment.learner.trains:
+        raise InputError(
+            f"learner '{experiment.learner.kind}': these networks were trained elsewhere; nothing can be "
+            "trained, extended or resumed. To train on from one, branch with --set learner.kind=gradient."
+        )
     refuse_too_large(experiment, len(members))
+    first = None
+    if not experiment.is_plain and not is_run(folder):  # what cannot be branched leaves no folder behind
+        first = Prepared.of(experiment, members, progress, allow_other_numerics=allow_other_numerics)
     numerics = numerics_here(experiment)
     facts = collect_provenance(numerics)
     with (
-        _written(experiment) as (toml, files),
+        written_spec(experiment, folder) as (toml, files),
         RunStore.create(
             folder,
             toml,
@@ -68,10 +78,10 @@ def train_into(
         ) as store,
     ):
         check_numerics(store, numerics, allow=allow_other_numerics, advice=TO_TRAIN)
-        for file in files:
-            if not (folder / file.name).exists():
-                atomic_write(folder / file.name, file.read_bytes())
-        trainer = Trainer(store, experiment, progress or SilentProgress())
+        keep_files(folder, files)
+        trainer = Trainer(
+            store, experiment, progress or SilentProgress(), allow_other_numerics, first, commit_seconds
+        )
         if not trainer.is_done(members):
             store.update_experiment(toml)
             trainer.train(members)
@@ -79,13 +89,6 @@ def train_into(
             store.update_provenance({**facts, "wall_seconds": round(spent, 3)})
         if not store.is_finished:
             store.finish()
-
-
-@contextmanager
-def _written(experiment: Experiment) -> Generator[tuple[str, list[Path]]]:
-    """The spec as text, and the files that it names because they lay only in memory (a task's arrays)."""
-    with tempfile.TemporaryDirectory(prefix="grokscope-") as name:
-        yield experiment.to_toml(name), sorted(Path(name).iterdir())
 
 
 def refuse_too_large(experiment: Experiment, n_members: int) -> None:
@@ -110,28 +113,31 @@ class Trainer:
         store: open for writing.
         experiment: what is asked for now.
         progress: told of the work.
+        allow_other_numerics: branch from a run that was made under other numerics.
+        prepared: of members that are not in the store yet, where that has been done already.
+        commit_seconds: how often what is done is kept, while a block of members is trained.
     """
 
     store: RunStore
     experiment: Experiment
     progress: Progress
+    allow_other_numerics: bool = False
+    prepared: Prepared | None = None
+    commit_seconds: float = COMMIT_SECONDS
 
     def is_done(self, members: Members) -> bool:
         """Whether nothing is missing: members, steps, measures."""
-        known = {seeds: i for i, seeds in enumerate(self.store.seeds)}
-        if any(member not in known for member in members):
+        if self._new(members):
             return False
-        positions = [known[member] for member in members]
-        return not self._short(positions) and not any(True for _ in self._unmeasured(positions))
+        positions = self._positions(members)
+        return not self.short(positions) and not any(True for _ in self._unmeasured(positions))
 
     def train(self, members: Members) -> None:
         """Do what is missing."""
-        with self.store.transaction("members are added") as t:
-            t.add_members(members.seeds)
-        known = {seeds: i for i, seeds in enumerate(self.store.seeds)}
-        positions = [known[member] for member in members]
+        self._add(members)
+        positions = self._positions(members)
         wanted = Wanted.of(self.experiment)
-        short = self._short(positions)
+        short = self.short(positions)
         done = self.store.steps_done
         steps = sum(self.experiment.n_steps - int(done[p]) for p in short)
         if wanted.follow or wanted.follow_slow:
@@ -139,8 +145,13 @@ class Trainer:
         self.progress.start(steps, f"{self.experiment.name or self.experiment.task.kind}")
         for start in sorted({int(done[p]) for p in short}):
             group = [p for p in short if done[p] == start]
-            for block, rows in self._blocks(group, wanted):
-                sink = StoreSink(self.store, rows, wanted)
+            taken = on_the_way(self.store, group, start, wanted)
+            for block, rows in self._blocks(group, taken):
+                origins = origins_of(self.store, rows)
+                axes = self.experiment.axes
+                sink = StoreSink(
+                    self.store, rows, taken, axes, every=self.commit_seconds, origins=origins
+                )
                 checkpoint = self._checkpoint(rows) if start else None
                 sink.finish(block.run(sink, checkpoint, self.progress.advance))
         for rows_of, missing in self._unmeasured(positions):
@@ -152,12 +163,55 @@ class Trainer:
     ) -> None:
         """Add measures to finished members, by replay."""
         for block, rows in self._blocks(positions, wanted, flavor):
-            sink = StoreSink(self.store, rows, wanted, suffix=suffix, every=None, keep_state=False)
+            axes = self.experiment.axes
+            sink = StoreSink(self.store, rows, wanted, axes, suffix=suffix, every=None, keep_state=False)
             final = self._checkpoint(rows)
             block.measure_again(sink, final, self.progress.advance)
             sink.finish(final)
 
-    def _short(self, positions: list[int]) -> list[int]:
+    def _positions(self, members: Members) -> list[int]:
+        """Where members lie in the store; those that could not be branched are left out."""
+        known = {seeds: i for i, seeds in enumerate(self.store.seeds)}
+        return [known[member] for member in members if member in known]
+
+    def _new(self, members: Members) -> list[tuple[int, int, int, int]]:
+        """Members that are not in the store, and have not been found to have no place in it."""
+        known = set(self.store.seeds)
+        left_out = {tuple(seeds): steps for seeds, _, steps in self.store.notes.get("left_out", [])}
+        if any(member in left_out for member in members):  # unless their source has gone on since
+            now = source_steps(self.experiment.init)
+            known |= {member for member, steps in left_out.items() if steps >= now}
+        return [member for member in members if member not in known]
+
+    def _add(self, members: Members) -> None:
+        """Add new members to the store, with what they start from and what is done to them."""
+        new = self._new(members)
+        if self.experiment.is_plain or not new:
+            with self.store.transaction("members are added") as t:
+                t.add_members(new)
+            return
+        found = self.prepared or Prepared.of(
+            self.experiment,
+            Members(tuple(new)),
+            self.progress,
+            allow_other_numerics=self.allow_other_numerics,
+        )
+        with self.store.transaction("members are added") as t:
+            first = len(self.store.seeds)
+            t.add_members(found.members)
+            if found.members:
+                t.write_origins(range(first, first + len(found.members)), found.leaves)
+            before = self.store.notes.get("left_out", [])
+            kept = [entry for entry in before if tuple(entry[0]) not in set(new)]
+            steps = source_steps(self.experiment.init)
+            lacking = [[list(member), why, steps] for member, why in found.left_out.items()]
+            if before or lacking:
+                t.note(left_out=[*kept, *lacking])
+            if found.other_numerics:
+                known = {*self.store.notes.get("other_numerics", []), *found.other_numerics}
+                t.note(other_numerics=sorted(known))
+
+    def short(self, positions: list[int]) -> list[int]:
         """Members that have not come to the end."""
         done, complete = self.store.steps_done, self.store.complete
         return [p for p in positions if done[p] < self.experiment.n_steps or not complete[p]]
@@ -180,6 +234,9 @@ class Trainer:
         """Cut members into blocks whose kept networks fit the memory."""
         experiment = self.experiment
         timeline = Timeline.of(experiment)
+        origins = origins_of(self.store, positions)
+        if origins.any():
+            timeline = timeline.starting(origins)
         following = bool(wanted.follow or wanted.follow_slow)
         snapshots = len(timeline) if following else int(timeline.snapshot.sum())
         execution = block_execution(experiment, len(positions), snapshots)
@@ -188,10 +245,9 @@ class Trainer:
         )
         for low in range(0, len(positions), execution.capacity):
             rows = positions[low : low + execution.capacity]
-            members = Members(tuple(self.store.seeds[p] for p in rows))
             yield (
                 Block(
-                    Cohort(loop, members, execution),
+                    cohort_of(self.store, experiment, loop, rows, execution),
                     timeline,
                     wanted.follow,
                     wanted.follow_slow,
@@ -208,6 +264,21 @@ class Trainer:
         return Checkpoint(
             each[0].step, {name: np.stack([one.leaves[name] for one in each]) for name in names}
         )
+
+
+def on_the_way(store: RunStore, positions: list[int], start: int, wanted: Wanted) -> Wanted:
+    """What can be measured while members go on from a step: not what lacks the points before it.
+
+    That is left to a replay, and with it the subnetworks, which need the whole way.
+    """
+    late = {
+        measure.name
+        for measure in wanted.quick + wanted.slow
+        if start and bool((store.measured_to(measure.name)[positions] < start).any())
+    }
+    if not late:
+        return wanted
+    return wanted.only(lambda m: m.pace in ("quick", "slow") and m.name not in late)
 
 
 def block_execution(experiment: Experiment, n_members: int, n_kept: int) -> Execution:

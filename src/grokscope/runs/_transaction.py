@@ -8,6 +8,7 @@ All writes of one transaction become visible together, or none does. Groups of t
     checkpoints/  step [member]; leaves/ [member, ...]: the latest only; trail/: the hash of each so far
     subnetworks/  for each flavor: mask [member, subnetwork, neuron] (-1: not found), step [member]
     data/         small facts about the task
+    origins/      leaves/ [member, ...]: where members of a branch start, and what is done to them
 
 Steps are columns in the order in which they came; whoever reads sorts them.
 """
@@ -115,7 +116,7 @@ class Transaction:
         values: Mapping[str, np.ndarray],
         *,
         dims: Mapping[str, tuple[str, ...]] | None = None,
-        labels: Mapping[str, Sequence[str]] | None = None,
+        labels: Mapping[str, Sequence[Any]] | None = None,
         units: Mapping[str, str] | None = None,
     ) -> None:
         """Write measures of some members at some steps.
@@ -156,13 +157,35 @@ class Transaction:
             arrays[path] = value
         self._write(infos, arrays, [rows, columns])
 
+    def write_origins(self, members: Indices, leaves: Mapping[str, np.ndarray]) -> None:
+        """Keep what members start from and what is done to them: leaves [member, ...], the same each time."""
+        rows = self._rows(members)
+        arrays = {f"origins/leaves/{node_name(name)}": np.asarray(leaf) for name, leaf in leaves.items()}
+        infos = {
+            path: ArrayInfo.of(leaf.dtype, _leaf_dims(1, leaf), leaf.shape[1:])
+            for path, leaf in arrays.items()
+        }
+        self._write(infos, arrays, [rows])
+
     def write_snapshots(
-        self, members: Indices, steps: Sequence[int] | np.ndarray, leaves: Mapping[str, np.ndarray]
+        self,
+        members: Indices,
+        steps: Sequence[int] | np.ndarray,
+        leaves: Mapping[str, np.ndarray],
+        recorded: np.ndarray | None = None,
     ) -> None:
-        """Keep states (what prediction needs) of some members at some steps: leaves [member, step, ...]."""
+        """Keep states (what prediction needs) of some members at some steps.
+
+        Args:
+            members: positions.
+            steps: new ones are appended.
+            leaves: by name, arrays [member, step, ...].
+            recorded: which of them are states that the member was in, bool [member, step]; None: all.
+        """
         rows, columns = self._rows(members), self._columns("snapshots", steps)
         arrays = {f"snapshots/leaves/{node_name(name)}": np.asarray(leaf) for name, leaf in leaves.items()}
-        arrays["snapshots/recorded"] = np.ones((len(rows), len(columns)), np.uint8)
+        every = np.ones((len(rows), len(columns)), bool)
+        arrays["snapshots/recorded"] = (every if recorded is None else recorded).astype(np.uint8)
         infos = {
             path: ArrayInfo.of(leaf.dtype, _leaf_dims(2, leaf), leaf.shape[2:])
             for path, leaf in arrays.items()
@@ -248,10 +271,18 @@ class Transaction:
         }
         self._write(infos, values, [])
 
+    def identify(self, identity: str) -> None:
+        """Say whose run this is, where that is known only when everything has been written."""
+        self._tree.set_attributes({**self._tree.attributes, "identity": identity})
+
     def note(self, **facts: Any) -> None:
         """Keep remarks about the run (JSON values), for example that other numerics were allowed."""
         notes = {**self._tree.attributes.get("notes", {}), **facts}
         self._tree.set_attributes({**self._tree.attributes, "notes": notes})
+
+    def set_attributes(self, **attributes: Any) -> None:
+        """Set attributes of the root (JSON values); the others stay."""
+        self._tree.set_attributes({**self._tree.attributes, **attributes})
 
     @property
     def _n_members(self) -> int:

@@ -52,6 +52,10 @@ class Tree:
         tree.attributes, tree.paths = dict(self.attributes), list(self.paths)
         return tree
 
+    def is_made(self) -> bool:
+        """Whether there is a root."""
+        return sync(self._get("zarr.json")) is not None
+
     def load(self) -> Tree:
         """Read the root's attributes."""
         content = sync(self._get("zarr.json"))

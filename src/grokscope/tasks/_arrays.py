@@ -15,7 +15,7 @@ import numpy as np
 
 from grokscope.errors import InputError, did_you_mean
 
-__all__ = ["Samples", "check", "read", "remembered", "save"]
+__all__ = ["Samples", "check", "load", "read", "remembered", "save"]
 
 _NEEDED = ("train_x", "train_y", "test_x", "test_y")
 _ALLOWED = (*_NEEDED, "probe_x", "probe_y")
@@ -92,15 +92,25 @@ def read(file: Path, shown: str) -> Samples:
     """
     if not file.is_file():
         raise InputError(f"task.path: '{shown}' is not a file that exists.")
-    readers = {".safetensors": _read_safetensors, ".npz": _read_npz}
-    if file.suffix not in readers:
+    if file.suffix not in _READERS:
         raise InputError(f"task.path: '{shown}' must end in .safetensors or .npz.")
     status = file.stat()
     stamp = (str(file.resolve()), status.st_mtime_ns, status.st_size)
     if stamp in _stamps:
         return remembered[_stamps[stamp]]
+    samples = check(load(file, shown), shown)
+    _stamps[stamp] = samples.sha256
+    return remembered.setdefault(samples.sha256, samples)
+
+
+def load(file: Path, shown: str) -> dict[str, np.ndarray]:
+    """All arrays of a ``.safetensors`` or ``.npz`` file, unchecked.
+
+    Raises:
+        InputError: if it is damaged.
+    """
     try:
-        arrays = readers[file.suffix](file)
+        return _READERS[file.suffix](file)
     except InputError:
         raise
     except OSError as error:
@@ -108,9 +118,6 @@ def read(file: Path, shown: str) -> Samples:
     except Exception as error:
         first = str(error).strip().splitlines() or [type(error).__name__]
         raise InputError(f"{shown}: not a readable {file.suffix} file: {first[0]}") from None
-    samples = check(arrays, shown)
-    _stamps[stamp] = samples.sha256
-    return remembered.setdefault(samples.sha256, samples)
 
 
 def save(samples: Samples, file: Path) -> None:
@@ -164,6 +171,9 @@ def _read_npz(file: Path) -> dict[str, np.ndarray]:
                 _check_npy_header(stream, member, file.name)
     with np.load(file, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
+
+
+_READERS = {".safetensors": _read_safetensors, ".npz": _read_npz}
 
 
 def _check_npy_header(stream: Any, member: zipfile.ZipInfo, source: str) -> None:

@@ -61,8 +61,11 @@ class Arrays(Task):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.path:
-            self._file = str(find_file(self.path).absolute())
-            samples = read(Path(self._file), self.path)
+            file = find_file(self.path)
+            self._file = str(file.absolute())
+            # a run's spec names a file beside it; a spec that is changed in memory has the arrays there
+            known = remembered.get(self.sha256) if not file.exists() else None
+            samples = known or read(Path(self._file), self.path)
         else:
             samples = self._samples
         if self.sha256 and self.sha256 != samples.sha256:
@@ -75,18 +78,21 @@ class Arrays(Task):
             raise InputError(
                 f"task.train_subset: at most the {rows} rows of train_x (got {self.train_subset})."
             )
-        found = {
-            "sha256": samples.sha256,
-            "n_train": self.train_subset or rows,
-            "n_test": samples.count("test"),
-            "n_probe": samples.count("probe"),
-        }
-        for name, value in found.items():
+        for name, value in self._found(samples).items():
             given = getattr(self, name)
             if given and given != value:
                 raise InputError(f"task.{name}: found from the arrays: {value} (got {given}); leave it out.")
             object.__setattr__(self, name, value)  # it is frozen for others; here it is still being made
         return self
+
+    def _found(self, samples: Samples) -> dict[str, Any]:
+        """The fields that the arrays decide."""
+        return {
+            "sha256": samples.sha256,
+            "n_train": self.train_subset or samples.count("train"),
+            "n_test": samples.count("test"),
+            "n_probe": samples.count("probe"),
+        }
 
     @classmethod
     def from_numpy(cls, *, train_subset: int | None = None, **arrays: np.ndarray) -> Arrays:
@@ -110,7 +116,11 @@ class Arrays(Task):
             InputError: if the name ends in neither, or there is a file already with other arrays.
         """
         save(self._samples, Path(path))
-        return Arrays(path=str(path), sha256=self.sha256, train_subset=self.train_subset)
+        return self._at(str(path))
+
+    def _at(self, path: str) -> Arrays:
+        """The same task with its arrays in a file."""
+        return Arrays(path=path, sha256=self.sha256, train_subset=self.train_subset)
 
     def written(self, folder: Path | None) -> Arrays:
         """The task with a path; with a folder the arrays are saved there, under a name from their hash.

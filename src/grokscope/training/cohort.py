@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -13,7 +13,6 @@ import numpy as np
 from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from grokscope.measures._measure import SUBNETWORK_LABELS
 from grokscope.training.devices import Execution
 from grokscope.training.loop import Carry, MemberLoop, SegmentPlan, as_precision
 
@@ -21,8 +20,9 @@ if TYPE_CHECKING:
     from grokscope.experiment import Experiment
     from grokscope.measures._measure import Measure
     from grokscope.streams import Members
+    from grokscope.training.intervening import Orders
 
-__all__ = ["Cohort"]
+__all__ = ["Cohort", "leaf_name"]
 
 _MEMBER = PartitionSpec("member")
 _SHARED = PartitionSpec()
@@ -39,13 +39,18 @@ class Cohort:
         loop: the functions of one member.
         members: who they are.
         execution: how they are laid out.
-        traced: numbers per member, e.g. ``optimizer.learning_rate`` -> [member]; the rest is the spec's.
+        traced: numbers that differ between members, e.g. ``optimizer.learning_rate`` -> [member]; all others
+            are the experiment's.
+        orders: where each member starts and what is done to it, arrays [member, ...]; None: plain members.
+        origins: the states in which members start, arrays [member, ...] by path; None: fresh ones.
     """
 
     loop: MemberLoop
     members: Members
     execution: Execution
     traced: tuple[tuple[str, tuple[float, ...]], ...] = ()
+    orders: Orders | None = field(default=None, compare=False)
+    origins: dict[str, np.ndarray] | None = field(default=None, compare=False)
 
     @property
     def experiment(self) -> Experiment:
@@ -59,10 +64,11 @@ class Cohort:
 
     @functools.cached_property
     def numbers(self) -> dict[str, jax.Array]:
-        """The traced numbers [slot]."""
+        """The numbers [slot] that the program takes as values: the experiment's, or each member's own."""
+        same = {name: (value,) * len(self.members) for name, value in self.experiment.numbers.items()}
         return {
             name: self._placed(np.array(values, dtype=self.experiment.precision))
-            for name, values in self.traced
+            for name, values in {**same, **dict(self.traced)}.items()
         }
 
     @functools.cached_property
@@ -80,27 +86,43 @@ class Cohort:
         """The devices in a row."""
         return Mesh(np.array(jax.devices()[: self.execution.n_devices]), ("member",))
 
+    @functools.cached_property
+    def placed_orders(self) -> Orders | None:
+        """The orders [slot]."""
+        return None if self.orders is None else self.place(self.orders)
+
     def start(self) -> tuple[Carry, dict[str, jax.Array]]:
         """Carries before the first update and the members' own data."""
-        return _program(self._static, "start")(self.counts, self.seeds, self.numbers)
+        carry, data = _program(self._static, "start")(self.counts, self.seeds, self.numbers)
+        if self.origins is not None:
+            carry = self.placed_carry(carry, self.origins)
+        if self.experiment.interventions:
+            program = _program(self._static, "begin")
+            carry = program(self.counts, carry, data, self.numbers, self.placed_orders, self.shared)
+        return carry, data
+
+    def placed_carry(self, like: Carry, leaves: dict[str, np.ndarray]) -> Carry:
+        """The carry on the devices of host arrays [member, ...] by path; ``like`` gives its structure."""
+        paths, structure = jax.tree_util.tree_flatten_with_path(like)
+        return self.place(jax.tree_util.tree_unflatten(structure, [leaves[leaf_name(at)] for at, _ in paths]))
 
     def segment(
         self, carry: Carry, data: dict[str, jax.Array], plan: SegmentPlan
     ) -> tuple[Carry, dict[str, jax.Array], Any]:
         """Train through a segment (`MemberLoop.segment`). The carry given is used up."""
         return _program(self._static, "segment")(
-            self.counts, carry, data, self.seeds, self.numbers, self.shared, plan
+            self.counts, carry, data, self.seeds, self.numbers, self.placed_orders, self.shared, plan
         )
 
     def follow(
         self,
         networks: Any,
         data: dict[str, jax.Array],
-        subnetworks: jax.Array,
+        found: dict[str, jax.Array],
         measures: tuple[Measure, ...],
         points: np.ndarray,
     ) -> dict[str, np.ndarray]:
-        """Measures of subnetworks over some of the kept networks (`MemberLoop.follow`).
+        """Measures of what was found at the end over some of the kept networks (`MemberLoop.follow`).
 
         Returns:
             Arrays [member, len(points), ...] on the host.
@@ -109,17 +131,25 @@ class Cohort:
         rows = np.zeros(size, dtype=np.int32)
         rows[: len(points)] = points
         program = _program(self._static, "follow", measures)
-        results = program(self.counts, networks, data, subnetworks, self.shared, rows, np.int32(len(points)))
+        results = program(self.counts, networks, data, found, self.shared, rows, np.int32(len(points)))
         return {name: array[:, : len(points)] for name, array in self.trim(results).items()}
 
-    def compile_follow(self, networks: Any, data: Any, measures: tuple[Measure, ...]) -> None:
-        """Compile `follow` ahead of its use: a call in which no member and no point is taken."""
+    def compile_follow(
+        self, networks: Any, data: Any, nothing: dict[str, np.ndarray], measures: tuple[Measure, ...]
+    ) -> None:
+        """Compile `follow` ahead of its use: a call in which no member and no point is taken.
+
+        Args:
+            networks: as for `follow`.
+            data: likewise.
+            nothing: of the shapes of one member's ``found``.
+            measures: as for `follow`.
+        """
         size = jax.tree.leaves(networks)[0].shape[1]
-        n_neurons = getattr(self.experiment.model, "width", 0)
-        masks = self._placed(np.zeros((1, len(SUBNETWORK_LABELS), n_neurons), dtype=bool), rows=False)
+        found = {name: self._placed(array[None], rows=False) for name, array in nothing.items()}
         program = _program(self._static, "follow", measures)
         nobody = jax.device_put(self.execution.counts(0), NamedSharding(self.mesh, _MEMBER))
-        program(nobody, networks, data, masks, self.shared, np.zeros(size, np.int32), np.int32(0))
+        program(nobody, networks, data, found, self.shared, np.zeros(size, np.int32), np.int32(0))
 
     def each(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Apply a pure function to every member's arguments; the shared data come last."""
@@ -143,9 +173,10 @@ class Cohort:
         """Members per device."""
         return jax.device_put(self.execution.counts(len(self.members)), NamedSharding(self.mesh, _MEMBER))
 
-    @property
+    @functools.cached_property
     def _static(self) -> tuple[MemberLoop, Execution]:
-        return self.loop, self.execution
+        # nothing that is passed as a value, so that all experiments of one shape have one program
+        return replace(self.loop, experiment=self.experiment.shape), self.execution
 
     def _placed(self, array: np.ndarray, *, rows: bool = True) -> jax.Array:
         # empty slots repeat the first member: with vmap they are computed, and should stay finite
@@ -153,6 +184,11 @@ class Cohort:
         if rows:
             slots[self.rows] = array
         return jax.device_put(slots, NamedSharding(self.mesh, _MEMBER))
+
+
+def leaf_name(path: Any) -> str:
+    """``state.network.hidden_weight`` from a key path."""
+    return jax.tree_util.keystr(path, simple=True, separator=".")
 
 
 @functools.lru_cache(maxsize=64)
@@ -167,29 +203,40 @@ def _program(static: tuple[MemberLoop, Execution], what: str, extra: Any = None)
 
         return _compiled(start, execution, (_MEMBER,) * 3)
 
+    if what == "begin":
+
+        def begin(count: Any, carry: Any, data: Any, numbers: Any, orders: Any, shared: Any) -> Any:
+            def one(m: Any) -> Any:
+                carry, own, numbers, orders = m
+                return loop.begin(carry, shared | own, numbers, orders)
+
+            return _over(execution, one, count, (carry, data, numbers, orders))
+
+        return _compiled(begin, execution, (*(_MEMBER,) * 5, _SHARED))
+
     if what == "segment":
 
         def segment(
-            count: Any, carry: Any, data: Any, seeds: Any, numbers: Any, shared: Any, plan: Any
+            count: Any, carry: Any, data: Any, seeds: Any, numbers: Any, orders: Any, shared: Any, plan: Any
         ) -> Any:
             def one(m: Any) -> Any:
-                carry, own, seeds, numbers = m
-                return loop.segment(carry, shared | own, seeds, numbers, plan)
+                carry, own, seeds, numbers, orders = m
+                return loop.segment(carry, shared | own, seeds, numbers, orders, plan)
 
-            return _over(execution, one, count, (carry, data, seeds, numbers))
+            return _over(execution, one, count, (carry, data, seeds, numbers, orders))
 
-        return _compiled(segment, execution, (*(_MEMBER,) * 5, _SHARED, _SHARED), donate=(1,))
+        return _compiled(segment, execution, (*(_MEMBER,) * 6, _SHARED, _SHARED), donate=(1,))
 
     if what == "follow":
 
         def follow(
-            count: Any, networks: Any, data: Any, masks: Any, shared: Any, points: Any, n_points: Any
+            count: Any, networks: Any, data: Any, found: Any, shared: Any, points: Any, n_points: Any
         ) -> Any:
             def one(m: Any) -> Any:
-                networks, own, masks = m
-                return loop.follow(networks, shared | own, masks, extra, points, n_points)
+                networks, own, found = m
+                return loop.follow(networks, shared | own, found, extra, points, n_points)
 
-            return _over(execution, one, count, (networks, data, masks))
+            return _over(execution, one, count, (networks, data, found))
 
         return _compiled(follow, execution, (*(_MEMBER,) * 4, *(_SHARED,) * 3))
 

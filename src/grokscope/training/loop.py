@@ -15,6 +15,7 @@ from jax import lax
 from grokscope.learners._learner import State
 from grokscope.measures._point import Point
 from grokscope.streams import STREAMS, stream_key
+from grokscope.training.intervening import Orders, begin, intervened
 from grokscope.training.sources import source_of
 
 if TYPE_CHECKING:
@@ -45,10 +46,12 @@ class Carry(NamedTuple):
     Attributes:
         state: the learner's state.
         diverged: the step whose batch loss was the first not to be finite, -1 while there is none.
+        memory: what each intervention keeps; () without interventions.
     """
 
     state: State
     diverged: Any
+    memory: Any = ()
 
 
 def take_measures(measures: tuple[Measure, ...], point: Point) -> dict[str, jax.Array]:
@@ -79,15 +82,26 @@ class MemberLoop:
         state = experiment.learner.init(experiment, init, data)
         return Carry(state, jnp.asarray(-1, jnp.int32)), data
 
+    def begin(
+        self, carry: Carry, data: dict[str, jax.Array], traced: dict[str, jax.Array], orders: Orders
+    ) -> Carry:
+        """The member's carry when its interventions have begun that begin where it starts."""
+        experiment = with_traced(self.experiment, traced)
+        network, memory = begin(experiment.interventions, carry.state.network, data, orders)
+        return Carry(carry.state._replace(network=network), carry.diverged, memory)
+
     def segment(
         self,
         carry: Carry,
         data: dict[str, jax.Array],
         seeds: jax.Array,
         traced: dict[str, jax.Array],
+        orders: Orders | None,
         plan: SegmentPlan,
     ) -> tuple[Carry, dict[str, jax.Array], Any]:
         """Train through the plan's points.
+
+        With orders the member waits until the step at which it starts: what is measured before means nothing.
 
         Returns:
             The carry after the last point; the measures, each [point, ...] (meaningless where the plan's
@@ -98,11 +112,15 @@ class MemberLoop:
         _, _, order, noise = member_keys(seeds)
 
         def update(step: jax.Array, inner: tuple[Carry, Any]) -> tuple[Carry, Any]:
-            (state, diverged), served = inner
+            (state, diverged, memory), served = inner
             batch, served = source.batch(served, data, order, step)
-            state, loss = learner.update(experiment, state, batch, jax.random.fold_in(noise, step), step)
+            key = jax.random.fold_in(noise, step)
+            if orders is None or not experiment.interventions:
+                state, loss = learner.update(experiment, state, batch, key, step)
+            else:
+                state, loss, memory = intervened(experiment, state, batch, key, step, data, orders, memory)
             diverged = jnp.where((diverged < 0) & ~jnp.isfinite(loss), step, diverged)
-            return Carry(state, diverged), served
+            return Carry(state, diverged, memory), served
 
         def visit(
             outer: tuple[Carry, Any, jax.Array], at: SegmentPlan
@@ -122,28 +140,30 @@ class MemberLoop:
                 return lax.cond(flag, take, lambda: nothing) if measures else {}
 
             results = measured(self.quick, at.quick) | measured(self.slow, at.slow)
-            return (carry, served, at.stop), (results, network if self.keep else None)
+            step = at.stop if orders is None else jnp.maximum(step, at.stop)
+            return (carry, served, step), (results, network if self.keep else None)
 
-        served = source.start(order, plan.start)
+        start = plan.start if orders is None else jnp.maximum(plan.start, orders.origin)
+        served = source.start(order, start)
         points = SegmentPlan(jnp.zeros_like(plan.stop), plan.stop, plan.quick, plan.slow)
-        (carry, _, _), (results, networks) = lax.scan(visit, (carry, served, plan.start), points)
+        (carry, _, _), (results, networks) = lax.scan(visit, (carry, served, start), points)
         return carry, results, networks
 
     def follow(
         self,
         networks: Any,
         data: dict[str, jax.Array],
-        subnetworks: jax.Array,
+        found: dict[str, jax.Array],
         measures: tuple[Measure, ...],
         points: jax.Array,
         count: jax.Array,
     ) -> dict[str, jax.Array]:
-        """Measures of subnetworks (bool [subnetwork, neuron]) over kept networks [point, ...].
+        """Measures of what was found at the end over kept networks [point, ...].
 
         Args:
             networks: the networks of a segment, each leaf [point, ...].
             data: the member's and the shared arrays.
-            subnetworks: the masks.
+            found: what a `Point` is given besides: masks of subnetworks, key frequencies.
             measures: what to take.
             points: [point] which of the networks to look at; the first ``count`` entries count.
             count: how many.
@@ -154,7 +174,7 @@ class MemberLoop:
 
         def take(row: jax.Array) -> dict[str, jax.Array]:
             network = jax.tree.map(lambda leaf: leaf[row], networks)
-            return take_measures(measures, Point(network, data, self.experiment.loss, subnetworks))
+            return take_measures(measures, Point(network, data, self.experiment.loss, **found))
 
         shapes = jax.eval_shape(take, points[0])
         buffers = {name: jnp.zeros((len(points), *leaf.shape), leaf.dtype) for name, leaf in shapes.items()}
@@ -180,10 +200,17 @@ def as_precision(data: dict[str, jax.Array], precision: str) -> dict[str, jax.Ar
 
 
 def with_traced(experiment: Experiment, traced: dict[str, jax.Array]) -> Experiment:
-    """The experiment with numbers like ``optimizer.learning_rate`` replaced by (traced) ones."""
+    """The experiment with numbers like ``optimizer.learning_rate`` replaced by (traced) ones.
+
+    Those of the second intervention are named like ``interventions.1.factor``.
+    """
     tables: dict[str, dict[str, Any]] = {}
     for path, value in traced.items():
-        table, name = path.split(".")
+        table, name = path.rsplit(".", 1)
         tables.setdefault(table, {})[name] = value
+    items = tuple(
+        item.with_traced(tables.pop(f"interventions.{i}", {}))
+        for i, item in enumerate(experiment.interventions)
+    )
     parts = {table: getattr(experiment, table).with_traced(values) for table, values in tables.items()}
-    return experiment.model_copy(update=parts)
+    return experiment.model_copy(update={**parts, "interventions": items} if items else parts)

@@ -28,6 +28,7 @@ class Timeline:
     Attributes:
         steps: steps done at the point.
         quick, slow, follow, snapshot: whether measures of that pace are taken, or the state is kept.
+        own: whether the point counts only for members that start there; None: no point does.
     """
 
     steps: np.ndarray
@@ -35,6 +36,7 @@ class Timeline:
     slow: np.ndarray
     follow: np.ndarray
     snapshot: np.ndarray
+    own: np.ndarray | None = None
 
     @classmethod
     def of(cls, experiment: Experiment) -> Timeline:
@@ -56,10 +58,41 @@ class Timeline:
     def __len__(self) -> int:
         return len(self.steps)
 
+    def starting(self, origins: np.ndarray) -> Timeline:
+        """The timeline of members that start at later steps (one each).
+
+        Where all start at one step everything is looked at there, as in the initial state of a run; where
+        they do not, each one's quick measures are taken at the step at which it starts.
+        """
+        at = np.unique(origins)
+        steps = np.union1d(self.steps[self.steps > at[0]], at)
+        flags = [
+            np.isin(steps, self.steps[flag]) for flag in (self.quick, self.slow, self.follow, self.snapshot)
+        ]
+        own = ~np.isin(steps, self.steps)
+        if len(at) == 1:
+            for flag in flags:
+                flag[0] = True
+            own[0] = False
+        flags[0] |= own
+        return Timeline(steps, *flags, own=own)
+
+    def counts_for(self, origins: np.ndarray) -> np.ndarray:
+        """Which points count for which of the members that start at these steps, bool [member, point]."""
+        counts = self.steps[None, :] >= origins[:, None]
+        if self.own is not None:
+            counts &= ~self.own[None, :] | (self.steps[None, :] == origins[:, None])
+        return counts
+
     def part(self, rows: slice | np.ndarray) -> Timeline:
         """Some of the points: a slice, or a mask [point]."""
         return Timeline(
-            self.steps[rows], self.quick[rows], self.slow[rows], self.follow[rows], self.snapshot[rows]
+            self.steps[rows],
+            self.quick[rows],
+            self.slow[rows],
+            self.follow[rows],
+            self.snapshot[rows],
+            None if self.own is None else self.own[rows],
         )
 
     def after(self, step: int) -> Timeline:

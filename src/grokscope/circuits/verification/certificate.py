@@ -1,0 +1,326 @@
+r"""The certificate of a lower bound, and its check in exact arithmetic. Only this file has to be trusted.
+
+A certificate is a binary tree for each setting of the support. An inner node splits a subcube along one bit,
+so the leaves cover the cube whatever the tree is. At a leaf some of the other bits are fixed, so neuron j's
+pre-activation $z_j$ lies in an interval $[l_j, h_j]$ that the weights give. There, with $v_j = y u_j$,
+
+$v_j\, \mathrm{relu}(z_j) \ge q_j z_j + t_j$ with
+
+- $l_j \ge 0$: $q_j = v_j$, $t_j = 0$; $h_j \le 0$: $q_j = t_j = 0$;
+- $v_j > 0$: any $q_j \in [0, v_j]$, $t_j = 0$;
+- $v_j < 0$: any $q_j \in [v_j, 0]$, $t_j = \min(-q_j l_j, (v_j - q_j) h_j)$, since a concave function lies
+  above a line on an interval if it does at both ends;
+
+and the sum of these lines over all neurons is linear in the free bits, so its minimum over them is known.
+
+A concave contribution lies further above its line inside the interval than at the ends: by a parabola,
+$v_j\, \mathrm{relu}(z) \ge q_j z + t_j + w_j (z - l_j)(h_j - z)$ for
+$0 \le w_j \le -t_j / ((h_j - l_j) \max(h_j, -l_j))$ (on each side of 0 the left side minus the line is
+linear, not negative at the end, and $-t_j$ at 0). With $R_j = \sum |A_{ij}|$ over the free bits,
+$(z - l_j)(h_j - z) = R_j^2 - (A_j \cdot x)^2$, and $x_i^2 = 1$, so all neurons together gain
+$\sum_j w_j (R_j^2 - \lVert A_j \rVert^2) - 2 \sum_{i < k} |\sum_j w_j A_{ij} A_{kj}|$: much, where there are
+many neurons of different directions, which cannot all be at the ends of their intervals at once.
+
+The arithmetic is that of whole numbers. The weights are rounded to multiples of $2^{-a}$ and $2^{-c}$ so
+that every number that can occur is whole and below $2^{53}$: float64 sums and products of such numbers are
+exact, in any order. What the rounding of the weights can do to the output is bounded and subtracted. For the
+parabolas, lengths are rounded once more, to multiples of $2^s$ of these units: with coarse weights A', of
+which those of the free bits are off by d in all, $(A_j \cdot x)^2 \le 4^s ((A_j' \cdot x)^2 + 2 r d + d^2)$
+with r = sum |A'|.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from grokscope.circuits.verification.problem import Problem, kept_weights
+from grokscope.errors import InputError
+
+__all__ = ["Certificate", "Rounded", "check_certificate", "exact_lowers", "exact_output"]
+
+_BITS = 52  # whole numbers stay below 2^52, half of what float64 holds exactly
+_MOST_SHIFT = 400  # of a power of two: no weight underflows
+_ROWS = 256  # leaves at a time
+Arithmetic = Literal["float64", "integers"]
+
+
+@dataclass(frozen=True, eq=False)
+class Certificate:
+    """A cover of all inputs by subcubes, with what is needed to bound the output on each.
+
+    Attributes:
+        slopes: $q_j / v_j$ of neurons with $v_j > 0$ whose sign is not settled, [setting, neuron].
+        bit: the other bit (a position in ``Problem.others``) that each node is split along; -1 for a leaf.
+            The first nodes are the roots, one for each setting.
+        child: the nodes for +1 and -1, [node, 2]; each comes after its parent.
+        curved: whether parabolas are to be used.
+    """
+
+    slopes: Float[np.ndarray, "setting neuron"]
+    bit: Int[np.ndarray, " node"]
+    child: Int[np.ndarray, "node 2"]
+    curved: bool
+
+    @property
+    def n_leaves(self) -> int:
+        """The number of subcubes."""
+        return int((self.bit < 0).sum())
+
+
+def check_certificate(
+    certificate: Certificate,
+    network: Any,
+    support: Any,
+    *,
+    target: Any = None,
+    neurons: Any = None,
+    arithmetic: Arithmetic = "float64",
+) -> list[Fraction]:
+    r"""Lower bounds of $y f(x)$ that a certificate proves, one for each setting of the support.
+
+    Args:
+        certificate: to check.
+        network: as in `verify`.
+        support: as in `verify`.
+        target: as in `verify`.
+        neurons: as in `verify`.
+        arithmetic: ``float64`` (on whole numbers below $2^{53}$), or ``integers``: Python's, which have no
+            largest one; the same numbers, some hundred times slower.
+
+    Raises:
+        InputError: if the certificate is not one of this network, or its tree is none.
+
+    Example:
+        >>> from grokscope.circuits import proposition_2
+        >>> from grokscope.circuits.verification import verify
+        >>> network = proposition_2(n=40)
+        >>> verdict = verify(network, (0, 1, 2))
+        >>> min(check_certificate(verdict.certificate, network, (0, 1, 2), arithmetic="integers"))
+        Fraction(1, 1)
+    """
+    problem = Problem.of(kept_weights(network, neurons), support, target)
+    return exact_lowers(certificate, problem, Rounded.of(problem), arithmetic)
+
+
+@dataclass(frozen=True, eq=False)
+class Rounded:
+    r"""A network of whole numbers near the given one.
+
+    Attributes:
+        A, B, v: as in `Problem`, of the rounded weights: A and B are multiples of $2^{-a}$ and v of $2^{-c}$,
+            held as whole numbers in float64.
+        coarse: A in units of $2^s$, rounded; whole numbers.
+        shift: s.
+        scale: $2^{a+c}$, by which the output is multiplied.
+        error: bound of the distance between the outputs of the two networks, over all inputs.
+    """
+
+    A: Float[np.ndarray, "other neuron"]
+    B: Float[np.ndarray, "setting neuron"]
+    v: Float[np.ndarray, "setting neuron"]
+    coarse: Float[np.ndarray, "other neuron"]
+    shift: int
+    scale: Fraction
+    error: Fraction
+
+    @classmethod
+    def of(cls, problem: Problem) -> Rounded:
+        """Round as finely as whole numbers below 2^52 allow.
+
+        Raises:
+            InputError: if the weights are too large or too small for that.
+        """
+        W, b, u = problem.weights
+        reach = np.abs(W).sum(axis=0) + np.abs(b)
+        a, c = _shifts(reach, np.abs(u), len(W) + 1)
+        inner = np.rint(np.ldexp(np.vstack([W, b]), a))
+        outer = np.rint(np.ldexp(u, c))
+        whole_reach = np.abs(inner).sum(axis=0)
+        # three sums, each at most this, make up every number that occurs
+        if not 3 * float(np.abs(outer) @ whole_reach) < 2.0**_BITS:
+            raise InputError("verify: the weights are too large to be rounded to whole numbers.")
+        unequal = (np.ldexp(inner, -a) != np.vstack([W, b])).sum(axis=0)
+        # |u relu(z) - u' relu(z')| <= |u| |z - z'| + |u - u'| |z'|, in units of 2^-(a + c + 1)
+        units = 0
+        for count, off, size, most in zip(
+            unequal.tolist(),
+            (np.ldexp(outer, -c) != u).tolist(),
+            np.abs(outer).tolist(),
+            whole_reach.tolist(),
+            strict=True,
+        ):
+            units += count * (int(size) + off) + off * int(most)
+        scale = Fraction(2) ** (a + c)
+        settings, target = problem.settings, problem.target
+        A = inner[problem.others]
+        shift = _coarse_shift(np.abs(A).sum(axis=0), np.abs(outer))
+        return cls(
+            A=A,
+            coarse=np.rint(np.ldexp(A, -shift)),
+            shift=shift,
+            B=settings @ inner[list(problem.support)] + inner[-1],
+            v=target[:, None] * outer,
+            scale=scale,
+            error=Fraction(units, 2) / scale,
+        )
+
+
+def _shifts(reach: np.ndarray, u: np.ndarray, n_terms: int) -> tuple[int, int]:
+    """The exponents a and c: as large as fits, and the errors of both roundings alike."""
+    most = float(u @ reach)
+    if most == 0.0:
+        return 0, 0
+    total = _BITS - 3 - math.frexp(most)[1]
+    balance = math.log2(float(u.sum()) * n_terms / float(reach.sum()))
+    a = round((total + balance) / 2)
+    if not (abs(a) <= _MOST_SHIFT and abs(total - a) <= _MOST_SHIFT):
+        raise InputError("verify: the weights are too large or too small to be rounded to whole numbers.")
+    return a, total - a
+
+
+def _coarse_shift(reach: np.ndarray, u: np.ndarray) -> int:
+    """The exponent s: so large that the parabolas' weights, about u / (4 reach) 4^s, have ten bits or so."""
+    if not (reach * u).any():
+        return 0
+    typical = float(np.average(np.log2(np.maximum(reach, 1.0) / np.maximum(u, 1.0)), weights=reach * u))
+    return min(max(0, round((12 + typical) / 2)), 30)
+
+
+def exact_lowers(
+    certificate: Certificate, problem: Problem, rounded: Rounded, arithmetic: Arithmetic = "float64"
+) -> list[Fraction]:
+    """What a certificate proves, as `check_certificate` does.
+
+    Raises:
+        InputError: if the certificate is not one of this problem, or its tree is none.
+    """
+    n_settings, n_others = len(problem.settings), len(problem.others)
+    if certificate.slopes.shape != problem.v.shape or len(certificate.bit) < n_settings:
+        raise InputError("certificate: it is of another network or another number of bits.")
+    exact: Any = _as_integers if arithmetic == "integers" else _as_is
+    slopes = np.floor(np.clip(certificate.slopes, 0.0, 1.0) * np.maximum(rounded.v, 0.0))
+    leaves = _Leaves.of(rounded, exact, slopes, curved=certificate.curved)
+    lowest: list[Any] = [None] * n_settings
+    node = setting = np.arange(n_settings)
+    fixed = np.zeros((n_settings, n_others))
+    while len(node):
+        leaf = certificate.bit[node] < 0
+        for start in range(0, int(leaf.sum()), _ROWS):
+            rows = np.flatnonzero(leaf)[start : start + _ROWS]
+            bounds = leaves.bounds(setting[rows], exact(fixed[rows]))
+            for one, bound in zip(setting[rows].tolist(), bounds.tolist(), strict=True):
+                lowest[one] = bound if lowest[one] is None else min(lowest[one], bound)
+        node, setting, fixed = _children(certificate, node[~leaf], setting[~leaf], fixed[~leaf])
+    return [Fraction(int(bound)) / rounded.scale - rounded.error for bound in lowest]
+
+
+def _as_is(array: np.ndarray) -> np.ndarray:
+    return array
+
+
+def _as_integers(array: np.ndarray) -> np.ndarray:
+    return array.astype(np.int64).astype(object)
+
+
+def _children(
+    certificate: Certificate, node: np.ndarray, setting: np.ndarray, fixed: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The halves of subcubes."""
+    rows = np.arange(len(node))
+    bit, child = certificate.bit[node], certificate.child[node]
+    if len(node) and (
+        bit.max() >= fixed.shape[1]
+        or (fixed[rows, bit] != 0).any()
+        or (child <= node[:, None]).any()
+        or child.max() >= len(certificate.bit)
+    ):
+        raise InputError("certificate: its nodes are no tree of subcubes.")
+    halves = [fixed.copy(), fixed.copy()]
+    halves[0][rows, bit], halves[1][rows, bit] = 1.0, -1.0
+    return child.T.reshape(-1), np.concatenate([setting, setting]), np.concatenate(halves)
+
+
+@dataclass(frozen=True, eq=False)
+class _Leaves:
+    """The arrays from which bounds at leaves are computed, of whole numbers as floats or as integers."""
+
+    A: np.ndarray
+    B: np.ndarray
+    v: np.ndarray
+    slopes: np.ndarray
+    coarse: np.ndarray
+    off: np.ndarray  # |A - 2^s coarse|
+    unit: int  # 2^s
+    pairs: np.ndarray
+    products: np.ndarray | None
+
+    @classmethod
+    def of(cls, rounded: Rounded, exact: Any, slopes: np.ndarray, *, curved: bool) -> _Leaves:
+        A, coarse, unit = exact(rounded.A), exact(rounded.coarse), 2**rounded.shift
+        pairs = np.array(np.triu_indices(len(A), 1))
+        products = (coarse[pairs[0]] * coarse[pairs[1]]).T if curved else None
+        off = np.abs(A - unit * coarse)
+        return cls(A, exact(rounded.B), exact(rounded.v), exact(slopes), coarse, off, unit, pairs, products)
+
+    def bounds(self, setting: np.ndarray, fixed: np.ndarray) -> np.ndarray:
+        """The lower bound at each leaf, a whole number; see the top of this file."""
+        free = np.where(fixed == 0, 1, 0).astype(fixed.dtype)
+        center = self.B[setting] + fixed @ self.A
+        reach = free @ np.abs(self.A)
+        low, high = center - reach, center + reach
+        v = self.v[setting]
+        between = (low < 0) & (high > 0)
+        chord = (v * np.where(between, high, 0)) // np.where(between, high - low, 1)
+        q = np.where(v > 0, self.slopes[setting], np.clip(chord, np.minimum(v, 0), 0))
+        q = np.where(between, q, np.where(low >= 0, v, 0))
+        t = np.where(between & (v < 0), np.minimum(-q * low, (v - q) * high), 0)
+        lines = (q * center).sum(axis=1) + t.sum(axis=1) - (free * np.abs(q @ self.A.T)).sum(axis=1)
+        return lines + self._curves(free, reach, np.maximum(high, -low), t)
+
+    def _curves(self, free: np.ndarray, reach: np.ndarray, farthest: np.ndarray, t: np.ndarray) -> Any:
+        """What the parabolas add, in units of 2^s for lengths; 0 where it would be less."""
+        if self.products is None:
+            return 0
+        width = 2 * np.maximum(-(-reach // self.unit), 1)
+        w = -t // (width * np.maximum(-(-farthest // self.unit), 1))
+        r = free @ np.abs(self.coarse)
+        d = -(-(free @ self.off) // self.unit)
+        bulge = (reach // self.unit) ** 2 - 2 * r * d - d**2 - free @ self.coarse**2
+        w = np.where(bulge > 0, w, 0)
+        both = free[:, self.pairs[0]] * free[:, self.pairs[1]]
+        mixed = np.abs(w @ self.products) * both
+        return np.maximum((w * bulge).sum(axis=1) - 2 * mixed.sum(axis=1), 0)
+
+
+def exact_output(problem: Problem, setting: int, x: np.ndarray) -> Fraction:
+    """The value y f(x) of the network itself, exactly: every weight is a whole number over a power of two.
+
+    Args:
+        problem: of the network.
+        setting: of the support.
+        x: the other bits, +-1.
+    """
+    W, b, u = problem.weights
+    signed = np.vstack([W * np.array(problem.input(setting, x))[:, None], b])
+    inner, inner_scale = _over_power_of_two(signed)
+    outer, outer_scale = _over_power_of_two(u)
+    hidden = [max(0, sum(column)) for column in zip(*inner, strict=True)]
+    total = sum(v * h for v, h in zip(outer, hidden, strict=True))
+    return Fraction(int(problem.target[setting]) * total, inner_scale * outer_scale)
+
+
+def _over_power_of_two(values: np.ndarray) -> tuple[Any, int]:
+    """Floats as (nested lists of) whole numbers, over one power of two."""
+    ratios = [value.as_integer_ratio() for value in values.ravel().tolist()]
+    most = max((below for _, below in ratios), default=1)
+    whole = [above * (most // below) for above, below in ratios]
+    if values.ndim == 1:
+        return whole, most
+    width = values.shape[1]
+    return [whole[start : start + width] for start in range(0, len(whole), width)], most

@@ -1,0 +1,227 @@
+"""The command that reads networks as circuits: circuits."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from grokscope.cli import _options as options
+from grokscope.cli import _print as out
+from grokscope.errors import InputError
+
+if TYPE_CHECKING:
+    from grokscope.circuits import Reading
+
+_MOST_NEURONS = 6  # named in a cell of a table
+
+
+def circuits(
+    path: options.RunPath,
+    seed: Annotated[
+        str | None,
+        typer.Option(
+            "--seed", metavar="S", help="Only this member (I,D,O,N where its four streams differ); else all."
+        ),
+    ] = None,
+    step: Annotated[
+        int, typer.Option("--step", metavar="T", help="Updates done; -1 is the final state.")
+    ] = -1,
+    prove: Annotated[
+        bool, typer.Option("--prove", help="Decide for ALL inputs whether it is the parity.")
+    ] = False,
+    order: Annotated[
+        Literal["path_norm", "incoming_norm"],
+        typer.Option("--order", help="By which norm the active neurons are the largest."),
+    ] = "path_norm",
+    budget: Annotated[float, typer.Option("--budget", metavar="SECONDS", help="For each proof.")] = 10.0,
+    folder: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Also write a picture (SVG) of each circuit.")
+    ] = None,
+    plugin: options.Plugin = None,
+    json: options.Json = False,
+) -> None:
+    """Read networks as circuits: their input bits and gates.
+
+    Which bits a network uses, and its active neurons as gates over them, from the weights alone. A step
+    without a snapshot is replayed.
+    """
+    with out.json_only(json):
+        run = options.opened(path, plugin)
+        from grokscope.circuits import read_circuit
+        from grokscope.circuits.reading import check_readable
+        from grokscope.progress import RichProgress, SilentProgress
+
+        check_readable(run)
+        if folder is not None and folder.exists() and not folder.is_dir():
+            raise InputError(f"--out {folder}: is a file, not a folder.")
+        members = [_member(seed)] if seed is not None else [_shortest(one) for one in sorted(run.members)]
+        readings: list[Reading] = []
+        with RichProgress() as bar:
+            progress = bar if len(members) > 1 else SilentProgress()
+            progress.start(len(members), "circuits")
+            for member in members:
+                readings.append(read_circuit(run, member, step, prove=prove, budget=budget, order=order))
+                progress.advance(1)
+            progress.finish()
+        files = [] if folder is None else _pictures(readings, folder)
+        if json:
+            found = [reading.as_json() for reading in readings]
+            out.document(found[0] if seed is not None else found)
+            return
+        if len(readings) == 1:
+            _print_one(readings[0])
+        else:
+            _print_all(readings)
+        for file in files:
+            out.note(f"grokscope: {file}: written")
+
+
+def _member(text: str) -> Any:
+    """``3``, or ``0,3,0,0`` for the four streams."""
+    try:
+        numbers = [int(piece) for piece in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (1, 4):
+        raise InputError(
+            f"--seed {text}: allowed: one seed, like 3, or those of the four streams, like 0,3,0,0."
+        )
+    return numbers[0] if len(numbers) == 1 else tuple(numbers)
+
+
+def _shortest(seeds: tuple[int, int, int, int]) -> Any:
+    return seeds[0] if len(set(seeds)) == 1 else seeds
+
+
+def _pictures(readings: list[Reading], folder: Path) -> list[Path]:
+    """Write a picture of each circuit there is; returns the files."""
+    from grokscope.circuits import draw
+    from grokscope.plots.save import write_atomically
+
+    files: list[Path] = []
+    for reading in readings:
+        seed = _seed_text(reading, "-")
+        if not reading.circuit.gates:
+            out.note(f"grokscope: seed {seed}: no circuit, so no picture ({reading.circuit.support.why})")
+            continue
+        file = folder / f"circuit-seed-{seed}-step-{reading.step}.svg"
+        write_atomically(file, draw(reading.circuit, f"seed {_seed_text(reading)}, step {reading.step}"))
+        files.append(file)
+    return files
+
+
+def _print_one(reading: Reading) -> None:
+    from grokscope.circuits import arity
+
+    circuit = reading.circuit
+    support = circuit.support
+    facts = [
+        ("seed", f"{_seed_text(reading)}, step {reading.step} (epoch {reading.epoch:g})"),
+        ("support", ", ".join(map(str, support.bits)) or "none"),
+        ("", support.why),
+    ]
+    if support.bits:
+        product = "·".join(f"x{bit}" for bit in support.bits)
+        exact = "exactly" if support.error == 0 else f"± {support.error:.1g}"
+        facts.append(("", f"correlation of sign f(x) with {product}: {support.parity:.3g} ({exact})"))
+    counted = f"{len(circuit.active)} active of {circuit.n_neurons}"
+    if circuit.silent:
+        counted += f"; {len(circuit.silent)} of them silent at every setting of the support"
+    facts.append(("neurons", counted))
+    for name, text in facts:
+        out.line(_shown(f"{name.ljust(10)}  {text}"))
+    if circuit.gates:
+        out.line()
+        mirrors = dict(circuit.pairs) | {b: a for a, b in circuit.pairs}
+        rows: list[tuple[Any, ...]] = []
+        for i, gate in enumerate(circuit.gates):
+            arities = sorted(
+                {arity(reading.network, j, reading.inputs) for j in gate.neurons[:_MOST_NEURONS]}
+            )
+            rows.append(
+                (
+                    i + 1,
+                    _shown(_formula(gate, support.bits)),
+                    gate.kind,
+                    "+" if gate.output_sign > 0 else "-",
+                    f"{gate.strength:.3g}",
+                    mirrors[i] + 1 if i in mirrors else "",
+                    ", ".join(map(str, arities)),
+                    _some(gate.neurons),
+                )
+            )
+        out.table(("gate", "formula", "kind", "output", "strength", "opposite", "arity", "neurons"), rows)
+        out.line()
+        out.line(_shown(circuit.formula))
+        out.line(circuit.arithmetic)
+        total = 2 ** len(support.bits)
+        out.line(f"the gates' sum has the sign of the parity at {circuit.n_parity} of {total} settings")
+    _print_proof(reading)
+
+
+def _print_proof(reading: Reading) -> None:
+    proof = reading.proof
+    if proof is None:
+        return
+    out.line()
+    product = "·".join(f"x{bit}" for bit in proof.bits)
+    out.line(_shown(f"is sign f(x) = {product} for all inputs?"))
+    for name, verdict in (("subnetwork", proof.subnetwork), ("whole", proof.whole)):
+        out.line(f"{name.ljust(10)}  {_verdict(verdict)}, {verdict.seconds:.2g} s")
+        if verdict.input is not None:
+            out.line(f"{'':10}  x = {' '.join(f'{value:+d}' for value in verdict.input)}")
+
+
+def _print_all(readings: list[Reading]) -> None:
+    rows: list[tuple[Any, ...]] = []
+    proved = any(reading.proof is not None for reading in readings)
+    for reading in readings:
+        circuit = reading.circuit
+        kinds = Counter(gate.kind for gate in circuit.gates)
+        row: tuple[Any, ...] = (
+            _seed_text(reading),
+            reading.step,
+            ", ".join(map(str, circuit.support.bits)) or "none",
+            len(circuit.active),
+            len(circuit.gates),
+            ", ".join(f"{kinds[kind]} {kind}" for kind in ("and", "or", "other") if kinds[kind]),
+        )
+        if proved:
+            proof = reading.proof
+            row += ("", "") if proof is None else (_verdict(proof.subnetwork), _verdict(proof.whole))
+        rows.append(row)
+    headers = ("seed", "step", "support", "neurons", "gates", "kinds")
+    out.table((*headers, "subnetwork", "whole") if proved else headers, rows)
+
+
+def _verdict(verdict: Any) -> str:
+    return verdict.verdict if verdict.margin is None else f"{verdict.verdict} (margin {verdict.margin:.3g})"
+
+
+def _formula(gate: Any, bits: tuple[int, ...]) -> str:
+    from grokscope.circuits.formula import gate_formula
+
+    return gate_formula(gate, bits)
+
+
+def _some(neurons: tuple[int, ...]) -> str:
+    shown = ", ".join(map(str, neurons[:_MOST_NEURONS]))
+    more = len(neurons) - _MOST_NEURONS
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _seed_text(reading: Reading, between: str = ",") -> str:
+    return str(reading.seed) if isinstance(reading.seed, int) else between.join(map(str, reading.seed))
+
+
+def _shown(text: str) -> str:
+    """The text as the output can show it."""
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except (LookupError, UnicodeEncodeError):
+        return text.replace("¬", "~").replace("·", "*").replace("±", "+-")
+    return text

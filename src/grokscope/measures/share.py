@@ -1,0 +1,51 @@
+"""How the output of a network is shared out among its neurons."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from grokscope.measures._measure import Measure, Pace
+
+if TYPE_CHECKING:
+    import jax
+
+    from grokscope.measures._point import Point
+
+__all__ = ["OutputShare"]
+
+
+class OutputShare(Measure):
+    r"""Each neuron's share of the output on the test inputs; [neuron], adds up to 1.
+
+    With $h_j(x)$ the neuron's activation and means over the test inputs:
+    $s_j = \overline{|u_j h_j(x)|} \,/\, \sum_i \overline{|u_i h_i(x)|}$. With several outputs $|u_j|$ is
+    $\lVert u_j \rVert_2$. Signs are left out, so that neurons which cancel each other keep their shares.
+    NaN where every neuron is silent on every test input.
+
+    Source: not in a paper; the competition in the report is drawn from it.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from grokscope.losses import Hinge
+        >>> from grokscope.measures import Point
+        >>> from grokscope.models._one_hidden_layer import OneHiddenLayer
+        >>> network = OneHiddenLayer(jnp.array([[1.0, 3.0]]), jnp.zeros(2), jnp.array([1.0, -1.0]))
+        >>> point = Point(network, {"test_x": jnp.array([[1.0], [-1.0]]), "test_y": jnp.ones(2)}, Hinge())
+        >>> OutputShare()(point).tolist()
+        [0.25, 0.75]
+    """
+
+    kind: Literal["output_share"] = "output_share"
+    dims: ClassVar[tuple[str, ...]] = ("neuron",)
+    pace: ClassVar[Pace] = "slow"
+    needs_hidden: ClassVar[bool] = True
+    needs_splits: ClassVar[tuple[str, ...]] = ("test",)
+
+    def __call__(self, point: Point) -> jax.Array:
+        """The shares."""
+        import jax.numpy as jnp
+
+        u = point.layer.output_weight
+        strength = jnp.abs(u) if u.ndim == 1 else jnp.linalg.norm(u, axis=1)
+        given = jnp.mean(jnp.abs(point.hidden("test")), axis=0) * strength
+        return given / jnp.sum(given)

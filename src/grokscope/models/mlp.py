@@ -1,0 +1,99 @@
+"""Plain multilayer perceptrons with biases, as PyTorch users write them with ``nn.Sequential``."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+from grokscope.models._model import Model
+
+if TYPE_CHECKING:
+    import jax
+
+__all__ = ["MLP"]
+
+
+class MLP(Model):
+    r"""$f(x) = \sigma(\dots \sigma(x W_1 + b_1) \dots W_L + b_L)\, U + c$, the usual ``nn.Sequential``.
+
+    Initialization is PyTorch's default for ``nn.Linear``: weights and biases $\sim U(\pm 1/\sqrt{m})$ for a
+    layer with m inputs, all multiplied by ``init_scale``. With one width its hidden neurons can be measured
+    as those of ``fully_connected``, from which it differs by the output bias; subnetworks keep that bias.
+
+    Attributes:
+        widths: neurons of each hidden layer, from the inputs on.
+        activation: $\sigma$: ``relu``, ``quadratic`` ($z^2$), ``gelu`` (its tanh approximation),
+            ``gelu_exact`` or ``tanh``.
+        output_bias: whether there is c.
+        init_scale: factor on all initial parameters.
+
+    Example:
+        >>> MLP(widths=[100, 50]).n_parameters((40,), 1)
+        9201
+    """
+
+    kind: Literal["mlp"] = "mlp"
+    traced: ClassVar[tuple[str, ...]] = ("init_scale",)
+
+    widths: tuple[int, ...] = (1000,)
+    activation: Literal["relu", "quadratic", "gelu", "gelu_exact", "tanh"] = "relu"
+    output_bias: bool = True
+    init_scale: float = Field(default=1.0, gt=0.0, le=1e6)
+
+    @field_validator("widths", mode="after")
+    @classmethod
+    def _some(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if not value or not all(1 <= width <= 10**12 for width in value):
+            raise ValueError("must name one width from 1 to 1,000,000,000,000 for each hidden layer")
+        return value
+
+    @property
+    def has_one_hidden_layer(self) -> bool:
+        """With one width."""
+        return len(self.widths) == 1
+
+    @property
+    def width(self) -> int | None:
+        """Neurons of the hidden layer; None where there are several layers."""
+        return self.widths[0] if self.has_one_hidden_layer else None
+
+    @property
+    def n_neurons(self) -> int:
+        """Those of the hidden layer, where there is one only."""
+        return self.width or 0
+
+    def network(self, key: jax.Array, input_shape: tuple[int, ...], n_outputs: int) -> Any:
+        """Draw all weights and biases."""
+        import jax
+        import jax.numpy as jnp
+
+        from grokscope.models._layers import Layers
+        from grokscope.models._one_hidden_layer import OneHiddenLayer
+
+        def uniform(key: jax.Array, shape: tuple[int, ...], fan_in: int) -> jax.Array:
+            # drawn as float32 in either precision, so that both start from the same numbers
+            share = jax.random.uniform(key, shape, jnp.float32, minval=-1.0, maxval=1.0)
+            # one factor after the other: the scale is a value of the program, which must not change the bits
+            return share.astype(jnp.result_type(float)) * (1 / math.sqrt(fan_in)) * self.init_scale
+
+        sizes = (math.prod(input_shape), *self.widths)
+        *hidden_keys, weight_key, bias_key = jax.random.split(key, 2 * len(self.widths) + 2)
+        weights = tuple(
+            uniform(hidden_keys[2 * i], pair, pair[0]) for i, pair in enumerate(itertools.pairwise(sizes))
+        )
+        biases = tuple(uniform(hidden_keys[2 * i + 1], (m,), sizes[i]) for i, m in enumerate(self.widths))
+        outside = () if n_outputs == 1 else (n_outputs,)
+        output_weight = uniform(weight_key, (sizes[-1], *outside), sizes[-1])
+        output_bias = uniform(bias_key, outside, sizes[-1]) if self.output_bias else None
+        if self.has_one_hidden_layer:
+            return OneHiddenLayer(weights[0], biases[0], output_weight, self.activation, output_bias)
+        return Layers(weights, biases, output_weight, output_bias, self.activation)
+
+    def n_parameters(self, input_shape: tuple[int, ...], n_outputs: int) -> int:
+        """Weights and biases of all layers."""
+        sizes = (math.prod(input_shape), *self.widths, n_outputs)
+        biases = sum(self.widths) + (n_outputs if self.output_bias else 0)
+        return sum(m * n for m, n in itertools.pairwise(sizes)) + biases

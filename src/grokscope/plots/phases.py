@@ -1,0 +1,197 @@
+"""Phase diagrams: heat maps over two axes of a sweep; small multiples where there are more."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from grokscope.plots.style import GRID_TOP, grid_of_panels, panels, small_print
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["PHASE_COLOR", "multiples_figure", "phase_figure", "value_text"]
+
+# Okabe and Ito's palette again; in gray each phase is told by its letter.
+PHASE_COLOR = {
+    "comprehension": "#56B4E9",
+    "grokking": "#009E73",
+    "memorization": "#E69F00",
+    "confusion": "#C8C8C8",
+    "diverged": "#D55E00",
+}
+_LETTER = {"comprehension": "C", "grokking": "G", "memorization": "M", "confusion": "X", "diverged": "D"}
+_MOST_LETTERS = 12  # cells along an axis, beyond which they have no text
+_MOST_TICKS = 8
+_MOST_PANELS = 12
+_SMALL, _TINY = 7.0, 5.6
+
+
+def phase_figure(summary: xr.Dataset, names: Sequence[str], command: str = "") -> Figure:
+    """Three heat maps over two axes: the phase of each cell, the share that generalized, the median delay.
+
+    Args:
+        summary: of a sweep over exactly these axes.
+        names: of the vertical and the horizontal axis.
+        command: what makes this figure, for the small print.
+
+    Source: phases as in Liu et al. 2022 (arXiv 2205.10343), Figure 6 and Table 1.
+    """
+    figure, axes = panels(["Phase (commonest)", "Share that generalized", "Median delay (steps)"], height=1.9)
+    for axis in axes:  # room for the color bars
+        box = axis.get_position()
+        axis.set_position((box.x0 + 0.01, box.y0, box.width - 0.03, box.height))
+    _phases(axes[0], summary, names)
+    _values(figure, axes[1], summary, names, "share_grokked", log=False, limits=(0.0, 1.0))
+    _values(figure, axes[2], summary, names, "delay", log=True)
+    for axis in axes[1:]:
+        axis.set_ylabel("")
+        axis.set_yticklabels([])
+    _legend(figure, summary)
+    small_print(figure, _standing(summary), command)
+    return figure
+
+
+def multiples_figure(summary: xr.Dataset, names: Sequence[str], command: str = "") -> Figure:
+    """Phase diagrams over the last two axes, one for every value of those before; the first 12 of them.
+
+    Args:
+        summary: of a sweep over three axes or more.
+        names: of the axes.
+        command: what makes this figure, for the small print.
+    """
+    outer, inner = names[:-2], names[-2:]
+    places = list(itertools.product(*(range(summary.sizes[name]) for name in outer)))
+    shown = places[:_MOST_PANELS]
+    titles = [
+        ", ".join(
+            f"{name} {value_text(summary[name].to_numpy()[i])}" for name, i in zip(outer, place, strict=True)
+        )
+        for place in shown
+    ]
+    figure, axes = grid_of_panels(titles)
+    for i, (axis, place) in enumerate(zip(axes, shown, strict=True)):
+        _phases(axis, summary.isel(dict(zip(outer, place, strict=True))), inner)
+        if i % 3:
+            axis.set_ylabel("")
+            axis.set_yticklabels([])
+    _legend(figure, summary)
+    left_out = f"{len(places) - len(shown)} more of {len(places)} diagrams are not shown. "
+    small_print(figure, (left_out if len(shown) < len(places) else "") + _standing(summary), command)
+    return figure
+
+
+def value_text(value: Any) -> str:
+    """A label of an axis for people."""
+    return f"{value:g}" if isinstance(value, float | np.floating) else str(value)
+
+
+def _phases(axis: Axes, summary: xr.Dataset, names: Sequence[str]) -> None:
+    from matplotlib.colors import to_rgba
+
+    listed = list(summary.attrs["phases"])
+    codes = summary["phase"].transpose(*names).to_numpy()
+    share = summary["phase_share"].transpose(*names).to_numpy()
+    image = np.ones((*codes.shape, 4))
+    letters = max(codes.shape) <= _MOST_LETTERS
+    for place in np.ndindex(*codes.shape):
+        if np.isnan(codes[place]):
+            continue
+        phase = listed[int(codes[place])]
+        color = np.array(to_rgba(PHASE_COLOR[phase]))
+        # a phase that few share is paler
+        strength = 0.35 + 0.65 * float(share[place])
+        image[place] = 1 - strength * (1 - color)
+        image[(*place, 3)] = 1.0
+        if letters:
+            text = _LETTER[phase] + ("" if share[place] == 1 else f"\n{100 * share[place]:.0f}")
+            axis.text(place[1], place[0], text, fontsize=_TINY, ha="center", va="center", linespacing=0.9)
+    axis.imshow(image, origin="lower", aspect="auto", interpolation="nearest")
+    _label(axis, summary, names)
+
+
+def _values(
+    figure: Figure,
+    axis: Axes,
+    summary: xr.Dataset,
+    names: Sequence[str],
+    variable: str,
+    *,
+    log: bool,
+    limits: tuple[float, float] | None = None,
+) -> None:
+    from matplotlib.colors import LogNorm, Normalize
+
+    if variable not in summary:
+        axis.text(0.5, 0.5, "not measured", transform=axis.transAxes, ha="center", fontsize=_SMALL)
+        return
+    values = summary[variable].transpose(*names).to_numpy()
+    known = values[np.isfinite(values) & ((values > 0) | (not log))]
+    low, high = limits or ((float(known.min()), float(known.max())) if known.size else (1.0, 10.0))
+    if log:
+        norm: Any = LogNorm(max(low, 1.0), max(high, 2 * max(low, 1.0)))
+    else:
+        norm = Normalize(low, high)
+    axis.set_facecolor("#E4E4E4")  # not reached, or not there
+    shown = np.where(np.isfinite(values), np.maximum(values, norm.vmin), np.nan)
+    mesh = axis.imshow(
+        shown, origin="lower", aspect="auto", interpolation="nearest", cmap="viridis", norm=norm
+    )
+    box = axis.get_position()
+    beside = figure.add_axes((box.x1 + 0.006, box.y0, 0.008, box.height))
+    bar = figure.colorbar(mesh, cax=beside)
+    bar.ax.tick_params(which="both", labelsize=_TINY, length=1.5, pad=1)
+    _label(axis, summary, names)
+
+
+def _label(axis: Axes, summary: xr.Dataset, names: Sequence[str]) -> None:
+    for name, setter, label in (
+        (names[1], axis.set_xticks, axis.set_xlabel),
+        (names[0], axis.set_yticks, axis.set_ylabel),
+    ):
+        values = summary[name].to_numpy()
+        every = -(-len(values) // _MOST_TICKS)
+        ticks = list(range(0, len(values), every))
+        setter(ticks, [value_text(values[i]) for i in ticks])
+        label(name.replace("_", " "), fontsize=_SMALL, labelpad=1)
+    axis.tick_params(axis="x", labelrotation=45 if summary.sizes[names[1]] > 3 else 0)
+    for tick in axis.get_xticklabels():
+        tick.set_horizontalalignment("right" if summary.sizes[names[1]] > 3 else "center")
+
+
+def _legend(figure: Figure, summary: xr.Dataset) -> None:
+    from matplotlib.patches import Patch
+
+    listed = list(summary.attrs["phases"])
+    codes = summary["phase"].to_numpy()
+    there = [listed[int(code)] for code in np.unique(codes[~np.isnan(codes)])]
+    handles = [Patch(color=PHASE_COLOR[phase], label=f"{phase} ({_LETTER[phase]})") for phase in there]
+    if handles:
+        figure.legend(
+            handles=handles,
+            loc="upper left",
+            bbox_to_anchor=(0.06, GRID_TOP),
+            ncols=len(handles),
+            fontsize=_SMALL,
+            frameon=False,
+            handlelength=1.0,
+            columnspacing=1.0,
+            borderaxespad=0.3,
+        )
+
+
+def _standing(summary: xr.Dataset) -> str:
+    counts = summary["n"].to_numpy()
+    counts = counts[~np.isnan(counts)]
+    n = "no" if not len(counts) else f"{counts.min():.0f}"
+    if len(counts) and counts.max() > counts.min():
+        n = f"{counts.min():.0f} to {counts.max():.0f}"
+    return (
+        f"{n} seeds per cell. Numbers in cells: share of seeds in that phase, in %. Gray: not reached by "
+        "half of the seeds, or no cell."
+    )

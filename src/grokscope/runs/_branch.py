@@ -1,0 +1,121 @@
+"""A branch of a run: its experiment, and who its members are."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from grokscope.errors import InputError
+from grokscope.experiment import Experiment
+from grokscope.init import FromRun
+from grokscope.streams import STREAMS, Members, parse_seeds
+
+if TYPE_CHECKING:
+    from grokscope.runs._run import Run
+
+__all__ = ["branch_experiment", "branch_members"]
+
+Seeds = tuple[int, int, int, int]
+
+
+def branch_experiment(
+    run: Run,
+    at: int | str,
+    changes: Sequence[str] = (),
+    *,
+    interventions: tuple[Any, ...] = (),
+    parameters: Any = "all",
+    neurons: Any = None,
+    clock: Any = "source",
+) -> Experiment:
+    """The run's experiment, starting inside the run, with changes.
+
+    Raises:
+        InputError: if it is not valid.
+    """
+    if isinstance(at, str) and at.strip().lstrip("-").isdigit():
+        at = int(at)
+    if isinstance(at, int) and at < 0:
+        at = run.experiment.n_steps + 1 + at
+    init = FromRun(
+        run=str(run.path), source=run.identity, at=at, parameters=parameters, neurons=neurons, clock=clock
+    )
+    table: dict[str, Any] = {name: getattr(run.experiment, name) for name in Experiment.model_fields}
+    table |= {"init": init, "interventions": interventions}
+    experiment = Experiment(**table).with_(*changes)
+    start = at if isinstance(at, int) and clock == "source" else 0
+    if start >= experiment.n_steps:
+        epochs = 2 * max(1, experiment.n_steps // experiment.steps_per_epoch)
+        raise InputError(
+            f"branch: it starts at step {start}, and its experiment ends at {experiment.n_steps}; make it "
+            f"longer, for example: --set epochs={epochs}."
+        )
+    return experiment
+
+
+def branch_members(source: Members, text: Any) -> Members:
+    """The members of a branch: those of the source, some of them, or each of them with other seeds.
+
+    Args:
+        source: the members of the run.
+        text: None; a count or list of seeds; `Members`; or a text of pieces between semicolons: seeds of the
+            source's members, ``STREAM=SEEDS`` (each of them with every one of these) and ``STREAM=+N`` (its
+            own seed plus N).
+
+    Raises:
+        InputError: if it is none of these, or the source has no such member.
+
+    Example:
+        >>> branch_members(Members.of_seeds([0, 1]), "1,; order=7,8").seeds
+        ((1, 1, 7, 1), (1, 1, 8, 1))
+    """
+    if text is None:
+        return source
+    if not isinstance(text, str):
+        return text if isinstance(text, Members) else _listed(source, text)
+    chosen, streams = source, dict[str, str]()
+    for piece in filter(None, (part.strip() for part in text.split(";"))):
+        name, equals, values = (part.strip() for part in piece.partition("="))
+        if not equals:
+            chosen = _of_source(source, parse_seeds(piece))
+        elif name in STREAMS and name not in streams and values:
+            streams[name] = values
+        else:
+            raise InputError(
+                f"seeds: '{piece}' is not SEEDS, STREAM=SEEDS or STREAM=+N (one of {', '.join(STREAMS)})."
+            )
+    found: list[Seeds] = []
+    for member in chosen:
+        each = [
+            _values(streams[s], own) if s in streams else [own]
+            for s, own in zip(STREAMS, member, strict=True)
+        ]
+        found += [cast("Seeds", seeds) for seeds in itertools.product(*each)]
+    return Members(tuple(dict.fromkeys(found)))
+
+
+def _listed(source: Members, items: int | Iterable[Any]) -> Members:
+    """Seeds of the source's members; or members of the branch themselves, four seeds each."""
+    if isinstance(items, int):
+        return _of_source(source, parse_seeds(items))
+    listed = list(items)
+    if any(isinstance(item, tuple | list) for item in listed):
+        return Members(tuple(cast("Seeds", tuple(item)) for item in listed))
+    return _of_source(source, parse_seeds(listed))
+
+
+def _of_source(source: Members, seeds: list[int]) -> Members:
+    if not source.is_plain:
+        raise InputError("seeds: the source's members have crossed streams; write STREAM=SEEDS.")
+    have = {member[0] for member in source}
+    if lacking := [seed for seed in seeds if seed not in have]:
+        raise InputError(f"seeds: the source has no seed {lacking[0]}.")
+    return Members.of_seeds(seeds)
+
+
+def _values(text: str, own: int) -> list[int]:
+    pieces = [piece.strip() for piece in text.split(",")]
+    if all(piece.startswith("+") and piece[1:].isdigit() for piece in pieces):
+        return [own + int(piece) for piece in pieces]
+    return parse_seeds(f"{text},")

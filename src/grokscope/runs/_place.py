@@ -1,0 +1,60 @@
+"""Where runs and sweeps lie: a folder, or a prefix in a bucket of an S3-compatible object store."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from grokscope.errors import InputError
+
+__all__ = ["BucketPath", "Place", "as_place"]
+
+_SCHEME = "s3://"
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+
+
+@dataclass(frozen=True)
+class BucketPath:
+    """A prefix in a bucket. It has what is needed of a `Path`: ``/``, ``name`` and its text.
+
+    Example:
+        >>> print(as_place("s3://results/sweeps/") / "cells")
+        s3://results/sweeps/cells
+    """
+
+    bucket: str
+    prefix: str
+
+    def __truediv__(self, name: str) -> BucketPath:
+        return BucketPath(self.bucket, f"{self.prefix}/{name}" if self.prefix else name)
+
+    def __str__(self) -> str:
+        return f"{_SCHEME}{self.bucket}/{self.prefix}".rstrip("/")
+
+    @property
+    def name(self) -> str:
+        """The last part of the prefix."""
+        return self.prefix.rpartition("/")[2] or self.bucket
+
+
+Place: TypeAlias = Path | BucketPath
+
+
+def as_place(path: str | Place) -> Place:
+    """Read a path or an address like ``s3://bucket/prefix``.
+
+    Raises:
+        InputError: if an address names no bucket.
+    """
+    if isinstance(path, BucketPath):
+        return path
+    text = str(path)
+    # pathlib makes one slash of two
+    if not re.match(r"s3:/", text):
+        return Path(path)
+    bucket, _, prefix = text.removeprefix("s3:").lstrip("/").partition("/")
+    if not _BUCKET.fullmatch(bucket):
+        raise InputError(f"{text}: write s3://BUCKET/PREFIX.")
+    return BucketPath(bucket, prefix.strip("/"))

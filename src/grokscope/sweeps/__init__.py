@@ -1,0 +1,49 @@
+"""Sweeps: a grid of settings, planned into cohorts, run by an engine, seen as one dataset.
+
+What is here: axes and grids (`SweepSpec`), the planner, the engines (this process; many machines), the
+manifest of a sweep's folder, and `Sweep`, which reads it. What goes elsewhere: the cells, which are ordinary
+runs (`grokscope.runs`), and figures (`grokscope.plots`).
+"""
+
+from grokscope.sweeps._axes import Axis, parse_axis
+from grokscope.sweeps._engine import Engine, LocalEngine, engine_named
+from grokscope.sweeps._figures import sweep_figures
+from grokscope.sweeps._home import is_sweep
+from grokscope.sweeps._list import SweepSummary, list_sweeps, verify_sweep
+from grokscope.sweeps._outcomes import PHASES, outcomes_dataset, times_of
+from grokscope.sweeps._overview import CellOverview, SweepOverview, overview_of_sweep
+from grokscope.sweeps._plan import SweepPlan, plan_sweep
+from grokscope.sweeps._run import default_place, plan_for, run_sweep, sweep
+from grokscope.sweeps._spec import Cell, SweepSpec
+from grokscope.sweeps._summary import summary_dataset
+from grokscope.sweeps._sweep import Sweep, open_sweep
+
+__all__ = [
+    "PHASES",
+    "Axis",
+    "Cell",
+    "CellOverview",
+    "Engine",
+    "LocalEngine",
+    "Sweep",
+    "SweepOverview",
+    "SweepPlan",
+    "SweepSpec",
+    "SweepSummary",
+    "default_place",
+    "engine_named",
+    "is_sweep",
+    "list_sweeps",
+    "open_sweep",
+    "outcomes_dataset",
+    "overview_of_sweep",
+    "parse_axis",
+    "plan_for",
+    "plan_sweep",
+    "run_sweep",
+    "summary_dataset",
+    "sweep",
+    "sweep_figures",
+    "times_of",
+    "verify_sweep",
+]

@@ -1,0 +1,267 @@
+"""The planner: from a grid to programs, cohorts and tasks, with predicted time and memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from grokscope.budget import predicted_bytes
+from grokscope.rates import START_SECONDS, predict_seconds
+from grokscope.runs._wanted import Wanted
+from grokscope.schedule import Schedule
+from grokscope.sweeps._manifest import Manifest, wanted_of
+from grokscope.sweeps._spec import Cell, SweepSpec, settings_text
+from grokscope.sweeps._task import CellTask, Task
+
+if TYPE_CHECKING:
+    from grokscope.experiment import Experiment
+    from grokscope.rates import Rates
+
+__all__ = ["MANY_CELLS", "Program", "SweepPlan", "estimate", "plan_sweep", "tasks_of"]
+
+MANY_CELLS = 100_000  # a larger grid is probably a slip, and is not even listed before it is confirmed
+_COMPILE_SECONDS = 3.0
+_CELL_SECONDS = 0.1  # making, committing and finishing a store
+_BASE_BYTES = 600_000_000  # the process with its libraries and compiled programs
+_MOST_ON_CORE, _MOST_ON_ACCELERATOR = 64, 256  # members at once, as in `training.devices`
+_SCALARS = 50  # measures without axes, and those of subnetworks, per point; at most
+
+
+@dataclass(frozen=True)
+class Program:
+    """Cells of one shape: one compiled program, one cohort.
+
+    Attributes:
+        settings: what its cells have in common that others have not, for people.
+        cells: that are to be worked on.
+        members: to be worked on; some may be partly done.
+        steps: updates per member.
+        work: member-steps, those counted twice that are passed again for subnetworks.
+        seconds: predicted, on this machine.
+        memory: predicted peak, in bytes.
+        at_once: the size the program is made for.
+        per_cell: members of a cell, at most.
+    """
+
+    settings: str
+    cells: tuple[Cell, ...]
+    members: int
+    steps: int
+    work: int
+    seconds: float
+    memory: int
+    at_once: int
+    per_cell: int
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """What will be done; printed before the work.
+
+    Attributes:
+        spec: what was asked for.
+        names: of all cells, the last axis fastest.
+        programs: in the order in which they are run.
+        cells_done: cells that are finished already.
+        seconds: predicted for all, on this machine.
+        lanes: members that this machine works on at the same time.
+    """
+
+    spec: SweepSpec
+    names: tuple[str, ...]
+    programs: tuple[Program, ...]
+    cells_done: int
+    seconds: float
+    lanes: int
+
+    @property
+    def n_members(self) -> int:
+        """Members to be worked on."""
+        return sum(program.members for program in self.programs)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self.programs
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The plan as plain data."""
+        return {
+            "axes": {name: len(axis) for name, axis in zip(self.spec.names, self.spec.axes, strict=True)},
+            "cells": self.spec.n_cells,
+            "cells_done": self.cells_done,
+            "members": self.spec.n_members,
+            "members_to_do": self.n_members,
+            "seconds": self.seconds,
+            "programs": [
+                {
+                    "settings": program.settings,
+                    "cells": len(program.cells),
+                    "members": program.members,
+                    "steps": program.steps,
+                    "seconds": program.seconds,
+                    "memory": program.memory,
+                }
+                for program in self.programs
+            ],
+        }
+
+    def __str__(self) -> str:
+        from grokscope.progress import duration
+
+        spec = self.spec
+        axes = " x ".join(f"{name} ({len(axis)})" for name, axis in zip(spec.names, spec.axes, strict=True))
+        lines = [
+            f"sweep over {axes}: {spec.n_cells:,} cells x {len(spec.seeds):,} seeds "
+            f"= {spec.n_members:,} members"
+        ]
+        if self.cells_done:
+            lines[0] += f"; {self.cells_done:,} cells are done"
+        wide = max((len(program.settings) for program in self.programs), default=0)
+        count = len(self.programs)
+        shown = self.programs if count <= 12 else (*self.programs[:10], self.programs[-1])
+        for program in shown:
+            if program is shown[-1] and count > len(shown):
+                lines.append(f"  ... {count - len(shown)} more programs")
+            lines.append(
+                f"  {program.settings:{wide}}  {len(program.cells):>5,} cells  {program.members:>7,} members"
+                f" x {program.steps:,} steps  about {duration(program.seconds)}, "
+                f"{program.memory / 1e9:.1f} GB"
+            )
+        if self.is_done:
+            return "\n".join([*lines, "  nothing is left to do"])
+        plural = "programs" if count != 1 else "program"
+        lines.append(f"  in all {count} {plural}, about {duration(self.seconds)} on this machine")
+        return "\n".join(lines)
+
+
+def estimate(spec: SweepSpec, rates: Rates) -> float:
+    """Seconds of a whole sweep, from its base alone: for grids too large to be listed."""
+    lanes = _lanes(rates)
+    one = predict_seconds(spec.base, lanes, rates) - START_SECONDS
+    return one * math.ceil(spec.n_members / lanes) + _CELL_SECONDS * spec.n_cells
+
+
+def plan_sweep(spec: SweepSpec, manifest: Manifest | None, rates: Rates) -> SweepPlan:
+    """Plan a sweep; nothing is run.
+
+    Cells that differ only in `Experiment.numbers` share a program and a cohort.
+
+    Args:
+        spec: what is asked for.
+        manifest: what the sweep's folder holds already.
+        rates: of this machine.
+
+    Raises:
+        InputError: if a cell is not valid.
+    """
+    names: list[str] = []
+    by_shape: dict[tuple[Experiment, bool], list[Cell]] = {}
+    missing: dict[str, int] = {}
+    for cell in spec.cells():
+        one = cell.experiment
+        names.append(cell.name)
+        missing[cell.name] = (
+            len(spec.seeds)
+            if manifest is None
+            else manifest.missing(cell.name, wanted_of(one), one.n_steps, spec.seeds)
+        )
+        if missing[cell.name]:
+            by_shape.setdefault((one.shape, one.is_plain), []).append(cell)
+    groups = list(by_shape.values())
+    programs = [_program(group, groups, missing, rates) for group in groups]
+    done = sum(not count for count in missing.values())
+    start = START_SECONDS if programs else 0.0
+    seconds = start + sum(program.seconds for program in programs)
+    return SweepPlan(spec, tuple(names), tuple(programs), done, seconds, _lanes(rates))
+
+
+def tasks_of(
+    plan: SweepPlan,
+    place: str,
+    base: str,
+    *,
+    most_members: int | None = None,
+    most_seconds: float | None = None,
+) -> list[Task]:
+    """Cut the plan's cohorts into tasks of whole cells.
+
+    Args:
+        plan: the plan.
+        place: of the sweep.
+        base: the base experiment as TOML.
+        most_members: of one task; None takes what the program is made for.
+        most_seconds: that a task should take on one core; None sets no limit.
+    """
+    tasks: list[Task] = []
+    seeds = plan.spec.seeds
+    for program in plan.programs:
+        per_cell = program.seconds * plan.lanes / len(program.cells)
+        most = max(1, (most_members or program.at_once) // program.per_cell)
+        if most_seconds is not None:
+            most = max(1, min(most, int(most_seconds / max(per_cell, 1e-9))))
+        count = math.ceil(len(program.cells) / most)
+        each = math.ceil(len(program.cells) / count)
+        for low in range(0, len(program.cells), each):
+            cells = program.cells[low : low + each]
+            tasks.append(
+                Task(
+                    len(tasks),
+                    place,
+                    base,
+                    tuple(CellTask(c.name, c.experiment.identity, c.settings) for c in cells),
+                    tuple(seeds),
+                    min(each * program.per_cell, program.at_once),
+                    program.steps,
+                    per_cell * len(cells),
+                )
+            )
+    return tasks
+
+
+def _program(
+    group: Sequence[Cell], groups: list[list[Cell]], missing: Mapping[str, int], rates: Rates
+) -> Program:
+    experiment = group[0].experiment
+    wanted = Wanted.of(experiment)  # also says what cannot be measured, before anything is trained
+    members = sum(missing[cell.name] for cell in group)
+    most = _MOST_ON_CORE * rates.cores if rates.device == "cpu" else _MOST_ON_ACCELERATOR
+    at_once = min(members, most)
+    seconds = predict_seconds(experiment, members, rates) - START_SECONDS
+    return Program(
+        _common(group, groups),
+        tuple(group),
+        members,
+        experiment.n_steps,
+        members * experiment.n_steps * (2 if wanted.follow or wanted.follow_slow else 1),
+        seconds + _COMPILE_SECONDS + _CELL_SECONDS * len(group),
+        _memory(experiment, at_once),
+        at_once,
+        max(missing[cell.name] for cell in group),
+    )
+
+
+def _common(group: Sequence[Cell], groups: list[list[Cell]]) -> str:
+    """The settings that all cells of a group share, and that differ between groups."""
+    if len(groups) == 1:
+        return "all cells"
+    first = group[0].settings
+    same = {key: v for key, v in first.items() if all(cell.settings[key] == v for cell in group)}
+    return settings_text(same) or f"like {settings_text(first)}"
+
+
+def _lanes(rates: Rates) -> int:
+    return rates.cores if rates.device == "cpu" else 1
+
+
+def _memory(experiment: Experiment, at_once: int) -> int:
+    def points(name: str) -> int:
+        schedule = Schedule.parse(getattr(experiment.schedule, name))
+        return len(schedule.points(experiment.steps_per_epoch, experiment.n_steps))
+
+    width = max(1, experiment.model.n_neurons)
+    measures = 4 * (_SCALARS * points("measures") + 2 * width * points("slow_measures"))
+    return _BASE_BYTES + at_once * measures + predicted_bytes(experiment, at_once, points("snapshots"))

@@ -1,0 +1,132 @@
+"""How interventions enter the compiled loop: at a member's start, and around each of its updates.
+
+Sets of neurons, steps and strengths are values of the program; kinds and their number are its shape. Until
+an intervention begins the member's bits are those of a run without it: what it computes is chosen, not
+blended, and kept from being fused into the update.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from grokscope.interventions import Intervention, Target
+
+if TYPE_CHECKING:
+    from grokscope.experiment import Experiment
+    from grokscope.learners._learner import Batch, State
+
+__all__ = ["Orders", "begin", "intervened"]
+
+
+class Orders(NamedTuple):
+    """Where a member starts and what is done to it; values of the compiled program.
+
+    Attributes:
+        origin: the step at which it starts.
+        targets: one per intervention.
+    """
+
+    origin: Any
+    targets: tuple[Target, ...]
+
+
+def begin(
+    interventions: tuple[Intervention, ...], network: Any, data: dict[str, jax.Array], orders: Orders
+) -> tuple[Any, tuple[Any, ...]]:
+    """The network where the member starts, and each intervention's memory (zeros if it has not begun)."""
+    memory: list[Any] = []
+    for item, target in zip(interventions, orders.targets, strict=True):
+        now = target.at == orders.origin
+        kept = item.remember(network, target)
+        memory.append(_chosen(now, kept, jax.tree.map(jnp.zeros_like, kept)))
+        if "begin" in item.stages:
+            network = _chosen(now, item.begin(network, target, data), network)
+    return network, tuple(memory)
+
+
+def intervened(
+    experiment: Experiment,
+    state: State,
+    batch: Batch,
+    key: jax.Array,
+    step: jax.Array,
+    data: dict[str, jax.Array],
+    orders: Orders,
+    memory: tuple[Any, ...],
+) -> tuple[State, jax.Array, tuple[Any, ...]]:
+    """One update with what is done before and after it; also the batch's loss and the new memory."""
+    acts = list(zip(experiment.interventions, orders.targets, strict=True))
+    active = [(target.at <= step) & (step < target.until) for _, target in acts]
+    before = state.network
+
+    inner = before
+    for (item, target), on in zip(acts, active, strict=True):
+        if "enter" in item.stages:
+            inner = _chosen(on, item.enter(inner, target), inner)
+    state, loss = _updated(experiment, state._replace(network=inner), batch, key, step, acts, active)
+
+    # a fusion of the update with what follows could round it differently
+    network = lax.optimization_barrier(state.network)
+    for (item, target), on, kept in zip(acts, active, memory, strict=True):
+        if "after" in item.stages:
+            network = _chosen(on, item.after(before, network, target, kept), network)
+    network, memory = _begun(acts, network, step + 1, data, memory)
+    return state._replace(network=network), loss, memory
+
+
+def _updated(
+    experiment: Experiment,
+    state: State,
+    batch: Batch,
+    key: jax.Array,
+    step: jax.Array,
+    acts: list[tuple[Intervention, Target]],
+    active: list[jax.Array],
+) -> tuple[State, jax.Array]:
+    """The learner's update, with the loss that an intervention puts in the place of the experiment's."""
+
+    def plain() -> tuple[State, jax.Array]:
+        return experiment.learner.update(experiment, state, batch, key, step)
+
+    for (item, target), on in zip(acts, active, strict=True):
+        if "losses" in item.stages:
+
+            def other(item: Intervention = item, target: Target = target) -> tuple[State, jax.Array]:
+                def losses(network: Any, batch: Batch) -> jax.Array:
+                    return item.losses(experiment.loss.per_sample, network, batch, target)
+
+                return experiment.learner.update(experiment, state, batch, key, step, losses)
+
+            return lax.cond(on, other, plain)
+    return plain()
+
+
+def _begun(
+    acts: list[tuple[Intervention, Target]],
+    network: Any,
+    step: jax.Array,
+    data: dict[str, jax.Array],
+    memory: tuple[Any, ...],
+) -> tuple[Any, tuple[Any, ...]]:
+    """Begin the interventions that begin at a step: rare, and so a branch of the program."""
+    starts = [target.at == step for _, target in acts]
+
+    def work() -> tuple[Any, tuple[Any, ...]]:
+        changed, kept = network, list(memory)
+        for i, ((item, target), now) in enumerate(zip(acts, starts, strict=True)):
+            kept[i] = _chosen(now, item.remember(changed, target), kept[i])
+            if "begin" in item.stages:
+                changed = _chosen(now, item.begin(changed, target, data), changed)
+        return changed, tuple(kept)
+
+    if not any("begin" in item.stages for item, _ in acts) and not jax.tree.leaves(memory):
+        return network, memory
+    return lax.cond(jnp.any(jnp.stack(starts)), work, lambda: (network, memory))
+
+
+def _chosen(condition: jax.Array, there: Any, elsewhere: Any) -> Any:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), there, elsewhere)

@@ -1,0 +1,160 @@
+"""The transformer of Nanda et al., by the names of its official code, against its formulas, one by one."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import grokscope as gs
+from grokscope.errors import InputError
+from grokscope.interop._layouts import recognize
+
+pytest.importorskip("grokscope.models.transformer")
+
+P, WIDTH, HEADS, MLP = 5, 8, 2, 12
+INNER = WIDTH // HEADS
+TASK = {"kind": "modular_operator", "p": P, "operator_token": False, "train_fraction": 0.6}
+SPEC = {"task": TASK, "batch_size": "full", "measures": ["train_accuracy", "test_accuracy"]}
+
+
+def state(layers=1, seed=0):
+    rng = np.random.default_rng(seed)
+    shapes = {"embed.W_E": (WIDTH, P + 1), "pos_embed.W_pos": (3, WIDTH), "unembed.W_U": (WIDTH, P + 1)}
+    for i in range(layers):
+        shapes |= {f"blocks.{i}.attn.W_{name}": (HEADS, INNER, WIDTH) for name in "KQV"}
+        shapes |= {
+            f"blocks.{i}.attn.W_O": (WIDTH, WIDTH),
+            f"blocks.{i}.mlp.W_in": (MLP, WIDTH),
+            f"blocks.{i}.mlp.b_in": (MLP,),
+            f"blocks.{i}.mlp.W_out": (WIDTH, MLP),
+            f"blocks.{i}.mlp.b_out": (WIDTH,),
+        }
+    weights = {name: 0.7 * rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    return {
+        **weights,
+        **{f"blocks.{i}.attn.mask": np.tril(np.ones((3, 3), np.float32)) for i in range(layers)},
+    }
+
+
+def logits(weights, tokens, layers=1):
+    """For one sequence, at its last position, by the paper's formulas."""
+    w = {name: np.asarray(array, np.float64) for name, array in weights.items()}
+    x = [w["embed.W_E"][:, token] + w["pos_embed.W_pos"][i] for i, token in enumerate(tokens)]
+    for layer in range(layers):
+        b = f"blocks.{layer}."
+        after = []
+        for q in range(len(x)):
+            heads = []
+            for h in range(HEADS):
+                query = w[b + "attn.W_Q"][h] @ x[q]
+                scores = [query @ (w[b + "attn.W_K"][h] @ x[k]) / np.sqrt(INNER) for k in range(q + 1)]
+                share = np.exp(scores) / np.sum(np.exp(scores))
+                heads.append(sum(s * (w[b + "attn.W_V"][h] @ x[k]) for k, s in enumerate(share)))
+            middle = x[q] + w[b + "attn.W_O"] @ np.concatenate(heads)
+            neurons = np.maximum(w[b + "mlp.W_in"] @ middle + w[b + "mlp.b_in"], 0)
+            after.append(middle + w[b + "mlp.W_out"] @ neurons + w[b + "mlp.b_out"])
+        x = after
+    return (x[-1] @ w["unembed.W_U"])[:P]  # the answer is never the equals sign
+
+
+def all_pairs():
+    return np.array([(a, b, P) for a in range(P) for b in range(P)])
+
+
+def own_data():
+    x = np.random.default_rng(1).permutation(all_pairs())
+    y = (x[:, 0] + x[:, 1]) % P
+    return {"train_x": x[:15], "train_y": y[:15], "test_x": x[15:], "test_y": y[15:]}
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_it_is_recognized_and_predicts_the_same(tmp_path, layers):
+    weights = state(layers)
+    run = gs.from_torch({7: weights}, SPEC, data=own_data(), out=tmp_path / "run")
+    model = run.experiment.model
+    assert (model.kind, model.layers, model.width, model.heads, model.mlp_width) == (
+        "nanda_transformer",
+        layers,
+        WIDTH,
+        HEADS,
+        MLP,
+    )
+    ones = (all_pairs()[..., None] == np.arange(P + 1)).astype(np.float32)
+    found = np.asarray(run.model(step=7)(jnp.asarray(ones)))
+    wanted = [logits(weights, pair, layers) for pair in all_pairs()]
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
+    data = own_data()
+    for split in ("train", "test"):
+        right = [
+            np.argmax(logits(weights, x, layers)) == y
+            for x, y in zip(data[f"{split}_x"], data[f"{split}_y"], strict=True)
+        ]
+        assert run.measures[f"{split}_accuracy"].item() == pytest.approx(np.mean(right))
+    again = gs.from_torch(
+        gs.to_torch(run, numpy=True), run.experiment, data=None, step=7, out=tmp_path / "again"
+    )
+    assert again.identity == run.identity
+
+
+def test_all_measures_that_apply(tmp_path):
+    spec = {"task": TASK, "batch_size": "full"}
+    run = gs.from_torch({0: state(), 9: state(seed=1)}, spec, out=tmp_path / "run")
+    assert {"train_loss", "weight_norm"} <= set(run.measures.data_vars)
+    assert np.isfinite(run.measures.train_loss.values).all()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"ln_final.w": np.ones(WIDTH)},
+        {"blocks.2.mlp.b_in": np.ones(MLP)},
+        {"blocks.0.attn.W_Q": np.ones((WIDTH, WIDTH))},
+        {"embed.W_E": np.ones(WIDTH)},
+    ],
+)
+def test_relatives_are_not_taken_for_it(change):
+    assert recognize({name: np.shape(a) for name, a in {**state(), **change}.items()}) is None
+
+
+def test_tokens_that_are_none(tmp_path):
+    data = own_data()
+    data["test_x"] = data["test_x"] + 1
+    with pytest.raises(InputError, match="data: test_x: tokens are numbers from 0 to 5, but one is 6"):
+        gs.from_torch(state(), SPEC, data=data, out=tmp_path / "run")
+
+
+def test_more_logits_than_answers_are_left_out_and_fewer_refused(tmp_path):
+    weights = {**state(), "unembed.W_U": np.ones((WIDTH, P - 1), np.float32)}
+    with pytest.raises(
+        InputError, match=r"'unembed.W_U' \[8, 4\] gives shape \[8, 4\], but our 'unembedding'"
+    ):
+        gs.from_torch(weights, SPEC, out=tmp_path / "run")
+
+
+@pytest.mark.torch
+def test_a_module_of_it_is_checked_by_its_predictions(tmp_path):
+    import torch
+
+    class Network(torch.nn.Module):
+        """Of these weights, with a number in between that may be wrong."""
+
+        def __init__(self, factor):
+            super().__init__()
+            self.inner = torch.nn.ParameterDict()
+            self.arrays, self.factor = state(), factor
+            self.anything = torch.nn.Parameter(torch.zeros(1))
+
+        def state_dict(self):
+            return {name: torch.tensor(array) for name, array in self.arrays.items()}
+
+        def forward(self, tokens):
+            rows = [self.factor * logits(self.arrays, row.tolist()) for row in tokens]
+            last = torch.tensor(np.array(rows))
+            spare = torch.full((len(rows), 1), 99.0, dtype=torch.float64)
+            whole = torch.cat([last, spare], dim=1)
+            return torch.stack([whole * 0, whole * 0, whole], dim=1)
+
+    assert gs.from_torch(Network(1.0), SPEC, data=own_data(), out=tmp_path / "run").is_complete
+    with pytest.raises(InputError, match="our network does not predict what the module does"):
+        gs.from_torch(Network(1.01), SPEC, data=own_data(), out=tmp_path / "other")
