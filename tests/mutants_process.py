@@ -42,7 +42,7 @@ def main() -> None:
             sys.path.insert(0, source)
             os.environ["PYTHONPATH"] = source
             os.environ["TMPDIR"] = os.path.dirname(source)
-            options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:faulthandler", "--no-header"]
+            options = ["-x", "-q", "--assert=plain", "-p", "no:cacheprovider", "--no-header"]
             os._exit(int(pytest.main([*options, *tests])))
         began, status = time.monotonic(), None
         while status is None:

@@ -10,6 +10,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from foreign import SPEC_TOML, folder_of, two_circuits
 from grokscope.new import write_template
 from nursery import Fault, How, Nursery
 from same_bits import assert_same, contents
@@ -41,12 +42,14 @@ class Command:
         words: with ``SPEC`` (a spec file), ``PAPER`` (a plug-in), ``OUT`` (the folder) and ``BRANCH`` (a folder
             in it) to be filled in.
         after: the command whose result it changes, if any.
-        runs: the runs that it makes, below OUT.
+        source: the command whose result it only reads, as BEFORE.
+        runs: the runs that it makes, below OUT; none: all that there are at the end.
         files: other results, below OUT, of which every byte is compared.
     """
 
     words: tuple[str, ...]
     after: str = ""
+    source: str = ""
     runs: tuple[str, ...] = (".",)
     files: tuple[str, ...] = ()
 
@@ -70,6 +73,15 @@ COMMANDS = {
         runs=("main",),
         files=("claims.json", "figures/figure-1.svg"),
     ),
+    "sweep": Command(
+        ("sweep", "SPEC", "--over", "optimizer.weight_decay=0.01,0.02", "--seeds", "2", "--out", "OUT", "--yes"),
+        runs=(),
+    ),
+    "branch": Command(
+        ("branch", "BEFORE", "--at", "4", "--set", "optimizer.learning_rate=0.05", "--out", "OUT"),
+        source="train",
+    ),
+    "import": Command(("import", "torch", "WEIGHTS", "--task", "TASK", "--out", "OUT")),
 }
 
 
@@ -95,12 +107,9 @@ class Prepared:
     operations: int
 
     def words(self, out: Path) -> tuple[str, ...]:
-        places = {
-            "OUT": str(out),
-            "BRANCH": str(out / "branch"),
-            "SPEC": str(self.folder / "spec.toml"),
-            "PAPER": str(self.folder / "my_paper.py"),
-        }
+        names = {"SPEC": "spec.toml", "TASK": "task.toml", "PAPER": "my_paper.py", "WEIGHTS": "weights"}
+        places = {name: str(self.folder / place) for name, place in names.items()}
+        places |= {"OUT": str(out), "BEFORE": str(self.folder / "before")}
         return tuple(places.get(word, word) for word in self.command.words)
 
     def start_of(self, out: Path) -> Path:
@@ -126,17 +135,22 @@ def prepare(name: str, nursery: Nursery, folder: Path, epochs: int = 4) -> Prepa
     if not (folder / "my_paper.py").exists():
         write_template("paper", "my_paper", folder)
     found = Prepared(name, command, folder, {}, {}, 0.0, 0)
-    if command.after:
-        before = Prepared(command.after, COMMANDS[command.after], folder, {}, {}, 0.0, 0)
+    (folder / "task.toml").write_text(SPEC_TOML)
+    folder_of(folder / "weights", {step: two_circuits(step) for step in (0, 5, 40)})
+    if earlier := command.after or command.source:
+        before = Prepared(earlier, COMMANDS[earlier], folder, {}, {}, 0.0, 0)
         ended = nursery.run(*before.words(folder / "before"))
         assert ended.code == 0, ended.err
     for out in (folder / "whole", folder / "again"):
         found.start_of(out)
-        fault = Fault(out, -1, How.FAIL_ONCE) if nursery.faults else None
+        fault = Fault(out.parent, -1, How.FAIL_ONCE) if nursery.faults else None
         ended = nursery.run(*found.words(out), fault=fault)
         assert ended.code == 0, ended.err
         if not found.whole:
-            found.whole = {run: contents(out / run) for run in command.runs}
+            stores = sorted(out.rglob("store"))
+            names = command.runs or tuple(str(store.parent.relative_to(out)) for store in stores)
+            assert names
+            found.whole = {run: contents(out / run) for run in names}
             found.bytes = {file: (out / file).read_bytes() for file in command.files}
     found.assert_same(folder / "again")
     found.seconds, found.operations = ended.seconds, ended.counted

@@ -25,7 +25,7 @@ MANY = {"train": 80, "extend": 30, "reproduce": 50, "measure": 40, "branch": 40}
 def look(torture, prepared, out, where) -> bool:
     """After a kill each run is there and sound, or not there; returns whether there is work that was kept."""
     kept = False
-    for name in prepared.command.runs:
+    for name in prepared.whole:
         if (out / name / "store").is_dir():
             damage = [str(problem) for problem in verify(out / name) if problem.is_damage]
             torture.check(not damage, f"{where}: {damage}")
@@ -91,7 +91,7 @@ def test_killed_at_operations_of_training(torture, nursery, prepared_command, tm
     total, met = torture.count(1, 100), 0
     while met < total and torture.in_time:
         out = prepared.start_of(tmp_path / "out")
-        fault = Fault(out, rng.randint(1, prepared.operations), number, 0, ops)
+        fault = Fault(out.parent, rng.randint(1, prepared.operations), number, 0, ops)
         if nursery.run(*prepared.words(out), fault=fault).code != -signal.SIGKILL:
             continue
         met += 1
