@@ -1,8 +1,8 @@
 """Small changes of a source file, one at a time, that its tests should notice.
 
-What is changed: a comparison, an arithmetic or logical operator, a number, a truth value, a `not`, a condition, a
-default, a returned value, a statement that is left out. Strings, type hints and what only a type checker reads are
-left alone, as are messages of errors (a test that pins every word is no better).
+What is changed: a comparison, an arithmetic or logical operator, a number, a truth value, a `not`, a
+condition, a default, a returned value, a statement that is left out. Strings, type hints and what only a
+type checker reads are left alone, as are messages of errors (a test that pins every word is no better).
 """
 
 from __future__ import annotations
@@ -55,7 +55,10 @@ def _changes(node: ast.AST, parent_body: list[ast.stmt] | None) -> Iterator[tupl
     if isinstance(node, ast.Compare):
         for i, op in enumerate(node.ops):
             other = _COMPARED[type(op)]
-            yield f"{type(op).__name__} to {other.__name__}", lambda i=i, o=other: node.ops.__setitem__(i, o())
+            yield (
+                f"{type(op).__name__} to {other.__name__}",
+                lambda i=i, o=other: node.ops.__setitem__(i, o()),
+            )
     elif isinstance(node, ast.BinOp | ast.AugAssign) and type(node.op) in _COMPUTED:
         other = _COMPUTED[type(node.op)]
         yield f"{type(node.op).__name__} to {other.__name__}", lambda: setattr(node, "op", other())
@@ -63,8 +66,12 @@ def _changes(node: ast.AST, parent_body: list[ast.stmt] | None) -> Iterator[tupl
         other = ast.Or if isinstance(node.op, ast.And) else ast.And
         yield f"{type(node.op).__name__} to {other.__name__}", lambda: setattr(node, "op", other())
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-        yield "not taken away", lambda: setattr(node, "op", ast.UAdd()) or setattr(
-            node, "operand", ast.Call(ast.Name("bool", ast.Load()), [node.operand], [])
+        yield (
+            "not taken away",
+            lambda: (
+                setattr(node, "op", ast.UAdd())
+                or setattr(node, "operand", ast.Call(ast.Name("bool", ast.Load()), [node.operand], []))
+            ),
         )
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         yield "minus to plus", lambda: setattr(node, "op", ast.UAdd())
@@ -81,7 +88,11 @@ def _changes(node: ast.AST, parent_body: list[ast.stmt] | None) -> Iterator[tupl
         yield "None returned", lambda: setattr(node, "value", ast.Constant(None))
     elif isinstance(node, ast.Break):
         yield "break to continue", lambda: None
-    if parent_body is not None and isinstance(node, ast.Expr) and isinstance(node.value, ast.Call | ast.Await):
+    if (
+        parent_body is not None
+        and isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Call | ast.Await)
+    ):
         at = parent_body.index(node)
         yield "call left out", lambda: parent_body.__setitem__(at, ast.Pass())
     if parent_body is not None and isinstance(node, ast.AugAssign):

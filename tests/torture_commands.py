@@ -1,7 +1,7 @@
 """The commands that are killed, starved of disk, run twice at once: one line each. New ones come here.
 
-A command is begun again after whatever happened to it, with the same words, and must come to the same end as one
-that was left alone.
+A command is begun again after whatever happened to it, with the same words, and must come to the same
+end as one that was left alone.
 """
 
 from __future__ import annotations
@@ -39,17 +39,15 @@ class Command:
     """A command that makes or changes runs.
 
     Attributes:
-        words: with ``SPEC`` (a spec file), ``PAPER`` (a plug-in), ``OUT`` (the folder) and ``BRANCH`` (a folder
-            in it) to be filled in.
+        words: with ``SPEC`` (a spec file), ``PAPER`` (a plug-in), ``WEIGHTS`` (a folder of
+            them), ``TASK`` (a spec), ``OUT`` (the folder) and ``BRANCH`` (a folder in it) to be filled in.
         after: the command whose result it changes, if any.
-        source: the command whose result it only reads, as BEFORE.
         runs: the runs that it makes, below OUT; none: all that there are at the end.
         files: other results, below OUT, of which every byte is compared.
     """
 
     words: tuple[str, ...]
     after: str = ""
-    source: str = ""
     runs: tuple[str, ...] = (".",)
     files: tuple[str, ...] = ()
 
@@ -74,12 +72,8 @@ COMMANDS = {
         files=("claims.json", "figures/figure-1.svg"),
     ),
     "sweep": Command(
-        ("sweep", "SPEC", "--over", "optimizer.weight_decay=0.01,0.02", "--seeds", "2", "--out", "OUT", "--yes"),
+        (*("sweep", "SPEC", "--over", "optimizer.weight_decay=0.01,0.02"), *("--seeds", "2", "--out", "OUT")),
         runs=(),
-    ),
-    "branch": Command(
-        ("branch", "BEFORE", "--at", "4", "--set", "optimizer.learning_rate=0.05", "--out", "OUT"),
-        source="train",
     ),
     "import": Command(("import", "torch", "WEIGHTS", "--task", "TASK", "--out", "OUT")),
 }
@@ -109,7 +103,7 @@ class Prepared:
     def words(self, out: Path) -> tuple[str, ...]:
         names = {"SPEC": "spec.toml", "TASK": "task.toml", "PAPER": "my_paper.py", "WEIGHTS": "weights"}
         places = {name: str(self.folder / place) for name, place in names.items()}
-        places |= {"OUT": str(out), "BEFORE": str(self.folder / "before")}
+        places |= {"OUT": str(out), "BRANCH": str(out / "branch")}
         return tuple(places.get(word, word) for word in self.command.words)
 
     def start_of(self, out: Path) -> Path:
@@ -137,8 +131,8 @@ def prepare(name: str, nursery: Nursery, folder: Path, epochs: int = 4) -> Prepa
     found = Prepared(name, command, folder, {}, {}, 0.0, 0)
     (folder / "task.toml").write_text(SPEC_TOML)
     folder_of(folder / "weights", {step: two_circuits(step) for step in (0, 5, 40)})
-    if earlier := command.after or command.source:
-        before = Prepared(earlier, COMMANDS[earlier], folder, {}, {}, 0.0, 0)
+    if command.after:
+        before = Prepared(command.after, COMMANDS[command.after], folder, {}, {}, 0.0, 0)
         ended = nursery.run(*before.words(folder / "before"))
         assert ended.code == 0, ended.err
     for out in (folder / "whole", folder / "again"):

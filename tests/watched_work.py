@@ -49,7 +49,7 @@ def unpickles(*_: str) -> int:
 
 
 def long(journal: str, seconds: str, *words: str) -> int:
-    """The command line for so long; at every commit a line on memory, files, and the time that commits took."""
+    """The command line for so long; at every commit a line on memory, files, and the time commits took."""
     import _thread
     import threading
 

@@ -1,9 +1,10 @@
 """How often a promise is tested, and where the results go.
 
-The suite tests each promise a few times; ``make torture`` (``GROKSCOPE_TORTURE=full``) in full, and writes what
-it saw to ``benchmarks/results/torture-NAME-DATE.json``, from which `docs/make_promises.py` makes the table of
-``docs/promises.md``. ``GROKSCOPE_TORTURE_SEED`` changes the random choices, ``GROKSCOPE_TORTURE_SECONDS`` ends
-every part after so many seconds; the counts written are those that were done.
+The suite tests each promise a few times; ``make torture`` (``GROKSCOPE_TORTURE=full``) in full, and
+writes what it saw to ``benchmarks/results/torture-NAME-DATE.json``, from which `docs/make_promises.py`
+makes the table of ``docs/promises.md``. ``GROKSCOPE_TORTURE_SEED`` changes the random choices,
+``GROKSCOPE_TORTURE_SECONDS`` ends every part after so many seconds; the counts written are those that
+were done.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Promise 5: with one numerics fingerprint a run is a function of its configuration, bit for bit.
 
-The same seeds are trained again in every way that must not matter: twice, in other processes, on one or two
-devices, pinned to a core, in another order, among other seeds, extended seed by seed and epoch by epoch, with
-other schedules and measures, and in blocks cut by another memory. What the two runs share is compared: final
-states, and measures at the steps that both have. (A neighbor that diverges: tests/training/test_cohort.py; resumed
-after every commit: tests/runs/test_train.py.)
+The same seeds are trained again in every way that must not matter: twice, in other processes, on one or
+two devices, pinned to a core, in another order, among other seeds, extended seed by seed and epoch by
+epoch, with other schedules and measures, and in blocks cut by another memory. What the two runs share is
+compared: final states, and measures at the steps that both have. (A neighbor that diverges:
+tests/training/test_cohort.py; resumed after every commit: tests/runs/test_train.py.)
 """
 
 from __future__ import annotations
@@ -80,12 +80,18 @@ def shared_difference(folder: Path, base: Path) -> list[str]:
         wrong += [f"seed {seeds}, step {s}" for s in sorted(common) if trail_a[s] != trail_b[s]]
     x, y = a.read_measures().load(), b.read_measures().load()
     steps = np.intersect1d(x.step, y.step)
-    final_only = {"faithfulness", "sensitivity", "subnetwork_norm"}  # of the final subnetworks: same length only
+    final_only = {
+        "faithfulness",
+        "sensitivity",
+        "subnetwork_norm",
+    }  # of the final subnetworks: same length only
     same_end = int(x.step.max()) == int(y.step.max())
     for name in x.data_vars.keys() & y.data_vars.keys():
         if not same_end and any(str(name).startswith(one) for one in final_only):
             continue
-        one, two = (data[name].sel(seed=y.seed, step=steps).transpose(*y[name].dims).to_numpy() for data in (x, y))
+        one, two = (
+            data[name].sel(seed=y.seed, step=steps).transpose(*y[name].dims).to_numpy() for data in (x, y)
+        )
         both = ~(np.isnan(one) | np.isnan(two))  # a schedule may leave points out
         if not both.any() or one[both].tobytes() != two[both].tobytes():
             wrong.append(f"{name}")
@@ -126,12 +132,18 @@ def test_determinism_matrix(torture, nursery, tmp_path):
                 wrong = sorted(k for k, v in contents(out).items() if other.get(k) != v)
                 torture.check(not wrong, f"{trained}, {way}: {wrong}")
             cells += 1
-    torture.done(cells, "ways to train the same", f"{len(torture.failures)} differ", trained=len(TRAINED), ways=len(ways))
+    torture.done(
+        cells,
+        "ways to train the same",
+        f"{len(torture.failures)} differ",
+        trained=len(TRAINED),
+        ways=len(ways),
+    )
 
 
 @pytest.mark.torture
 def test_determinism_over_processes(torture, nursery, faults, tmp_path):
-    """Processes with programs that each compiled for itself, other devices, one core, commits at other moments."""
+    """Programs that each process compiled for itself, other devices, one core, commits at other moments."""
     cells, files = 0, {}
     for i, trained in enumerate(TRAINED):
         (tmp_path / str(i)).mkdir()

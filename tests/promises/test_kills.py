@@ -1,8 +1,8 @@
 """Promise 1: killed at any moment and begun again, a command ends in the bits of one that was left alone.
 
-`kill -9` at uniformly random moments, up to five in a run; and at file operations: before, after, and in the
-middle of a write, so that every step between write, commit and rename is met. Then the same command again: arrays,
-attributes, checkpoints and files are equal bit for bit (times and object ids may differ).
+`kill -9` at uniformly random moments, up to five in a run; and at file operations: before, after, and in
+the middle of a write, so that every step between write, commit and rename is met. Then the same command
+again: arrays, attributes, checkpoints and files are equal bit for bit (times and object ids may differ).
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def test_every_command_that_writes_is_killed():
 
 @pytest.mark.parametrize("how", ["killed before", "killed after", "killed within"])
 def test_killed_at_operations_of_training(torture, nursery, prepared_command, tmp_path, how):
-    """Operations drawn from all of a training; every single one of the store's is met in test_nth_operation.py."""
+    """Drawn from all operations of a training; each one of the store's is met in test_nth_operation.py."""
     prepared, rng = prepared_command("train"), torture.rng()
     number = {
         "killed before": How.KILL_BEFORE,

@@ -1,9 +1,9 @@
-"""Promise 2: at whichever file operation the disk fails, or the process dies, the run holds the old or the new.
+"""Promise 2: wherever the disk fails, or the process dies, the run holds the old or the new state.
 
-The n-th write, sync, rename, link, mkdir, creation or removal below the run folder fails, once or from then on,
-or the process is killed before it, after it, or in the middle of it: for n = 1, 2, 3 ... until the work ends
-without having met it. Afterwards the store opens, agrees with itself, is not damaged, and the same work,
-begun again, comes to the same end.
+The n-th write, sync, rename, link, mkdir, creation or removal below the run folder fails, once or from
+then on, or the process is killed before it, after it, or in the middle of it: for n = 1, 2, 3 ... until
+the work ends without having met it. Afterwards the store opens, agrees with itself, is not damaged, and
+the same work, begun again, comes to the same end.
 """
 
 from __future__ import annotations

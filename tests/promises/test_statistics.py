@@ -1,9 +1,10 @@
 """Promise 8: verdicts err as seldom as they say, and intervals cover as often, on data whose truth is known.
 
-Each kind of claim (share, mean, median, median of censored times) with its parameter at the edge of the region, on
-either side of it, and well inside or outside; at the numbers of seeds that are used. A rate counts as more than 5 %
-when a binomial test says so at 1 in 10,000; the rates themselves are written down. The power at the smallest
-effect is measured, not promised. Kaplan-Meier against lifelines: tests/test_statistics_survival.py.
+Each kind of claim (share, mean, median, median of censored times) with its parameter at the edge of the
+region, on either side of it, and well inside or outside; at the numbers of seeds that are used. A rate
+counts as more than 5 % when a binomial test says so at 1 in 10,000; the rates themselves are written
+down. The power at the smallest effect is measured, not promised. Kaplan-Meier against lifelines:
+tests/test_statistics_survival.py.
 """
 
 from __future__ import annotations
@@ -76,7 +77,9 @@ DRAWN = {
 def rates(torture, name: str, n: int, region: Region, theta: float, count: int) -> tuple[float, float]:
     kind, draw, _, _ = DRAWN[name]
     one, tags = claim(kind, region), (torture.seed, sorted(DRAWN).index(name), n, int(1000 * (theta + 5)))
-    verdicts = [judge([(one, draw(np.random.default_rng([*tags, i]), n, theta))])[0].verdict for i in range(count)]
+    verdicts = [
+        judge([(one, draw(np.random.default_rng([*tags, i]), n, theta))])[0].verdict for i in range(count)
+    ]
     return verdicts.count("holds") / count, verdicts.count("fails") / count
 
 
@@ -86,7 +89,7 @@ def too_often(rate: float, count: int) -> bool:
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_verdicts(torture, name):
-    """False "holds" with the parameter outside (at the edge, and an effect away), false "fails" with it inside."""
+    """False "holds" with the parameter outside (at the edge, or an effect away), false "fails" inside."""
     kind, _, at, effect = DRAWN[name]
     count, facts, judged = torture.count(60, 2000), {}, 0
     for n in SEEDS:
@@ -138,7 +141,11 @@ INTERVALS = {
     "median_interval": (lambda rng, n: median_interval(rng.exponential(1, n)), math.log(2), "at least"),
     "clopper_pearson": (lambda rng, n: clopper_pearson(int(rng.binomial(n, 0.8)), n), 0.8, "at least"),
     "wilson": (lambda rng, n: wilson(int(rng.binomial(n, 0.63)), n), 0.63, "about"),
-    "bootstrap_interval": (lambda rng, n: bootstrap_interval(rng.normal(3, 2, n), resamples=500), 3.0, "about"),
+    "bootstrap_interval": (
+        lambda rng, n: bootstrap_interval(rng.normal(3, 2, n), resamples=500),
+        3.0,
+        "about",
+    ),
     "ratio_of_times": (ratio, 2.0, "at least"),
     "kaplan_meier median": (survival, math.log(2), "about"),
 }
@@ -146,7 +153,7 @@ INTERVALS = {
 
 @pytest.mark.parametrize("name", INTERVALS)
 def test_coverage(torture, name):
-    """95 % +- 2 where that is what is promised (2,000 simulations at 50 and 100 seeds); at least 95 % where that is."""
+    """95 % +- 2 where that is promised, at least 95 % where that is: 2,000 simulations at 50 and 100 seeds."""
     interval, truth, what = INTERVALS[name]
     count, facts = torture.count(100, 2000), {}
     # in the suite a few simulations are judged more leniently: 100 at 95 % show less than 86 % once in 5,000
@@ -160,4 +167,6 @@ def test_coverage(torture, name):
         fine = low <= hits / count and (hits / count <= high or what == "at least")
         torture.check(fine, f"{name}, {n} seeds: {hits / count:.3f} of {count}")
     shown = ", ".join(f"{100 * rate:.1f} % with {n}" for n, rate in facts.items())
-    torture.done(2 * count, f"simulated intervals: {name}", f"cover {shown}", promised=f"{what} 95 %", **facts)
+    torture.done(
+        2 * count, f"simulated intervals: {name}", f"cover {shown}", promised=f"{what} 95 %", **facts
+    )

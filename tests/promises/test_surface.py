@@ -1,4 +1,4 @@
-"""Promise 9: nothing loaded runs code, nobody is called, nothing of the environment is kept; licenses are known.
+"""Promise 9: nothing loaded runs code, nobody is called, nothing of the environment is kept.
 
 Pins with hashes: tests/test_package.py. What provenance records: tests/runs/test_provenance.py.
 """
@@ -18,7 +18,15 @@ from torture_commands import COMMANDS
 ROOT = Path(__file__).resolve().parents[2]
 CANARY = "canary-that-nobody-may-keep"
 # what makes a server, in the standard library and in what we might use
-SERVERS = {"bind", "create_server", "start_server", "HTTPServer", "ThreadingHTTPServer", "TCPServer", "run_app"}
+SERVERS = {
+    "bind",
+    "create_server",
+    "start_server",
+    "HTTPServer",
+    "ThreadingHTTPServer",
+    "TCPServer",
+    "run_app",
+}
 READING = (
     ("show", "RUN"),
     ("verify", "RUN"),
@@ -34,7 +42,7 @@ FEW = ("show", "export")
 
 
 def test_no_code_no_network_no_environment(torture, faults, tmp_path):
-    """All commands, with an audit of what Python unpickles and connects to, and of the library calls below it."""
+    """All commands, with an audit of what Python unpickles and connects to, and of library calls below."""
     out, log, ran = tmp_path / "run", tmp_path / "log", 0
     with Nursery(tmp_path, faults, environment={"MY_SETTING": CANARY, "API_TOKEN": CANARY}) as nursery:
         seen = nursery.run(call="watched_work:unpickles")
@@ -65,7 +73,9 @@ def test_no_code_no_network_no_environment(torture, faults, tmp_path):
             torture.check(ended.code == 0, f"{several}: {ended.err[-300:]}")
             forbidden = [line for line in ended.err.splitlines() if line.startswith("FORBIDDEN")]
             torture.check(not forbidden, f"{several}: {forbidden[:3]}")
-            calls = [line for line in log.read_text(errors="replace").splitlines() if line[:4] in ("conn", "bind")]
+            calls = [
+                line for line in log.read_text(errors="replace").splitlines() if line[:4] in ("conn", "bind")
+            ]
             torture.check(not calls, f"{several}: {calls[:3]}")
             ran += 1
         kept = [
@@ -75,7 +85,9 @@ def test_no_code_no_network_no_environment(torture, faults, tmp_path):
             if file.is_file() and CANARY.encode() in file.read_bytes()
         ]
         torture.check(not kept, f"an environment variable is in {kept}")
-    torture.done(ran, "commands, watched", f"{len(torture.failures)} unpickled, connected, or kept the environment")
+    torture.done(
+        ran, "commands, watched", f"{len(torture.failures)} unpickled, connected, or kept the environment"
+    )
 
 
 def servers(tree: ast.AST) -> list[tuple[int, str]]:
@@ -93,9 +105,9 @@ def servers(tree: ast.AST) -> list[tuple[int, str]]:
 
 
 def test_servers_listen_on_this_machine_only():
-    assert servers(ast.parse("HTTPServer(('', 80), H)\ns.bind(('127.0.0.1', 0))\nA = '127.0.0.1'\ns.bind((A, 0))")) == [
-        (1, "HTTPServer(('', 80), H)")
-    ]
+    assert servers(
+        ast.parse("HTTPServer(('', 80), H)\ns.bind(('127.0.0.1', 0))\nA = '127.0.0.1'\ns.bind((A, 0))")
+    ) == [(1, "HTTPServer(('', 80), H)")]
     found = {
         str(file.relative_to(ROOT)): lines
         for file in sorted((ROOT / "src").rglob("*.py"))
@@ -108,7 +120,8 @@ def test_servers_listen_on_this_machine_only():
 
 # permissive, or weak copyleft that asks nothing of who only uses it
 FREE = re.compile(
-    r"\b(MIT|BSD|Apache|PSF|Python Software Foundation|ISC|MPL|Mozilla|HPND|Zlib|zlib|0BSD|Unlicense|CC0|LGPL)\b", re.I
+    r"\b(MIT|BSD|Apache|PSF|Python Software|ISC|MPL|Mozilla|HPND|Zlib|zlib|0BSD|Unlicense|CC0|LGPL)\b",
+    re.I,
 )
 
 
@@ -119,7 +132,9 @@ def pinned() -> list[str]:
 
 def license_of(package: str) -> str:
     facts = metadata.metadata(package)
-    classifiers = [c.rpartition(":: ")[2] for c in facts.get_all("Classifier") or [] if c.startswith("License")]
+    classifiers = [
+        c.rpartition(":: ")[2] for c in facts.get_all("Classifier") or [] if c.startswith("License")
+    ]
     stated = [facts.get("License-Expression") or "", *classifiers, (facts.get("License") or "")[:200]]
     if any(text.strip() for text in stated):
         return next(text.strip().splitlines()[0] for text in stated if text.strip())

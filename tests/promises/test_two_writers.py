@@ -1,7 +1,7 @@
-"""Promise 4: of two that write one run exactly one proceeds; the other says who holds it; a dead one is taken over.
+"""Promise 4: of two that write one run exactly one proceeds; a dead one is taken over.
 
-Two real processes at random distances in time, which make, extend or measure the same run; in every other pair
-the first is killed at a random moment.
+Two real processes at random distances in time, which make, extend or measure the same run; in every
+other pair the first is killed at a random moment.
 """
 
 from __future__ import annotations

@@ -149,9 +149,7 @@ class Trainer:
             for block, rows in self._blocks(group, taken):
                 origins = origins_of(self.store, rows)
                 axes = self.experiment.axes
-                sink = StoreSink(
-                    self.store, rows, taken, axes, every=self.commit_seconds, origins=origins
-                )
+                sink = StoreSink(self.store, rows, taken, axes, every=self.commit_seconds, origins=origins)
                 checkpoint = self._checkpoint(rows) if start else None
                 sink.finish(block.run(sink, checkpoint, self.progress.advance))
         for rows_of, missing in self._unmeasured(positions):
