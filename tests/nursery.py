@@ -109,12 +109,14 @@ class Nursery:
         faults: the library to preload, or None.
         hurried: whether the program commits after every short segment.
         environment: variables set for all copies.
+        python: the command that starts Python.
     """
 
     folder: Path
     faults: Path | None = None
     hurried: bool = True
     environment: dict[str, str] = field(default_factory=dict)
+    python: list[str] = field(default_factory=lambda: [sys.executable])
     _process: Any = None
     _count: int = 0
 
@@ -130,7 +132,7 @@ class Nursery:
             environment["LD_PRELOAD"] = str(self.faults)
             environment["NURSERY_FAULTS"] = str(self.faults)
         self._process = subprocess.Popen(
-            [sys.executable, str(HERE / "nursery_process.py")],
+            [*self.python, str(HERE / "nursery_process.py")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

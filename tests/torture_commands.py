@@ -38,7 +38,8 @@ class Command:
     """A command that makes or changes runs.
 
     Attributes:
-        words: with ``SPEC`` (a spec file), ``PAPER`` (a plug-in) and ``OUT`` (the folder) to be filled in.
+        words: with ``SPEC`` (a spec file), ``PAPER`` (a plug-in), ``OUT`` (the folder) and ``BRANCH`` (a folder
+            in it) to be filled in.
         after: the command whose result it changes, if any.
         runs: the runs that it makes, below OUT.
         files: other results, below OUT, of which every byte is compared.
@@ -55,6 +56,14 @@ COMMANDS = {
     "measure": Command(("measure", "OUT", "path_norm_total", "sensitivity"), after="train"),
     "extend": Command(
         ("train", "SPEC", "--seeds", "5,0:4", "--out", "OUT", "--set", "epochs=6"), after="train"
+    ),
+    "branch": Command(
+        (
+            *("branch", "OUT", "--at", "train_accuracy > 0.4 for 1", "--out", "BRANCH"),
+            *("--set", 'interventions=[{kind="clamp", bits="support", at="start + 3"}]'),
+        ),
+        after="train",
+        runs=("branch",),
     ),
     "reproduce": Command(
         ("reproduce", "my_paper", "--plugin", "PAPER", "--profile", "quick", "--seeds", "2", "--out", "OUT"),
@@ -88,6 +97,7 @@ class Prepared:
     def words(self, out: Path) -> tuple[str, ...]:
         places = {
             "OUT": str(out),
+            "BRANCH": str(out / "branch"),
             "SPEC": str(self.folder / "spec.toml"),
             "PAPER": str(self.folder / "my_paper.py"),
         }

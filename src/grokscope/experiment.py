@@ -16,6 +16,7 @@ from grokscope.init import Fresh, FromRun, InitField
 from grokscope.learners._learner import LearnerField
 from grokscope.learners.gradient import Gradient
 from grokscope.losses import Hinge, LossField
+from grokscope.measures._measure import SPLIT_LABELS, SUBNETWORK_LABELS
 from grokscope.models._model import ModelField
 from grokscope.models.fully_connected import FullyConnected
 from grokscope.optimizers import SGD, OptimizerField
@@ -170,6 +171,7 @@ class Experiment(Part):
             raise ValueError("an online experiment has no full batch; give batch_size as a number")
         if self.online and not self.task.can_sample:
             raise ValueError(f"task '{self.task.kind}' with these settings cannot be sampled online")
+        self.model.check_inputs(self.task.input_shape, self.task.n_outputs)
         if self.loss.labels not in (self.task.label_kind, "any"):
             raise ValueError(
                 f"loss '{self.loss.kind}' is for {_LABELS[self.loss.labels]}; "
@@ -188,6 +190,17 @@ class Experiment(Part):
     def n_steps(self) -> int:
         """Updates in all."""
         return self.steps if self.steps is not None else self.steps_per_epoch * (self.epochs or 0)
+
+    @property
+    def axes(self) -> dict[str, tuple[Any, ...]]:
+        """Labels of the axes that measures can have besides seed, step and neuron, by axis name."""
+        task = self.task
+        return {
+            "subnetwork": SUBNETWORK_LABELS,
+            "split": SPLIT_LABELS,
+            **task.axes,
+            **self.model.axes(task.input_shape, task.n_outputs),
+        }
 
     @property
     def numbers(self) -> dict[str, float]:

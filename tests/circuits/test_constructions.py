@@ -19,9 +19,7 @@ from grokscope.circuits import (
     read_network,
 )
 from grokscope.cli import main
-from grokscope.measures._measure import Measure
 from grokscope.models.construction import Construction
-from grokscope.parts import kinds
 from grokscope.runs import verify
 
 
@@ -128,26 +126,33 @@ def test_the_order_by_incoming_norm_would_put_a_constant_last():
     assert active_neurons(moved, cube(3), "incoming_norm") == tuple(range(9))
 
 
+# one measure of each family
+MEASURES = ["test_accuracy", "test_accuracy_large", "test_loss", "path_norm", "effective_sparsity"]
+MEASURES += ["effective_sparsity_probe", "faithfulness", "sensitivity"]
+
+
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """Proposition 3 among neurons of zeros, with every measure that applies."""
-    experiment = construction_experiment(3, n=6, width=10, n_train=64, n_test=30, n_probe=50)
+def experiment():
+    """Proposition 3 among neurons of zeros."""
+    sizes = {"n_train": 64, "n_test": 30, "n_probe": 50}
+    return construction_experiment(3, n=6, width=10, measures=MEASURES, **sizes)
+
+
+@pytest.fixture(scope="module")
+def run(experiment, tmp_path_factory):
     return gs.train(experiment, seeds=2, out=tmp_path_factory.mktemp("construction") / "run")
 
 
-def test_a_construction_is_a_run_on_which_every_measure_can_be_taken(run):
+def test_a_construction_is_a_run_like_any_other(run):
     assert verify(run.path) == []
-    taken = {name for name in run.measures if run.measures[name].notnull().any()}
-    applicable = {
-        kind
-        for kind, cls in kinds("measure").items()
-        if cls.__module__.startswith("grokscope.") and issubclass(cls, Measure) and cls.default
-    }
-    assert applicable <= taken
+    assert set(MEASURES) <= set(run.measures)
     for name in ("train_accuracy", "test_accuracy", "test_accuracy_large"):
         assert (run.measures[name] == 1).all()
     for name in ("effective_sparsity", "effective_sparsity_probe"):
         assert (run.measures[name] == 4).all()
+    # a flip of one of the three bits changes the sign, one of another bit does not
+    np.testing.assert_allclose(run.measures.sensitivity.sel(subnetwork="generalizing"), 3, rtol=1e-6)
+    assert (run.measures.test_loss == 0).all()
     assert run.measures.path_norm.sel(seed=1, step=1).values.tolist() == [1, 4, 2, 2, 0, 0, 0, 0, 0, 0]
     assert (run.measures.faithfulness.sel(subnetwork="generalizing") == 1).all()
 
@@ -171,3 +176,13 @@ def test_commands_work_on_a_construction(run, capsys):
     ]
     for words in (["show", str(run.path)], ["verify", str(run.path)], ["circuits", str(run.path)]):
         assert main(words) == 0, capsys.readouterr().err
+
+
+def test_members_of_crossed_streams_are_named_by_their_four_seeds(experiment, tmp_path, capsys):
+    run = gs.train(experiment, seeds="init=0;data=0,1", out=tmp_path / "crossed")
+    assert main(["circuits", str(run.path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [one["seed"] for one in found] == [0, [0, 1, 0, 0]]
+    assert main(["circuits", str(run.path), "--seed", "0,1,0,0", "--json", "--out", str(tmp_path)]) == 0
+    assert json.loads(capsys.readouterr().out) == found[1]
+    assert (tmp_path / "circuit-seed-0-1-0-0-step-1.svg").is_file()

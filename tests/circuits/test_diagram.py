@@ -1,6 +1,8 @@
 """The picture holds what the circuit does, and is valid SVG."""
 
+import importlib.util
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -82,6 +84,16 @@ def test_many_gates_are_cut_and_counted():
 
 def test_titles_are_escaped():
     assert texts(drawn(read_network(proposition_3(3)), "<a & b>"))[0] == "<a & b>"
+
+
+def test_the_pictures_of_the_constructions_in_the_docs_are_current():
+    folder = Path(__file__).parents[2] / "docs"
+    spec = importlib.util.spec_from_file_location("make_circuits", folder / "make_circuits.py")
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    for name, picture in made.constructions().items():
+        committed = (folder / "images" / name).read_text(encoding="utf-8")
+        assert committed == picture, "run: python docs/make_circuits.py"
 
 
 def test_no_circuit_no_picture():

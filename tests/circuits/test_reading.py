@@ -1,17 +1,18 @@
 """Circuits of runs: any step, by snapshot or replay; what cannot be read; what is proved."""
 
-import sys
-from dataclasses import dataclass
-from types import ModuleType, SimpleNamespace
+import dataclasses
+import itertools
+from types import SimpleNamespace
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import grokscope as gs
-from grokscope.circuits import proposition_3, read_network
+from grokscope.circuits import arity, draw, proposition_3, read_network
 from grokscope.circuits.reading import _proof, hidden_bits, training_inputs
 from grokscope.circuits.support import settings_of
+from grokscope.circuits.verification import verify
 from grokscope.models._one_hidden_layer import OneHiddenLayer
 from small_circuits import trained
 
@@ -114,9 +115,9 @@ NOT_READABLE = {
 
 
 @pytest.mark.parametrize("name", NOT_READABLE)
-def test_runs_that_cannot_be_read_say_why(tmp_path, name):
+def test_runs_that_cannot_be_read_say_why(run, monkeypatch, name):
     parts, text = NOT_READABLE[name]
-    run = gs.train(small(**parts()), out=tmp_path / "run")
+    monkeypatch.setitem(run.__dict__, "experiment", small(**parts()))
     with pytest.raises(gs.InputError, match=text) as error:
         gs.read_circuit(run)
     assert str(error.value).startswith(str(run.path))
@@ -138,51 +139,32 @@ def test_a_run_that_cannot_be_replayed_says_why(run, monkeypatch):
         gs.read_circuit(run, 0, 698)
 
 
-@dataclass
-class Verdict:
-    verdict: str
-    margin: float | None = None
-    input: list[int] | None = None
-    seconds: float = 0.1
-
-    def as_json(self):
-        return {"verdict": self.verdict, "margin": self.margin, "input": self.input, "seconds": self.seconds}
-
-
-@pytest.fixture
-def asked(monkeypatch):
-    """What is handed to the verification, which is tested where it is."""
-    calls = []
-    module = ModuleType("grokscope.circuits.verification")
-
-    def verify(params, support, *, budget=10.0):
-        calls.append((params, support, budget))
-        return Verdict("proved", margin=0.5)
-
-    module.verify = verify
-    monkeypatch.setitem(sys.modules, "grokscope.circuits.verification", module)
-    return calls
+def test_the_subnetwork_and_the_whole_network_are_proved(run):
+    for seed in range(3):
+        reading = gs.read_circuit(run, seed, prove=True)
+        assert reading.proof.bits == hidden_bits(run, seed)
+        assert reading.as_json()["whole"] == reading.proof.whole.as_json()
+        x = np.array(list(itertools.product([1.0, -1.0], repeat=10)))
+        y = x[:, hidden_bits(run, seed)].prod(axis=1)
+        arrays = tuple(
+            np.asarray(a, dtype=float)
+            for a in (
+                reading.network.hidden_weight,
+                reading.network.hidden_bias,
+                reading.network.output_weight,
+            )
+        )
+        part = tuple(array[..., list(reading.circuit.active)] for array in arrays)
+        for network, verdict in ((arrays, reading.proof.whole), (part, reading.proof.subnetwork)):
+            margin = min(y * (np.maximum(x @ network[0] + network[1], 0) @ network[2]))
+            assert verdict.verdict == ("proved" if margin > 0 else "counterexample")
+            assert (verdict.input is None) == (margin > 0)
+            if margin > 0:
+                assert 0 < verdict.margin <= margin * (1 + 1e-6)
 
 
-def test_the_subnetwork_and_the_whole_network_are_proved(run, asked):
-    reading = gs.read_circuit(run, 1, prove=True, budget=3.0)
-    (part, bits, budget), (whole, _, _) = asked
-    network = run.model(1)
-    assert (bits, budget) == (hidden_bits(run, 1), 3.0)
-    for array, expected in zip(
-        whole, (network.hidden_weight, network.hidden_bias, network.output_weight), strict=True
-    ):
-        assert array.dtype == np.float32
-        np.testing.assert_array_equal(array, expected)
-    active = list(reading.circuit.active)
-    np.testing.assert_array_equal(part[0], np.asarray(network.hidden_weight)[:, active])
-    np.testing.assert_array_equal(part[1], np.asarray(network.hidden_bias)[active])
-    np.testing.assert_array_equal(part[2], np.asarray(network.output_weight)[active])
-    assert reading.as_json()["whole"] == {"verdict": "proved", "margin": 0.5, "input": None, "seconds": 0.1}
-
-
-def test_an_output_bias_is_no_gate_and_is_proved_with_the_rest(asked):
-    """As a neuron that is always 1, in both networks."""
+def test_an_output_bias_is_no_gate_and_is_proved_with_the_rest():
+    """Every subnetwork keeps it."""
     plain = proposition_3(3)
     # the constant neuron of Proposition 3 as an output bias
     biased = OneHiddenLayer(
@@ -193,12 +175,20 @@ def test_an_output_bias_is_no_gate_and_is_proved_with_the_rest(asked):
     )
     circuit = read_network(biased)
     assert (len(circuit.gates), circuit.n_parity, circuit.output_bias) == (3, 8, 1.0)
+    assert (circuit.active, circuit.n_neurons) == ((0, 1, 2), 3)
     assert circuit.formula == "sign(AND(x0, x1, x2) - AND(¬x0, ¬x1, ¬x2) - ATLEAST2(x0, x1, x2) + 1)"
     assert circuit.arithmetic == read_network(plain).arithmetic
-    _proof(biased, circuit, (0, 1, 2), 1.0)
-    for (W, b, u), _, _ in asked:
-        f = np.maximum(settings_of(3) @ W + b, 0) @ u
-        np.testing.assert_array_equal(f, settings_of(3).prod(axis=1))
+    assert "bias +1" in draw(circuit)
+    proof = _proof(biased, circuit, (0, 1, 2), 10.0)
+    assert (proof.subnetwork.verdict, proof.whole.verdict) == ("proved", "proved")
+    without = dataclasses.replace(biased, output_bias=None)
+    assert _proof(without, circuit, (0, 1, 2), 10.0).whole.verdict == "counterexample"
+    # without the gate of +1 the bias is what is left at (1, 1, 1): refuted there, or where it is wrong
+    assert verify(biased, (0, 1, 2), neurons=[1, 2]).verdict == "counterexample"
+    with pytest.raises(gs.InputError, match="neuron 3 does not exist"):
+        verify(biased, (0, 1, 2), neurons=[3])
+    with pytest.raises(gs.InputError, match="neuron 3: the network has neurons 0 to 2"):
+        arity(biased, 3, settings_of(3))
 
 
 def test_samples_of_a_known_rule_are_proved_against_its_bits():
@@ -208,22 +198,25 @@ def test_samples_of_a_known_rule_are_proved_against_its_bits():
     assert hidden_bits(SimpleNamespace(path="some/run", experiment=small(task=task)), 0) == (0, 1)
 
 
-def test_without_a_circuit_the_tasks_own_parity_is_proved_or_refuted(run, asked):
+def test_without_a_circuit_the_tasks_own_parity_is_proved_or_refuted(run):
     reading = gs.read_circuit(run, 1, 0, prove=True)
     assert reading.circuit.support.bits == ()
-    assert reading.proof.bits == asked[0][1] == hidden_bits(run, 1)
+    assert reading.proof.bits == hidden_bits(run, 1)
+    assert reading.proof.whole.verdict == "counterexample"
+    x = np.array([reading.proof.whole.input], np.float32)
+    wrong = float(reading.network(jnp.asarray(x))[0]) * x[0, list(hidden_bits(run, 1))].prod()
+    assert wrong <= 0
 
 
-def test_a_task_that_does_not_tell_is_proved_against_the_support_or_not_at_all(tmp_path, asked):
-    x = np.random.default_rng(0).choice([-1.0, 1.0], (40, 6))
-    task = arrays_task(x, x[:, 1] * x[:, 4])
-    model = {"kind": "construction", "bits": [1, 4]}
-    run = gs.train(small(task=task, model=model), out=tmp_path / "constructed")
-    assert gs.read_circuit(run, prove=True).proof.bits == (1, 4)
-    nothing = gs.train(small(task=task), out=tmp_path / "nothing")
-    del asked[:]
-    reading = gs.read_circuit(nothing, prove=True)
-    assert (reading.circuit.support.bits, reading.proof, asked) == ((), None, [])
+def test_a_task_that_does_not_tell_is_proved_against_the_support_or_not_at_all(run, monkeypatch):
+    task = arrays_task(SIGNS, SIGNS[:, 1] * SIGNS[:, 4])
+    assert hidden_bits(SimpleNamespace(path="some/run", experiment=small(task=task)), 0) is None
+    known = hidden_bits(run, 1)
+    monkeypatch.setattr("grokscope.circuits.reading.hidden_bits", lambda run, position: None)
+    proof = gs.read_circuit(run, 1, prove=True).proof
+    assert proof.bits == known
+    reading = gs.read_circuit(run, 1, 0, prove=True)
+    assert (reading.circuit.support.bits, reading.proof) == ((), None)
 
 
 def test_what_is_known_to_be_no_parity_is_not_proved():

@@ -5,6 +5,7 @@ import json
 import math
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from hypothesis import given
@@ -202,5 +203,6 @@ def test_drawn_bits_are_found_by_every_seed_that_learned_and_at_no_start():
 def _samples(run, seed):
     from grokscope.streams import stream_key
 
-    data = run.experiment.task.member_data(stream_key("data", seed), stream_key("noise", seed))
+    draw = jax.jit(run.experiment.task.member_data)
+    data = draw(stream_key("data", seed), stream_key("noise", seed))
     return np.asarray(data["train_x"]), np.asarray(data["train_y"])

@@ -104,14 +104,3 @@ def test_bad_input_is_one_clear_line(cli, run, words, text):
     assert (result.code, result.out) == (2, "")
     assert text in result.err
     assert len(result.err.splitlines()) <= 2
-
-
-def test_a_member_of_crossed_streams_is_named_by_its_four_seeds(cli, run, tmp_path):
-    import grokscope as gs
-
-    short = run.experiment.with_("epochs=2", "schedule.snapshots='ends'")
-    crossed = gs.train(short, seeds="init=0;data=0,1", out=tmp_path / "crossed")
-    found = json.loads(done(cli("circuits", str(crossed.path), "--json")))
-    assert [one["seed"] for one in found] == [0, [0, 1, 0, 0]]
-    alone = json.loads(done(cli("circuits", str(crossed.path), "--seed", "0,1,0,0", "--json")))
-    assert alone == found[1]

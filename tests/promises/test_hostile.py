@@ -264,7 +264,7 @@ def test_mutated_stores(torture, nursery, tmp_path, monkeypatch):
         ended, touched = watched(nursery, tmp_path, *words)
         kinds[how] = kinds.get(how, 0) + 1
         where = f"{tried}: {how}, {' '.join(COMMANDS[case])}"
-        wrong = faults_of(ended.code, ended.err, (0, 1, 2), (str(allowed), "memory", *NAMES))
+        wrong = faults_of(ended.code, ended.err, (0, 1, 2), (str(allowed), str(sound), "a replay", *NAMES))
         if ended.code == -signal.SIGKILL:
             wrong = [f"took more than {TOO_LONG} s"]
         if ended.rose > 2 * size + MOST + usual[case]:

@@ -18,8 +18,8 @@ from nursery import Fault, How, Op
 from torture_commands import COMMANDS
 
 MOST_KILLS = 5  # of one run
-FEW = {"train": 14, "measure": 6}
-MANY = {"train": 80, "extend": 30, "reproduce": 50, "measure": 40}
+FEW = {"train": 14, "measure": 6, "branch": 4}
+MANY = {"train": 80, "extend": 30, "reproduce": 50, "measure": 40, "branch": 40}
 
 
 def look(torture, prepared, out, where) -> bool:

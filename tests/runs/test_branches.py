@@ -381,7 +381,10 @@ BAD = [
     ({"at": 5, "seeds": "7,"}, r"seeds: the source has no seed 7"),
     ({"at": 5, "seeds": "odrer=7"}, r"'odrer=7' is not SEEDS, STREAM=SEEDS or STREAM=\+N"),
     ({"at": 5, "seeds": Members(((9, 9, 9, 9),))}, r"seed 9: .* has no member that shares a seed with it"),
-    ({"at": 5, "change": "model.width=20"}, r"hidden_bias is float32 of shape \(16,\); .* of shape \(20,\)"),
+    (
+        {"at": 5, "change": "model.width=20"},
+        r"network.hidden_weight is float32 of shape \(8, 16\); .* of shape \(8, 20\)",
+    ),
     ({"at": 5, "change": "precision=float64"}, r"is float32 of shape .*; this experiment's is float64"),
     ({"at": 5, "neurons": [16]}, r"neurons: 16 does not exist; the network has 16, 0..15"),
     ({"at": 5, "neurons": "generalizing"}, r"keeps no subnetworks .*grokscope measure RUN faithfulness"),

@@ -1,5 +1,6 @@
 """Figures and page of a sweep, from made-up curves."""
 
+import json
 import re
 
 import numpy as np
@@ -83,8 +84,15 @@ def test_figures_of_the_same_sweep_have_the_same_bytes(tmp_path):
 def test_the_page_shows_every_cell(tmp_path, over):
     sweep = made_up(tmp_path / "sweep", over, 3, STEPS, curves)
     page = write_report(sweep.path).read_text(encoding="utf-8")
-    assert page.count("<tr><th>weight_decay ") == len(sweep.cells)
+    table = re.findall("<caption>The cells.*?</table>", page, re.DOTALL)[0]
+    assert table.count("<tr><td>") == len(sweep.cells)
     assert len(re.findall("<figure ", page)) == 1
-    assert "<script" not in page
+    data = json.loads(re.findall('<script type="application/json" id="page-data">(.*?)</script>', page)[0])
+    assert [cell["place"] for cell in data["sweep"]["cells"]] == [
+        list(place) for place in sorted(sweep.cells)
+    ]
+    # each cell leads to its own curves
+    names = [data["curves"]["runs"][cell["curves"]]["name"] for cell in data["sweep"]["cells"]]
+    assert names == [cell["name"] for cell in data["sweep"]["cells"]]
     other = write_report(sweep.path, out=tmp_path / "page.html")
     assert other == tmp_path / "page.html"

@@ -13,6 +13,8 @@ from grokscope.tasks import Task
 from grokscope.tasks.arrays import Arrays
 from grokscope.tasks.boolean_function import BooleanFunction
 from grokscope.tasks.check import check_task
+from grokscope.tasks.modular_operator import ModularOperator
+from grokscope.tasks.permutation_operator import PermutationOperator
 from grokscope.tasks.samples import Samples
 from grokscope.tasks.sparse_parity import SparseParity
 
@@ -43,6 +45,10 @@ TASKS = [
     arrays(np.sign(X[:, 0])),
     arrays(X[:, 0], train_subset=7),
     samples(SparseParity(**SIZES)),
+    ModularOperator(operator="addition", p=5),
+    ModularOperator(operator="division", p=5, pairs="unordered", operator_token=False),
+    ModularOperator(operator="subtraction", p=6, split="fixed", equals_token=False),
+    PermutationOperator(operator="conjugation", degree=3),
 ]
 
 

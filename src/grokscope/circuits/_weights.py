@@ -8,7 +8,7 @@ import numpy as np
 
 from grokscope.errors import InputError
 
-__all__ = ["Weights", "weights_of"]
+__all__ = ["Weights", "weights_of", "width_of"]
 
 
 class Weights(NamedTuple):
@@ -17,21 +17,19 @@ class Weights(NamedTuple):
     Attributes:
         W: [bit, neuron].
         b, u: [neuron].
-        c: the output bias, which is no neuron's; 0 where there is none.
     """
 
     W: np.ndarray
     b: np.ndarray
     u: np.ndarray
-    c: float = 0.0
 
     def outputs(self, x: np.ndarray) -> np.ndarray:
         """f(x), [sample], of inputs [sample, bit]."""
-        return np.maximum(x @ self.W + self.b, 0.0) @ self.u + self.c
+        return np.maximum(x @ self.W + self.b, 0.0) @ self.u
 
     def only(self, neurons: Any) -> Weights:
-        """The weights of some neurons (positions or a mask), and the output bias."""
-        return Weights(self.W[:, neurons], self.b[neurons], self.u[neurons], self.c)
+        """The weights of some neurons (positions, a slice or a mask)."""
+        return Weights(self.W[:, neurons], self.b[neurons], self.u[neurons])
 
     @property
     def are_finite(self) -> bool:
@@ -46,6 +44,9 @@ class Weights(NamedTuple):
 
 def weights_of(network: Any) -> Weights:
     """The weights of a network (or `Weights` as they are).
+
+    An output bias c becomes a last neuron that is always 1, with output weight c: the function is the same,
+    and whatever is shown of it holds with the bias. `width_of` does not count it.
 
     Raises:
         InputError: if it is not a one-hidden-layer relu network with one output.
@@ -66,6 +67,14 @@ def weights_of(network: Any) -> Weights:
             f"circuits are read from networks with one output, not {network.output_weight.shape[-1]}."
         )
     arrays = (network.hidden_weight, network.hidden_bias, network.output_weight)
-    bias = getattr(network, "output_bias", None)
-    W, b, u = (np.asarray(array, dtype=np.float64) for array in arrays)
-    return Weights(W, b, u, 0.0 if bias is None else float(bias))
+    weight, bias, output = (np.asarray(array, dtype=np.float64) for array in arrays)
+    shift = getattr(network, "output_bias", None)
+    if shift is None:
+        return Weights(weight, bias, output)
+    weight = np.concatenate([weight, np.zeros((len(weight), 1))], axis=1)
+    return Weights(weight, np.append(bias, 1.0), np.append(output, float(shift)))
+
+
+def width_of(network: Any) -> int:
+    """How many neurons a network has; an output bias is none."""
+    return len(network.u) if isinstance(network, Weights) else int(network.output_weight.shape[0])

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from grokscope.circuits._weights import weights_of
+from grokscope.circuits._weights import weights_of, width_of
 from grokscope.errors import InputError
 
 __all__ = ["arity"]
@@ -39,13 +39,13 @@ def arity(network: Any, neuron: int, x: np.ndarray) -> int:
         2
     """
     weights = weights_of(network)
-    n, p = weights.W.shape
+    n, p = len(weights.W), width_of(network)
     if not 0 <= neuron < p:
         raise InputError(f"neuron {neuron}: the network has neurons 0 to {p - 1}.")
     x = np.asarray(x, dtype=np.float64).reshape(len(x), -1)
     w, b, u = weights.W[:, neuron], weights.b[neuron], weights.u[neuron]
     # summed, not subtracted from f: the others may be exactly 0 where this neuron decides
-    others = weights.only(np.arange(p) != neuron).outputs(x)
+    others = weights.only(np.arange(len(weights.u)) != neuron).outputs(x)
     f = others + np.maximum(x @ w + b, 0.0) * u
     largest = np.argsort(-np.abs(w), kind="stable")
     z = np.full(len(x), b)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grokscope.circuits._weights import weights_of
+from grokscope.circuits._weights import weights_of, width_of
 from grokscope.circuits.formula import arithmetic, logic
 from grokscope.circuits.gates import TOLERANCE, Gate, opposites, read_gates
 from grokscope.circuits.support import MOST_BITS, Support, find_support, settings_of
@@ -117,7 +117,7 @@ def read_network(
     """
     weights = weights_of(network)
     support = find_support(weights)
-    n, p = weights.W.shape
+    n, p = len(weights.W), width_of(network)
     if not weights.are_finite:
         return Circuit(support, (), (), (), p)
     if neurons is not None:
@@ -126,7 +126,7 @@ def read_network(
         inputs = _inputs(n) if x is None else x
         active = active_neurons(network, inputs, order)
     gates, silent = read_gates(weights, support.bits, active, tolerance) if support.bits else ((), ())
-    return Circuit(support, active, gates, silent, p, weights.c)
+    return Circuit(support, active, gates, silent, p, float(weights.u[p:].sum()))
 
 
 def active_neurons(network: Any, x: np.ndarray, order: Order = "path_norm") -> tuple[int, ...]:
@@ -147,16 +147,16 @@ def active_neurons(network: Any, x: np.ndarray, order: Order = "path_norm") -> t
         >>> active_neurons(proposition_3(n=3, width=50), settings_of(3))
         (0, 1, 2, 3)
     """
-    weights = weights_of(network)
+    weights, p = weights_of(network), width_of(network)
     norm = weights.path_norm if order == "path_norm" else np.linalg.norm(weights.W, axis=0)
-    rank = np.argsort(-norm, kind="stable")
-    ordered, p = weights.only(rank), len(rank)
+    rank = np.argsort(-norm[:p], kind="stable")
+    ordered, always = weights.only(rank), float(weights.u[p:].sum())
     x = np.asarray(x, dtype=np.float64).reshape(len(x), -1)
     agree = np.ones(p, dtype=bool)
     rows = max(1, _MOST_CELLS // p)
     for low in range(0, len(x), rows):
         parts = np.maximum(x[low : low + rows] @ ordered.W + ordered.b, 0.0) * ordered.u
-        sums = np.cumsum(parts, axis=1) + weights.c
+        sums = np.cumsum(parts, axis=1) + always
         f = np.sign(sums[:, -1])
         agree &= (np.sign(sums[f != 0]) == f[f != 0, None]).all(axis=0)
     agree[-1] = True

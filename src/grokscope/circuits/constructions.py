@@ -110,12 +110,9 @@ def construction_experiment(
         InputError: as the constructions do.
 
     Example:
-        >>> import tempfile
-        >>> import grokscope as gs
-        >>> experiment = construction_experiment(3, n=10, measures=["test_accuracy", "effective_sparsity"])
-        >>> run = gs.train(experiment, out=tempfile.mkdtemp() + "/run")
-        >>> run.measures.effective_sparsity.values.tolist()
-        [[4.0, 4.0]]
+        >>> experiment = construction_experiment(3, n=10, n_train=100)
+        >>> experiment.name, experiment.model.width, experiment.task.n_train, experiment.learner.kind
+        ('Proposition 3', 4, 100, 'still')
     """
     task: dict[str, Any] = {"kind": "sparse_parity", "n": n, "k": k}
     task |= {name: settings.pop(name) for name in ("n_train", "n_test", "n_probe") if name in settings}

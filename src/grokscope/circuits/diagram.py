@@ -177,7 +177,9 @@ def _text(
     color: str = _INK,
     weight: str = "normal",
 ) -> str:
+    # a rim of white, where a line goes behind the words
     return (
         f'<text x="{x:g}" y="{y:g}" font-size="{size:g}" text-anchor="{anchor}" fill="{color}" '
-        f'font-weight="{weight}">{escape(words)}</text>'
+        f'font-weight="{weight}" stroke="white" stroke-opacity="0.8" stroke-width="3" paint-order="stroke">'
+        f"{escape(words)}</text>"
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from grokscope.circuits.circuit import Circuit, read_network
 from grokscope.errors import InputError
 
 if TYPE_CHECKING:
+    from grokscope.circuits.verification import Verdict
     from grokscope.runs import Run
 
 __all__ = ["Proof", "Reading", "read_circuit"]
@@ -27,13 +27,12 @@ class Proof:
 
     Attributes:
         bits: the parity's: the task's hidden bits where the task tells them, else the support.
-        subnetwork, whole: the verdict on the active neurons and on the whole network, as the verification
-            returns it.
+        subnetwork, whole: the verdict on the active neurons and on the whole network.
     """
 
     bits: tuple[int, ...]
-    subnetwork: Any
-    whole: Any
+    subnetwork: Verdict
+    whole: Verdict
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,23 +215,9 @@ def _data_of(task: Any, precision: str) -> Any:
 
 
 def _proof(network: Any, circuit: Circuit, bits: tuple[int, ...], budget: float) -> Proof:
-    verify: Any = importlib.import_module("grokscope.circuits.verification").verify
-    arrays = _with_bias_as_neuron(network)
-    kept = [*circuit.active, *range(circuit.n_neurons, len(arrays[2]))]
-    part = (arrays[0][:, kept], arrays[1][kept], arrays[2][kept])
-    return Proof(
-        bits, subnetwork=verify(part, bits, budget=budget), whole=verify(arrays, bits, budget=budget)
-    )
+    from grokscope.circuits.verification import verify
 
-
-def _with_bias_as_neuron(network: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """W, b and u in the network's own precision; an output bias c is a last neuron that is always 1."""
-    fields = (network.hidden_weight, network.hidden_bias, network.output_weight)
-    weight, bias, output = (np.asarray(field) for field in fields)
-    if network.output_bias is None:
-        return weight, bias, output
-    return (
-        np.concatenate([weight, np.zeros_like(weight[:, :1])], axis=1),
-        np.append(bias, bias.dtype.type(1)),
-        np.append(output, np.asarray(network.output_bias, output.dtype)),
+    part, whole = (
+        verify(network, bits, neurons=neurons, budget=budget) for neurons in (circuit.active, None)
     )
+    return Proof(bits, part, whole)

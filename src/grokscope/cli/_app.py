@@ -20,6 +20,7 @@ _COMMANDS = {
     _runs.train: (
         "grokscope train parity.toml --seeds 100",
         "grokscope train parity.toml --set optimizer.weight_decay=0.001 --seeds 5,9,20:30 --out runs/slow",
+        "grokscope train parity.toml --seeds 5 --watch",
     ),
     _sweeps.sweep: (
         "grokscope sweep parity.toml --over optimizer.weight_decay=log:1e-3:1e-1:7 --seeds 20",

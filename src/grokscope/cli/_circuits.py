@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -33,9 +33,11 @@ def circuits(
     prove: Annotated[
         bool, typer.Option("--prove", help="Decide for ALL inputs whether it is the parity.")
     ] = False,
-    budget: Annotated[
-        float, typer.Option("--budget", metavar="SECONDS", help="For each proof.", min=0.0)
-    ] = 10.0,
+    order: Annotated[
+        Literal["path_norm", "incoming_norm"],
+        typer.Option("--order", help="By which norm the active neurons are the largest."),
+    ] = "path_norm",
+    budget: Annotated[float, typer.Option("--budget", metavar="SECONDS", help="For each proof.")] = 10.0,
     folder: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Also write a picture (SVG) of each circuit.")
     ] = None,
@@ -62,7 +64,7 @@ def circuits(
             progress = bar if len(members) > 1 else SilentProgress()
             progress.start(len(members), "circuits")
             for member in members:
-                readings.append(read_circuit(run, member, step, prove=prove, budget=budget))
+                readings.append(read_circuit(run, member, step, prove=prove, budget=budget, order=order))
                 progress.advance(1)
             progress.finish()
         files = [] if folder is None else _pictures(readings, folder)

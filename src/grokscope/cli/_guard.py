@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import shlex
 import signal
@@ -19,6 +20,7 @@ __all__ = ["OutputClosed", "guarded"]
 
 # Commands that go on where they were stopped when they are given again.
 _RESUMABLE = ("train", "sweep", "branch", "reproduce", "measure")
+_MOST_SAID = 1500  # characters: the longest line of ours lists all measures
 
 
 class OutputClosed(Exception):
@@ -88,6 +90,8 @@ def _help(command: Any, words: list[str]) -> str | None:
 def _report(error: BaseException, words: list[str]) -> int:
     """Say what went wrong; return the exit code."""
     if isinstance(error, KeyboardInterrupt | Interrupted):
+        # a write that was interrupted is never finished, and needs no report of that at the process's end
+        logging.getLogger("asyncio").disabled = True
         again = (
             f"; resume with: {shlex.join(['grokscope', *words])}"
             if words[:1] and words[0] in _RESUMABLE
@@ -179,5 +183,10 @@ def _flush() -> None:
 
 
 def _say(text: str) -> None:
+    """Print an error. What it quotes may come from a stranger's file: no control codes, no pages of it."""
+    lines = text.split("\n")
+    text = "\n".join(lines if len(lines) <= 2 else ["\\n".join(lines)])
+    text = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+    text = text if len(text) <= _MOST_SAID else f"{text[:_MOST_SAID]}..."
     with contextlib.suppress(OSError, ValueError):
         print(f"grokscope: {text}", file=sys.stderr, flush=True)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from grokscope.cli import _options as options
 from grokscope.cli import _print as out
 from grokscope.errors import InputError, StoreError
+
+if TYPE_CHECKING:
+    from grokscope.experiment import Experiment
+    from grokscope.progress import Progress
+    from grokscope.runs import Run
+
+_WATCHED_SECONDS = 4.0  # between commits, and so between two states of the page
 
 
 def train(
@@ -23,6 +30,9 @@ def train(
         Path | None,
         typer.Option("--out", metavar="DIR", help="The run's folder; runs/<task>-<identity> if not given."),
     ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Serve the report on this machine while the run goes on.")
+    ] = False,
     plugin: options.Plugin = None,
     allow_other_numerics: options.OtherNumerics = False,
     json: options.Json = False,
@@ -38,14 +48,12 @@ def train(
         from grokscope.progress import RichProgress
 
         experiment = Experiment.from_toml(spec, tuple(set_ or ()))
+        asked: dict[str, Any] = {"seeds": seeds or 1, "allow_other_numerics": allow_other_numerics}
         with RichProgress() as progress:
-            run = runs.train(
-                experiment,
-                seeds=seeds or 1,
-                out=folder,
-                progress=progress,
-                allow_other_numerics=allow_other_numerics,
-            )
+            if watch:
+                run = _watched(experiment, folder or runs.default_folder(experiment), progress, asked)
+            else:
+                run = runs.train(experiment, out=folder, progress=progress, **asked)
         if json:
             out.document(
                 {
@@ -59,6 +67,19 @@ def train(
             return
         done = "complete" if run.is_complete else "not complete"
         out.line(f"{run.path}: {len(run.members)} members, {run.experiment.n_steps} steps, {done}")
+
+
+def _watched(experiment: Experiment, folder: Path, progress: Progress, asked: dict[str, Any]) -> Run:
+    """Train with the page open to whoever has its address; leave the page behind as a file."""
+    from grokscope import runs
+    from grokscope.report import LiveReport, write_report
+
+    with LiveReport(folder) as live:
+        out.note(f"grokscope: watch it at {live.address}")
+        run = runs.train(experiment, out=folder, progress=progress, commit_seconds=_WATCHED_SECONDS, **asked)
+        live.let_it_end()
+    out.note(f"grokscope: {write_report(folder)}: written")
+    return run
 
 
 def measure(

@@ -214,6 +214,7 @@ def chosen_bits(bits: Bits | tuple[int, ...], every: np.ndarray, look: Look) -> 
 
 def selection(network: OneHiddenLayer, target: Target, parameters: tuple[Parameter, ...]) -> OneHiddenLayer:
     """Which numbers of a network the parameters of the target's neurons (and bits) are."""
+    import jax
     import jax.numpy as jnp
 
     mask, bits = target.mask, target.bits

@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from grokscope.losses import Loss
 from grokscope.measures._prefixes import CHUNK, in_pieces, outputs_and_marks
+from grokscope.models._neurons import HasNeurons, has_neurons
 from grokscope.models._one_hidden_layer import OneHiddenLayer
 
 __all__ = ["Order", "Point", "Split"]
@@ -39,6 +40,8 @@ class Point:
         data: the member's and the shared arrays, ``<split>_x`` and ``<split>_y``.
         loss: the experiment's loss.
         subnetworks: for measures of pace ``follow``: 0/1 masks [subnetwork, neuron], else None.
+        key_frequencies: for measures of pace ``follow`` that need them: those of the final network, as a
+            mask [frequency], else None.
     """
 
     def __init__(
@@ -47,11 +50,13 @@ class Point:
         data: dict[str, jax.Array],
         loss: Loss,
         subnetworks: Bool[Array, "subnetwork neuron"] | None = None,
+        key_frequencies: Bool[Array, " frequency"] | None = None,
     ) -> None:
         self.network = network
         self.data = data
         self.loss = loss
         self.subnetworks = subnetworks
+        self.key_frequencies = key_frequencies
         self._cache: dict[str, Any] = {}
 
     def cached(self, key: str, make: Callable[[], T]) -> T:
@@ -66,7 +71,7 @@ class Point:
 
     def hidden(self, split: str) -> Float[Array, "sample neuron"]:
         """The hidden activations on a split."""
-        return self.cached(f"hidden {split}", lambda: self.layer.hidden(self.split(split).x))
+        return self.cached(f"hidden {split}", lambda: self.neurons.hidden(self.split(split).x))
 
     def outputs(self, split: str) -> Float[Array, "sample ..."]:
         """The network's outputs on a split."""
@@ -105,18 +110,25 @@ class Point:
             raise TypeError(f"{type(self.network).__name__} is not a one-hidden-layer network")
         return self.network
 
+    @property
+    def neurons(self) -> HasNeurons:
+        """The network, where it has hidden neurons."""
+        if not has_neurons(self.network):
+            raise TypeError(f"{type(self.network).__name__} has no hidden neurons that can be told apart")
+        return self.network
+
     @cached_property
     def neuron_norm(self) -> Float[Array, " neuron"]:
         r"""$\lVert W_j \rVert_2$, the norm of each neuron's incoming weights (bias not included)."""
-        return jnp.linalg.norm(self.layer.hidden_weight, axis=0)
+        return jnp.linalg.norm(self.neurons.incoming, axis=0)
 
     @cached_property
     def path_norm(self) -> Float[Array, " neuron"]:
         r"""$\lVert u_j \rVert_2\, \lVert (W_j, b_j) \rVert_2$ (one output: $|u_j|$)."""
-        layer = self.layer
-        into = jnp.sqrt(jnp.sum(jnp.square(layer.hidden_weight), axis=0) + jnp.square(layer.hidden_bias))
-        u = layer.output_weight
-        return into * (jnp.abs(u) if u.ndim == 1 else jnp.linalg.norm(u, axis=1))
+        network = self.neurons
+        into = jnp.sqrt(jnp.sum(jnp.square(network.incoming), axis=0) + jnp.square(network.incoming_bias))
+        u = network.outgoing
+        return into * (jnp.abs(u[:, 0]) if u.shape[1] == 1 else jnp.linalg.norm(u, axis=1))
 
     @property
     def order(self) -> Int[Array, " neuron"]:

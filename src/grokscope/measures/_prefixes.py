@@ -1,7 +1,8 @@
 """The exact search behind effective sparsity: the smallest m for which f_m passes a test.
 
 f_m keeps the first m neurons of an order. That f_m passes a test says nothing of f_{m+1}.
-The measures are in ``sparsity.py``.
+This is for one hidden layer with one output; any other network is searched in ``_search.py``. The measures
+are in ``sparsity.py``.
 
 How it is fast and still exact: neurons are walked in blocks, in order, and the walk ends at the first
 block that holds an m that passes. In each block all m are first tried on the few "hard" rows that are
@@ -21,7 +22,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from grokscope.models._one_hidden_layer import ACTIVATIONS, OneHiddenLayer
 
-__all__ = ["CHUNK", "Test", "in_pieces", "outputs_and_marks", "smallest_prefixes"]
+__all__ = ["CHUNK", "Counts", "Test", "in_pieces", "outputs_and_marks", "passes", "smallest_prefixes"]
 
 Test = Literal["predictions", "accuracy", "predictions_99"]
 
@@ -40,7 +41,7 @@ class _Rows(NamedTuple):
     wrong: Bool[Array, "... sample"]
 
 
-class _Counts(NamedTuple):
+class Counts(NamedTuple):
     """For each m of a block: rows on which f_m fails, in the way each test counts them."""
 
     lost: Int[Array, " block"]  # f right, sign f_m another
@@ -127,11 +128,11 @@ def smallest_prefixes(
             values = prefixes(rows.x, advanced(i, sums[i], at[i], k), k)
             counts = jax.tree.map(jnp.add, counts, _count(values, rows))
             complete = i + 1 == len(at)
-            left = possible & _passes(counts, tests, n_rows, jnp.where(complete, 0, n_rows), complete)
+            left = possible & passes(counts, tests, n_rows, jnp.where(complete, 0, n_rows), complete)
             return i + 1, counts, left, sums.at[i].set(values[:, -1]), at.at[i].set(k + 1)
 
         zero = jnp.zeros(block, jnp.int32)
-        carry: tuple[Any, ...] = (jnp.int32(0), _Counts(zero, zero, zero), possible, sums, at)
+        carry: tuple[Any, ...] = (jnp.int32(0), Counts(zero, zero, zero), possible, sums, at)
         carry = lax.while_loop(lambda c: (c[0] < len(at)) & jnp.any(c[2]), step, carry)
         return carry[2], carry[3], carry[4]
 
@@ -139,7 +140,7 @@ def smallest_prefixes(
         k, found, hard_sum, sums, at = carry
         values = prefixes(hard.x, hard_sum, k)
         m = k * block + 1 + jnp.arange(block, dtype=jnp.int32)
-        possible = _passes(_count(values, hard), tests, n_rows, slack, jnp.bool_(False))
+        possible = passes(_count(values, hard), tests, n_rows, slack, jnp.bool_(False))
         possible &= (m < p) & (found[:, None] == p)
         passed, sums, at = lax.cond(
             jnp.any(possible), try_all_rows, lambda some, k, sums, at: (some, sums, at), possible, k, sums, at
@@ -237,22 +238,22 @@ def _prefix_sums(parts: Float[Array, "sample block"], start: Float[Array, " samp
     return (within + jnp.stack(before, axis=1)[:, :, None]).reshape(n, block)
 
 
-def _count(values: Float[Array, "sample block"], rows: _Rows) -> _Counts:
+def _count(values: Float[Array, "sample block"], rows: _Rows) -> Counts:
     agreement = values * rows.sign[:, None]
 
     def count(which: jax.Array) -> jax.Array:
         return jnp.sum(which, axis=0, dtype=jnp.int32)
 
     other = ~(agreement > 0)  # also where f_m is 0 or NaN
-    return _Counts(
+    return Counts(
         lost=count(other & rows.right[:, None]),
         wrong_lost=count(other & rows.wrong[:, None]),
         gained=count((agreement < 0) & rows.wrong[:, None]),
     )
 
 
-def _passes(
-    counts: _Counts, tests: tuple[Test, ...], n_rows: jax.Array, unseen: jax.Array, complete: jax.Array
+def passes(
+    counts: Counts, tests: tuple[Test, ...], n_rows: jax.Array, unseen: jax.Array, complete: jax.Array
 ) -> Bool[Array, "test block"]:
     """Which m have not failed yet, when at most ``unseen`` wrong rows are still to be counted."""
     lost = counts.lost + counts.wrong_lost

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float
 
     from grokscope.measures._point import Order
-    from grokscope.models._one_hidden_layer import OneHiddenLayer
+    from grokscope.models._neurons import HasNeurons
 
 __all__ = ["Flavor", "active_subnetwork", "find_subnetworks", "norm_matched"]
 
@@ -26,7 +26,7 @@ _CONTROL = 0x636F6E
 
 
 def active_subnetwork(
-    network: OneHiddenLayer,
+    network: HasNeurons,
     data: dict[str, jax.Array],
     flavor: Flavor = "predictions",
     order: Order = "incoming_norm",
@@ -34,9 +34,9 @@ def active_subnetwork(
     r"""The active subnetwork: the m largest neurons, m the effective sparsity on the training inputs.
 
     Args:
-        network: with one output.
+        network: any with hidden neurons.
         data: ``train_x`` [sample, *input] and ``train_y`` [sample].
-        flavor: ``predictions`` (the paper's definition: the same sign on every training input) or
+        flavor: ``predictions`` (the paper's definition: the same prediction on every training input) or
             ``accuracy`` (the official code's: as many training inputs right).
         order: which norm ranks the neurons.
 
@@ -62,8 +62,8 @@ def active_subnetwork(
 
 
 def find_subnetworks(
-    final: OneHiddenLayer,
-    at_memorization: OneHiddenLayer,
+    final: HasNeurons,
+    at_memorization: HasNeurons,
     data: dict[str, jax.Array],
     noise_key: jax.Array,
     flavor: Flavor = "predictions",
@@ -98,7 +98,7 @@ def find_subnetworks(
     memorizing = active_subnetwork(at_memorization, data, flavor, order)
     drawn = jax.random.permutation(jax.random.fold_in(noise_key, _CONTROL), len(generalizing))
     control = drawn < generalizing.sum()
-    matched = norm_matched(generalizing, jnp.linalg.norm(at_memorization.hidden_weight, axis=0))
+    matched = norm_matched(generalizing, jnp.linalg.norm(at_memorization.incoming, axis=0))
     return jnp.stack(
         [generalizing, ~generalizing, memorizing & has_memorized, control, matched & has_memorized]
     )

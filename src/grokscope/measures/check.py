@@ -29,6 +29,10 @@ class _Classes(Task):
     n_train: int = 8
 
     @property
+    def input_shape(self) -> tuple[int, ...]:
+        return (3, 5)
+
+    @property
     def n_outputs(self) -> int:
         return 5
 
@@ -44,7 +48,7 @@ def check_measure(measure: type[Measure] | Measure, experiment: Experiment | Non
     Args:
         measure: the class (made with its defaults), or one made with options.
         experiment: what to measure on; needed where the measure needs more than a small sparse parity with a
-            one-hidden-layer network has.
+            one-hidden-layer network has, and more than a small addition with a transformer has.
 
     Raises:
         AssertionError: with one line that names the measure and what it does wrong.
@@ -54,7 +58,9 @@ def check_measure(measure: type[Measure] | Measure, experiment: Experiment | Non
         >>> check_measure(TrainAccuracy)
     """
     made = _made(measure) if isinstance(measure, type) else measure
-    experiment = _small_experiment() if experiment is None else experiment
+    if experiment is None:
+        parity = _small_experiment()
+        experiment = parity if made.missing(parity) is None else _small_addition()
     _check_declarations(made)
     _check_missing(made, experiment)
     _check_results(made, experiment)
@@ -72,6 +78,21 @@ def _small_experiment() -> Experiment:
 
     task = SparseParity(n=6, k=2, n_train=40, n_test=20, n_probe=70)
     return Experiment(task=task, model=FullyConnected(width=20), epochs=1)
+
+
+def _small_addition() -> Experiment:
+    from grokscope.experiment import Experiment
+    from grokscope.losses import CrossEntropy
+    from grokscope.models.transformer import Transformer
+    from grokscope.tasks.modular_operator import ModularOperator
+
+    task = ModularOperator(operator="addition", p=5, operator_token=False)
+    return Experiment(
+        task=task,
+        model=Transformer(width=8, heads=2, mlp_width=10),
+        loss=CrossEntropy(),
+        epochs=1,
+    )
 
 
 def _made(cls: type[Part]) -> Measure:
@@ -102,12 +123,13 @@ def _check_missing(measure: Measure, experiment: Experiment) -> None:
         measure,
         f"missing() says {said!r} instead of one line",
     )
-    needs = measure.needs_signs or measure.needs_binary_inputs or {"test", "probe"} & {*measure.needs_splits}
+    needs = measure.needs_signs or measure.needs_binary_inputs or measure.needs_frequencies
+    needs = needs or {"test", "probe"} & {*measure.needs_splits}
     _require(said is not None or not needs, measure, "missing() finds nothing missing though needs are")
 
 
 def _members(experiment: Experiment) -> tuple[Any, ...]:
-    """Network, data and subnetworks of a few members; kept, for to compile the draws takes longest."""
+    """Network, data and what is followed; kept, for to compile the draws takes longest."""
     if experiment.identity not in _drawn:
         _drawn[experiment.identity] = _draw_members(experiment)
     return _drawn[experiment.identity]
@@ -118,20 +140,24 @@ def _draw_members(experiment: Experiment) -> tuple[Any, ...]:
     import numpy as np
 
     task = experiment.task
-    width = getattr(experiment.model, "width", 1)
+    width = max(1, experiment.model.n_neurons)
+    n_frequencies = len(experiment.axes.get("frequency", ()))
 
     @jax.jit
-    def draw(key: jax.Array) -> tuple[Any, dict[str, jax.Array], jax.Array]:
+    def draw(key: jax.Array) -> tuple[Any, dict[str, jax.Array], dict[str, jax.Array]]:
         init, data, noise, masks = jax.random.split(key, 4)
         network = experiment.model.network(init, task.input_shape, task.n_outputs)
         subnetworks = jax.random.bernoulli(masks, 0.5, (len(SUBNETWORK_LABELS), width))
         # the complement as in a real run, and a member that never memorized
         subnetworks = subnetworks.at[1].set(~subnetworks[0]).at[2].set(False)
-        return network, task.member_data(data, noise), subnetworks
+        found = {"subnetworks": subnetworks}
+        if n_frequencies:
+            found["key_frequencies"] = jax.numpy.arange(n_frequencies) % 2 == 0
+        return network, task.member_data(data, noise), found
 
     shared = task.shared_data()
     drawn = map(draw, jax.random.split(jax.random.key(0), _N_MEMBERS))
-    members = [(network, {**shared, **data}, masks) for network, data, masks in drawn]
+    members = [(network, {**shared, **data}, found) for network, data, found in drawn]
     return tuple(jax.tree.map(np.asarray, member) for member in members)
 
 
@@ -146,8 +172,8 @@ def _check_results(measure: Measure, experiment: Experiment) -> None:
     others = _others(measure, experiment)
 
     def value(member: Any, *, crowded: bool = False) -> jax.Array:
-        network, data, subnetworks = member
-        point = Point(network, data, experiment.loss, subnetworks if "follow" in measure.pace else None)
+        network, data, found = member
+        point = Point(network, data, experiment.loss, **found if "follow" in measure.pace else {})
         if crowded:
             for other in others:
                 other(point)

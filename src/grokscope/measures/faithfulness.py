@@ -12,7 +12,7 @@ from grokscope.measures._measure import SPLIT_LABELS, Measure, Pace
 
 if TYPE_CHECKING:
     import jax
-    from jaxtyping import Array, Float
+    from jaxtyping import Array, Float, Num
 
     from grokscope.measures._point import Point
 
@@ -27,7 +27,7 @@ def subnetworks_of(point: Point) -> jax.Array:
     """
     if point.subnetworks is None:
         raise ValueError("this measure needs a point with subnetworks")
-    return point.subnetworks.astype(point.layer.output_weight.dtype)
+    return point.subnetworks.astype(point.neurons.incoming.dtype)
 
 
 def masked_outputs(output_weight: jax.Array, masks: jax.Array) -> Float[Array, "neuron column"]:
@@ -40,8 +40,28 @@ def masked_outputs(output_weight: jax.Array, masks: jax.Array) -> Float[Array, "
     return jnp.pad(masks.T * output_weight[:, None], ((0, 0), (0, -len(masks) % 8)))
 
 
+def _predictions(point: Point, split: str) -> Num[Array, "sample subnetwork"]:
+    """What each subnetwork predicts when all other neurons are set to 0."""
+    from jax import lax
+
+    from grokscope.measures._predictions import predictions
+    from grokscope.models._one_hidden_layer import OneHiddenLayer
+
+    n_outputs = _n_outputs(point, split)
+    if isinstance(point.network, OneHiddenLayer) and n_outputs == 1:
+        return predictions(_outputs(point, split), 1)
+    masks, network, x = subnetworks_of(point), point.neurons, point.split(split).x
+    each = lax.map(lambda mask: predictions(network.keeping(mask)(x), n_outputs), masks)
+    return each.T
+
+
+def _n_outputs(point: Point, split: str) -> int:
+    f = point.outputs(split)
+    return 1 if f.ndim == 1 else f.shape[1]
+
+
 def _outputs(point: Point, split: str) -> Float[Array, "sample subnetwork"]:
-    """What each subnetwork computes when all other neurons are set to 0."""
+    """What each subnetwork of a one-hidden-layer network with one output computes."""
     masks = subnetworks_of(point)
     weights = masked_outputs(point.layer.output_weight, masks)
     hidden = point.hidden(split)
@@ -53,8 +73,8 @@ def _outputs(point: Point, split: str) -> Float[Array, "sample subnetwork"]:
 class _OfSubnetworks(Measure):
     dims: ClassVar[tuple[str, ...]] = ("subnetwork", "split")
     pace: ClassVar[Pace] = "follow"
-    needs_signs: ClassVar[bool] = True
-    needs_hidden: ClassVar[bool] = True
+    needs_neurons: ClassVar[bool] = True
+    default_with_classes: ClassVar[bool] = False  # many forward passes
     needs_splits: ClassVar[tuple[str, ...]] = SPLIT_LABELS
 
     def __call__(self, point: Point) -> jax.Array:
@@ -69,22 +89,27 @@ class _OfSubnetworks(Measure):
         raise NotImplementedError
 
 
-def _agreement(point: Point, split: str, outputs: jax.Array) -> jax.Array:
-    """The share of inputs with f(x) != 0 on which the signs are equal."""
+def _agreement(point: Point, split: str, predicted: jax.Array) -> jax.Array:
+    """The share of inputs with a prediction on which the predictions are equal."""
     import jax.numpy as jnp
 
-    f = point.outputs(split)
-    agree = jnp.sum(outputs * jnp.sign(f)[:, None] > 0, axis=0, dtype=f.dtype)
-    return agree / jnp.sum(f != 0, dtype=f.dtype)
+    from grokscope.measures._predictions import has_prediction, predictions
+
+    f, n_outputs = point.outputs(split), _n_outputs(point, split)
+    whole = predictions(f, n_outputs)
+    counted = has_prediction(whole, n_outputs)
+    agree = jnp.sum((predicted == whole[:, None]) & counted[:, None], axis=0, dtype=f.dtype)
+    return agree / jnp.sum(counted, dtype=f.dtype)
 
 
 class Faithfulness(_OfSubnetworks):
     r"""The share of inputs on which a subnetwork predicts what the whole network predicts.
 
-    $\#\{i: \mathrm{sign} f_S(x_i) = \mathrm{sign} f(x_i)\} / \#\{i: f(x_i) \ne 0\}$ with
+    With labels $\pm 1$: $\#\{i: \mathrm{sign} f_S(x_i) = \mathrm{sign} f(x_i)\} / \#\{i: f(x_i) \ne 0\}$ with
     $f_S(x) = \sum_{j \in S} u_j \sigma(z_j)$: all other neurons are set to 0 (zero-ablation); an output bias,
-    where there is one, stays. sign(0) is 0: a subnetwork with output 0 agrees with nothing. [subnetwork,
-    split]; NaN for a subnetwork without neurons, or where every output is 0.
+    where there is one, stays. sign(0) is 0: a subnetwork with output 0 agrees with nothing. With classes the
+    prediction is the class of the largest output (the lowest of equal ones), and no input is left out.
+    [subnetwork, split]; NaN for a subnetwork without neurons, or where every output is 0.
 
     Source: Merrill, Tsilivis, Shukla 2023, Section 3.2 and Figure 3 right (there on the test set).
 
@@ -105,7 +130,7 @@ class Faithfulness(_OfSubnetworks):
     kind: Literal["faithfulness"] = "faithfulness"
 
     def _on(self, point: Point, split: str) -> jax.Array:
-        return _agreement(point, split, _outputs(point, split))
+        return _agreement(point, split, _predictions(point, split))
 
 
 class FaithfulnessMeanAblation(_OfSubnetworks):
@@ -117,6 +142,8 @@ class FaithfulnessMeanAblation(_OfSubnetworks):
     """
 
     kind: Literal["faithfulness_mean_ablation"] = "faithfulness_mean_ablation"
+    needs_signs: ClassVar[bool] = True
+    needs_hidden: ClassVar[bool] = True
 
     def _on(self, point: Point, split: str) -> jax.Array:
         import jax.numpy as jnp
@@ -125,7 +152,7 @@ class FaithfulnessMeanAblation(_OfSubnetworks):
         u = point.layer.output_weight
         mean = point.cached("mean contribution", lambda: jnp.mean(hidden, axis=0) * u)
         dropped = (1 - subnetworks_of(point)) @ mean
-        return _agreement(point, split, _outputs(point, split) + dropped)
+        return _agreement(point, split, jnp.sign(_outputs(point, split) + dropped))
 
 
 class FaithfulnessKappa(_OfSubnetworks):
@@ -133,9 +160,10 @@ class FaithfulnessKappa(_OfSubnetworks):
 
     $\kappa = (p_o - p_e) / (1 - p_e)$, with $p_o$ the `Faithfulness` and
     $p_e = \sum_{s = \pm 1} P(\mathrm{sign} f_S = s)\, P(\mathrm{sign} f = s)$ the agreement that two
-    independent predictions with the same shares of each sign would have; all over the inputs with
-    $f(x) \ne 0$. 1 is full agreement, 0 chance. [subnetwork, split]; NaN for a subnetwork without neurons,
-    where every output is 0, and where kappa is undefined ($p_e = 1$: both always give the same sign).
+    independent predictions with the same shares of each sign (with classes: of each class) would have; all
+    over the inputs with $f(x) \ne 0$. 1 is full agreement, 0 chance. [subnetwork, split]; NaN for a
+    subnetwork without neurons, where every output is 0, and where kappa is undefined ($p_e = 1$: both always
+    give the same answer).
 
     Source: Cohen 1960, "A coefficient of agreement for nominal scales".
     """
@@ -145,14 +173,20 @@ class FaithfulnessKappa(_OfSubnetworks):
     def _on(self, point: Point, split: str) -> jax.Array:
         import jax.numpy as jnp
 
-        f, outputs = point.outputs(split), _outputs(point, split)
-        counted = f != 0
+        from grokscope.measures._predictions import has_prediction, predictions
+
+        f, n_outputs = point.outputs(split), _n_outputs(point, split)
+        whole, predicted = predictions(f, n_outputs), _predictions(point, split)
+        counted = has_prediction(whole, n_outputs)
         n = jnp.sum(counted, dtype=f.dtype)
-        chance = jnp.zeros(outputs.shape[1], f.dtype)
-        for sign in (1, -1):
-            of_part = jnp.sum((outputs * sign > 0) & counted[:, None], axis=0, dtype=f.dtype)
-            chance += of_part / n * (jnp.sum(f * sign > 0, dtype=f.dtype) / n)
-        kappa = (_agreement(point, split, outputs) - chance) / (1 - chance)
+        answers = jnp.array([1, -1] if n_outputs == 1 else range(n_outputs), predicted.dtype)
+
+        def shares(given: jax.Array) -> jax.Array:
+            return jnp.sum((given[..., None] == answers) & counted[:, None], axis=0, dtype=f.dtype) / n
+
+        of_whole = shares(whole)
+        chance = jnp.stack([jnp.sum(shares(part) * of_whole) for part in predicted.T])
+        kappa = (_agreement(point, split, predicted) - chance) / (1 - chance)
         return jnp.where(chance < 1, kappa, jnp.nan)
 
 
@@ -167,7 +201,8 @@ class SubnetworkNorm(Measure):
     kind: Literal["subnetwork_norm"] = "subnetwork_norm"
     dims: ClassVar[tuple[str, ...]] = ("subnetwork",)
     pace: ClassVar[Pace] = "follow"
-    needs_hidden: ClassVar[bool] = True
+    needs_neurons: ClassVar[bool] = True
+    default_with_classes: ClassVar[bool] = False
 
     def __call__(self, point: Point) -> jax.Array:
         """The mean over members."""

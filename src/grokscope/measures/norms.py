@@ -9,9 +9,10 @@ from grokscope.measures._measure import Measure, Pace
 if TYPE_CHECKING:
     import jax
 
+    from grokscope.experiment import Experiment
     from grokscope.measures._point import Point
 
-__all__ = ["NeuronNorm", "PathNorm", "PathNormTotal", "WeightNorm"]
+__all__ = ["MatrixNorm", "NeuronNorm", "PathNorm", "PathNormTotal", "WeightNorm"]
 
 
 class NeuronNorm(Measure):
@@ -33,7 +34,7 @@ class NeuronNorm(Measure):
     kind: Literal["neuron_norm"] = "neuron_norm"
     dims: ClassVar[tuple[str, ...]] = ("neuron",)
     pace: ClassVar[Pace] = "slow"
-    needs_hidden: ClassVar[bool] = True
+    needs_neurons: ClassVar[bool] = True
 
     def __call__(self, point: Point) -> jax.Array:
         """The norms of the columns of W."""
@@ -51,7 +52,7 @@ class PathNorm(Measure):
     kind: Literal["path_norm"] = "path_norm"
     dims: ClassVar[tuple[str, ...]] = ("neuron",)
     pace: ClassVar[Pace] = "slow"
-    needs_hidden: ClassVar[bool] = True
+    needs_neurons: ClassVar[bool] = True
 
     def __call__(self, point: Point) -> jax.Array:
         """The path norm of every neuron."""
@@ -62,7 +63,7 @@ class PathNormTotal(Measure):
     r"""$\sum_j |u_j|\, \lVert (W_j, b_j) \rVert_2$, the path norm of the network (see `PathNorm`)."""
 
     kind: Literal["path_norm_total"] = "path_norm_total"
-    needs_hidden: ClassVar[bool] = True
+    needs_neurons: ClassVar[bool] = True
 
     def __call__(self, point: Point) -> jax.Array:
         """The sum over neurons."""
@@ -82,3 +83,31 @@ class WeightNorm(Measure):
 
         leaves = jax.tree.leaves(eqx.filter(point.network, eqx.is_inexact_array))
         return jnp.sqrt(jnp.sum(jnp.stack([jnp.sum(jnp.square(leaf)) for leaf in leaves])))
+
+
+class MatrixNorm(Measure):
+    r"""$\lVert W \rVert_F$ of each weight matrix of a transformer or an embedding network; [matrix].
+
+    The square root of the sum of squares; the matrices are named on the axis.
+
+    Source: Nanda et al. 2023 (arXiv 2301.05217), Section 5.1 (there their sum).
+    """
+
+    kind: Literal["matrix_norm"] = "matrix_norm"
+    dims: ClassVar[tuple[str, ...]] = ("matrix",)
+    pace: ClassVar[Pace] = "slow"
+
+    def missing(self, experiment: Experiment) -> str | None:
+        """Whether the model names its matrices."""
+        if "matrix" not in experiment.axes:
+            return f"{self.name} needs a model that names its matrices; '{experiment.model.kind}' does not"
+        return super().missing(experiment)
+
+    def __call__(self, point: Point) -> jax.Array:
+        """The norm of every matrix, in the order of the model's axis."""
+        import jax
+        import jax.numpy as jnp
+
+        # weights are matrices or stacks of them; biases and norms have one axis
+        paths, _ = jax.tree_util.tree_flatten_with_path(point.network)
+        return jnp.stack([jnp.linalg.norm(leaf.ravel()) for _, leaf in paths if leaf.ndim > 1])

@@ -36,13 +36,19 @@ def search(point: Point, split: str, order: Order) -> dict[Test, jax.Array]:
     import jax.numpy as jnp
 
     from grokscope.measures._prefixes import smallest_prefixes
+    from grokscope.measures._search import search_prefixes
+    from grokscope.models._one_hidden_layer import OneHiddenLayer
 
     f = point.outputs(split)
-    right = f * point.split(split).y > 0 if "accuracy" in _TESTS[split] else jnp.ones(f.shape, bool)
     neurons = point.order_by(order)
+    fast = isinstance(point.network, OneHiddenLayer) and f.ndim == 1
 
     def make() -> dict[Test, jax.Array]:
-        x = point.split(split).x
+        x, y = point.split(split)
+        if not fast:
+            found = search_prefixes(point.neurons, neurons, x, f, y, _TESTS[split])
+            return dict(zip(_TESTS[split], found, strict=True))
+        right = f * y > 0 if "accuracy" in _TESTS[split] else jnp.ones(f.shape, bool)
         hidden = marks = None
         if not point.has_marks(split):
             hidden = point.hidden(split)
@@ -60,8 +66,8 @@ class _Sparsity(Measure):
     order: Literal["incoming_norm", "path_norm"] = "incoming_norm"
 
     unit: ClassVar[str] = "neurons"
-    needs_signs: ClassVar[bool] = True
-    needs_hidden: ClassVar[bool] = True
+    needs_neurons: ClassVar[bool] = True
+    default_with_classes: ClassVar[bool] = False  # many forward passes
     split: ClassVar[str]
     test: ClassVar[Test]
 

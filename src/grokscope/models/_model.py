@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import SerializeAsAny
 
+from grokscope.errors import InputError
 from grokscope.parts import Part, resolver
 
 if TYPE_CHECKING:
     import jax
 
-__all__ = ["Model", "ModelField"]
+__all__ = ["Model", "ModelField", "check_tokens"]
 
 
 class Model(Part):
@@ -25,6 +26,23 @@ class Model(Part):
     def has_one_hidden_layer(self) -> bool:
         """Whether its networks are one-hidden-layer networks, into whose neurons measures can look."""
         return False
+
+    @property
+    def n_neurons(self) -> int:
+        """How many hidden neurons its networks have, 0 where they have none that can be told apart."""
+        return 0
+
+    def axes(self, input_shape: tuple[int, ...], n_outputs: int) -> dict[str, tuple[Any, ...]]:
+        """Labels of axes that measures of its networks have besides the usual ones, by axis name."""
+        del input_shape, n_outputs
+        return {}
+
+    def check_inputs(self, input_shape: tuple[int, ...], n_outputs: int) -> None:
+        """Check that networks can read inputs of this shape, and have this many outputs.
+
+        Raises:
+            InputError: if they cannot; the message says what they can.
+        """
 
     def network(self, key: jax.Array, input_shape: tuple[int, ...], n_outputs: int) -> Any:
         """Draw a freshly initialized network (an equinox module). Called inside jit.
@@ -45,3 +63,16 @@ class Model(Part):
 
 
 ModelField = Annotated[SerializeAsAny[Model], resolver(Model)]
+
+
+def check_tokens(kind: str, input_shape: tuple[int, ...]) -> None:
+    """Check that inputs are sequences of one-hot tokens.
+
+    Raises:
+        InputError: if they are not.
+    """
+    if len(input_shape) != 2:
+        raise InputError(
+            f"model '{kind}' reads sequences of one-hot tokens [position, token]; the inputs of this task "
+            f"have shape {input_shape}."
+        )

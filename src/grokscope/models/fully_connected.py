@@ -48,6 +48,11 @@ class FullyConnected(Model):
         """It is one."""
         return True
 
+    @property
+    def n_neurons(self) -> int:
+        """``width``."""
+        return self.width
+
     def network(self, key: jax.Array, input_shape: tuple[int, ...], n_outputs: int) -> OneHiddenLayer:
         """Draw W, b and u."""
         import jax

@@ -60,6 +60,11 @@ class MLP(Model):
         """Neurons of the hidden layer; None where there are several layers."""
         return self.widths[0] if self.has_one_hidden_layer else None
 
+    @property
+    def n_neurons(self) -> int:
+        """Those of the hidden layer, where there is one only."""
+        return self.width or 0
+
     def network(self, key: jax.Array, input_shape: tuple[int, ...], n_outputs: int) -> Any:
         """Draw all weights and biases."""
         import jax

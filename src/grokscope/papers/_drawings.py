@@ -16,7 +16,7 @@ Draw = Callable[[Mapping[str, RunLike], str], "Figure"]
 
 
 def _width(run: RunLike) -> int | None:
-    return getattr(run.experiment.model, "width", None)
+    return run.experiment.model.n_neurons or None
 
 
 def training_of(experiment: str) -> Draw:

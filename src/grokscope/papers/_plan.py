@@ -158,7 +158,7 @@ def predicted_memory(experiment: Experiment, members: int) -> int:
     inputs = 1
     for size in task.input_shape:
         inputs *= size
-    width = int(getattr(experiment.model, "width", 1))
+    width = max(1, experiment.model.n_neurons)
     # Scalars and subnetworks at every point; two arrays of neurons at the slow ones.
     measures = 4 * (50 * points("measures") + 2 * width * points("slow_measures"))
     history = 4 * (parameters * points("follow") + inputs * task.n_train)

@@ -12,6 +12,7 @@ escaped.
 
 from grokscope.report._figures import ReportFigure
 from grokscope.report._folder import write_report
+from grokscope.report._live import LiveReport
 from grokscope.report._page import page_html, write_page
 from grokscope.report._provenance import RunInfo, run_info
 from grokscope.report._reproduction import Reproduction, reproduce
@@ -19,6 +20,7 @@ from grokscope.report._sweep import finish_sweep
 from grokscope.report._views import RunView, view_of
 
 __all__ = [
+    "LiveReport",
     "ReportFigure",
     "Reproduction",
     "RunInfo",

@@ -17,9 +17,14 @@ _SCRIPTS = (
     "plot.js",
     "panel.js",
     "curves.js",
+    "sweep.js",
     "neurons.js",
     "weights.js",
+    "circuit.js",
+    "player.js",
+    "competition-files.js",
     "competition.js",
+    "live.js",
     "page.js",
 )
 

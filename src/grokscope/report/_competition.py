@@ -9,8 +9,10 @@ import numpy as np
 
 from grokscope.errors import GrokscopeError
 from grokscope.report._arrays import log_code, packed
+from grokscope.report._circuits import CircuitView, circuit_of, support_of
 from grokscope.report._curves import member_labels
-from grokscope.report._weights import Weights
+from grokscope.report._networks import networks_of
+from grokscope.report._weights import Weights, weights_of
 from grokscope.streams import on_members
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ class Competition:
         share_is: what the share is, in words.
         group: of each neuron, a position in `GROUPS`, [member, neuron].
         weights: of the members whose networks could be had, by position.
+        circuits: of those among them that can be read as gates.
         note: why there are no weights, or not of all.
     """
 
@@ -49,6 +52,7 @@ class Competition:
     share_is: str
     group: np.ndarray
     weights: dict[int, Weights]
+    circuits: dict[int, CircuitView]
     note: str = ""
 
     @property
@@ -76,17 +80,18 @@ class Competition:
             "group": packed(self.group, "u1"),
             "groupShare": packed(self.group_share, "f4"),
             "weights": {str(i): one.data() for i, one in self.weights.items()},
+            "circuits": {str(i): one.data() for i, one in self.circuits.items()},
             "note": self.note,
         }
 
 
-def competition_of(run: Any, name: str, *, with_weights: bool = True) -> Competition | None:
+def competition_of(run: Any, name: str, *, with_networks: bool = True) -> Competition | None:
     """The neurons of a run; None if their norms were not measured.
 
     Args:
         run: anything with ``experiment``, ``measures``, ``members`` and ``subnetworks``.
         name: of the experiment.
-        with_weights: whether to look for the networks themselves, by replay where that is quick.
+        with_networks: whether to look for the networks themselves, by replay where that is quick.
     """
     measures = on_members(run.measures, run.members)
     share_name = next((one for one in ("output_share", "path_norm") if one in measures), None)
@@ -107,15 +112,9 @@ def competition_of(run: Any, name: str, *, with_weights: bool = True) -> Competi
             share = share / share.sum(axis=-1, keepdims=True)
     steps = measures["step"].to_numpy()[rows].astype(np.int64)
     group = _groups(run, shown, width)
-    weights: dict[int, Weights] = {}
-    note = ""
-    if with_weights and hasattr(run, "networks"):
-        from grokscope.report._weights import weights_of
-
-        try:
-            weights, note = weights_of(run, steps, group, share)
-        except GrokscopeError as error:
-            note = f"Weights are not shown: {error}"
+    networks, note = networks_of(run, steps, shown) if with_networks else ({}, "")
+    weights = {i: weights_of(one, group[i], share[i], support_of(run, i)) for i, one in networks.items()}
+    circuits = {i: read for i, one in networks.items() if (read := circuit_of(run, i, one)) is not None}
     return Competition(
         name,
         member_labels(run.members)[:shown],
@@ -125,6 +124,7 @@ def competition_of(run: Any, name: str, *, with_weights: bool = True) -> Competi
         "share of the output on test inputs" if share_name == "output_share" else "share of the path norm",
         group,
         weights,
+        circuits,
         note,
     )
 

@@ -30,6 +30,9 @@ class Curves:
     Args:
         run: anything with ``experiment``, ``measures`` and ``members``.
         name: of the experiment.
+        only: names of measures; None takes all.
+        points: of a curve, at most, spread evenly over the logarithm of time; None takes all. Means and
+            spreads are those of the points that are left.
 
     Attributes:
         labels: of the members.
@@ -37,9 +40,15 @@ class Curves:
         measures: [seed, step, ...], the members in order.
     """
 
-    def __init__(self, run: Any, name: str) -> None:
+    def __init__(
+        self, run: Any, name: str, only: frozenset[str] | None = None, points: int | None = None
+    ) -> None:
         self.name = name
-        self.measures: xr.Dataset = on_members(run.measures, run.members)
+        measures = run.measures
+        if only is not None:
+            measures = measures[[one for one in map(str, measures.data_vars) if one in only]]
+        self.measures: xr.Dataset = on_members(measures, run.members)
+        self._points = points
         self.labels = member_labels(run.members)
         self.steps = self.measures["step"].to_numpy().astype(np.int64)
         self.steps_per_epoch = int(run.experiment.steps_per_epoch)
@@ -93,15 +102,17 @@ class Curves:
                     if drawn is None:
                         continue
                     steps = self.steps[drawn.taken]
+                    rows = _spread(steps, self._points)
+                    steps = steps[rows]
                     grid = grids.setdefault(steps.tobytes(), len(kept))
                     if grid == len(kept):
                         kept.append(steps)
                     variants[split] = {
                         "grid": grid,
-                        "mean": packed(drawn.mean, "f4"),
-                        "low": packed(drawn.low, "f4"),
-                        "high": packed(drawn.high, "f4"),
-                        "each": packed(drawn.each[:shown], "f4"),
+                        "mean": packed(drawn.mean[rows], "f4"),
+                        "low": packed(drawn.low[rows], "f4"),
+                        "high": packed(drawn.high[rows], "f4"),
+                        "each": packed(drawn.each[:shown, rows], "f4"),
                     }
                 if variants:
                     lines.append(
@@ -183,6 +194,14 @@ def member_labels(members: Any) -> list[str]:
     columns = list(zip(*members, strict=True))
     varying = [i for i, column in enumerate(columns) if len(set(column)) > 1] or list(range(len(STREAMS)))
     return [", ".join(f"{STREAMS[i]} {member[i]}" for i in varying) for member in members]
+
+
+def _spread(steps: np.ndarray, most: int | None) -> np.ndarray:
+    """Positions of at most so many steps, the first and the last among them, denser where time is young."""
+    if most is None or len(steps) <= most:
+        return np.arange(len(steps))
+    targets = np.geomspace(max(float(steps[1]), 1.0), float(steps[-1]), most - 1)
+    return np.unique([0, *np.searchsorted(steps, targets).clip(max=len(steps) - 1)])
 
 
 def _labels(values: xr.DataArray, axis: str) -> list[Any]:

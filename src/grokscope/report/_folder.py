@@ -72,7 +72,7 @@ def _of_sweep(place: Place, out: str | Path | None) -> Path:
 def _what(run: Any) -> str:
     """What was trained, in a sentence."""
     experiment = run.experiment
-    size = getattr(experiment.model, "width", None)
+    size = experiment.model.n_neurons
     model = experiment.model.kind + (f", {size} neurons" if size else "")
     return (
         f"{experiment.task.kind.replace('_', ' ')} · {model} · {experiment.loss.kind} loss · "

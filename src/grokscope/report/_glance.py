@@ -11,12 +11,12 @@ from grokscope.events import GROKKING, MEMORIZATION, Event
 from grokscope.report._views import RunView
 from grokscope.statistics import format_number
 
-__all__ = ["glance_html"]
+__all__ = ["facts_of", "glance_html"]
 
 
 def glance_html(views: Sequence[RunView]) -> str:
     """Tiles for one run, a table for several."""
-    each = [(view.name, _facts(view)) for view in views]
+    each = [(view.name, facts_of(view)) for view in views]
     if len(each) == 1:
         tiles = "".join(
             f'<li><span class="what">{escape(what)}</span><b>{escape(value)}</b>'
@@ -40,7 +40,7 @@ def glance_html(views: Sequence[RunView]) -> str:
     return f'<table class="glance"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
 
 
-def _facts(view: RunView) -> list[tuple[str, str, str]]:
+def facts_of(view: RunView) -> list[tuple[str, str, str]]:
     """What, value, and what else there is to say."""
     measures, curves = view.curves.measures, view.curves
     facts: list[tuple[str, str, str]] = []

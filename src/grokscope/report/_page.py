@@ -14,18 +14,21 @@ from grokscope.report._evidence import measures_read
 from grokscope.report._figures import ReportFigure, figure_html
 from grokscope.report._glance import glance_html
 from grokscope.report._provenance import RunInfo, block, run_html, table_html
-from grokscope.report._tables import competition_tables, curve_tables
+from grokscope.report._sweep_view import SweepView
+from grokscope.report._tables import competition_tables, curve_tables, folded, table
 from grokscope.report._views import RunView
 
 if TYPE_CHECKING:
     from grokscope.claims import Evidence, Judged, NotTestable
 
-__all__ = ["page_html", "write_page"]
+__all__ = ["page_html", "policy", "write_page"]
 
 _OVER_TIME = (
     "One time axis for all plots: the mean over seeds with the 10th to the 90th percentile, or one seed "
     "alone. Vertical lines: memorization and grokking (medians, or the seed's own)."
 )
+_CELLS = "Every square is a cell: an experiment with these settings. Choose up to four to see their curves."
+_CHOSEN = "The curves of the chosen cells: the mean over seeds with the 10th to the 90th percentile."
 _COMPETING = (
     "Every point is a neuron. While the network memorizes, nearly all of them carry the output; when it "
     "groks, a few grow and take it over, and the others fade. Move the slider, or press play."
@@ -46,6 +49,8 @@ def page_html(
     command: str = "",
     bibtex: str = "",
     tables: Sequence[tuple[str, Sequence[tuple[str, str]]]] = (),
+    sweep: SweepView | None = None,
+    live: bool = False,
 ) -> str:
     """The page as a string: nothing is loaded, one script of ours runs, every text is escaped.
 
@@ -62,16 +67,29 @@ def page_html(
         command: what makes this page.
         bibtex: how to cite what was reproduced.
         tables: further tables, each a heading and rows of a name and a text.
+        sweep: a sweep to be looked at, in place of views.
+        live: whether the page asks its server for the numbers, again and again.
     """
     sections: list[tuple[str, str, str]] = []  # anchor, name in the navigation, HTML
     data: dict[str, Any] = {}
     if judged:
         panels = _panels_of_claims(judged, views)
         anchors = _figures_of_claims(judged, figures)
-        table = claims_section(judged, evidence, panels, anchors)
-        sections.append(("claims", "Claims", f"<h2>Claims</h2>{table}"))
-    for i, (heading, rows) in enumerate(tables):
-        sections.append((f"table-{i}", heading, table_html(heading, rows)))
+        rows = claims_section(judged, evidence, panels, anchors)
+        sections.append(("claims", "Claims", f"<h2>Claims</h2>{rows}"))
+    if sweep is not None:
+        data["sweep"] = sweep.data()
+        data["curves"] = {"runs": [one.data() for one in sweep.curves], "overlay": True}
+        cells = folded(table("The cells, with 95 % intervals", *sweep.table))
+        sections.append(("sweep", "Cells", _interactive("sweep", "The cells", _CELLS, cells)))
+        sections.append(("curves", "Over time", _interactive("curves", "Over time", _CHOSEN, "")))
+    for i, (heading, facts) in enumerate(tables):
+        sections.append((f"table-{i}", heading, table_html(heading, facts)))
+    if live:
+        data["live"] = True
+        sections.append(("curves", "Over time", _interactive("curves", "Over time", _OVER_TIME, "")))
+        html = _interactive("competition", "The competition of neurons", _COMPETING, "")
+        sections.append(("competition", "Neurons", html))
     if views:
         data["curves"] = {"runs": [view.curves.data() for view in views], "overlay": overlay}
         numbers = curve_tables([view.curves for view in views])
@@ -99,6 +117,10 @@ def page_html(
     if bibtex:
         sections.append(("cite", "Cite", f"<h2>To cite</h2>{block(bibtex, 'the citation')}"))
     head = _head(title, kicker, lead, command, judged, views)
+    if live:
+        head += (
+            '<p id="live" class="live" role="status">waiting for the first numbers</p><div id="glance"></div>'
+        )
     return _document(title, head, sections, data)
 
 
@@ -144,26 +166,39 @@ def _document(
 
     links = "".join(f'<a href="#{escape(anchor)}">{escape(name)}</a>' for anchor, name, _ in sections)
     body = "\n".join(f'<section id="{escape(anchor)}">{html}</section>' for anchor, _, html in sections)
-    # Nothing may be loaded, and no script run but this very one, whatever the texts contain.
-    policy = (
-        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
-        f"script-src '{script_hash()}'; base-uri 'none'; form-action 'none'"
-    )
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy(live=bool(data.get("live")))}">'
         f"<title>{escape(title)}</title><style>{style()}</style></head>\n<body>\n"
         f'<a class="skip" href="#main">To the content</a>'
         f'<nav class="bar" aria-label="Sections"><div><div>{links}</div>'
         '<button type="button" id="theme" class="tool" hidden></button></div></nav>\n'
         f'<main id="main"><header>{head}</header>\n{body}\n'
         f'<p class="soft foot">Made by grokscope {escape(__version__)}. '
-        "This page is one file; it loads nothing.</p></main>\n"
+        f"{'' if data.get('live') else 'This page is one file; it loads nothing.'}</p></main>\n"
         '<p id="said" class="sr" role="status" aria-live="polite"></p>\n'
         f'<script type="application/json" id="page-data">{embedded_json(data)}</script>\n'
         f"<script>{script()}</script>\n</body></html>\n"
     )
+
+
+def policy(*, live: bool = False) -> str:
+    """The content security policy: nothing is loaded, and no script runs but our own, whatever texts contain.
+
+    Args:
+        live: the page may ask the server that it came from for numbers.
+    """
+    rules = {
+        "default-src": "'none'",
+        "img-src": "data:",
+        "style-src": "'unsafe-inline'",
+        "script-src": f"'{script_hash()}'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        **({"connect-src": "'self'"} if live else {}),
+    }
+    return "; ".join(f"{name} {value}" for name, value in rules.items())
 
 
 def _panels_of_claims(judged: Sequence[Judged], views: Sequence[RunView]) -> dict[str, list[str]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from grokscope.report._figures import ReportFigure
 from grokscope.report._page import write_page
 from grokscope.report._provenance import RunInfo
+from grokscope.report._sweep_view import sweep_view
 
 if TYPE_CHECKING:
     from grokscope.sweeps import Sweep, SweepOverview
@@ -55,7 +56,7 @@ def report_sweep(sweep: Sweep, to: Path, figures: Path | None = None) -> Path:
         kicker="grokscope sweep",
         lead=_lead(sweep, overview),
         command=command,
-        tables=[("Cells", _rows(overview))],
+        sweep=sweep_view(sweep, overview, _MOST_ROWS),
         figures=drawn,
         runs=[
             RunInfo(
@@ -77,18 +78,3 @@ def _lead(sweep: Sweep, overview: SweepOverview) -> str:
     if overview.steps_saved:
         text += f" Early stopping left out {overview.steps_saved:,} member-steps."
     return text
-
-
-def _rows(overview: SweepOverview) -> list[tuple[str, str]]:
-    headers, rows = overview.table(_MOST_ROWS)
-    first = len(overview.axes)
-    listed = [
-        (
-            ", ".join(f"{name} {value}" for name, value in zip(overview.axes, row, strict=False)),
-            "; ".join(f"{name} {value}" for name, value in zip(headers[first:], row[first:], strict=True)),
-        )
-        for row in rows
-    ]
-    if len(overview.cells) > _MOST_ROWS:
-        listed.append(("...", f"{len(overview.cells) - _MOST_ROWS} more cells"))
-    return listed

@@ -12,7 +12,7 @@ from grokscope.report._curves import Curves
 from grokscope.report._panels import Panel
 from grokscope.statistics import format_number
 
-__all__ = ["competition_tables", "curve_tables"]
+__all__ = ["competition_tables", "curve_tables", "folded", "table"]
 
 _ROWS = 14
 _NEURONS = 12
@@ -25,7 +25,7 @@ def curve_tables(curves: Sequence[Curves]) -> str:
         heading = f"<h4>{escape(one.name)}</h4>" if len(curves) > 1 else ""
         tables = "".join(_curve_table(one, panel) for panel in one.panels)
         parts.append(heading + _events_table(one) + tables)
-    return f'<details class="numbers"><summary>The numbers as tables</summary>{"".join(parts)}</details>'
+    return folded("".join(parts))
 
 
 def _events_table(one: Curves) -> str:
@@ -36,7 +36,7 @@ def _events_table(one: Curves) -> str:
     names = [f"{event['name']} (epoch)" for event in one.events()]
     if not names:
         return ""
-    return _table("Events: the first epoch at which each was seen", ["seed", *names], rows)
+    return table("Events: the first epoch at which each was seen", ["seed", *names], rows)
 
 
 def _curve_table(one: Curves, panel: Panel) -> str:
@@ -69,7 +69,7 @@ def _curve_table(one: Curves, panel: Panel) -> str:
     ]
     spread = ": mean [10th, 90th percentile] over seeds" if len(one.labels) > 1 else ""
     unit = f" ({panel.unit})" if panel.unit else ""
-    return _table(f"{panel.title}{unit}{spread}", ["epoch", *(name for name, _ in columns)], rows)
+    return table(f"{panel.title}{unit}{spread}", ["epoch", *(name for name, _ in columns)], rows)
 
 
 def _some(steps: np.ndarray) -> list[int]:
@@ -91,7 +91,7 @@ def competition_tables(competitions: Sequence[Competition]) -> str:
                 [str(int(one.steps[k])), *(format_number(float(share)) for share in shares[k])]
                 for k in _some(one.steps)
             ]
-            parts.append(_table(f"{name}: {one.share_is}, by group", ["step", *GROUPS], rows))
+            parts.append(table(f"{name}: {one.share_is}, by group", ["step", *GROUPS], rows))
             last = np.nan_to_num(one.share[i, -1])
             rows = [
                 [
@@ -103,11 +103,17 @@ def competition_tables(competitions: Sequence[Competition]) -> str:
                 for j in np.argsort(-last, kind="stable")[:_NEURONS]
             ]
             title = f"{name}: the {len(rows)} neurons with the largest share at the end"
-            parts.append(_table(title, ["neuron", "group", "norm", "share"], rows))
-    return f'<details class="numbers"><summary>The numbers as tables</summary>{"".join(parts)}</details>'
+            parts.append(table(title, ["neuron", "group", "norm", "share"], rows))
+    return folded("".join(parts))
 
 
-def _table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def folded(tables: str) -> str:
+    """Tables behind a line that opens them."""
+    return f'<details class="numbers"><summary>The numbers as tables</summary>{tables}</details>'
+
+
+def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of texts, that scrolls sideways where there is no room."""
     columns = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
     cells = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
     return (

@@ -33,21 +33,21 @@ class RunView:
     sizes: tuple[int, ...]
 
 
-def view_of(run: Any, name: str, sentence: str = "", *, with_weights: bool = True) -> RunView:
+def view_of(run: Any, name: str, sentence: str = "", *, with_networks: bool = True) -> RunView:
     """Read what the page shows of a run.
 
     Args:
         run: anything with ``experiment``, ``measures``, ``members``, ``subnetworks`` and ``provenance``.
         name: of the experiment.
         sentence: what the experiment is.
-        with_weights: whether to look for the networks themselves, by replay where that is quick.
+        with_networks: whether to look for the networks themselves, by replay where that is quick.
     """
     return RunView(
         name,
         run_info(name, run, sentence),
         Curves(run, name),
-        competition_of(run, name, with_weights=with_weights),
-        getattr(run.experiment.model, "width", None),
+        competition_of(run, name, with_networks=with_networks),
+        run.experiment.model.n_neurons or None,
         _sizes(run),
     )
 

@@ -26,6 +26,7 @@ def train(
     out: str | Path | None = None,
     progress: Progress | None = None,
     allow_other_numerics: bool = False,
+    commit_seconds: float = 20.0,
 ) -> Run:
     """Train members of an experiment into a run folder; the same call again resumes, extends, or is done.
 
@@ -35,6 +36,7 @@ def train(
         out: the run folder; by default ``runs/<task>-<identity, 8 characters>``.
         progress: told of the work (see `grokscope.progress`).
         allow_other_numerics: go on with a run that was made under another numerics fingerprint, and mark it.
+        commit_seconds: how often what is done is kept; what a crash can cost, and how fresh others see it.
 
     Returns:
         The run.
@@ -60,5 +62,12 @@ def train(
     prepare_devices()
     use_compile_cache()
     with in_precision(experiment.precision):
-        train_into(folder, experiment, members, progress, allow_other_numerics=allow_other_numerics)
+        train_into(
+            folder,
+            experiment,
+            members,
+            progress,
+            allow_other_numerics=allow_other_numerics,
+            commit_seconds=commit_seconds,
+        )
     return Run(folder)

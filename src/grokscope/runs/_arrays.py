@@ -150,13 +150,18 @@ class ArrayInfo:
             )
             if not len(info.shape) == len(info.chunks) == len(info.dims):
                 raise ValueError("its axes do not match")
+            if len(set(info.dims)) < len(info.dims) or not all(isinstance(d, str) and d for d in info.dims):
+                raise ValueError("names of axes")
+            labels = info.attributes.get("labels", {})
+            if not all(isinstance(text, str) for texts in labels.values() for text in texts):
+                raise ValueError("labels")
             # nothing is allocated by what a file claims without asking whether we could have written it
             if min(info.shape, default=0) < 0 or min(info.chunks, default=1) < 1:
                 raise ValueError("sizes")
             if math.prod(info.chunks) * info.dtype.itemsize > _MOST_BYTES:
                 raise ValueError(f"chunks of shape {info.chunks}")
             return info
-        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise DamagedError(f"metadata of an array is damaged ({error})") from None
 
 

@@ -18,7 +18,7 @@ from grokscope.errors import GrokscopeError
 from grokscope.measures import Measure
 from grokscope.measures._subnetworks import Flavor
 from grokscope.runs._arrays import blanked
-from grokscope.runs._subnetworks import FirstCrossing, found_subnetworks
+from grokscope.runs._subnetworks import FirstCrossing, found_at_the_end, nothing_found
 from grokscope.training.cohort import Cohort, leaf_name
 from grokscope.training.devices import in_precision
 from grokscope.training.loop import Carry
@@ -215,8 +215,9 @@ class Block:
             for part, results, networks in self.replay(final):
                 memorized.update(part, results, networks, self.cohort.rows)
         final_network = self.cohort.experiment.learner.predictor(carry.state)
-        masks = found_subnetworks(self.cohort, final_network, data, memorized, self.flavor)
-        sink.subnetworks(self.flavor, self.cohort.trim(masks))
+        measures = self.follow + self.follow_slow
+        found = found_at_the_end(self.cohort, final_network, data, memorized, self.flavor, measures)
+        sink.subnetworks(self.flavor, self.cohort.trim(found["subnetworks"]))
         history = iter(self._kept) if self._kept else ((p, n) for p, _, n in self.replay(final))
         at = 0
         for part, networks in history:
@@ -226,7 +227,7 @@ class Block:
             ):
                 points = np.flatnonzero(flags)
                 if measures and len(points):
-                    results = self.cohort.follow(networks, data, masks, measures, points)
+                    results = self.cohort.follow(networks, data, found, measures, points)
                     sink.followed(part.part(flags), self._counted(part.part(flags), results), pace)
             advance((int(part.steps[-1]) - at) * len(self.cohort.members))
             at = int(part.steps[-1])
@@ -236,8 +237,9 @@ class Block:
 
         def work() -> None:
             with contextlib.suppress(Exception), in_precision(self.cohort.experiment.precision):
+                nothing = nothing_found(self.cohort.experiment, self.follow + self.follow_slow)
                 for measures in filter(None, (self.follow, self.follow_slow)):
-                    self.cohort.compile_follow(networks, data, measures)
+                    self.cohort.compile_follow(networks, data, nothing, measures)
 
         threading.Thread(target=work, daemon=True).start()
 

@@ -82,7 +82,10 @@ def _cause(error: BaseException) -> str:
     text = str(error)
     if found := _OS_ERROR.search(text):
         return os.strerror(int(found[1]))
-    for line in text.splitlines():
+    lines = text.splitlines()
+    # the root of a chain of errors comes last, with a mark of its own
+    roots = [line for line in lines if line.strip().startswith("`-> ")]
+    for line in [*roots[-1:], *lines]:
         # the library draws its chain of errors with these marks
         if words := line.strip(" |`->x\t").strip():
             return words.rstrip(".")

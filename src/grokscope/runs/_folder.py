@@ -77,6 +77,8 @@ def require_run(folder: Path) -> None:
                     f"{folder}: making this run was interrupted; it holds nothing. Start it again."
                 )
             raise InputError(f"{folder}: is not a run (it has no '{STORE_FOLDER}').")
+        if (folder / STORE_FOLDER).is_symlink():
+            raise InputError(f"{folder / STORE_FOLDER}: is a link; a run's files lie in its own folder.")
         check_format(folder, _format_of(folder))
     except OSError as error:
         raise explain(folder, "cannot be read", error) from error

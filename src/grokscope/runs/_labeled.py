@@ -51,9 +51,10 @@ class Cohort:
             order = np.argsort(table[:, 0])
             return cls(("seed",), order, {"seed": (("seed",), table[order, 0])})
         axes: dict[str, np.ndarray] = {}  # a stream that varies -> its distinct seeds
-        followers: dict[str, str] = {}  # a stream that always has the seed of another -> that one
+        followers: dict[str, str] = {}  # a stream that goes one to one with another -> that one
         for name, column in columns.items():
-            leader = next((axis for axis in axes if np.array_equal(columns[axis], column)), None)
+            varies = len(np.unique(column)) > 1
+            leader = next((axis for axis in axes if varies and _one_to_one(columns[axis], column)), None)
             if leader is not None:
                 followers[name] = leader
             elif len(np.unique(column)) > 1:
@@ -72,7 +73,9 @@ class Cohort:
         member = np.full(shape, -1, np.int64)
         member[place] = np.arange(len(seeds))
         coords |= {name: ((name,), values) for name, values in axes.items()}
-        coords |= {name: ((leader,), axes[leader]) for name, leader in followers.items()}
+        for name, leader in followers.items():
+            first = np.unique(columns[leader], return_index=True)[1]
+            coords[name] = ((leader,), columns[name][first])
         return cls(tuple(axes), member, coords)
 
     def label(self, values: np.ndarray, own: Mapping[str, Any], name: str) -> xr.DataArray:
@@ -88,6 +91,11 @@ class Cohort:
         coords: dict[str, Any] = dict(self.coords)
         coords |= {axis: labels for axis, labels in own.items() if labels is not None}
         return xr.DataArray(laid, dims=(*self.dims, *own), coords=coords, name=name)
+
+
+def _one_to_one(one: np.ndarray, other: np.ndarray) -> bool:
+    pairs = len(np.unique(np.stack([one, other]), axis=1)[0])
+    return pairs == len(np.unique(one)) == len(np.unique(other))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from grokscope.measures._subnetworks import active_subnetwork
 from grokscope.models._one_hidden_layer import OneHiddenLayer
 from grokscope.streams import Members
 from grokscope.training.cohort import Cohort
-from grokscope.training.devices import choose_execution
+from grokscope.training.devices import choose_execution, in_precision
 from grokscope.training.loop import MemberLoop
 
 if TYPE_CHECKING:
@@ -123,12 +123,13 @@ def over_members(experiment: Experiment, members: Members, function: Any, arrays
     pieces: list[Any] = []
     execution = choose_execution(len(members), _SLOTS)
     loop = MemberLoop(experiment.model_copy(update={"interventions": ()}))
-    for low in range(0, len(members), execution.capacity):
-        rows = slice(low, low + execution.capacity)
-        cohort = Cohort(loop, members[rows], execution)
-        _, data = cohort.start()
-        placed = cohort.place(tuple(array[rows] for array in arrays))
-        pieces.append(cohort.trim(cohort.each(function, placed, data)))
+    with in_precision(experiment.precision):
+        for low in range(0, len(members), execution.capacity):
+            rows = slice(low, low + execution.capacity)
+            cohort = Cohort(loop, members[rows], execution)
+            _, data = cohort.start()
+            placed = cohort.place(tuple(array[rows] for array in arrays))
+            pieces.append(cohort.trim(cohort.each(function, placed, data)))
     return jax.tree.map(lambda *parts: np.concatenate(parts), *pieces)
 
 

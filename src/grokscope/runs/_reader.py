@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from grokscope.errors import InputError, StoreError, did_you_mean
+from grokscope.runs._arrays import DamagedError
 from grokscope.runs._checksums import RUN_FILES, read_checksums, state_sha256
 from grokscope.runs._disk import explain
 from grokscope.runs._folder import check_format
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["Checkpoint", "RunReader", "Subnetworks"]
 
 _EXPERIMENT, _PROVENANCE = RUN_FILES
+_ATTRIBUTES = {"identity": str, "fingerprint": dict, "notes": dict, "steps_per_epoch": int, "measured": list}
+_MOST_SEED = 2**31 - 1
 
 
 class Checkpoint(NamedTuple):
@@ -45,6 +48,15 @@ class Subnetworks(NamedTuple):
     step: int
     masks: np.ndarray
     labels: tuple[str, ...]
+
+
+def _possible(members: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays of the members, if they can be what we wrote."""
+    for name, values in members.items():
+        low, high = (0, _MOST_SEED) if name.startswith("seed_") else (-1, 2**40)
+        if len(values) != len(members["steps_done"]) or np.any((values < low) | (values > high)):
+            raise DamagedError(f"members/{name} holds what cannot be")
+    return members
 
 
 class RunReader:
@@ -64,8 +76,13 @@ class RunReader:
     def refresh(self) -> None:
         """See the newest commit."""
         with guard(self.path, "cannot be read"):
-            self._see(Tree(self._repository.reading()).load())
+            session = self._repository.reading()
+            self._version = str(session.snapshot_id)
+            self._see(Tree(session).load())
             check_format(self.path, self._tree.attributes.get("format_version"))
+            for name, kind in _ATTRIBUTES.items():
+                if not isinstance(self._tree.attributes.get(name, kind()), kind):
+                    raise DamagedError(f"its attribute '{name}' is no {kind.__name__}")
 
     def _see(self, tree: Tree) -> None:
         self._tree = tree
@@ -75,8 +92,14 @@ class RunReader:
     def _members(self) -> dict[str, np.ndarray]:
         if self._member_arrays is None:
             with guard(self.path, "cannot be read"):
-                self._member_arrays = {n: self._tree.read(f"members/{n}", []) for n in MEMBER_ARRAYS}
+                found = {n: self._tree.read(f"members/{n}", []) for n in MEMBER_ARRAYS}
+                self._member_arrays = _possible(found)
         return self._member_arrays
+
+    @property
+    def version(self) -> str:
+        """The id of the commit that is seen."""
+        return self._version
 
     @property
     def identity(self) -> str:
@@ -108,7 +131,7 @@ class RunReader:
         """Versions, machine, command and times."""
         try:
             return dict(json.loads(self._text(_PROVENANCE)))
-        except ValueError:
+        except (ValueError, TypeError, RecursionError):
             raise StoreError(f"{self.path / _PROVENANCE}: is damaged.") from None
 
     @property
@@ -192,7 +215,11 @@ class RunReader:
         steps = steps[steps <= self._members["steps_done"].max(initial=0)]
         cohort = Cohort.of(self.seeds)
         facts = self.member_facts()
-        return open_measures(self._tree, self.path, cohort, facts, chosen, steps, self.steps_per_epoch)
+        try:
+            return open_measures(self._tree, self.path, cohort, facts, chosen, steps, self.steps_per_epoch)
+        except ValueError as error:  # axes or labels that differ between arrays: not what we write
+            text = str(error).partition("\n")[0]
+            raise StoreError(f"{self.path}: its measures do not fit together: {text}.") from error
 
     def read_measure(self, name: str) -> xr.DataArray:
         """One measure, at its own steps. See `read_measures`."""
@@ -210,6 +237,8 @@ class RunReader:
                 for path, info in infos.items():
                     group, _, node = path.rpartition("/")
                     if group == f"measures/{schedule}" and node != "step" and names:
+                        if info.dims[:2] != ("member", "step"):
+                            raise DamagedError(f"the axes of {path} are not what we write")
                         source = MeasureSource(path, info, steps)
                         sources.setdefault(leaf_name(node), []).append(source)
         return sources
@@ -341,7 +370,11 @@ class RunReader:
                     self._tree.check(path)
             except StoreError as error:
                 found.append((path, str(error)))
-        for member in range(len(self.seeds)):
+        try:
+            members = range(len(self.seeds))
+        except StoreError as error:
+            return [*found, ("members", str(error))]
+        for member in members:
             try:
                 self.read_checkpoint(member)
             except KeyError:

@@ -57,6 +57,11 @@ class Run:
         return Experiment.from_toml(self.path / "experiment.toml")
 
     @property
+    def version(self) -> str:
+        """The id of the commit that is seen: another one means that the run has gone on."""
+        return self._store.version
+
+    @property
     def identity(self) -> str:
         """The hash of what determines the numbers."""
         return self._store.identity

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from grokscope.measures._measure import SPLIT_LABELS, SUBNETWORK_LABELS
+from grokscope.measures._measure import SUBNETWORK_LABELS
 from grokscope.runs._block import Checkpoint
 from grokscope.runs._store import RunStore
 from grokscope.runs._wanted import Wanted
 from grokscope.training.timeline import Timeline
 
-__all__ = ["StoreSink"]
+__all__ = ["COMMIT_SECONDS", "StoreSink"]
+
+COMMIT_SECONDS = 20.0
 
 _RECORDED = "recorded"  # beside a snapshot's leaves, whose paths have no such name
-_LABELS = {"subnetwork": SUBNETWORK_LABELS, "split": SPLIT_LABELS}
 
 
 class StoreSink:
@@ -27,6 +28,7 @@ class StoreSink:
         store: open for writing.
         positions: the members' positions in the store.
         wanted: the measures, for the names of their axes and units.
+        labels: of the axes (`Experiment.axes`).
         suffix: added to the stored names of measures of subnetworks (another flavor).
         every: seconds between commits within a block; None commits nothing but the end.
         keep_state: whether checkpoints and snapshots are written (not in a replay).
@@ -38,13 +40,15 @@ class StoreSink:
         store: RunStore,
         positions: list[int],
         wanted: Wanted,
+        labels: Mapping[str, Sequence[Any]],
         *,
         suffix: str = "",
-        every: float | None = 20.0,
+        every: float | None = COMMIT_SECONDS,
         keep_state: bool = True,
         origins: np.ndarray | None = None,
     ) -> None:
         self._store, self._positions, self._wanted = store, positions, wanted
+        self._labels = labels
         self._origins = np.zeros(len(positions), np.int64) if origins is None else origins
         self._suffix, self._every, self._keep_state = suffix, every, keep_state
         self._pending: dict[str, list[tuple[np.ndarray, dict[str, np.ndarray]]]] = {}
@@ -105,7 +109,9 @@ class StoreSink:
                 if group == "snapshots":
                     t.write_snapshots(positions, steps, arrays, arrays.pop(_RECORDED))
                 else:
-                    t.write_measures(group, positions, steps, arrays, dims=dims, labels=_LABELS, units=units)
+                    t.write_measures(
+                        group, positions, steps, arrays, dims=dims, labels=self._labels, units=units
+                    )
             if self._masks is not None and step is not None:
                 flavor, masks = self._masks
                 t.write_subnetworks(flavor, positions, masks, steps=step, labels=SUBNETWORK_LABELS)

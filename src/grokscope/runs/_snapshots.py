@@ -20,7 +20,7 @@ from grokscope.runs._block import Checkpoint
 from grokscope.runs._networks import stacked_network
 from grokscope.runs._sink import StoreSink
 from grokscope.runs._store import RunStore
-from grokscope.runs._subnetworks import FirstCrossing, found_subnetworks
+from grokscope.runs._subnetworks import FirstCrossing, found_at_the_end
 from grokscope.runs._wanted import Wanted
 from grokscope.streams import STREAMS, Members, stream_key
 from grokscope.training.cohort import Cohort
@@ -81,7 +81,9 @@ class _Block:
         self._cohort = Cohort(MemberLoop(experiment), members, choose_execution(len(rows)))
         self._loss: Any = experiment.loss
         self._data = self._cohort.each(_data_of(cast("Any", experiment)), self._cohort.seeds)
-        self._sink = StoreSink(store, rows, wanted, suffix=suffix, every=None, keep_state=False)
+        self._sink = StoreSink(
+            store, rows, wanted, experiment.axes, suffix=suffix, every=None, keep_state=False
+        )
 
     def measure(self, kept: list[int], asked: set[int], flavor: Flavor, progress: Progress) -> None:
         wanted = self._wanted
@@ -115,8 +117,9 @@ class _Block:
         flavor: Flavor,
         progress: Progress,
     ) -> None:
-        masks = found_subnetworks(self._cohort, final, self._data, memorized, flavor)
-        self._sink.subnetworks(flavor, self._cohort.trim(masks))
+        following = self._wanted.follow + self._wanted.follow_slow
+        found = found_at_the_end(self._cohort, final, self._data, memorized, flavor, following)
+        self._sink.subnetworks(flavor, self._cohort.trim(found["subnetworks"]))
         for i, step in enumerate(kept):
             if step not in asked:
                 continue
@@ -125,7 +128,7 @@ class _Block:
                 measures: tuple[Measure, ...] = getattr(self._wanted, pace)
                 if measures:
                     take = _follower(measures, self._loss)
-                    self._sink.followed(_timeline(step, self._wanted), self._take(take, network, masks), pace)
+                    self._sink.followed(_timeline(step, self._wanted), self._take(take, network, found), pace)
             self._tick(i, progress)
 
     def _network(self, step: int) -> Any:
@@ -187,7 +190,7 @@ def _taker(measures: tuple[Measure, ...], loss: Any) -> Callable[..., dict[str, 
 def _follower(measures: tuple[Measure, ...], loss: Any) -> Callable[..., dict[str, jax.Array]]:
     """Measures of subnetworks."""
 
-    def take(network: Any, own: Any, masks: Any, shared: dict[str, jax.Array]) -> dict[str, jax.Array]:
-        return take_measures(measures, Point(network, shared | own, loss, masks))
+    def take(network: Any, own: Any, found: Any, shared: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        return take_measures(measures, Point(network, shared | own, loss, **found))
 
     return take

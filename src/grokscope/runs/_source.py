@@ -13,6 +13,7 @@ from grokscope.interventions import Moment
 from grokscope.runs._fingerprint import fingerprint_difference
 from grokscope.runs._folder import find_run, is_run
 from grokscope.runs._numerics import TO_REPLAY, check_numerics, numerics_here
+from grokscope.runs._place import BucketPath, as_place
 from grokscope.runs._run import Run
 from grokscope.runs._states import states_at
 from grokscope.runs._store import RunStore
@@ -111,6 +112,8 @@ def open_source(init: FromRun, *, allow_other_numerics: bool) -> tuple[Run, list
     Raises:
         InputError: if it is not there, is another than the spec says, or was made under other numerics.
     """
+    if isinstance(as_place(init.run), BucketPath):
+        raise InputError(f"init.run: {init.run}: lies in a bucket; members start from a run in a folder.")
     if not Path(init.run).is_dir():
         raise InputError(f"init.run: {init.run}: there is no such folder, and members are to start from it.")
     run = Run(find_run(init.run))

@@ -14,7 +14,7 @@ from grokscope.runs._networks import not_kept
 from grokscope.runs._numerics import TO_REPLAY, check_numerics, numerics_here
 from grokscope.runs._origins import cohort_of, origins_of
 from grokscope.training.cohort import leaf_name
-from grokscope.training.devices import choose_execution
+from grokscope.training.devices import choose_execution, in_precision
 from grokscope.training.loop import Carry, MemberLoop, SegmentPlan
 
 if TYPE_CHECKING:
@@ -54,15 +54,16 @@ def states_at(
     """
     wanted = sorted({(int(step), row) for step, row in zip(steps, rows, strict=True)})
     _check(store, wanted)
-    found = _kept(store, experiment, wanted)
-    lacking = [pair for pair in wanted if pair not in found]
-    if lacking and not experiment.learner.trains:
-        raise InputError(not_kept(store, lacking[0][1], lacking[0][0]))
-    if lacking:
-        if not allow_other_numerics:
+    with in_precision(experiment.precision):  # the run's, whatever is made of its states
+        found = _kept(store, experiment, wanted)
+        lacking = [pair for pair in wanted if pair not in found]
+        if lacking and not experiment.learner.trains:
+            raise InputError(not_kept(store, lacking[0][1], lacking[0][0]))
+        if lacking and not allow_other_numerics:
             check_numerics(store, numerics_here(experiment), advice=TO_REPLAY)
-        members = sorted({row for _, row in lacking}, key=lambda row: max(s for s, r in lacking if r == row))
-        execution = choose_execution(len(members), most_slots=_SLOTS)
+        last = {row: step for step, row in lacking}  # they are sorted
+        members = sorted(last, key=lambda row: last[row])
+        execution = choose_execution(max(1, len(members)), most_slots=_SLOTS)
         for low in range(0, len(members), execution.capacity):
             block = members[low : low + execution.capacity]
             asked = {pair for pair in lacking if pair[1] in block}

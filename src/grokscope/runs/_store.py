@@ -24,7 +24,7 @@ from grokscope.runs._checksums import (
     read_checksums,
     write_checksums,
 )
-from grokscope.runs._disk import atomic_write, clean_leftovers
+from grokscope.runs._disk import atomic_write, clean_leftovers, walk_files
 from grokscope.runs._folder import FORMAT_VERSION, claim, fill, is_run, require_run
 from grokscope.runs._icechunk import Repository, guard
 from grokscope.runs._lock import WriterLock
@@ -140,9 +140,13 @@ class RunStore(RunReader):
         if damage := [problem for problem in check_files(folder, chunks=False) if problem.is_damage]:
             more = f" (and {len(damage) - 1} more)" if len(damage) > 1 else ""
             raise StoreError(f"{folder / damage[0].file}: {damage[0].message}{more}.")
-        if lock is not None and read_checksums(folder) is None:
+        if lock is not None:
             with guard(folder, "cannot be written"):
-                clean_leftovers(folder / STORE_FOLDER)
+                for file in walk_files(folder / STORE_FOLDER):
+                    if file.is_symlink():  # what is written must not go elsewhere
+                        raise StoreError(f"{file}: is a link; a run's files lie in its own folder.")
+                if read_checksums(folder) is None:
+                    clean_leftovers(folder / STORE_FOLDER)
         with guard(folder, "cannot be opened"):
             return cls(folder, Repository.open(folder / STORE_FOLDER), lock)
 

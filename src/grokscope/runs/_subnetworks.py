@@ -9,12 +9,17 @@ from typing import Any
 import jax
 import numpy as np
 
+from grokscope.experiment import Experiment
+from grokscope.losses import CrossEntropy
+from grokscope.measures._measure import SUBNETWORK_LABELS, Measure
+from grokscope.measures._point import Point
 from grokscope.measures._subnetworks import Flavor, find_subnetworks
+from grokscope.measures.logit_fourier import KeyFrequencies
 from grokscope.streams import STREAMS, stream_key
 from grokscope.training.cohort import Cohort
 from grokscope.training.timeline import Timeline
 
-__all__ = ["FirstCrossing", "found_subnetworks"]
+__all__ = ["FirstCrossing", "found_at_the_end", "nothing_found"]
 
 MEMORIZED = 0.98  # the train accuracy above which the official code takes the memorizing network
 
@@ -56,12 +61,22 @@ class FirstCrossing:
             jax.tree.map(store, self.networks, networks)
 
 
-def found_subnetworks(
-    cohort: Cohort, final: Any, data: Any, memorized: FirstCrossing, flavor: Flavor
-) -> jax.Array:
-    """The subnetworks of every member's final network, bool [member, subnetwork, neuron], on the devices."""
+def found_at_the_end(
+    cohort: Cohort,
+    final: Any,
+    data: Any,
+    memorized: FirstCrossing,
+    flavor: Flavor,
+    measures: tuple[Measure, ...],
+) -> dict[str, jax.Array]:
+    """What these measures follow through the run, of every member's final network, on the devices.
+
+    Returns:
+        ``subnetworks``, bool [member, subnetwork, neuron]; and where a measure needs them
+        ``key_frequencies``, bool [member, frequency].
+    """
     return cohort.each(
-        _finder(flavor),
+        _finder(flavor, any(m.needs_key_frequencies for m in measures)),
         final,
         cohort.place(memorized.networks),
         cohort.place(memorized.found),
@@ -70,8 +85,17 @@ def found_subnetworks(
     )
 
 
+def nothing_found(experiment: Experiment, measures: tuple[Measure, ...]) -> dict[str, np.ndarray]:
+    """Of the shapes of what `found_at_the_end` gives for one member."""
+    shape = (len(SUBNETWORK_LABELS), experiment.model.n_neurons)
+    nothing: dict[str, np.ndarray] = {"subnetworks": np.zeros(shape, dtype=bool)}
+    if any(m.needs_key_frequencies for m in measures):
+        nothing["key_frequencies"] = np.zeros(len(experiment.axes["frequency"]), dtype=bool)
+    return nothing
+
+
 @functools.cache
-def _finder(flavor: Flavor) -> Callable[..., jax.Array]:
+def _finder(flavor: Flavor, with_frequencies: bool) -> Callable[..., Any]:
     """A member's function; cached, so that it is compiled once."""
 
     def find(
@@ -81,8 +105,13 @@ def _finder(flavor: Flavor) -> Callable[..., jax.Array]:
         own: dict[str, jax.Array],
         seeds: jax.Array,
         shared: dict[str, jax.Array],
-    ) -> jax.Array:
+    ) -> dict[str, jax.Array]:
         noise = stream_key("noise", seeds[STREAMS.index("noise")])
-        return find_subnetworks(final, memorized, shared | own, noise, flavor, has_memorized=has_memorized)
+        data = shared | own
+        masks = find_subnetworks(final, memorized, data, noise, flavor, has_memorized=has_memorized)
+        found = {"subnetworks": masks}
+        if with_frequencies:
+            found["key_frequencies"] = KeyFrequencies()(Point(final, data, CrossEntropy())) > 0
+        return found
 
     return find

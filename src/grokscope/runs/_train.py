@@ -20,7 +20,7 @@ from grokscope.runs._numerics import TO_TRAIN, check_numerics, numerics_here
 from grokscope.runs._origins import cohort_of, origins_of
 from grokscope.runs._prepare import Prepared
 from grokscope.runs._provenance import collect_provenance
-from grokscope.runs._sink import StoreSink
+from grokscope.runs._sink import COMMIT_SECONDS, StoreSink
 from grokscope.runs._source import source_steps
 from grokscope.runs._spec import keep_files, written_spec
 from grokscope.runs._store import RunStore
@@ -45,6 +45,7 @@ def train_into(
     progress: Progress | None = None,
     *,
     allow_other_numerics: bool = False,
+    commit_seconds: float = COMMIT_SECONDS,
 ) -> None:
     """Train members into a folder: a new run, or an extension of the one that is there.
 
@@ -78,7 +79,9 @@ def train_into(
     ):
         check_numerics(store, numerics, allow=allow_other_numerics, advice=TO_TRAIN)
         keep_files(folder, files)
-        trainer = Trainer(store, experiment, progress or SilentProgress(), allow_other_numerics, first)
+        trainer = Trainer(
+            store, experiment, progress or SilentProgress(), allow_other_numerics, first, commit_seconds
+        )
         if not trainer.is_done(members):
             store.update_experiment(toml)
             trainer.train(members)
@@ -112,6 +115,7 @@ class Trainer:
         progress: told of the work.
         allow_other_numerics: branch from a run that was made under other numerics.
         prepared: of members that are not in the store yet, where that has been done already.
+        commit_seconds: how often what is done is kept, while a block of members is trained.
     """
 
     store: RunStore
@@ -119,6 +123,7 @@ class Trainer:
     progress: Progress
     allow_other_numerics: bool = False
     prepared: Prepared | None = None
+    commit_seconds: float = COMMIT_SECONDS
 
     def is_done(self, members: Members) -> bool:
         """Whether nothing is missing: members, steps, measures."""
@@ -142,7 +147,9 @@ class Trainer:
             group = [p for p in short if done[p] == start]
             taken = on_the_way(self.store, group, start, wanted)
             for block, rows in self._blocks(group, taken):
-                sink = StoreSink(self.store, rows, taken, origins=origins_of(self.store, rows))
+                origins = origins_of(self.store, rows)
+                axes = self.experiment.axes
+                sink = StoreSink(self.store, rows, taken, axes, every=self.commit_seconds, origins=origins)
                 checkpoint = self._checkpoint(rows) if start else None
                 sink.finish(block.run(sink, checkpoint, self.progress.advance))
         for rows_of, missing in self._unmeasured(positions):
@@ -154,7 +161,8 @@ class Trainer:
     ) -> None:
         """Add measures to finished members, by replay."""
         for block, rows in self._blocks(positions, wanted, flavor):
-            sink = StoreSink(self.store, rows, wanted, suffix=suffix, every=None, keep_state=False)
+            axes = self.experiment.axes
+            sink = StoreSink(self.store, rows, wanted, axes, suffix=suffix, every=None, keep_state=False)
             final = self._checkpoint(rows)
             block.measure_again(sink, final, self.progress.advance)
             sink.finish(final)

@@ -116,7 +116,7 @@ class Transaction:
         values: Mapping[str, np.ndarray],
         *,
         dims: Mapping[str, tuple[str, ...]] | None = None,
-        labels: Mapping[str, Sequence[str]] | None = None,
+        labels: Mapping[str, Sequence[Any]] | None = None,
         units: Mapping[str, str] | None = None,
     ) -> None:
         """Write measures of some members at some steps.

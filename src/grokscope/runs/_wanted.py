@@ -38,7 +38,7 @@ class Wanted:
         every = [cast("Measure", kind()) for kind in kinds("measure").values()]
         return cls.sorted(
             experiment,
-            (m for m in every if m.default and m.missing(experiment) is None),
+            (m for m in every if m.is_default(experiment)),
         )
 
     @classmethod

@@ -57,7 +57,8 @@ class MixedSink:
         for number in numbers:
             own = [i for i, row in enumerate(rows) if row.cell == number]
             positions = [rows[i].position for i in own]
-            sink = StoreSink(cells[number].store, positions, wanted, every=every)
+            cell = cells[number]
+            sink = StoreSink(cell.store, positions, wanted, cell.experiment.axes, every=every)
             self._parts.append((np.array(own), sink))
 
     def segment(

@@ -262,6 +262,6 @@ def _memory(experiment: Experiment, at_once: int) -> int:
         schedule = Schedule.parse(getattr(experiment.schedule, name))
         return len(schedule.points(experiment.steps_per_epoch, experiment.n_steps))
 
-    width = int(getattr(experiment.model, "width", 1))
+    width = max(1, experiment.model.n_neurons)
     measures = 4 * (_SCALARS * points("measures") + 2 * width * points("slow_measures"))
     return _BASE_BYTES + at_once * measures + predicted_bytes(experiment, at_once, points("snapshots"))

@@ -63,6 +63,11 @@ class Task(Part):
         """Whether every input coordinate is +-1 (what sensitivity and exact verification need)."""
         return False
 
+    @property
+    def axes(self) -> dict[str, tuple[Any, ...]]:
+        """Labels of axes that measures of this task have besides the usual ones, by axis name."""
+        return {}
+
     def shared_data(self) -> dict[str, jax.Array]:
         """The arrays that are the same for every member (a fixed test set, say). Called inside jit."""
         return {}

@@ -13,7 +13,6 @@ import numpy as np
 from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from grokscope.measures._measure import SUBNETWORK_LABELS
 from grokscope.training.devices import Execution
 from grokscope.training.loop import Carry, MemberLoop, SegmentPlan, as_precision
 
@@ -119,11 +118,11 @@ class Cohort:
         self,
         networks: Any,
         data: dict[str, jax.Array],
-        subnetworks: jax.Array,
+        found: dict[str, jax.Array],
         measures: tuple[Measure, ...],
         points: np.ndarray,
     ) -> dict[str, np.ndarray]:
-        """Measures of subnetworks over some of the kept networks (`MemberLoop.follow`).
+        """Measures of what was found at the end over some of the kept networks (`MemberLoop.follow`).
 
         Returns:
             Arrays [member, len(points), ...] on the host.
@@ -132,17 +131,25 @@ class Cohort:
         rows = np.zeros(size, dtype=np.int32)
         rows[: len(points)] = points
         program = _program(self._static, "follow", measures)
-        results = program(self.counts, networks, data, subnetworks, self.shared, rows, np.int32(len(points)))
+        results = program(self.counts, networks, data, found, self.shared, rows, np.int32(len(points)))
         return {name: array[:, : len(points)] for name, array in self.trim(results).items()}
 
-    def compile_follow(self, networks: Any, data: Any, measures: tuple[Measure, ...]) -> None:
-        """Compile `follow` ahead of its use: a call in which no member and no point is taken."""
+    def compile_follow(
+        self, networks: Any, data: Any, nothing: dict[str, np.ndarray], measures: tuple[Measure, ...]
+    ) -> None:
+        """Compile `follow` ahead of its use: a call in which no member and no point is taken.
+
+        Args:
+            networks: as for `follow`.
+            data: likewise.
+            nothing: of the shapes of one member's ``found``.
+            measures: as for `follow`.
+        """
         size = jax.tree.leaves(networks)[0].shape[1]
-        n_neurons = getattr(self.experiment.model, "width", 0)
-        masks = self._placed(np.zeros((1, len(SUBNETWORK_LABELS), n_neurons), dtype=bool), rows=False)
+        found = {name: self._placed(array[None], rows=False) for name, array in nothing.items()}
         program = _program(self._static, "follow", measures)
         nobody = jax.device_put(self.execution.counts(0), NamedSharding(self.mesh, _MEMBER))
-        program(nobody, networks, data, masks, self.shared, np.zeros(size, np.int32), np.int32(0))
+        program(nobody, networks, data, found, self.shared, np.zeros(size, np.int32), np.int32(0))
 
     def each(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Apply a pure function to every member's arguments; the shared data come last."""
@@ -223,13 +230,13 @@ def _program(static: tuple[MemberLoop, Execution], what: str, extra: Any = None)
     if what == "follow":
 
         def follow(
-            count: Any, networks: Any, data: Any, masks: Any, shared: Any, points: Any, n_points: Any
+            count: Any, networks: Any, data: Any, found: Any, shared: Any, points: Any, n_points: Any
         ) -> Any:
             def one(m: Any) -> Any:
-                networks, own, masks = m
-                return loop.follow(networks, shared | own, masks, extra, points, n_points)
+                networks, own, found = m
+                return loop.follow(networks, shared | own, found, extra, points, n_points)
 
-            return _over(execution, one, count, (networks, data, masks))
+            return _over(execution, one, count, (networks, data, found))
 
         return _compiled(follow, execution, (*(_MEMBER,) * 4, *(_SHARED,) * 3))
 

@@ -153,17 +153,17 @@ class MemberLoop:
         self,
         networks: Any,
         data: dict[str, jax.Array],
-        subnetworks: jax.Array,
+        found: dict[str, jax.Array],
         measures: tuple[Measure, ...],
         points: jax.Array,
         count: jax.Array,
     ) -> dict[str, jax.Array]:
-        """Measures of subnetworks (bool [subnetwork, neuron]) over kept networks [point, ...].
+        """Measures of what was found at the end over kept networks [point, ...].
 
         Args:
             networks: the networks of a segment, each leaf [point, ...].
             data: the member's and the shared arrays.
-            subnetworks: the masks.
+            found: what a `Point` is given besides: masks of subnetworks, key frequencies.
             measures: what to take.
             points: [point] which of the networks to look at; the first ``count`` entries count.
             count: how many.
@@ -174,7 +174,7 @@ class MemberLoop:
 
         def take(row: jax.Array) -> dict[str, jax.Array]:
             network = jax.tree.map(lambda leaf: leaf[row], networks)
-            return take_measures(measures, Point(network, data, self.experiment.loss, subnetworks))
+            return take_measures(measures, Point(network, data, self.experiment.loss, **found))
 
         shapes = jax.eval_shape(take, points[0])
         buffers = {name: jnp.zeros((len(points), *leaf.shape), leaf.dtype) for name, leaf in shapes.items()}

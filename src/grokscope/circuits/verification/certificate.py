@@ -13,9 +13,20 @@ $v_j\, \mathrm{relu}(z_j) \ge q_j z_j + t_j$ with
 
 and the sum of these lines over all neurons is linear in the free bits, so its minimum over them is known.
 
+A concave contribution lies further above its line inside the interval than at the ends: by a parabola,
+$v_j\, \mathrm{relu}(z) \ge q_j z + t_j + w_j (z - l_j)(h_j - z)$ for
+$0 \le w_j \le -t_j / ((h_j - l_j) \max(h_j, -l_j))$ (on each side of 0 the left side minus the line is
+linear, not negative at the end, and $-t_j$ at 0). With $R_j = \sum |A_{ij}|$ over the free bits,
+$(z - l_j)(h_j - z) = R_j^2 - (A_j \cdot x)^2$, and $x_i^2 = 1$, so all neurons together gain
+$\sum_j w_j (R_j^2 - \lVert A_j \rVert^2) - 2 \sum_{i < k} |\sum_j w_j A_{ij} A_{kj}|$: much, where there are
+many neurons of different directions, which cannot all be at the ends of their intervals at once.
+
 The arithmetic is that of whole numbers. The weights are rounded to multiples of $2^{-a}$ and $2^{-c}$ so
 that every number that can occur is whole and below $2^{53}$: float64 sums and products of such numbers are
-exact, in any order. What the rounding of the weights can do to the output is bounded and subtracted.
+exact, in any order. What the rounding of the weights can do to the output is bounded and subtracted. For the
+parabolas, lengths are rounded once more, to multiples of $2^s$ of these units: with coarse weights A', of
+which those of the free bits are off by d in all, $(A_j \cdot x)^2 \le 4^s ((A_j' \cdot x)^2 + 2 r d + d^2)$
+with r = sum |A'|.
 """
 
 from __future__ import annotations
@@ -48,11 +59,13 @@ class Certificate:
         bit: the other bit (a position in ``Problem.others``) that each node is split along; -1 for a leaf.
             The first nodes are the roots, one for each setting.
         child: the nodes for +1 and -1, [node, 2]; each comes after its parent.
+        curved: whether parabolas are to be used.
     """
 
     slopes: Float[np.ndarray, "setting neuron"]
     bit: Int[np.ndarray, " node"]
     child: Int[np.ndarray, "node 2"]
+    curved: bool
 
     @property
     def n_leaves(self) -> int:
@@ -102,6 +115,8 @@ class Rounded:
     Attributes:
         A, B, v: as in `Problem`, of the rounded weights: A and B are multiples of $2^{-a}$ and v of $2^{-c}$,
             held as whole numbers in float64.
+        coarse: A in units of $2^s$, rounded; whole numbers.
+        shift: s.
         scale: $2^{a+c}$, by which the output is multiplied.
         error: bound of the distance between the outputs of the two networks, over all inputs.
     """
@@ -109,6 +124,8 @@ class Rounded:
     A: Float[np.ndarray, "other neuron"]
     B: Float[np.ndarray, "setting neuron"]
     v: Float[np.ndarray, "setting neuron"]
+    coarse: Float[np.ndarray, "other neuron"]
+    shift: int
     scale: Fraction
     error: Fraction
 
@@ -141,8 +158,12 @@ class Rounded:
             units += count * (int(size) + off) + off * int(most)
         scale = Fraction(2) ** (a + c)
         settings, target = problem.settings, problem.target
+        A = inner[problem.others]
+        shift = _coarse_shift(np.abs(A).sum(axis=0), np.abs(outer))
         return cls(
-            A=inner[problem.others],
+            A=A,
+            coarse=np.rint(np.ldexp(A, -shift)),
+            shift=shift,
             B=settings @ inner[list(problem.support)] + inner[-1],
             v=target[:, None] * outer,
             scale=scale,
@@ -163,6 +184,14 @@ def _shifts(reach: np.ndarray, u: np.ndarray, n_terms: int) -> tuple[int, int]:
     return a, total - a
 
 
+def _coarse_shift(reach: np.ndarray, u: np.ndarray) -> int:
+    """The exponent s: so large that the parabolas' weights, about u / (4 reach) 4^s, have ten bits or so."""
+    if not (reach * u).any():
+        return 0
+    typical = float(np.average(np.log2(np.maximum(reach, 1.0) / np.maximum(u, 1.0)), weights=reach * u))
+    return min(max(0, round((12 + typical) / 2)), 30)
+
+
 def exact_lowers(
     certificate: Certificate, problem: Problem, rounded: Rounded, arithmetic: Arithmetic = "float64"
 ) -> list[Fraction]:
@@ -175,8 +204,8 @@ def exact_lowers(
     if certificate.slopes.shape != problem.v.shape or len(certificate.bit) < n_settings:
         raise InputError("certificate: it is of another network or another number of bits.")
     exact: Any = _as_integers if arithmetic == "integers" else _as_is
-    A, B, v = (exact(array) for array in (rounded.A, rounded.B, rounded.v))
-    slopes = exact(np.floor(np.clip(certificate.slopes, 0.0, 1.0) * np.maximum(rounded.v, 0.0)))
+    slopes = np.floor(np.clip(certificate.slopes, 0.0, 1.0) * np.maximum(rounded.v, 0.0))
+    leaves = _Leaves.of(rounded, exact, slopes, curved=certificate.curved)
     lowest: list[Any] = [None] * n_settings
     node = setting = np.arange(n_settings)
     fixed = np.zeros((n_settings, n_others))
@@ -184,7 +213,7 @@ def exact_lowers(
         leaf = certificate.bit[node] < 0
         for start in range(0, int(leaf.sum()), _ROWS):
             rows = np.flatnonzero(leaf)[start : start + _ROWS]
-            bounds = _bounds(A, B, v, slopes, setting[rows], exact(fixed[rows]))
+            bounds = leaves.bounds(setting[rows], exact(fixed[rows]))
             for one, bound in zip(setting[rows].tolist(), bounds.tolist(), strict=True):
                 lowest[one] = bound if lowest[one] is None else min(lowest[one], bound)
         node, setting, fixed = _children(certificate, node[~leaf], setting[~leaf], fixed[~leaf])
@@ -217,24 +246,56 @@ def _children(
     return child.T.reshape(-1), np.concatenate([setting, setting]), np.concatenate(halves)
 
 
-def _bounds(
-    A: np.ndarray, B: np.ndarray, v: np.ndarray, slopes: np.ndarray, setting: np.ndarray, fixed: np.ndarray
-) -> np.ndarray:
-    """The lower bound at each leaf, a whole number; see the top of this file."""
-    free = fixed == 0
-    center = B[setting] + fixed @ A
-    reach = np.where(free, 1, 0).astype(A.dtype) @ np.abs(A)
-    low, high = center - reach, center + reach
-    output = v[setting]
-    between = (low < 0) & (high > 0)
-    width = np.where(between, high - low, 1)
-    chord = np.clip((output * np.where(between, high, 0)) // width, np.minimum(output, 0), 0)
-    q = np.where(output > 0, slopes[setting], chord)
-    q = np.where(between, q, np.where(low >= 0, output, 0))
-    concave = between & (output < 0)
-    t = np.where(concave, np.minimum(-q * low, (output - q) * high), 0)
-    line = np.where(free, np.abs(q @ A.T), 0)
-    return (q * center).sum(axis=1) + t.sum(axis=1) - line.sum(axis=1)
+@dataclass(frozen=True, eq=False)
+class _Leaves:
+    """The arrays from which bounds at leaves are computed, of whole numbers as floats or as integers."""
+
+    A: np.ndarray
+    B: np.ndarray
+    v: np.ndarray
+    slopes: np.ndarray
+    coarse: np.ndarray
+    off: np.ndarray  # |A - 2^s coarse|
+    unit: int  # 2^s
+    pairs: np.ndarray
+    products: np.ndarray | None
+
+    @classmethod
+    def of(cls, rounded: Rounded, exact: Any, slopes: np.ndarray, *, curved: bool) -> _Leaves:
+        A, coarse, unit = exact(rounded.A), exact(rounded.coarse), 2**rounded.shift
+        pairs = np.array(np.triu_indices(len(A), 1))
+        products = (coarse[pairs[0]] * coarse[pairs[1]]).T if curved else None
+        off = np.abs(A - unit * coarse)
+        return cls(A, exact(rounded.B), exact(rounded.v), exact(slopes), coarse, off, unit, pairs, products)
+
+    def bounds(self, setting: np.ndarray, fixed: np.ndarray) -> np.ndarray:
+        """The lower bound at each leaf, a whole number; see the top of this file."""
+        free = np.where(fixed == 0, 1, 0).astype(fixed.dtype)
+        center = self.B[setting] + fixed @ self.A
+        reach = free @ np.abs(self.A)
+        low, high = center - reach, center + reach
+        v = self.v[setting]
+        between = (low < 0) & (high > 0)
+        chord = (v * np.where(between, high, 0)) // np.where(between, high - low, 1)
+        q = np.where(v > 0, self.slopes[setting], np.clip(chord, np.minimum(v, 0), 0))
+        q = np.where(between, q, np.where(low >= 0, v, 0))
+        t = np.where(between & (v < 0), np.minimum(-q * low, (v - q) * high), 0)
+        lines = (q * center).sum(axis=1) + t.sum(axis=1) - (free * np.abs(q @ self.A.T)).sum(axis=1)
+        return lines + self._curves(free, reach, np.maximum(high, -low), t)
+
+    def _curves(self, free: np.ndarray, reach: np.ndarray, farthest: np.ndarray, t: np.ndarray) -> Any:
+        """What the parabolas add, in units of 2^s for lengths; 0 where it would be less."""
+        if self.products is None:
+            return 0
+        width = 2 * np.maximum(-(-reach // self.unit), 1)
+        w = -t // (width * np.maximum(-(-farthest // self.unit), 1))
+        r = free @ np.abs(self.coarse)
+        d = -(-(free @ self.off) // self.unit)
+        bulge = (reach // self.unit) ** 2 - 2 * r * d - d**2 - free @ self.coarse**2
+        w = np.where(bulge > 0, w, 0)
+        both = free[:, self.pairs[0]] * free[:, self.pairs[1]]
+        mixed = np.abs(w @ self.products) * both
+        return np.maximum((w * bulge).sum(axis=1) - 2 * mixed.sum(axis=1), 0)
 
 
 def exact_output(problem: Problem, setting: int, x: np.ndarray) -> Fraction:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from grokscope.circuits._weights import Weights, weights_of
+from grokscope.circuits._weights import Weights, weights_of, width_of
 from grokscope.circuits.subnetwork import Subnetwork
 from grokscope.circuits.support import MOST_BITS, settings_of
 from grokscope.errors import InputError
@@ -97,7 +97,11 @@ def kept_weights(network: Any, neurons: Any = None) -> Weights:
     weights = _arrays(network) if type(network) in (tuple, list) else weights_of(network)
     if not weights.are_finite:
         raise InputError("verify: the network has weights that are not finite; its training diverged.")
-    return weights if neurons is None else weights.only(_positions(neurons, len(weights.u)))
+    if neurons is None:
+        return weights
+    width = len(weights.u) if type(network) in (tuple, list) else width_of(network)
+    # behind the neurons there may be an output bias, which every subnetwork keeps
+    return weights.only(np.append(_positions(neurons, width), np.arange(width, len(weights.u))))
 
 
 def _arrays(network: Any) -> Weights:

@@ -16,12 +16,13 @@ from jaxtyping import Bool, Float, Int
 
 from grokscope.circuits.verification.problem import Problem
 
-__all__ = ["Bounds", "Relaxation", "Split", "precision"]
+__all__ = ["Bounds", "Relaxation", "Split", "is_curved", "precision"]
 
 _ASCENT = 200  # steps; most networks that can be proved without splitting need about 20
 _LOOSEST = 64  # neurons that a trial split looks at; the lines of the others stay
 _CANDIDATES = 10  # bits that are tried at each node
 _LEAST_GAIN = 1e-4  # so that a split that helps one half only is compared by that half
+_MOST_PRODUCTS = 20_000_000
 _SMALL = 4096  # weights up to which float64 costs nothing
 
 
@@ -73,6 +74,8 @@ class Relaxation:
         size, transposed_size: their absolute values.
         B, v: [setting, neuron].
         slopes: of the lines below convex contributions, as a share of v, [setting, neuron].
+        pairs: of other bits, each once, [2, pair].
+        products: of the weights of a pair, [neuron, pair]; None without curves.
     """
 
     A: np.ndarray
@@ -82,6 +85,8 @@ class Relaxation:
     B: np.ndarray
     v: np.ndarray
     slopes: np.ndarray
+    pairs: Int[np.ndarray, "2 pair"]
+    products: np.ndarray | None
 
     @classmethod
     def of(cls, problem: Problem, goal: float) -> Relaxation:
@@ -96,7 +101,9 @@ class Relaxation:
         AT = np.ascontiguousarray(A.T)
         size, transposed_size = np.abs(A), np.abs(AT)
         slopes = _best_slopes(A, AT, B, v, size.sum(axis=0), goal)
-        return cls(A, AT, size, transposed_size, B, v, slopes)
+        pairs = np.array(np.triu_indices(len(A), 1))
+        products = AT[:, pairs[0]] * AT[:, pairs[1]] if is_curved(problem) else None
+        return cls(A, AT, size, transposed_size, B, v, slopes, pairs, products)
 
     def bounds(self, setting: np.ndarray, fixed: np.ndarray) -> Bounds:
         """The bounds of subcubes."""
@@ -107,7 +114,21 @@ class Relaxation:
         q, t = _lines(center, reach, self.v[setting], self.slopes[setting])
         slope = (q @ self.AT) * free
         bound = np.einsum("rj,rj->r", q, center) + t.sum(axis=1) - np.abs(slope).sum(axis=1)
+        bound += self._curves(free, center, reach, t)
         return Bounds(setting, fixed, bound, q, t, center, reach, slope)
+
+    def _curves(self, free: np.ndarray, center: np.ndarray, reach: np.ndarray, t: np.ndarray) -> np.ndarray:
+        r"""What is gained by parabolas below concave contributions instead of chords, [row].
+
+        $w_j (R_j^2 - (A_j \cdot x)^2)$ can be added to a chord that is $-t_j$ below at 0: ``certificate.py``.
+        """
+        if self.products is None:
+            return np.zeros(len(t), t.dtype)
+        reach = np.maximum(reach, 1e-30)  # where it is 0, t is too
+        w = -t / (2 * reach * (np.abs(center) + reach))
+        constant = np.einsum("rj,rj->r", w, np.square(reach) - free @ np.square(self.A))
+        mixed = (w @ self.products) * (free[:, self.pairs[0]] * free[:, self.pairs[1]])
+        return np.maximum(constant - 2 * np.abs(mixed).sum(axis=1), 0)
 
     def split(self, parts: Bounds, goal: float) -> Split:
         r"""Choose a bit for each subcube by trying the likeliest on the loosest neurons.
@@ -128,9 +149,9 @@ class Relaxation:
         AT = self.AT[loosest]  # [row, neuron, other]
         at, chosen = rows[:, None], np.take_along_axis(AT, bits[:, None, :], axis=2).transpose(0, 2, 1)
         q, t, center = parts.q[at, loosest], parts.t[at, loosest], parts.center[at, loosest]
-        rest = (
-            parts.bound + np.abs(parts.slope).sum(axis=1) - np.einsum("rj,rj->r", q, center) - t.sum(axis=1)
-        )
+        chords = np.einsum("rj,rj->r", parts.q, parts.center) + parts.t.sum(axis=1)
+        before = (chords - np.abs(parts.slope).sum(axis=1))[:, None, None]
+        rest = chords - np.einsum("rj,rj->r", q, center) - t.sum(axis=1)
         rest_slope = parts.slope - (q[:, None] @ AT)[:, 0] * (parts.fixed == 0)
         sign = np.array([1, -1], self.A.dtype)[:, None, None]
         # [row, half, bit, neuron]
@@ -145,10 +166,17 @@ class Relaxation:
         line = sign[..., 0] * np.take_along_axis(rest_slope, bits, axis=1)[:, None]
         bound = np.einsum("rhbj,rhbj->rhb", q, center) + t.sum(axis=3) + rest[:, None, None] + line
         bound -= np.abs(slope).sum(axis=3) - np.abs(own)
-        gain = np.maximum(np.minimum(bound, goal) - parts.bound[:, None, None], _LEAST_GAIN)
+        most = (goal - parts.bound)[:, None, None]
+        gain = np.maximum(np.minimum(bound - before, most), _LEAST_GAIN)
         product = np.where(np.take_along_axis(parts.fixed, bits, axis=1) == 0, gain.prod(axis=1), -1)
         best = product.argmax(axis=1)
         return Split(bits[rows, best], np.maximum(bound[rows, :, best], parts.bound[:, None]))
+
+
+def is_curved(problem: Problem) -> bool:
+    """Whether the products of pairs of weights are few enough to be kept."""
+    n_others, width = problem.A.shape
+    return n_others * (n_others - 1) // 2 * width <= _MOST_PRODUCTS
 
 
 def precision(problem: Problem) -> type[np.floating[Any]]:

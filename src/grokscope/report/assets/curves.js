@@ -8,16 +8,21 @@ function curvesSection(root, data, page) {
     for (const panel of run.panels) if (!entries.some((one) => one.id === panel.id)) entries.push(panel);
   }
   const splits = [...new Set(curves.flatMap((run) => run.panels.flatMap((p) => p.lines.flatMap((l) => Object.keys(l.variants)))))].filter(Boolean);
-  page.set({ split: splits.includes("test") ? "test" : splits[0] ?? "", overlay: data.overlay });
+  page.set({ split: splits.includes(state.split) ? state.split : splits[0] ?? "", overlay: data.overlay });
+  if (data.overlay && !state.runs.length) page.set({ runs: curves.map((_, i) => i).slice(0, 4) });
+
+  const chosen = () => (state.overlay ? state.runs.map((i) => curves[i]) : [curves[state.run]]);
 
   // The whole of the time axis, in the unit of the moment.
   const whole = () => {
-    const runs = state.overlay ? curves : [curves[state.run]];
+    const runs = chosen();
     const unit = (run) => (state.unit === "step" ? 1 : run.stepsPerEpoch);
+    if (!runs.length) return { domain: [0, 1], first: 1 };
     const last = Math.max(...runs.map((run) => Math.max(...run.grids.map((grid) => unpack(grid).at(-1))) / unit(run)));
     const first = Math.min(...runs.map((run) => Math.min(...run.grids.map((grid) => unpack(grid).find((s) => s > 0) ?? Infinity)) / unit(run)));
     return { domain: [0, last || 1], first: Number.isFinite(first) ? first : 1 };
   };
+  page.whole = whole;
   page.zoom = (domain) => {
     const all = whole();
     if (domain) {
@@ -65,14 +70,19 @@ function curvesSection(root, data, page) {
   const when = el("span.soft.when");
   const bar = el("div.toolbar", {}, ...controls.map((one) => one.node), zoom, el("div.second", {}, seeds, when));
   const tellWhen = () => {
-    const run = curves[state.run];
+    const run = chosen()[0];
+    if (!run) return;
     const epoch = state.unit === "epoch" ? state.cursor : state.cursor / run.stepsPerEpoch;
     when.textContent = state.cursor === null ? "values: at the end" : `values: at epoch ${format(epoch)} (step ${format(epoch * run.stepsPerEpoch)})`;
   };
 
+  const key = el("ul.legend.static.key", { "aria-label": "runs" });
+  const updateKey = () => key.replaceChildren(...(state.overlay ? chosen() : []).map((run, place) => el("li", {},
+    el("i.dot", { style: { background: color(`run-${place % 4}`) } }), run.name)));
+
   const updateSeeds = () => {
-    const names = [...new Set((state.overlay ? curves : [curves[state.run]]).flatMap((run) => run.members.slice(0, run.shown)))];
-    const left = Math.max(...curves.map((run) => run.members.length - run.shown));
+    const names = [...new Set(chosen().flatMap((run) => run.members.slice(0, run.shown)))];
+    const left = Math.max(...chosen().map((run) => run.members.length - run.shown), 0);
     const button = (value, text) => el("button", {
       type: "button", "aria-pressed": String(state.member === value), onclick: () => page.set({ member: state.member === value ? null : value }),
     }, text);
@@ -86,11 +96,12 @@ function curvesSection(root, data, page) {
   const rest = panels.filter((p) => !p.entry.main);
   const more = el("details.more", {}, el("summary", {}, `More measures (${rest.length})`), el("div.panels", {}, ...rest.map((p) => p.node)));
   const hint = el("p.soft.hint", {}, "Drag in a plot to zoom, double click for all; click to set the cursor. With the keyboard: arrows, + and −, 0, Escape.");
-  root.querySelector(".app").append(bar, grid, rest.length ? more : "", hint);
+  root.querySelector(".app").append(bar, key, grid, rest.length ? more : "", hint);
 
-  page.on(["display", "log", "unit", "split", "run", "member", "domain", "first", "theme", "overlay"], () => {
+  page.on(["display", "log", "unit", "split", "run", "member", "domain", "first", "theme", "overlay", "runs", "fresh"], () => {
     controls.forEach((one) => one.update());
     updateSeeds();
+    updateKey();
     panels.forEach((panel) => panel.draw());
   });
   page.on(["cursor", "unit"], () => {
@@ -99,6 +110,7 @@ function curvesSection(root, data, page) {
   });
   tellWhen();
   updateSeeds();
+  updateKey();
 
   // Bring the panels with some measures to sight.
   page.showPanels = (ids, run) => {

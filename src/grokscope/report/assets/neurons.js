@@ -30,6 +30,18 @@ function cloudPixels(data, member, snapshot, scales, out) {
   }
 }
 
+// The neuron that is drawn near a pixel; the few generalizing ones, which are larger, from farther away.
+function cloudNearest(data, member, pixels, x, y) {
+  const groups = unpack(data.group);
+  let best = { away: 100, neuron: null };
+  for (let j = 0; j < data.neurons; j++) {
+    const weight = groups[member * data.neurons + j] === 0 ? 0.5 : 1;
+    const away = weight * ((pixels[0][j] - x) ** 2 + (pixels[1][j] - y) ** 2);
+    if (away < best.away) best = { away, neuron: j };
+  }
+  return best.neuron;
+}
+
 // What a code stands for.
 function decoded(axis, index) {
   const code = unpack(axis.codes)[index];
@@ -104,9 +116,9 @@ function drawStrip(pen, data, view) {
     pen.line(columns.map(x), line, { color: color("ink"), width: 1.8, dash });
   }
   for (const event of view.events) {
-    const [i, fraction] = event.place;
-    pen.line([x(i + fraction), x(i + fraction)], [top, bottom], { color: color("ink"), width: 1, dash: event.dash, alpha: 0.8 });
-    pen.text(x(i + fraction) + event.side * 3, height - 5, event.name, { color: color("soft"), size: 10, anchor: event.side > 0 ? "start" : "end" });
+    const side = event.at > n / 2 ? -1 : 1;
+    pen.line([x(event.at), x(event.at)], [top, bottom], { color: color("ink"), width: 1, dash: event.dash, alpha: 0.8 });
+    pen.text(x(event.at) + side * 3, height - 5, event.name, { color: color("soft"), size: 10, anchor: side > 0 ? "start" : "end" });
   }
   pen.line([x(snapshot), x(snapshot)], [0, bottom + 2], { color: color("ink"), width: 2 });
   pen.dots([x(snapshot)], [bottom + 2], 4, { fill: color("ink") });

@@ -1,30 +1,37 @@
 // The page as a whole: theme, copy buttons, links of the claims, and the start of every section.
 
-const COMPONENTS = { curves: curvesSection, competition: competitionSection };
+const COMPONENTS = { curves: curvesSection, sweep: sweepSection, competition: competitionSection };
 
 function startPage() {
   const data = JSON.parse(byId("page-data").textContent);
-  const page = observable({
-    title: document.title, theme: "", run: 0, member: null, overlay: false, display: "bands", log: true, unit: "epoch",
-    split: "test", domain: [0, 1], first: 1, cursor: null, pinned: null, snapshot: 0,
-  });
-  page.curves = data.curves?.runs ?? null;
+  const holder = {
+    page: observable({
+      title: document.title, theme: "", run: 0, runs: [], member: null, overlay: false, display: "bands", log: true,
+      unit: "epoch", split: "test", domain: [0, 1], first: 1, cursor: null, pinned: null, snapshot: 0,
+    }),
+  };
   document.documentElement.classList.add("scripted");
-  themeButton(page);
+  themeButton(holder);
   copyButtons();
-  for (const [kind, start] of Object.entries(COMPONENTS)) {
-    const root = document.querySelector(`[data-component="${kind}"]`);
-    if (!root || !data[kind]) continue;
-    const app = root.querySelector(".app");
-    app.hidden = false;
-    start(root, data[kind], page);
-  }
-  claimLinks(page);
+  if (data.live) startLive(holder);
+  else startSections(holder.page, data);
+  claimLinks(holder);
   document.documentElement.dataset.ready = String(Math.round(performance.now()));
 }
 
+// Every section of the page for which there are numbers.
+function startSections(page, data) {
+  page.curves = data.curves?.runs ?? null;
+  for (const [kind, start] of Object.entries(COMPONENTS)) {
+    const root = document.querySelector(`[data-component="${kind}"]`);
+    if (!root || !data[kind]) continue;
+    root.querySelector(".app").hidden = false;
+    start(root, data[kind], page);
+  }
+}
+
 // Light, dark, or as the system says; remembered where the browser lets us.
-function themeButton(page) {
+function themeButton(holder) {
   const root = document.documentElement;
   const button = byId("theme");
   const system = window.matchMedia("(prefers-color-scheme: dark)");
@@ -43,7 +50,7 @@ function themeButton(page) {
     button.textContent = dark ? "Light" : "Dark";
     button.setAttribute("aria-label", dark ? "light colors" : "dark colors");
     colorCache = new Map();
-    page.set({ theme: `${dark}` });
+    holder.page.set({ theme: `${dark}` });
   };
   const first = remembered();
   apply(first === "light" || first === "dark" ? first : "");
@@ -74,9 +81,10 @@ function copyButtons() {
 }
 
 // A claim leads to the plots of what it is judged by.
-function claimLinks(page) {
+function claimLinks(holder) {
   for (const link of document.querySelectorAll("a[data-panels]")) {
     link.addEventListener("click", (event) => {
+      const { page } = holder;
       if (!page.showPanels) return;
       event.preventDefault();
       const run = page.curves.findIndex((one) => one.name === link.dataset.run);

@@ -36,16 +36,14 @@ class Panel {
   // The lines that there are now: of the chosen run, or of all runs where they are overlaid.
   lines() {
     const { state } = this.page;
-    const runs = state.overlay ? this.curves.map((_, i) => i) : [state.run];
+    const runs = state.overlay ? state.runs : [state.run];
     const found = [];
-    for (const run of runs) {
+    for (const [place, run] of runs.entries()) {
       const panel = this.curves[run].panels.find((one) => one.id === this.entry.id);
-      for (const [i, line] of (panel?.lines ?? []).entries()) {
+      for (const line of panel?.lines ?? []) {
         const variant = line.variants[state.split] ?? line.variants[""] ?? Object.values(line.variants)[0];
-        const shade = state.overlay ? `run-${run}` : line.color;
-        const dash = state.overlay ? [null, [6, 2.5], [1.5, 2], [5, 2, 1.5, 2], [3, 2]][i % 5] : DASHES[line.color] ?? null;
-        const label = state.overlay ? `${this.curves[run].name}: ${line.label}` : line.label;
-        found.push({ run, line, variant, shade, dash, label, key: `${run} ${line.measure} ${line.label}`, xs: this.times(run, variant.grid) });
+        const shade = state.overlay ? `run-${place % 4}` : line.color;
+        found.push({ run, line, variant, shade, dash: DASHES[line.color] ?? null, label: line.label, key: `${run} ${line.measure} ${line.label}`, xs: this.times(run, variant.grid) });
       }
     }
     return found;
@@ -103,14 +101,14 @@ class Panel {
 
   events() {
     const { state } = this.page;
-    const runs = state.overlay ? this.curves.map((_, i) => i) : [state.run];
-    return runs.flatMap((run) => {
+    const runs = state.overlay ? state.runs : [state.run];
+    return runs.flatMap((run, place) => {
       const one = this.curves[run];
       const alone = this.alone(run);
       return one.events.map((event) => {
         const step = alone >= 0 ? event.steps[alone] : event.median;
         const at = step === null ? null : state.unit === "step" ? step : step / one.stepsPerEpoch;
-        const shade = state.overlay ? color(`run-${run}`) : color(event.name === "grokking" ? "ink" : "soft");
+        const shade = state.overlay ? color(`run-${place % 4}`) : color(event.name === "grokking" ? "ink" : "soft");
         return { at, label: event.name, color: shade, dash: event.name === "grokking" ? [2, 2.5] : [5, 3] };
       });
     });
@@ -134,7 +132,7 @@ class Panel {
       this.legend.replaceChildren(...lines.map((line) => {
         const value = el("b");
         this.values.set(line.key, value);
-        return el("li", {}, el("button", {
+        return el("li", { "data-run": this.curves[line.run].name }, el("button", {
           type: "button", "aria-pressed": String(!this.hidden.has(line.key)), title: "show or hide",
           onclick: () => {
             if (!this.hidden.delete(line.key)) this.hidden.add(line.key);

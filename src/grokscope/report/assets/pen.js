@@ -86,6 +86,25 @@ class CanvasPen {
     c.globalAlpha = 1;
   }
 
+  // Any shape, in the language of SVG's paths.
+  path(shape, { fill = null, stroke = null, width = 1, dash = null, alpha = 1 }) {
+    const c = this.c;
+    const path = new Path2D(shape);
+    c.globalAlpha = alpha;
+    c.setLineDash(dash ?? []);
+    if (fill) {
+      c.fillStyle = fill;
+      c.fill(path);
+    }
+    if (stroke) {
+      c.strokeStyle = stroke;
+      c.lineWidth = width;
+      c.stroke(path);
+    }
+    c.setLineDash([]);
+    c.globalAlpha = 1;
+  }
+
   text(x, y, words, { color, size = 11, anchor = "start", weight = 400, turn = 0, alpha = 1 }) {
     const c = this.c;
     c.globalAlpha = alpha;
@@ -158,6 +177,12 @@ class SvgPen {
     const line = stroke ? ` stroke="${escaped(stroke)}" stroke-width="${width}"` : "";
     const each = Array.from(xs, (x, i) => `<circle cx="${short(x)}" cy="${short(ys[i])}" r="${radius}"/>`);
     this.parts.push(`<g fill="${escaped(fill ?? "none")}"${line}${opacity(alpha)}>${each.join("")}</g>`);
+  }
+
+  path(shape, { fill = null, stroke = null, width = 1, dash = null, alpha = 1 }) {
+    const line = stroke ? ` stroke="${escaped(stroke)}" stroke-width="${width}"` : "";
+    const dashed = dash ? ` stroke-dasharray="${dash.join(" ")}"` : "";
+    this.parts.push(`<path d="${escaped(shape)}" fill="${escaped(fill ?? "none")}"${line}${dashed}${opacity(alpha)}/>`);
   }
 
   text(x, y, words, { color, size = 11, anchor = "start", weight = 400, turn = 0, alpha = 1 }) {

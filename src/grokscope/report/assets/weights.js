@@ -48,7 +48,7 @@ function drawHeat(pen, weights, view) {
   for (let column = 0; column < bits + 2; column++) {
     const special = column >= bits || column < weights.support;
     if (special && cell < 9) continue; // no room; the words over it say what these are
-    if (special || (cell > 15 && column % 2 === 0) || (column - weights.support) % 10 === 0) {
+    if (special || weights.bits[column] % (cell > 15 ? 2 : 10) === 0) {
       pen.text(x(column) + cell / 2, HEAT.top - 6, columnText(column), {
         color: special ? color("ink") : soft, size: special && cell < 17 ? 9 : 10, anchor: "middle", weight: special ? 600 : 400,
         turn: 0,

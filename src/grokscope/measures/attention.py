@@ -1,0 +1,82 @@
+"""Attention heads: where they look, and whether the network needs them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from grokscope.measures._measure import Measure, Pace
+
+if TYPE_CHECKING:
+    import jax
+
+    from grokscope.experiment import Experiment
+    from grokscope.measures._point import Point
+
+__all__ = ["AttentionPattern", "HeadFaithfulness"]
+
+
+class _OfHeads(Measure):
+    pace: ClassVar[Pace] = "slow"
+    default: ClassVar[bool] = False
+
+    def missing(self, experiment: Experiment) -> str | None:
+        """Whether there are heads."""
+        from grokscope.models.transformer import Transformer
+
+        if not isinstance(experiment.model, Transformer):
+            return f"{self.name} needs a transformer, not '{experiment.model.kind}'"
+        return super().missing(experiment)
+
+
+class AttentionPattern(_OfHeads):
+    r"""How much the last position attends to each position; [layer, head, position].
+
+    $\overline{\mathrm{softmax}_t (q \cdot k_t / \sqrt{d_h})}$, mean over training inputs; the sum over
+    positions is 1.
+
+    Source: Nanda et al. 2023 (arXiv 2301.05217), Figure 2 and Section 4.3 (patterns of single inputs).
+
+    Example:
+        >>> AttentionPattern().dims
+        ('layer', 'head', 'position')
+    """
+
+    kind: Literal["attention_pattern"] = "attention_pattern"
+    dims: ClassVar[tuple[str, ...]] = ("layer", "head", "position")
+    needs_splits: ClassVar[tuple[str, ...]] = ("train",)
+
+    def __call__(self, point: Point) -> jax.Array:
+        """The mean patterns."""
+        import jax.numpy as jnp
+
+        return jnp.mean(point.network.attention(point.split("train").x), axis=0)
+
+
+class HeadFaithfulness(_OfHeads):
+    """Share of the test inputs whose prediction stays when one attention head is off; [layer, head].
+
+    Off means that the head's output is 0. 1 for a head that no prediction depends on.
+    """
+
+    kind: Literal["head_faithfulness"] = "head_faithfulness"
+    dims: ClassVar[tuple[str, ...]] = ("layer", "head")
+    needs_splits: ClassVar[tuple[str, ...]] = ("test",)
+
+    def __call__(self, point: Point) -> jax.Array:
+        """The agreement with the whole network, for each head."""
+        import jax.numpy as jnp
+        from jax import lax
+
+        from grokscope.measures._predictions import predictions
+
+        network, x, f = point.network, point.split("test").x, point.outputs("test")
+        n_outputs = 1 if f.ndim == 1 else f.shape[1]
+        shape = (len(network.blocks), network.blocks[0].heads)
+        whole = predictions(f, n_outputs)
+        off = 1 - jnp.eye(shape[0] * shape[1], dtype=f.dtype).reshape(-1, *shape)
+
+        def agreement(keep: jax.Array) -> jax.Array:
+            part = predictions(network.keeping_heads(keep)(x), n_outputs)
+            return jnp.mean(part == whole, dtype=f.dtype)
+
+        return lax.map(agreement, off).reshape(shape)

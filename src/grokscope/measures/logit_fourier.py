@@ -1,0 +1,268 @@
+r"""Fourier measures of the logits of a + b or a - b mod p: key frequencies, restricted and excluded loss.
+
+The functions $\cos(w_k (a \pm b))$ and $\sin(w_k (a \pm b))$ of a pair, $w_k = 2 \pi k / p$, are functions of
+the right answer alone. The part of the logits that lies in their span is therefore found from the mean of
+the logits over all pairs with the same answer, a p x p matrix, and a Fourier transform of its columns. All
+pairs are needed: they are the training and the test split together.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from grokscope.measures._measure import SPLIT_LABELS, Measure, Pace
+
+if TYPE_CHECKING:
+    import jax
+
+    from grokscope.measures._point import Point
+
+__all__ = [
+    "ExcludedLoss",
+    "ExcludedLossByFrequency",
+    "KeyFrequencies",
+    "LogitCosines",
+    "LogitFourier",
+    "RestrictedLoss",
+]
+
+
+def _by_answer(point: Point) -> jax.Array:
+    """Coefficients in the Fourier basis of the mean logits by answer, [row, output]."""
+    import jax
+    import jax.numpy as jnp
+
+    from grokscope.measures._fourier import components
+
+    f = {split: point.outputs(split) for split in SPLIT_LABELS}
+
+    def make() -> jax.Array:
+        p = f["train"].shape[1]
+        sums = jnp.zeros((p, p), f["train"].dtype)
+        for split, logits in f.items():
+            answer = jax.nn.one_hot(point.split(split).y, p, dtype=logits.dtype)
+            sums += answer.T @ logits
+        return components(sums / p)  # p pairs have each answer
+
+    return point.cached("logits by answer", make)
+
+
+def _at_frequencies(coefficients: jax.Array, keep: jax.Array, *, constant: bool) -> jax.Array:
+    """The function of the answer that has some frequencies only, [answer, output]."""
+    import jax.numpy as jnp
+
+    from grokscope.measures._fourier import basis, frequency_of_row
+
+    p = len(coefficients)
+    by_number = jnp.concatenate([jnp.full(1, constant, keep.dtype), keep])
+    rows = by_number[frequency_of_row(p)].astype(coefficients.dtype)
+    return jnp.asarray(basis(p), coefficients.dtype).T @ (rows[:, None] * coefficients)
+
+
+def _shares(point: Point) -> jax.Array:
+    """Share of the logits' variance at each frequency of the answer, [frequency]."""
+    import jax.numpy as jnp
+
+    from grokscope.measures._fourier import by_frequency
+
+    coefficients = _by_answer(point)
+    total = _variance(point)
+    # what is the same for all outputs changes no softmax
+    centered = coefficients - jnp.mean(coefficients, axis=1, keepdims=True)
+    power = by_frequency(jnp.sum(jnp.square(centered), axis=1)) * len(coefficients)
+    return power / jnp.where(total > 0, total, 1)
+
+
+def _variance(point: Point) -> jax.Array:
+    """Sum of squares of all logits, less their mean over outputs, then less that over pairs."""
+    import jax.numpy as jnp
+
+    f = [point.outputs(split) for split in SPLIT_LABELS]
+
+    def make() -> jax.Array:
+        logits = jnp.concatenate(f)
+        logits = logits - jnp.mean(logits, axis=1, keepdims=True)
+        return jnp.sum(jnp.square(logits - jnp.mean(logits, axis=0)))
+
+    return point.cached("variance of the logits", make)
+
+
+class _OfLogits(Measure):
+    pace: ClassVar[Pace] = "slow"
+    default: ClassVar[bool] = False
+    needs_frequencies: ClassVar[bool] = True
+    needs_splits: ClassVar[tuple[str, ...]] = SPLIT_LABELS
+
+
+class LogitFourier(_OfLogits):
+    r"""Share of the logits' variance that is a wave of frequency k in the answer; [frequency].
+
+    Logits L(a, b, c) over all pairs, less their mean over c (which changes no softmax) and then over pairs:
+    $\lVert P_k L \rVert^2 / \lVert L \rVert^2$, $P_k$ the projection onto $\cos(w_k c^*)$ and
+    $\sin(w_k c^*)$, functions of the answer $c^* = a \pm b$. The sum over k is at most 1: the rest depends
+    on more than the answer. 0 where all logits are equal.
+
+    Source: Nanda et al. 2023 (arXiv 2301.05217), Sections 4.1 and 4.4.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from grokscope.losses import CrossEntropy
+        >>> from grokscope.measures import Point
+        >>> c = jnp.arange(5)
+        >>> y = (c[:, None] + c).ravel() % 5
+        >>> logits = 3 * jnp.cos(2 * jnp.pi * 2 * (y[:, None] - c) / 5)  # frequency 2
+        >>> data = {"train_x": logits[:9], "train_y": y[:9], "test_x": logits[9:], "test_y": y[9:]}
+        >>> point = Point(lambda x: x, data, CrossEntropy())
+        >>> LogitFourier()(point).round(3).tolist(), round(float(LogitCosines()(point)), 3)
+        ([0.0, 1.0], 1.0)
+        >>> KeyFrequencies()(point).tolist()
+        [0, 1]
+    """
+
+    kind: Literal["logit_fourier"] = "logit_fourier"
+    dims: ClassVar[tuple[str, ...]] = ("frequency",)
+
+    def __call__(self, point: Point) -> jax.Array:
+        """The shares."""
+        return _shares(point)
+
+
+class LogitCosines(_OfLogits):
+    r"""Share of the logits' variance that is $\sum_k \alpha_k \cos(w_k (c^* - c))$, by least squares.
+
+    This is the form of the algorithm that the networks were found to compute. Variance as in `LogitFourier`;
+    0 where all logits are equal.
+
+    Source: Nanda et al. 2023 (arXiv 2301.05217), Section 4.2.
+    """
+
+    kind: Literal["logit_cosines"] = "logit_cosines"
+
+    def __call__(self, point: Point) -> jax.Array:
+        """The sum over frequencies of the squared coefficients, over the variance."""
+        import jax.numpy as jnp
+
+        from grokscope.measures._fourier import basis, frequency_of_row
+
+        coefficients, total = _by_answer(point), _variance(point)
+        p = len(coefficients)
+        # cos(w (s - c)) = cos(w s) cos(w c) + sin(w s) sin(w c): the diagonal of the 2D transform
+        matrix = jnp.asarray(basis(p), coefficients.dtype)
+        diagonal = jnp.sum(coefficients * matrix, axis=1)
+        rows = frequency_of_row(p)
+        alpha = jnp.zeros(p // 2 + 1, diagonal.dtype).at[rows].add(diagonal)[1:]
+        terms = jnp.asarray([(rows == k).sum() for k in range(1, p // 2 + 1)], diagonal.dtype)
+        return jnp.sum(jnp.square(alpha) / terms) * p / jnp.where(total > 0, total, 1)
+
+
+class KeyFrequencies(_OfLogits):
+    r"""Which frequencies the logits use: 1 where `LogitFourier` is at least ``share`` of its sum, else 0.
+
+    [frequency], int32. The paper calls those frequencies key that have coefficients which are not trivial,
+    and gives no number; ``share`` is ours. `RestrictedLoss` and `ExcludedLoss` take those of the final
+    network, with the default share.
+
+    Attributes:
+        share: of the power that lies in functions of the answer.
+
+    Source: Nanda et al. 2023 (arXiv 2301.05217), Section 4.1.
+    """
+
+    kind: Literal["key_frequencies"] = "key_frequencies"
+    dims: ClassVar[tuple[str, ...]] = ("frequency",)
+
+    share: float = Field(default=0.05, gt=0.0, le=1.0)
+
+    def __call__(self, point: Point) -> jax.Array:
+        """1 and 0."""
+        import jax.numpy as jnp
+
+        shares = _shares(point)
+        return ((shares >= self.share * jnp.sum(shares)) & (shares > 0)).astype(jnp.int32)
+
+
+class _WithKeys(_OfLogits):
+    pace: ClassVar[Pace] = "follow_slow"
+    needs_neurons: ClassVar[bool] = True  # what follows a run needs subnetworks, whatever else it follows
+    needs_key_frequencies: ClassVar[bool] = True
+
+    def keys(self, point: Point) -> jax.Array:
+        """The key frequencies of the final network.
+
+        Raises:
+            ValueError: where the point has none (a fault of the caller, who must find them first).
+        """
+        if point.key_frequencies is None:
+            raise ValueError("this measure needs a point with key frequencies")
+        return point.key_frequencies
+
+
+class RestrictedLoss(_WithKeys):
+    r"""Loss of the logits that keep only the key frequencies of the final network; [split].
+
+    $\ell(\overline L + P L)$: $\overline L$ is the mean over all pairs, P the projection onto
+    $\cos(w_k (a \pm b))$ and $\sin(w_k (a \pm b))$ for the key frequencies k (`KeyFrequencies`). Of networks
+    that grok it falls before the test loss does.
+
+    Source: Nanda et al. 2023 (arXiv 2301.05217), Section 5.1 and Figure 7; the paper does not say on which
+        pairs, the official code takes all, and training pairs.
+    """
+
+    kind: Literal["restricted_loss"] = "restricted_loss"
+    dims: ClassVar[tuple[str, ...]] = ("split",)
+
+    def __call__(self, point: Point) -> jax.Array:
+        """The mean of the experiment's loss on either split."""
+        import jax.numpy as jnp
+
+        logits = _at_frequencies(_by_answer(point), self.keys(point), constant=True)
+        answers = [point.split(split).y for split in SPLIT_LABELS]
+        return jnp.stack([jnp.mean(point.loss.per_sample(logits[y], y)) for y in answers])
+
+
+class ExcludedLoss(_WithKeys):
+    r"""Training loss of the logits without the key frequencies of the final network.
+
+    $\ell(L - P L)$ on the training pairs, with P as for `RestrictedLoss`. What a network has memorized is
+    left; it rises while the network comes to rely on the key frequencies.
+
+    Source: Nanda et al. 2023 (arXiv 2301.05217), Section 5.1 and Figure 7.
+    """
+
+    kind: Literal["excluded_loss"] = "excluded_loss"
+
+    def __call__(self, point: Point) -> jax.Array:
+        """The mean of the experiment's loss on the training pairs."""
+        import jax.numpy as jnp
+
+        without = _at_frequencies(_by_answer(point), self.keys(point), constant=False)
+        y = point.split("train").y
+        return jnp.mean(point.loss.per_sample(point.outputs("train") - without[y], y))
+
+
+class ExcludedLossByFrequency(_OfLogits):
+    r"""Training loss of the logits without one frequency, for each of them; [frequency].
+
+    $\ell(L - P_k L)$ as in `ExcludedLoss`, for every k alone: it does not need the final network. Its
+    largest value says how much the network relies on its most important frequency.
+
+    Source: the official code of Nanda et al. 2023 (arXiv 2301.05217).
+    """
+
+    kind: Literal["excluded_loss_by_frequency"] = "excluded_loss_by_frequency"
+    dims: ClassVar[tuple[str, ...]] = ("frequency",)
+
+    def __call__(self, point: Point) -> jax.Array:
+        """The mean of the experiment's loss on the training pairs."""
+        import jax.numpy as jnp
+        from jax import lax
+
+        coefficients, f, y = _by_answer(point), point.outputs("train"), point.split("train").y
+
+        def without(keep: jax.Array) -> jax.Array:
+            part = _at_frequencies(coefficients, keep, constant=False)
+            return jnp.mean(point.loss.per_sample(f - part[y], y))
+
+        return lax.map(without, jnp.eye(len(coefficients) // 2, dtype=bool))

@@ -1,0 +1,93 @@
+"""Held-out pairs (a, b) whose mirror (b, a) was trained on: what commutativity alone explains.
+
+For tasks on pairs, whose data say of every test sample whether its mirror is a training sample.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from grokscope.measures._measure import Measure
+
+if TYPE_CHECKING:
+    import jax
+
+    from grokscope.experiment import Experiment
+    from grokscope.measures._point import Point
+
+__all__ = ["MirrorShare", "TestAccuracyMirrored", "TestAccuracyUnmirrored"]
+
+
+class _OfMirrors(Measure):
+    needs_splits: ClassVar[tuple[str, ...]] = ("test",)
+
+    def missing(self, experiment: Experiment) -> str | None:
+        """Whether the task is one on pairs."""
+        from grokscope.tasks._pairs import Pairs
+
+        if not isinstance(experiment.task, Pairs):
+            return f"{self.name} needs a task on pairs (a binary operator), not '{experiment.task.kind}'"
+        return super().missing(experiment)
+
+
+class MirrorShare(_OfMirrors):
+    r"""Share of the held-out pairs (a, b) whose mirror (b, a) is in the training set.
+
+    A network that has memorized its training set and knows only that the operator commutes has this test
+    accuracy (plus what it guesses). It depends on the split alone, so it is the same at every step.
+
+    Source: Merrill, Tsilivis, Shukla 2023, Figure 4 (the dashed line).
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from grokscope.losses import CrossEntropy
+        >>> from grokscope.measures import Point
+        >>> data = {"test_x": jnp.zeros((4, 1)), "test_mirrored": jnp.array([1, 0, 0, 0])}
+        >>> float(MirrorShare()(Point(lambda x: x, data, CrossEntropy())))
+        0.25
+    """
+
+    kind: Literal["mirror_share"] = "mirror_share"
+
+    def __call__(self, point: Point) -> jax.Array:
+        """The mean over held-out pairs."""
+        import jax.numpy as jnp
+
+        return jnp.mean(point.data["test_mirrored"], dtype=point.data["test_x"].dtype)
+
+
+class _AccuracyOfMirrors(_OfMirrors):
+    mirrored: ClassVar[int]
+
+    def __call__(self, point: Point) -> jax.Array:
+        """The share of right answers among the held-out pairs of one sort."""
+        import jax.numpy as jnp
+
+        f, y = point.outputs("test"), point.split("test").y
+        sort = point.data["test_mirrored"] == self.mirrored
+        right = jnp.argmax(f, axis=-1) == y
+        return jnp.sum(right & sort, dtype=f.dtype) / jnp.sum(sort, dtype=f.dtype)
+
+
+class TestAccuracyMirrored(_AccuracyOfMirrors):
+    """Test accuracy on the held-out pairs whose mirror is in the training set.
+
+    NaN where there is no such pair.
+    """
+
+    __test__: ClassVar[bool] = False  # not a test class, whatever pytest makes of the name
+
+    kind: Literal["test_accuracy_mirrored"] = "test_accuracy_mirrored"
+    mirrored: ClassVar[int] = 1
+
+
+class TestAccuracyUnmirrored(_AccuracyOfMirrors):
+    """Test accuracy on the held-out pairs whose mirror is not in the training set: what symmetry cannot tell.
+
+    NaN where there is no such pair.
+    """
+
+    __test__: ClassVar[bool] = False
+
+    kind: Literal["test_accuracy_unmirrored"] = "test_accuracy_unmirrored"
+    mirrored: ClassVar[int] = 0

@@ -1,0 +1,159 @@
+"""Fourier spectra of weights over residues mod p: of the embedding, and of what neurons add to the logits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from grokscope.measures._measure import Measure, Pace
+
+if TYPE_CHECKING:
+    import jax
+
+    from grokscope.experiment import Experiment
+    from grokscope.measures._point import Point
+
+__all__ = [
+    "EmbeddingFourier",
+    "EmbeddingGini",
+    "EmbeddingParticipation",
+    "OutputFourier",
+    "OutputGini",
+    "OutputParticipation",
+]
+
+
+class _OfWeights(Measure):
+    pace: ClassVar[Pace] = "slow"
+    default: ClassVar[bool] = False
+    needs_frequencies: ClassVar[bool] = True
+    where: ClassVar[Literal["embedding", "output"]]
+
+    def missing(self, experiment: Experiment) -> str | None:
+        """Whether the weights are known."""
+        from grokscope.models.embedding_mlp import EmbeddingMLP
+        from grokscope.models.fully_connected import FullyConnected
+        from grokscope.models.transformer import Transformer
+
+        if not isinstance(experiment.model, EmbeddingMLP | FullyConnected | Transformer):
+            return f"{self.name} needs a network with an embedding and an output map that are known"
+        return super().missing(experiment)
+
+    def components(self, point: Point) -> jax.Array:
+        """Coefficients of the weights in the Fourier basis, [row, feature]."""
+        from grokscope.measures._fourier import components, token_weights
+
+        p = point.outputs("train").shape[1]
+        if self.where == "output":
+            return components(point.network.output_map.T)
+        return components(token_weights(point.network, point.split("train").x, p))
+
+
+class _Norms(_OfWeights):
+    dims: ClassVar[tuple[str, ...]] = ("frequency",)
+
+    def __call__(self, point: Point) -> jax.Array:
+        """The norm of each frequency's components."""
+        import jax.numpy as jnp
+
+        from grokscope.measures._fourier import by_frequency
+
+        return jnp.sqrt(by_frequency(jnp.sum(jnp.square(self.components(point)), axis=1)))
+
+
+class _Gini(_OfWeights):
+    def __call__(self, point: Point) -> jax.Array:
+        """The Gini coefficient of the norms of the rows."""
+        import jax.numpy as jnp
+
+        from grokscope.measures._fourier import gini
+
+        return gini(jnp.linalg.norm(self.components(point), axis=1))
+
+
+class _Participation(_OfWeights):
+    def __call__(self, point: Point) -> jax.Array:
+        """The mean over features."""
+        import jax.numpy as jnp
+
+        from grokscope.measures._fourier import by_frequency, participation
+
+        return jnp.mean(participation(by_frequency(jnp.square(self.components(point)))))
+
+
+class EmbeddingFourier(_Norms):
+    r"""$\lVert F_k W_E \rVert$: the norm of the embedding's components of frequency k; [frequency].
+
+    $F_k$ are the cosine and the sine of frequency k over the residues, each of norm 1; $W_E$ has a row per
+    residue. In a one-hidden-layer network on one-hot tokens $W_E$ is the first layer, of both operands.
+
+    Source: Nanda et al. 2023 (arXiv 2301.05217), Figure 3.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from grokscope.measures._fourier import basis, by_frequency, components
+        >>> cosine = jnp.asarray(basis(7)[3])[:, None]  # frequency 2
+        >>> jnp.sqrt(by_frequency(components(cosine)[:, 0] ** 2)).round(3).tolist()
+        [0.0, 1.0, 0.0]
+    """
+
+    kind: Literal["embedding_fourier"] = "embedding_fourier"
+    where: ClassVar[Literal["embedding", "output"]] = "embedding"
+
+
+class OutputFourier(_Norms):
+    r"""$\lVert F_k W_L^T \rVert$: the norm of frequency k in what the neurons add to the logits; [frequency].
+
+    $W_L$ [neuron, answer] is the map from the last hidden layer to the logits (of a transformer
+    $W_{out} W_U$, which leaves a layer norm between them out).
+
+    Source: Nanda et al. 2023 (arXiv 2301.05217), Section 4.2.
+    """
+
+    kind: Literal["output_fourier"] = "output_fourier"
+    where: ClassVar[Literal["embedding", "output"]] = "output"
+
+
+class EmbeddingGini(_Gini):
+    r"""The Gini coefficient of the norms of the embedding's p Fourier components.
+
+    $\sum_{ij} |x_i - x_j| / (2 p \sum_i x_i)$ with $x_i$ the norm of row i of $F W_E$, the constant one
+    included. It rises where few frequencies are left.
+
+    Source: Nanda et al. 2023 (arXiv 2301.05217), Section 5.1.
+    """
+
+    kind: Literal["embedding_gini"] = "embedding_gini"
+    where: ClassVar[Literal["embedding", "output"]] = "embedding"
+
+
+class OutputGini(_Gini):
+    """As `EmbeddingGini`, of the map from the last hidden layer to the logits (see `OutputFourier`).
+
+    Source: Nanda et al. 2023 (arXiv 2301.05217), Section 5.1.
+    """
+
+    kind: Literal["output_gini"] = "output_gini"
+    where: ClassVar[Literal["embedding", "output"]] = "output"
+
+
+class EmbeddingParticipation(_Participation):
+    r"""The inverse participation ratio of each embedding feature's spectrum, mean over features.
+
+    $\sum_k P_k^2 / (\sum_k P_k)^2$ with $P_k$ the power of frequency k (the constant left out). 1 where each
+    feature has one frequency, 2 / (p - 1) where each has all alike.
+
+    Source: Gromov 2023 (arXiv 2301.02679), Section 3; Doshi et al. 2023 (arXiv 2310.13061).
+    """
+
+    kind: Literal["embedding_participation"] = "embedding_participation"
+    where: ClassVar[Literal["embedding", "output"]] = "embedding"
+
+
+class OutputParticipation(_Participation):
+    """As `EmbeddingParticipation`, of each neuron's weights to the logits, mean over neurons.
+
+    Source: Gromov 2023 (arXiv 2301.02679), Section 3; Doshi et al. 2023 (arXiv 2310.13061).
+    """
+
+    kind: Literal["output_participation"] = "output_participation"
+    where: ClassVar[Literal["embedding", "output"]] = "output"

@@ -1,0 +1,122 @@
+"""Embeddings and one hidden layer: the cheap way to modular arithmetic."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from grokscope.models._model import Model, check_tokens
+
+if TYPE_CHECKING:
+    import jax
+
+    from grokscope.models._embedding_mlp import EmbeddingMLPNetwork
+
+__all__ = ["EmbeddingMLP"]
+
+
+class EmbeddingMLP(Model):
+    r"""$f(x) = \sigma\big(\sum_t W_E[x_t] V_t + b\big) U$ for a sequence of one-hot tokens [position, token].
+
+    With ``combine = "add"`` all positions share $V$, so the network cannot tell (a, b) from (b, a).
+    All weights are drawn from $N(0, 1/\mathrm{inputs})$, the embedding from $N(0, 1)$ times
+    ``embedding_scale``, biases are 0.
+
+    Attributes:
+        embedding: features per token.
+        width: hidden neurons.
+        activation: $\sigma$: ``relu``, ``quadratic`` ($z^2$), ``gelu`` or ``tanh``.
+        combine: ``concatenate`` (a $V_t$ for each position) or ``add``.
+        bias: whether hidden neurons have biases.
+        embedding_scale: factor on the initial embedding.
+        init_scale: factor on all other initial weights.
+
+    Raises:
+        InputError: in an experiment, if inputs are not sequences of tokens.
+
+    Source: with ``relu`` and ``add`` as in Liu et al. 2022 (arXiv 2205.10343); with ``quadratic`` as in
+        Gromov 2023 (arXiv 2301.02679), there with one-hot inputs instead of embeddings.
+
+    Example:
+        >>> EmbeddingMLP(embedding=8, width=16, bias=False).n_parameters((2, 5), 5)
+        376
+    """
+
+    kind: Literal["embedding_mlp"] = "embedding_mlp"
+    traced: ClassVar[tuple[str, ...]] = ("embedding_scale", "init_scale")
+
+    embedding: int = Field(default=64, ge=1, le=100_000)
+    width: int = Field(default=256, ge=1, le=10**7)
+    activation: Literal["relu", "quadratic", "gelu", "tanh"] = "relu"
+    combine: Literal["concatenate", "add"] = "concatenate"
+    bias: bool = True
+    embedding_scale: float = Field(default=1.0, gt=0.0, le=1e6)
+    init_scale: float = Field(default=1.0, gt=0.0, le=1e6)
+
+    @property
+    def n_neurons(self) -> int:
+        """``width``."""
+        return self.width
+
+    def check_inputs(self, input_shape: tuple[int, ...], n_outputs: int) -> None:
+        """Inputs must be sequences of one-hot tokens.
+
+        Raises:
+            InputError: if they are not.
+        """
+        del n_outputs
+        check_tokens(self.kind, input_shape)
+
+    def axes(self, input_shape: tuple[int, ...], n_outputs: int) -> dict[str, tuple[Any, ...]]:
+        """``matrix``: the names of the weight matrices; ``position``."""
+        del n_outputs
+        return {
+            "matrix": ("embedding", "hidden_weight", "output_weight"),
+            "position": tuple(range(input_shape[0])),
+        }
+
+    def network(self, key: jax.Array, input_shape: tuple[int, ...], n_outputs: int) -> EmbeddingMLPNetwork:
+        """Draw all weights."""
+        import jax
+        import jax.numpy as jnp
+
+        from grokscope.models._embedding_mlp import EmbeddingMLPNetwork
+
+        positions, tokens = input_shape
+        slots = self._slots(positions)
+        shapes = ((tokens, self.embedding), (slots, self.embedding, self.width), (self.width, n_outputs))
+        scales = (
+            (1.0, self.embedding_scale),
+            (1 / math.sqrt(slots * self.embedding), self.init_scale),
+            (1 / math.sqrt(self.width), self.init_scale),
+        )
+        # drawn as float32 in either precision, so that both start from the same numbers
+        embedding, hidden, output = (
+            # one factor after the other: a scale is a value of the program, which must not change the bits
+            jax.random.normal(key, shape, jnp.float32).astype(jnp.result_type(float)) * std * scale
+            for key, shape, (std, scale) in zip(jax.random.split(key, 3), shapes, scales, strict=True)
+        )
+        return EmbeddingMLPNetwork(
+            embedding=embedding,
+            hidden_weight=hidden,
+            hidden_bias=jnp.zeros(self.width) if self.bias else None,
+            output_weight=output,
+            activation=self.activation,
+            adds=self.combine == "add",
+        )
+
+    def n_parameters(self, input_shape: tuple[int, ...], n_outputs: int) -> int:
+        """Embedding, hidden layer, output layer."""
+        positions, tokens = input_shape
+        inputs = self._slots(positions) * self.embedding
+        return tokens * self.embedding + (inputs + self.bias + n_outputs) * self.width
+
+    def flops_per_sample(self, input_shape: tuple[int, ...], n_outputs: int) -> float:
+        """Products forward and backward; what tokens add to the hidden layer is computed once per batch."""
+        positions, tokens = input_shape
+        return (4.0 * tokens * self._slots(positions) + 6.0 * n_outputs) * self.width
+
+    def _slots(self, positions: int) -> int:
+        return positions if self.combine == "concatenate" else 1

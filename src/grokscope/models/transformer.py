@@ -1,0 +1,246 @@
+"""Decoder-only transformers that read a short sequence and answer at its last position."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from grokscope.errors import InputError
+from grokscope.models._model import Model, check_tokens
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    import jax
+
+    from grokscope.models._transformer import Block, LayerNorm, TransformerNetwork
+
+__all__ = ["NandaTransformer", "PowerTransformer", "Transformer"]
+
+
+class Transformer(Model):
+    r"""A decoder-only transformer on one-hot tokens [position, token]; the answer is read at the last one.
+
+    Each layer: $x \leftarrow x + \mathrm{attention}(x)$ with a causal mask, then
+    $x \leftarrow x + \sigma(x W_{in} + b) W_{out}$; logits are $x W_U$. There are no biases
+    but those of ``mlp_bias``.
+
+    Attributes:
+        layers: how many.
+        width: of the stream, d.
+        heads: attention heads per layer, each of width / heads features.
+        mlp_width: hidden neurons per layer.
+        activation: $\sigma$: ``relu``, ``quadratic`` ($z^2$), ``gelu`` or ``tanh``.
+        norm: layer norm: ``none``, ``post`` (after each sum) or ``pre`` (before each part, and at the end).
+        positions: ``learned``, ``sinusoidal`` (fixed) or ``none``.
+        tied: whether the unembedding is the embedding, transposed.
+        mlp_bias: whether the perceptrons have biases.
+        init: ``normal`` (all $N(0, 1/d)$, but the unembedding $N(0, 1/\mathrm{tokens})$; biases 0) or
+            ``torch`` (linear maps $U(\pm 1/\sqrt{\mathrm{inputs}})$, embeddings $N(0, 1)$: its defaults).
+        init_scale: factor on all initial weights but those of the layer norms.
+
+    Raises:
+        InputError: if the heads do not divide the width; in an experiment, if inputs are not sequences of
+            tokens, or an unembedding is to be tied that has more outputs than there are tokens.
+
+    Example:
+        >>> Transformer(layers=1, width=128, heads=4, mlp_width=512).n_parameters((3, 114), 113)
+        227200
+    """
+
+    kind: Literal["transformer"] = "transformer"
+    traced: ClassVar[tuple[str, ...]] = ("init_scale",)
+
+    layers: int = Field(default=1, ge=1, le=100)
+    width: int = Field(default=128, ge=1, le=100_000)
+    heads: int = Field(default=4, ge=1, le=10_000)
+    mlp_width: int = Field(default=512, ge=1, le=10**7)
+    activation: Literal["relu", "quadratic", "gelu", "tanh"] = "relu"
+    norm: Literal["none", "post", "pre"] = "none"
+    positions: Literal["learned", "sinusoidal", "none"] = "learned"
+    tied: bool = False
+    mlp_bias: bool = True
+    init: Literal["normal", "torch"] = "normal"
+    init_scale: float = Field(default=1.0, gt=0.0, le=1e6)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"heads must divide width = {self.width}, but heads = {self.heads}")
+        return self
+
+    @property
+    def n_neurons(self) -> int:
+        """Those of all layers."""
+        return self.layers * self.mlp_width
+
+    def check_inputs(self, input_shape: tuple[int, ...], n_outputs: int) -> None:
+        """Inputs must be sequences of one-hot tokens.
+
+        Raises:
+            InputError: if they are not, or the tokens are too few for tied outputs.
+        """
+        check_tokens(self.kind, input_shape)
+        if self.tied and n_outputs > input_shape[1]:
+            raise InputError(
+                f"model.tied: {n_outputs} outputs cannot be tied to an embedding of {input_shape[1]} tokens."
+            )
+
+    def axes(self, input_shape: tuple[int, ...], n_outputs: int) -> dict[str, tuple[Any, ...]]:
+        """``layer``, ``head``, ``position``, and ``matrix``: the names of the weight matrices."""
+        matrices = ["embedding", *(["position"] if self.positions == "learned" else [])]
+        for i in range(self.layers):
+            names = ("query", "key", "value", "attention_out", "mlp_in", "mlp_out")
+            matrices += [f"blocks.{i}.{name}" for name in names]
+        return {
+            "layer": tuple(range(self.layers)),
+            "head": tuple(range(self.heads)),
+            "position": tuple(range(input_shape[0])),
+            "matrix": (*matrices, *([] if self.tied else ["unembedding"])),
+        }
+
+    def network(self, key: jax.Array, input_shape: tuple[int, ...], n_outputs: int) -> TransformerNetwork:
+        """Draw all weights."""
+        from grokscope.models._transformer import TransformerNetwork
+
+        draw = _Draw(self, key)
+        positions, tokens = input_shape
+        # Nanda: N(0, 1/d) for what is added to the stream, N(0, 1/outputs) for what is read from it
+        return TransformerNetwork(
+            embedding=draw.embedding((tokens, self.width)),
+            position=draw.embedding((positions, self.width)) if self.positions == "learned" else None,
+            blocks=tuple(self._block(draw) for _ in range(self.layers)),
+            final_norm=draw.norm() if self.norm == "pre" else None,
+            unembedding=None if self.tied else draw.linear((self.width, n_outputs), normal_by=tokens),
+            n_outputs=n_outputs,
+            sinusoidal=self.positions == "sinusoidal",
+        )
+
+    def _block(self, draw: _Draw) -> Block:
+        from grokscope.models._transformer import Block
+
+        d, h = self.width, self.mlp_width
+        return Block(
+            query=draw.linear((d, d)),
+            key=draw.linear((d, d)),
+            value=draw.linear((d, d)),
+            attention_out=draw.linear((d, d)),
+            mlp_in=draw.linear((d, h)),
+            mlp_bias=draw.bias(h, d) if self.mlp_bias else None,
+            mlp_out=draw.linear((h, d)),
+            mlp_out_bias=draw.bias(d, h) if self.mlp_bias else None,
+            attention_norm=None if self.norm == "none" else draw.norm(),
+            mlp_norm=None if self.norm == "none" else draw.norm(),
+            heads=self.heads,
+            activation=self.activation,
+            norm=self.norm,
+        )
+
+    def n_parameters(self, input_shape: tuple[int, ...], n_outputs: int) -> int:
+        """All weights, biases and norms."""
+        positions, tokens = input_shape
+        d, h = self.width, self.mlp_width
+        norms = 0 if self.norm == "none" else 2
+        layer = 4 * d * d + 2 * d * h + (h + d) * self.mlp_bias + norms * 2 * d
+        around = tokens * d + positions * d * (self.positions == "learned")
+        around += d * n_outputs * (not self.tied) + 2 * d * (self.norm == "pre")
+        return around + self.layers * layer
+
+    def flops_per_sample(self, input_shape: tuple[int, ...], n_outputs: int) -> float:
+        """Products forward and backward: the last layer is computed at the last position only."""
+        positions, tokens = input_shape
+        d, h = self.width, self.mlp_width
+        inner = positions * (4 * d * d + 2 * d * h + 2 * positions * d)
+        last = 2 * positions * d * d + 2 * d * d + 2 * d * h + 2 * positions * d
+        # no gradient with respect to the tokens is needed
+        return 4.0 * positions * tokens * d + 6.0 * ((self.layers - 1) * inner + last + d * n_outputs)
+
+
+class NandaTransformer(Transformer):
+    """The one-layer transformer of Nanda et al.: no layer norm, learned positions, ReLU.
+
+    All keys are those of ``transformer``; only some defaults differ.
+
+    Source: Nanda et al. 2023 (arXiv 2301.05217), Section 3; initialization as in the official code.
+
+    Example:
+        >>> NandaTransformer().n_parameters((3, 114), 113)
+        227200
+    """
+
+    kind: Literal["nanda_transformer"] = "nanda_transformer"
+
+
+class PowerTransformer(Transformer):
+    """The two-layer transformer of Power et al.: layer norm after each sum, fixed positions, no biases.
+
+    All keys are those of ``transformer``; only some defaults differ. The two-circuits paper uses it for its
+    Figure 4.
+
+    Source: Power et al. 2022 (arXiv 2201.02177), Appendix A.1.2; what the paper leaves open as in the
+        official code.
+
+    Example:
+        >>> PowerTransformer().n_parameters((4, 99), 97) - 2 * 128 * 98  # but for the embeddings
+        394240
+    """
+
+    kind: Literal["power_transformer"] = "power_transformer"
+
+    layers: int = Field(default=2, ge=1, le=100)
+    norm: Literal["none", "post", "pre"] = "post"
+    positions: Literal["learned", "sinusoidal", "none"] = "sinusoidal"
+    mlp_bias: bool = False
+    init: Literal["normal", "torch"] = "torch"
+
+
+class _Draw:
+    """Draws weights one after another, each from a key of its own."""
+
+    def __init__(self, model: Transformer, key: jax.Array) -> None:
+        self._model, self._key, self._count = model, key, 0
+
+    def embedding(self, shape: tuple[int, ...]) -> jax.Array:
+        std = 1.0 if self._model.init == "torch" else 1.0 / math.sqrt(self._model.width)
+        return self._normal(shape, std)
+
+    def linear(self, shape: tuple[int, int], normal_by: int | None = None) -> jax.Array:
+        if self._model.init == "torch":
+            return self._uniform(shape, 1.0 / math.sqrt(shape[0]))
+        return self._normal(shape, 1.0 / math.sqrt(normal_by or self._model.width))
+
+    def bias(self, size: int, fan_in: int) -> jax.Array:
+        bound = 1.0 / math.sqrt(fan_in) if self._model.init == "torch" else 0.0
+        return self._uniform((size,), bound)
+
+    def norm(self) -> LayerNorm:
+        import jax.numpy as jnp
+
+        from grokscope.models._transformer import LayerNorm
+
+        size = self._model.width
+        return LayerNorm(scale=jnp.ones(size), shift=jnp.zeros(size))
+
+    def _normal(self, shape: tuple[int, ...], std: float) -> jax.Array:
+        import jax
+        import jax.numpy as jnp
+
+        # drawn as float32 in either precision, so that both start from the same numbers
+        drawn = jax.random.normal(self._next(), shape, jnp.float32)
+        # one factor after the other: the scale is a value of the program, which must not change the bits
+        return drawn.astype(jnp.result_type(float)) * std * self._model.init_scale
+
+    def _uniform(self, shape: tuple[int, ...], bound: float) -> jax.Array:
+        import jax
+        import jax.numpy as jnp
+
+        drawn = jax.random.uniform(self._next(), shape, jnp.float32, minval=-1.0, maxval=1.0)
+        return drawn.astype(jnp.result_type(float)) * bound * self._model.init_scale
+
+    def _next(self) -> jax.Array:
+        import jax
+
+        self._count += 1
+        return jax.random.fold_in(self._key, self._count)

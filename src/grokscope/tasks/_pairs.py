@@ -1,0 +1,212 @@
+"""What tasks on pairs of elements share: tokens, the split of a finite table, and mirror pairs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from grokscope.tasks._task import Task
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    import jax
+
+__all__ = ["Pairs", "Table"]
+
+# The split of ``split = "fixed"``: one draw, the same for every member and every run.
+_SPLIT_KEY = 1_000_003
+
+
+class Table(NamedTuple):
+    """All equations of a task.
+
+    Attributes:
+        rows: (a, b, c), sorted by a, then b; int64 [equation, 3].
+        mirror: the row of (b, a) for every row (a, b), -1 where the table does not have it; [equation].
+    """
+
+    rows: np.ndarray
+    mirror: np.ndarray
+
+    @classmethod
+    def of(cls, rows: np.ndarray) -> Table:
+        """The table of these equations.
+
+        Example:
+            >>> Table.of(np.array([[0, 1, 0], [1, 0, 1], [0, 2, 1]])).mirror.tolist()
+            [1, 0, -1]
+        """
+        n = 1 + int(rows[:, :2].max())
+        row = np.full((n, n), -1)
+        row[rows[:, 0], rows[:, 1]] = np.arange(len(rows))
+        return cls(rows, row[rows[:, 1], rows[:, 0]])
+
+
+class Pairs(Task):
+    r"""All equations $a \circ b = c$ over a finite set, split into training and test equations.
+
+    The base of operators on residues and on permutations; a subclass gives `table` and `elements`. An input
+    is the sequence of tokens ``a [operator] b [=]``, each one-hot: [position, token]. The answer c is the
+    class.
+
+    Attributes:
+        train_fraction: share of the equations that are trained on; all others are the test split.
+        operator_token: whether there is a token for the operator between a and b.
+        equals_token: whether there is a token for the equals sign behind b.
+        split: ``seed`` (drawn from the data stream of each member) or ``fixed`` (one draw for all).
+        pairs: ``ordered`` ((a, b) and (b, a) fall on either side independently), or ``unordered`` (both
+            on the same side, so that commutativity says nothing of held-out equations). The same share is
+            drawn of pairs that have a mirror and of pairs that have none (a = b, say).
+    """
+
+    train_fraction: float = Field(default=0.5, gt=0.0, lt=1.0)
+    operator_token: bool = True
+    equals_token: bool = True
+    split: Literal["seed", "fixed"] = "seed"
+    pairs: Literal["ordered", "unordered"] = "ordered"
+    # found from the table, and no part of the spec
+    n_train: int = Field(default=0, exclude=True, repr=False)
+    n_test: int = Field(default=0, exclude=True, repr=False)
+
+    @property
+    def elements(self) -> int:
+        """How many elements there are, numbered from 0."""
+        raise NotImplementedError
+
+    @property
+    def table(self) -> Table:
+        """The equations."""
+        raise NotImplementedError
+
+    @model_validator(mode="after")
+    def _count(self) -> Self:
+        found = {"n_train": self._n_twins * 2 + self._n_singles}
+        count = len(self.table.rows)
+        found["n_test"] = count - found["n_train"]
+        for name, value in found.items():
+            given = getattr(self, name)
+            if given and given != value:
+                raise ValueError(f"{name} follows from train_fraction: {value} (got {given}); leave it out")
+            if value < 1:
+                split = {"n_train": "training", "n_test": "test"}[name]
+                raise ValueError(
+                    f"train_fraction = {self.train_fraction:g} leaves the {split} split empty: "
+                    f"there are {count} equations"
+                )
+            object.__setattr__(self, name, value)  # it is frozen for others; here it is still being made
+        return self
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of tokens: the elements, then the operator, then the equals sign, where they are used."""
+        return self.elements + self.operator_token + self.equals_token
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Positions and tokens."""
+        return (2 + self.operator_token + self.equals_token, self.vocabulary)
+
+    @property
+    def n_outputs(self) -> int:
+        """One per element."""
+        return self.elements
+
+    @property
+    def has_fixed_test(self) -> bool:
+        """Only where the split is fixed."""
+        return self.split == "fixed"
+
+    def shared_data(self) -> dict[str, jax.Array]:
+        """Everything, where the split is fixed."""
+        import jax
+
+        return self._data(jax.random.key(_SPLIT_KEY)) if self.split == "fixed" else {}
+
+    def member_data(self, data_key: jax.Array, noise_key: jax.Array) -> dict[str, jax.Array]:
+        """The split of one data seed.
+
+        Besides inputs and labels: ``<split>_operands`` [sample, 2], and ``test_mirrored`` [sample]: 1 where
+        the mirror (b, a) of a held-out (a, b) is a training equation, else 0.
+        """
+        del noise_key
+        return self._data(data_key) if self.split == "seed" else {}
+
+    def facts(self) -> dict[str, Any]:
+        """Sizes, and what commutativity can tell.
+
+        ``elements``, ``equations``, ``vocabulary``; ``commutative``; ``symmetric_share``: of the pairs
+        a != b whose mirror is in the table, the share with the same answer; ``expected_mirror_share``: how
+        many of the held-out equations have their mirror in the training set, on average over splits.
+        """
+        table, mirror = self.table
+        paired = (mirror >= 0) & (table[:, 0] != table[:, 1])
+        same = table[paired, 2] == table[mirror[paired], 2]
+        chance = 0.0
+        if self.pairs == "ordered":
+            chance = float(paired.mean()) * self.n_train / (len(table) - 1)
+        return {
+            "elements": self.elements,
+            "equations": len(table),
+            "vocabulary": self.vocabulary,
+            "commutative": bool(same.all()) and bool(paired.any()),
+            "symmetric_share": float(same.mean()) if len(same) else 0.0,
+            "expected_mirror_share": chance,
+        }
+
+    @property
+    def _parts(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows that are split together: twins [pair, 2], and singles [row]."""
+        mirror = self.table.mirror
+        rows = np.arange(len(mirror))
+        if self.pairs == "ordered":
+            return np.zeros((0, 2), np.int64), rows
+        first = rows[mirror > rows]
+        return np.stack([first, mirror[first]], axis=1), rows[(mirror < 0) | (mirror == rows)]
+
+    @property
+    def _n_twins(self) -> int:
+        return round(self.train_fraction * len(self._parts[0]))
+
+    @property
+    def _n_singles(self) -> int:
+        return round(self.train_fraction * len(self._parts[1]))
+
+    def _data(self, key: jax.Array) -> dict[str, jax.Array]:
+        import jax
+        import jax.numpy as jnp
+
+        twins, singles = (jnp.asarray(part, jnp.int32) for part in self._parts)
+        twin_key, single_key = jax.random.split(key)
+        twins = jax.random.permutation(twin_key, twins)
+        singles = jax.random.permutation(single_key, singles)
+        rows = {
+            "train": [twins[: self._n_twins].ravel(), singles[: self._n_singles]],
+            "test": [twins[self._n_twins :].ravel(), singles[self._n_singles :]],
+        }
+        table = jnp.asarray(self.table.rows, jnp.int32)
+        data: dict[str, jax.Array] = {}
+        for split, parts in rows.items():
+            own = table[jnp.concatenate(parts)]
+            data[f"{split}_x"] = self._one_hot(own[:, 0], own[:, 1])
+            data[f"{split}_y"] = own[:, 2]
+            data[f"{split}_operands"] = own[:, :2]
+        learned = jnp.zeros((self.elements, self.elements), jnp.int32)
+        a, b = data["train_operands"].T
+        learned = learned.at[a, b].set(1)
+        a, b = data["test_operands"].T
+        data["test_mirrored"] = learned[b, a]
+        return data
+
+    def _one_hot(self, a: jax.Array, b: jax.Array) -> jax.Array:
+        import jax
+        import jax.numpy as jnp
+
+        tokens = [a, b]
+        if self.operator_token:
+            tokens.insert(1, jnp.full_like(a, self.elements))
+        if self.equals_token:
+            tokens.append(jnp.full_like(a, self.elements + self.operator_token))
+        return jax.nn.one_hot(jnp.stack(tokens, axis=1), self.vocabulary, dtype=jnp.result_type(float))

@@ -1,0 +1,82 @@
+"""Binary operators on the permutations of a few things: the group tasks of Power et al."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from grokscope.tasks._pairs import Pairs, Table
+
+__all__ = ["PermutationOperator"]
+
+Name = Literal["composition", "conjugation", "triple_product"]
+_FORMULAS = {"composition": "x y", "conjugation": "x y x^-1", "triple_product": "x y x"}
+
+
+class PermutationOperator(Pairs):
+    r"""$c = a \circ b$ for all permutations a and b of ``degree`` things ($S_5$: 120 permutations).
+
+    Operators: ``composition`` $x y$, ``conjugation`` $x y x^{-1}$, ``triple_product`` $x y x$. The product
+    applies its right factor first: $(x y)(i) = x(y(i))$. Permutations are numbered in the order of the
+    dictionary, so 0 is the identity.
+
+    Attributes:
+        operator: which.
+        degree: how many things are permuted.
+        train_fraction, operator_token, equals_token, split, pairs: see below.
+
+    Raises:
+        InputError: if a split would be empty.
+
+    Source: Power et al. 2022 (arXiv 2201.02177), Appendix A.1.1.
+
+    Example:
+        >>> task = PermutationOperator(operator="conjugation", degree=3)
+        >>> task.elements, task.facts()["equations"]
+        (6, 36)
+    """
+
+    kind: Literal["permutation_operator"] = "permutation_operator"
+
+    operator: Name = "composition"
+    degree: int = Field(default=5, ge=2, le=6)
+
+    @property
+    def elements(self) -> int:
+        """``degree`` factorial."""
+        return math.factorial(self.degree)
+
+    @property
+    def table(self) -> Table:
+        """All equations."""
+        return _table(self.operator, self.degree)
+
+    def facts(self) -> dict[str, Any]:
+        """As for all pairs, and the ``formula``."""
+        return {"formula": f"{_FORMULAS[self.operator]} in S_{self.degree}", **super().facts()}
+
+
+@functools.lru_cache(maxsize=8)
+def _table(name: str, degree: int) -> Table:
+    permutations = np.array(list(itertools.permutations(range(degree))))
+    place = degree ** np.arange(degree)
+    number = np.zeros(degree**degree, np.int64)
+    number[permutations @ place] = np.arange(len(permutations))
+
+    def product(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return np.take_along_axis(x, y, axis=1)
+
+    n = len(permutations)
+    a, b = np.repeat(np.arange(n), n), np.tile(np.arange(n), n)
+    x, y = permutations[a], permutations[b]
+    answer = product(x, y)
+    if name == "conjugation":
+        answer = product(answer, np.argsort(x, axis=1))
+    elif name == "triple_product":
+        answer = product(answer, x)
+    return Table.of(np.stack([a, b, number[answer @ place]], axis=1))
