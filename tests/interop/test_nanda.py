@@ -10,8 +10,6 @@ import grokscope as gs
 from grokscope.errors import InputError
 from grokscope.interop._layouts import recognize
 
-pytest.importorskip("grokscope.models.transformer")
-
 P, WIDTH, HEADS, MLP = 5, 8, 2, 12
 INNER = WIDTH // HEADS
 TASK = {"kind": "modular_operator", "p": P, "operator_token": False, "train_fraction": 0.6}
