@@ -69,7 +69,9 @@ def faults_of(code: int, err: str, allowed: tuple[int, ...], names: tuple[str, .
     return [f"{', '.join(wrong)}: {err[:300]!r}"] if wrong else []
 
 
-NAMES = tuple({name.partition(".")[0] for name in FIELDS if name} | {"--set", "memory", "--seeds", "experiment"})
+NAMES = tuple(
+    {name.partition(".")[0] for name in FIELDS if name} | {"--set", "memory", "--seeds", "experiment"}
+)
 
 
 def test_bad_specs(torture, stop_before_work, tmp_path, capsys):
@@ -94,14 +96,20 @@ def test_bad_specs(torture, stop_before_work, tmp_path, capsys):
         seen["accepted" if code == 99 else "refused"] += 1
         if code == 99:
             accepted.append(content)
-        torture.failures += [f"{content[:200]!r}: {text}" for text in faults_of(code, err, (2, 99), (*NAMES, str(file)))]
+        torture.failures += [
+            f"{content[:200]!r}: {text}" for text in faults_of(code, err, (2, 99), (*NAMES, str(file)))
+        ]
         torture.check(not out.exists(), f"{content[:200]!r}: a folder was made")
 
     refuses()
-    rose = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - most) * (1 if sys.platform == "darwin" else 1024)
+    rose = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - most) * (
+        1 if sys.platform == "darwin" else 1024
+    )
     torture.check(rose < MOST, f"memory rose by {rose >> 20} MB")
     tried = sum(seen.values())
-    torture.done(tried, "generated specs", f"{len(torture.failures)} faults", **seen, memory_rose_mb=rose >> 20)
+    torture.done(
+        tried, "generated specs", f"{len(torture.failures)} faults", **seen, memory_rose_mb=rose >> 20
+    )
 
 
 def test_bad_overrides(torture, stop_before_work, tmp_path, capsys):
@@ -226,7 +234,11 @@ COMMANDS = (
 def test_mutated_stores(torture, nursery, tmp_path, monkeypatch):
     """Flipped, cut, replaced and linked files; and stores forged by the library itself, checksums and all."""
     spec = tmp_path / "spec.toml"
-    spec.write_text(spec_text([("measures", '["train_accuracy", "test_accuracy", "faithfulness"]'), ("model.width", "40")]))
+    spec.write_text(
+        spec_text(
+            [("measures", '["train_accuracy", "test_accuracy", "faithfulness"]'), ("model.width", "40")]
+        )
+    )
     sound, allowed = tmp_path / "sound", tmp_path / "allowed"
     allowed.mkdir()
     ended = nursery.run("train", str(spec), "--seeds", "2", "--out", str(sound))
@@ -259,7 +271,9 @@ def test_mutated_stores(torture, nursery, tmp_path, monkeypatch):
             wrong.append(f"memory rose by {ended.rose >> 20} MB")
         wrong += [f"touched {line}" for line in touched[:3]]
         if _state(outside) != before:
-            wrong.append(f"changed files outside the run: {sorted(before.items() ^ _state(outside).items())[:3]}")
+            wrong.append(
+                f"changed files outside the run: {sorted(before.items() ^ _state(outside).items())[:3]}"
+            )
         torture.failures += [f"{where}: {text}" for text in wrong]
         tried += 1
     torture.done(tried, "mutated stores", f"{len(torture.failures)} faults", **kinds)
@@ -294,7 +308,9 @@ def test_hostile_arrays(torture, nursery, tmp_path, capsys):
             break
         file = allowed / name
         file.write_bytes(content)
-        spec.write_text(f"epochs = 1\nmeasures = ['train_accuracy']\n[task]\nkind = 'arrays'\npath = '{file}'\n")
+        spec.write_text(
+            f"epochs = 1\nmeasures = ['train_accuracy']\n[task]\nkind = 'arrays'\npath = '{file}'\n"
+        )
         out = allowed / "run"
         shutil.rmtree(out, ignore_errors=True)
         ended, touched = watched(nursery, tmp_path, "train", str(spec), "--out", str(out))
@@ -304,7 +320,9 @@ def test_hostile_arrays(torture, nursery, tmp_path, capsys):
         if ended.code and ended.rose > 2 * len(content) + MOST:
             wrong.append(f"memory rose by {ended.rose >> 20} MB")
         torture.check("code was run" not in ended.out + ended.err, f"{name}: code was run")
-        torture.failures += [f"{name}: {text}" for text in [*wrong, *(f"touched {line}" for line in touched[:3])]]
+        torture.failures += [
+            f"{name}: {text}" for text in [*wrong, *(f"touched {line}" for line in touched[:3])]
+        ]
         torture.check(not ended.code or not out.exists(), f"{name}: a run was begun")
         seen["trained" if ended.code == 0 else "refused"] += 1
     torture.done(sum(seen.values()), "hostile files of arrays", f"{len(torture.failures)} faults", **seen)
@@ -317,7 +335,9 @@ def test_a_model_that_is_too_large_takes_no_memory(torture, nursery, tmp_path):
     huge = (("model.width", 10**12), ("task.n_train", 10**12), ("task.n_test", 10**12), ("task.n", 10**12))
     for key, value in huge:
         spec.write_text(spec_text([(key, str(value))]))
-        ended, touched = watched(nursery, tmp_path, "train", str(spec), "--out", str(tmp_path / "allowed" / "run"))
+        ended, touched = watched(
+            nursery, tmp_path, "train", str(spec), "--out", str(tmp_path / "allowed" / "run")
+        )
         wrong = faults_of(ended.code, ended.err, (2,), (key, "memory", "task"))
         if ended.rose > MOST:
             wrong.append(f"memory rose by {ended.rose >> 20} MB")
