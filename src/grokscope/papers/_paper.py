@@ -62,7 +62,7 @@ class Profile:
 class PaperExperiment:
     """One experiment of a paper.
 
-    Where the spec's ``init`` names another experiment of the paper (``FromRun(run="standard", ...)``), members
+    Where the spec's ``init`` names one of the paper's experiments (``FromRun(run="standard", ...)``), members
     start in that one's run: it is trained first, and its identity is filled in.
 
     Attributes:
@@ -195,7 +195,7 @@ class Paper(Part):
         return self.experiment(init.run) if isinstance(init, FromRun) and init.run in names else None
 
     def placed(self, one: PaperExperiment, profile: str, folder: Path) -> tuple[Experiment, int | str]:
-        """The spec and the seeds under a profile, in a reproduction's folder: a source is the run that lies there.
+        """The spec and the seeds under a profile, in a reproduction's folder, where its source lies.
 
         Raises:
             InputError: for an unknown profile.
