@@ -78,8 +78,7 @@ def _what(run: Any) -> str:
     model = experiment.model.kind + (f", {size} neurons" if size else "")
     return (
         f"{experiment.task.kind.replace('_', ' ')} · {model} · {experiment.loss.kind} loss · "
-        f"{experiment.optimizer.kind if experiment.states_optimizer else 'trained elsewhere'} · "
-        f"{experiment.n_steps} steps"
+        f"{experiment.optimizer.kind} · {experiment.n_steps} steps"
     )
 
 
