@@ -62,8 +62,8 @@ class Profile:
 class PaperExperiment:
     """One experiment of a paper.
 
-    Where the spec's ``init`` names another experiment of the paper (``FromRun(run="standard", ...)``), members
-    start in that one's run: it is trained first, and its identity is filled in.
+    Where the spec's ``init`` names another experiment of the paper (``FromRun(run="standard", ...)``),
+    members start in that one's run: it is trained first, and its identity is filled in.
 
     Attributes:
         name: as on the command line.
@@ -181,7 +181,7 @@ class Paper(Part):
         return self.experiment(init.run) if isinstance(init, FromRun) and init.run in names else None
 
     def placed(self, one: PaperExperiment, profile: str, folder: Path) -> tuple[Experiment, int | str]:
-        """The spec and the seeds under a profile, in a reproduction's folder: a source is the run that lies there.
+        """The spec and the seeds under a profile; a source is the run in the reproduction's folder.
 
         Raises:
             InputError: for an unknown profile.
