@@ -156,7 +156,7 @@ def script(name_of: str) -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name_of", ["make_spec", "make_measures"])
+@pytest.mark.parametrize("name_of", ["make_spec", "make_measures", "make_promises"])
 def test_generated_pages_are_current(name_of: str) -> None:
     made = script(name_of)
     assert made.PAGE.read_text(encoding="utf-8") == made.page(), f"run: python docs/{name_of}.py"

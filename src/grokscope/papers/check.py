@@ -172,7 +172,7 @@ def made_up_runs(experiment: Experiment) -> Iterator[tuple[str, MadeUpRun]]:
 def _made_up(experiment: Experiment, curve: Any) -> MadeUpRun:
     import xarray as xr
 
-    from grokscope.measures._measure import SPLIT_LABELS, SUBNETWORK_LABELS
+    from grokscope.axes import SPLIT_LABELS, SUBNETWORK_LABELS
     from grokscope.parts import kinds
 
     rng = np.random.default_rng(1)
