@@ -1,16 +1,20 @@
-"""Overview of a run: what it is, how far it is, when its events happened, and how its curves go.
+"""Overview of a run: what it is, how far it is, its claims, events, curves and last circuits.
 
 What goes elsewhere: how it is shown (``cli/_show.py``, and the report), events (`grokscope.events`).
 """
 
 from __future__ import annotations
 
+import json
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from grokscope.errors import GrokscopeError
 from grokscope.events import GROKKING, MEMORIZATION, Event
 from grokscope.statistics import Estimate, median_interval
 from grokscope.streams import on_members
@@ -18,7 +22,11 @@ from grokscope.streams import on_members
 if TYPE_CHECKING:
     from grokscope.runs import Run
 
-__all__ = ["EventSeen", "Overview", "overview_of"]
+__all__ = ["CircuitSeen", "EventSeen", "Overview", "claims_beside", "overview_of"]
+
+# Measures with an axis of subnetworks that are shown curve by curve, of these subnetworks on test inputs.
+_FOLLOWED = ("subnetwork_norm", "faithfulness")
+_SETS = ("generalizing", "complementary", "control")
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,29 @@ class EventSeen:
 
 
 @dataclass(frozen=True)
+class CircuitSeen:
+    """The last network of a member, read as a circuit.
+
+    Attributes:
+        seed: of the member; a list of four where they differ.
+        support: the bits that it uses; empty if none was found.
+        neurons: how many active neurons the circuit is made of.
+        formula: the sign of a sum of gates; empty if there are none.
+        right, settings: at how many settings of the support the gates' sum has the sign of the parity, of
+            how many.
+        why: one line on what the answer stands on.
+    """
+
+    seed: Any
+    support: list[int]
+    neurons: int
+    formula: str
+    right: int
+    settings: int
+    why: str
+
+
+@dataclass(frozen=True)
 class Overview:
     """What there is to know of a run at a glance.
 
@@ -50,7 +81,10 @@ class Overview:
         n_steps: updates asked for.
         complete: whether all that was asked for is there.
         events: those whose measure is in the run.
-        curves: scalar measure -> its mean over members at each measured step, [step].
+        curves: scalar measure -> its mean over members at each measured step, [step]; and the same of norm
+            and faithfulness of some subnetworks, as ``faithfulness generalizing``.
+        claims: the entries of ``claims.json`` that are about this run, where it is part of a reproduction.
+        circuits: of the first members, where networks can be read as circuits.
         measures: names of all measures.
         provenance: as recorded.
     """
@@ -66,10 +100,16 @@ class Overview:
     events: list[EventSeen] = field(default_factory=list[EventSeen])
     curves: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
     provenance: dict[str, Any] = field(default_factory=dict[str, Any])
+    claims: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    circuits: list[CircuitSeen] = field(default_factory=list[CircuitSeen])
 
 
-def overview_of(run: Run) -> Overview:
+def overview_of(run: Run, circuits: int = 0) -> Overview:
     """Collect what there is to know of a run at a glance.
+
+    Args:
+        run: to look at.
+        circuits: of how many members the last network is read as a circuit.
 
     Example:
         >>> overview_of(run).events[0].share  # doctest: +SKIP
@@ -92,7 +132,56 @@ def overview_of(run: Run) -> Overview:
         events=[_seen(event, measures) for event in (MEMORIZATION, GROKKING) if event.measure in measures],
         curves=dict(_curves(measures)),
         provenance=run.provenance,
+        claims=_claims_about(run.path),
+        circuits=_circuits(run, circuits) if circuits else [],
     )
+
+
+def claims_beside(folder: Path) -> list[dict[str, Any]]:
+    """The entries of a reproduction's ``claims.json``; none if the folder has no such file, or another's."""
+    try:
+        found = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    known = found if isinstance(found, list) else []
+    texts = ("id", "sentence", "verdict", "experiment")
+    return [
+        one for one in known if isinstance(one, dict) and all(isinstance(one.get(key), str) for key in texts)
+    ]
+
+
+def _claims_about(path: Any) -> list[dict[str, Any]]:
+    """The claims about a run that a reproduction keeps beside it."""
+    if not isinstance(path, Path):
+        return []
+    place = path.absolute()
+    return [one for one in claims_beside(place.parent) if one["experiment"] == place.name]
+
+
+def _circuits(run: Run, most: int) -> list[CircuitSeen]:
+    """The circuits of the first members; none where networks cannot be read, or are not there yet."""
+    from grokscope.circuits.reading import check_readable, read_circuit
+
+    found: list[CircuitSeen] = []
+    try:
+        check_readable(run)
+        for member in list(run.members)[:most]:
+            reading = read_circuit(run, member[0] if len(set(member)) == 1 else member)
+            circuit = reading.circuit
+            found.append(
+                CircuitSeen(
+                    reading.seed if isinstance(reading.seed, int) else list(reading.seed),
+                    list(circuit.support.bits),
+                    len(circuit.active),
+                    circuit.formula,
+                    circuit.n_parity,
+                    2 ** len(circuit.support.bits),
+                    circuit.support.why,
+                )
+            )
+    except GrokscopeError:
+        return found
+    return found
 
 
 def _seen(event: Event, measures: Any) -> EventSeen:
@@ -104,12 +193,25 @@ def _seen(event: Event, measures: Any) -> EventSeen:
 def _curves(measures: Any) -> list[tuple[str, list[float]]]:
     """The mean over members of every measure of one number per member and step, where it was taken."""
     found: list[tuple[str, list[float]]] = []
-    for name in map(str, measures.data_vars):
-        if set(measures[name].dims) != {"seed", "step"}:
-            continue
-        values = np.asarray(measures[name].transpose("seed", "step").values, np.float64)
+    for name, array in _scalars(measures):
+        values = np.asarray(array.transpose("seed", "step").values, np.float64)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # a step at which nothing was measured
             mean = np.nanmean(np.where(np.isfinite(values), values, np.nan), axis=0)
         found.append((name, mean[~np.isnan(mean)].tolist()))
     return found
+
+
+def _scalars(measures: Any) -> Iterator[tuple[str, Any]]:
+    """The measures of one number per member and step; of some others, this number for each subnetwork."""
+    for name in map(str, measures.data_vars):
+        array = measures[name]
+        if name in _FOLLOWED and "subnetwork" in array.dims:
+            there = {str(label) for label in array["subnetwork"].to_numpy()}
+            if "split" in array.dims:
+                array = array.sel(split="test")
+            for label in _SETS:
+                if label in there:
+                    yield f"{name} {label}", array.sel(subnetwork=label)
+        elif set(array.dims) == {"seed", "step"}:
+            yield name, array

@@ -160,6 +160,17 @@ def test_show_tells_events_and_draws_curves(cli, store):
     assert "\x1b" not in result.out
 
 
+def test_show_tells_the_claims_and_steers_no_terminal(cli, store, tmp_path):
+    store.opened[str(tmp_path / "standard")] = fake_run(tmp_path / "standard")
+    claim = {"id": "C1", "sentence": "Red\x1b[31m.", "verdict": "holds", "experiment": "standard"}
+    claim |= {"value": 2.5, "interval": [1, None], "paper_value": "yes", "seeds": 7}
+    (tmp_path / "claims.json").write_text(json.dumps([claim]), encoding="utf-8")
+    result = cli("show", str(tmp_path / "standard"))
+    assert result.code == 0, result.err
+    (row,) = [line for line in result.out.splitlines() if line.startswith("C1 ")]
+    assert row.split() == ["C1", "holds", "2.5", "1", "to", "inf", "yes", "7", "Red?[31m."]
+
+
 @pytest.mark.parametrize(
     ("values", "drawn"),
     [

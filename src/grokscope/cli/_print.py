@@ -48,8 +48,16 @@ def note(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
-def table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print a table: drawn on a terminal, aligned plain text elsewhere."""
+def table(
+    headers: Sequence[str], rows: Sequence[Sequence[Any]], styles: Mapping[str, str] | None = None
+) -> None:
+    """Print a table: drawn on a terminal, aligned plain text elsewhere.
+
+    Args:
+        headers: of the columns.
+        rows: of cells.
+        styles: how words look on a terminal, by the word; a cell that is one of them gets its style.
+    """
     cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
         from rich.box import SIMPLE_HEAD
@@ -63,7 +71,7 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
 
         drawn = Table(*headers, box=SIMPLE_HEAD, pad_edge=False)
         for row in cells:
-            drawn.add_row(*(Text(cell) for cell in row))
+            drawn.add_row(*(Text(cell, style=(styles or {}).get(cell, "")) for cell in row))
         Piped().print(drawn)
         return
     grid = [list(headers), *cells]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from grokscope.progress import Progress
     from grokscope.runs import Run
 
+_MOST_CIRCUITS = 3  # of a run that is shown
 _WATCHED_SECONDS = 4.0  # between commits, and so between two states of the page
 
 
@@ -194,9 +196,12 @@ def runs(
 
 
 def show(path: options.RunPath, plugin: options.Plugin = None, json: options.Json = False) -> None:
-    """Show a run (state, events, curves) or a sweep (its cells)."""
+    """Show a run, a reproduction, or a sweep at a glance.
+
+    Of a run: state, claims, events, curves, and the circuits of its last networks.
+    """
     with out.json_only(json):
-        from grokscope.overview import overview_of
+        from grokscope.overview import claims_beside, overview_of
 
         if options.is_sweep(path):
             from grokscope import sweeps
@@ -207,13 +212,28 @@ def show(path: options.RunPath, plugin: options.Plugin = None, json: options.Jso
             out.document(grid) if json else print_sweep(grid)
             return
 
-        overview = overview_of(options.opened(path, plugin))
+        from grokscope.cli._show import print_claims, print_overview
+
+        if (path / "claims.json").is_file() and not (path / "experiment.toml").is_file():
+            claims = claims_beside(path)
+            folders = sorted({path / one["experiment"] for one in claims})
+            folders = [folder for folder in folders if (folder / "experiment.toml").is_file()]
+            if len(folders) > 1:
+                options.load_plugins(plugin)
+                each = [overview_of(options.opened(folder, None)) for folder in folders]
+                if json:
+                    out.document({"claims": claims, "runs": each})
+                    return
+                print_claims(claims)
+                for overview in each:
+                    out.line()
+                    print_overview(replace(overview, claims=[]))
+                return
+        overview = overview_of(options.opened(path, plugin), circuits=_MOST_CIRCUITS)
         if json:
             out.document(overview)
-            return
-        from grokscope.cli._show import print_overview
-
-        print_overview(overview)
+        else:
+            print_overview(overview)
 
 
 def verify(path: options.RunPath, json: options.Json = False) -> None:

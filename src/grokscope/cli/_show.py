@@ -1,4 +1,4 @@
-"""How the overview of a run looks: plain lines with sparklines, in color on a terminal."""
+"""How the overview of a run looks: plain lines with sparklines, in color on a terminal; the page's twin."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import math
 import shutil
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from grokscope.cli import _print as out
 
 if TYPE_CHECKING:
     from grokscope.overview import Overview
 
-__all__ = ["print_overview", "sparkline"]
+__all__ = ["print_claims", "print_overview", "sparkline"]
+
+_VERDICTS = {"holds": "bold green", "fails": "bold red", "undecided": "yellow", "not testable": "dim"}
 
 _BARS = "▁▂▃▄▅▆▇█"
 _PLAIN_BARS = "_.-=+*#@"  # where the output cannot show the others
@@ -22,8 +24,6 @@ _WIDTH = 40
 
 def print_overview(overview: Overview) -> None:
     """Print what there is to know of a run at a glance."""
-    from grokscope.statistics import format_number
-
     kinds = overview.kinds
     seeds = [str(seed) for seed in overview.seeds]
     shown = ", ".join(seeds if len(seeds) <= 10 else [*seeds[:5], "...", seeds[-1]])
@@ -43,9 +43,46 @@ def print_overview(overview: Overview) -> None:
     width = max(len(name) for name, _ in facts)
     for name, text in facts:
         out.line(f"{name.ljust(width)}  {text}")
-    drawn = [(name, values) for name, values in overview.curves.items() if values]
-    if not drawn:
-        return
+    if overview.claims:
+        out.line()
+        print_claims(overview.claims)
+    drawn = [(name, values) for name, values in overview.curves.items() if any(values)]
+    if drawn:
+        _print_curves(drawn)
+    for circuit in overview.circuits:
+        out.line()
+        if circuit.formula:
+            bits = ", ".join(map(str, circuit.support))
+            out.line(
+                f"circuit of seed {circuit.seed}: {circuit.neurons} neurons on bits {bits}, the parity at "
+                f"{circuit.right} of {circuit.settings} settings"
+            )
+            out.line(_shown(f"  {circuit.formula}"))
+        else:
+            out.line(f"circuit of seed {circuit.seed}: none ({circuit.why})")
+
+
+def print_claims(claims: Sequence[dict[str, Any]]) -> None:
+    """Print the claims of a reproduction: verdict, our number with its interval, the paper's, sentence."""
+    rows = [
+        (
+            claim["id"],
+            claim["verdict"],
+            _number(claim.get("value")),
+            _interval(claim.get("interval")),
+            _number(claim.get("paper_value")),
+            claim.get("seeds", ""),
+            claim["sentence"],
+        )
+        for claim in claims
+    ]
+    rows = [tuple(_printable(str(cell)) for cell in row) for row in rows]
+    out.table(("claim", "verdict", "ours", "interval", "paper", "n", "sentence"), rows, styles=_VERDICTS)
+
+
+def _print_curves(drawn: Sequence[tuple[str, Sequence[float]]]) -> None:
+    from grokscope.statistics import format_number
+
     out.line()
     bars = _bars()
     # a terminal cuts what does not fit, and the end of a curve is what matters
@@ -75,6 +112,35 @@ def sparkline(values: Sequence[float], width: int = _WIDTH, bars: str = _BARS) -
     low, span = min(means), max(means) - min(means)
     top = len(bars) - 1
     return "".join(bars[round(top * (mean - low) / span) if span > 0 else 0] for mean in means)
+
+
+def _number(value: Any) -> str:
+    from grokscope.statistics import format_number
+
+    if isinstance(value, int | float):
+        return format_number(float(value))
+    return "-" if value is None else str(value)
+
+
+def _interval(ends: Any) -> str:
+    if not isinstance(ends, list) or len(ends) != 2:
+        return "-"
+    low, high = ends
+    return f"{'-inf' if low is None else _number(low)} to {'inf' if high is None else _number(high)}"
+
+
+def _printable(text: str) -> str:
+    """Text of a file, without what would steer the terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def _shown(text: str) -> str:
+    """With signs that the output can show."""
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except (LookupError, UnicodeEncodeError):
+        return text.replace("¬", "NOT ")
+    return text
 
 
 def _optimizer(kinds: dict[str, str]) -> str:

@@ -72,6 +72,8 @@ def _of_sweep(place: Place, out: str | Path | None) -> Path:
 def _what(run: Any) -> str:
     """What was trained, in a sentence."""
     experiment = run.experiment
+    if not experiment.learner.trains:
+        return f"Imported: {experiment.model.kind}, states at steps up to {int(max(run.steps_done))}."
     size = experiment.model.n_neurons
     model = experiment.model.kind + (f", {size} neurons" if size else "")
     return (

@@ -100,7 +100,7 @@ _KNOWN = (
         "neurons",
         main=True,
     ),
-    Panel("norms", "Subnetwork norm", "zero", _of_sets("subnetwork_norm"), "mean per neuron", main=True),
+    Panel("norms", "Subnetwork norm", "zero", _of_sets("subnetwork_norm"), "per neuron", main=True),
     Panel("faithfulness", "Faithfulness", "unit", _of_sets("faithfulness"), "agreement", main=True),
     Panel("kappa", "Beyond chance", "auto", _of_sets("faithfulness_kappa"), "faithfulness, κ", main=True),
     Panel("ablation", "Faithfulness", "unit", _of_sets("faithfulness_mean_ablation"), "others at their mean"),

@@ -153,7 +153,7 @@ class ArrayInfo:
             )
             if not len(info.shape) == len(info.chunks) == len(info.dims):
                 raise ValueError("its axes do not match")
-            labels = info.attributes.get("labels", {})
+            labels: dict[str, list[Any]] = info.attributes.get("labels", {})
             if not all(isinstance(text, str) for texts in labels.values() for text in texts):
                 raise ValueError("labels")
             # nothing is allocated by what a file claims without asking whether we could have written it

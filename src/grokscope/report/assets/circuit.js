@@ -2,7 +2,8 @@
 
 const WIRES = { row: 40, top: 26, gate: 46, tall: 28 };
 
-const circuitHeight = (circuit) => WIRES.top + WIRES.row * Math.max(...circuit.gates.map((gates) => gates.length), circuit.support.length, 1) + 12;
+// Room for the gates of the end; where there are more at an earlier step, they stand closer.
+const circuitHeight = (circuit) => WIRES.top + WIRES.row * Math.max(circuit.gates.at(-1).length, circuit.support.length, 5) + 12;
 
 // Gates keep their places while time goes by: they stand in the order of their first neurons at the end.
 function placed(circuit, i) {
@@ -17,8 +18,9 @@ function drawCircuit(pen, circuit, view) {
   const tint = (sign) => color(sign > 0 ? "plus" : "minus");
   const gates = placed(circuit, i);
   const [left, middle, right] = [26, Math.round(width * 0.47), width - 42];
-  const rowsTop = WIRES.top + (height - WIRES.top - 12 - WIRES.row * gates.length) / 2;
-  const yOf = (row) => rowsTop + WIRES.row * (row + 0.5);
+  const rowHeight = Math.min(WIRES.row, (height - WIRES.top - 12) / Math.max(gates.length, 1));
+  const rowsTop = WIRES.top + (height - WIRES.top - 12 - rowHeight * gates.length) / 2;
+  const yOf = (row) => rowsTop + rowHeight * (row + 0.5);
   const center = (WIRES.top + height - 12) / 2;
   const spread = Math.min(64, (height - WIRES.top - 12) / circuit.support.length);
   const bitY = (bit) => center + spread * (circuit.support.indexOf(bit) - (circuit.support.length - 1) / 2);
@@ -31,7 +33,7 @@ function drawCircuit(pen, circuit, view) {
     const edge = middle - WIRES.gate / 2;
     gate.bits.forEach((bit, k) => {
       const sign = gate.signs[k];
-      const pin = y + 8 * (k - (gate.bits.length - 1) / 2);
+      const pin = y + Math.min(8, rowHeight * 0.2) * (k - (gate.bits.length - 1) / 2);
       const end = edge - (sign < 0 ? 7 : 0);
       const bend = (end - left) * 0.5;
       pen.path(`M${left + 13} ${bitY(bit)}C${left + bend} ${bitY(bit)} ${end - bend * 0.6} ${pin} ${end} ${pin}`,
@@ -43,7 +45,7 @@ function drawCircuit(pen, circuit, view) {
     pen.path(`M${start} ${y}C${start + bend} ${y} ${right - 14 - bend * 0.5} ${center} ${right - 14} ${center}`,
       { stroke: tint(gate.output_sign), width: 0.8 + 6 * (gate.strength / strongest), alpha: 0.7 });
   });
-  gates.forEach((gate, row) => drawGate(pen, gate, middle, yOf(row)));
+  gates.forEach((gate, row) => drawGate(pen, gate, middle, yOf(row), Math.min(WIRES.tall, rowHeight * 0.78)));
   for (const bit of circuit.support) {
     pen.dots([left], [bitY(bit)], 13, { fill: card, stroke: ink, width: 1.4 });
     pen.text(left, bitY(bit) + 4, `x${bit}`, { color: ink, size: 11, anchor: "middle", weight: 600 });
@@ -53,8 +55,8 @@ function drawCircuit(pen, circuit, view) {
   pen.text(right + 17, center + 4, "±", { color: soft, size: 13 });
 }
 
-function drawGate(pen, gate, x, y) {
-  const [a, b, t, d, h] = [x - WIRES.gate / 2, x + WIRES.gate / 2, y - WIRES.tall / 2, y + WIRES.tall / 2, WIRES.tall / 2];
+function drawGate(pen, gate, x, y, tall) {
+  const [a, b, t, d, h] = [x - WIRES.gate / 2, x + WIRES.gate / 2, y - tall / 2, y + tall / 2, tall / 2];
   const name = gate.formula.split("(")[0];
   const single = gate.bits.length === 1 && gate.kind === "and";
   const shape = gate.kind === "and" && !single ? `M${a} ${t}H${b - h}A${h} ${h} 0 0 1 ${b - h} ${d}H${a}Z`
@@ -65,5 +67,5 @@ function drawGate(pen, gate, x, y) {
   pen.text(x - 2, y + 4, label, { color: color("ink"), size: label.length > 4 ? 8.5 : 11, anchor: "middle", weight: 600 });
   const [few, more] = [gate.neurons.slice(0, 2).join(", "), gate.neurons.length > 2 ? ` +${gate.neurons.length - 2}` : ""];
   pen.text(b + 5, y - 4, `${gate.output_sign > 0 ? "+" : "−"}${brief(gate.strength)}`, { color: color(gate.output_sign > 0 ? "plus" : "minus"), size: 10.5, weight: 600 });
-  pen.text(b + 5, y + 12, few + more, { color: color("soft"), size: 9.5 });
+  if (tall > 20) pen.text(b + 5, y + 12, few + more, { color: color("soft"), size: 9.5 });
 }

@@ -43,9 +43,10 @@ function curvesSection(root, data, page) {
   page.timeOf = (run, step) => (state.unit === "step" ? step : step / curves[run].stepsPerEpoch);
   page.zoom(null);
 
+  const manySeeds = choice("what is drawn", [["bands", "mean & spread", "mean, and 10th to 90th percentile over seeds"], ["each", "every seed", "one line per seed"]],
+      () => state.display, (display) => page.set({ display }));
   const controls = [
-    choice("what is drawn", [["bands", "mean & spread", "mean, and 10th to 90th percentile over seeds"], ["each", "every seed", "one line per seed"]],
-      () => state.display, (display) => page.set({ display })),
+    manySeeds,
     choice("scale of time", [[true, "log"], [false, "linear"]], () => state.log, (log) => page.set({ log })),
     choice("unit of time", [["epoch", "epochs"], ["step", "steps"]], () => state.unit, (unit) => {
       const factor = (unit === "step" ? 1 : -1) * Math.log(curves[state.run].stepsPerEpoch);
@@ -100,6 +101,7 @@ function curvesSection(root, data, page) {
 
   page.on(["display", "log", "unit", "split", "run", "member", "domain", "first", "theme", "overlay", "runs", "fresh"], () => {
     controls.forEach((one) => one.update());
+    manySeeds.node.hidden = chosen().every((run) => run.members.length < 2);
     updateSeeds();
     updateKey();
     panels.forEach((panel) => panel.draw());

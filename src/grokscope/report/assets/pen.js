@@ -68,6 +68,10 @@ class CanvasPen {
   // Many dots of one kind at once.
   dots(xs, ys, radius, { fill, stroke = null, width = 1, alpha = 1 }) {
     const c = this.c;
+    if (fill && stroke && xs.length > 1) { // each with its own rim
+      for (let i = 0; i < xs.length; i++) this.dots([xs[i]], [ys[i]], radius, { fill, stroke, width, alpha });
+      return;
+    }
     c.globalAlpha = alpha;
     c.beginPath();
     for (let i = 0; i < xs.length; i++) {

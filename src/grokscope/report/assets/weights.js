@@ -35,14 +35,27 @@ function weightAt(written, place, row, rows, column, cells) {
   return ((at(place.i) * (1 - place.share) + at(place.next) * place.share) / 32767) * written.scale;
 }
 
+// The colors from the largest negative to the largest positive weight: sizes by their square root, so that
+// small weights can be seen beside large ones. Made once per theme.
+const SHADES = 64;
+function heatShades() {
+  if (!colorCache.has("heat")) {
+    const [zero, plus, minus] = [color("field"), color("plus"), color("minus")];
+    colorCache.set("heat", Array.from({ length: 2 * SHADES + 1 }, (_, i) =>
+      mixed(zero, i >= SHADES ? plus : minus, Math.abs(i - SHADES) / SHADES)));
+  }
+  return colorCache.get("heat");
+}
+
 function drawHeat(pen, weights, view) {
   const { shape, snapshot, marked } = view;
   const { cell, x, y, rows, bits } = shape;
   const place = heatPlace(weights, snapshot);
-  const [soft, zero, plus, minus] = [color("soft"), color("field"), color("plus"), color("minus")];
+  const soft = color("soft");
+  const shades = heatShades();
   const paint = (value, scale) => {
-    const size = Math.sqrt(Math.min(Math.abs(value) / scale, 1));
-    return mixed(zero, value >= 0 ? plus : minus, size);
+    const size = Math.round(SHADES * Math.sqrt(Math.min(Math.abs(value) / scale, 1)));
+    return shades[value >= 0 ? SHADES + size : SHADES - size];
   };
   const columnText = (column) => (column < bits ? String(weights.bits[column]) : column === bits ? "b" : "u");
   for (let column = 0; column < bits + 2; column++) {
