@@ -22,8 +22,8 @@ from grokscope.cli import main
 from grokscope.training.timeline import Timeline
 
 class EagerSink(train.StoreSink):
-    def __init__(self, *arguments, every=0.0, **options):
-        super().__init__(*arguments, every=every, **options)
+    def __init__(self, *arguments, every, **options):
+        super().__init__(*arguments, every=None if every is None else 0.0, **options)
 
 train.StoreSink = EagerSink
 train.HISTORY_BYTES = 27_500  # two members at a time
