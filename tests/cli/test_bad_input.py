@@ -31,7 +31,7 @@ width = 8
 # words after `train SPEC --out OUT` -> what the line must hold
 TRAIN = {
     "--set task.kind=sparse_partiy": "task 'sparse_partiy' is not known. Did you mean 'sparse_parity'?",
-    "--set model.kind=transformer": "model 'transformer' is not known.",
+    "--set model.kind=recurrent": "model 'recurrent' is not known.",
     "--set optimizer.learning_rte=0.1": "optimizer.learning_rte: no such key. Did you mean 'learning_rate'?",
     "--set taks.n=5": "taks: no such key. Did you mean 'task'?",
     "--set measures=['test_acuracy']": "measure 'test_acuracy' is not known. Did you mean 'test_accuracy'?",
