@@ -1,6 +1,6 @@
 """All benchmarks of a machine without a GPU, one after another, each in a process of its own.
 
-    python -m benchmarks                  # the ladder, training, end to end, --help: about half an hour
+    python -m benchmarks                  # all of them: about half an hour
     python -m benchmarks ladder --quick   # one of them, with its own options
 
 What each measures, and its options: ``benchmarks/README.md``.
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-NAMES = ("ladder", "training", "end_to_end", "help_time")
+NAMES = ("ladder", "training", "end_to_end", "help_time", "verification")
 
 
 def commands(words: Sequence[str]) -> list[list[str]]:

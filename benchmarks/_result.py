@@ -6,7 +6,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
@@ -136,6 +145,33 @@ class HelpTime(Record):
     seconds: list[PositiveFloat]
     median: PositiveFloat
     goal: PositiveFloat
+
+
+class Verified(Record):
+    """Networks that were verified one after another, each in one thread."""
+
+    name: Literal["final", "transition"]
+    networks: PositiveInt
+    proved: NonNegativeInt
+    refuted: NonNegativeInt
+    undecided: NonNegativeInt
+    share_undecided: NonNegativeFloat
+    median_seconds: PositiveFloat
+    p95_seconds: PositiveFloat
+    most_seconds: PositiveFloat
+
+
+class Verification(Record):
+    """Exact verification of whole networks of the standard run."""
+
+    kind: Literal["verification"] = "verification"
+    date: str
+    machine: Machine
+    seeds: PositiveInt
+    budget_seconds: PositiveFloat = Field(description="for each network")
+    goal_seconds: PositiveFloat = Field(description="median at the last epoch")
+    goal_undecided: PositiveFloat = Field(description="share at the last epoch")
+    groups: list[Verified]
 
 
 class GpuSize(Record):

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from grokscope.runs import _tree
 from grokscope.runs._arrays import ArrayInfo, DamagedError, decoded, encoded, fill_value
 from grokscope.runs._icechunk import Repository
 from grokscope.runs._tree import Tree
@@ -53,6 +54,22 @@ def test_any_writes_read_back_as_numpy_says(repository, writes, chunks, dtype):
     some = tree.read("a/b", [rows, columns, np.array([2, 0])])
     np.testing.assert_array_equal(some, model[np.ix_(rows, columns, [2, 0])])
     tree.check("a/b")  # raises if a chunk of the grid is not there
+
+
+def test_a_large_array_is_read_if_all_its_chunks_are_there(repository, monkeypatch):
+    monkeypatch.setattr(_tree, "_LARGE", 10)
+    session = repository.writing()
+    tree = Tree(session)
+    values = np.arange(60.0).reshape(5, 12)
+    tree.create({"a/large": ArrayInfo((0, 0), (2, 5), np.dtype("f8"), ("member", "step"))})
+    tree.write("a/large", [np.arange(5), np.arange(12)], values)
+    tree.flush()
+    np.testing.assert_array_equal(Tree(session).load().read("a/large", []), values)
+    claimed = ArrayInfo((500, 12), (2, 5), np.dtype("f8"), ("member", "step"))
+    tree.create({"a/large": claimed})
+    tree.flush()
+    with pytest.raises(DamagedError, match=r"chunks of a/large, of shape \[500, 12\], are missing"):
+        Tree(session).load().read("a/large", [])
 
 
 def test_an_array_survives_its_document():

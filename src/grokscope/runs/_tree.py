@@ -103,7 +103,8 @@ class Tree:
         """Before memory is taken for a large array: whether it has as many chunks as its shape needs."""
 
         async def count() -> int:
-            return len([key async for key in self._store.list_prefix(f"{path}/c")])
+            keys = [key async for key in self._store.list_prefix(path)]  # the store lists nodes only
+            return sum(key.startswith(f"{path}/c/") for key in keys)
 
         if sync(count()) < math.prod(info.grid):
             raise DamagedError(f"chunks of {path}, of shape {list(info.shape)}, are missing")
