@@ -2,9 +2,9 @@
 
 Put here only what the whole suite needs; brute-force references live in ``oracles.py``.
 
-Optional kinds: a test marked ``torch``, ``browser``, ``gpu`` or ``tables`` is skipped, with the reason, where
-that is missing. ``--require torch,browser`` (or ``GROKSCOPE_REQUIRE=torch,browser``) makes it fail
-instead.
+Optional kinds: a test marked ``torch``, ``browser``, ``site``, ``gpu`` or ``tables`` is skipped, with the
+reason, where that is missing. ``--require torch,browser`` (or ``GROKSCOPE_REQUIRE=torch,browser``) makes it
+fail instead.
 """
 
 from __future__ import annotations
@@ -80,6 +80,11 @@ def _missing_browser() -> str | None:
     return None if any(map(shutil.which, names)) else "there is no Chromium on the PATH"
 
 
+def _missing_site() -> str | None:
+    absent = [name for name in ("marimo", "mkdocs", "mkdocstrings") if not importlib.util.find_spec(name)]
+    return f"{absent[0]} is not installed (requirements/site.txt)" if absent else None
+
+
 def _missing_gpu() -> str | None:
     import jax
 
@@ -96,6 +101,7 @@ def _missing_tables() -> str | None:
 OPTIONAL: dict[str, Callable[[], str | None]] = {
     "torch": _missing_torch,
     "browser": _missing_browser,
+    "site": _missing_site,
     "gpu": _missing_gpu,
     "tables": _missing_tables,
 }

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from grokscope.errors import InputError
 from grokscope.statistics import CensoredTimes, false_discovery, ratio_of_times
@@ -134,3 +135,10 @@ def test_tests_not_made_are_not_counted():
 def test_false_discovery_refuses(arguments, word):
     with pytest.raises(InputError, match=word):
         false_discovery(*arguments)
+
+
+@pytest.mark.parametrize("method", ["bh", "by"])
+def test_adjusted_p_values_agree_with_scipy(method):
+    p = np.random.default_rng(4).uniform(0, 0.3, 15)
+    expected = stats.false_discovery_control(p, method=method)
+    assert false_discovery(p, 0.1, method).adjusted == pytest.approx(expected)

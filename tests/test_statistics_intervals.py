@@ -74,6 +74,12 @@ def test_mean_interval_agrees_with_scipy():
     assert (got.n, got.unit) == (12, "steps")
 
 
+def test_two_values_are_enough_for_a_mean():
+    expected = stats.ttest_1samp([1.0, 4.0], 0).confidence_interval(0.95)
+    got = mean_interval([1.0, 4.0])
+    assert (got.low, got.high) == pytest.approx((expected.low, expected.high))
+
+
 def test_mean_interval_covers_95_percent():
     x = np.random.default_rng(1).normal(3, 2, size=(2000, 5))
     intervals = [mean_interval(row) for row in x]
@@ -203,6 +209,8 @@ def test_an_estimate_reads_well():
         (999.96, "1000"),
         (12345.6, "12346"),
         (math.nan, "not a number"),
+        (-math.inf, "-inf"),
+        (math.inf, "inf"),
     ],
 )
 def test_numbers_are_written_plainly(value, text):

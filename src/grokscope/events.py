@@ -38,7 +38,8 @@ class Event:
         measure: name of a measure without axes besides seed and step.
         comparison: ``>``, ``>=``, ``<`` or ``<=``.
         threshold: the value to cross.
-        sustained: for how many consecutive measured points, the first one included.
+        sustained: for how many consecutive measured points, the first one included; ``end``: for all that
+            follow.
 
     Example:
         >>> print(GROKKING)
@@ -49,7 +50,7 @@ class Event:
     measure: str
     comparison: Literal[">", ">=", "<", "<="]
     threshold: float
-    sustained: int = 5
+    sustained: int | Literal["end"] = 5
 
     def times(self, measures: xr.Dataset) -> CensoredTimes:
         """When it happened to each member, in steps: interval-censored by the schedule.
@@ -72,10 +73,9 @@ class Event:
         )
 
     def __str__(self) -> str:
-        return (
-            f"{self.measure} {self.comparison} {self.threshold:g} "
-            f"at {self.sustained} consecutive measured points"
-        )
+        many = "all" if self.sustained == "end" else self.sustained
+        where = "points to the end" if self.sustained == "end" else "consecutive measured points"
+        return f"{self.measure} {self.comparison} {self.threshold:g} at {many} {where}"
 
 
 _MEMBER_DIMS = ("seed", "member", "init_seed", "data_seed", "order_seed", "noise_seed")

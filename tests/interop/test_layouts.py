@@ -54,6 +54,10 @@ def test_it_is_recognized_and_predicts_the_same(state, kind, widths, bias, tmp_p
     assert model.kind == kind
     assert (model.width if kind == "fully_connected" else model.widths) == widths
     assert getattr(model, "output_bias", False) == bias
+    network = run.model()
+    found = {name: array.shape for name, array in gs.to_torch(run, numpy=True).items()}
+    assert found == network_shapes(run.experiment)  # also that of the output bias, a single number
+    assert not bias or network.output_bias.shape == ()
     by_layer = dict(sorted(state.items(), key=lambda item: [len(item[0]), item[0]]))
     np.testing.assert_allclose(outputs(run), predicted(by_layer, X)[:, 0], rtol=1e-5, atol=1e-5)
 

@@ -19,7 +19,15 @@ from torture_commands import COMMANDS
 
 MOST_KILLS = 5  # of one run
 FEW = {"train": 14, "measure": 6, "branch": 4}
-MANY = {"train": 80, "extend": 30, "reproduce": 50, "measure": 40, "branch": 40}
+MANY = {
+    "train": 50,
+    "extend": 25,
+    "measure": 25,
+    "reproduce": 40,
+    "sweep": 30,
+    "branch": 15,
+    "import": 15,
+}
 
 
 def look(torture, prepared, out, where) -> bool:

@@ -153,7 +153,7 @@ INTERVALS = {
 
 @pytest.mark.parametrize("name", INTERVALS)
 def test_coverage(torture, name):
-    """95 % +- 2 where that is promised, at least 95 % where that is: 2,000 simulations at 50 and 100 seeds."""
+    """95 % +- 2 where that is promised, at least 95 % where that is; 2,000 simulations."""
     interval, truth, what = INTERVALS[name]
     count, facts = torture.count(100, 2000), {}
     # in the suite a few simulations are judged more leniently: 100 at 95 % show less than 86 % once in 5,000

@@ -44,14 +44,8 @@ def sweep(
     ] = None,
     seeds: options.Seeds = None,
     engine: Annotated[
-        Literal["local", "ray"], typer.Option("--engine", help="Who does the work: this process, or Ray.")
+        Literal["local"], typer.Option("--engine", help="Who does the work: this process.")
     ] = "local",
-    address: Annotated[
-        str | None,
-        typer.Option(
-            "--address", metavar="A", help="Of Ray: auto, HOST:PORT, ray://HOST:PORT, or local to start one."
-        ),
-    ] = None,
     folder: Annotated[
         str | None,
         typer.Option(
@@ -80,7 +74,7 @@ def sweep(
             planned = sweeps.plan_for(asked, folder)
             out.document(planned.facts) if json else out.line(str(planned))
             return
-        worker = sweeps.engine_named(engine, address)
+        worker = sweeps.engine_named(engine)
 
         def confirm(text: str, seconds: float, always: bool) -> None:
             _confirm(text, seconds, yes=yes, always=always)

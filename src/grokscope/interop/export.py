@@ -229,7 +229,7 @@ def named_arrays(network: Any) -> dict[str, np.ndarray]:
     for path, leaf in jax.tree_util.tree_leaves_with_path(network):
         if hasattr(leaf, "dtype") and hasattr(leaf, "shape"):
             # contiguous, because the format writes memory as it lies
-            arrays[jax.tree_util.keystr(path, simple=True, separator=".")] = np.ascontiguousarray(leaf)
+            arrays[jax.tree_util.keystr(path, simple=True, separator=".")] = np.asarray(leaf, order="C")
     return arrays
 
 

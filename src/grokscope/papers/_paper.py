@@ -62,8 +62,8 @@ class Profile:
 class PaperExperiment:
     """One experiment of a paper.
 
-    Where the spec's ``init`` names another experiment of the paper (``FromRun(run="standard", ...)``),
-    members start in that one's run: it is trained first, and its identity is filled in.
+    Where the spec's ``init`` names one of the paper's experiments (``FromRun(run="standard", ...)``), members
+    start in that one's run: it is trained first, and its identity is filled in.
 
     Attributes:
         name: as on the command line.
@@ -72,6 +72,7 @@ class PaperExperiment:
         streams: of a branch, other seeds that each member of the source is continued with, as for ``--seeds``
             of ``grokscope branch``: ``order=1000,1001``.
         profiles: ``paper`` (as the authors did) and ``quick`` (what is left out where that takes long).
+        group: a name for several experiments together, which stands for all of them on the command line.
         default: whether it is run when no experiment is named.
         needs_gpu: whether it is hopeless without one.
     """
@@ -82,6 +83,7 @@ class PaperExperiment:
     profiles: Mapping[str, Profile] = field(
         default_factory=lambda: {"paper": Profile(), "quick": Profile(seeds=2)}
     )
+    group: str = ""
     default: bool = True
     needs_gpu: bool = False
     streams: str = ""
@@ -160,19 +162,31 @@ class Paper(Part):
         """
         known = {one.name: one for one in self.experiments}
         if name not in known:
+            names = [*known, *self.groups]
             raise InputError(
-                f"{self.kind} has no experiment '{name}'.{did_you_mean(name, known)} "
-                f"It has: {', '.join(known)}."
+                f"{self.kind} has no experiment '{name}'.{did_you_mean(name, names)} "
+                f"It has: {', '.join(names)}."
             )
         return known[name]
 
+    @property
+    def groups(self) -> dict[str, list[PaperExperiment]]:
+        """The experiments of each group, in the paper's order."""
+        found: dict[str, list[PaperExperiment]] = {}
+        for one in self.experiments:
+            if one.group:
+                found.setdefault(one.group, []).append(one)
+        return found
+
     def chosen(self, names: str | Sequence[str] | None = None) -> list[PaperExperiment]:
-        """The experiments of these names, in the paper's order; without names the default ones."""
+        """The experiments of these names or groups, in the paper's order; without names the default ones."""
         if isinstance(names, str):
             names = (names,)
         if not names:
             return self._with_sources(one for one in self.experiments if one.default)
-        return self._with_sources([self.experiment(name) for name in names])
+        groups = self.groups
+        asked = [one for name in names for one in groups.get(name, ()) or [self.experiment(name)]]
+        return self._with_sources(asked)
 
     def source_of(self, one: PaperExperiment) -> PaperExperiment | None:
         """The experiment of the paper in whose run the members of another start, if they do."""
@@ -181,7 +195,7 @@ class Paper(Part):
         return self.experiment(init.run) if isinstance(init, FromRun) and init.run in names else None
 
     def placed(self, one: PaperExperiment, profile: str, folder: Path) -> tuple[Experiment, int | str]:
-        """The spec and the seeds under a profile; a source is the run in the reproduction's folder.
+        """The spec and the seeds under a profile, in a reproduction's folder, where its source lies.
 
         Raises:
             InputError: for an unknown profile.

@@ -44,6 +44,11 @@ def networks_of(run: Any, steps: np.ndarray, most: int) -> tuple[dict[int, Membe
     """
     if not hasattr(run, "networks"):
         return {}, ""
+    from grokscope.runs._networks import network_shapes
+
+    shapes = network_shapes(run.experiment)
+    if not shapes.keys() >= _ONE_LAYER or len(shapes["output_weight"]) != 1:
+        return {}, "Weights are shown of networks with one hidden layer and one output."
     members = list(run.members)[: min(most, _MOST_MEMBERS)]
     kept = [sorted(set(map(int, steps)) & set(run.kept_steps(member))) for member in members]
     whole = [i for i, have in enumerate(kept) if len(have) == len(steps)]
@@ -58,10 +63,6 @@ def networks_of(run: Any, steps: np.ndarray, most: int) -> tuple[dict[int, Membe
     for i in range(len(members)):
         if i not in found and len(kept[i]) > 1:
             found |= _read(run, members, [i], np.array(kept[i]), steps)
-    if any(_ONE_LAYER - one.leaves.keys() for one in found.values()):
-        return {}, "Weights are shown of networks with one hidden layer."
-    if any(one.leaves["output_weight"].ndim != 2 for one in found.values()):
-        return {}, "Weights are shown of networks with one output."
     if not note and sum(len(one.snapshots) == len(steps) for one in found.values()) < most:
         note = (
             "Weights over time are shown of members whose networks the run has kept, or that can be trained "

@@ -220,7 +220,9 @@ def remake(
 def evidence_of(paper: Paper, runs: Mapping[str, RunLike]) -> dict[str, Evidence | NotTestable | None]:
     """What each claim of a paper is judged by; None where its experiment was not run."""
     return {
-        claim.id: gather(claim, runs[claim.experiment].measures) if claim.experiment in runs else None
+        claim.id: gather(claim, *(runs[name].measures for name in claim.experiments))
+        if set(claim.experiments) <= runs.keys()
+        else None
         for claim in paper.claims
     }
 

@@ -141,18 +141,18 @@ class ArrayInfo:
             document: Any = json.loads(content)
             if document["codecs"] != _CODECS or document["data_type"] not in _TYPES:
                 raise ValueError("codecs or data_type")
+            dims: list[Any] = list(document["dimension_names"])
+            if len(set(dims)) < len(dims) or not all(isinstance(dim, str) and dim for dim in dims):
+                raise ValueError("names of axes")
             info = cls(
                 tuple(int(size) for size in document["shape"]),
                 tuple(int(size) for size in document["chunk_grid"]["configuration"]["chunk_shape"]),
                 np.dtype(document["data_type"]).newbyteorder("<"),
-                tuple(document["dimension_names"]),
+                tuple(dims),
                 dict(document["attributes"]),
             )
             if not len(info.shape) == len(info.chunks) == len(info.dims):
                 raise ValueError("its axes do not match")
-            dims: tuple[Any, ...] = info.dims
-            if len(set(dims)) < len(dims) or not all(isinstance(dim, str) and dim for dim in dims):
-                raise ValueError("names of axes")
             labels: dict[str, list[Any]] = info.attributes.get("labels", {})
             if not all(isinstance(text, str) for texts in labels.values() for text in texts):
                 raise ValueError("labels")

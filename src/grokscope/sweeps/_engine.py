@@ -12,7 +12,7 @@ from grokscope.sweeps._work import do_task
 
 __all__ = ["ENGINES", "Engine", "LocalEngine", "engine_named"]
 
-ENGINES = ("local", "ray")
+ENGINES = ("local",)
 
 
 class Engine(Protocol):
@@ -51,22 +51,12 @@ class LocalEngine:
             done(task, do_task(task, progress))
 
 
-def engine_named(name: str, address: str | None = None) -> Engine:
-    """The engine of a name.
-
-    Args:
-        name: ``local`` or ``ray``.
-        address: of a Ray cluster; None means ``auto`` there, and nothing else here.
+def engine_named(name: str) -> Engine:
+    """The engine of a name: ``local``, which is this process with all its devices.
 
     Raises:
-        InputError: for another name, an address without Ray, or where Ray is not installed.
+        InputError: for another name.
     """
-    if name == "ray":
-        from grokscope.sweeps._ray import RayEngine
-
-        return RayEngine(address or "auto")
     if name != "local":
         raise InputError(f"engine '{name}' is not known. Known: {', '.join(ENGINES)}.")
-    if address is not None:
-        raise InputError("--address: only with --engine ray; the engine local is this process.")
     return LocalEngine()

@@ -106,7 +106,7 @@ function curvesSection(root, data, page) {
     updateKey();
     panels.forEach((panel) => panel.draw());
   });
-  page.on(["cursor", "unit"], () => {
+  page.on(["cursor", "unit", "rested"], () => {
     tellWhen();
     panels.forEach((panel) => panel.drawCursor());
   });

@@ -24,6 +24,11 @@ class Panel {
       this.legend, this.area);
     this.logButton.setAttribute("aria-pressed", String(this.logY));
     watchWidth(this.area, () => this.draw());
+    // A cursor that moves by itself is drawn where it can be seen.
+    new IntersectionObserver((entries) => {
+      this.inView = entries.at(-1).isIntersecting;
+      if (this.inView) this.drawCursor();
+    }, { rootMargin: "100px" }).observe(this.node);
     this.listen();
   }
 
@@ -145,7 +150,7 @@ class Panel {
 
   // The cursor's line, a dot on each curve, and the values in the legend.
   drawCursor() {
-    if (!this.shape) return;
+    if (!this.shape || (this.page.competition?.player.playing && !this.inView)) return;
     const { state } = this.page;
     const pen = new CanvasPen(this.marks, this.area.clientWidth, this.height);
     const { x, y, box } = this.shape;

@@ -48,6 +48,7 @@ class Player {
     this.button.textContent = "▶";
     this.button.setAttribute("aria-label", "play");
     this.go(Math.round(this.page.state.snapshot));
+    this.page.set({ rested: performance.now() });
   }
 
   tick(now) {
