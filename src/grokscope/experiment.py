@@ -240,6 +240,15 @@ class Experiment(Part):
         tables = {name: getattr(self, name) for name in type(self).model_fields}
         return [(t, n) for t, part in tables.items() if isinstance(part, Part) for n in part.traced]
 
+    def identifying(self) -> dict[str, Any]:
+        """The experiment as a JSON table, without what does not determine the numbers."""
+        table = super().identifying()
+        if self.is_plain:  # as it was before there were branches
+            del table["init"], table["interventions"]
+        else:
+            table["interventions"] = [item.identifying() for item in self.interventions]
+        return table
+
     @property
     def identity(self) -> str:
         """Hash (64 hex digits) of what determines the numbers: not seeds, length, schedule, measures or name.
@@ -247,10 +256,6 @@ class Experiment(Part):
         A rate schedule that depends on the length makes the length part of it.
         """
         table = self.identifying()
-        if self.is_plain:  # as it was before there were branches
-            del table["init"], table["interventions"]
-        else:
-            table["interventions"] = [item.identifying() for item in self.interventions]
         if self.optimizer.schedule.depends_on_length:
             table["n_steps"] = self.n_steps
         text = json.dumps([_IDENTITY_VERSION, table], sort_keys=True, separators=(",", ":"))

@@ -16,6 +16,7 @@ import numpy as np
 
 from grokscope.errors import GrokscopeError
 from grokscope.events import GROKKING, MEMORIZATION, Event
+from grokscope.init import FromRun
 from grokscope.statistics import Estimate, median_interval
 from grokscope.streams import on_members
 
@@ -87,6 +88,8 @@ class Overview:
         circuits: of the first members, where networks can be read as circuits.
         measures: names of all measures.
         provenance: as recorded.
+        start: where members start, if it is inside another run, in words.
+        interventions: what is done to neurons, by label.
     """
 
     path: str
@@ -100,6 +103,8 @@ class Overview:
     events: list[EventSeen] = field(default_factory=list[EventSeen])
     curves: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
     provenance: dict[str, Any] = field(default_factory=dict[str, Any])
+    start: str = ""
+    interventions: list[str] = field(default_factory=list[str])
     claims: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     circuits: list[CircuitSeen] = field(default_factory=list[CircuitSeen])
 
@@ -121,6 +126,8 @@ def overview_of(run: Run, circuits: int = 0) -> Overview:
     if not experiment.states_optimizer:
         kinds["optimizer"] = "unknown"
     return Overview(
+        start=_start(run),
+        interventions=[item.label for item in experiment.interventions],
         path=str(run.path),
         identity=run.identity,
         kinds=kinds,
@@ -182,6 +189,18 @@ def _circuits(run: Run, most: int) -> list[CircuitSeen]:
     except GrokscopeError:
         return found
     return found
+
+
+def _start(run: Run) -> str:
+    """Where the members of a branch come from; empty for other runs."""
+    init = run.experiment.init
+    if not isinstance(init, FromRun):
+        return ""
+    steps, lost = run.origins.steps, len(run.origins.left_out)
+    first, last = (int(steps.min()), int(steps.max())) if len(steps) else (0, 0)
+    when = f"step {first}" if first == last else f"steps {first} to {last}"
+    at = "" if isinstance(init.at, int) else f" ({init.at})"
+    return f"in {init.run} at {when}{at}" + (f"; {lost} members left out" if lost else "")
 
 
 def _seen(event: Event, measures: Any) -> EventSeen:

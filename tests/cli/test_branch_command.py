@@ -33,6 +33,9 @@ def test_a_branch_is_made_and_made_only_once(cli, run, tmp_path):
     assert (told["source"], told["members"], told["first_steps"]) == (str(run), 2, [12, 12])
     shown = json.loads(cli("show", str(tmp_path / "b"), "--json").out)
     assert shown["complete"]
+    assert shown["start"].endswith("source0/run at step 12")
+    lines = cli("show", str(tmp_path / "b")).out.splitlines()
+    assert [line.split()[1] for line in lines if line.startswith("starts ")] == ["in"]
     compared = cli("compare", str(tmp_path / "b"), str(run))
     assert compared.code == 0, compared.err
     assert "2 pairs: each member of A with the one of B that it branches from" in compared.out

@@ -37,6 +37,10 @@ def print_overview(overview: Overview) -> None:
         ("members", f"{len(seeds)} (seeds {shown})"),
         ("steps", f"{overview.steps_done} of {overview.n_steps}, {state}"),
     ]
+    if overview.start:
+        facts.insert(3, ("starts", overview.start))
+    if overview.interventions:
+        facts.append(("interventions", ", ".join(overview.interventions)))
     for event in overview.events:
         seen = f"seen in {round(event.share.value * event.share.n)} of {event.share.n}"
         facts.append((event.name, f"{seen}; median step {_median(event.step)}; {event.definition}"))

@@ -158,7 +158,10 @@ class SweepSpec:
             *above, last = key.split(".")
             level: Any = table
             for name in above:
-                level = level.get(name, {}) if isinstance(level, dict) else {}
+                if isinstance(level, list) and name.isdigit() and int(name) < len(level):
+                    level = level[int(name)]
+                else:
+                    level = level.get(name, {}) if isinstance(level, dict) else {}
             if isinstance(level, dict):
                 level.pop(last, None)
         text = json.dumps([_IDENTITY_VERSION, keys, table], sort_keys=True, separators=(",", ":"))
