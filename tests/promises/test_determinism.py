@@ -98,9 +98,10 @@ def shared_difference(folder: Path, base: Path) -> list[str]:
     return wrong
 
 
-def spec_file(folder: Path, trained: str) -> Path:
+def spec_file(folder: Path, trained: str, more: str = "") -> Path:
     file = folder / "spec.toml"
-    file.write_text(SPEC.format(measures=TOP.get(trained, ""), tables=TRAINED[trained]))
+    text = SPEC.format(measures=TOP.get(trained, "") + more, tables=TRAINED[trained])
+    file.write_text(text)
     return file
 
 
@@ -108,11 +109,13 @@ def test_determinism_matrix(torture, nursery, tmp_path):
     ways = list(WAYS) if torture.full else ["other order", "other schedule"]
     cells = 0
     for trained in list(TRAINED)[: torture.count(1, len(TRAINED))]:
-        spec, base = spec_file(tmp_path, trained), tmp_path / "base"
+        # all measures take long to compile
+        few = "" if torture.full else 'measures = ["train_accuracy", "path_norm_total", "faithfulness"]'
+        spec, base = spec_file(tmp_path, trained, few), tmp_path / "base"
         shutil.rmtree(base, ignore_errors=True)
         ended = nursery.run("train", str(spec), "--seeds", "3", "--out", str(base))
         assert ended.code == 0, ended.err
-        assert len(open_run(base).measures.data_vars) > 10
+        assert len(open_run(base).measures.data_vars) > (10 if torture.full else 2)
         for way in ways:
             if not torture.in_time:
                 break

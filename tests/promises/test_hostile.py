@@ -168,7 +168,7 @@ NEAR = {
 
 def test_unusual_specs_that_are_accepted_can_be_trained(torture, nursery, tmp_path):
     """The corners of what is allowed: a run, or one clear line."""
-    rng, total, seen = torture.rng(), torture.count(2, 100), {"trained": 0, "refused": 0}
+    rng, total, seen = torture.rng(), torture.count(1, 100), {"trained": 0, "refused": 0}
     tried = 0
     while tried < total and torture.in_time:
         tried += 1
@@ -245,7 +245,7 @@ def test_mutated_stores(torture, nursery, tmp_path, monkeypatch):
     ended = nursery.run("train", str(spec), "--seeds", "2", "--out", str(sound))
     assert ended.code == 0, ended.err
     size = sum(file.stat().st_size for file in sound.rglob("*") if file.is_file())
-    rng, total, tried = torture.rng(), torture.count(12, 500), 0
+    rng, total, tried = torture.rng(), torture.count(8, 500), 0
     outside = allowed / "outside"
     kinds: dict[str, int] = {}
     usual: dict[int, int] = {}

@@ -18,16 +18,8 @@ from nursery import Fault, How, Op
 from torture_commands import COMMANDS
 
 MOST_KILLS = 5  # of one run
-FEW = {"train": 14, "measure": 6, "branch": 4}
-MANY = {
-    "train": 50,
-    "extend": 25,
-    "measure": 25,
-    "reproduce": 40,
-    "sweep": 30,
-    "branch": 15,
-    "import": 15,
-}
+FEW = {"train": 12, "measure": 5, "branch": 3}
+MANY = {"train": 50, "extend": 25, "measure": 25, "reproduce": 40, "sweep": 30, "branch": 15} | {"import": 15}
 
 
 def look(torture, prepared, out, where) -> bool:
