@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format benchmarks site requirements clean install install-dev
+.PHONY: help demo test torture lint format benchmarks site requirements clean install install-dev
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' Makefile
@@ -20,6 +20,10 @@ demo: install ## set up, then reproduce the paper's standard experiment on five 
 
 test: install-dev ## set up, then run the test suite (ARGS="-k name" selects)
 	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
+
+torture: install-dev ## test every promise of docs/promises.md in full (hours; ARGS="-k kills" selects)
+	@GROKSCOPE_TORTURE=full $(BIN)/python -m pytest tests/promises $(ARGS); code=$$?; \
+	$(BIN)/python docs/make_promises.py; exit $$code
 
 lint: install-dev ## check format, lint and types
 	@$(BIN)/ruff format --check .

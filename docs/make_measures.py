@@ -53,6 +53,11 @@ _FAMILIES = {
     "sparsity": "Effective sparsity",
     "faithfulness": "Faithfulness and norm of subnetworks",
     "sensitivity": "Sensitivity",
+    "mirror": "Mirror pairs of binary operators",
+    "weight_fourier": "Weights in the Fourier basis of residues",
+    "neuron_fourier": "Neurons in the Fourier basis of residues",
+    "logit_fourier": "Outputs in the Fourier basis of residues",
+    "attention": "Attention",
 }
 _PACES = {
     "quick": "quick",

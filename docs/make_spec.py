@@ -54,6 +54,14 @@ _GROUPS = {
     "optimizer": "How the loss is minimized.",
     "rate_schedule": "The table `[optimizer.schedule]`: a factor on the learning rate over the run.",
     "learner": "What turns data into a predictor.",
+    "init": "Where members start. See [branches](branches.md).",
+    "intervention": "What is done to neurons while members train; a list of tables, in this order.",
+    "neurons": "How sets of neurons are chosen: values of keys like `neurons`. See [branches](branches.md).",
+}
+_TITLES = {
+    "rate_schedule": "[optimizer.schedule]",
+    "intervention": "[[interventions]]",
+    "neurons": "neurons = { kind = ... }",
 }
 _BOUNDS = {"ge": "from {}", "gt": "above {}", "le": "to {}", "lt": "below {}"}
 # Keys whose classes explain them by a formula only.
@@ -85,7 +93,7 @@ def page() -> str:
         "done.\n"
     ]
     for group, sentence in _GROUPS.items():
-        title = "[optimizer.schedule]" if group == "rate_schedule" else f"[{group}]"
+        title = _TITLES.get(group, f"[{group}]")
         text += [f"## `{title}`\n", f"{sentence}\n"]
         default = Experiment.model_fields[group].default if group in Experiment.model_fields else None
         for kind, cls in sorted(kinds(group).items()):

@@ -1,9 +1,10 @@
 """A process that has imported what it needs, and is copied for every command: commands by the thousand.
 
-A copy runs the real command line in a process of its own, with its own working folder, limits and streams,
-and may be armed with a fault at its n-th file operation (`faults.c`, preloaded where there is a compiler). The
-program is as it is but for three numbers: it commits after every segment, segments are short, and blocks are
-small, so that a run of a second has as many moments at which it can break as one of hours.
+A copy runs the real command line in a process of its own, with its own working folder, limits and
+streams, and may be armed with a fault at its n-th file operation (`faults.c`, preloaded where there is a
+compiler). The program is as it is but for three numbers: it commits after every segment, segments are
+short, and blocks are small, so that a run of a second has as many moments at which it can break as one
+of hours.
 
 Linux only: elsewhere `missing` says why.
 """

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from grokscope.axes import SPLIT_LABELS, SUBNETWORK_LABELS
 from grokscope.experiment import Experiment
-from grokscope.measures._measure import SPLIT_LABELS, SUBNETWORK_LABELS
 from grokscope.streams import Members
 
 MEMORIZED, GROKKED = 30.0, 120.0  # epochs at which the curves of a seed that groks pass 0.98, about

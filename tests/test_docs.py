@@ -156,7 +156,7 @@ def script(name_of: str) -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name_of", ["make_spec", "make_measures"])
+@pytest.mark.parametrize("name_of", ["make_spec", "make_measures", "make_promises"])
 def test_generated_pages_are_current(name_of: str) -> None:
     made = script(name_of)
     assert made.PAGE.read_text(encoding="utf-8") == made.page(), f"run: python docs/{name_of}.py"
@@ -168,7 +168,18 @@ def test_every_measure_and_kind_is_on_its_page() -> None:
         if cls.__module__.startswith("grokscope."):
             assert f"### `{kind}`\n" in measures
     spec = (ROOT / "docs" / "spec.md").read_text(encoding="utf-8")
-    for group in ("task", "model", "loss", "optimizer", "rate_schedule", "learner"):
+    groups = (
+        "task",
+        "model",
+        "loss",
+        "optimizer",
+        "rate_schedule",
+        "learner",
+        "init",
+        "intervention",
+        "neurons",
+    )
+    for group in groups:
         for kind, cls in kinds(group).items():
             if cls.__module__.startswith("grokscope."):
                 assert f'### `kind = "{kind}"`' in spec

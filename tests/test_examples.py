@@ -34,7 +34,11 @@ def task_file(monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_every_example_is_tested() -> None:
-    assert sorted(file.name for file in EXAMPLES.glob("*.py")) == ["hundred_seeds.py", "own_task.py"]
+    assert sorted(file.name for file in EXAMPLES.glob("*.py")) == [
+        "hundred_seeds.py",
+        "measure_your_own_pytorch_run.py",
+        "own_task.py",
+    ]
 
 
 def test_own_task_is_what_it_says(task_file: Path) -> None:
@@ -74,3 +78,32 @@ def test_hundred_seeds_answers(tmp_cwd: Path) -> None:
     assert delay.startswith("delay: ")
     assert sparsity.startswith("effective sparsity at the end: ")
     assert "n = 6" in sparsity
+
+
+@pytest.mark.torch
+def test_a_pytorch_run_is_imported_and_drawn(tmp_cwd: Path) -> None:
+    small = ["--epochs", "22", "--bits", "8", "--width", "16", "--out", "own"]
+    command = [sys.executable, str(EXAMPLES / "measure_your_own_pytorch_run.py"), *small]
+    environment = os.environ | {"PYTHONPATH": str(EXAMPLES.parent / "src")}
+    found = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.splitlines() == [
+        f"Run('{Path('own/run')}', 1 members, complete)",
+        "figures: accuracy-loss-sparsity.png, neurons.png, subnetworks.png in own",
+    ]
+    run = open_run("own/run")
+    # the last of 22 epochs is not saved; 1,000 samples are 32 batches
+    assert run.snapshot_steps == [32 * epoch for epoch in range(21)]
+    import torch
+
+    state = torch.load("own/checkpoints/epoch_20.pt", weights_only=True)
+    np.testing.assert_array_equal(run.model(step=640).hidden_weight, state["0.weight"].numpy().T)
+
+
+def test_the_pytorch_loop_knows_nothing_of_us() -> None:
+    """Its training is plain PyTorch: what comes from grokscope is used behind it only."""
+    text = (EXAMPLES / "measure_your_own_pytorch_run.py").read_text(encoding="utf-8")
+    loop = text[text.index("def train(") : text.index("def look(")]
+    ours = [word for line in text.splitlines() if "grokscope" in line for word in line.split()[-1:]]
+    assert not [word for word in ("gs.", *ours) if word in loop]
+    assert len(loop.splitlines()) <= 40

@@ -23,7 +23,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 # it. `grokscope/__init__.py`, the page of public names, stands over all of them.
 LAYERS = (
     ("errors",),
-    ("_faults", "_safetensors", "progress"),
+    ("_faults", "_float64", "_safetensors", "axes", "progress"),
     ("statistics",),
     ("events",),
     ("parts", "streams", "schedule"),

@@ -1,7 +1,7 @@
 """The commands that are killed, starved of disk, run twice at once: one line each. New ones come here.
 
-A command is begun again after whatever happened to it, with the same words, and must come to the same end as one
-that was left alone.
+A command is begun again after whatever happened to it, with the same words, and must come to the same
+end as one that was left alone.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from foreign import SPEC_TOML, folder_of, two_circuits
 from grokscope.new import write_template
 from nursery import Fault, How, Nursery
 from same_bits import assert_same, contents
@@ -38,10 +39,10 @@ class Command:
     """A command that makes or changes runs.
 
     Attributes:
-        words: with ``SPEC`` (a spec file), ``PAPER`` (a plug-in), ``OUT`` (the folder) and ``BRANCH`` (a folder
-            in it) to be filled in.
+        words: with ``SPEC`` (a spec file), ``PAPER`` (a plug-in), ``WEIGHTS`` (a folder of
+            them), ``TASK`` (a spec), ``OUT`` (the folder) and ``BRANCH`` (a folder in it) to be filled in.
         after: the command whose result it changes, if any.
-        runs: the runs that it makes, below OUT.
+        runs: the runs that it makes, below OUT; none: all that there are at the end.
         files: other results, below OUT, of which every byte is compared.
     """
 
@@ -70,6 +71,11 @@ COMMANDS = {
         runs=("main",),
         files=("claims.json", "figures/figure-1.svg"),
     ),
+    "sweep": Command(
+        (*("sweep", "SPEC", "--over", "optimizer.weight_decay=0.01,0.02"), *("--seeds", "2", "--out", "OUT")),
+        runs=(),
+    ),
+    "import": Command(("import", "torch", "WEIGHTS", "--task", "TASK", "--out", "OUT")),
 }
 
 
@@ -95,12 +101,9 @@ class Prepared:
     operations: int
 
     def words(self, out: Path) -> tuple[str, ...]:
-        places = {
-            "OUT": str(out),
-            "BRANCH": str(out / "branch"),
-            "SPEC": str(self.folder / "spec.toml"),
-            "PAPER": str(self.folder / "my_paper.py"),
-        }
+        names = {"SPEC": "spec.toml", "TASK": "task.toml", "PAPER": "my_paper.py", "WEIGHTS": "weights"}
+        places = {name: str(self.folder / place) for name, place in names.items()}
+        places |= {"OUT": str(out), "BRANCH": str(out / "branch")}
         return tuple(places.get(word, word) for word in self.command.words)
 
     def start_of(self, out: Path) -> Path:
@@ -126,17 +129,22 @@ def prepare(name: str, nursery: Nursery, folder: Path, epochs: int = 4) -> Prepa
     if not (folder / "my_paper.py").exists():
         write_template("paper", "my_paper", folder)
     found = Prepared(name, command, folder, {}, {}, 0.0, 0)
+    (folder / "task.toml").write_text(SPEC_TOML)
+    folder_of(folder / "weights", {step: two_circuits(step) for step in (0, 5, 40)})
     if command.after:
         before = Prepared(command.after, COMMANDS[command.after], folder, {}, {}, 0.0, 0)
         ended = nursery.run(*before.words(folder / "before"))
         assert ended.code == 0, ended.err
     for out in (folder / "whole", folder / "again"):
         found.start_of(out)
-        fault = Fault(out, -1, How.FAIL_ONCE) if nursery.faults else None
+        fault = Fault(out.parent, -1, How.FAIL_ONCE) if nursery.faults else None
         ended = nursery.run(*found.words(out), fault=fault)
         assert ended.code == 0, ended.err
         if not found.whole:
-            found.whole = {run: contents(out / run) for run in command.runs}
+            stores = sorted(out.rglob("store"))
+            names = command.runs or tuple(str(store.parent.relative_to(out)) for store in stores)
+            assert names
+            found.whole = {run: contents(out / run) for run in names}
             found.bytes = {file: (out / file).read_bytes() for file in command.files}
     found.assert_same(folder / "again")
     found.seconds, found.operations = ended.seconds, ended.counted

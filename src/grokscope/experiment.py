@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from grokscope.axes import SPLIT_LABELS, SUBNETWORK_LABELS
 from grokscope.errors import InputError
 from grokscope.init import Fresh, FromRun, InitField
 from grokscope.learners._learner import LearnerField
 from grokscope.learners.gradient import Gradient
 from grokscope.losses import Hinge, LossField
-from grokscope.measures._measure import SPLIT_LABELS, SUBNETWORK_LABELS
 from grokscope.models._model import ModelField
 from grokscope.models.fully_connected import FullyConnected
 from grokscope.optimizers import SGD, OptimizerField

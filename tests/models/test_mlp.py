@@ -82,7 +82,7 @@ def test_neurons_are_looked_into_where_there_is_one_layer():
     of_neurons = {"effective_sparsity", "neuron_norm", "faithfulness", "sensitivity"}
     assert of_neurons <= {measure.name for measure in Wanted.of(one).all}
     assert not of_neurons & {measure.name for measure in Wanted.of(two).all}
-    with pytest.raises(InputError, match="neuron_norm needs a one-hidden-layer network, not 'mlp'"):
+    with pytest.raises(InputError, match="neuron_norm needs a network with hidden neurons, not 'mlp'"):
         Wanted.of(Experiment(task=task, epochs=1, model=two.model, measures=["neuron_norm"]))
 
 

@@ -1,9 +1,10 @@
 """How often a promise is tested, and where the results go.
 
-The suite tests each promise a few times; ``make torture`` (``GROKSCOPE_TORTURE=full``) in full, and writes what
-it saw to ``benchmarks/results/torture-NAME-DATE.json``, from which `docs/make_promises.py` makes the table of
-``docs/promises.md``. ``GROKSCOPE_TORTURE_SEED`` changes the random choices, ``GROKSCOPE_TORTURE_SECONDS`` ends
-every part after so many seconds; the counts written are those that were done.
+The suite tests each promise a few times; ``make torture`` (``GROKSCOPE_TORTURE=full``) in full, and
+writes what it saw to ``benchmarks/results/torture-NAME-DATE.json``, from which `docs/make_promises.py`
+makes the table of ``docs/promises.md``. ``GROKSCOPE_TORTURE_SEED`` changes the random choices,
+``GROKSCOPE_TORTURE_SECONDS`` ends every part after so many seconds; the counts written are those that
+were done.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class Torture:
         assert count > 0, "nothing was tested"
         if self.full:
             self._write(count, what, result, facts)
-        print(f"{self.name}: seed {self.seed}: {count} {what}: {result}; {facts}")
+        print(f"\n{self.name}: seed {self.seed}: {count} {what}: {result}; {facts}")
         shown = "\n".join(self.failures[:60])
         assert not self.failures, f"seed {self.seed}: {len(self.failures)} failed:\n{shown}"
 
@@ -86,7 +87,7 @@ class Torture:
                 "what": what,
                 "result": result,
                 "failures": self.failures[:50],
-                "seconds": round(time.monotonic() - self.began, 1),
+                "seconds": round(time.monotonic() - self.began, 2),
                 "facts": facts,
                 "commit": _commit(),
                 "machine": _machine.describe(),

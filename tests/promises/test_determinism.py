@@ -1,10 +1,10 @@
 """Promise 5: with one numerics fingerprint a run is a function of its configuration, bit for bit.
 
-The same seeds are trained again in every way that must not matter: twice, in other processes, on one or two
-devices, pinned to a core, in another order, among other seeds, extended seed by seed and epoch by epoch, with
-other schedules and measures, and in blocks cut by another memory. What the two runs share is compared: final
-states, and measures at the steps that both have. (A neighbor that diverges: tests/training/test_cohort.py; resumed
-after every commit: tests/runs/test_train.py.)
+The same seeds are trained again in every way that must not matter: twice, in other processes, on one or
+two devices, pinned to a core, in another order, among other seeds, extended seed by seed and epoch by
+epoch, with other schedules and measures, and in blocks cut by another memory. What the two runs share is
+compared: final states, and measures at the steps that both have. (A neighbor that diverges:
+tests/training/test_cohort.py; resumed after every commit: tests/runs/test_train.py.)
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ def test_determinism_matrix(torture, nursery, tmp_path):
 
 @pytest.mark.torture
 def test_determinism_over_processes(torture, nursery, faults, tmp_path):
-    """Processes with programs that each compiled for itself, other devices, one core, commits at other moments."""
+    """Programs that each process compiled for itself, other devices, one core, commits at other moments."""
     cells, files = 0, {}
     for i, trained in enumerate(TRAINED):
         (tmp_path / str(i)).mkdir()

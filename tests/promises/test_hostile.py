@@ -1,7 +1,8 @@
-"""Promise 6: no spec, store or file of weights, however made, brings a traceback, much memory or a file elsewhere.
+"""Promise 6: no spec, store or file of weights brings a traceback, much memory or a file elsewhere.
 
-Specs go through the command line in this process, up to where work would begin; stores and arrays through
-copies of the program whose memory is watched, and of which everything that they write, make or remove is listed.
+Specs go through the command line in this process, up to where work would begin; stores and arrays
+through copies of the program whose memory is watched, and of which everything that they write, make or
+remove is listed.
 """
 
 from __future__ import annotations
@@ -201,7 +202,7 @@ def watched(nursery, tmp_path: Path, *words: str) -> tuple[Ended, list[str]]:
     ended = nursery.wait(pid)
     watch.cancel()
     assert time.monotonic() - began < TOO_LONG + 30
-    touched = [line for line in log.read_text(errors="replace").splitlines()] if log.exists() else []
+    touched = log.read_text(errors="replace").splitlines() if log.exists() else []
     allowed = (str(tmp_path / "allowed"), str(nursery.folder), "/dev/", "/proc/self/")
     places = {line: line.partition(" ")[2] for line in touched}
     return ended, [k for k, v in places.items() if not (v.startswith(allowed) or ELSEWHERE.fullmatch(v))]

@@ -1,8 +1,8 @@
 """Promise 1: killed at any moment and begun again, a command ends in the bits of one that was left alone.
 
-`kill -9` at uniformly random moments, up to five in a run; and at file operations: before, after, and in the
-middle of a write, so that every step between write, commit and rename is met. Then the same command again: arrays,
-attributes, checkpoints and files are equal bit for bit (times and object ids may differ).
+`kill -9` at uniformly random moments, up to five in a run; and at file operations: before, after, and in
+the middle of a write, so that every step between write, commit and rename is met. Then the same command
+again: arrays, attributes, checkpoints and files are equal bit for bit (times and object ids may differ).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MANY = {"train": 80, "extend": 30, "reproduce": 50, "measure": 40, "branch": 40}
 def look(torture, prepared, out, where) -> bool:
     """After a kill each run is there and sound, or not there; returns whether there is work that was kept."""
     kept = False
-    for name in prepared.command.runs:
+    for name in prepared.whole:
         if (out / name / "store").is_dir():
             damage = [str(problem) for problem in verify(out / name) if problem.is_damage]
             torture.check(not damage, f"{where}: {damage}")
@@ -80,7 +80,7 @@ def test_every_command_that_writes_is_killed():
 
 @pytest.mark.parametrize("how", ["killed before", "killed after", "killed within"])
 def test_killed_at_operations_of_training(torture, nursery, prepared_command, tmp_path, how):
-    """Operations drawn from all of a training; every single one of the store's is met in test_nth_operation.py."""
+    """Drawn from all operations of a training; each one of the store's is met in test_nth_operation.py."""
     prepared, rng = prepared_command("train"), torture.rng()
     number = {
         "killed before": How.KILL_BEFORE,
@@ -91,7 +91,7 @@ def test_killed_at_operations_of_training(torture, nursery, prepared_command, tm
     total, met = torture.count(1, 100), 0
     while met < total and torture.in_time:
         out = prepared.start_of(tmp_path / "out")
-        fault = Fault(out, rng.randint(1, prepared.operations), number, 0, ops)
+        fault = Fault(out.parent, rng.randint(1, prepared.operations), number, 0, ops)
         if nursery.run(*prepared.words(out), fault=fault).code != -signal.SIGKILL:
             continue
         met += 1

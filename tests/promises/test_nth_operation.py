@@ -1,9 +1,9 @@
-"""Promise 2: at whichever file operation the disk fails, or the process dies, the run holds the old or the new.
+"""Promise 2: wherever the disk fails, or the process dies, the run holds the old or the new state.
 
-The n-th write, sync, rename, link, mkdir, creation or removal below the run folder fails, once or from then on,
-or the process is killed before it, after it, or in the middle of it: for n = 1, 2, 3 ... until the work ends
-without having met it. Afterwards the store opens, agrees with itself, is not damaged, and the same work,
-begun again, comes to the same end.
+The n-th write, sync, rename, link, mkdir, creation or removal below the run folder fails, once or from
+then on, or the process is killed before it, after it, or in the middle of it: for n = 1, 2, 3 ... until
+the work ends without having met it. Afterwards the store opens, agrees with itself, is not damaged, and
+the same work, begun again, comes to the same end.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def test_killed_at_the_nth_operation_of_the_store(torture, nursery, tmp_path, ca
 
 def look(torture, prepared, out: Path, where: str) -> None:
     """After a failure each run is there and sound, or not there."""
-    for name in prepared.command.runs:
+    for name in prepared.whole:
         if (out / name / "store").is_dir():
             damage = [str(problem) for problem in verify(out / name) if problem.is_damage]
             torture.check(not damage, f"{where}: {damage}")
@@ -141,7 +141,7 @@ def test_nth_operation_of_a_command_fails(torture, nursery, prepared_command, tm
     while met < total and torture.in_time:
         out = prepared.start_of(tmp_path / "out")
         how, error, ops = rng.choice(list(FAILURES.values()))
-        fault = Fault(out, rng.randint(1, prepared.operations), how, error, ops)
+        fault = Fault(out.parent, rng.randint(1, prepared.operations), how, error, ops)
         ended = nursery.run(*prepared.words(out), fault=fault)
         where = f"{name}, operation {fault.n}, {how.name}, {errno.errorcode[error]}"
         if not ended.happened:

@@ -1,9 +1,10 @@
 """Promise 8: verdicts err as seldom as they say, and intervals cover as often, on data whose truth is known.
 
-Each kind of claim (share, mean, median, median of censored times) with its parameter at the edge of the region, on
-either side of it, and well inside or outside; at the numbers of seeds that are used. A rate counts as more than 5 %
-when a binomial test says so at 1 in 10,000; the rates themselves are written down. The power at the smallest
-effect is measured, not promised. Kaplan-Meier against lifelines: tests/test_statistics_survival.py.
+Each kind of claim (share, mean, median, median of censored times) with its parameter at the edge of the
+region, on either side of it, and well inside or outside; at the numbers of seeds that are used. A rate
+counts as more than 5 % when a binomial test says so at 1 in 10,000; the rates themselves are written
+down. The power at the smallest effect is measured, not promised. Kaplan-Meier against lifelines:
+tests/test_statistics_survival.py.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def too_often(rate: float, count: int) -> bool:
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_verdicts(torture, name):
-    """False "holds" with the parameter outside (at the edge, and an effect away), false "fails" with it inside."""
+    """False "holds" with the parameter outside (at the edge, or an effect away), false "fails" inside."""
     kind, _, at, effect = DRAWN[name]
     count, facts, judged = torture.count(60, 2000), {}, 0
     for n in SEEDS:
@@ -152,7 +153,7 @@ INTERVALS = {
 
 @pytest.mark.parametrize("name", INTERVALS)
 def test_coverage(torture, name):
-    """95 % +- 2 where that is what is promised (2,000 simulations at 50 and 100 seeds); at least 95 % where that is."""
+    """95 % +- 2 where that is promised, at least 95 % where that is: 2,000 simulations at 50 and 100 seeds."""
     interval, truth, what = INTERVALS[name]
     count, facts = torture.count(100, 2000), {}
     # in the suite a few simulations are judged more leniently: 100 at 95 % show less than 86 % once in 5,000

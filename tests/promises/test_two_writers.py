@@ -1,7 +1,7 @@
-"""Promise 4: of two that write one run exactly one proceeds; the other says who holds it; a dead one is taken over.
+"""Promise 4: of two that write one run exactly one proceeds; a dead one is taken over.
 
-Two real processes at random distances in time, which make, extend or measure the same run; in every other pair
-the first is killed at a random moment.
+Two real processes at random distances in time, which make, extend or measure the same run; in every
+other pair the first is killed at a random moment.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def test_two_writers(torture, nursery, prepared_command, tmp_path):
         seen["refused"] += refused
         seen["one after the other"] += all(ended.code == 0 for ended in ends)
         if ends[0].code == -signal.SIGKILL:
-            for name in prepared.command.runs:
+            for name in prepared.whole:
                 if (out / name / "store").is_dir():
                     damage = [str(problem) for problem in verify(out / name) if problem.is_damage]
                     torture.check(not damage, f"{where}: {damage}")

@@ -143,6 +143,7 @@ class Claim:
         smallest_effect: The smallest effect that matters; None only for deterministic claims.
         kind: See above.
         experiment: Name of the experiment whose measures are the evidence.
+        beside: Names of further experiments whose measures the evidence is given too, after the first.
         evidence: From the experiment's measures to one entry per seed (NaN = not measured), a
             `CensoredTimes` for a median of times, or for a deterministic claim one number or more.
             Raises `NotTestable` with the reason where it cannot.
@@ -182,10 +183,16 @@ class Claim:
     smallest_effect: Effect | None
     kind: Kind
     experiment: str
-    evidence: Callable[[Any], Any]
+    evidence: Callable[..., Any]
     confidence: float = 0.95
     fixed_on: str = "0-4"
     confirmed_on: str = "100-199"
+    beside: tuple[str, ...] = ()
+
+    @property
+    def experiments(self) -> tuple[str, ...]:
+        """All experiments whose measures it is judged by."""
+        return self.experiment, *self.beside
 
     def __post_init__(self) -> None:
         if not self.id:

@@ -30,15 +30,20 @@ def need(measures: Any, *names: str) -> None:
             raise NotTestable(f"the run has no measure {name!r}.{hint}")
 
 
-def gather(claim: Claim, measures: Any) -> Evidence | NotTestable:
+def gather(claim: Claim, measures: Any, *others: Any) -> Evidence | NotTestable:
     """Return the claim's evidence from `measures`, checked, or the reason why there is none.
+
+    Args:
+        claim: The claim.
+        measures: Of its experiment.
+        others: Of the experiments beside it, in the claim's order.
 
     Raises:
         InputError: if the evidence has not the form that the claim's kind asks for: that is an
             error in the claim, not in the run.
     """
     try:
-        return checked(claim, claim.evidence(measures))
+        return checked(claim, claim.evidence(measures, *others))
     except NotTestable as reason:
         return reason
 

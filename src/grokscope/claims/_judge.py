@@ -69,6 +69,7 @@ class Judged:
             "seeds": self.n,
             "verdict": self.verdict,
             "experiment": c.experiment,
+            "beside": list(c.beside),
             "estimand": c.estimand,
             "region": str(c.region),
             "smallest_effect": None if c.smallest_effect is None else str(c.smallest_effect),

@@ -23,7 +23,8 @@ class Ablate(OnParameters):
 
     ``zero``: the chosen parameters become 0. ``mean``: the neuron gives its mean activation over the
     training inputs whatever the input, $W_j \leftarrow 0$, $b_j \leftarrow 1$,
-    $u_j \leftarrow u_j \overline{\sigma(z_j)} / \sigma(1)$: the network has no output bias to put it in.
+    $u_j \leftarrow u_j \overline{\sigma(z_j)} / \sigma(1)$ (there need not be an output bias to
+    put it in).
 
     Attributes:
         value: ``zero`` or ``mean``.

@@ -12,11 +12,9 @@ if TYPE_CHECKING:
     from grokscope.experiment import Experiment
     from grokscope.measures._point import Point
 
-__all__ = ["SPLIT_LABELS", "SUBNETWORK_LABELS", "Measure", "Pace"]
+__all__ = ["Measure", "Pace"]
 
 Pace = Literal["quick", "slow", "follow", "follow_slow"]
-SUBNETWORK_LABELS = ("generalizing", "complementary", "memorizing", "control", "norm_matched")
-SPLIT_LABELS = ("train", "test")
 
 
 class Measure(Part):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
-from grokscope.measures._measure import SPLIT_LABELS, SUBNETWORK_LABELS, Measure, Pace
+from grokscope.axes import SPLIT_LABELS, SUBNETWORK_LABELS
+from grokscope.measures._measure import Measure, Pace
 from grokscope.parts import Part, kinds, lookup
 from grokscope.tasks._task import Task
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from grokscope.measures._measure import SPLIT_LABELS, Measure, Pace
+from grokscope.axes import SPLIT_LABELS
+from grokscope.measures._measure import Measure, Pace
 
 if TYPE_CHECKING:
     import jax

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from grokscope.measures._measure import SPLIT_LABELS, Measure, Pace
+from grokscope.axes import SPLIT_LABELS
+from grokscope.measures._measure import Measure, Pace
 from grokscope.measures.faithfulness import masked_outputs, subnetworks_of
 
 if TYPE_CHECKING:

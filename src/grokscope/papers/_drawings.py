@@ -10,7 +10,7 @@ from grokscope.papers._paper import RunLike
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["beside_null", "neurons_of", "sensitivity_of", "subnetworks_of", "training_of"]
+__all__ = ["Draw", "beside_null", "neurons_of", "sensitivity_of", "subnetworks_of", "training_of"]
 
 Draw = Callable[[Mapping[str, RunLike], str], "Figure"]
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from grokscope.claims import Claim
 from grokscope.errors import InputError, did_you_mean
 from grokscope.experiment import Experiment
+from grokscope.init import FromRun
 from grokscope.parts import Part, kinds, lookup
+from grokscope.streams import Members
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -59,11 +62,17 @@ class Profile:
 class PaperExperiment:
     """One experiment of a paper.
 
+    Where the spec's ``init`` names another experiment of the paper (``FromRun(run="standard", ...)``), members
+    start in that one's run: it is trained first, and its identity is filled in.
+
     Attributes:
         name: as on the command line.
         sentence: what it is and which figures come from it.
         experiment: the spec at full size.
+        streams: of a branch, other seeds that each member of the source is continued with, as for ``--seeds``
+            of ``grokscope branch``: ``order=1000,1001``.
         profiles: ``paper`` (as the authors did) and ``quick`` (what is left out where that takes long).
+        group: a name for several experiments together, which stands for all of them on the command line.
         default: whether it is run when no experiment is named.
         needs_gpu: whether it is hopeless without one.
     """
@@ -74,8 +83,19 @@ class PaperExperiment:
     profiles: Mapping[str, Profile] = field(
         default_factory=lambda: {"paper": Profile(), "quick": Profile(seeds=2)}
     )
+    group: str = ""
     default: bool = True
     needs_gpu: bool = False
+    streams: str = ""
+
+    def members(self, seeds: int | str) -> Members:
+        """The members for ``--seeds``: those of the run, or of a branch the continuations of its source's."""
+        listed = Members.parse(seeds)
+        if not self.streams:
+            return listed
+        from grokscope.runs import branch_members
+
+        return branch_members(listed, self.streams)
 
     def under(self, profile: str) -> tuple[Experiment, int | str]:
         """The spec and the seeds under a profile.
@@ -142,20 +162,61 @@ class Paper(Part):
         """
         known = {one.name: one for one in self.experiments}
         if name not in known:
+            names = [*known, *self.groups]
             raise InputError(
-                f"{self.kind} has no experiment '{name}'.{did_you_mean(name, known)} "
-                f"It has: {', '.join(known)}."
+                f"{self.kind} has no experiment '{name}'.{did_you_mean(name, names)} "
+                f"It has: {', '.join(names)}."
             )
         return known[name]
 
+    @property
+    def groups(self) -> dict[str, list[PaperExperiment]]:
+        """The experiments of each group, in the paper's order."""
+        found: dict[str, list[PaperExperiment]] = {}
+        for one in self.experiments:
+            if one.group:
+                found.setdefault(one.group, []).append(one)
+        return found
+
     def chosen(self, names: str | Sequence[str] | None = None) -> list[PaperExperiment]:
-        """The experiments of these names, in the paper's order; without names the default ones."""
+        """The experiments of these names or groups, in the paper's order; without names the default ones."""
         if isinstance(names, str):
             names = (names,)
         if not names:
-            return [one for one in self.experiments if one.default]
-        asked = {self.experiment(name).name for name in names}
-        return [one for one in self.experiments if one.name in asked]
+            return self._with_sources(one for one in self.experiments if one.default)
+        groups = self.groups
+        asked = [one for name in names for one in groups.get(name, ()) or [self.experiment(name)]]
+        return self._with_sources(asked)
+
+    def source_of(self, one: PaperExperiment) -> PaperExperiment | None:
+        """The experiment of the paper in whose run the members of another start, if they do."""
+        init = one.experiment.init
+        names = {other.name for other in self.experiments}
+        return self.experiment(init.run) if isinstance(init, FromRun) and init.run in names else None
+
+    def placed(self, one: PaperExperiment, profile: str, folder: Path) -> tuple[Experiment, int | str]:
+        """The spec and the seeds under a profile, in a reproduction's folder: a source is the run that lies there.
+
+        Raises:
+            InputError: for an unknown profile.
+        """
+        spec, seeds = one.under(profile)
+        source = self.source_of(one)
+        if source is None or not isinstance(spec.init, FromRun):
+            return spec, seeds
+        identity = self.placed(source, profile, folder)[0].identity
+        init = spec.init.model_copy(update={"run": str(folder / source.name), "source": identity})
+        return spec.model_copy(update={"init": init}), seeds
+
+    def _with_sources(self, chosen: Iterable[PaperExperiment]) -> list[PaperExperiment]:
+        """Experiments and those in whose runs they start, each once, in the paper's order."""
+        todo, names = list(chosen), set[str]()
+        while todo:
+            one = todo.pop()
+            if one.name not in names:
+                names.add(one.name)
+                todo += [source] if (source := self.source_of(one)) is not None else []
+        return [one for one in self.experiments if one.name in names]
 
 
 def papers() -> dict[str, Paper]:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from grokscope.errors import InputError
 from grokscope.papers._paper import Paper, PaperExperiment, find_paper
 from grokscope.schedule import Schedule
-from grokscope.streams import Members
 
 if TYPE_CHECKING:
     from grokscope.experiment import Experiment
@@ -139,7 +138,7 @@ def _rows(
     for one in chosen:
         spec, usual = one.under(profile)
         asked = usual if seeds is None else seeds
-        members = len(Members.parse(asked))
+        members = len(one.members(asked))
         seconds = predict_seconds(spec, members, rates) + _FIGURES_SECONDS
         memory = predicted_memory(spec, members)
         rows.append(PlanRow(one.name, str(asked), members, spec.n_steps, seconds, memory, one.needs_gpu))

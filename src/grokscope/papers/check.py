@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from grokscope.papers._paper import Paper, RunLike
-from grokscope.streams import Members
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -60,7 +59,7 @@ def _check_texts(paper: Paper) -> None:
     _want(bool(paper.experiments), "there are no experiments")
     _want(bool(paper.claims), "there are no claims")
     for kind, ids in (
-        ("experiment", [one.name for one in paper.experiments]),
+        ("experiment", [one.name for one in paper.experiments] + list(paper.groups)),
         ("claim", [one.id for one in paper.claims]),
         ("figure", [one.id for one in paper.figures]),
     ):
@@ -74,7 +73,7 @@ def _check_experiments(paper: Paper) -> None:
         for profile in ("paper", "quick"):
             _want(profile in one.profiles, f"experiment {one.name} has no profile '{profile}'")
             spec, seeds = one.under(profile)
-            _want(len(Members.parse(seeds)) >= 1, f"experiment {one.name} has no seeds under '{profile}'")
+            _want(len(one.members(seeds)) >= 1, f"experiment {one.name} has no seeds under '{profile}'")
             same = type(spec).from_table(_table(spec)) == spec
             _want(same, f"experiment {one.name}: the spec made again from its own table differs")
 
@@ -88,10 +87,8 @@ def _table(spec: Experiment) -> dict[str, Any]:
 def _check_references(paper: Paper) -> None:
     names = {one.name for one in paper.experiments}
     for claim in paper.claims:
-        _want(
-            claim.experiment in names,
-            f"claim {claim.id} is on no experiment of the paper: {claim.experiment}",
-        )
+        missing = [name for name in claim.experiments if name not in names]
+        _want(not missing, f"claim {claim.id} is on no experiment of the paper: {', '.join(missing)}")
         _want(
             claim.sentence.strip().endswith("."), f"claim {claim.id}: its sentence must end with a full stop"
         )
@@ -115,10 +112,11 @@ def _check_claims(paper: Paper, examples: Iterable[Mapping[str, RunLike]]) -> No
     seen: dict[str, set[str]] = {claim.id: set() for claim in paper.claims}
     for name, runs in [*made_up, *given]:
         for claim in paper.claims:
-            if claim.experiment not in runs:
+            if not set(claim.experiments) <= runs.keys():
                 continue
             try:
-                verdict = judge([(claim, gather(claim, runs[claim.experiment].measures))])[0]
+                evidence = gather(claim, *(runs[name].measures for name in claim.experiments))
+                verdict = judge([(claim, evidence)])[0]
                 json.dumps(verdict.to_json(), allow_nan=False)
             except Exception as error:
                 message = f"claim {claim.id} on {name}: {type(error).__name__}: {error}"
@@ -173,15 +171,11 @@ def made_up_runs(experiment: Experiment) -> Iterator[tuple[str, MadeUpRun]]:
 def _made_up(experiment: Experiment, curve: Any) -> MadeUpRun:
     import xarray as xr
 
-    from grokscope.measures._measure import SPLIT_LABELS, SUBNETWORK_LABELS
+    from grokscope.axes import SUBNETWORK_LABELS
     from grokscope.parts import kinds
 
     rng = np.random.default_rng(1)
-    labels = {
-        "subnetwork": list(SUBNETWORK_LABELS),
-        "split": list(SPLIT_LABELS),
-        "neuron": list(range(_WIDTH)),
-    }
+    labels = {dim: list(values) for dim, values in experiment.axes.items()} | {"neuron": list(range(_WIDTH))}
     data: dict[str, Any] = {}
     for name, cls in kinds("measure").items():
         dims: tuple[str, ...] = getattr(cls, "dims", ())
@@ -202,8 +196,7 @@ def _made_up(experiment: Experiment, curve: Any) -> MadeUpRun:
         "seed": np.arange(_SEEDS),
         "step": np.round(epochs * per_epoch).astype(int),
         "epoch": ("step", epochs),
-        "subnetwork": labels["subnetwork"],
-        "split": labels["split"],
+        **{dim: values for dim, values in labels.items() if dim != "neuron"},
     }
     sets = xr.DataArray(
         rng.random((_SEEDS, len(SUBNETWORK_LABELS), _WIDTH)) < 0.3,

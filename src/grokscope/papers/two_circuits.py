@@ -5,7 +5,8 @@ nearly all of its 1,000 neurons, at chance on other inputs (memorization). Much 
 grow fast in norm and take over the output, and held-out accuracy jumps to 100 % (grokking). The rest decay.
 
 Here: the experiments, the claims, the figures, in this order. `_two_circuits_elsewhere` spells out the
-claims beyond the standard run, `_two_circuits_evidence` has what each claim is judged by. Throughout,
+claims beyond the standard run, `_two_circuits_operators` has Figure 4 (modular arithmetic),
+`_two_circuits_evidence` has what each claim is judged by. Throughout,
 memorization is the step from which on train_accuracy > 0.98 at 5 measured points in a row, grokking the same
 for test_accuracy; both are interval-censored by the schedule and right-censored at the end. A seed that
 diverges does not do what is claimed. Regions are fixed on seeds 0-4 and confirmed on seeds 100-199.
@@ -44,6 +45,11 @@ from grokscope.papers._two_circuits_evidence import (
     time_of_faithfulness,
     time_of_norms,
     time_of_sparsity,
+)
+from grokscope.papers._two_circuits_operators import (
+    OPERATOR_CLAIMS,
+    OPERATOR_EXPERIMENTS,
+    OPERATOR_FIGURES,
 )
 from grokscope.tasks.sparse_parity import SparseParity
 
@@ -109,6 +115,7 @@ _EXPERIMENTS = (
         _STANDARD.with_("name='random-labels'", "task.labels='random'"),
         _PROFILES,
     ),
+    *OPERATOR_EXPERIMENTS,  # Appendix A
 )
 
 # ---------------------------------------------------------------- claims
@@ -294,6 +301,7 @@ _CLAIMS = (
         sleep_and_explode,
     ),
     *OTHER_SETTINGS,  # C8, C9: Appendix C
+    *OPERATOR_CLAIMS,  # C13: Appendix A
     *RANDOM_LABELS,  # R1-R3: not in the paper
 )
 
@@ -320,6 +328,7 @@ def _both(first: int, experiment: str, setting: str) -> tuple[Figure, Figure]:
 
 _FIGURES = (
     *_both(2, "standard", ""),
+    *OPERATOR_FIGURES,
     Figure(
         "figure-5", "Figure 5: norms of single neurons over training.", neurons_of("standard"), ("standard",)
     ),

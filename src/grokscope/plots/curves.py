@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
 
-__all__ = ["Band", "band", "curve", "mark_events", "seeds_argument", "seeds_text", "standing"]
+__all__ = ["Band", "band", "curve", "in_steps", "mark_events", "seeds_argument", "seeds_text", "standing"]
 
 _LOW, _HIGH = 10, 90
 
@@ -75,6 +75,11 @@ def curve(axis: Axes, values: xr.DataArray, name: str, label: str | None = None,
     axis.plot(epochs, drawn.mean, label=label or name, **style)
     if len(drawn.each) > 1:
         axis.fill_between(epochs, drawn.low, drawn.high, color=style["color"], alpha=0.18, linewidth=0)
+
+
+def in_steps(measures: xr.Dataset) -> xr.Dataset:
+    """The measures with steps for epochs, for figures against steps."""
+    return measures.assign_coords(epoch=("step", measures["step"].to_numpy().astype(np.float64)))
 
 
 def _percentiles(array: np.ndarray) -> np.ndarray:

@@ -127,8 +127,8 @@ def _finish(axis: Axes, title: str) -> None:
         spine.set_visible(side in ("left", "bottom"))
 
 
-def epoch_axis(axis: Axes, last: float) -> None:
-    """A logarithmic axis of epochs on which epoch 0 has a place of its own, left of epoch 1."""
+def epoch_axis(axis: Axes, last: float, unit: str = "epoch") -> None:
+    """A logarithmic axis of epochs (or steps) on which 0 has a place of its own, left of 1."""
     from matplotlib.ticker import FixedLocator, FuncFormatter
 
     axis.set_xscale("symlog", linthresh=1, linscale=0.25)
@@ -142,7 +142,7 @@ def epoch_axis(axis: Axes, last: float) -> None:
         FixedLocator([d * i for d in decades for i in range(2, 10) if d * i <= last])
     )
     axis.xaxis.set_major_formatter(FuncFormatter(lambda epoch, _: f"{epoch:g}"))
-    axis.set_xlabel("epoch", fontsize=_SMALL, labelpad=1)
+    axis.set_xlabel(unit, fontsize=_SMALL, labelpad=1)
 
 
 def count_axis(axis: Axes, top: float) -> None:

@@ -120,7 +120,7 @@ def measures_read(claim: Claim, measures: Any) -> list[str]:
     noted = _Noted(measures)
     # Where it fails, what it has read up to there is what there is to show.
     with contextlib.suppress(GrokscopeError, TypeError, ValueError, LookupError, AttributeError):
-        claim.evidence(noted)
+        claim.evidence(noted, *(noted for _ in claim.beside))
     return list(dict.fromkeys(noted.names))
 
 

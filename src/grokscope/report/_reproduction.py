@@ -138,13 +138,14 @@ def reproduce(
     _same_paper(folder, found.kind)
     from grokscope.runs import train
 
-    todo = [(row.name, *found.experiment(row.name).under(planned.profile)) for row in planned.rows]
-    for name, spec, _ in todo:
-        _same_run(folder / name, spec)
+    chosen = [found.experiment(row.name) for row in planned.rows]
+    todo = [(one, *found.placed(one, planned.profile, folder)) for one in chosen]
+    for one, spec, _ in todo:
+        _same_run(folder / one.name, spec)
     runs: dict[str, Any] = {}
-    for name, spec, usual in todo:
-        asked = usual if planned.seeds is None else planned.seeds
-        runs[name] = train(spec, asked, out=folder / name, progress=preloading(progress), **options)
+    for one, spec, usual in todo:
+        members = one.members(usual if planned.seeds is None else planned.seeds)
+        runs[one.name] = train(spec, members, out=folder / one.name, progress=preloading(progress), **options)
     return remake(found, folder, runs, planned, began)
 
 
@@ -219,7 +220,9 @@ def remake(
 def evidence_of(paper: Paper, runs: Mapping[str, RunLike]) -> dict[str, Evidence | NotTestable | None]:
     """What each claim of a paper is judged by; None where its experiment was not run."""
     return {
-        claim.id: gather(claim, runs[claim.experiment].measures) if claim.experiment in runs else None
+        claim.id: gather(claim, *(runs[name].measures for name in claim.experiments))
+        if set(claim.experiments) <= runs.keys()
+        else None
         for claim in paper.claims
     }
 

@@ -10,13 +10,24 @@ from typing import Any
 
 from grokscope.experiment import Experiment
 from grokscope.progress import Progress
+from grokscope.runs._branch import branch_members
 from grokscope.runs._checksums import Problem
 from grokscope.runs._folders import RunSummary, default_folder, list_runs, open_run
 from grokscope.runs._run import Run
 from grokscope.runs._verify import verify
 from grokscope.streams import Members
 
-__all__ = ["Problem", "Run", "RunSummary", "default_folder", "list_runs", "open_run", "train", "verify"]
+__all__ = [
+    "Problem",
+    "Run",
+    "RunSummary",
+    "branch_members",
+    "default_folder",
+    "list_runs",
+    "open_run",
+    "train",
+    "verify",
+]
 
 
 def train(

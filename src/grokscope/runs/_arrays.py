@@ -150,9 +150,10 @@ class ArrayInfo:
             )
             if not len(info.shape) == len(info.chunks) == len(info.dims):
                 raise ValueError("its axes do not match")
-            if len(set(info.dims)) < len(info.dims) or not all(isinstance(d, str) and d for d in info.dims):
+            dims: tuple[Any, ...] = info.dims
+            if len(set(dims)) < len(dims) or not all(isinstance(dim, str) and dim for dim in dims):
                 raise ValueError("names of axes")
-            labels = info.attributes.get("labels", {})
+            labels: dict[str, list[Any]] = info.attributes.get("labels", {})
             if not all(isinstance(text, str) for texts in labels.values() for text in texts):
                 raise ValueError("labels")
             # nothing is allocated by what a file claims without asking whether we could have written it

@@ -19,7 +19,7 @@ from grokscope.runs._disk import explain
 from grokscope.runs._folder import check_format
 from grokscope.runs._icechunk import Repository, guard
 from grokscope.runs._place import Place
-from grokscope.runs._transaction import MEMBER_ARRAYS, leaf_name, node_name
+from grokscope.runs._transaction import MEMBER_ARRAYS, leaf_name, node_name, possible_members
 from grokscope.runs._tree import Tree
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ __all__ = ["Checkpoint", "RunReader", "Subnetworks"]
 
 _EXPERIMENT, _PROVENANCE = RUN_FILES
 _ATTRIBUTES = {"identity": str, "fingerprint": dict, "notes": dict, "steps_per_epoch": int, "measured": list}
-_MOST_SEED = 2**31 - 1
 
 
 class Checkpoint(NamedTuple):
@@ -48,15 +47,6 @@ class Subnetworks(NamedTuple):
     step: int
     masks: np.ndarray
     labels: tuple[str, ...]
-
-
-def _possible(members: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The arrays of the members, if they can be what we wrote."""
-    for name, values in members.items():
-        low, high = (0, _MOST_SEED) if name.startswith("seed_") else (-1, 2**40)
-        if len(values) != len(members["steps_done"]) or np.any((values < low) | (values > high)):
-            raise DamagedError(f"members/{name} holds what cannot be")
-    return members
 
 
 class RunReader:
@@ -93,7 +83,7 @@ class RunReader:
         if self._member_arrays is None:
             with guard(self.path, "cannot be read"):
                 found = {n: self._tree.read(f"members/{n}", []) for n in MEMBER_ARRAYS}
-                self._member_arrays = _possible(found)
+                self._member_arrays = possible_members(found)
         return self._member_arrays
 
     @property

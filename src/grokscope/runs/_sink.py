@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from grokscope.measures._measure import SUBNETWORK_LABELS
+from grokscope.axes import SUBNETWORK_LABELS
 from grokscope.runs._block import Checkpoint
 from grokscope.runs._store import RunStore
 from grokscope.runs._wanted import Wanted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +57,7 @@ def states_at(
     _check(store, wanted)
     with in_precision(experiment.precision):  # the run's, whatever is made of its states
         found = _kept(store, experiment, wanted)
+        found |= _recent(store, [pair for pair in wanted if pair not in found])
         lacking = [pair for pair in wanted if pair not in found]
         if lacking and not experiment.learner.trains:
             raise InputError(not_kept(store, lacking[0][1], lacking[0][0]))
@@ -67,7 +69,9 @@ def states_at(
         for low in range(0, len(members), execution.capacity):
             block = members[low : low + execution.capacity]
             asked = {pair for pair in lacking if pair[1] in block}
-            found |= _replayed(store, experiment, block, asked, advance)
+            again = _replayed(store, experiment, block, asked, advance)
+            _remember(store, again)
+            found |= again
     each = [found[int(step), row] for step, row in zip(steps, rows, strict=True)]
     return {name: np.stack([leaves[name] for leaves in each]) for name in each[0]}
 
@@ -116,6 +120,30 @@ def _kept(store: RunStore, experiment: Experiment, wanted: list[tuple[int, int]]
             found[step, row] = {_NETWORK + name: leaf for name, leaf in leaves.items()}
             found[step, row]["diverged"] = np.asarray(lost, np.int32)
     return found
+
+
+# States that were made again lately: several branches from one place (doses, controls) replay it once.
+_RECENT_BYTES = 2e8
+_recently: OrderedDict[tuple[str, str, int, int], dict[str, np.ndarray]] = OrderedDict()
+
+
+def _recent(store: RunStore, wanted: list[tuple[int, int]]) -> _Found:
+    found: _Found = {}
+    for step, row in wanted:
+        key = (str(store.path), store.identity, step, row)
+        if key in _recently:
+            _recently.move_to_end(key)
+            found[step, row] = _recently[key]
+    return found
+
+
+def _remember(store: RunStore, states: _Found) -> None:
+    for (step, row), leaves in states.items():
+        _recently[str(store.path), store.identity, step, row] = leaves
+    held = sum(leaf.nbytes for leaves in _recently.values() for leaf in leaves.values())
+    while held > _RECENT_BYTES and _recently:
+        _, leaves = _recently.popitem(last=False)
+        held -= sum(leaf.nbytes for leaf in leaves.values())
 
 
 def _replayed(

@@ -9,9 +9,10 @@ from typing import Any
 import jax
 import numpy as np
 
+from grokscope.axes import SUBNETWORK_LABELS
 from grokscope.experiment import Experiment
 from grokscope.losses import CrossEntropy
-from grokscope.measures._measure import SUBNETWORK_LABELS, Measure
+from grokscope.measures._measure import Measure
 from grokscope.measures._point import Point
 from grokscope.measures._subnetworks import Flavor, find_subnetworks
 from grokscope.measures.logit_fourier import KeyFrequencies

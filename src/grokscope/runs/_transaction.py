@@ -21,15 +21,16 @@ from urllib.parse import quote, unquote
 
 import numpy as np
 
-from grokscope.runs._arrays import ArrayInfo
+from grokscope.runs._arrays import ArrayInfo, DamagedError
 from grokscope.runs._checksums import state_sha256
 from grokscope.runs._tree import Tree
 
-__all__ = ["MEMBER_ARRAYS", "Transaction", "leaf_name", "member_arrays", "node_name"]
+__all__ = ["MEMBER_ARRAYS", "Transaction", "leaf_name", "member_arrays", "node_name", "possible_members"]
 
 _SEEDS = ("seed_init", "seed_data", "seed_order", "seed_noise")
 MEMBER_ARRAYS = (*_SEEDS, "steps_done", "complete", "diverged_step")
 _ONE_SEED_EACH = 4
+_MOST_SEED = 2**31 - 1
 
 Indices: TypeAlias = Sequence[int] | np.ndarray | slice
 
@@ -41,6 +42,15 @@ def member_arrays() -> dict[str, ArrayInfo]:
         f"members/{name}": ArrayInfo((0,), (512,), kinds.get(name, np.dtype(np.int64)), ("member",))
         for name in MEMBER_ARRAYS
     }
+
+
+def possible_members(members: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays of the members, if they can be what we wrote."""
+    for name, values in members.items():
+        low, high = (0, _MOST_SEED) if name.startswith("seed_") else (-1, 2**40)
+        if len(values) != len(members["steps_done"]) or np.any((values < low) | (values > high)):
+            raise DamagedError(f"members/{name} holds what cannot be")
+    return members
 
 
 def leaf_name(node: str) -> str:

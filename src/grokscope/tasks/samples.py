@@ -83,6 +83,11 @@ class Samples(Arrays):
             data |= {name: rule[name] for name in ("probe_x", "probe_y")}
         return data
 
+    @property
+    def axes(self) -> dict[str, tuple[Any, ...]]:
+        """Those of the task."""
+        return getattr(self.of, "axes", {})
+
     def sample(self, key: jax.Array, count: int) -> tuple[jax.Array, jax.Array]:
         """Fresh samples of the task."""
         return self.of.sample(key, count)

@@ -11,12 +11,13 @@ from jaxtyping import Float, Int
 
 from grokscope.circuits.verification.certificate import Certificate
 from grokscope.circuits.verification.problem import Problem
-from grokscope.circuits.verification.relaxation import Relaxation
+from grokscope.circuits.verification.relaxation import Bounds, Relaxation
 from grokscope.circuits.verification.search import Found, evaluate
 
 __all__ = ["Cover", "cover"]
 
 _BATCH = 64  # subcubes at a time
+_MOST_CELLS = 500_000_000  # slopes that are kept, a byte each
 
 
 class Cover(NamedTuple):
@@ -34,31 +35,35 @@ class Cover(NamedTuple):
 class _Tree:
     """The subcubes so far, cut or not, in arrays that grow by doubling."""
 
-    def __init__(self, n_settings: int, n_others: int) -> None:
-        self.size = n_settings
-        self.setting = np.arange(n_settings)
-        self.fixed = np.zeros((n_settings, n_others), np.int8)
-        self.bit = np.full(n_settings, -1)
-        self.child = np.full((n_settings, 2), -1)
+    def __init__(self, roots: Bounds) -> None:
+        self.size = len(roots.setting)
+        self.setting = roots.setting
+        self.fixed = roots.fixed.astype(np.int8)
+        self.shares = roots.shares
+        self.bit = np.full(self.size, -1)
+        self.child = np.full((self.size, 2), -1)
 
     def cut(self, nodes: Int[np.ndarray, " row"], bits: Int[np.ndarray, " row"]) -> np.ndarray:
         """Cut along bits; returns the new nodes, [row, 2]."""
         children = self.size + np.arange(2 * len(nodes)).reshape(-1, 2)
         self.size += children.size
         while self.size > len(self.bit):
-            self.setting, self.fixed, self.bit, self.child = (
-                np.concatenate([array, np.full_like(array, -1)])
-                for array in (self.setting, self.fixed, self.bit, self.child)
+            self.setting, self.fixed, self.shares, self.bit, self.child = (
+                np.concatenate([array, np.empty_like(array)])
+                for array in (self.setting, self.fixed, self.shares, self.bit, self.child)
             )
         self.bit[nodes], self.child[nodes] = bits, children
+        self.bit[children], self.child[children] = -1, -1
         for half, sign in ((0, 1), (1, -1)):
             new = children[:, half]
             self.setting[new], self.fixed[new] = self.setting[nodes], self.fixed[nodes]
+            self.shares[new] = self.shares[nodes]
             self.fixed[new, bits] = sign
         return children
 
-    def certificate(self, slopes: np.ndarray, *, curved: bool) -> Certificate:
-        return Certificate(slopes, self.bit[: self.size], self.child[: self.size], curved)
+    def certificate(self, *, curved: bool) -> Certificate:
+        bit, child = self.bit[: self.size], self.child[: self.size]
+        return Certificate(bit.copy(), child.copy(), self.shares[: self.size][bit < 0], curved)
 
 
 def cover(
@@ -84,17 +89,21 @@ def cover(
     """
     values, points = found.value.copy(), found.x.copy()
     goal = max(enough, (1.0 - gap) * float(values.min()))
-    relaxation = Relaxation.of(problem, goal)
-    tree = _Tree(len(problem.settings), len(problem.others))
-    heap = [(-np.inf, node) for node in range(tree.size)]
+    relaxation = Relaxation.of(problem)
+    roots = relaxation.whole(goal)
+    tree = _Tree(roots)
+    heap = list(zip(roots.bound.tolist(), range(tree.size), strict=True))
+    heapq.heapify(heap)
+    full = _MOST_CELLS // max(1, roots.shares.shape[1])
     lowest_done = np.inf  # of the subcubes that are cut no more
-    while heap and time.perf_counter() < deadline:
+    while heap and tree.size < full and time.perf_counter() < deadline:
         if min(lowest_done, heap[0][0]) > enough and tree.size >= most_nodes:
             break
         taken = [heapq.heappop(heap) for _ in range(min(_BATCH, len(heap)))]
         least, nodes = (np.array(column) for column in zip(*taken, strict=True))
-        parts = relaxation.bounds(tree.setting[nodes], tree.fixed[nodes])
+        parts = relaxation.bounds(tree.setting[nodes], tree.fixed[nodes], tree.shares[nodes], goal)
         parts = parts._replace(bound=np.maximum(parts.bound, least))
+        tree.shares[nodes] = parts.shares
         corner = parts.corner.astype(np.float64)
         _keep_lowest(values, points, parts.setting, evaluate(problem, parts.setting, corner), corner)
         if values.min() <= zero:
@@ -112,9 +121,7 @@ def cover(
                 lowest_done = min(lowest_done, bound)
             else:
                 heapq.heappush(heap, (bound, child))
-    slopes = relaxation.slopes.astype(np.float64)
-    curved = relaxation.products is not None
-    return Cover(tree.certificate(slopes, curved=curved), Found(values, points))
+    return Cover(tree.certificate(curved=relaxation.products is not None), Found(values, points))
 
 
 def _keep_lowest(

@@ -37,13 +37,14 @@ from fractions import Fraction
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 
 from grokscope.circuits.verification.problem import Problem, kept_weights
 from grokscope.errors import InputError
 
-__all__ = ["Certificate", "Rounded", "check_certificate", "exact_lowers", "exact_output"]
+__all__ = ["SLOPES", "Certificate", "Rounded", "check_certificate", "exact_lowers", "exact_output"]
 
+SLOPES = 255  # a slope is a whole number of this part of the largest
 _BITS = 52  # whole numbers stay below 2^52, half of what float64 holds exactly
 _MOST_SHIFT = 400  # of a power of two: no weight underflows
 _ROWS = 256  # leaves at a time
@@ -55,16 +56,17 @@ class Certificate:
     """A cover of all inputs by subcubes, with what is needed to bound the output on each.
 
     Attributes:
-        slopes: $q_j / v_j$ of neurons with $v_j > 0$ whose sign is not settled, [setting, neuron].
         bit: the other bit (a position in ``Problem.others``) that each node is split along; -1 for a leaf.
             The first nodes are the roots, one for each setting.
         child: the nodes for +1 and -1, [node, 2]; each comes after its parent.
+        shares: at each leaf, in the order of the nodes, $q_j / v_j$ of neurons with $v_j > 0$ whose sign is
+            not settled, in 255ths, [leaf, neuron].
         curved: whether parabolas are to be used.
     """
 
-    slopes: Float[np.ndarray, "setting neuron"]
     bit: Int[np.ndarray, " node"]
     child: Int[np.ndarray, "node 2"]
+    shares: UInt8[np.ndarray, "leaf neuron"]
     curved: bool
 
     @property
@@ -143,7 +145,8 @@ class Rounded:
         outer = np.rint(np.ldexp(u, c))
         whole_reach = np.abs(inner).sum(axis=0)
         # three sums, each at most this, make up every number that occurs
-        if not 3 * float(np.abs(outer) @ whole_reach) < 2.0**_BITS:
+        largest = max(3 * float(np.abs(outer) @ whole_reach), float(whole_reach.max(initial=0.0)))
+        if not largest < 2.0**_BITS:
             raise InputError("verify: the weights are too large to be rounded to whole numbers.")
         unequal = (np.ldexp(inner, -a) != np.vstack([W, b])).sum(axis=0)
         # |u relu(z) - u' relu(z')| <= |u| |z - z'| + |u - u'| |z'|, in units of 2^-(a + c + 1)
@@ -172,16 +175,21 @@ class Rounded:
 
 
 def _shifts(reach: np.ndarray, u: np.ndarray, n_terms: int) -> tuple[int, int]:
-    """The exponents a and c: as large as fits, and the errors of both roundings alike."""
+    """The exponents a and c: as large as fits, and the errors of both roundings alike.
+
+    Raises:
+        InputError: if that takes too large exponents.
+    """
     most = float(u @ reach)
     if most == 0.0:
         return 0, 0
     total = _BITS - 3 - math.frexp(most)[1]
     balance = math.log2(float(u.sum()) * n_terms / float(reach.sum()))
-    a = round((total + balance) / 2)
-    if not (abs(a) <= _MOST_SHIFT and abs(total - a) <= _MOST_SHIFT):
+    a = min(round((total + balance) / 2), _BITS - 2 - math.frexp(float(reach.max()))[1])
+    c = min(total - a, _BITS - 2 - math.frexp(float(u.max()))[1])
+    if not (abs(a) <= _MOST_SHIFT and abs(c) <= _MOST_SHIFT):
         raise InputError("verify: the weights are too large or too small to be rounded to whole numbers.")
-    return a, total - a
+    return a, c
 
 
 def _coarse_shift(reach: np.ndarray, u: np.ndarray) -> int:
@@ -201,22 +209,25 @@ def exact_lowers(
         InputError: if the certificate is not one of this problem, or its tree is none.
     """
     n_settings, n_others = len(problem.settings), len(problem.others)
-    if certificate.slopes.shape != problem.v.shape or len(certificate.bit) < n_settings:
+    is_leaf = certificate.bit < 0
+    if certificate.shares.shape != (is_leaf.sum(), problem.v.shape[1]) or len(is_leaf) < n_settings:
         raise InputError("certificate: it is of another network or another number of bits.")
+    row = np.cumsum(is_leaf) - 1
     exact: Any = _as_integers if arithmetic == "integers" else _as_is
-    slopes = np.floor(np.clip(certificate.slopes, 0.0, 1.0) * np.maximum(rounded.v, 0.0))
-    leaves = _Leaves.of(rounded, exact, slopes, curved=certificate.curved)
+    leaves = _Leaves.of(rounded, exact, curved=certificate.curved)
     lowest: list[Any] = [None] * n_settings
     node = setting = np.arange(n_settings)
     fixed = np.zeros((n_settings, n_others))
     while len(node):
-        leaf = certificate.bit[node] < 0
-        for start in range(0, int(leaf.sum()), _ROWS):
-            rows = np.flatnonzero(leaf)[start : start + _ROWS]
-            bounds = leaves.bounds(setting[rows], exact(fixed[rows]))
-            for one, bound in zip(setting[rows].tolist(), bounds.tolist(), strict=True):
+        ends = np.flatnonzero(is_leaf[node])
+        for start in range(0, len(ends), _ROWS):
+            part = ends[start : start + _ROWS]
+            shares = certificate.shares[row[node[part]]].astype(np.float64)
+            bounds = leaves.bounds(setting[part], exact(fixed[part]), exact(shares))
+            for one, bound in zip(setting[part].tolist(), bounds.tolist(), strict=True):
                 lowest[one] = bound if lowest[one] is None else min(lowest[one], bound)
-        node, setting, fixed = _children(certificate, node[~leaf], setting[~leaf], fixed[~leaf])
+        inner = ~is_leaf[node]
+        node, setting, fixed = _children(certificate, node[inner], setting[inner], fixed[inner])
     return [Fraction(int(bound)) / rounded.scale - rounded.error for bound in lowest]
 
 
@@ -253,7 +264,6 @@ class _Leaves:
     A: np.ndarray
     B: np.ndarray
     v: np.ndarray
-    slopes: np.ndarray
     coarse: np.ndarray
     off: np.ndarray  # |A - 2^s coarse|
     unit: int  # 2^s
@@ -261,14 +271,17 @@ class _Leaves:
     products: np.ndarray | None
 
     @classmethod
-    def of(cls, rounded: Rounded, exact: Any, slopes: np.ndarray, *, curved: bool) -> _Leaves:
+    def of(cls, rounded: Rounded, exact: Any, *, curved: bool) -> _Leaves:
         A, coarse, unit = exact(rounded.A), exact(rounded.coarse), 2**rounded.shift
         pairs = np.array(np.triu_indices(len(A), 1))
+        # squares of lengths have to be exact too; only for odd weights they would not
+        farthest = np.abs(rounded.B).max(initial=0.0) + np.abs(rounded.A).sum(axis=0).max(initial=0.0)
+        curved = curved and 8 * (float(farthest) / unit + len(A) + 1) ** 2 < 2.0**_BITS
         products = (coarse[pairs[0]] * coarse[pairs[1]]).T if curved else None
         off = np.abs(A - unit * coarse)
-        return cls(A, exact(rounded.B), exact(rounded.v), exact(slopes), coarse, off, unit, pairs, products)
+        return cls(A, exact(rounded.B), exact(rounded.v), coarse, off, unit, pairs, products)
 
-    def bounds(self, setting: np.ndarray, fixed: np.ndarray) -> np.ndarray:
+    def bounds(self, setting: np.ndarray, fixed: np.ndarray, shares: np.ndarray) -> np.ndarray:
         """The lower bound at each leaf, a whole number; see the top of this file."""
         free = np.where(fixed == 0, 1, 0).astype(fixed.dtype)
         center = self.B[setting] + fixed @ self.A
@@ -276,26 +289,34 @@ class _Leaves:
         low, high = center - reach, center + reach
         v = self.v[setting]
         between = (low < 0) & (high > 0)
-        chord = (v * np.where(between, high, 0)) // np.where(between, high - low, 1)
-        q = np.where(v > 0, self.slopes[setting], np.clip(chord, np.minimum(v, 0), 0))
+        chord = _floor(v * np.where(between, high, 0), np.where(between, high - low, 1))
+        q = np.clip(np.where(v > 0, _floor(shares * v, SLOPES), chord), np.minimum(v, 0), np.maximum(v, 0))
         q = np.where(between, q, np.where(low >= 0, v, 0))
         t = np.where(between & (v < 0), np.minimum(-q * low, (v - q) * high), 0)
         lines = (q * center).sum(axis=1) + t.sum(axis=1) - (free * np.abs(q @ self.A.T)).sum(axis=1)
-        return lines + self._curves(free, reach, np.maximum(high, -low), t)
+        return lines + self._parabolas(free, reach, np.maximum(high, -low), t)
 
-    def _curves(self, free: np.ndarray, reach: np.ndarray, farthest: np.ndarray, t: np.ndarray) -> Any:
+    def _parabolas(self, free: np.ndarray, reach: np.ndarray, farthest: np.ndarray, t: np.ndarray) -> Any:
         """What the parabolas add, in units of 2^s for lengths; 0 where it would be less."""
         if self.products is None:
             return 0
-        width = 2 * np.maximum(-(-reach // self.unit), 1)
-        w = -t // (width * np.maximum(-(-farthest // self.unit), 1))
+        width = 2 * np.maximum(-_floor(-reach, self.unit), 1)
+        w = _floor(-t, width * np.maximum(-_floor(-farthest, self.unit), 1))
         r = free @ np.abs(self.coarse)
-        d = -(-(free @ self.off) // self.unit)
-        bulge = (reach // self.unit) ** 2 - 2 * r * d - d**2 - free @ self.coarse**2
+        d = -_floor(-(free @ self.off), self.unit)
+        bulge = _floor(reach, self.unit) ** 2 - 2 * r * d - d**2 - free @ self.coarse**2
         w = np.where(bulge > 0, w, 0)
         both = free[:, self.pairs[0]] * free[:, self.pairs[1]]
         mixed = np.abs(w @ self.products) * both
         return np.maximum((w * bulge).sum(axis=1) - 2 * mixed.sum(axis=1), 0)
+
+
+def _floor(above: np.ndarray, below: Any) -> np.ndarray:
+    """The quotient of whole numbers, rounded down."""
+    if above.dtype == object:
+        return above // below
+    quotient = np.floor(above / below)  # a quotient just below a whole number may have been rounded to it
+    return quotient - (quotient * below > above)
 
 
 def exact_output(problem: Problem, setting: int, x: np.ndarray) -> Fraction:

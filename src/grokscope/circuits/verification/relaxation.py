@@ -1,9 +1,10 @@
 r"""Lower bounds of the output over subcubes, and which bit to split. In floats: nothing here is trusted.
 
 One line stands below each neuron's contribution (``certificate.py`` says why): its chord where the
-contribution is concave ($v_j < 0$), and a line of slope in $[0, v_j]$ where it is convex. These slopes are
-chosen once for each setting of the support, by ascent in the dual of the triangle relaxation, and
-kept in all its subcubes. Only the sum of the lines is bounded, so that what cancels between neurons does.
+contribution is concave ($v_j < 0$), and a line of slope in $[0, v_j]$ where it is convex. Only the sum of the
+lines is bounded, so that what cancels between neurons does. The slopes are chosen by ascent in the dual of
+the triangle relaxation: from scratch for the whole cube, and by a few steps more in each subcube. To the
+bound of the lines comes what parabolas below the concave contributions add.
 """
 
 from __future__ import annotations
@@ -12,17 +13,20 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int, UInt8
 
+from grokscope.circuits.verification.certificate import SLOPES
 from grokscope.circuits.verification.problem import Problem
 
-__all__ = ["Bounds", "Relaxation", "Split", "is_curved", "precision"]
+__all__ = ["Bounds", "Relaxation", "Split", "precision"]
 
-_ASCENT = 200  # steps; most networks that can be proved without splitting need about 20
+_ASCENT = 200  # steps for whole cubes; most networks that can be proved without splitting need about 20
+_MORE = 4  # steps for a subcube, from its parent's slopes
+_LENGTH = 0.3  # of these steps, as a share of Polyak's
 _LOOSEST = 64  # neurons that a trial split looks at; the lines of the others stay
-_CANDIDATES = 10  # bits that are tried at each node
+_CANDIDATES = 16  # bits that are tried at each node
 _LEAST_GAIN = 1e-4  # so that a split that helps one half only is compared by that half
-_MOST_PRODUCTS = 20_000_000
+_MOST_PRODUCTS = 20_000_000  # numbers that are kept for parabolas
 _SMALL = 4096  # weights up to which float64 costs nothing
 
 
@@ -32,6 +36,7 @@ class Bounds(NamedTuple):
     Attributes:
         setting: of the support, [row].
         fixed: the other bits: +-1, or 0 where free, [row, other].
+        shares: slopes of the lines below convex contributions, in 255ths of v, [row, neuron].
         bound: lower bound of y f(x), [row].
         q: slopes of the lines, [row, neuron].
         t: their values at 0, [row, neuron].
@@ -41,6 +46,7 @@ class Bounds(NamedTuple):
 
     setting: Int[np.ndarray, " row"]
     fixed: Float[np.ndarray, "row other"]
+    shares: UInt8[np.ndarray, "row neuron"]
     bound: Float[np.ndarray, " row"]
     q: Float[np.ndarray, "row neuron"]
     t: Float[np.ndarray, "row neuron"]
@@ -73,9 +79,8 @@ class Relaxation:
         A, AT: weights of the other bits and their transpose.
         size, transposed_size: their absolute values.
         B, v: [setting, neuron].
-        slopes: of the lines below convex contributions, as a share of v, [setting, neuron].
         pairs: of other bits, each once, [2, pair].
-        products: of the weights of a pair, [neuron, pair]; None without curves.
+        products: of the weights of a pair, [neuron, pair]; None without parabolas.
     """
 
     A: np.ndarray
@@ -84,40 +89,46 @@ class Relaxation:
     transposed_size: np.ndarray
     B: np.ndarray
     v: np.ndarray
-    slopes: np.ndarray
     pairs: Int[np.ndarray, "2 pair"]
     products: np.ndarray | None
 
     @classmethod
-    def of(cls, problem: Problem, goal: float) -> Relaxation:
-        """Choose the slopes.
-
-        Args:
-            problem: what is to be proved.
-            goal: the bound that is hoped for.
-        """
+    def of(cls, problem: Problem) -> Relaxation:
+        """Lay the arrays out."""
         dtype = precision(problem)
         A, B, v = (np.ascontiguousarray(array, dtype) for array in (problem.A, problem.B, problem.v))
         AT = np.ascontiguousarray(A.T)
-        size, transposed_size = np.abs(A), np.abs(AT)
-        slopes = _best_slopes(A, AT, B, v, size.sum(axis=0), goal)
         pairs = np.array(np.triu_indices(len(A), 1))
-        products = AT[:, pairs[0]] * AT[:, pairs[1]] if is_curved(problem) else None
-        return cls(A, AT, size, transposed_size, B, v, slopes, pairs, products)
+        few = pairs.shape[1] * A.shape[1] <= _MOST_PRODUCTS
+        products = AT[:, pairs[0]] * AT[:, pairs[1]] if few else None
+        return cls(A, AT, np.abs(A), np.abs(AT), B, v, pairs, products)
 
-    def bounds(self, setting: np.ndarray, fixed: np.ndarray) -> Bounds:
-        """The bounds of subcubes."""
-        fixed = fixed.astype(self.A.dtype)
+    def whole(self, goal: float) -> Bounds:
+        """The bounds of the whole cubes, one for each setting, with slopes from scratch."""
+        setting = np.arange(len(self.B))
+        reach = self.size.sum(axis=0)
+        chord = np.clip((self.B + reach) / np.where(reach > 0, 2 * reach, 1), 0, 1)
+        fixed = np.zeros((len(setting), len(self.A)), self.A.dtype)
+        return self._ascended(self._lines(setting, fixed, _in_steps(chord)), goal, _ASCENT, 1.0)
+
+    def bounds(self, setting: np.ndarray, fixed: np.ndarray, shares: np.ndarray, goal: float) -> Bounds:
+        """The bounds of subcubes, with slopes from those given."""
+        parts = self._lines(setting, fixed.astype(self.A.dtype), shares)
+        return self._ascended(parts, goal, _MORE, _LENGTH)
+
+    def _lines(self, setting: np.ndarray, fixed: np.ndarray, shares: np.ndarray) -> Bounds:
         free = (fixed == 0).astype(self.A.dtype)
         center = self.B[setting] + fixed @ self.A
         reach = free @ self.size
-        q, t = _lines(center, reach, self.v[setting], self.slopes[setting])
+        q, t = _lines(center, reach, self.v[setting], _of_steps(shares, self.A.dtype))
         slope = (q @ self.AT) * free
         bound = np.einsum("rj,rj->r", q, center) + t.sum(axis=1) - np.abs(slope).sum(axis=1)
-        bound += self._curves(free, center, reach, t)
-        return Bounds(setting, fixed, bound, q, t, center, reach, slope)
+        bound += self._parabolas(free, center, reach, t)
+        return Bounds(setting, fixed, shares, bound, q, t, center, reach, slope)
 
-    def _curves(self, free: np.ndarray, center: np.ndarray, reach: np.ndarray, t: np.ndarray) -> np.ndarray:
+    def _parabolas(
+        self, free: np.ndarray, center: np.ndarray, reach: np.ndarray, t: np.ndarray
+    ) -> np.ndarray:
         r"""What is gained by parabolas below concave contributions instead of chords, [row].
 
         $w_j (R_j^2 - (A_j \cdot x)^2)$ can be added to a chord that is $-t_j$ below at 0: ``certificate.py``.
@@ -130,37 +141,68 @@ class Relaxation:
         mixed = (w @ self.products) * (free[:, self.pairs[0]] * free[:, self.pairs[1]])
         return np.maximum(constant - 2 * np.abs(mixed).sum(axis=1), 0)
 
-    def split(self, parts: Bounds, goal: float) -> Split:
-        r"""Choose a bit for each subcube by trying the likeliest on the loosest neurons.
+    def _ascended(self, parts: Bounds, goal: float, steps: int, length: float) -> Bounds:
+        r"""Ascent in the bound, with steps of Polyak's length (goal - bound) / |g|^2 times ``length``.
 
-        The bit with the largest product of what both halves gain (up to the goal) is taken.
+        The derivative of the bound in $q_j$ is the pre-activation where the summed line is lowest.
+        """
+        v = self.v[parts.setting]
+        moves = (np.abs(parts.center) < parts.reach) & (v > 0)
+        per_step = np.where(moves, v, 0)
+        free = parts.fixed == 0
+        # all but the moving lines
+        constant = (
+            parts.bound + np.abs(parts.slope).sum(axis=1) - np.einsum("rj,rj->r", parts.q, parts.center)
+        )
+        best, q, slope, bound = parts, parts.q, parts.slope, parts.bound
+        for _ in range(steps):
+            missing = np.maximum(goal - bound, 0)
+            if not missing.any():
+                break
+            gradient = np.where(moves, parts.center - np.sign(slope) @ self.A, 0)
+            gradient[((gradient > 0) & (q >= v)) | ((gradient < 0) & (q <= 0))] = 0
+            squared = np.square(gradient).sum(axis=1)
+            step = length * missing / np.where(squared > 0, squared, np.inf)
+            share = (q + step[:, None] * gradient) / np.where(moves, v, 1)
+            shares = np.where(moves, _in_steps(share), parts.shares)
+            q = np.where(moves, _of_steps(shares, v.dtype) * per_step, parts.q)
+            slope = (q @ self.AT) * free
+            bound = constant + np.einsum("rj,rj->r", q, parts.center) - np.abs(slope).sum(axis=1)
+            better = bound > best.bound
+            both = better[:, None]
+            best = best._replace(
+                shares=np.where(both, shares, best.shares),
+                bound=np.where(better, bound, best.bound),
+                q=np.where(both, q, best.q),
+                slope=np.where(both, slope, best.slope),
+            )
+        return best
+
+    def split(self, parts: Bounds, goal: float) -> Split:
+        """Choose a bit for each subcube by trying the likeliest on the loosest neurons.
+
+        The bit with the largest product of what the lines of both halves gain (up to the goal) is taken.
         """
         rows = np.arange(len(parts.bound))
-        v = self.v[parts.setting]
-        low, high = parts.center - parts.reach, parts.center + parts.reach
-        between = (low < 0) & (high > 0)
-        reach = np.where(between, parts.reach, 1)
-        # the largest distance of a triangle's sides, and how fast it falls with the reach
-        gap = np.where(between, np.abs(v) * -low * high / (2 * reach), 0)
-        fall = np.where(between, np.abs(v) * (1 + np.square(parts.center / reach)) / 2, 0)
-        score = (fall @ self.transposed_size) * (parts.fixed == 0) - (parts.fixed != 0)
-        bits = _largest(score, _CANDIDATES)
-        loosest = _largest(gap, _LOOSEST)
+        at = rows[:, None]
+        bits, loosest = self._candidates(parts)
         AT = self.AT[loosest]  # [row, neuron, other]
-        at, chosen = rows[:, None], np.take_along_axis(AT, bits[:, None, :], axis=2).transpose(0, 2, 1)
+        chosen = np.take_along_axis(AT, bits[:, None, :], axis=2).transpose(0, 2, 1)
+        free = parts.fixed == 0
         q, t, center = parts.q[at, loosest], parts.t[at, loosest], parts.center[at, loosest]
-        chords = np.einsum("rj,rj->r", parts.q, parts.center) + parts.t.sum(axis=1)
-        before = (chords - np.abs(parts.slope).sum(axis=1))[:, None, None]
-        rest = chords - np.einsum("rj,rj->r", q, center) - t.sum(axis=1)
-        rest_slope = parts.slope - (q[:, None] @ AT)[:, 0] * (parts.fixed == 0)
+        lines = np.einsum("rj,rj->r", parts.q, parts.center) + parts.t.sum(axis=1)
+        before = (lines - np.abs(parts.slope).sum(axis=1))[:, None, None]
+        rest = lines - np.einsum("rj,rj->r", q, center) - t.sum(axis=1)
+        rest_slope = parts.slope - (q[:, None] @ AT)[:, 0] * free
         sign = np.array([1, -1], self.A.dtype)[:, None, None]
         # [row, half, bit, neuron]
         center = center[:, None, None] + sign * chosen[:, None]
         reach = (parts.reach[at, loosest][:, None] - np.abs(chosen))[:, None]
-        share = self.slopes[parts.setting][at, loosest][:, None, None]
-        q, t = _lines(center, reach, v[at, loosest][:, None, None], share)
+        v = self.v[parts.setting[:, None], loosest][:, None, None]
+        share = _of_steps(parts.shares[at, loosest], self.A.dtype)[:, None, None]
+        q, t = _lines(center, reach, v, share)
         shape = (len(rows), 2 * bits.shape[1], -1)
-        slope = (q.reshape(shape) @ AT + rest_slope[:, None]) * (parts.fixed == 0)[:, None]
+        slope = (q.reshape(shape) @ AT + rest_slope[:, None]) * free[:, None]
         slope = slope.reshape(len(rows), 2, bits.shape[1], -1)
         own = np.take_along_axis(slope, bits[:, None, :, None], axis=3)[..., 0]
         line = sign[..., 0] * np.take_along_axis(rest_slope, bits, axis=1)[:, None]
@@ -168,15 +210,20 @@ class Relaxation:
         bound -= np.abs(slope).sum(axis=3) - np.abs(own)
         most = (goal - parts.bound)[:, None, None]
         gain = np.maximum(np.minimum(bound - before, most), _LEAST_GAIN)
-        product = np.where(np.take_along_axis(parts.fixed, bits, axis=1) == 0, gain.prod(axis=1), -1)
+        product = np.where(np.take_along_axis(free, bits, axis=1), gain.prod(axis=1), -1)
         best = product.argmax(axis=1)
         return Split(bits[rows, best], np.maximum(bound[rows, :, best], parts.bound[:, None]))
 
-
-def is_curved(problem: Problem) -> bool:
-    """Whether the products of pairs of weights are few enough to be kept."""
-    n_others, width = problem.A.shape
-    return n_others * (n_others - 1) // 2 * width <= _MOST_PRODUCTS
+    def _candidates(self, parts: Bounds) -> tuple[np.ndarray, np.ndarray]:
+        """Bits whose fixing narrows the triangles the most, and the neurons with the largest ones."""
+        v = np.abs(self.v[parts.setting])
+        between = np.abs(parts.center) < parts.reach
+        tilt = np.square(parts.center / np.where(between, parts.reach, 1))
+        # the largest distance of a triangle's sides, and how fast it falls with the reach
+        gap = np.where(between, v * parts.reach * (1 - tilt) / 2, 0)
+        fall = np.where(between, v * (1 + tilt) / 2, 0)
+        score = np.where(parts.fixed == 0, fall @ self.transposed_size, -1)
+        return _largest(score, _CANDIDATES), _largest(gap, _LOOSEST)
 
 
 def precision(problem: Problem) -> type[np.floating[Any]]:
@@ -188,14 +235,22 @@ def precision(problem: Problem) -> type[np.floating[Any]]:
 
 
 def _lines(
-    center: np.ndarray, reach: np.ndarray, v: np.ndarray, slopes: np.ndarray
+    center: np.ndarray, reach: np.ndarray, v: np.ndarray, share: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Slopes and values at 0 of the lines below v relu(z), z within center +- reach."""
     low, high = center - reach, center + reach
     between = (low < 0) & (high > 0)
-    share = np.where(between, high / np.where(between, 2 * reach, 1), low >= 0)
-    q = v * np.where(between & (v > 0), slopes, share)
+    chord = np.where(between, high / np.where(between, 2 * reach, 1), low >= 0)
+    q = v * np.where(between & (v > 0), share, chord)
     return q, np.where(between & (v < 0), -q * low, 0)
+
+
+def _in_steps(share: np.ndarray) -> np.ndarray:
+    return np.rint(np.clip(share, 0, 1) * SLOPES).astype(np.uint8)
+
+
+def _of_steps(steps: np.ndarray, dtype: Any) -> np.ndarray:
+    return steps.astype(dtype) / dtype.type(SLOPES)
 
 
 def _largest(values: np.ndarray, count: int) -> np.ndarray:
@@ -203,28 +258,3 @@ def _largest(values: np.ndarray, count: int) -> np.ndarray:
     if values.shape[1] <= count:
         return np.broadcast_to(np.arange(values.shape[1]), values.shape)
     return np.argpartition(-values, count - 1, axis=1)[:, :count]
-
-
-def _best_slopes(
-    A: np.ndarray, AT: np.ndarray, B: np.ndarray, v: np.ndarray, reach: np.ndarray, goal: float
-) -> np.ndarray:
-    r"""Ascent in the bound of whole cubes, with steps of Polyak's length (goal - bound) / |g|^2.
-
-    The derivative of the bound in $q_j$ is the pre-activation at the corner where the summed line is lowest.
-    """
-    chord = np.clip((B + reach) / np.where(reach > 0, 2 * reach, 1), 0, 1)
-    q, t = _lines(B, np.broadcast_to(reach, B.shape), v, chord)
-    moves: Bool[np.ndarray, "setting neuron"] = (np.abs(B) < reach) & (v > 0)
-    constant, best, most = t.sum(axis=1), q, np.full(len(q), -np.inf)
-    for _ in range(_ASCENT):
-        slope = q @ AT
-        bound = np.einsum("sj,sj->s", q, B) + constant - np.abs(slope).sum(axis=1)
-        best, most = np.where((bound > most)[:, None], q, best), np.maximum(most, bound)
-        if (most >= goal).all():
-            break
-        gradient = np.where(moves, B - np.sign(slope) @ A, 0)
-        gradient = np.where((gradient > 0) & (q >= v) | (gradient < 0) & (q <= 0), 0, gradient)
-        length = np.square(gradient).sum(axis=1)
-        step = np.where(length > 0, np.maximum(goal - bound, 0) / np.where(length > 0, length, 1), 0)
-        q = np.where(moves, np.clip(q + step[:, None].astype(q.dtype) * gradient, 0, np.maximum(v, 0)), q)
-    return np.where(moves, best / np.where(moves, v, 1), 0).astype(A.dtype)

@@ -15,6 +15,7 @@ from grokscope.circuits.verification.certificate import Rounded, exact_lowers, e
 from grokscope.circuits.verification.problem import Problem, kept_weights
 from grokscope.circuits.verification.relaxation import precision
 from grokscope.circuits.verification.search import Found, search
+from grokscope.circuits.verification.threads import one_blas_thread
 from grokscope.circuits.verification.verdict import Verdict
 from grokscope.errors import InputError
 
@@ -24,7 +25,7 @@ BUDGET = 10.0
 _GAP = 0.1  # a margin is known well enough within this share of it
 _SHARPENING = 4000  # nodes that may be spent on it once it is decided
 _ZERO = 1e-12  # outputs within this share of the largest possible one may be 0: float64 cannot tell
-_FOR_CHECK = 0.25  # share of the budget that is kept for the check of the certificate
+_FOR_CHECK = 0.3  # share of the budget that is kept for the check of the certificate
 
 
 def verify(
@@ -69,6 +70,11 @@ def verify(
     if not budget > 0:
         raise InputError(f"verify: the budget must be above 0 seconds, not {budget:g}.")
     problem = Problem.of(kept_weights(network, neurons), support, target)
+    with one_blas_thread():
+        return _decide(problem, start, budget, seed)
+
+
+def _decide(problem: Problem, start: float, budget: float, seed: int) -> Verdict:
     rounded = Rounded.of(problem)
     found = search(problem, seed)
     if (refuted := _refuted(problem, found)) is not None:

@@ -1,0 +1,75 @@
+"""Write the table of docs/promises.md from what ``make torture`` saw: ``python docs/make_promises.py``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "promises.md"
+RESULTS = ROOT / "benchmarks" / "results"
+BEGIN, END = "<!-- table:begin (docs/make_promises.py) -->", "<!-- table:end -->"
+
+# by number: what is promised, and the file of its tests
+PROMISES = {
+    1: ("killed and begun again, a command ends in the same bits", "test_kills"),
+    2: ("wherever the disk fails or the process dies, the run is the old or the new", "test_nth_operation"),
+    3: ("`grokscope verify` finds any damage to a finished run", "test_bit_rot"),
+    4: ("of two writers exactly one proceeds; a dead one is taken over", "test_two_writers"),
+    5: ("a run is a function of its configuration, bit for bit", "test_determinism"),
+    6: ("no input brings a traceback, much memory, or a file elsewhere", "test_hostile"),
+    7: ("the tests notice changes of the code", "test_mutants"),
+    8: ("verdicts err, and intervals cover, as often as they say", "test_statistics"),
+    9: ("nothing loaded runs code, nobody is called, licenses are known", "test_surface"),
+    10: ("in long work memory is flat, commits are cheap, files are few", "test_long_work"),
+}
+
+
+def records() -> list[dict[str, Any]]:
+    """The newest result of each part."""
+    newest: dict[str, dict[str, Any]] = {}
+    for file in sorted(RESULTS.glob("torture-*.json")):
+        record = json.loads(file.read_text(encoding="utf-8"))
+        if record["name"] not in newest or newest[record["name"]]["date"] <= record["date"]:
+            newest[record["name"]] = record
+    return list(newest.values())
+
+
+def table() -> str:
+    """One row for each part, under its promise."""
+    lines = [
+        "| promise | test | count | what was done | result | seed | date |",
+        "|---|---|--:|---|---|--:|---|",
+    ]
+    found = records()
+    for number, (promise, test) in PROMISES.items():
+        rows = [record for record in found if Path(record["test"]).stem == test]
+        for i, record in enumerate(sorted(rows, key=lambda record: record["name"])):
+            first = f"{number}. {promise}" if i == 0 else ""
+            result = f"**{record['result']}**" if record["failures"] else record["result"]
+            cells = (
+                first,
+                f"`{test}`",
+                f"{record['count']:,}",
+                record["what"],
+                result,
+                record["seed"],
+                record["date"],
+            )
+            lines.append(f"| {' | '.join(str(cell) for cell in cells)} |")
+        if not rows:
+            lines.append(f"| {number}. {promise} | `{test}` | | not run in full yet | | | |")
+    return "\n".join(lines)
+
+
+def page() -> str:
+    """The page, with the table as it should be."""
+    text = PAGE.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

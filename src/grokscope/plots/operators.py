@@ -1,0 +1,57 @@
+"""Accuracy on binary operators, beside what commutativity alone explains."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from grokscope.plots.curves import curve, in_steps, standing
+from grokscope.plots.style import LABEL, epoch_axis, legend, panels, small_print
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+__all__ = ["operators_figure"]
+
+_MIRRORED, _UNMIRRORED = "#009E73", "#CC79A7"
+
+
+def operators_figure(runs: Mapping[str, xr.Dataset], command: str = "", *, by_mirror: bool = False) -> Figure:
+    """One panel per run: accuracy against steps, and the share of held-out pairs whose mirror was trained on.
+
+    Args:
+        runs: measures by title of the panel.
+        command: what makes this figure, for the small print.
+        by_mirror: also draw the test accuracy on pairs with and without a mirror in the training set.
+
+    Source: Merrill, Tsilivis, Shukla 2023 (arXiv 2303.11873), Figure 4.
+    """
+    figure, axes = panels(list(runs))
+    notes: list[str] = []
+    for axis, (title, measures) in zip(axes, runs.items(), strict=True):
+        own = in_steps(measures)
+        for split in ("train", "test"):
+            if f"{split}_accuracy" in own:
+                curve(axis, own[f"{split}_accuracy"], split, LABEL[split])
+        if by_mirror:
+            for name, label, color in (
+                ("test_accuracy_mirrored", "test, mirror in training set", _MIRRORED),
+                ("test_accuracy_unmirrored", "test, mirror held out", _UNMIRRORED),
+            ):
+                if name in own:
+                    curve(axis, own[name], "test", label, color=color, linewidth=0.9)
+        if "mirror_share" in own:
+            share = float(np.nanmean(own["mirror_share"].to_numpy()))
+            if share > 0:
+                axis.axhline(share, color="black", linestyle="dashed", linewidth=0.8, label="mirror share")
+        axis.set_ylim(-0.03, 1.03)
+        epoch_axis(axis, float(own["epoch"].max()), "step")
+        notes.append(f"{title}: {standing(own, spread=False)}")
+    legend(figure, *axes)
+    band = "Mean and band from the 10th to the 90th percentile over seeds."
+    small_print(figure, band, *notes, command)
+    return figure

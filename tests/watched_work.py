@@ -1,0 +1,86 @@
+"""Commands that are watched from inside, for tests; called in copies of the nursery."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+# what would mean that something loaded ran code, or that somebody was called
+_FORBIDDEN = ("pickle.find_class", "os.system", "socket.getaddrinfo", "socket.connect", "socket.bind")
+
+
+def audited(*words: str) -> int:
+    """The command line; every forbidden event is said on standard error."""
+    from grokscope.cli import main
+
+    watching = True
+
+    def hook(event: str, arguments: Any) -> None:
+        if watching and event in _FORBIDDEN:
+            os.write(2, f"FORBIDDEN {event} {arguments!r}\n".encode())
+
+    sys.addaudithook(hook)
+    code = main(words)
+    watching = False
+    return code
+
+
+def unpickles(*_: str) -> int:
+    """A program that does what must not be done: the watch must see it."""
+    import pickle
+
+    class Thing:
+        pass
+
+    def hook(event: str, arguments: Any) -> None:
+        if event in _FORBIDDEN:
+            os.write(2, f"FORBIDDEN {event}\n".encode())
+
+    globals()["Thing"] = Thing
+    Thing.__qualname__ = "Thing"
+    content = pickle.dumps(Thing)
+    sys.addaudithook(hook)
+    pickle.loads(content)
+    return 0
+
+
+def long(journal: str, seconds: str, *words: str) -> int:
+    """The command line for so long; at every commit a line on memory, files, and the time commits took."""
+    import _thread
+    import threading
+
+    from grokscope.cli import main
+    from grokscope.runs import _train
+
+    real, spent, began = _train.StoreSink._commit, [0.0], time.monotonic()
+    out = Path(words[words.index("--out") + 1])
+
+    def commit(self: Any, checkpoint: Any, **options: Any) -> None:
+        start = time.monotonic()
+        real(self, checkpoint, **options)
+        spent[0] += time.monotonic() - start
+        done = self._store.steps_done
+        facts = {
+            "seconds": time.monotonic() - began,
+            "committing": spent[0],
+            "member_steps": int(done.sum()),
+            "resident": _resident(),
+            "files": sum(len(files) for _, _, files in os.walk(out)),
+        }
+        with Path(journal).open("a") as stream:
+            stream.write(json.dumps(facts) + "\n")
+
+    _train.StoreSink._commit = commit  # type: ignore[method-assign]
+    timer = threading.Timer(float(seconds), _thread.interrupt_main)
+    timer.start()
+    code = main(words)
+    timer.cancel()
+    return code
+
+
+def _resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
