@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from grokscope.events import GROKKING, MEMORIZATION
 from grokscope.report._arrays import embedded_json
 from grokscope.report._bundle import script, script_hash, style
 from grokscope.report._claims import claims_section, tally
@@ -202,9 +203,9 @@ def policy(*, live: bool = False) -> str:
 
 
 def _panels_of_claims(judged: Sequence[Judged], views: Sequence[RunView]) -> dict[str, list[str]]:
-    """By id of the claim: the plots of the measures that its evidence looks at, the last ones first.
+    """By id of the claim: the plots of the measures that its evidence looks at.
 
-    Evidence begins with what all claims need (when the seed memorized and grokked) and ends with its own.
+    Accuracies come last: most evidence looks at them only for when a seed memorized and grokked.
     """
     by_name = {view.name: view.curves for view in views}
     found: dict[str, list[str]] = {}
@@ -212,9 +213,10 @@ def _panels_of_claims(judged: Sequence[Judged], views: Sequence[RunView]) -> dic
         curves = by_name.get(one.claim.experiment)
         if curves is None:
             continue
-        read = measures_read(one.claim, curves.measures)
+        timing = {event.measure for event in (MEMORIZATION, GROKKING)}
+        read = sorted(measures_read(one.claim, curves.measures), key=lambda name: name in timing)
         panels: list[str] = []
-        for name in reversed(read):
+        for name in read:
             if "neuron" in curves.measures[name].dims:
                 panels.append("competition")
             panels += [panel.id for panel in curves.panels if name in panel.measures]
