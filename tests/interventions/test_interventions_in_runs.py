@@ -25,10 +25,12 @@ def experiment(*overrides, measures=("train_accuracy", "train_loss", "test_accur
 
 @pytest.fixture(scope="module")
 def parent(tmp_path_factory):
-    return gs.train(experiment(), seeds=SEEDS, out=tmp_path_factory.mktemp("parent") / "run")
+    return gs.train(
+        experiment(f"schedule.snapshots=[{STEP}]"), seeds=SEEDS, out=tmp_path_factory.mktemp("parent") / "run"
+    )
 
 
-SHORT = ("measures=['train_loss']", "steps=60")
+SHORT = ("measures=['train_loss']", "steps=60", "schedule.snapshots=[60]")
 
 
 def final(run, position=0):
@@ -85,9 +87,8 @@ def test_until_it_begins_a_member_has_the_bits_of_one_that_is_left_alone(parent,
 
 def test_what_ends_lets_go(parent, tmp_path):
     freeze = [{"kind": "freeze", "until": "memorization"}]
-    run = parent.branch(
-        "memorization - 20", "measures=['train_loss']", interventions=freeze, out=tmp_path / "run"
-    )
+    kept = ("measures=['train_loss']", "schedule.snapshots='every 1 steps'")
+    run = parent.branch("memorization - 20", *kept, interventions=freeze, out=tmp_path / "run")
     start = run.origins.steps
     assert run.origins.neurons["at"].values[:, 0].tolist() == start.tolist()
     assert run.origins.neurons["until"].values[:, 0].tolist() == (start + 20).tolist()
@@ -142,10 +143,10 @@ def test_hidden_bits_that_are_drawn_are_those_of_each_member(tmp_path):
 
 
 def test_a_member_without_such_neurons_is_left_out(parent, tmp_path):
-    ablate = [{"kind": "ablate", "neurons": {0: [], 1: [3]}}]
-    run = parent.branch(STEP, *SHORT, interventions=ablate, out=tmp_path / "run")
+    prune = [{"kind": "prune", "neurons": {0: [], 1: [3]}}]
+    run = parent.branch(STEP, *SHORT, interventions=prune, out=tmp_path / "run")
     assert run.members.seeds == ((1, 1, 1, 1),)
-    assert run.origins.left_out == {(0, 0, 0, 0): "ablate: has no neurons to act on"}
+    assert run.origins.left_out == {(0, 0, 0, 0): "prune: has no neurons to act on"}
 
 
 BAD = [
