@@ -78,13 +78,13 @@ BAD = [
     ),
     (
         "epochs = 3\n[task]\nn = 40",
-        "task.kind: say which; allowed: arrays, boolean_function, samples, sparse_parity.",
+        "task.kind: say which; allowed: arrays, boolean_function, modular_operator, permutation_operator, samples, sparse_parity.",
     ),
     ("epochs = 3\ntask = 5", "task: must be a table (got 5)."),
     (
         "epochs = 3\n[task]\nkind = 'sparse_partiy'",
         "task 'sparse_partiy' is not known. Did you mean 'sparse_parity'? "
-        "Known: arrays, boolean_function, samples, sparse_parity.",
+        "Known: arrays, boolean_function, modular_operator, permutation_operator, samples, sparse_parity.",
     ),
     (
         "epochs = 3\n[task]\nkind = 'sparse_parity'\nn = 3\nk = 5",
@@ -268,7 +268,7 @@ def test_a_new_kind_resets_its_table_and_loses_no_override():
         (
             "task.kind=arays",
             "task 'arays' is not known. Did you mean 'arrays'? "
-            "Known: arrays, boolean_function, samples, sparse_parity.",
+            "Known: arrays, boolean_function, modular_operator, permutation_operator, samples, sparse_parity.",
         ),
     ],
 )

@@ -47,7 +47,7 @@ class Transformer(Model):
 
     Example:
         >>> Transformer(layers=1, width=128, heads=4, mlp_width=512).n_parameters((3, 114), 113)
-        227200
+        226688
     """
 
     kind: Literal["transformer"] = "transformer"
@@ -167,7 +167,7 @@ class NandaTransformer(Transformer):
 
     Example:
         >>> NandaTransformer().n_parameters((3, 114), 113)
-        227200
+        226688
     """
 
     kind: Literal["nanda_transformer"] = "nanda_transformer"
