@@ -78,7 +78,8 @@ BAD = [
     ),
     (
         "epochs = 3\n[task]\nn = 40",
-        "task.kind: say which; allowed: arrays, boolean_function, modular_operator, permutation_operator, samples, sparse_parity.",
+        "task.kind: say which; allowed: arrays, boolean_function, modular_operator, permutation_operator, "
+        "samples, sparse_parity.",
     ),
     ("epochs = 3\ntask = 5", "task: must be a table (got 5)."),
     (
@@ -268,7 +269,8 @@ def test_a_new_kind_resets_its_table_and_loses_no_override():
         (
             "task.kind=arays",
             "task 'arays' is not known. Did you mean 'arrays'? "
-            "Known: arrays, boolean_function, modular_operator, permutation_operator, samples, sparse_parity.",
+            "Known: arrays, boolean_function, modular_operator, permutation_operator, samples, "
+            "sparse_parity.",
         ),
     ],
 )
