@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -44,8 +45,17 @@ def sweep(
     ] = None,
     seeds: options.Seeds = None,
     engine: Annotated[
-        Literal["local"], typer.Option("--engine", help="Who does the work: this process.")
+        Literal["local", "ray"],
+        typer.Option("--engine", help="Who does the work: this process, or the machines of a Ray cluster."),
     ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(
+            "--address",
+            metavar="ADDRESS",
+            help="Of the cluster: auto (this machine's), HOST:PORT, ray://HOST:PORT, or local to start one.",
+        ),
+    ] = None,
     folder: Annotated[
         str | None,
         typer.Option(
@@ -74,12 +84,12 @@ def sweep(
             planned = sweeps.plan_for(asked, folder)
             out.document(planned.facts) if json else out.line(str(planned))
             return
-        worker = sweeps.engine_named(engine)
+        worker = sweeps.engine_named(engine, address)
 
         def confirm(text: str, seconds: float, always: bool) -> None:
             _confirm(text, seconds, yes=yes, always=always)
 
-        with RichProgress() as progress:
+        with contextlib.closing(worker), RichProgress() as progress:
             done = sweeps.run_sweep(
                 asked,
                 out=folder,
