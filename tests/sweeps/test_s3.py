@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import xarray as xr
 
 import grokscope as gs
 from grokscope.errors import InputError, StoreError
@@ -51,7 +52,7 @@ def test_a_sweep_in_a_bucket_is_that_in_a_folder_bit_for_bit(swept, bucket, tmp_
     assert_same_sweep(opened, folder)
     assert opened.experiment == folder.experiment
     assert opened.cell(weight_decay=0.05).experiment == folder.cell(weight_decay=0.05).experiment
-    assert not (opened.outcomes != folder.outcomes).to_array().where(folder.outcomes.notnull()).any()
+    xr.testing.assert_identical(opened.outcomes, folder.outcomes)
 
 
 def test_more_adds_only_what_is_new(bucket, tmp_path):
