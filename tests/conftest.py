@@ -34,6 +34,8 @@ os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")
 # they are read back are what users would have, who have such a cache too.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="grokscope-test-programs-")
+    # commands that are killed have one of their own, which all processes of the tests share
+    os.environ["NURSERY_CACHE"] = os.environ["JAX_COMPILATION_CACHE_DIR"] + "/of-commands"
     atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.05"
 os.environ["MPLBACKEND"] = "agg"
