@@ -71,6 +71,22 @@ def checked_modules(package: Path) -> list[str]:
 jaxtyping.install_import_hook(checked_modules(ROOT / "src" / "grokscope"), "beartype.beartype")
 
 
+def share_layouts() -> None:
+    """Lay out one to four members as four are, so that they share their programs.
+
+    Half of the suite's time would be compiling the same experiment for one member, for two, and for three.
+    That bits do not depend on the layout is tested on layouts by name (tests/training/test_cohort.py), and by
+    the command line, which has its own (tests/promises/test_determinism.py).
+    """
+    from grokscope.training import devices  # before others take the function from there
+
+    choose = devices.choose_execution
+    devices.choose_execution = lambda n_members, most_slots=64: choose(max(4, n_members), most_slots)
+
+
+share_layouts()
+
+
 def _missing_torch() -> str | None:
     return None if importlib.util.find_spec("torch") else "PyTorch is not installed"
 
