@@ -6,6 +6,7 @@ runs (`grokscope.runs`), and figures (`grokscope.plots`).
 """
 
 from grokscope.sweeps._axes import Axis, parse_axis
+from grokscope.sweeps._dataset import axis_coordinates
 from grokscope.sweeps._engine import Engine, LocalEngine, engine_named
 from grokscope.sweeps._figures import sweep_figures
 from grokscope.sweeps._home import is_sweep
@@ -30,6 +31,7 @@ __all__ = [
     "SweepPlan",
     "SweepSpec",
     "SweepSummary",
+    "axis_coordinates",
     "default_place",
     "engine_named",
     "is_sweep",
