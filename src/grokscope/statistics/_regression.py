@@ -17,6 +17,7 @@ from grokscope.statistics._events import CensoredTimes
 __all__ = ["CensoredRegression", "censored_regression"]
 
 _MOST_ITERATIONS = 200
+_CLOSE = 1e-12  # what can still be gained of the log likelihood, relative
 _STEEPEST = 1e6  # of 1 / sigma: beyond it all times lie on a plane, as far as they are known
 
 
@@ -94,16 +95,21 @@ def censored_regression(times: CensoredTimes, x: ArrayLike) -> CensoredRegressio
     theta, value = _start(design, a, b), -np.inf
     for _ in range(_MOST_ITERATIONS):
         value, gradient, hessian = _likelihood(theta, design, a, b)
-        step = np.linalg.solve(hessian, -gradient)
-        if float(-step @ hessian @ step) < 1e-16 * max(1.0, abs(value)):
-            break
-        theta = _climbed(theta, step, value, design, a, b)
-        # a probability of 1 for intervals all together, or an endless density of exact times
+        # a probability of 1 for all intervals together, or an endless density of exact times
         if theta[-1] > _STEEPEST or (value > -1e-3 and not (a == b).any()):
             raise InputError(
                 "censored regression: as far as they are known all times lie on a plane, so their scatter, "
                 "and with it the intervals, are not determined."
             )
+        try:
+            step = np.linalg.solve(hessian, -gradient)
+        except np.linalg.LinAlgError:
+            raise InputError("censored regression: the times do not determine the coefficients.") from None
+        if float(-step @ hessian @ step) < _CLOSE * max(1.0, abs(value)):
+            theta = theta + step  # from here on Newton's steps double the digits
+            value, _, hessian = _likelihood(theta, design, a, b)
+            break
+        theta = _climbed(theta, step, value, design, a, b)
     else:
         raise InputError("censored regression: the fit does not converge.")
     steep = theta[-1]
