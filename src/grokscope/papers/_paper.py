@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure as Drawing
 
-    from grokscope.sweeps import SweepSpec
+    from grokscope.sweeps import Contender, ContestSpec, SweepSpec
 
 __all__ = ["Figure", "Paper", "PaperExperiment", "Profile", "RunLike", "find_paper", "papers"]
 
@@ -55,11 +55,15 @@ class Profile:
         seeds: what ``--seeds`` would be.
         overrides: changes of the spec, as for ``--set``.
         over: of a sweep, the axes in place of the experiment's own, as for ``--over``.
+        contenders: of a contest, those in place of the experiment's own.
+        tuning: of a contest, the seeds on which settings are chosen.
     """
 
     seeds: int | str = 5
     overrides: tuple[str, ...] = ()
     over: tuple[str, ...] = ()
+    contenders: tuple[Contender, ...] = ()
+    tuning: int | str = 3
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class PaperExperiment:
     """One experiment of a paper.
 
     With axes it is a sweep: what it leaves behind is a `grokscope.sweeps.Sweep`, whose measures (which claims
-    are given) are over the axes, too.
+    are given) are over the axes, too. With contenders it is a contest, with measures over ``contender``.
 
     Where the spec's ``init`` names one of the paper's experiments (``FromRun(run="standard", ...)``), members
     start in that one's run: it is trained first, and its identity is filled in.
@@ -77,6 +81,7 @@ class PaperExperiment:
         sentence: what it is and which figures come from it.
         experiment: the spec at full size.
         over: axes of a sweep, as for ``--over``; keys that go in step are joined by ``;``.
+        contenders: of a contest; the first is the reference.
         streams: of a branch, other seeds that each member of the source is continued with, as for ``--seeds``
             of ``grokscope branch``: ``order=1000,1001``.
         profiles: ``paper`` (as the authors did) and ``quick`` (what is left out where that takes long).
@@ -96,6 +101,7 @@ class PaperExperiment:
     needs_gpu: bool = False
     streams: str = ""
     over: tuple[str, ...] = ()
+    contenders: tuple[Contender, ...] = ()
 
     def members(self, seeds: int | str) -> Members:
         """The members for ``--seeds``: those of the run, or of a branch the continuations of its source's."""
@@ -110,6 +116,28 @@ class PaperExperiment:
     def is_sweep(self) -> bool:
         """Whether it is a sweep."""
         return bool(self.over)
+
+    @property
+    def is_contest(self) -> bool:
+        """Whether it is a contest."""
+        return bool(self.contenders)
+
+    def contest(self, profile: str, seeds: int | str | None = None) -> ContestSpec:
+        """The contest under a profile.
+
+        Args:
+            profile: its name.
+            seeds: fresh ones, as for ``--seeds``; None takes the profile's.
+
+        Raises:
+            InputError: for an unknown profile, or a contest that is not fair.
+        """
+        from grokscope.sweeps import ContestSpec
+
+        spec, usual = self.under(profile)
+        chosen = self.profiles[profile]
+        fresh = usual if seeds is None else seeds
+        return ContestSpec.of(spec, chosen.contenders or self.contenders, chosen.tuning, fresh)
 
     def grid(self, profile: str, seeds: int | str | None = None) -> SweepSpec:
         """The sweep under a profile.

@@ -139,12 +139,18 @@ def _rows(
 def plan_row(one: PaperExperiment, profile: str, seeds: int | str | None, rates: Rates) -> PlanRow:
     """The plan for one experiment alone, without what is made of it afterwards."""
     from grokscope.rates import predict_seconds
+    from grokscope.sweeps import plan_sweep
 
     spec, usual = one.under(profile)
     asked = usual if seeds is None else seeds
-    if one.is_sweep:
-        from grokscope.sweeps import plan_sweep
-
+    if one.is_contest:
+        contest = one.contest(profile, asked)
+        tuned = [plan_sweep(grid, None, rates) for grid in contest.grids.values()]
+        last = [predict_seconds(grid.base, len(contest.fresh), rates) for grid in contest.grids.values()]
+        members = contest.n_members
+        seconds = sum(plan.seconds for plan in tuned) + sum(last)
+        memory = max(program.memory for plan in tuned for program in plan.programs)
+    elif one.is_sweep:
         planned = plan_sweep(one.grid(profile, asked), None, rates)
         members, seconds = planned.n_members, planned.seconds
         memory = max(program.memory for program in planned.programs)

@@ -73,6 +73,8 @@ def _check_experiments(paper: Paper) -> None:
         for profile in ("paper", "quick"):
             _want(profile in one.profiles, f"experiment {one.name} has no profile '{profile}'")
             spec, seeds = one.under(profile)
+            if one.is_contest:
+                one.contest(profile)  # it says itself where it is not fair
             if one.is_sweep:
                 cells = len(list(one.grid(profile).cells()))  # each is a valid spec, and no two are the same
                 _want(cells > 1, f"experiment {one.name} is a sweep of one cell under '{profile}'")
@@ -172,15 +174,19 @@ def made_up_runs(experiment: Experiment) -> Iterator[tuple[str, MadeUpRun]]:
 
 
 def _on_axes(run: MadeUpRun, one: PaperExperiment) -> MadeUpRun:
-    """Of a sweep: the same curves in every cell."""
-    if not one.is_sweep:
-        return run
+    """Of a sweep: the same curves in every cell; of a contest: for every contender."""
     from grokscope.sweeps import axis_coordinates
 
-    spec = one.grid("paper")
+    coords: dict[str, Any] = {}
+    if one.is_contest:
+        axes = {"contender": [contender.name for contender in one.contenders]}
+    elif one.is_sweep:
+        spec = one.grid("paper")
+        coords = axis_coordinates(spec.names, spec.axes)
+        axes = {name: coords.pop(name)[1] for name in spec.names}
+    else:
+        return run
     plain = [name for name, array in run.measures.items() if set(array.dims) == {"seed", "step"}]
-    coords = axis_coordinates(spec.names, spec.axes)
-    axes = {name: coords.pop(name)[1] for name in spec.names}
     measures = run.measures[plain].expand_dims(axes).assign_coords(coords)
     return replace(run, experiment=one.experiment, measures=measures)
 

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Quantity", "lines_figure"]
+__all__ = ["LOOK", "Quantity", "lines_figure"]
 
 # Okabe and Ito's palette, and a shape each, so that lines are told apart in gray
-_LOOK = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#555555", "v"))
+LOOK = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#555555", "v"))
 _SMALL = 7.0
 
 
@@ -66,7 +66,7 @@ def lines_figure(
         axis.set_xscale("log")
         axis.set_yscale("log" if quantity.log else "linear")
         lost: list[tuple[np.ndarray, str, str]] = []
-        for (color, mark), label in zip(_LOOK, summary[by].to_numpy(), strict=False):
+        for (color, mark), label in zip(LOOK, summary[by].to_numpy(), strict=False):
             line = summary.sel({by: label})
             factor = np.ones(len(places))
             if quantity.unit is not None:
@@ -75,7 +75,9 @@ def lines_figure(
             value = line[quantity.name].to_numpy()
             lost.append((places[np.isinf(value)], color, mark))
         axis.set_xlabel(x.replace("_", " "), fontsize=_SMALL, labelpad=1)
-        if not quantity.log:
+        if quantity.log:
+            _plain_numbers(axis)
+        else:
             axis.set_ylim(-0.03, 1.03)
         top = axis.get_ylim()[1]
         for there, color, mark in lost:
@@ -98,6 +100,16 @@ def lines_figure(
         command,
     )
     return figure
+
+
+def _plain_numbers(axis: Axes) -> None:
+    """Numbers as they are written, at 1, 2 and 5 where there is less than a decade or so."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    low, high = axis.get_ylim()
+    axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 200 * low else (1.0,)))
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axis.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _line(

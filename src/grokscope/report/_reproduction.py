@@ -6,14 +6,14 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import InitVar, asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grokscope.claims import Evidence, Judged, NotTestable, gather, judge
 from grokscope.errors import GrokscopeError, InputError
-from grokscope.papers._paper import Paper, RunLike, find_paper
+from grokscope.papers._paper import Paper, PaperExperiment, RunLike, find_paper
 from grokscope.papers._plan import Plan, plan
 from grokscope.papers._preload import preloading
 from grokscope.parts import PLUGIN_PREFIX
@@ -138,19 +138,22 @@ def reproduce(
     folder = Path(out) if out is not None else Path("runs") / found.kind
     _same_paper(folder, found.kind)
     from grokscope.runs import train
-    from grokscope.sweeps import run_sweep
+    from grokscope.sweeps import run_contest, run_sweep
 
     chosen = [found.experiment(row.name) for row in planned.rows]
     todo = [(one, *found.placed(one, planned.profile, folder)) for one in chosen]
     for one, spec, _ in todo:
         if one.is_sweep:
             _same_sweep(folder / one.name, one.grid(planned.profile))
-        else:
+        elif not one.is_contest:
             _same_run(folder / one.name, spec)
     runs: dict[str, Any] = {}
     for one, spec, usual in todo:
         place, teller = folder / one.name, preloading(progress)
-        if one.is_sweep:
+        if one.is_contest:
+            asked = one.contest(planned.profile, planned.seeds)
+            runs[one.name] = run_contest(asked, out=place, progress=teller, rates=rates, **options)
+        elif one.is_sweep:
             grid = one.grid(planned.profile, planned.seeds)
             runs[one.name] = run_sweep(grid, out=place, progress=teller, rates=rates, **options)
         else:
@@ -264,14 +267,9 @@ def _with_earlier(paper: Paper, folder: Path, runs: Mapping[str, Any]) -> tuple[
     for one in paper.experiments:
         if one.name in runs:
             together[one.name] = runs[one.name]
-        elif one.is_sweep or (folder / one.name / "experiment.toml").is_file():
-            from grokscope.runs import open_run
-            from grokscope.sweeps import is_sweep, open_sweep
-
-            if one.is_sweep and not is_sweep(folder / one.name):
-                continue
+        elif (opener := _opener(one, folder / one.name)) is not None:
             try:
-                together[one.name] = (open_sweep if one.is_sweep else open_run)(folder / one.name)
+                together[one.name] = opener(folder / one.name)
             except GrokscopeError as error:
                 notes.append(f"{one.name}: an earlier run is there, but left out: {error}")
     if not together:
@@ -279,18 +277,40 @@ def _with_earlier(paper: Paper, folder: Path, runs: Mapping[str, Any]) -> tuple[
     return together, notes
 
 
+def _opener(one: PaperExperiment, folder: Path) -> Callable[[Path], Any] | None:
+    """What opens the result of an experiment that is in a folder; None where there is none."""
+    from grokscope.runs import open_run
+    from grokscope.sweeps import is_contest, is_sweep, open_contest, open_sweep
+
+    if one.is_contest:
+        return open_contest if is_contest(folder) else None
+    if one.is_sweep:
+        return open_sweep if is_sweep(folder) else None
+    return open_run if (folder / "experiment.toml").is_file() else None
+
+
 def _looked_at(paper: Paper, runs: Mapping[str, Any]) -> dict[str, Any]:
-    """What the page shows of runs and sweeps: curves and neurons of runs, else the first sweep's cells."""
+    """What the page shows: curves and neurons of runs, else the contest, else the first sweep's cells."""
+    from grokscope.report._contest import contest_parts
     from grokscope.report._sweep import sweep_info, sweep_shown
 
     there = [one for one in paper.experiments if one.name in runs]
-    views = {one.name: view_of(runs[one.name], one.name, one.sentence) for one in there if not one.is_sweep}
-    infos = [
-        sweep_info(runs[one.name], one.name, one.sentence) if one.is_sweep else views[one.name].info
+    views = {
+        one.name: view_of(runs[one.name], one.name, one.sentence)
         for one in there
-    ]
-    shown = {"views": list(views.values())} if views else {"sweep": sweep_shown(runs[there[0].name])}
-    return {**shown, "runs": infos}
+        if not (one.is_sweep or one.is_contest)
+    }
+    sweeps = {one.name: sweep_info(runs[one.name], one.name, one.sentence) for one in there if one.is_sweep}
+    contests = [one.name for one in there if one.is_contest]
+    if views:
+        infos = {**sweeps, **{name: view.info for name, view in views.items()}}
+        return {
+            "views": list(views.values()),
+            "runs": [infos[one.name] for one in there if one.name in infos],
+        }
+    if contests:
+        return contest_parts(runs[contests[0]])
+    return {"sweep": sweep_shown(runs[there[0].name]), "runs": list(sweeps.values())}
 
 
 def _same_sweep(folder: Path, spec: SweepSpec) -> None:

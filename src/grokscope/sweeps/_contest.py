@@ -21,9 +21,9 @@ from grokscope.comparison import Comparison, compare
 from grokscope.errors import InputError, StoreError
 from grokscope.experiment import Experiment
 from grokscope.progress import Progress
+from grokscope.runs import train
 from grokscope.runs._disk import atomic_write
 from grokscope.runs._run import Run
-from grokscope.runs._train import train
 from grokscope.statistics import Estimate, kaplan_meier
 from grokscope.sweeps._contest_spec import Contender, ContestSpec
 from grokscope.sweeps._run import Confirm, run_sweep
