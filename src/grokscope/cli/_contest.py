@@ -59,9 +59,9 @@ def contest(
         [
             one.name,
             sweeps.settings_text(one.chosen),
-            str(one.share),
-            str(one.step),
-            "reference" if one.speedup is None else str(one.speedup),
+            sweeps.estimate_text(one.share),
+            sweeps.estimate_text(one.step),
+            "reference" if one.speedup is None else sweeps.estimate_text(one.speedup),
             format_number(one.tuned),
         ]
         for one in done.standings

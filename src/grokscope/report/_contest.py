@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from grokscope.report._page import write_page
 from grokscope.report._views import view_of
 from grokscope.statistics import format_number
+from grokscope.sweeps._overview import estimate_text
 from grokscope.sweeps._spec import settings_text
 
 if TYPE_CHECKING:
@@ -43,9 +44,9 @@ def contest_parts(contest: Contest) -> dict[str, Any]:
 
 def standing_text(one: Standing) -> str:
     """How a contender did, in a line."""
-    versus = "the reference" if one.speedup is None else f"speed-up {one.speedup}"
+    versus = "the reference" if one.speedup is None else f"speed-up {estimate_text(one.speedup)}"
     return (
-        f"{versus}; grokked {one.share}; median step {one.step}; "
+        f"{versus}; grokked {estimate_text(one.share)}; median step {estimate_text(one.step)}; "
         f"chosen: {settings_text(one.chosen)} (tuning score {format_number(one.tuned)} steps)"
     )
 

@@ -22,7 +22,7 @@ from grokscope.sweeps._figures import sweep_figures
 from grokscope.sweeps._home import is_sweep
 from grokscope.sweeps._list import SweepSummary, list_sweeps, verify_sweep
 from grokscope.sweeps._outcomes import PHASES, outcomes_dataset, times_of
-from grokscope.sweeps._overview import CellOverview, SweepOverview, overview_of_sweep
+from grokscope.sweeps._overview import CellOverview, SweepOverview, estimate_text, overview_of_sweep
 from grokscope.sweeps._plan import SweepPlan, plan_sweep
 from grokscope.sweeps._run import default_place, plan_for, run_sweep, sweep
 from grokscope.sweeps._spec import Cell, SweepSpec, settings_text
@@ -48,6 +48,7 @@ __all__ = [
     "axis_coordinates",
     "default_place",
     "engine_named",
+    "estimate_text",
     "is_contest",
     "is_contest_file",
     "is_sweep",
