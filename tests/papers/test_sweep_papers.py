@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -13,9 +12,9 @@ import xarray as xr
 from grokscope.claims import Judged, gather, judge
 from grokscope.papers import check_paper, find_paper
 from grokscope.papers.check import MadeUpRun
-from grokscope.sweeps import axis_coordinates
+from grokscope.sweeps import SweepSpec, axis_coordinates
 
-PAPERS = {name: find_paper(name) for name in ("phase-diagram", "delay-law", "width")}
+PAPERS = {name: find_paper(name) for name in ("phase-diagram", "delay-law", "width", "optimizers")}
 CLAIMS = {claim.id: (paper, claim) for paper in PAPERS.values() for claim in paper.claims}
 SEEDS, NEVER = 40, np.inf
 Law = Callable[[dict[str, Any]], tuple[float, float]]  # settings -> steps of memorization and grokking
@@ -25,24 +24,28 @@ def run(claim_id: str, law: Law, scatter: float = 0.1) -> MadeUpRun:
     """A sweep like that of the claim's experiment, whose members jump at the steps of a law, more or less."""
     paper, claim = CLAIMS[claim_id]
     one = paper.experiment(claim.experiment)
-    spec = one.grid("paper")
-    steps = np.unique([0, *np.geomspace(1, spec.base.n_steps, 300).astype(int)])
+    if one.is_contest:
+        axes = {"contender": np.array([contender.name for contender in one.contenders])}
+    else:
+        axes = {name: found[1] for name, found in _coordinates(one.grid("paper")).items()}
+    shape = tuple(map(len, axes.values()))
+    steps = np.unique([0, *np.geomspace(1, one.experiment.n_steps, 300).astype(int)])
     rng = np.random.default_rng(0)
-    data = {
-        name: np.full((*spec.shape, SEEDS, len(steps)), 0.5) for name in ("train_accuracy", "test_accuracy")
-    }
-    for place in itertools.product(*(range(size) for size in spec.shape)):
-        settings: dict[str, Any] = {}
-        for name, axis, i in zip(spec.names, spec.axes, place, strict=True):
-            settings[name] = axis.points[i][0]
+    data = {name: np.full((*shape, SEEDS, len(steps)), 0.5) for name in ("train_accuracy", "test_accuracy")}
+    for place in np.ndindex(*shape):
+        settings = {name: labels[i] for (name, labels), i in zip(axes.items(), place, strict=True)}
         for name, time in zip(data, law(settings), strict=True):
             jumps = time * np.exp(scatter * rng.normal(size=(SEEDS, 1)))
             data[name][place] = np.where(steps >= jumps, 1.0, 0.5)
-    dims = (*spec.names, "seed", "step")
-    coords = {**axis_coordinates(spec.names, spec.axes), "seed": np.arange(SEEDS), "step": steps}
-    coords["diverged_step"] = (dims[:-1], np.full((*spec.shape, SEEDS), -1))
+    dims = (*axes, "seed", "step")
+    coords: dict[str, Any] = {**axes, "seed": np.arange(SEEDS), "step": steps}
+    coords["diverged_step"] = (dims[:-1], np.full((*shape, SEEDS), -1))
     measures = xr.Dataset({name: (dims, values) for name, values in data.items()}, coords)
     return MadeUpRun(one.experiment, measures, xr.DataArray())
+
+
+def _coordinates(spec: SweepSpec) -> dict[str, Any]:
+    return axis_coordinates(spec.names, spec.axes)
 
 
 def usual_map(cell: dict[str, Any]) -> tuple[float, float]:
@@ -80,6 +83,10 @@ def by_width(exponent: float, narrow: float = NEVER) -> Law:
     )
 
 
+def by_optimizer(**steps: float) -> Law:
+    return lambda cell: (200.0, steps.get(str(cell["contender"]), 2000.0))
+
+
 # of every claim the laws where it is true, and where it is false; one for each experiment it is judged by
 CASES: dict[str, tuple[tuple[Law, ...], tuple[Law, ...]]] = {
     "R1": ((usual_map,), (lambda cell: (300.0, 2500.0),)),
@@ -97,6 +104,9 @@ CASES: dict[str, tuple[tuple[Law, ...], tuple[Law, ...]]] = {
     "W2": ((by_width(0.15), by_width(0.0)), (by_width(0.0), by_width(0.15))),
     "W3": ((by_width(0.0),), (by_width(1.0),)),  # the widest are not done by the end
     "W4": ((by_width(0.0),), (by_width(0.0, narrow=5000.0),)),
+    "O1": ((by_optimizer(grokfast=1000),), (by_optimizer(grokfast=1900),)),
+    "O2": ((by_optimizer(muon=1000),), (by_optimizer(muon=NEVER),)),
+    "O3": ((by_optimizer(sgd=NEVER),), (by_optimizer(sgd=1000),)),
 }
 
 
@@ -128,6 +138,7 @@ def test_exponents_are_those_that_were_put_in() -> None:
         assert found.value == pytest.approx(exponent, abs=0.02)
     assert verdict("L2", (power(-1.0, rate=-1.6),)).value == pytest.approx(-1.6, abs=0.05)
     assert verdict("L5", (power(-1.0),)).value == pytest.approx(2.0, rel=0.1)
+    assert verdict("O1", (by_optimizer(grokfast=1000),)).value == pytest.approx(2.0, rel=0.1)
     assert verdict("W2", (by_width(0.15), by_width(0.0))).value == pytest.approx(0.15, abs=0.02)
 
 

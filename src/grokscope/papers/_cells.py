@@ -46,7 +46,7 @@ def times_in(measures: xr.Dataset, what: str, **settings: Any) -> CensoredTimes:
         return times_in(measures, "grokking", **settings) - times_in(measures, "memorization", **settings)
     event = {one.name: one for one in (MEMORIZATION, GROKKING)}[what]
     need(measures, event.measure)
-    cell = part_of(measures, **settings)
+    cell = part_of(measures[[event.measure]], **settings)  # with the coordinate that says who diverged
     if not np.isfinite(cell[event.measure].to_numpy()).any(axis=-1).all():
         where = ", ".join(f"{name} {value}" for name, value in settings.items())
         raise NotTestable(f"{event.measure} was not measured for every seed ({where})")
@@ -76,15 +76,16 @@ def exponents(
     Raises:
         NotTestable: if the cells do not determine the exponents.
     """
+    need(measures, "train_accuracy", "test_accuracy")
     places = [
         values
         for values in np.ndindex(*(measures.sizes[name] for name in over))
         if where(**{name: float(measures[name][i]) for name, i in zip(over, values, strict=True)})
     ]
+    curves = measures[["train_accuracy", "test_accuracy"]]
     logs, lows, highs, lost = [], [], [], []
     for place in places:
-        cell = measures.isel(dict(zip(over, place, strict=True)))
-        times = times_in(cell, what)
+        times = times_in(curves.isel(dict(zip(over, place, strict=True))), what)
         logs.append([np.log(float(measures[name][i])) for name, i in zip(over, place, strict=True)])
         # a delay may be none: it is then some time up to the first step
         lows.append(np.maximum(times.lower, 0.0))

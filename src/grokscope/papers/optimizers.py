@@ -97,10 +97,9 @@ def _ratio(slower: str, faster: str) -> Callable[[xr.Dataset], CensoredTimes]:
 
     def ratio(measures: xr.Dataset) -> CensoredTimes:
         a, b = (times_in(measures, "grokking", contender=name) for name in (slower, faster))
-        with np.errstate(divide="ignore"):
-            low = a.lower / b.upper
-            high = np.where(np.isinf(a.upper) | (b.lower <= 0), np.inf, a.upper / np.maximum(b.lower, 1e-300))
-        return CensoredTimes(low, high)
+        low = a.lower / np.maximum(b.upper, 1.0)
+        high = np.where(b.lower > 0, np.maximum(a.upper, 1.0) / np.maximum(b.lower, 1.0), np.inf)
+        return CensoredTimes(low, np.maximum(low, high))
 
     return ratio
 
