@@ -140,6 +140,7 @@ def _rows(
         asked = usual if seeds is None else seeds
         members = len(one.members(asked))
         seconds = predict_seconds(spec, members, rates) + _FIGURES_SECONDS
+        seconds += sum(analysis.seconds for analysis in one.analyses) * members / max(1, rates.cores)
         memory = predicted_memory(spec, members)
         rows.append(PlanRow(one.name, str(asked), members, spec.n_steps, seconds, memory, one.needs_gpu))
     return rows

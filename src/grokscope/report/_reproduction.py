@@ -17,6 +17,7 @@ from grokscope.papers._paper import Paper, RunLike, find_paper
 from grokscope.papers._plan import Plan, plan
 from grokscope.papers._preload import preloading
 from grokscope.parts import PLUGIN_PREFIX
+from grokscope.progress import SilentProgress
 from grokscope.report._figures import ReportFigure
 from grokscope.report._page import write_page
 from grokscope.report._views import view_of
@@ -136,7 +137,7 @@ def reproduce(
     found = find_paper(planned.paper)
     folder = Path(out) if out is not None else Path("runs") / found.kind
     _same_paper(folder, found.kind)
-    from grokscope.runs import train
+    from grokscope.runs import open_run, train
 
     chosen = [found.experiment(row.name) for row in planned.rows]
     todo = [(one, *found.placed(one, planned.profile, folder)) for one in chosen]
@@ -145,7 +146,10 @@ def reproduce(
     runs: dict[str, Any] = {}
     for one, spec, usual in todo:
         members = one.members(usual if planned.seeds is None else planned.seeds)
-        runs[one.name] = train(spec, members, out=folder / one.name, progress=preloading(progress), **options)
+        run = train(spec, members, out=folder / one.name, progress=preloading(progress), **options)
+        for analysis in one.analyses:
+            analysis.take(run, progress or SilentProgress())
+        runs[one.name] = open_run(run.path) if one.analyses else run
     return remake(found, folder, runs, planned, began)
 
 
