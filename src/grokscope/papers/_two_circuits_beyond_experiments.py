@@ -128,12 +128,13 @@ def _branch(
     return PaperExperiment(name, sentence, experiment, _PROFILES, **more)
 
 
-def _boost(name: str, what: str, neurons: Any, factor: float) -> PaperExperiment:
+def _boost(name: str, what: str, neurons: Any, factor: float, bits: str = "support") -> PaperExperiment:
+    which = "Weights from the hidden bits" if bits == "support" else "All incoming weights"
     return _branch(
         name,
-        f"Incoming weights of {what} times {factor:g} at epoch 10.",
+        f"{which} of {what} times {factor:g} at epoch 10.",
         10 * _EPOCH,
-        {"kind": "boost", "factor": factor, "neurons": neurons},
+        {"kind": "boost", "factor": factor, "neurons": neurons, "bits": bits},
         epochs=240,
         group="boosts",
     )
@@ -150,6 +151,7 @@ _BOOSTS = (
     *(_boost(name, "the future circuit", _FUTURE, factor) for name, factor in DOSES.items()),
     _boost("boost-2-next-best", "as many others, the largest of path norm,", _OTHERS["next-best"], 2.0),
     _boost("boost-2-random", "as many random others", _OTHERS["random"], 2.0),
+    _boost("boost-2-whole", "the future circuit", _FUTURE, 2.0, bits="all"),
     _branch(
         "sham-2",
         "The future circuit as (2W, 2b, u/2) at epoch 10: other norms, the same function.",

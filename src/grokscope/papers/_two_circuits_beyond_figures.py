@@ -60,6 +60,7 @@ _CONTROLS = {
     "boost-2": "circuit",
     "boost-2-next-best": "next best",
     "boost-2-random": "random",
+    "boost-2-whole": "all directions",
     "sham-2": "sham",
 }
 

@@ -129,7 +129,7 @@ def _norm_claims(k: int, experiment: str, samples: str) -> tuple[Claim, ...]:
             "",
             "the mean over seeds that grok of the final path norm over the least with which a network can "
             "have margin 1 on all inputs",
-            Region.between(1.0, 1.35),
+            Region.between(1.0, 1.5),
             Effect(0.1, "a tenth of the least norm"),
             "mean",
             experiment,
@@ -170,7 +170,7 @@ NORM_CLAIMS = (
             RUNS_BY_BITS[k][0],
             _fewer(2**k),
         )
-        for k in (3, 4)
+        for k in (3, 4, 5)
     ),
 )
 
