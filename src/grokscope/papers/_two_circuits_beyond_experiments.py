@@ -228,9 +228,9 @@ _APART = (
 
 MOMENTS: dict[str, int | str] = {
     "twins-0": 0,
+    "twins-quarter": "0.25 * memorization",
+    "twins-half": "0.5 * memorization",
     "twins-memorization": "memorization",
-    "twins-half": "0.5 * grokking",
-    "twins-three-quarters": "0.75 * grokking",
     "twins-grokking": "grokking",
 }
 _TWINS = tuple(

@@ -234,10 +234,14 @@ def _commitment(runs: Mapping[str, RunLike], command: str) -> Drawing:
     source = runs["standard"].measures
     for place, name in enumerate(MOMENTS):
         _dots(left, place, twin_overlaps(runs[name].measures, source), _BLUE)
-    _named(left, ["start", "memorization", "1/2", "3/4", "grokking"])
+    _named(left, ["start", "1/4", "1/2", "memorization", "grokking"])
     left.axhline(SETTLED, color="#999999", linewidth=0.6)
     left.set_ylim(-0.03, 1.05)
-    _labels(left, "where the order of batches changes (parts of the grokking step)", "cosine of path norms")
+    _labels(
+        left,
+        "where the order of batches changes (1/4, 1/2: of the way to memorization)",
+        "cosine of path norms",
+    )
     shares = shares_of_streams(runs["crossed"].measures)
     for place, name in enumerate(_STREAMS):
         _dots(right, place, shares[name], _ORANGE)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["CROSSED_CLAIMS", "SETTLED", "WINNER_CLAIMS", "shares_of_streams", "twin_overlaps"]
 
 SETTLED = 0.9  # likeness from which on two circuits count as the same
-_FRACTIONS = (0.5, 0.75, 1.0)  # of the grokking step, of the last three moments
+_FRACTIONS = (0.0, 0.25, 0.5, 1.0)  # of the memorization step, of the first four moments
 _LIKENESS = Effect(0.1, "a tenth of the whole likeness")
 
 
@@ -41,9 +41,9 @@ def twin_overlaps(twins: xr.Dataset, source: xr.Dataset) -> np.ndarray:
 
 
 def _commitment(*measures: xr.Dataset) -> CensoredTimes:
-    """The moment from which on twins end with the same circuit, as a share of the grokking step; censored.
+    """The moment from which on twins end with the same circuit, as a share of the memorization step; censored.
 
-    Before the first of the three moments it lies between 0 and that one; after the last nothing bounds it.
+    It lies between the last moment whose twins end otherwise and the next; at 0 if there is none.
     """
     *moments, source = measures
     tables = [dict(_each(overlaps_with_source(twins, source))) for twins in moments]
@@ -53,7 +53,7 @@ def _commitment(*measures: xr.Dataset) -> CensoredTimes:
         raise NotTestable("no member has twins at all moments")
     same = np.array([[table[key] >= SETTLED for table in tables] for key in shared])
     lower, upper = [], []
-    edges = (0.0, *_FRACTIONS, np.inf)
+    edges = (0.0, *_FRACTIONS, np.inf)  # the order of batches begins to count at step 0
     for row in same:
         # the first moment from which on all are the same
         first = len(row) - int(np.argmin(np.append(row[::-1], False)))
@@ -146,27 +146,31 @@ WINNER_CLAIMS = (
         Region.at_least(0.2),
     ),
     _twins(
-        "N5-memorization",
-        "At memorization the winner is not settled: the order of batches still decides.",
-        "twins-memorization",
-        Region.at_most(0.8),
+        "N5-start",
+        "With its initialization and data alone the winner is not settled: the order of batches matters.",
+        "twins-0",
+        Region.at_most(0.9),
     ),
-    _twins("N5-half", "Half-way to grokking it is not either.", "twins-half", Region.at_most(0.9)),
-    _twins("N5-grokking", "At grokking it is settled.", "twins-grokking", Region.at_least(0.9)),
+    _twins(
+        "N5-memorization",
+        "At memorization, long before grokking, it is settled whatever the order of batches.",
+        "twins-memorization",
+        Region.at_least(0.9),
+    ),
     Claim(
         "N5-commitment",
-        "The winner is settled in the second half of the time to grokking.",
+        "It is settled on the way to memorization.",
         "issue N5",
         None,
         "",
         f"the median over members of the moment from which on their twins end with a likeness of {SETTLED:g} "
-        "or more, as a share of the grokking step (censored; twins at a half, three quarters and the whole)",
-        Region.between(0.5, 1.0),
-        Effect(0.25, "a quarter of the time to grokking"),
+        "or more, as a share of the memorization step (censored; twins at 0, a quarter, a half and the whole)",
+        Region.at_most(1.0),
+        Effect(0.25, "a quarter of the time to memorization"),
         "median",
-        list(MOMENTS)[2],
+        list(MOMENTS)[0],
         _commitment,
-        beside=(*list(MOMENTS)[3:], "standard"),
+        beside=(*list(MOMENTS)[1:4], "standard"),
     ),
 )
 
@@ -238,10 +242,10 @@ CROSSED_CLAIMS = (
     ),
     _crossed(
         "N6-data",
-        "The data decide much of it.",
+        "The data decide most of it.",
         "data",
         "the data decide, given the initialization, whatever the order of batches",
-        Region.at_least(0.2),
+        Region.at_least(0.5),
     ),
     _crossed(
         "N6-order",
@@ -255,6 +259,6 @@ CROSSED_CLAIMS = (
         "The rest is decided by data and order of batches together.",
         "together",
         "only data and order of batches together decide, given the initialization",
-        Region.at_least(0.2),
+        Region.at_least(0.1),
     ),
 )
