@@ -79,7 +79,7 @@ def test_doubled_neurons_are_one_gate():
 
 
 def test_foresight_by_hand(run):
-    """At the last step the circuit is by definition the largest by path norm; at the first, from the weights."""
+    """At the last step the circuit is the largest by definition; at the first, from the weights."""
     found = foresee(run, steps=[0, 700])
     assert (found.precision_path_norm.sel(step=1400) == 1).all()
     for seed in range(3):

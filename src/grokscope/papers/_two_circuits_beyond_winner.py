@@ -41,7 +41,7 @@ def twin_overlaps(twins: xr.Dataset, source: xr.Dataset) -> np.ndarray:
 
 
 def _commitment(*measures: xr.Dataset) -> CensoredTimes:
-    """The moment from which on twins end with the same circuit, as a share of the memorization step; censored.
+    """The moment from which on twins end with the same circuit, over the memorization step; censored.
 
     It lies between the last moment whose twins end otherwise and the next; at 0 if there is none.
     """
@@ -164,11 +164,11 @@ WINNER_CLAIMS = (
         None,
         "",
         f"the median over members of the moment from which on their twins end with a likeness of {SETTLED:g} "
-        "or more, as a share of the memorization step (censored; twins at 0, a quarter, a half and the whole)",
+        "or more, over the memorization step (censored; twins at 0, a quarter, a half and the whole of it)",
         Region.at_most(1.0),
         Effect(0.25, "a quarter of the time to memorization"),
         "median",
-        list(MOMENTS)[0],
+        next(iter(MOMENTS)),
         _commitment,
         beside=(*list(MOMENTS)[1:4], "standard"),
     ),
