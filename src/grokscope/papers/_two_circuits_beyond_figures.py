@@ -253,9 +253,14 @@ def _commitment(runs: Mapping[str, RunLike], command: str) -> Drawing:
 
 
 FIGURES = (
-    Figure("sizes", "N1: gates at the end, at constant rate and annealed.", _sizes, ("standard", "annealed")),
     Figure(
-        "proofs",
+        "gate-counts",
+        "N1: gates at the end, at constant rate and annealed.",
+        _sizes,
+        ("standard", "annealed"),
+    ),
+    Figure(
+        "proofs-over-training",
         "N2: when networks memorize, grok and are proved right on all 2^40 inputs, and their margin.",
         _proofs,
         ("standard",),
@@ -286,7 +291,7 @@ FIGURES = (
         ("standard", *MOMENTS, "crossed"),
     ),
     Figure(
-        "norms",
+        "least-norms",
         "N7: final path norms against the least possible, and numbers of gates.",
         _norms,
         tuple(run for run, _ in RUNS_BY_BITS.values()),
