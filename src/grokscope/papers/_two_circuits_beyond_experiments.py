@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["BLOCKS", "DOSES", "EXPERIMENTS", "MOMENTS", "PRUNES"]
 
 _EPOCH = 32  # steps
-_PROFILES = {"paper": Profile(seeds=100), "quick": Profile(seeds=3)}
+_PROFILES = {"paper": Profile(seeds=100), "quick": Profile(seeds=2)}
 _ENDS = Recording(measures="every 2 epochs", slow_measures="ends", follow="ends")
 _FEW = ("train_accuracy", "test_accuracy", "path_norm", "path_norm_total")
 
@@ -48,19 +48,19 @@ def _proofs_at_the_end(run: Any, progress: Progress) -> None:
 def _proofs_over_training(run: Any, progress: Progress) -> None:
     from grokscope.circuits.verification.over_training import certify
 
-    certify(run, run.members.seeds[:_WATCHED], "every 10 epochs", budget=5.0, progress=progress)
+    certify(run, run.members.seeds[:_WATCHED], "every 20 epochs", budget=5.0, progress=progress)
 
 
 def _foresight(run: Any, progress: Progress) -> None:
     from grokscope.circuits.foresight import foresee
 
-    foresee(run, run.members.seeds[: 3 * _WATCHED], "every 5 epochs", progress=progress)
+    foresee(run, run.members.seeds[: 2 * _WATCHED], "every 5 epochs", progress=progress)
 
 
 _GATES = Analysis("gates", _gates, seconds=0.5)
 _AT_THE_END = Analysis("proofs at the end", _proofs_at_the_end, seconds=1.4)
-_OVER_TRAINING = Analysis("proofs over training", _proofs_over_training, seconds=3.0)
-_FORESIGHT = Analysis("foresight", _foresight, seconds=0.5)
+_OVER_TRAINING = Analysis("proofs over training", _proofs_over_training, seconds=1.0)
+_FORESIGHT = Analysis("foresight", _foresight, seconds=0.4)
 
 # ---------------------------------------------------------------- the standard run, and longer, and annealed
 
@@ -106,7 +106,7 @@ _MAIN = (
             },
         ),
         _PROFILES,
-        analyses=(_GATES, _AT_THE_END),
+        analyses=(_GATES,),
     ),
 )
 

@@ -215,7 +215,7 @@ def _proofs(runs: Mapping[str, RunLike], command: str) -> Drawing:
     legend(drawing, left)
     small_print(
         drawing,
-        f"{len(rows)} seeds, every tenth epoch. Right: blue, the margin that is proved; gray, the least "
+        f"{len(rows)} seeds, every 20th epoch. Right: blue, the margin that is proved; gray, the least "
         "that was found.",
         command,
     )

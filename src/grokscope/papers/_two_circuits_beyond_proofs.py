@@ -1,7 +1,7 @@
 """N2: networks that are perfect on samples, and what is proved of them on all 2^40 inputs, and when.
 
 The verdicts are measures of the run (`grokscope.circuits.verification.over_training.certify`): at the end of
-every member, and every tenth epoch of ten of them.
+every member, and every 20th epoch of ten of them.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ PROOF_CLAIMS = (
         "perfect",
         "",
         "the mean over ten seeds of the share of refuted networks among those that are perfect on 100 "
-        "points, every tenth epoch",
+        "points, every 20th epoch",
         Region.at_least(0.1),
         Effect(0.05, "one network in twenty"),
         "mean",
