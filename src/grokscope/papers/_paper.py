@@ -12,6 +12,7 @@ from grokscope.errors import InputError, did_you_mean
 from grokscope.experiment import Experiment
 from grokscope.init import FromRun
 from grokscope.parts import Part, kinds, lookup
+from grokscope.progress import Progress
 from grokscope.streams import Members
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from grokscope.sweeps import Contender, ContestSpec, SweepSpec
 
-__all__ = ["Figure", "Paper", "PaperExperiment", "Profile", "RunLike", "find_paper", "papers"]
+__all__ = ["Analysis", "Figure", "Paper", "PaperExperiment", "Profile", "RunLike", "find_paper", "papers"]
 
 
 class RunLike(Protocol):
@@ -67,6 +68,24 @@ class Profile:
 
 
 @dataclass(frozen=True)
+class Analysis:
+    """What is computed from the networks of a run once it is trained, and kept in it as measures.
+
+    For what takes too long to be computed whenever the claims are judged: gates, proofs.
+
+    Attributes:
+        name: what it is, in a word or two.
+        take: from the run and the progress; it writes its measures (`grokscope.runs.GivenMeasures`), and does
+            nothing where they are there already.
+        seconds: of one core per member, for the plan.
+    """
+
+    name: str
+    take: Callable[[Any, Progress], Any]
+    seconds: float
+
+
+@dataclass(frozen=True)
 class PaperExperiment:
     """One experiment of a paper.
 
@@ -82,8 +101,10 @@ class PaperExperiment:
         experiment: the spec at full size.
         over: axes of a sweep, as for ``--over``; keys that go in step are joined by ``;``.
         contenders: of a contest; the first is the reference.
-        streams: of a branch, other seeds that each member of the source is continued with, as for ``--seeds``
-            of ``grokscope branch``: ``order=1000,1001``.
+        streams: other seeds that each member is run with (of a branch: continued with), as for ``--seeds``
+            of ``grokscope branch``: ``order=1000,1001`` or ``data=+0,+1000``.
+        most_seeds: of the seeds that are asked for only so many, the first ones; None: all.
+        analyses: what is computed from the networks of a run afterwards.
         profiles: ``paper`` (as the authors did) and ``quick`` (what is left out where that takes long).
         group: a name for several experiments together, which stands for all of them on the command line.
         default: whether it is run when no experiment is named.
@@ -102,10 +123,14 @@ class PaperExperiment:
     streams: str = ""
     over: tuple[str, ...] = ()
     contenders: tuple[Contender, ...] = ()
+    most_seeds: int | None = None
+    analyses: tuple[Analysis, ...] = ()
 
     def members(self, seeds: int | str) -> Members:
-        """The members for ``--seeds``: those of the run, or of a branch the continuations of its source's."""
+        """The members for ``--seeds``: these seeds, or the first of them, each with the other streams."""
         listed = Members.parse(seeds)
+        if self.most_seeds is not None:
+            listed = listed[: self.most_seeds]
         if not self.streams:
             return listed
         from grokscope.runs import branch_members

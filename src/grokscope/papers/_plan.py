@@ -157,6 +157,7 @@ def plan_row(one: PaperExperiment, profile: str, seeds: int | str | None, rates:
     else:
         members = len(one.members(asked))
         seconds, memory = predict_seconds(spec, members, rates), predicted_memory(spec, members)
+        seconds += sum(analysis.seconds for analysis in one.analyses) * members / max(1, rates.cores)
     return PlanRow(one.name, str(asked), members, spec.n_steps, seconds, memory, one.needs_gpu)
 
 

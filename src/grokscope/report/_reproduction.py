@@ -17,6 +17,7 @@ from grokscope.papers._paper import Paper, PaperExperiment, RunLike, find_paper
 from grokscope.papers._plan import Plan, plan
 from grokscope.papers._preload import preloading
 from grokscope.parts import PLUGIN_PREFIX
+from grokscope.progress import SilentProgress
 from grokscope.report._figures import ReportFigure
 from grokscope.report._page import write_page
 from grokscope.report._views import view_of
@@ -137,7 +138,7 @@ def reproduce(
     found = find_paper(planned.paper)
     folder = Path(out) if out is not None else Path("runs") / found.kind
     _same_paper(folder, found.kind)
-    from grokscope.runs import train
+    from grokscope.runs import open_run, train
     from grokscope.sweeps import run_contest, run_sweep
 
     chosen = [found.experiment(row.name) for row in planned.rows]
@@ -158,7 +159,10 @@ def reproduce(
             runs[one.name] = run_sweep(grid, out=place, progress=teller, rates=rates, **options)
         else:
             members = one.members(usual if planned.seeds is None else planned.seeds)
-            runs[one.name] = train(spec, members, out=place, progress=teller, **options)
+            run = train(spec, members, out=place, progress=teller, **options)
+            for analysis in one.analyses:
+                analysis.take(run, progress or SilentProgress())
+            runs[one.name] = open_run(run.path) if one.analyses else run
     return remake(found, folder, runs, planned, began)
 
 
