@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Found", "Proofs", "proofs_of"]
 
-_SECONDS = 4.0  # for the proofs of one run's networks; what is certified in the run costs nothing
-_BUDGET = 2.0  # of one proof
-_INPUTS = 512  # drawn once; a network that is wrong at one of them is refuted by it
+_SECONDS = 1.5  # of this process, for the proofs of one run's networks besides the last ones
+_BUDGET, _LAST_BUDGET = 2.0, 10.0  # of one proof; of that of a member's last network, which is always tried
+_INPUTS = 256  # drawn once; a network that is wrong at one of them is refuted by it
 _CLEAR = 1e-6  # a wrong output must be that much of the largest possible one: no question of rounding
 
 
@@ -68,8 +68,8 @@ def proofs_of(run: Any, steps: np.ndarray, networks: dict[int, MemberNetworks]) 
     """Verdicts on the networks of a page, by member: what the run has, and what a few seconds decide.
 
     First what `certify` left in the run. Then every network is tried at some hundred inputs drawn at random;
-    one that is wrong is refuted. What is left is verified, the last networks first, then backward in time,
-    until the seconds are over.
+    one that is wrong is refuted. What is left is verified: the last networks, then backward in time until
+    the seconds are over.
 
     Args:
         run: as in `circuit_of`.
@@ -83,9 +83,8 @@ def proofs_of(run: Any, steps: np.ndarray, networks: dict[int, MemberNetworks]) 
     from grokscope.circuits.reading import check_readable
     from grokscope.circuits.verification.target import target_of
 
-    deadline = time.perf_counter() + _SECONDS
     found: dict[int, Proofs] = {}
-    todo: list[tuple[int, int]] = []  # last snapshots first
+    todo: list[tuple[int, int]] = []  # snapshot, counted from the last, and member
     tables: dict[int, np.ndarray] = {}
     for position, member in networks.items():
         try:
@@ -105,14 +104,14 @@ def proofs_of(run: Any, steps: np.ndarray, networks: dict[int, MemberNetworks]) 
             else:
                 todo.append((k - len(member.snapshots), position))
         found[position] = one
+    deadline = time.process_time() + _SECONDS
     for back, position in sorted(todo, key=lambda item: (-item[0], item[1])):
-        left = deadline - time.perf_counter()
-        if left <= 0:
+        is_last = back == -1
+        if not is_last and time.process_time() > deadline:
             break
         member, one = networks[position], found[position]
-        snapshot = int(member.snapshots[back])
-        one.found[snapshot] = _verified(
-            _weights(run, member, back), one.bits, tables[position], min(_BUDGET, left)
+        one.found[int(member.snapshots[back])] = _verified(
+            _weights(run, member, back), one.bits, tables[position], _LAST_BUDGET if is_last else _BUDGET
         )
     return found
 
@@ -146,7 +145,9 @@ def _kept(run: Any, position: int, steps: np.ndarray) -> dict[int, Found]:
     measures = measures.reindex(step=steps)
     proved, refuted, lower, upper = (measures[name].to_numpy() for name in names)
     return {
-        int(k): Found("proved", float(lower[k])) if proved[k] > 0 else Found("counterexample", float(upper[k]))
+        int(k): Found("proved", float(lower[k]))
+        if proved[k] > 0
+        else Found("counterexample", float(upper[k]))
         for k in np.flatnonzero((proved > 0) | (refuted > 0))
     }
 

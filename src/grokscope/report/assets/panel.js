@@ -168,7 +168,9 @@ class Panel {
       if (label) {
         const spread = alone < 0 && this.curves[run].members.length > 1;
         const [low, high] = [unpack(variant.low)[i], unpack(variant.high)[i]];
-        label.textContent = format(value);
+        // What is left of rounding in a share or an agreement is 0.
+        const isShare = this.entry.scale === "unit" || this.entry.id === "kappa";
+        label.textContent = format(isShare && Math.abs(value) < 1e-6 ? 0 : value);
         if (spread && low < high) label.append(el("span.spread", {}, ` ${brief(low)} to ${brief(high)}`));
         label.dataset.step = String(unpack(this.curves[run].grids[variant.grid])[i]);
       }

@@ -12,13 +12,13 @@ function proofNodes(proofs, snapshot) {
   const [look, word] = PROOF_VERDICTS[found.verdict];
   const bits = proofs.bits.map((bit) => `x${bit}`);
   const wanted = proofs.parity ? bits.join("·") : `the wanted function of ${bits.join(", ")}`;
+  const misses = found.verdict === "counterexample" ? `misses by ${brief(Math.abs(found.margin))}` : "";
   const text = {
-    proved: `Its output has the sign of ${wanted}, by a margin of at least ${found.margin === null ? "0" : brief(found.margin ?? NaN)}.`,
-    counterexample: found.input
-      ? `Its output has not the sign of ${wanted} at this input, where it misses by ${brief(Math.abs(found.margin))}:`
-      : `Its output has not the sign of ${wanted} at some input, where it misses by ${brief(Math.abs(found.margin))}.`,
-    undecided: `Neither a proof nor an input at which it is wrong was found in time. The sign that is wanted: ${wanted}.`,
-    none: "Proofs of this page took their time for other networks: grokscope circuits RUN --seed S --step T --prove tries this one.",
+    proved: `The output has the sign of ${wanted}, with a margin of at least ${found.margin === null ? 0 : brief(found.margin ?? NaN)}.`,
+    counterexample: found.input ? `The output should have the sign of ${wanted}; here it ${misses}:`
+      : `The output should have the sign of ${wanted}; at some input it ${misses}.`,
+    undecided: `There was no time to prove that the output has the sign of ${wanted}, and no input where it has not was found.`,
+    none: "The time for proofs on this page went to other networks. To try this one: grokscope circuits RUN --seed S --step T --prove.",
   }[found.verdict];
   const nodes = [el("p.soft.all", {}, `All 2^${proofs.n} inputs, whole network: `,
     el(`span.verdict.${look}`, { "data-name": "proof" }, word), ` ${text}`)];
@@ -30,7 +30,8 @@ function proofNodes(proofs, snapshot) {
 function inputNode(input, bits) {
   const sign = (bit) => (input[bit] === "+" ? "+" : "−");
   const others = Array.from(input, (_, bit) => bit).filter((bit) => !bits.includes(bit));
-  const node = el("p.formula.input", { "data-input": input }, ...bits.map((bit) => el("b", {}, `x${bit} = ${sign(bit)}1 `)));
-  if (others.length) node.append(el("span", {}, `and ${others.length > 1 ? `x${others[0]} to x${others.at(-1)} without these` : `x${others[0]}`}: ${others.map(sign).join("")}`));
-  return node;
+  const all = others.length && others.at(-1) - others[0] === others.length - 1;
+  const names = all ? `x${others[0]} to x${others.at(-1)}` : "the others in order";
+  return el("p.formula.input", { "data-input": input }, ...bits.map((bit) => el("b", {}, `x${bit} = ${sign(bit)}1 `)),
+    others.length ? el("span", {}, `${names}: ${others.map(sign).join("")}`) : null);
 }
