@@ -75,10 +75,13 @@ def _of_sweep(place: Place, out: str | Path | None) -> Path:
 def _what(run: Any) -> str:
     """What was trained, in a sentence."""
     experiment = run.experiment
-    if not experiment.learner.trains:
-        return f"Imported: {experiment.model.kind}, states at steps up to {int(max(run.steps_done))}."
     size = experiment.model.n_neurons
     model = experiment.model.kind + (f", {size} neurons" if size else "")
+    if run.is_imported:
+        return (
+            f"Imported · {experiment.task.kind.replace('_', ' ')} · {model} · {len(run.snapshot_steps)} "
+            f"snapshots, up to step {int(max(run.steps_done))}"
+        )
     return (
         f"{experiment.task.kind.replace('_', ' ')} · {model} · {experiment.loss.kind} loss · "
         f"{experiment.optimizer.kind} · {experiment.n_steps} steps"
