@@ -2,8 +2,8 @@
 
 Put here only what the whole suite needs; brute-force references live in ``oracles.py``.
 
-Optional kinds: a test marked ``torch``, ``browser``, ``site``, ``gpu`` or ``tables`` is skipped, with the
-reason, where that is missing. ``--require torch,browser`` (or ``GROKSCOPE_REQUIRE=torch,browser``) makes it
+Optional kinds: a test marked ``torch``, ``browser``, ``site``, ``ray``, ``s3``, ``gpu`` or ``tables`` is
+skipped, with the reason, where that is missing. ``--require torch,browser`` (or ``GROKSCOPE_REQUIRE=torch,browser``) makes it
 fail instead.
 """
 
@@ -116,10 +116,24 @@ def _missing_tables() -> str | None:
     return f"{absent[0]} is not installed (pip install grokscope[tables])" if absent else None
 
 
+def _missing_ray() -> str | None:
+    if importlib.util.find_spec("ray"):
+        return None
+    return "Ray is not installed (pip install grokscope[ray], or requirements/ray.txt)"
+
+
+def _missing_s3() -> str | None:
+    from s3_server import command
+
+    return None if command() else "moto's server is not installed (requirements/s3.txt, into .venv-s3)"
+
+
 OPTIONAL: dict[str, Callable[[], str | None]] = {
     "torch": _missing_torch,
     "browser": _missing_browser,
     "site": _missing_site,
+    "ray": _missing_ray,
+    "s3": _missing_s3,
     "gpu": _missing_gpu,
     "tables": _missing_tables,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -42,8 +43,17 @@ def sweep(
     ] = None,
     seeds: options.Seeds = None,
     engine: Annotated[
-        Literal["local"], typer.Option("--engine", help="Who does the work: this process.")
+        Literal["local", "ray"],
+        typer.Option("--engine", help="Who does the work: this process, or the machines of a Ray cluster."),
     ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(
+            "--address",
+            metavar="ADDRESS",
+            help="Of the cluster: auto (this machine's), HOST:PORT, ray://HOST:PORT, or local to start one.",
+        ),
+    ] = None,
     folder: Annotated[
         str | None,
         typer.Option(
@@ -77,12 +87,12 @@ def sweep(
             planned = sweeps.plan_for(asked, folder)
             out.document(planned.facts) if json else out.line(str(planned))
             return
-        worker = sweeps.engine_named(engine)
+        worker = sweeps.engine_named(engine, address)
 
         def confirm(text: str, seconds: float, always: bool) -> None:
             confirm_sweep(text, seconds, yes=yes, always=always)
 
-        with RichProgress() as progress:
+        with contextlib.closing(worker), RichProgress() as progress:
             done = sweeps.run_sweep(
                 asked,
                 out=folder,
