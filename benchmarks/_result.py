@@ -174,6 +174,45 @@ class Verification(Record):
     groups: list[Verified]
 
 
+class TransformerRung(Record):
+    """One way to run a setting."""
+
+    name: str
+    title: str
+    processes: PositiveInt
+    threads: PositiveInt | None = Field(description="of each process; null: not ours to set")
+    members: PositiveInt = Field(description="of all processes together")
+    steps: PositiveInt = Field(description="of each member in a block")
+    rates: list[PositiveFloat] = Field(description="member-steps per second at each repeat")
+    member_steps_per_second: PositiveFloat = Field(description="the median")
+    cpu_seconds_per_step: PositiveFloat = Field(description="of all threads, for one step of one member")
+    first_seconds: PositiveFloat | None = Field(description="the block that compiles")
+    loss: tuple[float, float] = Field(description="on the training set, before and after; mean over members")
+    versions: dict[str, str]
+
+
+class TransformerSetting(Record):
+    """A transformer, and every way to run it."""
+
+    name: str
+    rungs: list[TransformerRung]
+    times_plain: PositiveFloat | None = Field(description="our rate over the best of plain PyTorch")
+    times_tuned: PositiveFloat | None = Field(description="likewise of the tuned one")
+    times_plain_by_cpu: PositiveFloat | None = Field(description="the same in steps per second of a thread")
+    times_tuned_by_cpu: PositiveFloat | None
+
+
+class TransformerFile(Record):
+    """The training step of transformers on a CPU."""
+
+    kind: Literal["transformer"] = "transformer"
+    date: str
+    machine: Machine
+    repeats: PositiveInt
+    settings: list[TransformerSetting]
+    skipped: str | None = Field(description="why PyTorch did not run")
+
+
 class GpuSize(Record):
     """Whole standard runs on a GPU at one cohort size."""
 
