@@ -33,7 +33,7 @@ SHORTER = {
     '{"kind": "sparse_parity", "n": 10, "k": 2}, out': (
         '{"task": {"kind": "sparse_parity", "n": 10, "k": 2}, "measures": ["test_accuracy"]}, out'
     ),
-    '"memorization",\n    i': '"memorization", "measures=[\'train_accuracy\', \'test_accuracy\']",\n    i',
+    '"memorization",\n    i': "\"memorization\", \"measures=['train_accuracy', 'test_accuracy']\",\n    i",
     'run.branch(60, seeds="i': 'run.branch(60, "measures=[\'test_accuracy\']", seeds="i',
     "    60, seeds=[0, 1]": "    60, \"measures=['test_accuracy']\", seeds=[0, 1]",
     "n = 40": "n = 10",

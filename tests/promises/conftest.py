@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 
 import nursery as nurseries
-from torture_commands import prepare
+from torture_commands import COMMANDS, prepare
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -134,7 +134,9 @@ class Prepare:
 
     def __call__(self, name: str) -> Any:
         if name not in self._known:
-            self._known[name] = prepare(name, self._nursery, self._folder / name)
+            known = self._folder / COMMANDS[name].after / "whole"
+            before = known if COMMANDS[name].after in self._known else None
+            self._known[name] = prepare(name, self._nursery, self._folder / name, before)
         return self._known[name]
 
 
