@@ -1,8 +1,9 @@
 """How often a promise is tested, and where the results go.
 
 The suite tests each promise a few times; ``make torture`` (``GROKSCOPE_TORTURE=full``) in full, and
-writes what it saw to ``benchmarks/results/torture-NAME-DATE.json``, from which `docs/make_promises.py`
-makes the table of ``docs/promises.md``. ``GROKSCOPE_TORTURE_SEED`` changes the random choices,
+writes what it saw to ``benchmarks/results/torture-NAME-SEED-DATE.json``, from which `docs/make_promises.py`
+makes the table of ``docs/promises.md``; runs with other seeds on one day are added up there.
+``GROKSCOPE_TORTURE_SEED`` changes the random choices,
 ``GROKSCOPE_TORTURE_SECONDS`` ends every part after so many seconds; the counts written are those that
 were done.
 """
@@ -93,7 +94,7 @@ class Torture:
                 "machine": _machine.describe(),
             }
         )
-        _result.write(record, f"torture-{self.name.replace('_', '-')}")
+        _result.write(record, f"torture-{self.name.replace('_', '-')}-{self.seed}")
 
 
 def _commit() -> str:
