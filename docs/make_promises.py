@@ -28,9 +28,7 @@ PROMISES = {
 
 def records() -> list[dict[str, Any]]:
     """The results of each part on its newest day; those of several seeds are added up."""
-    found = [
-        json.loads(file.read_text(encoding="utf-8")) for file in sorted(RESULTS.glob("torture-*.json"))
-    ]
+    found = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(RESULTS.glob("torture-*.json"))]
     return [
         added([r for r in found if r["name"] == name and r["date"] == date])
         for name, date in newest_days(found).items()
