@@ -31,6 +31,18 @@ def train_command(seeds: int, epochs: int, out: Path) -> list[str]:
     return [*COMMAND, "train", str(SPEC), *options]
 
 
+def sweep_command(side: int, seeds: int, epochs: int, out: Path) -> list[str]:
+    """``grokscope sweep`` of the standard spec over weight decay and rate, accuracies and norms measured."""
+    axes = [
+        f"optimizer.weight_decay=log:1e-3:3e-2:{side}",
+        f"optimizer.learning_rate=log:3e-2:3e-1:{side}",
+    ]
+    over = [word for axis in axes for word in ("--over", axis)]
+    measures = "['train_accuracy','test_accuracy','neuron_norm','path_norm_total']"
+    options = ["--set", f"epochs={epochs}", "--set", f"measures={measures}", "--seeds", str(seeds)]
+    return [*COMMAND, "sweep", str(SPEC), *over, *options, "--yes", "--out", str(out)]
+
+
 def reproduce_command(seeds: int, out: Path) -> list[str]:
     """``grokscope reproduce`` of the paper's standard experiment, at full length."""
     options = ["--seeds", str(seeds), "--profile", "paper", "--yes", "--out", str(out)]

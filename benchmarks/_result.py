@@ -115,6 +115,25 @@ class Training(Record):
     goal: PositiveFloat
 
 
+class SweepCost(Record):
+    """A sweep beside the bare training of as many members in one cohort; whole processes."""
+
+    kind: Literal["sweep"] = "sweep"
+    date: str
+    machine: Machine
+    cells: PositiveInt
+    members: PositiveInt
+    epochs: PositiveInt
+    bare_seconds: list[PositiveFloat]
+    sweep_seconds: list[PositiveFloat]
+    bare_processor_seconds: list[PositiveFloat] = Field(description="user and system, all threads")
+    sweep_processor_seconds: list[PositiveFloat]
+    sweep_peak_bytes: PositiveInt
+    cost: PositiveFloat = Field(description="sweep over bare, by the clock")
+    processor_cost: PositiveFloat = Field(description="the same, by processor time")
+    goal: PositiveFloat
+
+
 class EndToEnd(Record):
     """``grokscope reproduce`` with one number of seeds."""
 

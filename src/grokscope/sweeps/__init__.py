@@ -24,7 +24,7 @@ from grokscope.sweeps._list import SweepSummary, list_sweeps, verify_sweep
 from grokscope.sweeps._outcomes import PHASES, outcomes_dataset, times_of
 from grokscope.sweeps._overview import CellOverview, SweepOverview, estimate_text, overview_of_sweep
 from grokscope.sweeps._plan import SweepPlan, plan_sweep
-from grokscope.sweeps._run import default_place, plan_for, run_sweep, sweep
+from grokscope.sweeps._run import default_place, many_cells, plan_for, run_sweep, sweep
 from grokscope.sweeps._spec import Cell, SweepSpec, settings_text
 from grokscope.sweeps._summary import summary_dataset
 from grokscope.sweeps._sweep import Sweep, open_sweep
@@ -53,6 +53,7 @@ __all__ = [
     "is_contest_file",
     "is_sweep",
     "list_sweeps",
+    "many_cells",
     "open_contest",
     "open_sweep",
     "outcomes_dataset",
