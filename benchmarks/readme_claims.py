@@ -1,11 +1,13 @@
-"""Put a reproduction's claims table and figures into the README.
+"""Put a reproduction's claims table and figures into the README, or into a page of ``docs/papers``.
 
     grokscope reproduce two-circuits --seeds 100:200 --out confirm
     python benchmarks/readme_claims.py confirm
+    grokscope reproduce grokking --profile quick --out grokking
+    python benchmarks/readme_claims.py grokking --page docs/papers/grokking.md
 
-Rewrites the README between ``<!-- claims:begin -->`` and ``<!-- claims:end -->`` from ``claims.json``, one
-row per claim, and copies the pictures that the README shows to ``docs/images``, made smaller where they
-are over 150 kB.
+Rewrites the file between ``<!-- claims:begin -->`` and ``<!-- claims:end -->`` from ``claims.json``, one row
+per claim, and copies the pictures that it shows to ``docs/images``, made smaller where they are over 150 kB.
+On a page the picture of a figure is called ``../images/PAPER-FIGURE.png``.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- claims:begin -->", "<!-- claims:end -->"
 MOST_BYTES = 150_000
-_PICTURE = re.compile(r"\]\(docs/images/([\w.-]+\.png)\)")
+_PICTURE = re.compile(r"\]\((?:docs|\.\.)/images/([\w.-]+\.png)\)")
 _HEADER = ("id", "claim", "paper", "ours", "95 % interval", "n", "verdict")
 
 
@@ -151,17 +153,22 @@ def smaller(picture: bytes, most: int = MOST_BYTES) -> bytes:
     raise ValueError(f"a picture of {len(picture)} bytes cannot be brought below {most}")
 
 
-def update(folder: Path, root: Path = ROOT) -> list[Path]:
-    """Rewrite the README's block and copy its pictures; returns what was written.
+def update(folder: Path, root: Path = ROOT, page: str = "README.md") -> list[Path]:
+    """Rewrite the block of a page and copy its pictures; returns what was written.
 
     Raises:
-        ValueError: The README has no place for the block, or the folder lacks a file.
+        ValueError: The page has no place for the block, or the folder lacks a file.
     """
-    readme = root / "README.md"
+    readme = root / page
     text = readme.read_text(encoding="utf-8")
     names = list(dict.fromkeys(_PICTURE.findall(text)))
     needed = [folder / "claims.json", folder / "reproduction.json"]
-    needed += [folder / "figures" / name for name in names]
+    prefix = ""
+    if page != "README.md" and needed[1].is_file():
+        # a page's pictures bear the paper's name; those of other runs that it shows are not touched
+        prefix = json.loads(needed[1].read_text(encoding="utf-8"))["paper"] + "-"
+        names = [name for name in names if name.startswith(prefix)]
+    needed += [folder / "figures" / name.removeprefix(prefix) for name in names]
     missing = [str(file) for file in needed if not file.is_file()]
     if missing:
         raise ValueError(f"{folder}: lacks {', '.join(missing)}; give a folder of `grokscope reproduce`")
@@ -170,7 +177,8 @@ def update(folder: Path, root: Path = ROOT) -> list[Path]:
     images = root / "docs" / "images"
     images.mkdir(parents=True, exist_ok=True)
     for name in names:
-        (images / name).write_bytes(smaller((folder / "figures" / name).read_bytes()))
+        picture = folder / "figures" / name.removeprefix(prefix)
+        (images / name).write_bytes(smaller(picture.read_bytes()))
     temporary = readme.with_suffix(".md.new")
     temporary.write_text(changed, encoding="utf-8")
     shutil.move(temporary, readme)
@@ -180,8 +188,10 @@ def update(folder: Path, root: Path = ROOT) -> list[Path]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Put a reproduction's claims and figures into the README.")
     parser.add_argument("folder", type=Path, help="what grokscope reproduce wrote")
+    parser.add_argument("--page", default="README.md", help="the file to rewrite, from the project's folder")
+    args = parser.parse_args()
     try:
-        written = update(parser.parse_args().folder)
+        written = update(args.folder, page=args.page)
     except ValueError as error:
         sys.exit(f"readme_claims: {error}")
     print("\n".join(f"written: {file.relative_to(ROOT)}" for file in written))

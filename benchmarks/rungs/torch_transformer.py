@@ -41,7 +41,7 @@ class Setting:
 SETTINGS = {
     "power": Setting(97, 0.5, 4, layers=2, width=128, hidden=512, batch=512, norm=True),
     "nanda": Setting(113, 0.3, 3, layers=1, width=128, hidden=512, batch=0, norm=False),
-    "quick": Setting(31, 0.6, 4, layers=1, width=64, hidden=256, batch=128, norm=True),
+    "quick": Setting(31, 0.6, 4, layers=1, width=64, hidden=256, batch=0, norm=True),
 }
 
 
