@@ -28,7 +28,14 @@ LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
 # The same code on less: every text here is on some page, else it is out of date.
 SHORTER = {
     "epochs = 300": 'epochs = 2\nmeasures = ["train_accuracy", "test_accuracy"]',
-    "epochs=300": "epochs=2",
+    "epochs=300,": 'epochs=2, measures=["test_accuracy", "effective_sparsity", "subnetwork_norm"],',
+    '"effective_sparsity", "faithfulness"]': '"faithfulness"]',
+    '{"kind": "sparse_parity", "n": 10, "k": 2}, out': (
+        '{"task": {"kind": "sparse_parity", "n": 10, "k": 2}, "measures": ["test_accuracy"]}, out'
+    ),
+    '"memorization",\n    i': "\"memorization\", \"measures=['train_accuracy', 'test_accuracy']\",\n    i",
+    'run.branch(60, seeds="i': 'run.branch(60, "measures=[\'test_accuracy\']", seeds="i',
+    "    60, seeds=[0, 1]": "    60, \"measures=['test_accuracy']\", seeds=[0, 1]",
     "n = 40": "n = 10",
 }
 

@@ -98,9 +98,9 @@ def run_sweep(
         manifest = home.load() or Manifest(spec.identity, "")
         _same_sweep(spec, manifest, place)
         plan = plan_sweep(spec, manifest, rates)
-        teller.plan(str(plan))
+        teller.plan(str(plan) if worker.workers is None else f"{plan}{_elsewhere(plan, worker.workers)}")
         if confirm is not None:
-            confirm(str(plan), plan.seconds, False)
+            confirm(str(plan), plan.seconds_on(worker.workers), False)
         for program in plan.programs:
             refuse_too_large(program.cells[0].experiment, program.at_once)
         base = _written(spec.base, place, manifest)
@@ -110,6 +110,15 @@ def run_sweep(
             raise InputError(f"{place}: {error}; choose another folder.") from None
         _work(home, manifest, plan, worker, teller, began, allow=allow_other_numerics)
     return Sweep(place)
+
+
+def _elsewhere(plan: SweepPlan, workers: int) -> str:
+    from grokscope.progress import duration
+
+    if plan.is_done:
+        return ""
+    many = f"{workers:,} workers" if workers > 1 else "1 worker"
+    return f"; about {duration(plan.seconds_on(workers))} on {many} like one of its cores"
 
 
 def _same_sweep(spec: SweepSpec, manifest: Manifest | None, place: Place) -> None:
@@ -145,10 +154,10 @@ def _work(
         entry = manifest.done.get(name)
         if entry is not None and (entry["wanted"] != what or entry["steps"] < steps):
             del manifest.done[name]  # it is asked for more than it has
+    most_members, most_seconds = engine.limits(plan.seconds * plan.lanes)
     tasks = [
         replace(
             task,
-            numerics=manifest.numerics,
             allow_other_numerics=allow,
             plugins=plugin_sources(),
             command=tuple(safe_command(sys.argv)),
@@ -157,10 +166,13 @@ def _work(
             plan,
             str(home.place),
             manifest.base,
-            most_members=engine.most_members,
-            most_seconds=engine.most_seconds,
+            most_members=most_members,
+            most_seconds=most_seconds,
         )
     ]
+    if tasks and not manifest.done:
+        manifest.numerics = engine.numerics(tasks[0])
+    tasks = [replace(task, numerics=manifest.numerics) for task in tasks]
     home.save(manifest)
     reports: list[Report] = []
     saved = time.monotonic()

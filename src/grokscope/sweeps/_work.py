@@ -29,7 +29,7 @@ from grokscope.sweeps._spec import changed
 from grokscope.sweeps._task import Report, Task
 from grokscope.training.devices import in_precision, prepare_devices
 
-__all__ = ["do_task"]
+__all__ = ["do_task", "numerics_for"]
 
 
 def do_task(task: Task, progress: Progress | None = None) -> Report:
@@ -73,6 +73,18 @@ def do_task(task: Task, progress: Progress | None = None) -> Report:
         saved,
         platform.node(),
     )
+
+
+def numerics_for(task: Task) -> dict[str, Any]:
+    """The fingerprint under which this process would do a task.
+
+    Raises:
+        InputError: if the worker understands the spec otherwise.
+    """
+    load_sources(task.plugins)
+    experiments = _experiments(task)
+    prepare_devices()
+    return numerics_here(experiments[0])
 
 
 def _train(cells: Sequence[OpenCell], task: Task, progress: _Counting, facts: dict[str, Any]) -> int:
