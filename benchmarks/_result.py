@@ -260,6 +260,23 @@ class Gpu(Record):
     sizes: list[GpuSize]
 
 
+class GpuTransformer(Record):
+    """Transformers on a GPU, many members at once."""
+
+    kind: Literal["gpu_transformer"] = "gpu_transformer"
+    date: str
+    machine: Machine
+    device: str
+    setting: str
+    members: PositiveInt
+    member_steps_per_second: PositiveFloat
+    torch_steps_per_second: dict[str, PositiveFloat] = Field(description="one run at a time, by variant")
+    times_plain: PositiveFloat
+    times_tuned: PositiveFloat
+    goal: PositiveFloat
+    figure_4_seconds: PositiveFloat | None = Field(description="the paper profile of Figure 4; null: not run")
+
+
 class Torture(Record):
     """One part of ``make torture``: how often a promise was tested, and what was seen."""
 
