@@ -72,10 +72,10 @@ def test_committed_results_are_complete(bench: Any) -> None:
         model.model_fields["kind"].default: model
         for model in (
             result.Ladder, result.Training, result.EndToEndFile, result.HelpTime, result.Gpu,
-            result.Torture,
+            result.Torture, result.ReportPage,
         )
     }  # fmt: skip
-    assert len(kinds) == 6
+    assert len(kinds) == 7
     for path in sorted(result.RESULTS.glob("*.json")):
         text = path.read_text()
         kinds[json.loads(text)["kind"]].model_validate_json(text)
