@@ -232,6 +232,26 @@ class TransformerFile(Record):
     skipped: str | None = Field(description="why PyTorch did not run")
 
 
+class ReportPage(Record):
+    """A run's page in a browser."""
+
+    kind: Literal["report_page"] = "report_page"
+    date: str
+    machine: Machine
+    browser: str
+    neurons: PositiveInt
+    snapshots: PositiveInt
+    bytes: PositiveInt
+    ready_seconds: list[PositiveFloat] = Field(description="until the page's script is done")
+    play_frames: list[PositiveFloat] = Field(description="a second, while it plays")
+    slide_frames: list[PositiveFloat] = Field(description="a second, with a snapshot in each frame")
+    play_milliseconds: list[PositiveFloat] = Field(description="processor time of a frame, main thread")
+    slide_milliseconds: list[PositiveFloat]
+    goal_bytes: PositiveInt
+    goal_seconds: PositiveFloat
+    goal_frames: PositiveFloat
+
+
 class GpuSize(Record):
     """Whole standard runs on a GPU at one cohort size."""
 
