@@ -115,6 +115,25 @@ class Training(Record):
     goal: PositiveFloat
 
 
+class SweepCost(Record):
+    """A sweep beside the bare training of as many members in one cohort; whole processes."""
+
+    kind: Literal["sweep"] = "sweep"
+    date: str
+    machine: Machine
+    cells: PositiveInt
+    members: PositiveInt
+    epochs: PositiveInt
+    bare_seconds: list[PositiveFloat]
+    sweep_seconds: list[PositiveFloat]
+    bare_processor_seconds: list[PositiveFloat] = Field(description="user and system, all threads")
+    sweep_processor_seconds: list[PositiveFloat]
+    sweep_peak_bytes: PositiveInt
+    cost: PositiveFloat = Field(description="sweep over bare, by the clock")
+    processor_cost: PositiveFloat = Field(description="the same, by processor time")
+    goal: PositiveFloat
+
+
 class EndToEnd(Record):
     """``grokscope reproduce`` with one number of seeds."""
 
@@ -174,6 +193,65 @@ class Verification(Record):
     groups: list[Verified]
 
 
+class TransformerRung(Record):
+    """One way to run a setting."""
+
+    name: str
+    title: str
+    processes: PositiveInt
+    threads: PositiveInt | None = Field(description="of each process; null: not ours to set")
+    members: PositiveInt = Field(description="of all processes together")
+    steps: PositiveInt = Field(description="of each member in a block")
+    rates: list[PositiveFloat] = Field(description="member-steps per second at each repeat")
+    member_steps_per_second: PositiveFloat = Field(description="the median")
+    cpu_seconds_per_step: PositiveFloat = Field(description="of all threads, for one step of one member")
+    first_seconds: PositiveFloat | None = Field(description="the block that compiles")
+    loss: tuple[float, float] = Field(description="on the training set, before and after; mean over members")
+    versions: dict[str, str]
+
+
+class TransformerSetting(Record):
+    """A transformer, and every way to run it."""
+
+    name: str
+    rungs: list[TransformerRung]
+    times_plain: PositiveFloat | None = Field(description="our rate over the best of plain PyTorch")
+    times_tuned: PositiveFloat | None = Field(description="likewise of the tuned one")
+    times_plain_by_cpu: PositiveFloat | None = Field(description="the same in steps per second of a thread")
+    times_tuned_by_cpu: PositiveFloat | None
+
+
+class TransformerFile(Record):
+    """The training step of transformers on a CPU."""
+
+    kind: Literal["transformer"] = "transformer"
+    date: str
+    machine: Machine
+    repeats: PositiveInt
+    settings: list[TransformerSetting]
+    skipped: str | None = Field(description="why PyTorch did not run")
+
+
+class ReportPage(Record):
+    """A run's page in a browser."""
+
+    kind: Literal["report_page"] = "report_page"
+    date: str
+    machine: Machine
+    browser: str
+    neurons: PositiveInt
+    snapshots: PositiveInt
+    bytes: PositiveInt
+    ready_seconds: list[PositiveFloat] = Field(description="until the page's script is done")
+    play_frames: list[PositiveFloat] = Field(description="a second, while it plays")
+    slide_frames: list[PositiveFloat] = Field(description="a second, with a snapshot in each frame")
+    play_milliseconds: list[PositiveFloat] = Field(description="processor time of a frame, main thread")
+    slide_milliseconds: list[PositiveFloat]
+    goal_bytes: PositiveInt
+    goal_seconds: PositiveFloat
+    goal_frames: PositiveFloat
+
+
 class GpuSize(Record):
     """Whole standard runs on a GPU at one cohort size."""
 
@@ -200,6 +278,23 @@ class Gpu(Record):
     nominal_source: str
     measured: dict[str, PositiveFloat]
     sizes: list[GpuSize]
+
+
+class GpuTransformer(Record):
+    """Transformers on a GPU, many members at once."""
+
+    kind: Literal["gpu_transformer"] = "gpu_transformer"
+    date: str
+    machine: Machine
+    device: str
+    setting: str
+    members: PositiveInt
+    member_steps_per_second: PositiveFloat
+    torch_steps_per_second: dict[str, PositiveFloat] = Field(description="one run at a time, by variant")
+    times_plain: PositiveFloat
+    times_tuned: PositiveFloat
+    goal: PositiveFloat
+    figure_4_seconds: PositiveFloat | None = Field(description="the paper profile of Figure 4; null: not run")
 
 
 class Torture(Record):

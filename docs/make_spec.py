@@ -71,6 +71,7 @@ _ALSO = {
     "beta2": "rate of the mean of its square",
     "epsilon": "added to the root of the mean square",
     "momentum": "m; without it there is no momentum",
+    "alpha": "how slow the mean is",
     "decay": "whether weight decay goes through the momentum (`coupled`) or past it (`decoupled`)",
     "n_train": "found from the arrays (with `train_subset`, that many)",
     "n_test": "found from the arrays",

@@ -373,7 +373,7 @@ def test_the_command_says_what_it_found(run, states, tmp_cwd, capsys):
     assert "optimizer not known" in shown
     assert "40 of 40, imported: no replay" in shown
     page = Path("run/report.html").read_text(encoding="utf-8")
-    assert "Imported: fully_connected, states at steps up to 40." in page
+    assert "Imported \u00b7 samples \u00b7 fully_connected, 8 neurons \u00b7 " in page
     assert "sgd" not in page
     assert main(["export", "run", "--to", "w.safetensors", "--step", "5"]) == 0
     np.testing.assert_array_equal(load_file("w.safetensors")["hidden_bias"], states[5]["linear1.bias"])

@@ -126,6 +126,7 @@ def _values(
     limits: tuple[float, float] | None = None,
 ) -> None:
     from matplotlib.colors import LogNorm, Normalize
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     if variable not in summary:
         axis.text(0.5, 0.5, "not measured", transform=axis.transAxes, ha="center", fontsize=_SMALL)
@@ -145,6 +146,11 @@ def _values(
     box = axis.get_position()
     beside = figure.add_axes((box.x1 + 0.006, box.y0, 0.008, box.height))
     bar = figure.colorbar(mesh, cax=beside)
+    if log:  # few ticks, and plain numbers: there is no room for powers
+        ticks = LogLocator(subs=(1.0, 3.0) if norm.vmax >= 10 * norm.vmin else (1.0, 2.0, 5.0))
+        bar.ax.yaxis.set_major_locator(ticks)
+        bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        bar.ax.yaxis.set_minor_locator(NullLocator())
     bar.ax.tick_params(which="both", labelsize=_TINY, length=1.5, pad=1)
     _label(axis, summary, names)
 
@@ -191,7 +197,6 @@ def _standing(summary: xr.Dataset) -> str:
     n = "no" if not len(counts) else f"{counts.min():.0f}"
     if len(counts) and counts.max() > counts.min():
         n = f"{counts.min():.0f} to {counts.max():.0f}"
-    return (
-        f"{n} seeds per cell. Numbers in cells: share of seeds in that phase, in %. Gray: not reached by "
-        "half of the seeds, or no cell."
-    )
+    shares = summary["phase_share"].to_numpy() if "phase_share" in summary else np.empty(0)
+    numbers = "Numbers in cells: share of seeds in that phase, in %. " if np.any(shares < 1) else ""
+    return f"{n} seeds per cell. {numbers}Gray: not reached by half of the seeds, or no cell."

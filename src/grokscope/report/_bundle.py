@@ -21,6 +21,7 @@ _SCRIPTS = (
     "neurons.js",
     "weights.js",
     "circuit.js",
+    "proof.js",
     "player.js",
     "competition-files.js",
     "competition.js",

@@ -12,6 +12,7 @@ from grokscope.report._arrays import log_code, packed
 from grokscope.report._circuits import CircuitView, circuit_of, support_of
 from grokscope.report._curves import member_labels
 from grokscope.report._networks import networks_of
+from grokscope.report._proofs import Proofs, proofs_of
 from grokscope.report._weights import Weights, weights_of
 from grokscope.streams import on_members
 
@@ -41,6 +42,7 @@ class Competition:
         group: of each neuron, a position in `GROUPS`, [member, neuron].
         weights: of the members whose networks could be had, by position.
         circuits: of those among them that can be read as gates.
+        proofs: of those whose labels are a function of a few known bits.
         note: why there are no weights, or not of all.
     """
 
@@ -53,6 +55,7 @@ class Competition:
     group: np.ndarray
     weights: dict[int, Weights]
     circuits: dict[int, CircuitView]
+    proofs: dict[int, Proofs]
     note: str = ""
 
     @property
@@ -81,6 +84,7 @@ class Competition:
             "groupShare": packed(self.group_share, "f4"),
             "weights": {str(i): one.data() for i, one in self.weights.items()},
             "circuits": {str(i): one.data() for i, one in self.circuits.items()},
+            "proofs": {str(i): one.data() for i, one in self.proofs.items()},
             "note": self.note,
         }
 
@@ -125,6 +129,7 @@ def competition_of(run: Any, name: str, *, with_networks: bool = True) -> Compet
         group,
         weights,
         circuits,
+        proofs_of(run, steps, networks),
         note,
     )
 

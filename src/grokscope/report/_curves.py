@@ -70,9 +70,11 @@ class Curves:
         return self._bands[key]
 
     def events(self) -> list[dict[str, Any]]:
-        """When each member memorizes and groks: steps, null where it was not seen."""
+        """When each member memorizes, groks, and is certified: steps, null where it was not seen."""
+        from grokscope.circuits.verification import CERTIFIED
+
         found: list[dict[str, Any]] = []
-        for event in (MEMORIZATION, GROKKING):
+        for event in (MEMORIZATION, GROKKING, CERTIFIED):
             if event.measure not in self.measures:
                 continue
             seen = event.times(self.measures).upper

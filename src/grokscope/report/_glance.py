@@ -64,6 +64,8 @@ def facts_of(view: RunView) -> list[tuple[str, str, str]]:
         of = f" of {view.width} neurons" if view.width else " neurons"
         size = str(low) if low == high else f"{low} to {high}"
         facts.append(("generalizing circuit", size, f"{of.strip()}, at the end"))
+    if (proofs := _proofs(view)) is not None:
+        facts.append(proofs)
     last = next((name for name in ("test_accuracy_large", "test_accuracy") if name in measures), None)
     if last is not None:
         values = measures[last].transpose("seed", "step").to_numpy()
@@ -73,6 +75,24 @@ def facts_of(view: RunView) -> list[tuple[str, str, str]]:
             mean = float(np.nanmean(at))
             facts.append(("held-out accuracy", format_number(mean), "mean at the end"))
     return facts
+
+
+def _proofs(view: RunView) -> tuple[str, str, str] | None:
+    """How many of the last networks on the page are right for all inputs."""
+    competition = view.competition
+    if competition is None or not competition.proofs:
+        return None
+    end = len(competition.steps) - 1
+    verdicts = [one.found[end].verdict for one in competition.proofs.values() if end in one.found]
+    if not verdicts:
+        return None
+    n = next(iter(competition.proofs.values())).n
+    refuted = verdicts.count("counterexample")
+    return (
+        "right for all inputs",
+        f"{verdicts.count('proved')} of {len(verdicts)}",
+        f"proved at the end, for all 2^{n}; {refuted} refuted",
+    )
 
 
 def _half(steps: np.ndarray) -> float:

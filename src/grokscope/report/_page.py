@@ -14,7 +14,7 @@ from grokscope.report._claims import claims_section, tally
 from grokscope.report._evidence import measures_read
 from grokscope.report._figures import ReportFigure, figure_html
 from grokscope.report._glance import glance_html
-from grokscope.report._provenance import RunInfo, block, run_html, table_html
+from grokscope.report._provenance import RunInfo, block, run_html, summary_html, table_html
 from grokscope.report._sweep_view import SweepView
 from grokscope.report._tables import competition_tables, curve_tables, folded, table
 from grokscope.report._views import RunView
@@ -26,7 +26,8 @@ __all__ = ["page_html", "policy", "write_page"]
 
 _OVER_TIME = (
     "One time axis for all plots: the mean over seeds with the 10th to the 90th percentile, or one seed "
-    "alone. Vertical lines: memorization and grokking (medians, or the seed's own)."
+    "alone. Vertical lines: memorization, grokking and, where it was computed, certified (proved from there "
+    "to the end): medians, or the seed's own."
 )
 _CELLS = "Every square is a cell: an experiment with these settings. Choose up to four to see their curves."
 _CHOSEN = "The curves of the chosen cells: the mean over seeds with the 10th to the 90th percentile."
@@ -118,6 +119,8 @@ def page_html(
     if bibtex:
         sections.append(("cite", "Cite", f"<h2>To cite</h2>{block(bibtex, 'the citation')}"))
     head = _head(title, kicker, lead, command, judged, views)
+    if infos:
+        head += summary_html(infos)
     if live:
         head += (
             '<p id="live" class="live" role="status">waiting for the first numbers</p><div id="glance"></div>'

@@ -131,9 +131,26 @@ _KNOWN = (
         ),
         "inputs",
     ),
+    Panel(
+        "proofs",
+        "For all inputs",
+        "unit",
+        (Line("proved", "proved", "test"), Line("refuted", "refuted", "train")),
+        "share of networks",
+    ),
+    Panel(
+        "worst-margin",
+        "Worst margin",
+        "auto",
+        (
+            Line("worst_margin_lower", "proved: at least", "test"),
+            Line("worst_margin_upper", "found: at most", "train"),
+        ),
+        "over all inputs",
+    ),
 )
-# Measures that a panel draws; what else a run has gets a panel of its own.
-COUNTED = frozenset(name for panel in _KNOWN for name in panel.measures)
+# Measures that a panel draws, or that are no curve to look at; what else a run has gets a panel of its own.
+COUNTED = frozenset({"proof_budget", *(name for panel in _KNOWN for name in panel.measures)})
 _COLORS = ("test", "train", "norm-matched", "memorizing", "ink", "control", "large", "other")
 
 

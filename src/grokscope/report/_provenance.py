@@ -11,7 +11,7 @@ from typing import Any
 
 from grokscope.statistics import format_number
 
-__all__ = ["RunInfo", "block", "run_html", "run_info", "table_html"]
+__all__ = ["RunInfo", "block", "run_html", "run_info", "summary_html", "table_html"]
 
 # What a reader asks for first, in this order; the rest is a click away.
 _FIRST = (
@@ -73,6 +73,33 @@ def run_html(info: RunInfo) -> str:
         f"<h3>{escape(info.name)}</h3>{sentence}{_rows_html(rows)}{further}"
         f"<details><summary>the resolved spec (TOML)</summary>{block(info.spec, 'the spec')}</details>"
     )
+
+
+def summary_html(infos: Sequence[RunInfo]) -> str:
+    """A line for the top: seeds, version, commit and time, as far as they are those of all runs."""
+    parts: list[str] = []
+    for name, tell in (("seeds: ", lambda info: info.seeds), ("grokscope ", _version), ("commit ", _commit)):
+        told = {tell(info) for info in infos}
+        if len(told) == 1 and (text := told.pop()):
+            parts.append(name + text)
+    seconds = [info.provenance.get("wall_seconds") for info in infos]
+    known = [float(one) for one in seconds if isinstance(one, int | float)]
+    if len(known) == len(infos):
+        parts.append(f"{format_number(sum(known))} s")
+    text = "".join(f"{escape(part)} &middot; " for part in parts)
+    return f'<p class="soft">{text}<a href="#numbers">spec and all versions</a></p>'
+
+
+def _version(info: RunInfo) -> str:
+    packages = info.provenance.get("packages")
+    return str(packages.get("grokscope", "")) if isinstance(packages, Mapping) else ""
+
+
+def _commit(info: RunInfo) -> str:
+    git = info.provenance.get("git")
+    if not isinstance(git, Mapping) or not git.get("commit"):
+        return ""
+    return str(git["commit"])[:10] + (" with changes" if git.get("dirty") else "")
 
 
 def block(text: str, what: str) -> str:

@@ -30,7 +30,7 @@ _MOST_POINTS = 90  # of a curve
 _QUANTITIES = {
     "share_grokked": ("share that generalized", "share"),
     "grokking_step": ("grokking step", "time"),
-    "delay": ("delay", "time"),
+    "delay": ("delay, steps", "time"),
     "share_memorized": ("share that memorized", "share"),
     "share_diverged": ("share that diverged", "share"),
     "final_test_accuracy": ("final test accuracy", "share"),

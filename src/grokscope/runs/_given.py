@@ -43,7 +43,7 @@ class GivenMeasures:
     """
 
     def __init__(self, run: Run, group: str) -> None:
-        self._path, self._group = run.path, group
+        self._run, self._path, self._group = run, run.path, group
 
     def __enter__(self) -> Self:
         self._store = RunStore.open(self._path, "a")
@@ -68,3 +68,4 @@ class GivenMeasures:
                 self._store.finish()
         finally:
             self._store.close()
+            self._run.reread()

@@ -313,10 +313,14 @@ class Run:
         items = [_measure_of(item) for item in measures]
         schedule = None if steps is None else Schedule.parse(steps)
         names = add_measures(self, items, schedule, flavor, progress or SilentProgress())
+        self.reread()
+        return self._store.read_measures(names)
+
+    def reread(self) -> None:
+        """See what was committed since the run was opened."""
         self._store = RunStore.open(self.path)
         for cached in ("measures", "subnetworks", "experiment"):
             self.__dict__.pop(cached, None)
-        return self._store.read_measures(names)
 
 
 def _measure_of(item: Any) -> Any:

@@ -326,6 +326,6 @@ def block_execution(experiment: Experiment, n_members: int, n_kept: int) -> Exec
     task = experiment.task
     width = np.dtype(experiment.precision).itemsize
     per_member = width * n_kept * experiment.model.n_parameters(task.input_shape, task.n_outputs)
-    fit = choose_execution(n_members, most_slots=64)
+    fit = choose_execution(n_members, most_slots=64, experiment=experiment)
     most = max(1, int(HISTORY_BYTES / max(per_member, 1)) // fit.n_devices)
-    return choose_execution(n_members, most_slots=min(64, most))
+    return choose_execution(n_members, most_slots=min(64, most), experiment=experiment)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from grokscope.rates import Rates
     from grokscope.sweeps._remote_home import RemoteHome
 
-__all__ = ["default_place", "plan_for", "run_sweep", "sweep"]
+__all__ = ["default_place", "many_cells", "plan_for", "run_sweep", "sweep"]
 
 _SAVE_SECONDS = 10.0  # between two writings of the manifest
 _MEASURING_SECONDS = 0.3
@@ -92,8 +92,10 @@ def run_sweep(
     teller = progress or SilentProgress()
     worker = engine or LocalEngine()
     rates = _rates(rates)
-    if spec.n_cells > MANY_CELLS:
-        _confirm_many(spec, rates, confirm)
+    if (many := many_cells(spec, rates)) is not None:
+        if confirm is None:
+            raise InputError(f"{many[0]}; pass confirm to go on.")
+        confirm(*many, True)
     with writing(place) as home:
         manifest = home.load() or Manifest(spec.identity, "")
         _same_sweep(spec, manifest, place)
@@ -237,18 +239,21 @@ def _written(base: Experiment, place: Place, manifest: Manifest) -> str:
     return text
 
 
-def _confirm_many(spec: SweepSpec, rates: Rates, confirm: Confirm | None) -> None:
-    """Ask before a grid is even listed that is probably a slip."""
+def many_cells(spec: SweepSpec, rates: Rates | None = None) -> tuple[str, float] | None:
+    """What there is to say of a grid so large that it is probably a slip, and its seconds; None for others.
+
+    It is asked about before it is even listed: listing alone would take minutes.
+    """
     from grokscope.progress import duration
 
-    seconds = estimate(spec, rates)
+    if spec.n_cells <= MANY_CELLS:
+        return None
+    seconds = estimate(spec, _rates(rates))
     text = (
         f"sweep: {spec.n_cells:,} cells x {len(spec.seeds):,} seeds = {spec.n_members:,} members, about "
         f"{duration(seconds)} on this machine"
     )
-    if confirm is None:
-        raise InputError(f"{text}; pass confirm to go on.")
-    confirm(text, seconds, True)
+    return text, seconds
 
 
 def sweep(

@@ -66,6 +66,6 @@ function drawGate(pen, gate, x, y, tall) {
   const label = single ? "=" : name.startsWith("ATLEAST") ? `≥${name.slice(7)}` : gate.kind === "other" && ["OR", "AND"].includes(name) ? "f" : gate.bits.length ? name : "1";
   pen.text(x - 2, y + 4, label, { color: color("ink"), size: label.length > 4 ? 8.5 : 11, anchor: "middle", weight: 600 });
   const [few, more] = [gate.neurons.slice(0, 2).join(", "), gate.neurons.length > 2 ? ` +${gate.neurons.length - 2}` : ""];
-  pen.text(b + 5, y - 4, `${gate.output_sign > 0 ? "+" : "−"}${brief(gate.strength)}`, { color: color(gate.output_sign > 0 ? "plus" : "minus"), size: 10.5, weight: 600 });
-  if (tall > 20) pen.text(b + 5, y + 12, few + more, { color: color("soft"), size: 9.5 });
+  pen.text(b + 5, y - 4, `${gate.output_sign > 0 ? "+" : "−"}${brief(gate.strength)}`, { color: color(gate.output_sign > 0 ? "plus" : "minus"), size: 10.5, weight: 600, halo: color("card") });
+  if (tall > 24) pen.text(b + 5, y + 12, few + more, { color: color("soft"), size: 9.5, halo: color("card") });
 }

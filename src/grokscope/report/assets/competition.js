@@ -45,6 +45,10 @@ class Competition {
     return this.data.weights[String(this.member)] ?? null;
   }
 
+  get proofs() {
+    return this.data.proofs[String(this.member)] ?? null;
+  }
+
   get circuit() {
     const found = this.data.circuits[String(this.member)];
     return found?.gates.length ? found : null;
@@ -114,7 +118,8 @@ class Competition {
     const found = this.data.circuits[String(this.member)];
     if (!found) return;
     this.circuitBox.hidden = !this.circuit;
-    if (!this.circuit) return this.proof.replaceChildren(el("p.soft", {}, `No circuit at the end: ${found.why}.`));
+    const proof = proofNodes(this.proofs, this.now);
+    if (!this.circuit) return this.proof.replaceChildren(el("p.soft", {}, `No circuit at the end: ${found.why}.`), ...proof);
     const width = this.circuitBox.clientWidth;
     if (!width) return;
     const view = this.circuitView(Math.min(width, 620));
@@ -124,7 +129,7 @@ class Competition {
     this.proof.replaceChildren(
       el("p.soft", {}, `The ${found.neurons} active neurons of the last network, read on bits ${found.support.join(", ")} at this step: their sum has the sign of the parity at `,
         el("b", { "data-name": "parity" }, `${right} of ${found.settings}`), " settings. Blue wants +1 or adds; orange, dashed, wants −1 or subtracts."),
-      el("p.formula", {}, found.formula));
+      el("p.formula", {}, found.formula), ...proof);
   }
 
   // Curves of this member at the snapshots, from the section over time; and its events, as snapshots.
@@ -150,7 +155,7 @@ class Competition {
       let i = 0;
       while (i < this.count - 2 && steps[i + 1] <= step) i++;
       const at = this.count > 1 ? i + (step - steps[i]) / (steps[i + 1] - steps[i]) : 0;
-      this.cache.events.push({ name: event.name, at, dash: event.name === "grokking" ? [2, 2.5] : [5, 3] });
+      this.cache.events.push({ name: event.name, at, dash: EVENT_DASHES[event.name] });
     }
     return this.cache;
   }

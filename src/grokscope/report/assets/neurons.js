@@ -115,11 +115,18 @@ function drawStrip(pen, data, view) {
     pen.line(columns.map(x), line, { color: color("card"), width: 4, alpha: 0.75 });
     pen.line(columns.map(x), line, { color: color("ink"), width: 1.8, dash });
   }
-  for (const event of view.events) {
-    const side = event.at > n / 2 ? -1 : 1;
-    pen.line([x(event.at), x(event.at)], [top, bottom], { color: color("ink"), width: 1, dash: event.dash, alpha: 0.8 });
-    pen.text(x(event.at) + side * 3, height - 5, event.name, { color: color("soft"), size: 10, anchor: side > 0 ? "start" : "end" });
-  }
+  // Names beside their marks: the last one after it, those before it in front; none lies on another.
+  const events = [...view.events].sort((one, other) => one.at - other.at);
+  let free = 0;
+  events.forEach((event, i) => {
+    const [at, wide] = [x(event.at), 5.4 * event.name.length];
+    pen.line([at, at], [top, bottom], { color: color("ink"), width: 1, dash: event.dash, alpha: 0.8 });
+    let start = i < events.length - 1 && at - 3 - wide >= free ? at - 3 - wide : at + 3;
+    if (start + wide > width) start = at - 3 - wide;
+    if (start < free) return;
+    pen.text(start, height - 5, event.name, { color: color("soft"), size: 10 });
+    free = start + wide + 5;
+  });
   pen.line([x(snapshot), x(snapshot)], [0, bottom + 2], { color: color("ink"), width: 2 });
   pen.dots([x(snapshot)], [bottom + 2], 4, { fill: color("ink") });
 }

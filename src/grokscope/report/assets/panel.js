@@ -27,7 +27,7 @@ class Panel {
     // A cursor that moves by itself is drawn where it can be seen.
     new IntersectionObserver((entries) => {
       this.inView = entries.at(-1).isIntersecting;
-      if (this.inView) this.drawCursor();
+      if (this.inView) this.cursorNow();
     }, { rootMargin: "100px" }).observe(this.node);
     this.listen();
   }
@@ -113,8 +113,8 @@ class Panel {
       return one.events.map((event) => {
         const step = alone >= 0 ? event.steps[alone] : event.median;
         const at = step === null ? null : state.unit === "step" ? step : step / one.stepsPerEpoch;
-        const shade = state.overlay ? color(`run-${place % 4}`) : color(event.name === "grokking" ? "ink" : "soft");
-        return { at, label: event.name, color: shade, dash: event.name === "grokking" ? [2, 2.5] : [5, 3] };
+        const shade = state.overlay ? color(`run-${place % 4}`) : color(event.name === "memorization" ? "soft" : "ink");
+        return { at, label: event.name, color: shade, dash: EVENT_DASHES[event.name] };
       });
     });
   }
@@ -122,10 +122,10 @@ class Panel {
   draw() {
     const width = this.area.clientWidth;
     if (!width) return;
-    const height = (this.height = 190);
+    const height = (this.height = 196);
     this.shape = drawPlot(new CanvasPen(this.canvas, width, height), this.spec(width, height));
     this.drawLegend();
-    this.drawCursor();
+    this.cursorNow();
   }
 
   drawLegend() {
@@ -134,23 +134,32 @@ class Panel {
     if (key !== this.legendKey) {
       this.legendKey = key;
       this.values = new Map();
-      this.legend.replaceChildren(...lines.map((line) => {
+      // Where runs are overlaid, each has a line of the legend to itself.
+      this.legend.replaceChildren(...lines.flatMap((line, i) => {
         const value = el("b");
         this.values.set(line.key, value);
-        return el("li", { "data-run": this.curves[line.run].name }, el("button", {
+        const next = i && line.run !== lines[i - 1].run ? [el("li.next", { "aria-hidden": "true" })] : [];
+        return [...next, el("li", { "data-run": this.curves[line.run].name }, el("button", {
           type: "button", "aria-pressed": String(!this.hidden.has(line.key)), title: "show or hide",
           onclick: () => {
             if (!this.hidden.delete(line.key)) this.hidden.add(line.key);
             this.draw();
           },
-        }, swatch(color(line.shade), line.dash), el("span", {}, line.label), value));
+        }, swatch(color(line.shade), line.dash), el("span", {}, line.label), value))];
       }));
     }
   }
 
-  // The cursor's line, a dot on each curve, and the values in the legend.
+  // Out of sight it waits until the cursor rests.
   drawCursor() {
-    if (!this.shape || (this.page.competition?.player.playing && !this.inView)) return;
+    clearTimeout(this.later);
+    if (this.inView !== false) this.cursorNow();
+    else if (!this.page.competition?.player.playing) this.later = setTimeout(() => this.cursorNow(), 30);
+  }
+
+  // The cursor's line, a dot on each curve, and the values in the legend.
+  cursorNow() {
+    if (!this.shape) return;
     const { state } = this.page;
     const pen = new CanvasPen(this.marks, this.area.clientWidth, this.height);
     const { x, y, box } = this.shape;
@@ -166,7 +175,9 @@ class Panel {
       if (label) {
         const spread = alone < 0 && this.curves[run].members.length > 1;
         const [low, high] = [unpack(variant.low)[i], unpack(variant.high)[i]];
-        label.textContent = format(value);
+        // What is left of rounding in a share or an agreement is 0.
+        const isShare = this.entry.scale === "unit" || this.entry.id === "kappa";
+        label.textContent = format(isShare && Math.abs(value) < 1e-6 ? 0 : value);
         if (spread && low < high) label.append(el("span.spread", {}, ` ${brief(low)} to ${brief(high)}`));
         label.dataset.step = String(unpack(this.curves[run].grids[variant.grid])[i]);
       }

@@ -109,13 +109,19 @@ class CanvasPen {
     c.globalAlpha = 1;
   }
 
-  text(x, y, words, { color, size = 11, anchor = "start", weight = 400, turn = 0, alpha = 1 }) {
+  text(x, y, words, { color, size = 11, anchor = "start", weight = 400, turn = 0, alpha = 1, halo = null }) {
     const c = this.c;
     c.globalAlpha = alpha;
     c.font = `${weight} ${size}px ${FONT}`;
     c.fillStyle = color;
     c.textAlign = { start: "left", middle: "center", end: "right" }[anchor];
     c.textBaseline = "alphabetic";
+    if (halo) {
+      c.strokeStyle = halo;
+      c.lineWidth = 3.5;
+      c.lineJoin = "round";
+      c.strokeText(words, x, y);
+    }
     if (turn) {
       c.save();
       c.translate(x, y);
@@ -189,8 +195,9 @@ class SvgPen {
     this.parts.push(`<path d="${escaped(shape)}" fill="${escaped(fill ?? "none")}"${line}${dashed}${opacity(alpha)}/>`);
   }
 
-  text(x, y, words, { color, size = 11, anchor = "start", weight = 400, turn = 0, alpha = 1 }) {
-    const turned = turn ? ` transform="rotate(${turn} ${short(x)} ${short(y)})"` : "";
+  text(x, y, words, { color, size = 11, anchor = "start", weight = 400, turn = 0, alpha = 1, halo = null }) {
+    const rim = halo ? ` paint-order="stroke" stroke="${escaped(halo)}" stroke-width="3.5" stroke-linejoin="round"` : "";
+    const turned = (turn ? ` transform="rotate(${turn} ${short(x)} ${short(y)})"` : "") + rim;
     this.parts.push(`<text x="${short(x)}" y="${short(y)}" fill="${escaped(color)}" font-size="${size}" text-anchor="${anchor}" font-weight="${weight}"${turned}${opacity(alpha)}>${escaped(words)}</text>`);
   }
 

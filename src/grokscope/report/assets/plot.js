@@ -4,7 +4,8 @@ const DASHES = {
   train: [6, 2.5], complementary: [6, 2.5], control: [1.5, 2], "norm-matched": [5, 2, 1.5, 2],
   memorizing: [3, 2], large: [2, 2],
 };
-const MARGIN = { left: 46, right: 12, top: 14, bottom: 24 };
+const EVENT_DASHES = { memorization: [5, 3], grokking: [2, 2.5], certified: null };
+const MARGIN = { left: 46, right: 12, top: 14, bottom: 30 };
 
 // The y axis of a plot: from what is shown within the times shown.
 function valueScale(kind, log, curves, domain, range) {
@@ -73,8 +74,8 @@ function drawPlot(pen, spec) {
   pen.unclip();
   if (spec.title) {
     pen.text(box.x, 20, spec.title, { color: color("ink"), size: 13, weight: 600 });
-    pen.text(box.x + box.w, spec.height - 1, spec.unit, { color: soft, size: 10.5, anchor: "end" });
   }
+  pen.text(box.x + box.w, spec.height - 3, spec.unit, { color: soft, size: 10, anchor: "end" });
   if (spec.legend) {
     spec.legend.entries.forEach(({ label, stroke, dash, column, row }) => {
       const [lx, ly] = [box.x + column * spec.legend.wide, 38 + 16 * row];

@@ -128,7 +128,7 @@ class SweepMap {
     const rows = this.data.quantities.map((one) => el("tr", {}, el("th", { scope: "row" }, one.words),
       ...this.chosen.map((cell) => el("td", {}, cell.values[one.id] ? this.number(cell.values[one.id]) : "–"))));
     const head = el("tr", {}, el("th", { scope: "col" }, "95 % intervals"), ...this.chosen.map((cell, i) =>
-      el("th", { scope: "col" }, el("i.dot", { style: { background: color(`run-${i}`) } }), cell.name)));
+      el("th.wrap", { scope: "col" }, el("i.dot", { style: { background: color(`run-${i}`) } }), cell.name)));
     this.facts.replaceChildren(this.chosen.length ? el("table.data", {}, el("thead", {}, head), el("tbody", {}, ...rows)) : "");
   }
 

@@ -1,0 +1,37 @@
+// What is known of a network for ALL inputs: proved, refuted by an input, or not known; in words.
+
+const PROOF_VERDICTS = {
+  proved: ["holds", "proved"], counterexample: ["fails", "refuted"], undecided: ["undecided", "undecided"],
+  none: ["not-testable", "not tried"],
+};
+
+// The verdict on the network of a snapshot, as elements. `proofs`: of a member, or nothing.
+function proofNodes(proofs, snapshot) {
+  if (!proofs) return [];
+  const found = proofs.found[String(snapshot)] ?? { verdict: "none" };
+  const [look, word] = PROOF_VERDICTS[found.verdict];
+  const bits = proofs.bits.map((bit) => `x${bit}`);
+  const wanted = proofs.parity ? bits.join("·") : `the wanted function of ${bits.join(", ")}`;
+  const misses = found.verdict === "counterexample" ? `misses by ${brief(Math.abs(found.margin))}` : "";
+  const text = {
+    proved: `The output has the sign of ${wanted}, with a margin of at least ${found.margin === null ? 0 : brief(found.margin ?? NaN)}.`,
+    counterexample: found.input ? `The output should have the sign of ${wanted}; here it ${misses}:`
+      : `The output should have the sign of ${wanted}; at some input it ${misses}.`,
+    undecided: `There was no time to prove that the output has the sign of ${wanted}, and no input where it has not was found.`,
+    none: "The time for proofs on this page went to other networks. To try this one: grokscope circuits RUN --seed S --step T --prove.",
+  }[found.verdict];
+  const nodes = [el("p.soft.all", {}, `All 2^${proofs.n} inputs, whole network: `,
+    el(`span.verdict.${look}`, { "data-name": "proof" }, word), ` ${text}`)];
+  if (found.input) nodes.push(inputNode(found.input, proofs.bits));
+  return nodes;
+}
+
+// An input as signs, the bits that count first.
+function inputNode(input, bits) {
+  const sign = (bit) => (input[bit] === "+" ? "+" : "−");
+  const others = Array.from(input, (_, bit) => bit).filter((bit) => !bits.includes(bit));
+  const all = others.length && others.at(-1) - others[0] === others.length - 1;
+  const names = all ? `x${others[0]} to x${others.at(-1)}` : "the others in order";
+  return el("p.formula.input", { "data-input": input }, ...bits.map((bit) => el("b", {}, `x${bit} = ${sign(bit)}1 `)),
+    others.length ? el("span", {}, `${names}: ${others.map(sign).join("")}`) : null);
+}
