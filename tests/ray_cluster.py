@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 HEAD = "127.0.0.2"
-_PATIENCE = 120.0
+_PATIENCE = 300.0
 # Nothing is told to anybody, workers do not yield to other processes, a slow machine is not an error.
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
