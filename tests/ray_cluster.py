@@ -16,10 +16,12 @@ import psutil
 
 HEAD = "127.0.0.2"
 _PATIENCE = 300.0
-# Nothing is told to anybody, workers do not yield to other processes, a slow machine is not an error.
+# Nothing is told to anybody, workers do not yield to other processes, a slow machine is not an error, and what
+# others take of its memory is no reason to kill a worker.
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_worker_niceness": "0",
+    "RAY_memory_monitor_refresh_ms": "0",
     "RAY_raylet_start_wait_time_s": "280",
     "JAX_NUM_CPU_DEVICES": "1",
 }
