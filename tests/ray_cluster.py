@@ -16,7 +16,7 @@ import psutil
 
 HEAD = "127.0.0.2"
 _PATIENCE = 300.0
-# Nothing is told to anybody, workers do not yield to other processes, a slow machine is not an error, and what
+# Nothing is told to anybody, workers do not yield to other processes, a slow machine is no error, and what
 # others take of its memory is no reason to kill a worker.
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
