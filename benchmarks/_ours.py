@@ -82,7 +82,7 @@ def train_members(n_members: int, epochs: int = 300) -> list[Any]:
     from grokscope.training.loop import MemberLoop
 
     experiment = Experiment.model_validate(tomllib.loads(SPEC.read_text()) | {"epochs": epochs})
-    execution = choose_execution(n_members)
+    execution = choose_execution(n_members, experiment=experiment)
     plan = _unmeasured(0, experiment.n_steps)
     trained = []
     for first in range(0, n_members, execution.capacity):
@@ -135,7 +135,8 @@ def transformer_blocks(
     from grokscope.training.cohort import Cohort
     from grokscope.training.loop import MemberLoop
 
-    cohort = Cohort(MemberLoop(experiment), Members.of_seeds(range(members)), choose_execution(members))
+    execution = choose_execution(members, experiment=experiment)
+    cohort = Cohort(MemberLoop(experiment), Members.of_seeds(range(members)), execution)
     carry, data = cohort.start()
 
     def losses() -> list[float]:

@@ -232,6 +232,26 @@ class TransformerFile(Record):
     skipped: str | None = Field(description="why PyTorch did not run")
 
 
+class ReportPage(Record):
+    """A run's page in a browser."""
+
+    kind: Literal["report_page"] = "report_page"
+    date: str
+    machine: Machine
+    browser: str
+    neurons: PositiveInt
+    snapshots: PositiveInt
+    bytes: PositiveInt
+    ready_seconds: list[PositiveFloat] = Field(description="until the page's script is done")
+    play_frames: list[PositiveFloat] = Field(description="a second, while it plays")
+    slide_frames: list[PositiveFloat] = Field(description="a second, with a snapshot in each frame")
+    play_milliseconds: list[PositiveFloat] = Field(description="processor time of a frame, main thread")
+    slide_milliseconds: list[PositiveFloat]
+    goal_bytes: PositiveInt
+    goal_seconds: PositiveFloat
+    goal_frames: PositiveFloat
+
+
 class GpuSize(Record):
     """Whole standard runs on a GPU at one cohort size."""
 
@@ -260,6 +280,23 @@ class Gpu(Record):
     sizes: list[GpuSize]
 
 
+class GpuTransformer(Record):
+    """Transformers on a GPU, many members at once."""
+
+    kind: Literal["gpu_transformer"] = "gpu_transformer"
+    date: str
+    machine: Machine
+    device: str
+    setting: str
+    members: PositiveInt
+    member_steps_per_second: PositiveFloat
+    torch_steps_per_second: dict[str, PositiveFloat] = Field(description="one run at a time, by variant")
+    times_plain: PositiveFloat
+    times_tuned: PositiveFloat
+    goal: PositiveFloat
+    figure_4_seconds: PositiveFloat | None = Field(description="the paper profile of Figure 4; null: not run")
+
+
 class Torture(Record):
     """One part of ``make torture``: how often a promise was tested, and what was seen."""
 
@@ -276,6 +313,50 @@ class Torture(Record):
     facts: dict[str, JsonValue]
     commit: str
     machine: Machine
+
+
+class Cells(Record):
+    """Cells of a sweep, each trained by itself on one core."""
+
+    what: str = Field(description="the experiment and what is measured")
+    members: PositiveInt = Field(description="of each cell")
+    steps: PositiveInt = Field(description="of each member")
+    cpu_seconds: list[PositiveFloat] = Field(description="of each cell but the first, all of the process")
+    first_cpu_seconds: PositiveFloat = Field(description="of the first, compilation included")
+    wall_seconds: list[PositiveFloat]
+    member_steps_per_second: PositiveFloat = Field(description="on one core, from the median cell")
+    bytes_per_cell: PositiveInt = Field(description="of its folder")
+    commits_per_cell: PositiveInt
+
+
+class Case(Record):
+    """One simulated sweep."""
+
+    name: str
+    members: PositiveInt
+    member_steps: PositiveInt = Field(description="updates of each member")
+    tasks: PositiveInt
+    deaths_per_worker_hour: NonNegativeFloat
+    deaths: NonNegativeFloat = Field(description="mean over the simulations, like all that follows")
+    hours: PositiveFloat
+    share_of_ideal: PositiveFloat = Field(description="work / (workers x hours)")
+    lost_share: NonNegativeFloat = Field(description="work that was done again, as a share of all")
+    lost_share_without_commits: NonNegativeFloat = Field(description="if a lost task began anew")
+
+
+class Scheduler(Record):
+    """The scheduling of the engine of many machines, simulated from recorded times of cells."""
+
+    kind: Literal["scheduler"] = "scheduler"
+    date: str
+    machine: Machine
+    workers: PositiveInt
+    simulations: PositiveInt
+    commit_seconds: PositiveFloat
+    start_seconds: PositiveFloat = Field(description="of a worker that has just started, before it trains")
+    replaced_after_seconds: PositiveFloat = Field(description="until there is another worker for a dead one")
+    cells: Cells
+    cases: list[Case]
 
 
 def today() -> str:

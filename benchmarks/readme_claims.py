@@ -7,7 +7,7 @@
 
 Rewrites the page between ``<!-- claims:begin -->`` and ``<!-- claims:end -->`` from ``claims.json``, one
 row per claim, and copies the pictures that the page shows to ``docs/images``, made smaller where they
-are over 150 kB.
+are over 150 kB. A page may put the paper's name before that of a figure (``grokking-figure-1-2.png``).
 """
 
 from __future__ import annotations
@@ -183,7 +183,10 @@ def update(folder: Path, root: Path = ROOT, page: str = "README.md") -> list[Pat
     text = readme.read_text(encoding="utf-8")
     names = list(dict.fromkeys(_PICTURE.findall(text)))
     needed = [folder / "claims.json", folder / "reproduction.json"]
-    needed += [folder / "figures" / name for name in names]
+    prefix = ""
+    if page != "README.md" and needed[1].is_file():
+        prefix = json.loads(needed[1].read_text(encoding="utf-8"))["paper"] + "-"
+    needed += [folder / "figures" / name.removeprefix(prefix) for name in names]
     missing = [str(file) for file in needed if not file.is_file()]
     if missing:
         raise ValueError(f"{folder}: lacks {', '.join(missing)}; give a folder of `grokscope reproduce`")
@@ -192,7 +195,8 @@ def update(folder: Path, root: Path = ROOT, page: str = "README.md") -> list[Pat
     images = root / "docs" / "images"
     images.mkdir(parents=True, exist_ok=True)
     for name in names:
-        (images / name).write_bytes(smaller((folder / "figures" / name).read_bytes()))
+        picture = folder / "figures" / name.removeprefix(prefix)
+        (images / name).write_bytes(smaller(picture.read_bytes()))
     temporary = readme.with_suffix(".md.new")
     temporary.write_text(changed, encoding="utf-8")
     shutil.move(temporary, readme)

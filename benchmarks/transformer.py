@@ -3,14 +3,14 @@
 Three settings: ``quick`` and ``power`` are Figure 4 of the two-circuits paper (in its quick profile, and as
 published), ``nanda`` is the one-layer transformer of the progress-measures paper. For each, in turn:
 
-- PyTorch, written plainly and tuned (``rungs/torch_transformer.py`` says what that is): one run at a time with
-  one thread and with all, and one process of one thread per core;
+- PyTorch, written plainly and tuned (``rungs/torch_transformer.py`` says what that is): one run at a time
+  with one thread and with all, and one process of one thread per core;
 - grokscope (``rungs/ours_transformer.py``): two members per core, one program.
 
 A rate is that of all processes of a rung together, from the median block of each; blocks come after one that
-compiles or warms up, so no start is in it. Seconds of all threads stand beside those of the clock: where other
-programs run, they are the better witness. The goal: the rate of ours is at least that of the fastest way to run
-what is written plainly.
+compiles or warms up, so no start is in it. Seconds of all threads stand beside those of the clock: where
+other programs run, they are the better witness. The goal: the rate of ours is at least that of the fastest
+way to run what is written plainly.
 
     python benchmarks/transformer.py                       # about 4 minutes on two idle cores
     python benchmarks/transformer.py --settings quick --torch-python OTHER/bin/python
@@ -111,7 +111,7 @@ def rung(way: Way, steps: int, repeats: list[list[dict[str, Any]]]) -> Transform
 
 
 def compared(name: str, rungs: list[TransformerRung]) -> TransformerSetting:
-    """Ours over the fastest way to run PyTorch, as it is written plainly and tuned; None where it is absent."""
+    """Ours over the fastest way to run PyTorch, plain and tuned; None where it is absent."""
     ours = next(r for r in rungs if r.name == "ours")
 
     def ratio(variant: str, rate: Any) -> float | None:
@@ -161,11 +161,8 @@ def table(setting: TransformerSetting) -> str:
         ),
     ]
     if setting.times_plain is not None and setting.times_tuned is not None:
-        lines += [
-            "",
-            f"Ours: {setting.times_plain:.2f} times what is written plainly, {setting.times_tuned:.2f} ",
-        ]
-        lines[-1] += "times what is tuned."
+        plain, tuned = setting.times_plain, setting.times_tuned
+        lines += ["", f"Ours: {plain:.2f} times what is written plainly, {tuned:.2f} times what is tuned."]
     return "\n".join(lines) + "\n"
 
 

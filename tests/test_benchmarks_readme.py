@@ -105,6 +105,21 @@ def test_only_the_block_and_the_pictures_shown_change(tool: Any, project: Path) 
     assert copied == ["figure-2.png"]
 
 
+def test_a_page_shows_pictures_by_the_name_of_their_paper(tool: Any, project: Path) -> None:
+    page = project / "docs" / "papers" / "two-circuits.md"
+    page.parent.mkdir(parents=True)
+    page.write_text(
+        "![a](../images/two-circuits-figure-2.png) ![b](../images/figure-9.png)\n"
+        "<!-- claims:begin -->\n<!-- claims:end -->\n"
+    )
+    before = (project / "README.md").read_text()
+    written = tool.update(project / "out", project, "docs/papers/two-circuits.md")
+    names = ["two-circuits.md", "two-circuits-figure-2.png", "figure-9.png"]
+    assert [file.name for file in written] == names
+    assert page.read_text().count("| holds |") == 1
+    assert (project / "README.md").read_text() == before
+
+
 def test_another_page_is_rewritten_in_the_same_way(tool: Any, project: Path) -> None:
     page = project / "docs" / "papers" / "mine.md"
     page.parent.mkdir(parents=True)

@@ -169,6 +169,20 @@ def test_generated_pages_are_current(name_of: str) -> None:
     assert made.PAGE.read_text(encoding="utf-8") == made.page(), f"run: python docs/{name_of}.py"
 
 
+def test_what_several_seeds_saw_is_added_up() -> None:
+    made = script("make_promises")
+    days = [{"name": "a", "date": "2026-01-02"}, {"name": "a", "date": "2026-01-01"}]
+    assert made.newest_days(days) == {"a": "2026-01-02"}
+    one, two = (
+        {"name": "a", "seed": seed, "count": count, "result": result, "failures": failures}
+        for seed, count, result, failures in ((1, 30, "1 wrong", ["x"]), (0, 20, "0 wrong", []))
+    )
+    assert made.added([one, two]) == one | {
+        "count": 50, "result": "0 wrong; 1 wrong", "seed": "0, 1"
+    }  # fmt: skip
+    assert made.added([two, two])["result"] == "0 wrong"
+
+
 def test_every_measure_and_kind_is_on_its_page() -> None:
     measures = (ROOT / "docs" / "measures.md").read_text(encoding="utf-8")
     for kind, cls in kinds("measure").items():

@@ -11,7 +11,8 @@ import signal
 
 from grokscope import open_run
 from grokscope.runs import verify
-from torture_commands import prepare
+from same_bits import assert_same, contents
+from torture_commands import SPEC
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -28,11 +29,12 @@ def stopped(nursery, words, number):
 
 
 def test_signals_end_training_cleanly_and_keep_what_is_committed(nursery, tmp_path):
-    # long enough to be stopped twice
-    prepared = prepare("train", nursery, tmp_path / "left alone", epochs=20)
-    out, before = tmp_path / "run", 0
+    (tmp_path / "spec.toml").write_text(SPEC.format(epochs=14))  # long enough to be stopped twice
+    out, alone, before = tmp_path / "run", tmp_path / "left alone", 0
+    words = ("train", str(tmp_path / "spec.toml"), "--seeds", "5,0:2", "--out")
+    assert nursery.run(*words, str(alone)).code == 0
     for number in SIGNALS:
-        stopped(nursery, prepared.words(out), number)
+        stopped(nursery, (*words, str(out)), number)
         assert [problem.kind for problem in verify(out)] == ["unfinished"]
         run = open_run(out)
         assert not run.is_complete
@@ -43,8 +45,8 @@ def test_signals_end_training_cleanly_and_keep_what_is_committed(nursery, tmp_pa
         for i, seed in enumerate(member[0] for member in run.members):
             kept = accuracy.sel(seed=seed, step=slice(0, done[i]))
             assert done[i] == 0 or not kept.isnull().any()
-    assert nursery.run(*prepared.words(out)).code == 0
-    prepared.assert_same(out)
+    assert nursery.run(*words, str(out)).code == 0
+    assert_same(out, contents(alone))
 
 
 def test_signals_end_a_reproduction_cleanly(nursery, prepared_command, tmp_path):

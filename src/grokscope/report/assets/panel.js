@@ -27,7 +27,7 @@ class Panel {
     // A cursor that moves by itself is drawn where it can be seen.
     new IntersectionObserver((entries) => {
       this.inView = entries.at(-1).isIntersecting;
-      if (this.inView) this.drawCursor();
+      if (this.inView) this.cursorNow();
     }, { rootMargin: "100px" }).observe(this.node);
     this.listen();
   }
@@ -125,7 +125,7 @@ class Panel {
     const height = (this.height = 196);
     this.shape = drawPlot(new CanvasPen(this.canvas, width, height), this.spec(width, height));
     this.drawLegend();
-    this.drawCursor();
+    this.cursorNow();
   }
 
   drawLegend() {
@@ -150,9 +150,16 @@ class Panel {
     }
   }
 
-  // The cursor's line, a dot on each curve, and the values in the legend.
+  // Out of sight it waits until the cursor rests.
   drawCursor() {
-    if (!this.shape || (this.page.competition?.player.playing && !this.inView)) return;
+    clearTimeout(this.later);
+    if (this.inView !== false) this.cursorNow();
+    else if (!this.page.competition?.player.playing) this.later = setTimeout(() => this.cursorNow(), 30);
+  }
+
+  // The cursor's line, a dot on each curve, and the values in the legend.
+  cursorNow() {
+    if (!this.shape) return;
     const { state } = this.page;
     const pen = new CanvasPen(this.marks, this.area.clientWidth, this.height);
     const { x, y, box } = this.shape;
