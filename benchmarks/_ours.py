@@ -11,9 +11,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from grokscope.experiment import Experiment
 
 SPEC = Path(__file__).resolve().parent / "standard.toml"
 STEPS_PER_EPOCH = 32
@@ -25,6 +29,18 @@ def train_command(seeds: int, epochs: int, out: Path) -> list[str]:
     """``grokscope train`` of the standard spec, with the measures it takes by default."""
     options = ["--set", f"epochs={epochs}", "--seeds", str(seeds), "--out", str(out)]
     return [*COMMAND, "train", str(SPEC), *options]
+
+
+def sweep_command(side: int, seeds: int, epochs: int, out: Path) -> list[str]:
+    """``grokscope sweep`` of the standard spec over weight decay and rate, accuracies and norms measured."""
+    axes = [
+        f"optimizer.weight_decay=log:1e-3:3e-2:{side}",
+        f"optimizer.learning_rate=log:3e-2:3e-1:{side}",
+    ]
+    over = [word for axis in axes for word in ("--over", axis)]
+    measures = "['train_accuracy','test_accuracy','neuron_norm','path_norm_total']"
+    options = ["--set", f"epochs={epochs}", "--set", f"measures={measures}", "--seeds", str(seeds)]
+    return [*COMMAND, "sweep", str(SPEC), *over, *options, "--yes", "--out", str(out)]
 
 
 def reproduce_command(seeds: int, out: Path) -> list[str]:
@@ -59,18 +75,15 @@ def train_members(n_members: int, epochs: int = 300) -> list[Any]:
     prepare_devices()
     use_compile_cache()
     import jax
-    import numpy as np
 
     from grokscope.experiment import Experiment
     from grokscope.streams import Members
     from grokscope.training.cohort import Cohort
-    from grokscope.training.loop import MemberLoop, SegmentPlan
+    from grokscope.training.loop import MemberLoop
 
     experiment = Experiment.model_validate(tomllib.loads(SPEC.read_text()) | {"epochs": epochs})
-    execution = choose_execution(n_members)
-    never = np.zeros(1, dtype=bool)
-    stop = np.array([experiment.n_steps], dtype=np.int32)
-    plan = SegmentPlan(start=np.int32(0), stop=stop, quick=never, slow=never)
+    execution = choose_execution(n_members, experiment=experiment)
+    plan = _unmeasured(0, experiment.n_steps)
     trained = []
     for first in range(0, n_members, execution.capacity):
         seeds = range(first, min(first + execution.capacity, n_members))
@@ -78,6 +91,71 @@ def train_members(n_members: int, epochs: int = 300) -> list[Any]:
         carry, data = cohort.start()
         trained.append(cohort.segment(carry, data, plan)[0])
     return jax.block_until_ready(trained)
+
+
+def _unmeasured(start: int, stop: int) -> Any:
+    """A segment from one step to another, with no measures."""
+    import numpy as np
+
+    from grokscope.training.loop import SegmentPlan
+
+    never = np.zeros(1, dtype=bool)
+    return SegmentPlan(np.int32(start), np.array([stop], dtype=np.int32), quick=never, slow=never)
+
+
+def transformer(setting: str) -> Experiment:
+    """The experiment of a setting of ``rungs/torch_transformer.py``; there it is written out."""
+    from grokscope.papers import find_paper
+
+    paper, name, profile = {
+        "power": ("two-circuits", "addition", "paper"),
+        "nanda": ("progress-measures", "mainline", "paper"),
+        "quick": ("two-circuits", "addition", "quick"),
+    }[setting]
+    spec = find_paper(paper).experiment(name).under(profile)[0]
+    return spec.with_("loss.precision='as_run'")  # as the loss is there
+
+
+def transformer_blocks(
+    experiment: Experiment, members: int, steps: int, blocks: int
+) -> tuple[list[float], list[float], float, list[list[float]]]:
+    """Train without measures in blocks of ``steps`` updates of every member, after one that is not counted.
+
+    Returns:
+        The seconds of each block; those of all threads together; the seconds of the first block, which
+        compiles; every member's training loss before and after.
+    """
+    from grokscope.training.devices import choose_execution, prepare_devices
+
+    prepare_devices()
+    import jax
+    import jax.numpy as jnp
+
+    from grokscope.streams import Members
+    from grokscope.training.cohort import Cohort
+    from grokscope.training.loop import MemberLoop
+
+    execution = choose_execution(members, experiment=experiment)
+    cohort = Cohort(MemberLoop(experiment), Members.of_seeds(range(members)), execution)
+    carry, data = cohort.start()
+
+    def losses() -> list[float]:
+        def one(state: Any, own: Any, shared: Any) -> Any:
+            both = own | shared
+            return jnp.mean(experiment.loss.per_sample(state.network(both["train_x"]), both["train_y"]))
+
+        return cohort.trim(cohort.each(one, carry.state, data)).tolist()
+
+    before = losses()
+    wall: list[float] = []
+    cpu: list[float] = []
+    for block in range(blocks + 1):
+        began, used = time.perf_counter(), time.process_time()
+        carry, _, _ = cohort.segment(carry, data, _unmeasured(block * steps, (block + 1) * steps))
+        jax.block_until_ready(carry)
+        wall.append(time.perf_counter() - began)
+        cpu.append(time.process_time() - used)
+    return wall[1:], cpu[1:], wall[0], [before, losses()]
 
 
 def final_accuracy(folder: Path) -> dict[str, list[float]]:

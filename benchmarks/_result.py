@@ -115,6 +115,25 @@ class Training(Record):
     goal: PositiveFloat
 
 
+class SweepCost(Record):
+    """A sweep beside the bare training of as many members in one cohort; whole processes."""
+
+    kind: Literal["sweep"] = "sweep"
+    date: str
+    machine: Machine
+    cells: PositiveInt
+    members: PositiveInt
+    epochs: PositiveInt
+    bare_seconds: list[PositiveFloat]
+    sweep_seconds: list[PositiveFloat]
+    bare_processor_seconds: list[PositiveFloat] = Field(description="user and system, all threads")
+    sweep_processor_seconds: list[PositiveFloat]
+    sweep_peak_bytes: PositiveInt
+    cost: PositiveFloat = Field(description="sweep over bare, by the clock")
+    processor_cost: PositiveFloat = Field(description="the same, by processor time")
+    goal: PositiveFloat
+
+
 class EndToEnd(Record):
     """``grokscope reproduce`` with one number of seeds."""
 
@@ -174,6 +193,45 @@ class Verification(Record):
     groups: list[Verified]
 
 
+class TransformerRung(Record):
+    """One way to run a setting."""
+
+    name: str
+    title: str
+    processes: PositiveInt
+    threads: PositiveInt | None = Field(description="of each process; null: not ours to set")
+    members: PositiveInt = Field(description="of all processes together")
+    steps: PositiveInt = Field(description="of each member in a block")
+    rates: list[PositiveFloat] = Field(description="member-steps per second at each repeat")
+    member_steps_per_second: PositiveFloat = Field(description="the median")
+    cpu_seconds_per_step: PositiveFloat = Field(description="of all threads, for one step of one member")
+    first_seconds: PositiveFloat | None = Field(description="the block that compiles")
+    loss: tuple[float, float] = Field(description="on the training set, before and after; mean over members")
+    versions: dict[str, str]
+
+
+class TransformerSetting(Record):
+    """A transformer, and every way to run it."""
+
+    name: str
+    rungs: list[TransformerRung]
+    times_plain: PositiveFloat | None = Field(description="our rate over the best of plain PyTorch")
+    times_tuned: PositiveFloat | None = Field(description="likewise of the tuned one")
+    times_plain_by_cpu: PositiveFloat | None = Field(description="the same in steps per second of a thread")
+    times_tuned_by_cpu: PositiveFloat | None
+
+
+class TransformerFile(Record):
+    """The training step of transformers on a CPU."""
+
+    kind: Literal["transformer"] = "transformer"
+    date: str
+    machine: Machine
+    repeats: PositiveInt
+    settings: list[TransformerSetting]
+    skipped: str | None = Field(description="why PyTorch did not run")
+
+
 class ReportPage(Record):
     """A run's page in a browser."""
 
@@ -222,6 +280,23 @@ class Gpu(Record):
     sizes: list[GpuSize]
 
 
+class GpuTransformer(Record):
+    """Transformers on a GPU, many members at once."""
+
+    kind: Literal["gpu_transformer"] = "gpu_transformer"
+    date: str
+    machine: Machine
+    device: str
+    setting: str
+    members: PositiveInt
+    member_steps_per_second: PositiveFloat
+    torch_steps_per_second: dict[str, PositiveFloat] = Field(description="one run at a time, by variant")
+    times_plain: PositiveFloat
+    times_tuned: PositiveFloat
+    goal: PositiveFloat
+    figure_4_seconds: PositiveFloat | None = Field(description="the paper profile of Figure 4; null: not run")
+
+
 class Torture(Record):
     """One part of ``make torture``: how often a promise was tested, and what was seen."""
 
@@ -238,6 +313,50 @@ class Torture(Record):
     facts: dict[str, JsonValue]
     commit: str
     machine: Machine
+
+
+class Cells(Record):
+    """Cells of a sweep, each trained by itself on one core."""
+
+    what: str = Field(description="the experiment and what is measured")
+    members: PositiveInt = Field(description="of each cell")
+    steps: PositiveInt = Field(description="of each member")
+    cpu_seconds: list[PositiveFloat] = Field(description="of each cell but the first, all of the process")
+    first_cpu_seconds: PositiveFloat = Field(description="of the first, compilation included")
+    wall_seconds: list[PositiveFloat]
+    member_steps_per_second: PositiveFloat = Field(description="on one core, from the median cell")
+    bytes_per_cell: PositiveInt = Field(description="of its folder")
+    commits_per_cell: PositiveInt
+
+
+class Case(Record):
+    """One simulated sweep."""
+
+    name: str
+    members: PositiveInt
+    member_steps: PositiveInt = Field(description="updates of each member")
+    tasks: PositiveInt
+    deaths_per_worker_hour: NonNegativeFloat
+    deaths: NonNegativeFloat = Field(description="mean over the simulations, like all that follows")
+    hours: PositiveFloat
+    share_of_ideal: PositiveFloat = Field(description="work / (workers x hours)")
+    lost_share: NonNegativeFloat = Field(description="work that was done again, as a share of all")
+    lost_share_without_commits: NonNegativeFloat = Field(description="if a lost task began anew")
+
+
+class Scheduler(Record):
+    """The scheduling of the engine of many machines, simulated from recorded times of cells."""
+
+    kind: Literal["scheduler"] = "scheduler"
+    date: str
+    machine: Machine
+    workers: PositiveInt
+    simulations: PositiveInt
+    commit_seconds: PositiveFloat
+    start_seconds: PositiveFloat = Field(description="of a worker that has just started, before it trains")
+    replaced_after_seconds: PositiveFloat = Field(description="until there is another worker for a dead one")
+    cells: Cells
+    cases: list[Case]
 
 
 def today() -> str:

@@ -1,11 +1,13 @@
-"""Put a reproduction's claims table and figures into the README.
+"""Put a reproduction's claims table and figures into the README, or into another page.
 
     grokscope reproduce two-circuits --seeds 100:200 --out confirm
     python benchmarks/readme_claims.py confirm
+    grokscope reproduce two-circuits-beyond --seeds 100:200 --out beyond
+    python benchmarks/readme_claims.py beyond --page docs/papers/two-circuits-beyond.md
 
-Rewrites the README between ``<!-- claims:begin -->`` and ``<!-- claims:end -->`` from ``claims.json``, one
-row per claim, and copies the pictures that the README shows to ``docs/images``, made smaller where they
-are over 150 kB.
+Rewrites the page between ``<!-- claims:begin -->`` and ``<!-- claims:end -->`` from ``claims.json``, one
+row per claim, and copies the pictures that the page shows to ``docs/images``, made smaller where they
+are over 150 kB. A page may put the paper's name before that of a figure (``grokking-figure-1-2.png``).
 """
 
 from __future__ import annotations
@@ -17,13 +19,14 @@ import re
 import shlex
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- claims:begin -->", "<!-- claims:end -->"
 MOST_BYTES = 150_000
-_PICTURE = re.compile(r"\]\(docs/images/([\w.-]+\.png)\)")
+_PICTURE = re.compile(r"\]\((?:docs|\.\.)/images/([\w.-]+\.png)\)")
 _HEADER = ("id", "claim", "paper", "ours", "95 % interval", "n", "verdict")
 
 
@@ -44,7 +47,9 @@ def render(
     for name, which in asked.items():
         together.setdefault(which, []).append(name)
     commands = [
-        shlex.join(["grokscope", "reproduce", record["paper"], *names])
+        shlex.join(
+            ["grokscope", "reproduce", record["paper"], *([] if len(names) == len(asked) > 9 else names)]
+        )
         + (f" --seeds {which}" if which else "")
         + f" --profile {record['profile']}"
         for which, names in together.items()
@@ -71,15 +76,32 @@ def seeds_of(folder: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for path in run_folders(folder):
         run = open_run(path)
-        done = [seeds[0] for seeds, is_done in zip(run.members, run.is_done, strict=True) if is_done]
-        pieces: list[list[int]] = []
-        for seed in sorted(done):
-            if pieces and pieces[-1][1] == seed:
-                pieces[-1][1] = seed + 1
-            else:
-                pieces.append([seed, seed + 1])
-        found[path.name] = ",".join(f"{low}:{high}" for low, high in pieces)
+        found[path.name] = _ranges(s[0] for s, done in zip(run.members, run.is_done, strict=True) if done)
     return found
+
+
+def as_asked(trained: dict[str, str], record: dict[str, Any]) -> dict[str, str]:
+    """The same, but what was asked for where an experiment takes only the first of the seeds."""
+    from grokscope.papers import find_paper
+
+    paper, asked = find_paper(record["paper"]), record.get("seeds")
+    known = {one.name: one for one in paper.experiments}
+    return {
+        name: asked
+        if asked and name in known and seeds == _ranges(s[0] for s in known[name].members(asked))
+        else seeds
+        for name, seeds in trained.items()
+    }
+
+
+def _ranges(seeds: Iterable[int]) -> str:
+    pieces: list[list[int]] = []
+    for seed in sorted(set(seeds)):
+        if pieces and pieces[-1][1] == seed:
+            pieces[-1][1] = seed + 1
+        else:
+            pieces.append([seed, seed + 1])
+    return ",".join(f"{low}:{high}" for low, high in pieces)
 
 
 def _row(claim: dict[str, Any]) -> tuple[str, ...]:
@@ -128,7 +150,7 @@ def replace_block(text: str, block: str) -> str:
         ValueError: The markers are not there, once each and in order.
     """
     if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-        raise ValueError(f"the README needs one line {BEGIN} and, below it, one line {END}")
+        raise ValueError(f"the page needs one line {BEGIN} and, below it, one line {END}")
     before, after = text.split(BEGIN)[0], text.split(END)[1]
     return f"{before}{BEGIN}\n{block}\n{END}{after}"
 
@@ -151,26 +173,30 @@ def smaller(picture: bytes, most: int = MOST_BYTES) -> bytes:
     raise ValueError(f"a picture of {len(picture)} bytes cannot be brought below {most}")
 
 
-def update(folder: Path, root: Path = ROOT) -> list[Path]:
-    """Rewrite the README's block and copy its pictures; returns what was written.
+def update(folder: Path, root: Path = ROOT, page: str = "README.md") -> list[Path]:
+    """Rewrite a page's block and copy its pictures; returns what was written.
 
     Raises:
-        ValueError: The README has no place for the block, or the folder lacks a file.
+        ValueError: The page has no place for the block, or the folder lacks a file.
     """
-    readme = root / "README.md"
+    readme = root / page
     text = readme.read_text(encoding="utf-8")
     names = list(dict.fromkeys(_PICTURE.findall(text)))
     needed = [folder / "claims.json", folder / "reproduction.json"]
-    needed += [folder / "figures" / name for name in names]
+    prefix = ""
+    if page != "README.md" and needed[1].is_file():
+        prefix = json.loads(needed[1].read_text(encoding="utf-8"))["paper"] + "-"
+    needed += [folder / "figures" / name.removeprefix(prefix) for name in names]
     missing = [str(file) for file in needed if not file.is_file()]
     if missing:
         raise ValueError(f"{folder}: lacks {', '.join(missing)}; give a folder of `grokscope reproduce`")
     claims, record = (json.loads(file.read_text(encoding="utf-8")) for file in needed[:2])
-    changed = replace_block(text, render(claims, record, seeds_of(folder) or None))
+    changed = replace_block(text, render(claims, record, as_asked(seeds_of(folder), record) or None))
     images = root / "docs" / "images"
     images.mkdir(parents=True, exist_ok=True)
     for name in names:
-        (images / name).write_bytes(smaller((folder / "figures" / name).read_bytes()))
+        picture = folder / "figures" / name.removeprefix(prefix)
+        (images / name).write_bytes(smaller(picture.read_bytes()))
     temporary = readme.with_suffix(".md.new")
     temporary.write_text(changed, encoding="utf-8")
     shutil.move(temporary, readme)
@@ -178,10 +204,14 @@ def update(folder: Path, root: Path = ROOT) -> list[Path]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Put a reproduction's claims and figures into the README.")
+    parser = argparse.ArgumentParser(description="Put a reproduction's claims and figures into a page.")
     parser.add_argument("folder", type=Path, help="what grokscope reproduce wrote")
+    parser.add_argument(
+        "--page", default="README.md", help="which page to rewrite, from the project's folder"
+    )
+    args = parser.parse_args()
     try:
-        written = update(parser.parse_args().folder)
+        written = update(args.folder, page=args.page)
     except ValueError as error:
         sys.exit(f"readme_claims: {error}")
     print("\n".join(f"written: {file.relative_to(ROOT)}" for file in written))

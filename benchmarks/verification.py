@@ -3,11 +3,12 @@
 The networks are those of the standard run (n = 40, k = 3, width 1,000), one after another in this process:
 
 - ``final``: the last epoch of every seed. Goals: median below 2 s, at most 5 % undecided in 10 s.
-- ``transition``: the kept epochs in the 60 epochs that follow a seed's grokking step, its last epoch left
-  out: networks that answer 100 test points right, more or less. No goal.
+- ``transition``: every 20th epoch of the 60 that follow the grokking step, of the first seeds: networks that
+  answer 100 test points right, more or less. No goal. Those that were not kept are trained again.
 
     python benchmarks/verification.py                     # trains 100 seeds first, about a minute
-    python benchmarks/verification.py --run DIR           # of a run that is there, with its snapshots
+    python benchmarks/verification.py --run DIR           # of a run that is there
+    python benchmarks/verification.py --run DIR --only transition --transition 10
 """
 
 from __future__ import annotations
@@ -41,17 +42,18 @@ def trained(seeds: int, folder: Path) -> Run:
     return gs.train(gs.Experiment.from_toml(_ours.SPEC, recording), seeds, out=folder)
 
 
-def transition_steps(run: Run) -> dict[int, list[int]]:
-    """For each seed the kept steps that follow its grokking step closely."""
+def transition_steps(run: Run, seeds: int) -> dict[int, list[int]]:
+    """For each of the first seeds the steps that follow its grokking step closely."""
     from grokscope.events import GROKKING
 
+    every = EVERY * run.experiment.steps_per_epoch
+    last = run.experiment.n_steps
     groks = GROKKING.times(run.measures).upper
-    length = TRANSITION * run.experiment.steps_per_epoch
-    seeds = [int(seed) for seed in run.measures.seed]
-    return {
-        seed: [step for step in run.kept_steps(seed)[:-1] if at <= step <= at + length]
-        for seed, at in zip(seeds, groks.tolist(), strict=True)
-    }
+    found: dict[int, list[int]] = {}
+    for seed, at in list(zip(run.measures.seed.values.tolist(), groks.tolist(), strict=True))[:seeds]:
+        points = [every * i for i in range(1, last // every)] if at < float("inf") else []
+        found[int(seed)] = [step for step in points if at <= step < at + TRANSITION * every / EVERY]
+    return found
 
 
 def verified(run: Run, name: str, steps: dict[int, list[int]], budget: float) -> Verified:
@@ -61,7 +63,10 @@ def verified(run: Run, name: str, steps: dict[int, list[int]], budget: float) ->
     verdicts: list[Any] = []
     support = run.experiment.task.facts()["support"]
     for seed, at in steps.items():
-        verdicts += [verify(run.model(seed, step), support, budget=budget) for step in at]
+        leaves = run.networks(at, [seed]) if at else {}
+        for i in range(len(at)):
+            arrays = [leaves[name][0, i] for name in ("hidden_weight", "hidden_bias", "output_weight")]
+            verdicts.append(verify(tuple(arrays), support, budget=budget))
     count = dict.fromkeys(("proved", "counterexample", "undecided"), 0)
     for verdict in verdicts:
         count[verdict.verdict] += 1
@@ -85,7 +90,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seeds", type=int, default=100)
-    parser.add_argument("--run", type=Path, help="of the standard experiment, with snapshots")
+    parser.add_argument("--run", type=Path, help="of the standard experiment")
+    parser.add_argument("--transition", type=int, default=20, help="seeds that are looked at there")
+    parser.add_argument("--only", choices=("final", "transition"), help="one of the groups")
     parser.add_argument("--budget", type=float, default=10.0, help="seconds for each network")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
@@ -97,11 +104,13 @@ def main() -> None:
             run = gs.open_run(args.run)
         else:
             run = trained(args.seeds, Path(folder) / "run")
-        final = {int(seed): [-1] for seed in run.measures.seed}
-        groups = [verified(run, "final", final, args.budget)]
-        in_transition = transition_steps(run)
-        if any(in_transition.values()):
-            groups.append(verified(run, "transition", in_transition, args.budget))
+        final = {int(seed): [int(run.experiment.n_steps)] for seed in run.measures.seed}
+        asked = {"final": final, "transition": transition_steps(run, args.transition)}
+        groups = [
+            verified(run, name, steps, args.budget)
+            for name, steps in asked.items()
+            if args.only in (None, name) and any(steps.values())
+        ]
     for group in groups:
         print(
             f"{group.name}: {group.networks} networks, {group.proved} proved, {group.refuted} refuted, "

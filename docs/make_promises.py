@@ -27,13 +27,32 @@ PROMISES = {
 
 
 def records() -> list[dict[str, Any]]:
-    """The newest result of each part."""
-    newest: dict[str, dict[str, Any]] = {}
-    for file in sorted(RESULTS.glob("torture-*.json")):
-        record = json.loads(file.read_text(encoding="utf-8"))
-        if record["name"] not in newest or newest[record["name"]]["date"] <= record["date"]:
-            newest[record["name"]] = record
-    return list(newest.values())
+    """The results of each part on its newest day; those of several seeds are added up."""
+    found = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(RESULTS.glob("torture-*.json"))]
+    return [
+        added([r for r in found if r["name"] == name and r["date"] == date])
+        for name, date in newest_days(found).items()
+    ]
+
+
+def newest_days(found: list[dict[str, Any]]) -> dict[str, str]:
+    """The newest date by name."""
+    days: dict[str, str] = {}
+    for record in found:
+        days[record["name"]] = max(record["date"], days.get(record["name"], ""))
+    return days
+
+
+def added(several: list[dict[str, Any]]) -> dict[str, Any]:
+    """Records of one part with different seeds as one: counts and failures added, results side by side."""
+    several = sorted(several, key=lambda record: record["seed"])
+    results = list(dict.fromkeys(record["result"] for record in several))
+    return several[-1] | {
+        "count": sum(record["count"] for record in several),
+        "result": "; ".join(results),
+        "failures": [failure for record in several for failure in record["failures"]],
+        "seed": ", ".join(str(record["seed"]) for record in several),
+    }
 
 
 def table() -> str:

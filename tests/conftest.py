@@ -2,9 +2,9 @@
 
 Put here only what the whole suite needs; brute-force references live in ``oracles.py``.
 
-Optional kinds: a test marked ``torch``, ``browser``, ``site``, ``gpu`` or ``tables`` is skipped, with the
-reason, where that is missing. ``--require torch,browser`` (or ``GROKSCOPE_REQUIRE=torch,browser``) makes it
-fail instead.
+Optional kinds: a test marked ``torch``, ``browser``, ``site``, ``ray``, ``s3``, ``gpu`` or ``tables`` is
+skipped, with the reason, where that is missing. ``--require torch,browser`` (or
+``GROKSCOPE_REQUIRE=torch,browser``) makes it fail instead.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")
 # they are read back are what users would have, who have such a cache too.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="grokscope-test-programs-")
+    # commands that are killed have one of their own, which all processes of the tests share
+    os.environ["NURSERY_CACHE"] = os.environ["JAX_COMPILATION_CACHE_DIR"] + "/of-commands"
     atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.05"
 os.environ["MPLBACKEND"] = "agg"
@@ -69,6 +71,22 @@ def checked_modules(package: Path) -> list[str]:
 jaxtyping.install_import_hook(checked_modules(ROOT / "src" / "grokscope"), "beartype.beartype")
 
 
+def share_layouts() -> None:
+    """Lay out one to four members as four are, so that they share their programs.
+
+    Half of the suite's time would be compiling the same experiment for one member, for two, and for three.
+    That bits do not depend on the layout is tested on layouts by name (tests/training/test_cohort.py), and by
+    the command line, which has its own (tests/promises/test_determinism.py).
+    """
+    from grokscope.training import devices  # before others take the function from there
+
+    choose = devices.choose_execution
+    devices.choose_execution = lambda n_members, most_slots=64: choose(max(4, n_members), most_slots)
+
+
+share_layouts()
+
+
 def _missing_torch() -> str | None:
     return None if importlib.util.find_spec("torch") else "PyTorch is not installed"
 
@@ -98,10 +116,24 @@ def _missing_tables() -> str | None:
     return f"{absent[0]} is not installed (pip install grokscope[tables])" if absent else None
 
 
+def _missing_ray() -> str | None:
+    if importlib.util.find_spec("ray"):
+        return None
+    return "Ray is not installed (pip install grokscope[ray], or requirements/ray.txt)"
+
+
+def _missing_s3() -> str | None:
+    from s3_server import command
+
+    return None if command() else "moto's server is not installed (requirements/s3.txt, into .venv-s3)"
+
+
 OPTIONAL: dict[str, Callable[[], str | None]] = {
     "torch": _missing_torch,
     "browser": _missing_browser,
     "site": _missing_site,
+    "ray": _missing_ray,
+    "s3": _missing_s3,
     "gpu": _missing_gpu,
     "tables": _missing_tables,
 }

@@ -2,7 +2,8 @@
 
 What is changed: a comparison, an arithmetic or logical operator, a number, a truth value, a `not`, a
 condition, a default, a returned value, a statement that is left out. Strings, type hints and what only a
-type checker reads are left alone, as are messages of errors (a test that pins every word is no better).
+type checker reads are left alone, as are messages of errors (a test that pins every word is no better),
+decorators, and the ``strict`` of a ``zip``, which guards against what no input can bring about.
 """
 
 from __future__ import annotations
@@ -39,10 +40,14 @@ def _skipped(tree: ast.AST) -> set[int]:
             leave(node.annotation)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             leave(node.returns)
-            for decorator in node.decorator_list:
-                leave(decorator)
             if node.name in ("__repr__", "__str__"):
                 leave(node)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            for decorator in node.decorator_list:
+                leave(decorator)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "zip":
+            for keyword in node.keywords:
+                leave(keyword)
         if isinstance(node, ast.JoinedStr | ast.Import | ast.ImportFrom):
             leave(node)
         if isinstance(node, ast.Assign) and "__all__" in ast.dump(node.targets[0]):

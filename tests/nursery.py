@@ -17,6 +17,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 from pathlib import Path
@@ -111,6 +112,7 @@ class Nursery:
         hurried: whether the program commits after every short segment.
         environment: variables set for all copies.
         python: the command that starts Python.
+        cache: for compiled programs; else that of all nurseries of a test session.
     """
 
     folder: Path
@@ -118,12 +120,14 @@ class Nursery:
     hurried: bool = True
     environment: dict[str, str] = field(default_factory=dict)
     python: list[str] = field(default_factory=lambda: [sys.executable])
+    cache: Path | None = None
     _process: Any = None
     _count: int = 0
+    _places: dict[int, Path] = field(default_factory=dict)
 
     def __enter__(self) -> Nursery:
         environment = os.environ | {
-            "XDG_CACHE_HOME": str(self.folder / "cache"),
+            "XDG_CACHE_HOME": str(self.cache or os.environ.get("NURSERY_CACHE", self.folder / "cache")),
             "PYTHONWARNINGS": "ignore",
             "NURSERY_HURRIED": str(int(self.hurried)),
             **self.environment,
@@ -177,7 +181,9 @@ class Nursery:
         }
         if fault is not None:
             job["fault"] = [str(fault.folder), fault.n, int(fault.how), fault.error, int(fault.ops)]
-        return self._ask("start", job)
+        pid = self._ask("start", job)
+        self._places[pid] = Path(job["to"])
+        return pid
 
     def wait(self, pid: int) -> Ended:
         """Wait for a copy's end."""
@@ -190,6 +196,14 @@ class Nursery:
     def stop(self, pid: int, number: int = signal.SIGKILL) -> None:
         """Send a signal to a copy; nothing happens if it has ended."""
         os.kill(pid, number)  # it is not reaped before `wait`, so the number is still its own
+
+    def stop_when(self, pid: int, said: str, number: int = signal.SIGKILL, seconds: float = 120.0) -> None:
+        """Send a signal to a copy as soon as it has said something on standard error."""
+        errors, late = self._places[pid].with_suffix(".err"), time.monotonic() + seconds
+        while not (errors.exists() and said in errors.read_text(errors="replace")):
+            assert time.monotonic() < late, f"it did not say {said!r} in {seconds} s"
+            time.sleep(0.002)
+        self.stop(pid, number)
 
     def _ask(self, what: str, value: Any) -> Any:
         self._process.stdin.write(json.dumps([what, value]) + "\n")

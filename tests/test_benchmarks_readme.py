@@ -105,6 +105,48 @@ def test_only_the_block_and_the_pictures_shown_change(tool: Any, project: Path) 
     assert copied == ["figure-2.png"]
 
 
+def test_a_page_shows_pictures_by_the_name_of_their_paper(tool: Any, project: Path) -> None:
+    page = project / "docs" / "papers" / "two-circuits.md"
+    page.parent.mkdir(parents=True)
+    page.write_text(
+        "![a](../images/two-circuits-figure-2.png) ![b](../images/figure-9.png)\n"
+        "<!-- claims:begin -->\n<!-- claims:end -->\n"
+    )
+    before = (project / "README.md").read_text()
+    written = tool.update(project / "out", project, "docs/papers/two-circuits.md")
+    names = ["two-circuits.md", "two-circuits-figure-2.png", "figure-9.png"]
+    assert [file.name for file in written] == names
+    assert page.read_text().count("| holds |") == 1
+    assert (project / "README.md").read_text() == before
+
+
+def test_another_page_is_rewritten_in_the_same_way(tool: Any, project: Path) -> None:
+    page = project / "docs" / "papers" / "mine.md"
+    page.parent.mkdir(parents=True)
+    page.write_text("![a](../images/figure-2.png)\n<!-- claims:begin -->\n<!-- claims:end -->\n")
+    readme = (project / "README.md").read_text()
+    written = tool.update(project / "out", project, "docs/papers/mine.md")
+    assert [file.name for file in written] == ["mine.md", "figure-2.png"]
+    assert page.read_text().count("| holds |") == 1
+    assert (project / "README.md").read_text() == readme
+
+
+def test_an_experiment_that_takes_the_first_seeds_was_made_by_the_same_command(tool: Any) -> None:
+    record = {"paper": "two-circuits-beyond", "seeds": "100:200"}
+    trained = {
+        "standard": "100:200",
+        "crossed": "100:150",
+        "sham-compensated": "100:110",
+        "boost-2": "100:130",
+    }
+    assert tool.as_asked(trained, record) == {
+        "standard": "100:200",
+        "crossed": "100:200",
+        "sham-compensated": "100:200",
+        "boost-2": "100:130",
+    }
+
+
 @pytest.mark.parametrize("name", ["claims.json", "reproduction.json", "figures/figure-2.png"])
 def test_a_folder_that_lacks_something_changes_nothing(tool: Any, project: Path, name: str) -> None:
     (project / "out" / name).unlink()

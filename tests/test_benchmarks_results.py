@@ -72,10 +72,11 @@ def test_committed_results_are_complete(bench: Any) -> None:
         model.model_fields["kind"].default: model
         for model in (
             result.Ladder, result.Training, result.EndToEndFile, result.HelpTime, result.Gpu,
-            result.Torture, result.ReportPage,
+            result.Torture, result.SweepCost, result.TransformerFile, result.GpuTransformer,
+            result.ReportPage, result.Verification,
         )
     }  # fmt: skip
-    assert len(kinds) == 7
+    assert len(kinds) == 11
     for path in sorted(result.RESULTS.glob("*.json")):
         text = path.read_text()
         kinds[json.loads(text)["kind"]].model_validate_json(text)
@@ -145,7 +146,8 @@ def test_a_rung_without_its_library_is_skipped_with_a_reason(
 def test_every_rung_of_the_plan_is_a_file(bench: Any) -> None:
     plans = bench("ladder").PLANS
     assert len({plan.name for plan in plans}) == len(plans)
-    assert {plan.script for plan in plans} == {p.name for p in BENCHMARKS.glob("rungs/*.py")}
+    steps = {way.script for way in bench("transformer").ways(2)}
+    assert {plan.script for plan in plans} | steps == {p.name for p in BENCHMARKS.glob("rungs/*.py")}
 
 
 def test_machine_is_described_without_names_or_paths(bench: Any) -> None:

@@ -28,7 +28,14 @@ LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
 # The same code on less: every text here is on some page, else it is out of date.
 SHORTER = {
     "epochs = 300": 'epochs = 2\nmeasures = ["train_accuracy", "test_accuracy"]',
-    "epochs=300": "epochs=2",
+    "epochs=300,": 'epochs=2, measures=["test_accuracy", "effective_sparsity", "subnetwork_norm"],',
+    '"effective_sparsity", "faithfulness"]': '"faithfulness"]',
+    '{"kind": "sparse_parity", "n": 10, "k": 2}, out': (
+        '{"task": {"kind": "sparse_parity", "n": 10, "k": 2}, "measures": ["test_accuracy"]}, out'
+    ),
+    '"memorization",\n    i': "\"memorization\", \"measures=['train_accuracy', 'test_accuracy']\",\n    i",
+    'run.branch(60, seeds="i': 'run.branch(60, "measures=[\'test_accuracy\']", seeds="i',
+    "    60, seeds=[0, 1]": "    60, \"measures=['test_accuracy']\", seeds=[0, 1]",
     "n = 40": "n = 10",
 }
 
@@ -160,6 +167,20 @@ def script(name_of: str) -> ModuleType:
 def test_generated_pages_are_current(name_of: str) -> None:
     made = script(name_of)
     assert made.PAGE.read_text(encoding="utf-8") == made.page(), f"run: python docs/{name_of}.py"
+
+
+def test_what_several_seeds_saw_is_added_up() -> None:
+    made = script("make_promises")
+    days = [{"name": "a", "date": "2026-01-02"}, {"name": "a", "date": "2026-01-01"}]
+    assert made.newest_days(days) == {"a": "2026-01-02"}
+    one, two = (
+        {"name": "a", "seed": seed, "count": count, "result": result, "failures": failures}
+        for seed, count, result, failures in ((1, 30, "1 wrong", ["x"]), (0, 20, "0 wrong", []))
+    )
+    assert made.added([one, two]) == one | {
+        "count": 50, "result": "0 wrong; 1 wrong", "seed": "0, 1"
+    }  # fmt: skip
+    assert made.added([two, two])["result"] == "0 wrong"
 
 
 def test_every_measure_and_kind_is_on_its_page() -> None:

@@ -120,6 +120,11 @@ def test_false_discovery_is_its_definition(p, level, method):
             assert not rejected_by_definition(p, adjusted * (1 - 1e-9), method)[i]
 
 
+def test_an_adjusted_value_is_at_most_one():
+    # by definition (1 + 1/2) * 2 * 0.9 / 1 and (1 + 1/2) * 2 * 0.95 / 2
+    assert false_discovery([0.9, 0.95], method="by").adjusted.tolist() == [1.0, 1.0]
+
+
 def test_tests_not_made_are_not_counted():
     found = false_discovery([0.02, np.nan, 0.03])
     assert found.adjusted[[0, 2]] == pytest.approx([0.03, 0.03])

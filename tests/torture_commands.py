@@ -121,19 +121,28 @@ class Prepared:
             assert (out / name).read_bytes() == content, name
 
 
-def prepare(name: str, nursery: Nursery, folder: Path, epochs: int = 4) -> Prepared:
-    """Run a command twice without disturbing it: its results, which are the same, and its time."""
+def prepare(name: str, nursery: Nursery, folder: Path, before: Path | None = None) -> Prepared:
+    """Run a command twice without disturbing it: its results, which are the same, and its time.
+
+    Args:
+        name: of the command.
+        nursery: that runs it.
+        folder: for its files.
+        before: what the command before it made, if that is known.
+    """
     command = COMMANDS[name]
     folder.mkdir(exist_ok=True)
-    (folder / "spec.toml").write_text(SPEC.format(epochs=epochs))
+    (folder / "spec.toml").write_text(SPEC.format(epochs=4))
     if not (folder / "my_paper.py").exists():
         write_template("paper", "my_paper", folder)
     found = Prepared(name, command, folder, {}, {}, 0.0, 0)
     (folder / "task.toml").write_text(SPEC_TOML)
     folder_of(folder / "weights", {step: two_circuits(step) for step in (0, 5, 40)})
-    if command.after:
-        before = Prepared(command.after, COMMANDS[command.after], folder, {}, {}, 0.0, 0)
-        ended = nursery.run(*before.words(folder / "before"))
+    if command.after and before is not None:
+        shutil.copytree(before, folder / "before")
+    elif command.after:
+        first = Prepared(command.after, COMMANDS[command.after], folder, {}, {}, 0.0, 0)
+        ended = nursery.run(*first.words(folder / "before"))
         assert ended.code == 0, ended.err
     for out in (folder / "whole", folder / "again"):
         found.start_of(out)

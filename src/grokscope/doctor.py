@@ -56,16 +56,14 @@ def expected_times(rates: Rates) -> list[Expected]:
         'standard'
     """
     from grokscope.papers import papers
-    from grokscope.streams import Members
+    from grokscope.papers._plan import plan_row
 
     found: list[Expected] = []
     for name, paper in papers().items():
         for one in paper.experiments:
-            experiment, seeds = one.under("paper")
-            members = len(Members.parse(seeds))
+            row = plan_row(one, "paper", None, rates)
             hopeless = one.needs_gpu and rates.device == "cpu"
-            seconds = None if hopeless else predict_seconds(experiment, members, rates)
-            found.append(Expected(name, one.name, members, seconds))
+            found.append(Expected(name, one.name, row.members, None if hopeless else row.seconds))
     return found
 
 

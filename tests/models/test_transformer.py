@@ -1,5 +1,7 @@
 """Transformers and embedding networks: formulas one sample at a time, masks, starts, bad input."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -35,9 +37,20 @@ def _double():
         yield
 
 
+# compiled as a whole: that is quicker than operation by operation
+draw = functools.cache(lambda model: jax.jit(functools.partial(_draw, model)))
+outputs = jax.jit(lambda network, x: network(x))
+everything = jax.jit(lambda network, x: (network(x), network.hidden(x)))
+attention = jax.jit(lambda network, x: network.attention(x))
+
+
+def _draw(model, key):
+    return model.network(key, (POSITIONS, TOKENS), OUTPUTS)
+
+
 def drawn(model, seed=0):
     """A network whose biases and norms are not at their start, or they would not be tested."""
-    network = model.network(jax.random.key(seed), (POSITIONS, TOKENS), OUTPUTS)
+    network = draw(model)(jax.random.key(seed))
     leaves, tree = jax.tree.flatten(network)
     rng = np.random.default_rng(seed)
     moved = [leaf + 0.3 * rng.normal(size=leaf.shape) if leaf.ndim == 1 else leaf for leaf in leaves]
@@ -57,12 +70,11 @@ def expected(model, network, tokens, name, **switches):
 @pytest.mark.parametrize("model", MODELS, ids=str)
 def test_logits_and_neurons_one_sample_at_a_time(model):
     network, (tokens, x) = drawn(model), sequences()
-    np.testing.assert_allclose(network(x), expected(model, network, tokens, "logits"), rtol=1e-10)
-    np.testing.assert_allclose(
-        network.hidden(x), expected(model, network, tokens, "hidden"), rtol=1e-9, atol=1e-12
-    )
+    logits, hidden = everything(network, x)
+    np.testing.assert_allclose(logits, expected(model, network, tokens, "logits"), rtol=1e-10)
+    np.testing.assert_allclose(hidden, expected(model, network, tokens, "hidden"), rtol=1e-9, atol=1e-12)
     if isinstance(model, Transformer):
-        patterns = network.attention(x)
+        patterns = attention(network, x)
         np.testing.assert_allclose(patterns, expected(model, network, tokens, "attention"), rtol=1e-10)
 
 
@@ -73,10 +85,10 @@ def test_neurons_that_are_off_add_nothing_and_masks_say_the_same(model):
     on = keep.reshape(model.layers, -1) if isinstance(model, Transformer) else keep
     wanted = expected(model, network, tokens, "logits", neurons_on=on)
     part = network.keeping(jnp.asarray(keep))
-    np.testing.assert_allclose(part(x), wanted, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(outputs(part, x), wanted, rtol=1e-9, atol=1e-12)
     masks = network.neuron_masks(jnp.asarray(keep))
     masked = jax.tree.map(jnp.multiply, network, masks)
-    np.testing.assert_allclose(masked(x), wanted, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(outputs(masked, x), wanted, rtol=1e-9, atol=1e-12)
     # nothing of a neuron is left, and nothing else is touched
     assert not np.asarray(masked.incoming)[:, ~keep].any()
     assert not np.asarray(masked.outgoing)[~keep].any()
@@ -94,10 +106,11 @@ def test_heads_that_are_off_add_nothing_and_masks_say_the_same(model):
     keep = np.random.default_rng(3).random((model.layers, model.heads)) < 0.5
     keep[0, 0] = False
     wanted = expected(model, network, tokens, "logits", heads_on=keep)
-    np.testing.assert_allclose(network.keeping_heads(jnp.asarray(keep))(x), wanted, rtol=1e-9, atol=1e-12)
+    without = outputs(network.keeping_heads(jnp.asarray(keep)), x)
+    np.testing.assert_allclose(without, wanted, rtol=1e-9, atol=1e-12)
     masks = network.head_masks(jnp.asarray(keep))
     masked = jax.tree.map(jnp.multiply, network, masks)
-    np.testing.assert_allclose(masked(x), wanted, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(outputs(masked, x), wanted, rtol=1e-9, atol=1e-12)
     size = model.width // model.heads
     assert (
         sum(int((leaf == 0).sum()) for leaf in jax.tree.leaves(masks))
@@ -118,16 +131,18 @@ def test_parameters_that_are_masked_act_and_train_as_zero(model):
         steps=5,
     )
     task, learner = experiment.task, experiment.learner
-    data = task.member_data(jax.random.key(0), jax.random.key(0))
-    state = learner.init(experiment, jax.random.key(0), data)
+    data = jax.jit(task.member_data)(jax.random.key(0), jax.random.key(0))
+    state = jax.jit(lambda data: learner.init(experiment, jax.random.key(0), data))(data)
     keep = jnp.arange(model.n_neurons) % 3 > 0
     state = state._replace(masks=state.network.neuron_masks(keep))
     before = state.network
     batch = Batch(data["train_x"], data["train_y"])
+    update = jax.jit(lambda *arguments: learner.update(experiment, *arguments))
     for step in range(5):
-        state, _ = learner.update(experiment, state, batch, jax.random.key(1), jnp.asarray(step))
+        state, _ = update(state, batch, jax.random.key(1), jnp.asarray(step))
     network, unmasked = learner.predictor(state), state.network
-    np.testing.assert_allclose(network(data["test_x"]), unmasked.keeping(keep)(data["test_x"]), atol=1e-12)
+    x = data["test_x"]
+    np.testing.assert_allclose(outputs(network, x), outputs(unmasked.keeping(keep), x), atol=1e-12)
     # weight decay alone moves what is masked: 5 times a factor of 1 - 0.01 * 0.01
     off = ~np.asarray(keep)
     shrunk = np.asarray(before.incoming)[:, off] * (1 - 1e-4) ** 5
@@ -137,7 +152,7 @@ def test_parameters_that_are_masked_act_and_train_as_zero(model):
 
 @pytest.mark.parametrize("model", MODELS, ids=str)
 def test_parameters_and_matrices_are_counted(model):
-    network = model.network(jax.random.key(0), (POSITIONS, TOKENS), OUTPUTS)
+    network = draw(model)(jax.random.key(0))
     leaves, _ = jax.tree_util.tree_flatten_with_path(network)
     assert sum(leaf.size for _, leaf in leaves) == model.n_parameters((POSITIONS, TOKENS), OUTPUTS)
     names = [jax.tree_util.keystr(path, simple=True, separator=".") for path, leaf in leaves if leaf.ndim > 1]

@@ -1,8 +1,9 @@
 """How often a promise is tested, and where the results go.
 
 The suite tests each promise a few times; ``make torture`` (``GROKSCOPE_TORTURE=full``) in full, and
-writes what it saw to ``benchmarks/results/torture-NAME-DATE.json``, from which `docs/make_promises.py`
-makes the table of ``docs/promises.md``. ``GROKSCOPE_TORTURE_SEED`` changes the random choices,
+writes what it saw to ``benchmarks/results/torture-NAME-SEED-DATE.json``, from which `docs/make_promises.py`
+makes the table of ``docs/promises.md``; runs with other seeds on one day are added up there.
+``GROKSCOPE_TORTURE_SEED`` changes the random choices,
 ``GROKSCOPE_TORTURE_SECONDS`` ends every part after so many seconds; the counts written are those that
 were done.
 """
@@ -23,7 +24,7 @@ from typing import Any
 import pytest
 
 import nursery as nurseries
-from torture_commands import prepare
+from torture_commands import COMMANDS, prepare
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -93,7 +94,7 @@ class Torture:
                 "machine": _machine.describe(),
             }
         )
-        _result.write(record, f"torture-{self.name.replace('_', '-')}")
+        _result.write(record, f"torture-{self.name.replace('_', '-')}-{self.seed}")
 
 
 def _commit() -> str:
@@ -134,7 +135,9 @@ class Prepare:
 
     def __call__(self, name: str) -> Any:
         if name not in self._known:
-            self._known[name] = prepare(name, self._nursery, self._folder / name)
+            known = self._folder / COMMANDS[name].after / "whole"
+            before = known if COMMANDS[name].after in self._known else None
+            self._known[name] = prepare(name, self._nursery, self._folder / name, before)
         return self._known[name]
 
 

@@ -162,6 +162,7 @@ def test_determinism_over_processes(torture, nursery, faults, tmp_path):
                 continue
             before = ["taskset", "-c", "0", sys.executable]
         options = {"hurried": name != "not hurried", "environment": environment, "python": before}
+        options["cache"] = place / "cache"  # each compiles for itself
         with Nursery(place, None, **options) as other:
             for trained, (spec, base) in files.items():
                 if not torture.in_time:

@@ -74,7 +74,7 @@ def test_mutants(torture, part, tmp_path):
     rng, modules = torture.rng(), TESTED[part]
     copy = tmp_path / "src"
     shutil.copytree(ROOT / "src", copy, ignore=shutil.ignore_patterns("__pycache__"))
-    command = [sys.executable, str(ROOT / "tests" / "mutants_process.py")]
+    command = [sys.executable, str(ROOT / "tests" / "mutants_process.py"), str(tmp_path / "programs")]
     killed, survived, by_module = 0, [], {name: [0, 0] for name in modules}
     drawn = {name: rng.sample(range(k), k) for name in modules for k in [mutants.count(SOURCE / name)]}
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +35,8 @@ KEYS = {
 }
 
 
-@pytest.fixture
-def trained(monkeypatch: pytest.MonkeyPatch) -> dict[Path, SyntheticRun]:
+@pytest.fixture(scope="module")
+def trained() -> Iterator[dict[Path, SyntheticRun]]:
     """Replace training by made-up runs, remembered by folder."""
     runs: dict[Path, SyntheticRun] = {}
 
@@ -52,22 +54,38 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> dict[Path, SyntheticRun]:
             raise StoreError(f"{path}: is damaged.")
         return runs[path]
 
-    monkeypatch.setattr("grokscope.runs.train", train, raising=False)
-    monkeypatch.setattr("grokscope.runs.open_run", open_run, raising=False)
-    return runs
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("grokscope.runs.train", train, raising=False)
+        patch.setattr("grokscope.runs.open_run", open_run, raising=False)
+        yield runs
+
+
+@pytest.fixture(scope="module")
+def standard(trained: dict[Path, Any], tmp_path_factory: pytest.TempPathFactory) -> Reproduction:
+    """The standard experiment, reproduced; drawing its figures is what takes long."""
+    out = tmp_path_factory.mktemp("standard") / "out"
+    return reproduce("two-circuits", ["standard"], 5, out=out, rates=RATES)
+
+
+@pytest.fixture
+def beside(standard: Reproduction, trained: dict[Path, Any], tmp_path: Path) -> Path:
+    """A copy of it, to which something can be added."""
+    out = tmp_path / "copy"
+    shutil.copytree(standard.folder, out)
+    trained[out / "standard"] = trained[Path(standard.folder) / "standard"]
+    return out
 
 
 def files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.usefixtures("trained")
-def test_everything_is_written(tmp_path: Path) -> None:
-    done = reproduce("two-circuits", ["standard"], 5, out=tmp_path, rates=RATES)
+def test_everything_is_written(standard: Reproduction) -> None:
+    done, out = standard, Path(standard.folder)
     figures = {f"figures/{name}.{end}" for name in done.figures for end in ("svg", "pdf", "png")}
     assert done.figures == ["figure-2", "figure-3", "figure-5", "sensitivity"]
-    assert files(tmp_path) == figures | {"claims.json", "report.html", RECORD, "standard/experiment.toml"}
-    claims = json.loads((tmp_path / "claims.json").read_text())
+    assert files(out) == figures | {"claims.json", "report.html", RECORD, "standard/experiment.toml"}
+    claims = json.loads((out / "claims.json").read_text())
     assert claims == done.claims
     assert all(claim.keys() >= KEYS for claim in claims)
     verdicts = {claim["id"]: claim["verdict"] for claim in claims}
@@ -77,32 +95,25 @@ def test_everything_is_written(tmp_path: Path) -> None:
     assert "report.html" in done.summary
 
 
-@pytest.mark.usefixtures("trained")
-def test_experiments_can_be_added_one_by_one(tmp_path: Path) -> None:
-    reproduce("two-circuits", ["standard"], 5, out=tmp_path, rates=RATES)
-    done = reproduce("two-circuits", ["random-labels"], 5, out=tmp_path, rates=RATES)
+def test_experiments_can_be_added_one_by_one(beside: Path) -> None:
+    done = reproduce("two-circuits", ["random-labels"], 5, out=beside, rates=RATES)
     assert list(done.runs) == ["standard", "random-labels"]
     assert "random-labels" in done.figures
     assert {claim["id"] for claim in done.claims if claim["seeds"] == 5} >= {"C1a", "R3"}
 
 
-def test_an_earlier_run_that_is_damaged_is_left_out_and_said(
-    tmp_path: Path, trained: dict[Path, Any]
-) -> None:
-    reproduce("two-circuits", ["standard"], 5, out=tmp_path, rates=RATES)
-    del trained[tmp_path / "standard"]
-    done = reproduce("two-circuits", ["random-labels"], 5, out=tmp_path, rates=RATES)
+def test_an_earlier_run_that_is_damaged_is_left_out_and_said(beside: Path, trained: dict[Path, Any]) -> None:
+    del trained[beside / "standard"]
+    done = reproduce("two-circuits", ["random-labels"], 5, out=beside, rates=RATES)
     assert list(done.runs) == ["random-labels"]
     assert "standard: an earlier run is there, but left out" in done.notes[0]
     assert done.notes[0] in done.summary
 
 
-@pytest.mark.usefixtures("trained")
-def test_the_same_runs_give_the_same_bytes(tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        reproduce("two-circuits", ["standard"], 3, out=tmp_path / name, rates=RATES)
-    for name in sorted(files(tmp_path / "a")):
-        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
+def test_the_same_runs_give_the_same_bytes(standard: Reproduction, tmp_path: Path) -> None:
+    reproduce("two-circuits", ["standard"], 5, out=tmp_path, rates=RATES)
+    for name in sorted(files(Path(standard.folder))):
+        assert (Path(standard.folder) / name).read_bytes() == (tmp_path / name).read_bytes(), name
 
 
 def test_a_plan_says_all(tmp_path: Path, trained: dict[Path, Any]) -> None:
@@ -115,14 +126,12 @@ def test_a_plan_says_all(tmp_path: Path, trained: dict[Path, Any]) -> None:
     assert json.loads((tmp_path / RECORD).read_text())["seeds"] == "7,9:11"
 
 
-@pytest.mark.usefixtures("trained")
-def test_the_report_can_be_made_again(tmp_path: Path) -> None:
-    reproduce("two-circuits", ["standard"], 3, out=tmp_path / "all", rates=RATES)
-    page = (tmp_path / "all" / "report.html").read_text()
-    again = write_report(tmp_path / "all", out=tmp_path / "again.html")
+def test_the_report_can_be_made_again(standard: Reproduction, tmp_path: Path) -> None:
+    page = (Path(standard.folder) / "report.html").read_text()
+    again = write_report(standard.folder, out=tmp_path / "again.html")
     assert again.read_text() == page
     assert len(page) < 3_000_000
-    assert "grokscope reproduce two-circuits standard --seeds 3 --profile paper" in page
+    assert "grokscope reproduce two-circuits standard --seeds 5 --profile paper" in page
     assert "eprint = {2303.11873}" in page
     assert "n_train = 1000" in page
     assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", re.sub('src="[^"]*"', "", page))

@@ -252,21 +252,21 @@ def test_a_chunk_that_the_store_does_not_know_is_an_error_not_a_fill_value(tmp_p
             tree.read("measures/slow/norm", [np.array([33]), np.array([0])])
 
 
-def test_files_and_open_files_stay_bounded_over_500_commits(tmp_path):
+def test_files_and_open_files_stay_bounded_over_150_commits(tmp_path):
     def files() -> int:
         return sum(len(names) for _, _, names in os.walk(tmp_path))
 
     most, first = 0, files()
     with new_run(tmp_path / "run") as store:
         first = files()
-        for n in range(1, 501):
+        for n in range(1, 151):
             with store.transaction("more") as t:
                 t.write_measures("quick", range(3), [n], {"loss": np.full((3, 1), n, np.float32)})
                 t.mark(range(3), steps_done=n)
             if n % 10 == 0:
                 most = max(most, files())
         store.finish()
-        np.testing.assert_array_equal(store.read_measures().loss.sel(seed=1), np.arange(501))
+        np.testing.assert_array_equal(store.read_measures().loss.sel(seed=1), np.arange(151))
     # per commit: manifests of three arrays, a snapshot, its log, and at most two chunks; kept for 40 commits
     assert most < first + 40 * 8
     assert files() < first + 5

@@ -55,7 +55,7 @@ def test_keys_that_go_in_step():
         ("task.n_train", "write a.b=1,2,3"),
         ("=1,2", "write a.b=1,2,3"),
         ("task.=1", "write a.b=1,2,3"),
-        ("task.k=", "nothing between"),
+        ("task.k=", "--over task.k: names no value"),
         ("task.k=1,,2", "nothing between"),
         ("task.k=1,2,1", "the value 1 is given twice"),
         ("task.k=1,1.0", "given twice"),

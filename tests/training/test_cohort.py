@@ -66,7 +66,7 @@ def alone():
         ([7], Execution("map", 1, 3)),
         ([7, 1], Execution("map", 2, 1)),
         ([3, 7, 5], Execution("map", 1, 3)),
-        ([5, 3, 7], Execution("map", 2, 2)),
+        ([5, 3, 7], Execution("map", 2, 4)),
         ([0, 1, 2, 3, 4, 5, 6, 7], Execution("map", 2, 4)),
     ],
 )
@@ -82,7 +82,10 @@ def test_other_seeds_have_other_bits(alone):
 def test_bits_of_the_standard_network_do_not_depend_on_the_cohort():
     one = hashes(STANDARD, [7], Execution("map", 1, 1))[7]
     assert hashes(STANDARD, [2, 7, 4], Execution("map", 2, 2))[7] == one
-    assert hashes(STANDARD, [7, 2], Execution("map", 2, 1), wanted=Wanted.of(STANDARD))[7] == one
+    # some of each pace; all of them: test_measuring_changes_no_bit
+    few = "measures=['train_accuracy', 'test_loss', 'sensitivity', 'effective_sparsity', 'faithfulness']"
+    wanted = Wanted.of(STANDARD.with_(few))
+    assert hashes(STANDARD, [7, 2], Execution("map", 2, 2), wanted=wanted)[7] == one
 
 
 def test_measuring_changes_no_bit(alone):
@@ -93,8 +96,9 @@ def test_measuring_changes_no_bit(alone):
 
 
 def test_the_schedule_changes_no_bit(alone):
-    often = SMALL.with_("schedule.measures='every 1 steps'")
-    assert hashes(often, [7], Execution("map", 1, 1), wanted=Wanted.of(often))[7] == alone
+    often = SMALL.with_("schedule.measures='every 6 steps'")  # an epoch has 7
+    # the program is that of the test before
+    assert hashes(often, [7, 2], Execution("map", 2, 1), wanted=Wanted.of(often))[7] == alone
 
 
 def test_a_diverging_neighbor_is_marked_and_harms_nobody(alone):
@@ -222,3 +226,27 @@ def test_the_loop_is_plain_gradient_descent():
         np.testing.assert_allclose(np.array(trained.hidden_weight)[0], w, rtol=0, atol=1e-12)
         np.testing.assert_allclose(np.array(trained.hidden_bias)[0], b, rtol=0, atol=1e-12)
         np.testing.assert_allclose(np.array(trained.output_weight)[0], u, rtol=0, atol=1e-12)
+
+
+class _Gpu:
+    platform = "gpu"
+
+
+@pytest.mark.parametrize(
+    ("paper", "name", "profile", "block"),
+    [("two-circuits", "standard", "paper", 256), ("two-circuits", "addition", "paper", 8),
+     ("progress-measures", "mainline", "paper", 4)],
+)  # fmt: skip
+def test_on_a_gpu_larger_networks_come_in_smaller_blocks(monkeypatch, paper, name, profile, block):
+    from grokscope.papers import find_paper
+    from grokscope.training import devices
+
+    spec = find_paper(paper).experiment(name).under(profile)[0]
+    work = spec.model.flops_per_sample(spec.task.input_shape, spec.task.n_outputs)
+    work *= spec.task.n_train if spec.batch_size == "full" else spec.batch_size
+    assert block == 256 or block * work <= 5e10 < 2 * block * work
+    monkeypatch.setattr(devices.jax, "devices", lambda: [_Gpu()])
+    assert devices.choose_execution(1, experiment=spec) == Execution("vmap", 1, slots=block, block=block)
+    many = devices.choose_execution(64, experiment=spec)
+    assert (many.block, many.slots) == (block, max(64, block))
+    assert devices.choose_execution(10_000, experiment=spec).capacity == 256

@@ -16,7 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
     Args:
-        arguments: without the program's name; those of the process if not given.
+        arguments: without the program's name; if not given, those of the process, which then ends.
 
     Returns:
         0 done, 1 disk, damage or a fault of ours, 2 an invalid command or input, 130 interrupted.
@@ -26,6 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         grokscope 0.1.0.dev0
         0
     """
-    from grokscope.cli._guard import guarded
+    from grokscope.cli._guard import ended, guarded
 
-    return guarded(arguments)
+    code = guarded(arguments)
+    if arguments is None:
+        ended(code)
+    return code

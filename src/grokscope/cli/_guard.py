@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import io
 import logging
@@ -12,11 +13,11 @@ import sys
 import traceback
 from collections.abc import Generator, Sequence
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 from grokscope.errors import GrokscopeError, Interrupted, did_you_mean
 
-__all__ = ["OutputClosed", "guarded"]
+__all__ = ["OutputClosed", "ended", "guarded"]
 
 # Commands that go on where they were stopped when they are given again.
 _RESUMABLE = ("train", "sweep", "branch", "reproduce", "measure")
@@ -46,6 +47,19 @@ def guarded(arguments: Sequence[str] | None = None) -> int:
             if stopped and not isinstance(error, GrokscopeError):
                 error = KeyboardInterrupt()
             return _report(error, words)
+
+
+def ended(code: int) -> NoReturn:
+    """End the process: what was registered for its end is done, threads of libraries are not waited for.
+
+    A worker of the store's library may still be handing over its last result, already used, and would abort
+    the process if the interpreter went away under it.
+    """
+    atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _run(words: list[str]) -> int:

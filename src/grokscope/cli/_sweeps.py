@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,14 +10,13 @@ import typer
 
 from grokscope.cli import _options as options
 from grokscope.cli import _print as out
+from grokscope.cli._contest import confirm_sweep, contest
 from grokscope.errors import InputError
 
 if TYPE_CHECKING:
     from grokscope.sweeps import SweepOverview
 
 _MOST_ROWS = 60
-# A plan that takes longer is confirmed: by --yes, or by a person.
-_ASK_SECONDS = 3600.0
 
 
 def sweep(
@@ -44,8 +43,17 @@ def sweep(
     ] = None,
     seeds: options.Seeds = None,
     engine: Annotated[
-        Literal["local"], typer.Option("--engine", help="Who does the work: this process.")
+        Literal["local", "ray"],
+        typer.Option("--engine", help="Who does the work: this process, or the machines of a Ray cluster."),
     ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(
+            "--address",
+            metavar="ADDRESS",
+            help="Of the cluster: auto (this machine's), HOST:PORT, ray://HOST:PORT, or local to start one.",
+        ),
+    ] = None,
     folder: Annotated[
         str | None,
         typer.Option(
@@ -58,7 +66,7 @@ def sweep(
     allow_other_numerics: options.OtherNumerics = False,
     json: options.Json = False,
 ) -> None:
-    """Train a grid of experiments.
+    """Train a grid of experiments, or a contest of tuned contenders (kind = "contest" in [sweep]).
 
     Says the plan first. Given again, it resumes; with more values or seeds it does only what is new.
     """
@@ -67,19 +75,28 @@ def sweep(
         from grokscope import sweeps
         from grokscope.progress import RichProgress
 
+        if sweeps.is_contest_file(spec):
+            if over or zip_:
+                raise InputError("--over: a contest has its axes in the spec, one set for each contender.")
+            contest(spec, tuple(set_ or ()), seeds, folder, yes, dry_run, allow_other_numerics, json)
+            return
         asked = sweeps.SweepSpec.from_toml(
             spec, tuple(set_ or ()), tuple(over or ()), tuple(zip_ or ()), seeds
         )
+        if dry_run and (many := sweeps.many_cells(asked)) is not None:
+            facts = {"cells": asked.n_cells, "members": asked.n_members, "seconds": many[1]}
+            out.document(facts) if json else out.line(many[0])
+            return
         if dry_run:
             planned = sweeps.plan_for(asked, folder)
             out.document(planned.facts) if json else out.line(str(planned))
             return
-        worker = sweeps.engine_named(engine)
+        worker = sweeps.engine_named(engine, address)
 
         def confirm(text: str, seconds: float, always: bool) -> None:
-            _confirm(text, seconds, yes=yes, always=always)
+            confirm_sweep(text, seconds, yes=yes, always=always)
 
-        with RichProgress() as progress:
+        with contextlib.closing(worker), RichProgress() as progress:
             done = sweeps.run_sweep(
                 asked,
                 out=folder,
@@ -110,15 +127,3 @@ def print_sweep(overview: SweepOverview) -> None:
     out.table(headers, rows)
     if len(overview.cells) > _MOST_ROWS:
         out.line(f"({len(overview.cells) - _MOST_ROWS} more cells)")
-
-
-def _confirm(text: str, seconds: float, *, yes: bool, always: bool) -> None:
-    """Ask before work of more than an hour or a huge grid; where nobody can answer, want ``--yes``."""
-    from grokscope.progress import duration
-
-    if yes or (seconds <= _ASK_SECONDS and not always):
-        return
-    took = text if always else f"this takes about {duration(seconds)} here"
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise InputError(f"{took}: add --yes to go on.")
-    typer.confirm(f"{took}; go on?", abort=True, err=True)

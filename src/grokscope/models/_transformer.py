@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from grokscope.models._neurons import ones_like
 from grokscope.models._one_hidden_layer import ACTIVATIONS
@@ -28,6 +30,36 @@ class LayerNorm(eqx.Module):
         centered = x - jnp.mean(x, axis=-1, keepdims=True)
         variance = jnp.mean(jnp.square(centered), axis=-1, keepdims=True)
         return centered * jax.lax.rsqrt(variance + _EPSILON) * self.scale + self.shift
+
+
+class Looked(NamedTuple):
+    """The stream before the first layer, where a row is one of few: that of a token at a position.
+
+    What a map does to every row it does to ``table`` alone, and the result is looked up. That is exact, and
+    spares the first layer's keys and values the products of all samples, and all of their gradients.
+
+    Attributes:
+        table: the embedding of each token at each position [position, token, feature].
+        tokens: numbers [sample, position].
+    """
+
+    table: Float[Array, "position token feature"]
+    tokens: Int[Array, "sample position"]
+
+
+Stream = Looked | Float[Array, "sample position feature"]
+
+
+def _mapped(
+    x: Stream, last_only: bool = False, function: Callable[[jax.Array], jax.Array] = lambda rows: rows
+) -> jax.Array:
+    """A function of each row of a stream, [sample, position, ...], at all positions or at the last one."""
+    if not isinstance(x, Looked):
+        return function(x[:, -1:] if last_only else x)
+    first = x.table.shape[0] - 1 if last_only else 0
+    found = function(x.table[first:])
+    places = jnp.arange(len(found))
+    return found[places, x.tokens[:, first:]]
 
 
 class Block(eqx.Module):
@@ -58,10 +90,10 @@ class Block(eqx.Module):
     norm: str = eqx.field(static=True)
 
     def __call__(
-        self, x: Float[Array, "sample position feature"], last_only: bool
+        self, x: Stream, last_only: bool
     ) -> tuple[Float[Array, "sample query feature"], Float[Array, "sample neuron"]]:
         """The layer's output at every position, or at the last one only; and the neurons at the last."""
-        given = x[:, -1:] if last_only else x
+        given = _mapped(x, last_only)
         attended = self._mix(x, self.pattern(x, last_only)) @ self.attention_out
         middle = self._added(given, attended, self.attention_norm)
         h = self._neurons(middle)
@@ -69,22 +101,22 @@ class Block(eqx.Module):
         out = out if self.mlp_out_bias is None else out + self.mlp_out_bias
         return self._added(middle, out, self.mlp_norm), h[:, -1]
 
-    def pattern(
-        self, x: Float[Array, "sample position feature"], last_only: bool
-    ) -> Float[Array, "sample query position head"]:
+    def pattern(self, x: Stream, last_only: bool) -> Float[Array, "sample query position head"]:
         """The attention weights, which sum to 1 over positions."""
-        x = self._normed(x, self.attention_norm)
-        q = self._split((x[:, -1:] if last_only else x) @ self.query)
-        k = self._split(x @ self.key)
+        q = self._split(self._projected(x, self.query, last_only))
+        k = self._split(self._projected(x, self.key))
         scores = jnp.einsum("bqhd,bkhd->bqkh", q, k) / math.sqrt(q.shape[-1])
         if not last_only:
-            n = x.shape[1]
+            n = k.shape[1]
             seen = jnp.tril(jnp.ones((n, n), bool))
             scores = jnp.where(seen[:, :, None], scores, -jnp.inf)
         return jax.nn.softmax(scores, axis=2)
 
-    def _mix(self, x: jax.Array, pattern: jax.Array) -> jax.Array:
-        v = self._split(self._normed(x, self.attention_norm) @ self.value)
+    def _projected(self, x: Stream, weight: jax.Array, last_only: bool = False) -> jax.Array:
+        return _mapped(x, last_only, lambda rows: self._normed(rows, self.attention_norm) @ weight)
+
+    def _mix(self, x: Stream, pattern: jax.Array) -> jax.Array:
+        v = self._split(self._projected(x, self.value))
         mixed = jnp.einsum("bqkh,bkhd->bqhd", pattern, v)
         return mixed.reshape(*mixed.shape[:2], -1)
 
@@ -152,7 +184,7 @@ class TransformerNetwork(eqx.Module):
     ) -> Float[Array, "sample layer head position"]:
         """How much the last position attends to each position."""
         patterns: list[jax.Array] = []
-        at = self._embedded(x)
+        at: Stream = self._embedded(x)
         for i, block in enumerate(self.blocks):
             patterns.append(jnp.swapaxes(block.pattern(at, last_only=True)[:, 0], 1, 2))
             if i + 1 < len(self.blocks):
@@ -223,20 +255,22 @@ class TransformerNetwork(eqx.Module):
 
     def _run(self, x: jax.Array) -> tuple[jax.Array, list[jax.Array]]:
         """The stream at the last position after all layers, and the neurons of each layer there."""
-        at, neurons = self._embedded(x), list[jax.Array]()
+        at: Stream = self._embedded(x)
+        neurons: list[jax.Array] = []
         for i, block in enumerate(self.blocks):
             # what the last layer computes at other positions is never read
             at, h = block(at, last_only=i + 1 == len(self.blocks))
             neurons.append(h)
-        return at[:, -1], neurons
+        return _mapped(at)[:, -1], neurons
 
-    def _embedded(self, x: jax.Array) -> jax.Array:
-        at = x @ self.embedding
+    def _embedded(self, x: jax.Array) -> Looked:
+        positions, width = x.shape[-2], self.embedding.shape[-1]
+        added = jnp.zeros((positions, width), self.embedding.dtype)
         if self.position is not None:
-            return at + self.position
-        if self.sinusoidal:
-            return at + sinusoids(*at.shape[-2:]).astype(at.dtype)
-        return at
+            added = self.position
+        elif self.sinusoidal:
+            added = sinusoids(positions, width).astype(added.dtype)
+        return Looked(self.embedding + added[:, None], jnp.argmax(x, axis=-1))
 
     def _by_layer(self, keep: jax.Array) -> list[tuple[Block, jax.Array]]:
         parts = jnp.split(keep, len(self.blocks))

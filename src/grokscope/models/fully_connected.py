@@ -63,19 +63,24 @@ class FullyConnected(Model):
         n = math.prod(input_shape)
         weight_key, bias_key, output_key = jax.random.split(key, 3)
 
-        def uniform(key: jax.Array, shape: tuple[int, ...], fan_in: int) -> jax.Array:
+        def uniform(key: jax.Array, shape: tuple[int, ...], fan_in: float) -> jax.Array:
             # drawn as float32 in either precision, so that both start from the same numbers
             share = jax.random.uniform(key, shape, jnp.float32, minval=-1.0, maxval=1.0)
             # one factor after the other: the scale is a value of the program, which must not change the bits
             return share.astype(jnp.result_type(float)) * (1 / math.sqrt(fan_in)) * self.init_scale
 
+        hidden = self._hidden_fan_in(n)
         output_shape = (self.width,) if n_outputs == 1 else (self.width, n_outputs)
         return OneHiddenLayer(
-            hidden_weight=uniform(weight_key, (n, self.width), n),
-            hidden_bias=uniform(bias_key, (self.width,), n),
+            hidden_weight=uniform(weight_key, (n, self.width), hidden),
+            hidden_bias=uniform(bias_key, (self.width,), hidden),
             output_weight=uniform(output_key, output_shape, self.width),
             activation=self.activation,
         )
+
+    def _hidden_fan_in(self, n_inputs: int) -> float:
+        """One over the square of the bound of W and b."""
+        return n_inputs
 
     def n_parameters(self, input_shape: tuple[int, ...], n_outputs: int) -> int:
         """(n + 1 + outputs) p."""

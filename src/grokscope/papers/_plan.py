@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from grokscope.errors import InputError
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from grokscope.experiment import Experiment
     from grokscope.rates import Rates
 
-__all__ = ["PROFILE_SECONDS", "Plan", "PlanRow", "plan"]
+__all__ = ["PROFILE_SECONDS", "Plan", "PlanRow", "plan", "plan_row"]
 
 PROFILE_SECONDS = 600.0  # the paper profile is taken when it is predicted to take less
 # Drawing all figures of an experiment and judging its claims.
@@ -132,17 +132,33 @@ def plan(
 def _rows(
     chosen: Sequence[PaperExperiment], seeds: int | str | None, profile: str, rates: Rates
 ) -> list[PlanRow]:
-    from grokscope.rates import predict_seconds
+    rows = [plan_row(one, profile, seeds, rates) for one in chosen]
+    return [replace(row, seconds=row.seconds + _FIGURES_SECONDS) for row in rows]
 
-    rows: list[PlanRow] = []
-    for one in chosen:
-        spec, usual = one.under(profile)
-        asked = usual if seeds is None else seeds
+
+def plan_row(one: PaperExperiment, profile: str, seeds: int | str | None, rates: Rates) -> PlanRow:
+    """The plan for one experiment alone, without what is made of it afterwards."""
+    from grokscope.rates import predict_seconds
+    from grokscope.sweeps import plan_sweep
+
+    spec, usual = one.under(profile)
+    asked = usual if seeds is None else seeds
+    if one.is_contest:
+        contest = one.contest(profile, asked)
+        tuned = [plan_sweep(grid, None, rates) for grid in contest.grids.values()]
+        last = [predict_seconds(grid.base, len(contest.fresh), rates) for grid in contest.grids.values()]
+        members = contest.n_members
+        seconds = sum(plan.seconds for plan in tuned) + sum(last)
+        memory = max(program.memory for plan in tuned for program in plan.programs)
+    elif one.is_sweep:
+        planned = plan_sweep(one.grid(profile, asked), None, rates)
+        members, seconds = planned.n_members, planned.seconds
+        memory = max(program.memory for program in planned.programs)
+    else:
         members = len(one.members(asked))
-        seconds = predict_seconds(spec, members, rates) + _FIGURES_SECONDS
-        memory = predicted_memory(spec, members)
-        rows.append(PlanRow(one.name, str(asked), members, spec.n_steps, seconds, memory, one.needs_gpu))
-    return rows
+        seconds, memory = predict_seconds(spec, members, rates), predicted_memory(spec, members)
+        seconds += sum(analysis.seconds for analysis in one.analyses) * members / max(1, rates.cores)
+    return PlanRow(one.name, str(asked), members, spec.n_steps, seconds, memory, one.needs_gpu)
 
 
 def predicted_memory(experiment: Experiment, members: int) -> int:

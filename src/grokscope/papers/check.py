@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grokscope.papers._paper import Paper, RunLike
+from grokscope.papers._paper import Paper, PaperExperiment, RunLike
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -73,6 +73,11 @@ def _check_experiments(paper: Paper) -> None:
         for profile in ("paper", "quick"):
             _want(profile in one.profiles, f"experiment {one.name} has no profile '{profile}'")
             spec, seeds = one.under(profile)
+            if one.is_contest:
+                one.contest(profile)  # it says itself where it is not fair
+            if one.is_sweep:
+                cells = len(list(one.grid(profile).cells()))  # each is a valid spec, and no two are the same
+                _want(cells > 1, f"experiment {one.name} is a sweep of one cell under '{profile}'")
             _want(len(one.members(seeds)) >= 1, f"experiment {one.name} has no seeds under '{profile}'")
             same = type(spec).from_table(_table(spec)) == spec
             _want(same, f"experiment {one.name}: the spec made again from its own table differs")
@@ -105,7 +110,7 @@ def _check_claims(paper: Paper, examples: Iterable[Mapping[str, RunLike]]) -> No
     from grokscope.claims import gather, judge
 
     made_up = [
-        (name, {one.name: run for one in paper.experiments})
+        (name, {one.name: _on_axes(run, one) for one in paper.experiments})
         for name, run in made_up_runs(paper.experiments[0].experiment)
     ]
     given = [(f"example {i}", runs) for i, runs in enumerate(examples)]
@@ -166,6 +171,24 @@ def made_up_runs(experiment: Experiment) -> Iterator[tuple[str, MadeUpRun]]:
         yield f"grokking, and {name}", _made_up(experiment, lambda key, o=other: jumps.get(key, o))
         flipped = {"train_accuracy": jumps["train_accuracy"], "test_accuracy": 0.5 + 0 * time}
         yield f"memorization, and {name}", _made_up(experiment, lambda key, o=other, f=flipped: f.get(key, o))
+
+
+def _on_axes(run: MadeUpRun, one: PaperExperiment) -> MadeUpRun:
+    """Of a sweep: the same curves in every cell; of a contest: for every contender."""
+    from grokscope.sweeps import axis_coordinates
+
+    coords: dict[str, Any] = {}
+    if one.is_contest:
+        axes = {"contender": [contender.name for contender in one.contenders]}
+    elif one.is_sweep:
+        spec = one.grid("paper")
+        coords = axis_coordinates(spec.names, spec.axes)
+        axes = {name: coords.pop(name)[1] for name in spec.names}
+    else:
+        return run
+    plain = [name for name, array in run.measures.items() if set(array.dims) == {"seed", "step"}]
+    measures = run.measures[plain].expand_dims(axes).assign_coords(coords)
+    return replace(run, experiment=one.experiment, measures=measures)
 
 
 def _made_up(experiment: Experiment, curve: Any) -> MadeUpRun:

@@ -10,6 +10,7 @@ page of claims, figures and runs). Behind them, one file for each thing on the p
 escaped.
 """
 
+from grokscope.report._contest import finish_contest
 from grokscope.report._figures import ReportFigure
 from grokscope.report._folder import write_report
 from grokscope.report._live import LiveReport
@@ -25,6 +26,7 @@ __all__ = [
     "Reproduction",
     "RunInfo",
     "RunView",
+    "finish_contest",
     "finish_sweep",
     "page_html",
     "reproduce",

@@ -19,7 +19,7 @@ __all__ = ["write_report"]
 
 
 def write_report(path: str | Path, other: str | Path | None = None, out: str | Path | None = None) -> Path:
-    """Write the page of a run, of two runs side by side, of a sweep, or of a paper's reproduction.
+    """Write the page of a run, of two side by side, of a sweep, a contest, or a paper's reproduction.
 
     Args:
         path: a run's folder, a sweep's folder or address, or what ``grokscope reproduce`` wrote.
@@ -33,13 +33,16 @@ def write_report(path: str | Path, other: str | Path | None = None, out: str | P
         InputError: if there is no run, or the two cannot be compared.
         StoreError: if the page cannot be written.
     """
+    from grokscope.report._contest import finish_contest
     from grokscope.runs._place import as_place
-    from grokscope.sweeps import is_sweep
+    from grokscope.sweeps import is_contest, is_sweep, open_contest
 
     place = as_place(path)
     if other is None and is_sweep(place):
         return _of_sweep(place, out)
     folder = Path(path)
+    if other is None and is_contest(folder):
+        return finish_contest(open_contest(folder), None if out is None else Path(out))
     record = folder / RECORD
     if record.is_file() and other is None:
         return _of_reproduction(folder, record, out)

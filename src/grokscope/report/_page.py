@@ -208,7 +208,8 @@ def policy(*, live: bool = False) -> str:
 def _panels_of_claims(judged: Sequence[Judged], views: Sequence[RunView]) -> dict[str, list[str]]:
     """By id of the claim: the plots of the measures that its evidence looks at.
 
-    Accuracies come last: most evidence looks at them only for when a seed memorized and grokked.
+    Accuracies come last: most evidence looks at them only for when a seed memorized and grokked. So does the
+    training loss, by which divergence is seen where a run does not record it.
     """
     by_name = {view.name: view.curves for view in views}
     found: dict[str, list[str]] = {}
@@ -216,7 +217,7 @@ def _panels_of_claims(judged: Sequence[Judged], views: Sequence[RunView]) -> dic
         curves = by_name.get(one.claim.experiment)
         if curves is None:
             continue
-        timing = {event.measure for event in (MEMORIZATION, GROKKING)}
+        timing = {MEMORIZATION.measure, GROKKING.measure, "train_loss"}
         read = sorted(measures_read(one.claim, curves.measures), key=lambda name: name in timing)
         panels: list[str] = []
         for name in read:

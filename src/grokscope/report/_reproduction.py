@@ -6,17 +6,18 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import InitVar, asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grokscope.claims import Evidence, Judged, NotTestable, gather, judge
 from grokscope.errors import GrokscopeError, InputError
-from grokscope.papers._paper import Paper, RunLike, find_paper
+from grokscope.papers._paper import Paper, PaperExperiment, RunLike, find_paper
 from grokscope.papers._plan import Plan, plan
 from grokscope.papers._preload import preloading
 from grokscope.parts import PLUGIN_PREFIX
+from grokscope.progress import SilentProgress
 from grokscope.report._figures import ReportFigure
 from grokscope.report._page import write_page
 from grokscope.report._views import view_of
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from grokscope.experiment import Experiment
     from grokscope.progress import Progress
     from grokscope.rates import Rates
+    from grokscope.sweeps import SweepSpec
 
 __all__ = ["RECORD", "Reproduction", "judge_paper", "remake", "reproduce"]
 
@@ -136,16 +138,31 @@ def reproduce(
     found = find_paper(planned.paper)
     folder = Path(out) if out is not None else Path("runs") / found.kind
     _same_paper(folder, found.kind)
-    from grokscope.runs import train
+    from grokscope.runs import open_run, train
+    from grokscope.sweeps import run_contest, run_sweep
 
     chosen = [found.experiment(row.name) for row in planned.rows]
     todo = [(one, *found.placed(one, planned.profile, folder)) for one in chosen]
     for one, spec, _ in todo:
-        _same_run(folder / one.name, spec)
+        if one.is_sweep:
+            _same_sweep(folder / one.name, one.grid(planned.profile))
+        elif not one.is_contest:
+            _same_run(folder / one.name, spec)
     runs: dict[str, Any] = {}
     for one, spec, usual in todo:
-        members = one.members(usual if planned.seeds is None else planned.seeds)
-        runs[one.name] = train(spec, members, out=folder / one.name, progress=preloading(progress), **options)
+        place, teller = folder / one.name, preloading(progress)
+        if one.is_contest:
+            asked = one.contest(planned.profile, planned.seeds)
+            runs[one.name] = run_contest(asked, out=place, progress=teller, rates=rates, **options)
+        elif one.is_sweep:
+            grid = one.grid(planned.profile, planned.seeds)
+            runs[one.name] = run_sweep(grid, out=place, progress=teller, rates=rates, **options)
+        else:
+            members = one.members(usual if planned.seeds is None else planned.seeds)
+            run = train(spec, members, out=place, progress=teller, **options)
+            for analysis in one.analyses:
+                analysis.take(run, progress or SilentProgress())
+            runs[one.name] = open_run(run.path) if one.analyses else run
     return remake(found, folder, runs, planned, began)
 
 
@@ -193,11 +210,7 @@ def remake(
         judged=[one for one in judged if one.claim.experiment in together],
         evidence=evidence,
         figures=figures,
-        views=[
-            view_of(together[one.name], one.name, one.sentence)
-            for one in paper.experiments
-            if one.name in together
-        ],
+        **_looked_at(paper, together),
         kicker=f"grokscope reproduction: {paper.kind}",
         lead=f"{paper.authors}, {paper.year}{arxiv}. Profile: {record['profile']} ({record['reason']}).",
         command=command_of(paper, together, record["profile"]),
@@ -258,16 +271,58 @@ def _with_earlier(paper: Paper, folder: Path, runs: Mapping[str, Any]) -> tuple[
     for one in paper.experiments:
         if one.name in runs:
             together[one.name] = runs[one.name]
-        elif (folder / one.name / "experiment.toml").is_file():
-            from grokscope.runs import open_run
-
+        elif (opener := _opener(one, folder / one.name)) is not None:
             try:
-                together[one.name] = open_run(folder / one.name)
+                together[one.name] = opener(folder / one.name)
             except GrokscopeError as error:
                 notes.append(f"{one.name}: an earlier run is there, but left out: {error}")
     if not together:
         raise InputError(f"{folder}: holds no run of {paper.kind}.")
     return together, notes
+
+
+def _opener(one: PaperExperiment, folder: Path) -> Callable[[Path], Any] | None:
+    """What opens the result of an experiment that is in a folder; None where there is none."""
+    from grokscope.runs import open_run
+    from grokscope.sweeps import is_contest, is_sweep, open_contest, open_sweep
+
+    if one.is_contest:
+        return open_contest if is_contest(folder) else None
+    if one.is_sweep:
+        return open_sweep if is_sweep(folder) else None
+    return open_run if (folder / "experiment.toml").is_file() else None
+
+
+def _looked_at(paper: Paper, runs: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page shows: curves and neurons of runs, else the contest, else the first sweep's cells."""
+    from grokscope.report._contest import contest_parts
+    from grokscope.report._sweep import sweep_info, sweep_shown
+
+    there = [one for one in paper.experiments if one.name in runs]
+    views = {
+        one.name: view_of(runs[one.name], one.name, one.sentence)
+        for one in there
+        if not (one.is_sweep or one.is_contest)
+    }
+    sweeps = {one.name: sweep_info(runs[one.name], one.name, one.sentence) for one in there if one.is_sweep}
+    contests = [one.name for one in there if one.is_contest]
+    if views:
+        infos = {**sweeps, **{name: view.info for name, view in views.items()}}
+        return {
+            "views": list(views.values()),
+            "runs": [infos[one.name] for one in there if one.name in infos],
+        }
+    if contests:
+        return contest_parts(runs[contests[0]])
+    return {"sweep": sweep_shown(runs[there[0].name]), "runs": list(sweeps.values())}
+
+
+def _same_sweep(folder: Path, spec: SweepSpec) -> None:
+    """Refuse a folder that holds another sweep, before hours of work on those that come first."""
+    from grokscope.sweeps import is_sweep, plan_for
+
+    if is_sweep(folder):
+        plan_for(spec, folder)
 
 
 def _same_run(folder: Path, spec: Experiment) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from grokscope.report._figures import ReportFigure
 from grokscope.report._page import write_page
 from grokscope.report._provenance import RunInfo
-from grokscope.report._sweep_view import sweep_view
+from grokscope.report._sweep_view import SweepView, sweep_view
 
 if TYPE_CHECKING:
     from grokscope.sweeps import Sweep, SweepOverview
@@ -58,14 +58,27 @@ def report_sweep(sweep: Sweep, to: Path, figures: Path | None = None) -> Path:
         command=command,
         sweep=sweep_view(sweep, overview, _MOST_ROWS),
         figures=drawn,
-        runs=[
-            RunInfo(
-                "the base experiment, which the cells change",
-                f"{len(sweep.members)} in each cell",
-                sweep.experiment.to_toml() if isinstance(sweep.path, Path) else "",
-                {key: value for key, value in sweep.provenance.items() if key != "requests"},
-            )
-        ],
+        runs=[sweep_info(sweep)],
+    )
+
+
+def sweep_shown(sweep: Sweep) -> SweepView:
+    """What a page shows of a sweep, on a page that is not its own."""
+    from grokscope.sweeps import overview_of_sweep
+
+    return sweep_view(sweep, overview_of_sweep(sweep), _MOST_ROWS)
+
+
+def sweep_info(
+    sweep: Sweep, name: str = "the base experiment, which the cells change", sentence: str = ""
+) -> RunInfo:
+    """Where the numbers of a sweep come from."""
+    return RunInfo(
+        name,
+        f"{len(sweep.members)} in each cell",
+        sweep.experiment.to_toml() if isinstance(sweep.path, Path) else "",
+        {key: value for key, value in sweep.provenance.items() if key != "requests"},
+        sentence,
     )
 
 

@@ -121,7 +121,7 @@ def over_members(experiment: Experiment, members: Members, function: Any, arrays
     A member may be there more than once.
     """
     pieces: list[Any] = []
-    execution = choose_execution(len(members), _SLOTS)
+    execution = choose_execution(len(members), _SLOTS, experiment=experiment)
     loop = MemberLoop(experiment.model_copy(update={"interventions": ()}))
     with in_precision(experiment.precision):
         for low in range(0, len(members), execution.capacity):

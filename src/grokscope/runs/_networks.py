@@ -106,7 +106,8 @@ def _leaf_name(path: Any) -> str:
 def _replayed(store: RunStore, experiment: Experiment, position: int, step: int) -> Any:
     check_numerics(store, numerics_here(experiment), advice=TO_REPLAY)
     line = Timeline(np.array([0, step]), *(np.zeros(2, dtype=bool) for _ in range(4)))
-    cohort = cohort_of(store, experiment, MemberLoop(experiment, keep=True), [position], choose_execution(1))
+    execution = choose_execution(1, experiment=experiment)
+    cohort = cohort_of(store, experiment, MemberLoop(experiment, keep=True), [position], execution)
     *_, (part, _, networks) = Block(cohort, line).replay()
     last = len(part) - 1
     return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[cohort.rows[0], last]), networks)

@@ -20,7 +20,7 @@ TO_REPLAY = "A replay must repeat them: do so where the run was made, or train a
 
 def numerics_here(experiment: Experiment) -> dict[str, Any]:
     """The fingerprint under which this process would run an experiment."""
-    execution = choose_execution(1)
+    execution = choose_execution(1, experiment=experiment)
     return numerics_fingerprint(
         execution=execution.path, block_width=execution.block, precision=experiment.precision
     )

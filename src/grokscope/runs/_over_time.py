@@ -65,7 +65,8 @@ def _replayed(
     points = np.union1d(at, [0])
     line = Timeline(points, *(np.zeros(len(points), dtype=bool) for _ in range(4)))
     members = Members(tuple(store.seeds[p] for p in positions))
-    cohort = Cohort(MemberLoop(experiment, keep=True), members, choose_execution(len(members)))
+    execution = choose_execution(len(members), experiment=experiment)
+    cohort = Cohort(MemberLoop(experiment, keep=True), members, execution)
     pieces: list[dict[str, np.ndarray]] = []
     for part, _, networks in Block(cohort, line).replay():
         wanted = np.flatnonzero(np.isin(part.steps, at))

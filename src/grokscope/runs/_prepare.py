@@ -225,7 +225,7 @@ def _fresh(experiment: Experiment, members: list[tuple[int, int, int, int]]) -> 
 
     plain = experiment.model_copy(update={"init": Fresh(), "interventions": ()})
     everyone = Members(tuple(members))
-    execution = choose_execution(len(everyone), _SLOTS)
+    execution = choose_execution(len(everyone), _SLOTS, experiment=experiment)
     pieces: list[dict[str, np.ndarray]] = []
     for low in range(0, len(everyone), execution.capacity):
         cohort = Cohort(MemberLoop(plain), everyone[low : low + execution.capacity], execution)

@@ -64,7 +64,7 @@ def measure_snapshots(
     """
     rows = list(positions)
     kept = store.snapshot_steps(rows[0])
-    most = max(1, choose_execution(len(rows)).capacity)
+    most = max(1, choose_execution(len(rows), experiment=experiment).capacity)
     for low in range(0, len(rows), most):
         block = _Block(store, experiment, rows[low : low + most], wanted, suffix)
         block.measure(kept, {int(step) for step in steps}, flavor, progress)
@@ -78,7 +78,8 @@ class _Block:
     ) -> None:
         self._store, self._experiment, self._rows, self._wanted = store, experiment, rows, wanted
         members = Members(tuple(store.seeds[row] for row in rows))
-        self._cohort = Cohort(MemberLoop(experiment), members, choose_execution(len(rows)))
+        execution = choose_execution(len(rows), experiment=experiment)
+        self._cohort = Cohort(MemberLoop(experiment), members, execution)
         self._loss: Any = experiment.loss
         self._data = self._cohort.each(_data_of(cast("Any", experiment)), self._cohort.seeds)
         self._sink = StoreSink(

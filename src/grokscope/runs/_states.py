@@ -65,7 +65,7 @@ def states_at(
             check_numerics(store, numerics_here(experiment), advice=TO_REPLAY)
         last = {row: step for step, row in lacking}  # they are sorted
         members = sorted(last, key=lambda row: last[row])
-        execution = choose_execution(max(1, len(members)), most_slots=_SLOTS)
+        execution = choose_execution(max(1, len(members)), _SLOTS, experiment=experiment)
         for low in range(0, len(members), execution.capacity):
             block = members[low : low + execution.capacity]
             asked = {pair for pair in lacking if pair[1] in block}
@@ -154,7 +154,8 @@ def _replayed(
     advance: Callable[[int], None],
 ) -> _Found:
     """Train one block again, and take the states it passes."""
-    cohort = cohort_of(store, experiment, MemberLoop(experiment), rows, choose_execution(len(rows), _SLOTS))
+    execution = choose_execution(len(rows), _SLOTS, experiment=experiment)
+    cohort = cohort_of(store, experiment, MemberLoop(experiment), rows, execution)
     carry, data = cohort.start()
     trails = {row: store.checkpoint_trail(row) for row in rows}
     starts = origins_of(store, rows)

@@ -1,8 +1,8 @@
 """Intervals, censored times and comparisons: the numbers behind every claim and sweep.
 
 What is here: `Estimate` (a value that never goes without its interval and n), intervals for shares,
-means and medians, the bootstrap, interval-censored event times, Kaplan-Meier and Turnbull curves,
-paired ratios of times, and control of the false-discovery rate.
+means and medians, the bootstrap, interval-censored event times, their curves (Kaplan-Meier,
+Turnbull) and regression, paired ratios of times, and control of the false-discovery rate.
 What goes elsewhere: what is claimed and the verdict on it (`grokscope.claims`); what is measured
 (`grokscope.measures`). Only numpy, and scipy.special inside functions: importing this is cheap.
 """
@@ -19,15 +19,18 @@ from grokscope.statistics._intervals import (
     wilson,
 )
 from grokscope.statistics._kaplan_meier import SurvivalCurve, kaplan_meier
+from grokscope.statistics._regression import CensoredRegression, censored_regression
 from grokscope.statistics._turnbull import TurnbullCurve, turnbull
 
 __all__ = [
+    "CensoredRegression",
     "CensoredTimes",
     "Discoveries",
     "Estimate",
     "SurvivalCurve",
     "TurnbullCurve",
     "bootstrap_interval",
+    "censored_regression",
     "clopper_pearson",
     "event_times",
     "false_discovery",

@@ -108,6 +108,8 @@ def parse_axis(text: str, base: Experiment | None = None) -> Axis:
                 f"--over '{piece}': write a.b=1,2,3 or a.b=log:1e-3:1e-1:7, for example "
                 "optimizer.weight_decay=0.001,0.01."
             )
+        if not values.strip():
+            raise InputError(f"--over {key}: names no value.")
         if key in columns:
             raise InputError(f"--over {key}: this key is given twice.")
         whole = base is not None and _takes_whole_numbers(base, key)

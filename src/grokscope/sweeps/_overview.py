@@ -13,7 +13,7 @@ from grokscope.sweeps._outcomes import PHASES
 if TYPE_CHECKING:
     from grokscope.sweeps._sweep import Sweep
 
-__all__ = ["CellOverview", "SweepOverview", "overview_of_sweep"]
+__all__ = ["CellOverview", "SweepOverview", "estimate_text", "overview_of_sweep"]
 
 _COLUMNS = {
     "share_memorized": "memorized",
@@ -74,7 +74,7 @@ class SweepOverview:
             [
                 *cell.labels,
                 cell.phase,
-                *(_text(cell.estimates.get(name)) for name in shown),
+                *(estimate_text(cell.estimates.get(name)) for name in shown),
             ]
             for cell in self.cells[:most]
         ]
@@ -109,7 +109,8 @@ def overview_of_sweep(sweep: Sweep) -> SweepOverview:
     )
 
 
-def _text(estimate: Estimate | None) -> str:
+def estimate_text(estimate: Estimate | None) -> str:
+    """An estimate for a table: a dash where there is none, words where it is not reached."""
     if estimate is None or math.isnan(estimate.value):
         return "-"
     value = "not reached" if math.isinf(estimate.value) else format_number(estimate.value)

@@ -86,6 +86,10 @@ class SweepPlan:
         """Whether there is nothing to do."""
         return not self.programs
 
+    def seconds_on(self, workers: int | None) -> float:
+        """Predicted seconds on workers as fast as one of this machine's lanes; None: on this machine."""
+        return self.seconds if workers is None else self.seconds * self.lanes / max(workers, 1)
+
     @property
     def facts(self) -> dict[str, Any]:
         """The plan as plain data."""

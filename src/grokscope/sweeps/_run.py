@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from grokscope.rates import Rates
     from grokscope.sweeps._remote_home import RemoteHome
 
-__all__ = ["default_place", "plan_for", "run_sweep", "sweep"]
+__all__ = ["default_place", "many_cells", "plan_for", "run_sweep", "sweep"]
 
 _SAVE_SECONDS = 10.0  # between two writings of the manifest
 _MEASURING_SECONDS = 0.3
@@ -92,15 +92,17 @@ def run_sweep(
     teller = progress or SilentProgress()
     worker = engine or LocalEngine()
     rates = _rates(rates)
-    if spec.n_cells > MANY_CELLS:
-        _confirm_many(spec, rates, confirm)
+    if (many := many_cells(spec, rates)) is not None:
+        if confirm is None:
+            raise InputError(f"{many[0]}; pass confirm to go on.")
+        confirm(*many, True)
     with writing(place) as home:
         manifest = home.load() or Manifest(spec.identity, "")
         _same_sweep(spec, manifest, place)
         plan = plan_sweep(spec, manifest, rates)
-        teller.plan(str(plan))
+        teller.plan(str(plan) if worker.workers is None else f"{plan}{_elsewhere(plan, worker.workers)}")
         if confirm is not None:
-            confirm(str(plan), plan.seconds, False)
+            confirm(str(plan), plan.seconds_on(worker.workers), False)
         for program in plan.programs:
             refuse_too_large(program.cells[0].experiment, program.at_once)
         base = _written(spec.base, place, manifest)
@@ -110,6 +112,15 @@ def run_sweep(
             raise InputError(f"{place}: {error}; choose another folder.") from None
         _work(home, manifest, plan, worker, teller, began, allow=allow_other_numerics)
     return Sweep(place)
+
+
+def _elsewhere(plan: SweepPlan, workers: int) -> str:
+    from grokscope.progress import duration
+
+    if plan.is_done:
+        return ""
+    many = f"{workers:,} workers" if workers > 1 else "1 worker"
+    return f"; about {duration(plan.seconds_on(workers))} on {many} like one of its cores"
 
 
 def _same_sweep(spec: SweepSpec, manifest: Manifest | None, place: Place) -> None:
@@ -145,10 +156,10 @@ def _work(
         entry = manifest.done.get(name)
         if entry is not None and (entry["wanted"] != what or entry["steps"] < steps):
             del manifest.done[name]  # it is asked for more than it has
+    most_members, most_seconds = engine.limits(plan.seconds * plan.lanes)
     tasks = [
         replace(
             task,
-            numerics=manifest.numerics,
             allow_other_numerics=allow,
             plugins=plugin_sources(),
             command=tuple(safe_command(sys.argv)),
@@ -157,10 +168,13 @@ def _work(
             plan,
             str(home.place),
             manifest.base,
-            most_members=engine.most_members,
-            most_seconds=engine.most_seconds,
+            most_members=most_members,
+            most_seconds=most_seconds,
         )
     ]
+    if tasks and not manifest.done:
+        manifest.numerics = engine.numerics(tasks[0])
+    tasks = [replace(task, numerics=manifest.numerics) for task in tasks]
     home.save(manifest)
     reports: list[Report] = []
     saved = time.monotonic()
@@ -225,18 +239,21 @@ def _written(base: Experiment, place: Place, manifest: Manifest) -> str:
     return text
 
 
-def _confirm_many(spec: SweepSpec, rates: Rates, confirm: Confirm | None) -> None:
-    """Ask before a grid is even listed that is probably a slip."""
+def many_cells(spec: SweepSpec, rates: Rates | None = None) -> tuple[str, float] | None:
+    """What there is to say of a grid so large that it is probably a slip, and its seconds; None for others.
+
+    It is asked about before it is even listed: listing alone would take minutes.
+    """
     from grokscope.progress import duration
 
-    seconds = estimate(spec, rates)
+    if spec.n_cells <= MANY_CELLS:
+        return None
+    seconds = estimate(spec, _rates(rates))
     text = (
         f"sweep: {spec.n_cells:,} cells x {len(spec.seeds):,} seeds = {spec.n_members:,} members, about "
         f"{duration(seconds)} on this machine"
     )
-    if confirm is None:
-        raise InputError(f"{text}; pass confirm to go on.")
-    confirm(text, seconds, True)
+    return text, seconds
 
 
 def sweep(

@@ -2,8 +2,9 @@
 
 On a CPU one member after the other on each core (``map``) is twice as fast as batching them (``vmap``) and
 makes a member's bits independent of its neighbors. On a GPU one small network at a time is launch-bound;
-there hundreds of members are batched in blocks of one fixed width, so that their bits depend on the width
-only.
+there members are batched in blocks, so that their bits depend on the width of the block only. It is 256 for
+networks as small as the standard one, and less where a step of one member is more work (`gpu_block`): a
+block is computed in full, however few members there are.
 """
 
 from __future__ import annotations
@@ -12,14 +13,19 @@ import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import jax
 import numpy as np
 
-__all__ = ["Execution", "choose_execution", "in_precision", "prepare_devices", "usable_cores"]
+if TYPE_CHECKING:
+    from grokscope.experiment import Experiment
+
+__all__ = ["Execution", "choose_execution", "gpu_block", "in_precision", "prepare_devices", "usable_cores"]
 
 _GPU_BLOCK = 256
+# Work enough to fill a GPU for the time of a step's launches: about a millisecond at 50 TFLOP/s.
+_GPU_BLOCK_FLOPS = 5e10
 
 
 @dataclass(frozen=True)
@@ -86,11 +92,43 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def choose_execution(n_members: int, most_slots: int = 64) -> Execution:
-    """How to run up to this many members here, with at most ``most_slots`` on a device."""
+def gpu_block(experiment: Experiment) -> int:
+    r"""How many members a GPU trains at once: as many as make about $5 \cdot 10^{10}$ operations a step.
+
+    $2^{\lfloor \log_2 (5 \cdot 10^{10} / (B F)) \rfloor}$, at least 1 and at most 256, with F operations per
+    sample (`Model.flops_per_sample`) and B samples in a batch. It follows from the experiment alone.
+
+    Example:
+        >>> from grokscope import Experiment
+        >>> gpu_block(Experiment(task="sparse_parity"))
+        256
+    """
+    task, batch = experiment.task, experiment.batch_size
+    samples = task.n_train if batch == "full" else int(batch)
+    work = max(1.0, samples * experiment.model.flops_per_sample(task.input_shape, task.n_outputs))
+    block = _GPU_BLOCK
+    while block > 1 and block * work > _GPU_BLOCK_FLOPS:
+        block //= 2
+    return block
+
+
+def choose_execution(
+    n_members: int, most_slots: int = 64, *, experiment: Experiment | None = None
+) -> Execution:
+    """How to run up to this many members here.
+
+    Args:
+        n_members: how many.
+        most_slots: on a CPU, places for members on each device, at most.
+        experiment: what they run, which sets the block of a GPU; None: of 256, as for the smallest networks.
+    """
     devices = jax.devices()
     if devices[0].platform == "cpu":
         n_devices = max(1, min(len(devices), n_members))
         return Execution("map", n_devices, slots=max(1, min(most_slots, -(-n_members // n_devices))))
-    n_devices = max(1, min(len(devices), -(-n_members // _GPU_BLOCK)))
-    return Execution("vmap", n_devices, slots=_GPU_BLOCK, block=_GPU_BLOCK)
+    block = _GPU_BLOCK if experiment is None else gpu_block(experiment)
+    blocks = max(1, -(-n_members // block))
+    n_devices = min(len(devices), blocks)
+    # as many blocks one after another as make 256 members
+    each = min(-(-blocks // n_devices), _GPU_BLOCK // block)
+    return Execution("vmap", n_devices, slots=each * block, block=block)

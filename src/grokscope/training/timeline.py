@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Timeline"]
 
 _MOST_POINTS = 64
+_FEWEST_POINTS = 8
 # A segment is also a progress tick and a chance to stop: aim at this much work per member of a device.
 _TARGET_FLOPS = 4e9
 
@@ -119,15 +120,21 @@ class Timeline:
                     stop=np.pad(self.steps[rows], (0, padding), mode="edge").astype(np.int32),
                     quick=np.pad(self.quick[rows] & measured, (0, padding)),
                     slow=np.pad(self.slow[rows] & measured, (0, padding)),
+                    own=None if self.own is None else np.pad(self.own[rows], (0, padding)),
                 ),
             )
             start = int(self.steps[rows.stop - 1])
 
     def segment_size(self, experiment: Experiment, members_per_device: int) -> int:
-        """Points per segment, so that one lasts about a second."""
+        """Points per segment, so that one lasts about a second.
+
+        Where all points fit into one segment it is a power of two: a run of some more epochs, or a branch
+        that starts elsewhere, has the same program.
+        """
         task = experiment.task
         samples = task.n_train if experiment.batch_size == "full" else int(experiment.batch_size)
         per_step = samples * experiment.model.flops_per_sample(task.input_shape, task.n_outputs)
         steps_per_point = max(1.0, float(self.steps[-1]) / max(1, len(self.steps) - 1))
         points = _TARGET_FLOPS * 16 / (members_per_device * per_step * steps_per_point)
-        return int(np.clip(points, 1, min(_MOST_POINTS, len(self.steps))))
+        fit = 1 << (len(self.steps) - 1).bit_length()
+        return int(np.clip(points, 1, min(_MOST_POINTS, max(_FEWEST_POINTS, fit))))

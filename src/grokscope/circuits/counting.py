@@ -1,0 +1,137 @@
+"""Circuits of all members of a run, counted: how many gates, of how many neurons, proved or not.
+
+The numbers are measures of the run like any other: claims, figures, tables and exports read them. One member
+at a time, with its formula and picture: ``reading.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from grokscope.circuits._weights import Weights, weights_of
+from grokscope.circuits.circuit import Circuit, read_network
+from grokscope.circuits.merging import merged_network
+from grokscope.circuits.reading import check_readable, training_inputs
+from grokscope.errors import InputError
+from grokscope.progress import Progress, SilentProgress
+from grokscope.runs._given import GivenMeasures
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from grokscope.runs import Run
+
+__all__ = ["MEASURES", "count_gates"]
+
+MEASURES = ("gates", "and_gates", "support_bits", "circuit_neurons", "merged_proved", "merged_margin")
+_GROUP = "circuits"
+
+Seeds = int | tuple[int, int, int, int]
+
+
+def count_gates(
+    run: Run,
+    seeds: Iterable[Seeds] | None = None,
+    step: int = -1,
+    *,
+    budget: float = 2.0,
+    progress: Progress | None = None,
+) -> xr.Dataset:
+    r"""Read the circuits of a run's members at a step, and keep their numbers in the run.
+
+    The measures, over seed and step:
+
+    - ``gates``: gates that the active neurons make of the support, duplicates merged; 0 without a support;
+    - ``and_gates``: those of them that are ANDs of all the support's bits;
+    - ``support_bits``: bits of the support;
+    - ``circuit_neurons``: active neurons (by path norm, on the member's training inputs);
+    - ``merged_proved``: 1 if the network of as many neurons as there are gates (`merged_network`) is proved
+      to be right on all $2^n$ inputs, 0 if it is refuted, or undecided in time;
+    - ``merged_margin``: the proved margin, or of the input that refutes it; NaN without gates.
+
+    What is there already is not read again.
+
+    Args:
+        run: of a Boolean function of few bits on inputs +-1, and one hidden layer of relu.
+        seeds: which members; None: all.
+        step: updates done; -1 is the last.
+        budget: seconds for each proof.
+        progress: told of the work, a unit for each network.
+
+    Returns:
+        These measures of the whole run, those of earlier calls included.
+
+    Raises:
+        InputError: if the run's networks cannot be read or verified, or it has no such seed or step.
+
+    Example:
+        >>> import tempfile
+        >>> import grokscope as gs
+        >>> from grokscope.circuits import construction_experiment
+        >>> run = gs.train(construction_experiment(2, n=20, measures=["test_accuracy"]),
+        ...                out=tempfile.mkdtemp() + "/run")
+        >>> counted = count_gates(run).sel(step=1)
+        >>> counted.gates.item(), counted.and_gates.item(), counted.merged_proved.item()
+        (6.0, 4.0, 1.0)
+    """
+    check_readable(run)
+    positions = range(len(run.members)) if seeds is None else [run.position(seed) for seed in seeds]
+    if not len(positions):
+        raise InputError("count_gates: no seeds are given.")
+    shown = progress or SilentProgress()
+    with GivenMeasures(run, _GROUP) as given:
+        at = {p: step if step >= 0 else int(run.steps_done[p]) + 1 + step for p in positions}
+        todo = _undone(given.read(MEASURES), run, at)
+        shown.start(len(todo), "gates")
+        for now in sorted({at[p] for p in todo}):
+            rows = [p for p in todo if at[p] == now]
+            values = {name: np.full((len(rows), 1), np.nan) for name in MEASURES}
+            for i, position in enumerate(rows):
+                for name, value in _counted(run, position, now, budget).items():
+                    values[name][i] = value
+                shown.advance(1)
+            given.write(rows, [now], values)
+        shown.finish()
+        found = given.read(MEASURES)
+    assert found is not None  # at least one network was read, now or before
+    return found
+
+
+def _undone(found: xr.Dataset | None, run: Run, at: dict[int, int]) -> list[int]:
+    """The positions of members that have not been counted at their step."""
+    from grokscope.streams import on_members
+
+    if found is None:
+        return list(at)
+    known = on_members(found, run.members)["gates"]
+    done = {p for p, step in at.items() if step in known.step and known.sel(step=step)[p].notnull().item()}
+    return [p for p in at if p not in done]
+
+
+def _counted(run: Run, position: int, step: int, budget: float) -> dict[str, float]:
+    leaves = run.networks([step], [run.members.seeds[position]])
+    one = {name: leaf[0, 0] for name, leaf in leaves.items()}
+    network = weights_of(SimpleNamespace(**one, activation="relu"))
+    circuit = read_network(network, x=training_inputs(run, position))
+    bits = len(circuit.support.bits)
+    numbers: dict[str, float] = {
+        "gates": len(circuit.gates),
+        "and_gates": sum(gate.kind == "and" and len(gate.bits) == bits for gate in circuit.gates),
+        "support_bits": bits,
+        "circuit_neurons": len(circuit.active),
+        "merged_proved": 0.0,
+    }
+    return numbers | (_proved(run, position, network, circuit, budget) if circuit.gates else {})
+
+
+def _proved(run: Run, position: int, network: Weights, circuit: Circuit, budget: float) -> dict[str, Any]:
+    from grokscope.circuits.verification.target import target_of
+    from grokscope.circuits.verification.verify import verify
+
+    bits, target = target_of(run, position)
+    verdict = verify(merged_network(network, circuit), bits, target=target, budget=budget)
+    return {"merged_proved": float(verdict.verdict == "proved"), "merged_margin": verdict.margin}

@@ -1,0 +1,130 @@
+"""Foresight: how early one can tell which neurons will be the circuit's.
+
+The numbers are measures of the run like any other: claims, figures, tables and exports read them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from grokscope.circuits._weights import Weights, weights_of
+from grokscope.circuits.circuit import active_neurons
+from grokscope.circuits.reading import check_readable, training_inputs
+from grokscope.circuits.verification.target import target_of
+from grokscope.errors import InputError
+from grokscope.progress import Progress, SilentProgress
+from grokscope.runs._given import GivenMeasures
+from grokscope.schedule import Schedule
+from grokscope.streams import on_members
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from grokscope.runs import Run
+
+__all__ = ["MEASURES", "foresee"]
+
+MEASURES = ("precision_path_norm", "precision_support_norm", "circuit_size")
+_GROUP = "foresight"
+_AT_A_TIME = 8  # members whose networks are in memory
+
+Seeds = int | tuple[int, int, int, int]
+
+
+def foresee(
+    run: Run,
+    seeds: Iterable[Seeds] | None = None,
+    steps: Any = "every 10 epochs",
+    *,
+    progress: Progress | None = None,
+) -> xr.Dataset:
+    r"""Measure how well scores of neurons at earlier steps foretell the circuit at a run's end.
+
+    With C the circuit at the end (the active neurons by path norm, on the member's training inputs), m = |C|
+    and $T_m$ the m neurons of largest score at a step, the precision is $|T_m \cap C| / m$; m over the width
+    by chance. The measures, over seed and step:
+
+    - ``precision_path_norm``: by $|u_j|\, \lVert (W_j, b_j) \rVert$, which knows nothing of the task;
+    - ``precision_support_norm``: by $|u_j|\, \lVert W_{Sj} \rVert$ over the task's hidden bits S alone;
+    - ``circuit_size``: m.
+
+    Members that have all these steps are not measured again.
+
+    Args:
+        run: of a Boolean function of few bits on inputs +-1, and one hidden layer of relu; finished.
+        seeds: which members; None: all.
+        steps: a schedule (see `Schedule`).
+        progress: told of the work, a unit for each member.
+
+    Returns:
+        These measures of the whole run, those of earlier calls included.
+
+    Raises:
+        InputError: if the run's networks cannot be read, or it has no such seed.
+
+    Example:
+        >>> import tempfile
+        >>> import grokscope as gs
+        >>> from grokscope.circuits import construction_experiment
+        >>> run = gs.train(construction_experiment(2, n=20, width=50, measures=["test_accuracy"]),
+        ...                out=tempfile.mkdtemp() + "/run")
+        >>> foresee(run).precision_path_norm.values.tolist()
+        [[1.0, 1.0]]
+    """
+    check_readable(run)
+    positions = list(range(len(run.members))) if seeds is None else [run.position(seed) for seed in seeds]
+    if not positions:
+        raise InputError("foresee: no seeds are given.")
+    experiment, shown = run.experiment, progress or SilentProgress()
+    last = int(min(run.steps_done[p] for p in positions))
+    points = Schedule.parse(steps).points(experiment.steps_per_epoch, last)
+    first = int(max(run.origins.steps[p] for p in positions))
+    points = points[points >= first]
+    with GivenMeasures(run, _GROUP) as given:
+        todo = _undone(given.read(MEASURES), run, points, positions)
+        shown.start(len(todo), "foresight")
+        for low in range(0, len(todo), _AT_A_TIME):
+            rows = todo[low : low + _AT_A_TIME]
+            leaves = run.networks(points, [run.members.seeds[row] for row in rows])
+            found = [
+                _foreseen(run, row, [_at(leaves, i, j) for j in range(len(points))])
+                for i, row in enumerate(rows)
+            ]
+            values = {name: np.stack([one[name] for one in found]) for name in MEASURES}
+            given.write(rows, points.tolist(), values)
+            shown.advance(len(rows))
+        shown.finish()
+        read = given.read(MEASURES)
+    assert read is not None  # at least one member was measured, now or before
+    return read
+
+
+def _at(leaves: dict[str, np.ndarray], member: int, step: int) -> Weights:
+    one = {name: leaf[member, step] for name, leaf in leaves.items()}
+    return weights_of(SimpleNamespace(**one, activation="relu"))
+
+
+def _undone(found: xr.Dataset | None, run: Run, points: np.ndarray, positions: list[int]) -> list[int]:
+    if found is None or not np.isin(points, found["step"].to_numpy()).all():
+        return positions
+    known = on_members(found, run.members)["circuit_size"].sel(step=points).transpose("seed", "step")
+    done = np.asarray(known.notnull().all("step"))
+    return [p for p in positions if not done[p]]
+
+
+def _foreseen(run: Run, position: int, networks: list[Weights]) -> dict[str, np.ndarray]:
+    """The measures of one member, [step]."""
+    circuit = np.array(active_neurons(networks[-1], training_inputs(run, position)))
+    bits = list(target_of(run, position)[0])
+
+    def precision(score: np.ndarray) -> float:
+        return float(np.isin(np.argsort(-score, kind="stable")[: len(circuit)], circuit).mean())
+
+    by_norm = [precision(network.path_norm) for network in networks]
+    by_support = [precision(np.abs(w.u) * np.linalg.norm(w.W[bits], axis=0)) for w in networks]
+    size = [float(len(circuit))] * len(networks)
+    return dict(zip(MEASURES, map(np.array, (by_norm, by_support, size)), strict=True))

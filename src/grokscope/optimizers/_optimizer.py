@@ -1,0 +1,58 @@
+"""The base of all optimizers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field, SerializeAsAny
+
+from grokscope.optimizers.rate_schedules import Constant, RateScheduleField
+from grokscope.parts import Part, resolver
+
+if TYPE_CHECKING:
+    import optax
+
+__all__ = ["Optimizer", "OptimizerField", "with_decay"]
+
+
+class Optimizer(Part):
+    """A gradient optimizer.
+
+    Attributes:
+        learning_rate: the rate at full height.
+        weight_decay: strength of the pull to zero on all parameters.
+        schedule: factor on the rate over the run.
+    """
+
+    group: ClassVar[str] = "optimizer"
+    traced: ClassVar[tuple[str, ...]] = ("learning_rate", "weight_decay")
+
+    kind: str
+    learning_rate: float = Field(default=0.1, gt=0.0, le=1e6)
+    weight_decay: float = Field(default=0.0, ge=0.0, le=1e6)
+    schedule: RateScheduleField = Constant()
+
+    def transform(self, n_steps: int) -> optax.GradientTransformation:
+        """The optax transformation of a run of ``n_steps``. Called inside jit."""
+        raise NotImplementedError
+
+    def _rate(self, n_steps: int, full: Any = None) -> Any:
+        """The rate over the run; ``full`` is its height where that is not ``learning_rate``."""
+        height = self.learning_rate if full is None else full
+        if isinstance(self.schedule, Constant) and not self.schedule.warmup:
+            return height
+        return lambda step: height * self.schedule(step, n_steps)
+
+
+def with_decay(
+    inner: optax.GradientTransformation, rate: Any, weight_decay: Any, *, coupled: bool
+) -> optax.GradientTransformation:
+    """Add decay to the gradient (coupled) or to the update (decoupled), then multiply by minus the rate."""
+    import optax
+
+    decay = optax.add_decayed_weights(weight_decay)
+    parts = (decay, inner) if coupled else (inner, decay)
+    return optax.chain(*parts, optax.scale_by_learning_rate(rate))
+
+
+OptimizerField = Annotated[SerializeAsAny[Optimizer], resolver(Optimizer)]

@@ -1,0 +1,93 @@
+"""Grokfast: Adam on gradients whose slow part is amplified."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+
+from pydantic import Field
+
+from grokscope.optimizers._optimizer import with_decay
+from grokscope.optimizers.adam import AdaptiveMoments
+
+if TYPE_CHECKING:
+    import optax
+
+__all__ = ["Grokfast", "amplify_slow_gradients"]
+
+
+class Grokfast(AdaptiveMoments):
+    r"""Adam on $\hat g = g + \lambda_f \mu$, the gradient with its slow part amplified.
+
+    $\mu \leftarrow \alpha\mu + (1-\alpha) g$ starts as the first gradient. A gradient that stays as it is
+    comes out $1 + \lambda_f$ times as large, a fast one as it was. With ``lamb = 0`` this is Adam (AdamW with
+    ``decay = "decoupled"``).
+
+    Attributes:
+        alpha: $\alpha$, how slow the mean is; it remembers about $1/(1-\alpha)$ steps.
+        lamb: $\lambda_f$, how strongly the mean is added.
+        decay: whether weight decay goes into the moments (``coupled``, as in the official code, but past the
+            filter) or past them (``decoupled``).
+
+    Source: Lee et al. 2024 (arXiv 2405.20233), Grokfast-EMA, as the official code computes it (Algorithm 2
+    starts the mean elsewhere).
+
+    Example:
+        >>> Grokfast().alpha, Grokfast().lamb
+        (0.98, 2.0)
+    """
+
+    kind: Literal["grokfast"] = "grokfast"
+    traced: ClassVar[tuple[str, ...]] = (*AdaptiveMoments.traced, "alpha", "lamb")
+
+    alpha: float = Field(default=0.98, ge=0.0, lt=1.0)
+    lamb: float = Field(default=2.0, ge=0.0, le=1e6)
+    decay: Literal["coupled", "decoupled"] = "coupled"
+
+    def transform(self, n_steps: int) -> optax.GradientTransformation:
+        """Filter, decay, moments, rate."""
+        import optax
+
+        adam = with_decay(
+            self.moments(), self._rate(n_steps), self.weight_decay, coupled=self.decay == "coupled"
+        )
+        return optax.chain(amplify_slow_gradients(self.alpha, self.lamb), adam)
+
+
+class _Slow(NamedTuple):
+    """The mean of the gradients so far, and how many there were."""
+
+    count: Any
+    mean: Any
+
+
+def amplify_slow_gradients(alpha: Any, lamb: Any) -> optax.GradientTransformation:
+    r"""The filter alone, as an optax transformation: $g \mapsto g + \lambda_f \mu$; see `Grokfast`.
+
+    Args:
+        alpha: $\alpha$ of the mean.
+        lamb: $\lambda_f$.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> filtered = amplify_slow_gradients(alpha=0.5, lamb=2.0)
+        >>> g = jnp.array(1.0)
+        >>> first, state = filtered.update(g, filtered.init(g))
+        >>> second, state = filtered.update(-g, state)
+        >>> float(first), float(second)  # the mean is 1, then 0
+        (3.0, -1.0)
+    """
+    import jax
+    import jax.numpy as jnp
+    import optax
+
+    def init(params: Any) -> _Slow:
+        return _Slow(jnp.zeros([], jnp.int32), jax.tree.map(jnp.zeros_like, params))
+
+    def update(gradient: Any, state: _Slow, params: Any = None) -> tuple[Any, _Slow]:
+        del params
+        kept = jnp.where(state.count > 0, alpha, 0.0)  # the first gradient is the first mean
+        mean = jax.tree.map(lambda m, g: (kept * m + (1 - kept) * g).astype(g.dtype), state.mean, gradient)
+        filtered = jax.tree.map(lambda g, m: (g + lamb * m).astype(g.dtype), gradient, mean)
+        return filtered, _Slow(jnp.minimum(state.count + 1, 1), mean)
+
+    return optax.GradientTransformation(init, update)

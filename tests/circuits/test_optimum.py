@@ -1,0 +1,65 @@
+"""The least path norm of a parity, against a search over all weights and against constructed networks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from grokscope.circuits import proposition_1, proposition_2, proposition_3
+from grokscope.circuits._weights import Weights, weights_of
+from grokscope.circuits.optimum import least_path_norm
+from grokscope.circuits.support import settings_of
+from grokscope.errors import InputError
+
+
+@pytest.mark.parametrize("k", range(1, 7))
+def test_no_other_neuron_does_better(k):
+    """Random restarts over all of (w, b), not only weights of one size."""
+    settings = settings_of(k)
+    parity = settings.prod(axis=1)
+    rng = np.random.default_rng(k)
+
+    def loss(v):
+        v = v / np.linalg.norm(v)
+        fires = settings @ v[:k] + v[k] > 0
+        slope = (np.c_[settings, np.ones(len(settings))] * (parity * fires)[:, None]).mean(axis=0)
+        return -abs(v @ slope)
+
+    best = min(
+        minimize(loss, rng.standard_normal(k + 1), method="Nelder-Mead", options={"maxiter": 800}).fun
+        for _ in range(12)
+    )
+    assert -1 / best >= least_path_norm(k) * (1 - 1e-9)
+    if k <= 4:
+        assert -1 / best == pytest.approx(least_path_norm(k), rel=0.02)
+
+
+def test_known_values():
+    """k = 2: relu(x0 + x1); k = 3: relu(x0 + x1 + x2 - 1), the sign of whose sum the parity is."""
+    assert least_path_norm(1) == pytest.approx(np.sqrt(2))
+    assert least_path_norm(2) == pytest.approx(2 * np.sqrt(2))
+    assert least_path_norm(3) == pytest.approx(8)
+    assert least_path_norm(4) == pytest.approx(8)
+
+
+def test_four_gates_reach_it():
+    """1.5 relu(X - 1) - 0.5 relu(X + 1) + 0.5 relu(-X + 1) - 1.5 relu(-X - 1), X the sum of three bits."""
+    W = np.outer(np.ones(3), [1.0, 1.0, -1.0, -1.0])
+    network = Weights(W, np.array([-1.0, 1.0, 1.0, -1.0]), np.array([1.5, -0.5, 0.5, -1.5]))
+    settings = settings_of(3)
+    assert (network.outputs(settings) * settings.prod(axis=1)).tolist() == [1.0] * 8
+    assert network.path_norm.sum() == pytest.approx(least_path_norm(3))
+
+
+@pytest.mark.parametrize("network", [proposition_1(n=3), proposition_2(n=3), proposition_3(n=3)])
+def test_no_construction_goes_below(network):
+    weights, settings = weights_of(network), settings_of(3)
+    margin = (weights.outputs(settings) * settings.prod(axis=1)).min()
+    assert weights.path_norm.sum() / margin >= least_path_norm(3)
+
+
+@pytest.mark.parametrize("k", [0, 41])
+def test_other_numbers_of_bits_are_refused(k):
+    with pytest.raises(InputError, match="k must be from 1 to 40"):
+        least_path_norm(k)

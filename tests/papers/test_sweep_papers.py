@@ -1,0 +1,157 @@
+"""The papers whose experiments are sweeps, on made-up curves: claims hold where true, fail where not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from grokscope.claims import Judged, gather, judge
+from grokscope.papers import check_paper, find_paper
+from grokscope.papers.check import MadeUpRun
+from grokscope.sweeps import SweepSpec, axis_coordinates
+
+PAPERS = {name: find_paper(name) for name in ("phase-diagram", "delay-law", "width", "optimizers")}
+CLAIMS = {claim.id: (paper, claim) for paper in PAPERS.values() for claim in paper.claims}
+SEEDS, NEVER = 40, np.inf
+Law = Callable[[dict[str, Any]], tuple[float, float]]  # settings -> steps of memorization and grokking
+
+
+def run(claim_id: str, law: Law, scatter: float = 0.1) -> MadeUpRun:
+    """A sweep like that of the claim's experiment, whose members jump at the steps of a law, more or less."""
+    paper, claim = CLAIMS[claim_id]
+    one = paper.experiment(claim.experiment)
+    if one.is_contest:
+        axes = {"contender": np.array([contender.name for contender in one.contenders])}
+    else:
+        axes = {name: found[1] for name, found in _coordinates(one.grid("paper")).items()}
+    shape = tuple(map(len, axes.values()))
+    steps = np.unique([0, *np.geomspace(1, one.experiment.n_steps, 300).astype(int)])
+    rng = np.random.default_rng(0)
+    data = {name: np.full((*shape, SEEDS, len(steps)), 0.5) for name in ("train_accuracy", "test_accuracy")}
+    for place in np.ndindex(*shape):
+        settings = {name: labels[i] for (name, labels), i in zip(axes.items(), place, strict=True)}
+        for name, time in zip(data, law(settings), strict=True):
+            jumps = time * np.exp(scatter * rng.normal(size=(SEEDS, 1)))
+            data[name][place] = np.where(steps >= jumps, 1.0, 0.5)
+    dims = (*axes, "seed", "step")
+    coords: dict[str, Any] = {**axes, "seed": np.arange(SEEDS), "step": steps}
+    coords["diverged_step"] = (dims[:-1], np.full((*shape, SEEDS), -1))
+    measures = xr.Dataset({name: (dims, values) for name, values in data.items()}, coords)
+    return MadeUpRun(one.experiment, measures, xr.DataArray())
+
+
+def _coordinates(spec: SweepSpec) -> dict[str, Any]:
+    return axis_coordinates(spec.names, spec.axes)
+
+
+def usual_map(cell: dict[str, Any]) -> tuple[float, float]:
+    """What a phase diagram looks like: too much decay confuses, too few samples are never generalized."""
+    decay, samples = cell["weight_decay"], cell["n_train"]
+    if decay > 0.06:
+        return NEVER, NEVER
+    grokked = 300 + 2e7 / (decay / 0.01) / samples**1.3 * 2
+    return 300.0, grokked if samples > 300 and grokked < 9000 else NEVER
+
+
+def both(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Law:
+    return lambda cell: usual_map(change(cell))
+
+
+def power(decay: float, rate: float = -1.0, memorized: float = 0.0, factor: float = 1.0) -> Law:
+    """A delay of two decay times at decay 1e-3 and rate 0.3, with these exponents."""
+
+    def law(cell: dict[str, Any]) -> tuple[float, float]:
+        d, r = cell["weight_decay"] / 1e-3, cell["learning_rate"] / 0.3
+        first = 100 * d**memorized
+        return first, first + factor * 2 / 3e-4 * d**decay * r**rate
+
+    return law
+
+
+def bent(cell: dict[str, Any]) -> tuple[float, float]:
+    return power(-1.0 if cell["weight_decay"] >= 3e-4 else -0.4)(cell)
+
+
+def by_width(exponent: float, narrow: float = NEVER) -> Law:
+    return lambda cell: (
+        200.0,
+        200 + 3000 * (cell["width"] / 128) ** exponent if cell["width"] > 8 else narrow,
+    )
+
+
+def by_optimizer(**steps: float) -> Law:
+    return lambda cell: (200.0, steps.get(str(cell["contender"]), 2000.0))
+
+
+# of every claim the laws where it is true, and where it is false; one for each experiment it is judged by
+CASES: dict[str, tuple[tuple[Law, ...], tuple[Law, ...]]] = {
+    "R1": ((usual_map,), (lambda cell: (300.0, 2500.0),)),
+    "R2": ((usual_map,), (lambda cell: (300.0, 2500.0),)),
+    "R3": ((usual_map,), (lambda cell: (300.0, 2500.0),)),
+    "R4": ((usual_map,), (lambda cell: (300.0, 2500.0),)),
+    "R5": ((usual_map,), (both(lambda cell: {**cell, "weight_decay": 0.01}),)),
+    "R6": ((usual_map,), (both(lambda cell: {**cell, "n_train": 1000}),)),
+    "L1": ((power(-1.0),), (power(-0.7),)),
+    "L2": ((power(-1.0),), (power(-1.0, rate=-1.6),)),
+    "L3": ((power(-1.0),), (power(-1.0, memorized=-0.3),)),
+    "L4": ((power(-1.0),), (bent,)),
+    "L5": ((power(-1.0),), (power(-1.0, factor=4.0),)),
+    "W1": ((by_width(0.0),), (by_width(0.3),)),
+    "W2": ((by_width(0.15), by_width(0.0)), (by_width(0.0), by_width(0.15))),
+    "W3": ((by_width(0.0),), (by_width(1.0),)),  # the widest are not done by the end
+    "W4": ((by_width(0.0),), (by_width(0.0, narrow=5000.0),)),
+    "O1": ((by_optimizer(grokfast=1000),), (by_optimizer(grokfast=1900),)),
+    "O2": ((by_optimizer(muon=1000),), (by_optimizer(muon=NEVER),)),
+    "O3": ((by_optimizer(sgd=NEVER),), (by_optimizer(sgd=1000),)),
+}
+
+
+def runs(claim_id: str, laws: tuple[Law, ...]) -> dict[str, MadeUpRun]:
+    names = CLAIMS[claim_id][1].experiments
+    return {name: run(claim_id, law) for name, law in zip(names, laws, strict=True)}
+
+
+def verdict(claim_id: str, laws: tuple[Law, ...]) -> Judged:
+    claim = CLAIMS[claim_id][1]
+    return judge([(claim, gather(claim, *(one.measures for one in runs(claim_id, laws).values())))])[0]
+
+
+def test_every_claim_has_its_cases() -> None:
+    assert set(CASES) == set(CLAIMS)
+
+
+@pytest.mark.parametrize("claim_id", CASES)
+def test_a_claim_holds_where_it_is_true_and_fails_where_it_is_false(claim_id: str) -> None:
+    true, false = (verdict(claim_id, laws) for laws in CASES[claim_id])
+    assert true.verdict == "holds", true
+    assert false.verdict == "fails", false
+
+
+def test_exponents_are_those_that_were_put_in() -> None:
+    for exponent in (-1.0, -0.8):
+        found = verdict("L1", (power(exponent),))
+        assert found.interval is not None
+        assert found.value == pytest.approx(exponent, abs=0.02)
+    assert verdict("L2", (power(-1.0, rate=-1.6),)).value == pytest.approx(-1.6, abs=0.05)
+    assert verdict("L5", (power(-1.0),)).value == pytest.approx(2.0, rel=0.1)
+    assert verdict("O1", (by_optimizer(grokfast=1000),)).value == pytest.approx(2.0, rel=0.1)
+    assert verdict("W2", (by_width(0.15), by_width(0.0))).value == pytest.approx(0.15, abs=0.02)
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_the_papers_pass_the_conformance_suite(name: str) -> None:
+    examples = [runs(claim.id, CASES[claim.id][1]) for claim in PAPERS[name].claims]
+    check_paper(PAPERS[name], examples=examples)
+
+
+def test_members_that_were_not_measured_are_not_counted_as_late() -> None:
+    claim = CLAIMS["L1"][1]
+    measures = run("L1", power(-1.0)).measures
+    lost = measures.where(measures["seed"] != 3)
+    found = judge([(claim, gather(claim, lost))])[0]
+    assert (found.verdict, found.value) == ("not testable", None)
+    assert "was not measured for every seed" in found.note

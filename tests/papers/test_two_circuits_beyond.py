@@ -1,0 +1,297 @@
+"""The claims beyond the paper on made-up runs with known truth: who groks when, with which gates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from grokscope.circuits.optimum import least_path_norm
+from grokscope.claims import NotTestable, gather, judge
+from grokscope.experiment import Experiment
+from grokscope.papers import check_paper, find_paper
+from grokscope.papers._two_circuits_beyond_evidence import Cohort, overlap, ratios_of_grokking
+from grokscope.papers._two_circuits_beyond_experiments import DOSES, MOMENTS
+from grokscope.papers._two_circuits_beyond_winner import shares_of_streams, twin_overlaps
+from grokscope.schedule import Schedule
+
+PAPER = find_paper("two-circuits-beyond")
+CLAIMS = {claim.id: claim for claim in PAPER.claims}
+SEEDS, WIDTH, LAST = 100, 40, 9600
+STEPS = np.arange(0, LAST + 1, 64)
+
+
+@dataclass
+class Made:
+    """What claims and figures are given of a run."""
+
+    measures: xr.Dataset
+    experiment: Experiment = PAPER.experiment("standard").experiment
+    subnetworks: Any = None
+    provenance: dict[str, Any] = field(default_factory=lambda: {"command": "none"})
+
+
+def circuits(seed: int = 0, rows: int = SEEDS) -> np.ndarray:
+    """Final path norms: six neurons of each member carry it."""
+    rng = np.random.default_rng(seed)
+    norms = np.full((rows, WIDTH), 1e-3)
+    for row in norms:
+        row[rng.choice(WIDTH, 6, replace=False)] = rng.uniform(1, 2, 6)
+    return norms
+
+
+def made(groks: Any = 4000, norms: np.ndarray | None = None, total: float = 9.6, **scalars: Any) -> Made:
+    """A run whose members memorize at 640 and grok as given (inf: never); scalars hold at the last step."""
+    at = np.broadcast_to(np.asarray(groks, float), SEEDS)
+    data: dict[str, Any] = {
+        "train_accuracy": (("seed", "step"), np.where(STEPS >= 640, 1.0, 0.5) * np.ones((SEEDS, 1))),
+        "test_accuracy": (("seed", "step"), np.where(at[:, None] <= STEPS, 1.0, 0.5)),
+    }
+    rng = np.random.default_rng(1)
+    scalars = {"path_norm_total": total * (1 + 1e-3 * rng.standard_normal(SEEDS)), **scalars}
+    for name, value in scalars.items():
+        array = np.full((SEEDS, len(STEPS)), np.nan)
+        value = np.asarray(value, float)
+        if value.ndim == 2:
+            array[:] = value
+        else:
+            array[:, -1] = value
+        data[name] = (("seed", "step"), array)
+    path = np.full((SEEDS, len(STEPS), WIDTH), np.nan)
+    path[:, -1] = circuits() if norms is None else norms
+    data["path_norm"] = (("seed", "step", "neuron"), path)
+    coords = {"seed": np.arange(SEEDS), "step": STEPS, "epoch": ("step", STEPS / 32)}
+    return Made(xr.Dataset(data, coords))
+
+
+def watched(first: int, always: int) -> dict[str, np.ndarray]:
+    """Verdicts of ten seeds every 320 steps: proved at ``first``, then not again before ``always``."""
+    asked = (STEPS % 320 == 0) & (np.arange(SEEDS)[:, None] < 10)
+    late = 640 * (np.arange(SEEDS)[:, None] % 2)
+    proved = (first == STEPS) | (always + late <= STEPS)
+    large = np.where(STEPS >= 4400, 1.0, 0.9)
+    verdicts = {
+        "proved": np.where(asked, proved, np.nan),
+        "refuted": np.where(asked, ~proved, np.nan),
+        "test_accuracy_large": np.broadcast_to(large, asked.shape).copy(),
+        "worst_margin_lower": np.where(asked, np.where(proved, 0.3, np.nan), np.nan),
+        "worst_margin_upper": np.where(asked, np.where(proved, 0.4, -0.2), np.nan),
+    }
+    for name in ("proved", "refuted"):
+        verdicts[name][:, [0, -1]] = [[name == "refuted", name == "proved"]]
+    return verdicts
+
+
+def crossed(z: Any) -> Made:
+    """Members init x data x order: z(init, data, order) is the vector of path norms."""
+    rows = [(i, d, o) for i in range(20) for d in (i, i + 1000) for o in (i, i + 1000)]
+    n = len(rows)
+    norms = np.stack([z(*row) for row in rows])
+    accuracy = np.broadcast_to(np.where(STEPS >= 4000, 1.0, 0.5), (n, len(STEPS)))
+    path = np.full((n, len(STEPS), norms.shape[1]), np.nan)
+    path[:, -1] = norms
+    table = np.array(rows)
+    return Made(
+        xr.Dataset(
+            {
+                "train_accuracy": (("member", "step"), accuracy),
+                "test_accuracy": (("member", "step"), accuracy),
+                "path_norm": (("member", "step", "neuron"), path),
+            },
+            {
+                "step": STEPS,
+                "init_seed": ("member", table[:, 0]),
+                "data_seed": ("member", table[:, 1]),
+                "order_seed": ("member", table[:, 2]),
+                "noise_seed": ("member", table[:, 0]),
+            },
+        )
+    )
+
+
+def basis(*seeds: int) -> np.ndarray:
+    """A vector of its own for each tuple of seeds; nearly at right angles to all others."""
+    return np.random.default_rng(list(seeds)).standard_normal(20_000)
+
+
+def true_runs() -> dict[str, Made]:
+    """Runs in which every claim of the table holds, but for those that contradict each other."""
+    gates = np.resize([4] * 2 + [6] * 17 + [8], SEEDS)
+    ends = {"gates": gates, "merged_proved": np.ones(SEEDS)}
+    foresight = {
+        "precision_path_norm": np.resize([0.1, 0.3], (SEEDS, 1)) * np.ones(len(STEPS)),
+        "precision_support_norm": np.where(STEPS >= 640, 0.6, 0.1) + np.resize([0, 0.1], (SEEDS, 1)),
+    }
+    runs = dict.fromkeys((one.name for one in PAPER.experiments), made())
+    runs["standard"] = made(**ends, **foresight, **watched(5440, 7040))
+    runs["annealed"] = made(**ends, proved=np.ones(SEEDS))
+    for name, dose in DOSES.items():
+        runs[name] = made(groks=64 * np.round(4000 / dose / 64) + 64 * (np.arange(SEEDS) % 3))
+    runs["block-all"] = made(groks=np.inf)
+    runs["block-circuit"] = made(groks=5120, norms=circuits(seed=5))
+    runs["prune-to-circuit"] = made(groks=2560)
+    for name in ("prune-to-random", "prune-to-norm-matched", "prune-to-next-best"):
+        runs[name] = made(groks=np.inf)
+    runs["circuit-apart"] = made(groks=3200)
+    for name, share in zip(MOMENTS, (1.0, 0.7, 0.1, 0.0, 0.0), strict=True):
+        runs[name] = made(norms=circuits() + share * circuits(seed=9))
+    runs["crossed"] = crossed(lambda i, d, o: 2 * basis(i, d) + basis(i, d, o))
+    for k, name in ((2, "2-bits"), (4, "4-bits"), (5, "5-bits")):
+        runs[name] = made(total=1.2 * least_path_norm(k), gates=np.full(SEEDS, 2**k - 2))
+    for number in (1, 2, 3):
+        runs[f"proposition-{number}"] = made(proved=np.ones(SEEDS))
+    return runs
+
+
+def false_runs() -> dict[str, Made]:
+    """Runs in which every claim fails."""
+    gates = np.resize([5, 9], SEEDS)
+    bad = {"gates": gates, "merged_proved": np.zeros(SEEDS)}
+    foresight = {
+        "precision_path_norm": np.resize([0.8, 0.9], (SEEDS, 1)) * np.ones(len(STEPS)),
+        "precision_support_norm": np.resize([0.8, 0.9], (SEEDS, 1)) * np.ones(len(STEPS)),
+    }
+    split = made(groks=np.resize([2560, 5760], SEEDS))
+    runs = dict.fromkeys((one.name for one in PAPER.experiments), split)
+    verdicts = watched(4160, 4160)
+    runs["standard"] = made(total=30.0, **bad, **foresight, **verdicts)
+    runs["annealed"] = made(gates=np.resize([4, 9], SEEDS), merged_proved=np.ones(SEEDS))
+    for name in (*DOSES, "boost-2-whole", "boost-2-next-best", "boost-2-random", "sham-2"):
+        slower = name in DOSES
+        runs[name] = made(groks=(5120 if slower else 2560) + 64 * (np.arange(SEEDS) % 3))
+    runs["block-all"] = made()
+    runs["block-circuit"] = made(groks=np.where(np.arange(SEEDS) < 50, 3840, np.inf), norms=circuits())
+    runs["block-norm-matched"] = made(groks=5120)
+    runs["prune-to-circuit"] = made(groks=np.where(np.arange(SEEDS) < 50, 4000, np.inf))
+    for name in ("prune-to-random", "prune-to-norm-matched", "prune-to-next-best"):
+        runs[name] = made()
+    runs["circuit-apart"] = runs["norm-matched-apart"] = made(groks=6400)
+    for name in MOMENTS:
+        runs[name] = made(norms=circuits(seed=0 if name == "twins-0" else 3))
+    runs["crossed"] = crossed(lambda i, d, o: 2 * basis(i) + basis(i, 7, o))
+    for k, name in ((2, "2-bits"), (4, "4-bits"), (5, "5-bits")):
+        runs[name] = made(
+            groks=np.resize([4000, np.inf], SEEDS),
+            total=3 * least_path_norm(k),
+            gates=np.full(SEEDS, 2**k + 2),
+        )
+    for number in (1, 2, 3):
+        runs[f"proposition-{number}"] = made(proved=np.zeros(SEEDS))
+    return runs
+
+
+def verdict(claim_id: str, runs: dict[str, Made]) -> str:
+    claim = CLAIMS[claim_id]
+    found = gather(claim, *(runs[name].measures for name in claim.experiments))
+    return judge([(claim, found)])[0].verdict
+
+
+TRUE, FALSE = true_runs(), false_runs()
+# what cannot be true beside another: a four-gate circuit refutes C12b; proofs at the end, and refutations
+# among the same networks
+CONTRADICTED = {"C12b"}
+
+
+@pytest.mark.parametrize("claim_id", [one for one in CLAIMS if one not in CONTRADICTED])
+def test_every_claim_holds_where_it_is_true(claim_id):
+    assert verdict(claim_id, TRUE) == "holds"
+
+
+def test_one_proved_circuit_of_four_gates_refutes_that_there_is_none():
+    assert verdict("C12b", TRUE) == "fails"
+    none = {**TRUE, "standard": FALSE["standard"], "annealed": FALSE["standard"]}
+    assert verdict("C12b", none) == "holds"
+
+
+def test_it_is_a_paper_and_every_claim_can_fail():
+    unrefuted = {**FALSE, "standard": Made(FALSE["standard"].measures.copy())}
+    late = unrefuted["standard"].measures
+    late["refuted"][:, -1] = 1.0
+    late["proved"][:, -1] = 0.0
+    all_four = made(gates=np.full(SEEDS, 4), merged_proved=np.ones(SEEDS))
+    often = {**FALSE, "standard": all_four, "annealed": all_four}
+    soon = {**FALSE, "standard": made(**watched(4160, 4160))}
+    check_paper(PAPER, [FALSE, unrefuted, often, soon, TRUE])
+
+
+def test_seeds_of_dear_experiments_are_the_first_of_those_asked_for():
+    for one in PAPER.experiments:
+        members = one.members("100:200")
+        inits = list(dict.fromkeys(seeds[0] for seeds in members))
+        assert inits == list(range(100, 100 + (one.most_seeds or 100)))
+        source = PAPER.source_of(one)
+        if source is not None:
+            assert set(inits) <= {seeds[0] for seeds in source.members("100:200")}
+
+
+def test_branches_see_no_more_steps_than_the_plan_says():
+    for one in PAPER.experiments:
+        spec = one.experiment
+        for name in ("measures", "slow_measures", "follow"):
+            points = Schedule.parse(getattr(spec.schedule, name)).points(spec.steps_per_epoch, spec.n_steps)
+            assert len(points) <= 310
+
+
+def test_a_ratio_is_that_of_a_pair_whatever_the_order_of_seeds():
+    times = 1280 + 64 * np.round(np.arange(SEEDS) / 3)
+    source, branch = made(groks=times), made(groks=2 * times)
+    shuffled = branch.measures.isel(seed=np.random.default_rng(0).permutation(SEEDS)[:30])
+    found = ratios_of_grokking(shuffled, source.measures)
+    assert found.n == 30
+    assert (found.lower < 2).all()
+    assert (found.upper >= 2).all()
+    assert (found.upper - found.lower < 0.2).all()
+
+
+def test_a_branch_that_does_not_grok_is_censored_and_a_source_that_does_not_is_left_out():
+    source = made(groks=np.where(np.arange(SEEDS) < 40, 3200, np.inf))
+    found = ratios_of_grokking(made(groks=np.inf).measures, source.measures)
+    assert found.n == 40
+    assert np.isinf(found.upper).all()
+    assert (found.lower >= 2.9).all()
+    with pytest.raises(NotTestable, match="no source"):
+        ratios_of_grokking(source.measures, made(groks=np.inf).measures)
+
+
+def test_shares_of_variance_are_those_that_were_put_in():
+    """z = 2 a(init) + b(init, data) + c(init, order) + 2 d(all), independent: shares 0.4, 0.1, 0.1, 0.4."""
+    run = crossed(lambda i, d, o: 2 * basis(i) + basis(i, d) + basis(i, 5, o) + 2 * basis(i, d, o, 1))
+    shares = {name: float(each.mean()) for name, each in shares_of_streams(run.measures).items()}
+    assert shares == pytest.approx({"init": 0.4, "data": 0.1, "order": 0.1, "together": 0.4}, abs=0.01)
+
+
+def test_members_on_crossed_axes_are_told_apart_from_places_without_one():
+    """Two initializations, three orders, four of the six places taken."""
+    train = np.full((2, 3, len(STEPS)), np.nan)
+    train[0, [0, 1]], train[1, [1, 2]] = 1.0, 1.0
+    data = xr.Dataset(
+        dict.fromkeys(("train_accuracy", "test_accuracy"), (("init_seed", "order_seed", "step"), train)),
+        {
+            "init_seed": [3, 8],
+            "data_seed": ("init_seed", [3, 8]),
+            "noise_seed": ("init_seed", [3, 8]),
+            "order_seed": [1003, 1008, 2008],
+            "step": STEPS,
+        },
+    )
+    assert Cohort(data).seeds == [(3, 3, 1003, 3), (3, 3, 1008, 3), (8, 8, 1008, 8), (8, 8, 2008, 8)]
+
+
+def test_likeness():
+    a = np.array([[3.0, 4.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    b = np.array([[3.0, 4.0, 0.0], [0.0, 2.0, 0.0], [1.0, 0.0, 0.0]])
+    np.testing.assert_allclose(overlap(a, b), [1.0, 0.0, np.nan])
+    same = made()
+    assert twin_overlaps(same.measures, same.measures) == pytest.approx(np.ones(SEEDS))
+
+
+def test_figures_can_be_drawn():
+    from matplotlib.figure import Figure
+
+    for figure in PAPER.figures:
+        drawing = figure.draw(TRUE, "grokscope reproduce two-circuits-beyond")
+        assert isinstance(drawing, Figure)
+        assert all(axis.has_data() for axis in drawing.axes), figure.id

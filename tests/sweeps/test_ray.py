@@ -1,0 +1,145 @@
+"""The engine of many machines, on a cluster of a head and nodes on this machine's loopback addresses."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import grokscope as gs
+from grokscope.errors import InputError
+from grokscope.runs._store import RunStore
+from grokscope.sweeps import engine_named
+from ray_cluster import Cluster, until
+from small_sweeps import RATES, assert_same_sweep, small
+
+pytestmark = pytest.mark.ray
+
+OVER = ("optimizer.weight_decay=log:1e-3:1e-1:24",)  # one shape, so that a worker compiles once
+OTHER_FLAGS = "--xla_cpu_enable_fast_min_max=true"
+
+
+class Kills:
+    """A progress that does something once, after so many tasks."""
+
+    def __init__(self, after, what):
+        self.left, self.what = after, what
+        self.notes = []
+
+    def plan(self, text):
+        self.text = text
+
+    def start(self, total_steps, label):
+        self.total = total_steps
+
+    def advance(self, steps, note=""):
+        self.notes.append(note)
+        self.left -= 1
+        if self.left == 0:
+            self.what()
+
+    def finish(self):
+        pass
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    made = Cluster()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def engine(cluster):
+    cluster.add(3)
+    connected = engine_named("ray", cluster.address)
+    until(lambda: connected.workers == 1, "the first node works")
+    cluster.add(4)
+    until(lambda: connected.workers == 2, "the second node works")
+    connected.shortest_seconds = 0.01  # every cell a task of its own
+    yield connected
+    connected.close()
+
+
+@pytest.fixture(scope="module")
+def swept(cluster, engine, tmp_path_factory):
+    """A sweep that lost a node under way, and what was told of it."""
+    told = Kills(3, lambda: cluster.kill("127.0.0.4"))
+    out = tmp_path_factory.mktemp("many") / "sweep"
+    done = gs.sweep(small("epochs=400"), OVER, seeds=2, out=out, rates=RATES, engine=engine, progress=told)
+    return done, told
+
+
+def test_a_sweep_that_loses_a_node_is_complete_and_the_same_bit_for_bit(swept, engine, tmp_path):
+    sweep, told = swept
+    assert sweep.is_complete
+    assert len(sweep.cells) == 24
+    assert engine.lost >= 1
+    assert "a worker was lost" in told.notes
+    assert "about" in told.text
+    assert "2 workers" in told.text
+    alone = gs.sweep(small("epochs=400"), OVER, seeds=2, out=tmp_path / "alone", rates=RATES)
+    assert_same_sweep(sweep, alone)
+
+
+def test_what_is_finished_is_not_done_again_and_other_numerics_get_no_work(swept, cluster, engine):
+    sweep, _ = swept
+    before = {name: RunStore.open(sweep.path / "cells" / name).version for name in sweep.cells.values()}
+    told = Kills(0, None)
+    cluster.add(5, XLA_FLAGS=OTHER_FLAGS)
+    until(lambda: engine.workers == 2, "the node with other numerics is there")
+    # the same again: nothing to do, so that no engine is asked
+    gs.sweep(small("epochs=400"), OVER, seeds=2, out=sweep.path, rates=RATES, engine=engine, progress=told)
+    assert told.notes == []
+    # three decays more: all of them made by the node whose numerics are the sweep's
+    more = ("optimizer.weight_decay=0.2,0.3,0.4",)
+    again = gs.sweep(
+        small("epochs=400"), more, seeds=2, out=sweep.path, rates=RATES, engine=engine, progress=told
+    )
+    new = set(again.cells.values()) - set(before)
+    assert len(new) == 3
+    assert again.is_complete
+    assert again.provenance["requests"][-1]["members"] == 6
+    for name in new:
+        store = RunStore.open(again.path / "cells" / name)
+        assert store.fingerprint["xla_flags"] == ""
+        assert "other_numerics" not in store.notes
+    for name, version in before.items():
+        assert RunStore.open(again.path / "cells" / name).version == version
+
+    # only the other machine is left: refused in a line, or, if that is allowed, its cells are marked
+    cluster.kill("127.0.0.3")
+    until(lambda: engine.workers == 1, "one node is left")
+    asked = {"over": more, "seeds": 3, "out": again.path, "rates": RATES, "engine": engine}
+    with pytest.raises(InputError, match=r"was made with other numerics .*xla_flags") as refused:
+        gs.sweep(small("epochs=400"), **asked)
+    assert "\n" not in str(refused.value)
+    marked = gs.sweep(small("epochs=400"), **asked, allow_other_numerics=True)
+    for name in new:
+        assert "xla_flags" in str(RunStore.open(marked.path / "cells" / name).notes["other_numerics"])
+    assert "xla_flags" in str(marked.notes["other_numerics"])
+    untouched = RunStore.open(marked.path / "cells" / next(iter(before)))
+    assert "other_numerics" not in untouched.notes
+    assert np.isfinite(marked.measures.test_accuracy.isel(step=-1).sel(weight_decay=0.2)).all()
+
+
+def test_a_folder_that_workers_do_not_see_and_a_worker_that_fails_are_said_in_a_line(
+    engine, tmp_path, monkeypatch
+):
+    import grokscope.sweeps._ray as module
+    from grokscope.errors import GrokscopeError
+
+    sent = module._sent
+    hidden = str(tmp_path / "elsewhere")
+    monkeypatch.setattr(module, "_sent", lambda task: sent(module.replace(task, place=hidden)))
+    with pytest.raises(InputError, match=r"is not to be seen on .*s3://BUCKET/PREFIX") as failed:
+        gs.sweep(
+            small("epochs=1"),
+            ["task.n_train=24,32"],
+            out=tmp_path / "sweep",
+            rates=RATES,
+            engine=engine,
+        )
+    assert "\n" not in str(failed.value)
+    monkeypatch.setattr(module, "_sent", lambda task: module.replace(task, cells=()))
+    with pytest.raises(GrokscopeError, match=r"a worker failed|no worker of this Ray answers"):
+        gs.sweep(small("epochs=1"), ["task.n_train=24,32"], out=tmp_path / "two", rates=RATES, engine=engine)
