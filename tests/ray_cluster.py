@@ -49,14 +49,7 @@ class Cluster:
         self.address = f"{HEAD}:{self.port}"
         # the proxy for ray:// is not started: its port would have to be outside those of the workers
         self._start(HEAD, "--head", f"--port={self.port}", "--num-cpus=0", f"--temp-dir={self._folder}")
-        until(self._answers, "the head answers")
-
-    def _answers(self) -> bool:
-        try:
-            socket.create_connection((HEAD, self.port), 1).close()
-        except OSError:
-            return False
-        return True
+        until(lambda: b"Ray runtime started" in (self._folder / f"{HEAD}.log").read_bytes(), "the head works")
 
     def add(self, number: int, **environment: str) -> str:
         """Start a node at 127.0.0.NUMBER."""

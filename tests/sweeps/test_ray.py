@@ -50,11 +50,12 @@ def cluster():
 
 @pytest.fixture(scope="module")
 def engine(cluster):
+    connected = engine_named("ray", cluster.address)  # the head is there then, which a node wants
     cluster.add(3)
-    connected = engine_named("ray", cluster.address)
-    until(lambda: connected.workers == 1, "the first node works")
+    until(lambda: len(connected._nodes()) == 1, "the first node works")
     cluster.add(4)
-    until(lambda: connected.workers == 2, "the second node works")
+    until(lambda: len(connected._nodes()) == 2, "the second node works")
+    assert connected.workers == 2
     connected.shortest_seconds = 0.01  # every cell a task of its own
     yield connected
     connected.close()
@@ -86,7 +87,7 @@ def test_what_is_finished_is_not_done_again_and_other_numerics_get_no_work(swept
     before = {name: RunStore.open(sweep.path / "cells" / name).version for name in sweep.cells.values()}
     told = Kills(0, None)
     cluster.add(5, XLA_FLAGS=OTHER_FLAGS)
-    until(lambda: engine.workers == 2, "the node with other numerics is there")
+    until(lambda: len(engine._nodes()) == 2, "the node with other numerics is there")
     # the same again: nothing to do, so that no engine is asked
     gs.sweep(small("epochs=400"), OVER, seeds=2, out=sweep.path, rates=RATES, engine=engine, progress=told)
     assert told.notes == []
@@ -108,7 +109,7 @@ def test_what_is_finished_is_not_done_again_and_other_numerics_get_no_work(swept
 
     # only the other machine is left: refused in a line, or, if that is allowed, its cells are marked
     cluster.kill("127.0.0.3")
-    until(lambda: engine.workers == 1, "one node is left")
+    until(lambda: len(engine._nodes()) == 1, "one node is left")
     asked = {"over": more, "seeds": 3, "out": again.path, "rates": RATES, "engine": engine}
     with pytest.raises(InputError, match=r"was made with other numerics .*xla_flags") as refused:
         gs.sweep(small("epochs=400"), **asked)

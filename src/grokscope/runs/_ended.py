@@ -27,8 +27,9 @@ def rule_of(experiment: Experiment, wanted: Wanted) -> StopRule | None:
         InputError: if it looks at a measure that is not taken.
     """
     rule = experiment.stop.rule(experiment.steps_per_epoch)
-    looks = rule is not None and rule.stable is not None
-    if looks and not any(measure.name == rule.measure for measure in wanted.quick):
+    if rule is None or rule.stable is None:
+        return rule
+    if all(measure.name != rule.measure for measure in wanted.quick):
         raise InputError(f"stop.grokked_for: looks at {rule.measure}, which is not among the measures.")
     return rule
 
