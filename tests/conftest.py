@@ -81,7 +81,7 @@ def share_layouts() -> None:
     from grokscope.training import devices  # before others take the function from there
 
     choose = devices.choose_execution
-    devices.choose_execution = lambda n_members, most_slots=64: choose(max(4, n_members), most_slots)
+    devices.choose_execution = lambda n_members, *more, **options: choose(max(4, n_members), *more, **options)
 
 
 share_layouts()
