@@ -315,6 +315,50 @@ class Torture(Record):
     machine: Machine
 
 
+class Cells(Record):
+    """Cells of a sweep, each trained by itself on one core."""
+
+    what: str = Field(description="the experiment and what is measured")
+    members: PositiveInt = Field(description="of each cell")
+    steps: PositiveInt = Field(description="of each member")
+    cpu_seconds: list[PositiveFloat] = Field(description="of each cell but the first, all of the process")
+    first_cpu_seconds: PositiveFloat = Field(description="of the first, compilation included")
+    wall_seconds: list[PositiveFloat]
+    member_steps_per_second: PositiveFloat = Field(description="on one core, from the median cell")
+    bytes_per_cell: PositiveInt = Field(description="of its folder")
+    commits_per_cell: PositiveInt
+
+
+class Case(Record):
+    """One simulated sweep."""
+
+    name: str
+    members: PositiveInt
+    member_steps: PositiveInt = Field(description="updates of each member")
+    tasks: PositiveInt
+    deaths_per_worker_hour: NonNegativeFloat
+    deaths: NonNegativeFloat = Field(description="mean over the simulations, like all that follows")
+    hours: PositiveFloat
+    share_of_ideal: PositiveFloat = Field(description="work / (workers x hours)")
+    lost_share: NonNegativeFloat = Field(description="work that was done again, as a share of all")
+    lost_share_without_commits: NonNegativeFloat = Field(description="if a lost task began anew")
+
+
+class Scheduler(Record):
+    """The scheduling of the engine of many machines, simulated from recorded times of cells."""
+
+    kind: Literal["scheduler"] = "scheduler"
+    date: str
+    machine: Machine
+    workers: PositiveInt
+    simulations: PositiveInt
+    commit_seconds: PositiveFloat
+    start_seconds: PositiveFloat = Field(description="of a worker that has just started, before it trains")
+    replaced_after_seconds: PositiveFloat = Field(description="until there is another worker for a dead one")
+    cells: Cells
+    cases: list[Case]
+
+
 def today() -> str:
     """The date, in UTC."""
     return datetime.now(UTC).date().isoformat()

@@ -19,6 +19,7 @@ from _docstrings import attributes_of, markdown, sections
 
 from grokscope.experiment import Experiment, Recording
 from grokscope.parts import Part, kinds
+from grokscope.stopping import Stopping
 
 PAGE = Path(__file__).parent / "spec.md"
 _HEAD = """# The spec
@@ -44,7 +45,7 @@ defaults of the kind. `grokscope train` writes the resolved spec, every default 
 folder as `experiment.toml`.
 
 The **identity** of an experiment is a hash of what determines the numbers. Keys marked * are not part of
-it: more epochs, more measures or another schedule extend a run. (A rate schedule that depends on the length
+it: more epochs, more measures, another schedule or stop extend a run. (A rate schedule that depends on the length
 makes the length identifying.) Members (`--seeds`) are not in the spec at all.
 """
 _GROUPS = {
@@ -93,6 +94,7 @@ def page() -> str:
         "union. The initial and the final state are always among the points. `step` counts the updates "
         "done.\n"
     ]
+    text += ["## `[stop]`\n", markdown(sections(Stopping)[""]) + "\n", _table(Stopping, stars=False)]
     for group, sentence in _GROUPS.items():
         title = _TITLES.get(group, f"[{group}]")
         text += [f"## `{title}`\n", f"{sentence}\n"]

@@ -3,8 +3,8 @@
 Put here only what the whole suite needs; brute-force references live in ``oracles.py``.
 
 Optional kinds: a test marked ``torch``, ``browser``, ``site``, ``ray``, ``s3``, ``gpu`` or ``tables`` is
-skipped, with the reason, where that is missing. ``--require torch,browser`` (or ``GROKSCOPE_REQUIRE=torch,browser``) makes it
-fail instead.
+skipped, with the reason, where that is missing. ``--require torch,browser`` (or
+``GROKSCOPE_REQUIRE=torch,browser``) makes it fail instead.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ import psutil
 
 HEAD = "127.0.0.2"
 _PATIENCE = 120.0
-# Nothing is told to anybody; workers are not made to wait for other processes; a slow machine is not an error.
+# Nothing is told to anybody, workers do not yield to other processes, a slow machine is not an error.
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_worker_niceness": "0",

@@ -46,7 +46,8 @@ class Server:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
                 break
             except OSError:
-                assert time.monotonic() < end and self._process.poll() is None, "the server does not start"
+                assert self._process.poll() is None, "the server has ended"
+                assert time.monotonic() < end, "the server does not start"
                 time.sleep(0.05)
 
     def make_bucket(self, name: str) -> None:

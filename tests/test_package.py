@@ -31,7 +31,7 @@ LAYERS = (
     ("losses", "models", "optimizers", "tasks"),
     ("learners",),
     ("interventions",),
-    ("init",),
+    ("init", "stopping"),
     ("experiment",),
     ("measures",),
     ("training",),

@@ -23,6 +23,7 @@ from grokscope.optimizers import SGD, OptimizerField
 from grokscope.overrides import overridden, without_none
 from grokscope.parts import Part, looking_in, lookup
 from grokscope.schedule import Schedule
+from grokscope.stopping import Stopping
 from grokscope.tasks._task import TaskField
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class Experiment(Part):
         precision: ``float32`` or ``float64`` (of parameters, data and loss).
         measures: what to measure, by name or as a table; None takes the defaults that apply.
         schedule: when (see `Recording`).
+        stop: when a member is trained no further (see `grokscope.stopping.Stopping`); never by default.
 
     Raises:
         InputError: one line that names the field and says what is allowed.
@@ -90,7 +92,7 @@ class Experiment(Part):
     """
 
     group: ClassVar[str] = "experiment"
-    not_identifying: ClassVar[tuple[str, ...]] = ("epochs", "steps", "name", "measures", "schedule")
+    not_identifying: ClassVar[tuple[str, ...]] = ("epochs", "steps", "name", "measures", "schedule", "stop")
 
     name: str = ""
     epochs: int | None = Field(default=None, ge=1, le=10**9)
@@ -107,11 +109,17 @@ class Experiment(Part):
     interventions: tuple[Any, ...] = ()
     measures: tuple[Any, ...] | None = None
     schedule: Recording = Recording()
+    stop: Stopping = Stopping()
 
     @field_validator("schedule", mode="before")
     @classmethod
     def _recording(cls, value: Any) -> Any:
         return Recording(**value) if isinstance(value, dict) else value
+
+    @field_validator("stop", mode="before")
+    @classmethod
+    def _stop(cls, value: Any) -> Any:
+        return Stopping(**value) if isinstance(value, dict) else value
 
     @field_validator("batch_size", mode="after")
     @classmethod
@@ -230,7 +238,7 @@ class Experiment(Part):
             for table, _ in paths
         }
         length = {} if self.optimizer.schedule.depends_on_length else {"epochs": None, "steps": 1}
-        blank = {"name": "", "measures": None, "schedule": Recording()}
+        blank = {"name": "", "measures": None, "schedule": Recording(), "stop": Stopping()}
         items = tuple(item.as_program() for item in self.interventions)
         start = {"init": Fresh(), "interventions": items}
         return self.model_copy(update={**parts, **length, **blank, **start})

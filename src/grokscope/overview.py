@@ -81,6 +81,7 @@ class Overview:
         steps_done: updates done, by the member that is least far.
         n_steps: updates asked for.
         complete: whether all that was asked for is there.
+        steps_saved: member-steps that early stopping left out.
         events: those whose measure is in the run.
         curves: scalar measure -> its mean over members at each measured step, [step]; and the same of norm
             and faithfulness of some subnetworks, as ``faithfulness generalizing``.
@@ -100,6 +101,7 @@ class Overview:
     n_steps: int
     complete: bool
     measures: list[str]
+    steps_saved: int = 0
     events: list[EventSeen] = field(default_factory=list[EventSeen])
     curves: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
     provenance: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -135,6 +137,7 @@ def overview_of(run: Run, circuits: int = 0) -> Overview:
         steps_done=int(min(run.steps_done, default=0)),
         n_steps=experiment.n_steps,
         complete=run.is_complete,
+        steps_saved=int(getattr(run, "steps_saved", 0)),
         measures=[str(name) for name in measures.data_vars],
         events=[_seen(event, measures) for event in (MEMORIZATION, GROKKING) if event.measure in measures],
         curves=dict(_curves(measures)),

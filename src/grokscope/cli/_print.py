@@ -12,7 +12,7 @@ from typing import Any
 
 from grokscope.cli._guard import OutputClosed
 
-__all__ = ["document", "json_only", "line", "note", "plain", "table"]
+__all__ = ["document", "json_only", "line", "note", "plain", "saved_text", "table"]
 
 _stdout_for_json: list[Any] = []
 
@@ -103,3 +103,12 @@ def _write(text: str, out: Any) -> None:
         raise OutputClosed from None
     except OSError as error:
         raise OSError(error.errno, error.strerror, "standard output") from None
+
+
+def saved_text(saved: int, asked: int, provenance: Mapping[str, Any]) -> str:
+    """What early stopping left out, in member-steps and (at the pace of those that were run) in time."""
+    from grokscope.progress import duration
+
+    text = f"early stopping left out {saved:,} of {asked:,} member-steps ({saved / asked:.0%})"
+    spent = float(provenance.get("wall_seconds") or 0.0)
+    return f"{text}, about {duration(spent * saved / (asked - saved))}" if spent and asked > saved else text

@@ -63,12 +63,15 @@ def train(
                     "identity": run.identity,
                     "members": len(run.members),
                     "steps": run.experiment.n_steps,
+                    "steps_saved": run.steps_saved,
                     "complete": run.is_complete,
                 }
             )
             return
         done = "complete" if run.is_complete else "not complete"
         out.line(f"{run.path}: {len(run.members)} members, {run.experiment.n_steps} steps, {done}")
+        if saved := run.steps_saved:
+            out.line(out.saved_text(saved, run.experiment.n_steps * len(run.members), run.provenance))
 
 
 def _watched(experiment: Experiment, folder: Path, progress: Progress, asked: dict[str, Any]) -> Run:

@@ -37,6 +37,9 @@ def print_overview(overview: Overview) -> None:
         ("members", f"{len(seeds)} (seeds {shown})"),
         ("steps", f"{overview.steps_done} of {overview.n_steps}, {state}"),
     ]
+    if overview.steps_saved:
+        asked = overview.n_steps * len(overview.seeds)
+        facts.append(("stopped", out.saved_text(overview.steps_saved, asked, overview.provenance)))
     if overview.start:
         facts.insert(3, ("starts", overview.start))
     if overview.interventions:

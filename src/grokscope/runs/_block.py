@@ -19,6 +19,7 @@ from grokscope.measures import Measure
 from grokscope.measures._subnetworks import Flavor
 from grokscope.runs._arrays import blanked
 from grokscope.runs._subnetworks import FirstCrossing, found_at_the_end, nothing_found
+from grokscope.stopping import NO_STEP, Ending
 from grokscope.training.cohort import Cohort, leaf_name
 from grokscope.training.devices import in_precision
 from grokscope.training.loop import Carry
@@ -34,10 +35,17 @@ class Checkpoint:
     Attributes:
         step: updates done.
         leaves: arrays [member, ...] by path, e.g. ``state.network.hidden_weight``.
+        until: the step at which each member stops, or stopped, before the others [member]; None: none does.
     """
 
     step: int
     leaves: dict[str, np.ndarray]
+    until: np.ndarray | None = None
+
+    @property
+    def steps(self) -> int | np.ndarray:
+        """Updates done; by each member [member], where some have stopped."""
+        return self.step if self.until is None else np.minimum(self.step, self.until)
 
 
 class Sink(Protocol):
@@ -49,8 +57,17 @@ class Sink(Protocol):
         results: dict[str, np.ndarray],
         networks: Callable[[np.ndarray], dict[str, np.ndarray]],
         checkpoint: Callable[[], Checkpoint],
+        until: np.ndarray | None = None,
     ) -> None:
-        """Results [member, point, ...] of a segment; the networks of given points; the state at its end."""
+        """Take the results of a segment.
+
+        Args:
+            part: its points.
+            results: arrays [member, point, ...].
+            networks: those of given points.
+            checkpoint: the state at its end.
+            until: the step at which each member stops, as far as that is known; None: none does.
+        """
         ...
 
     def followed(self, part: Timeline, results: dict[str, np.ndarray], pace: str) -> None:
@@ -75,6 +92,8 @@ class Block:
         flavor: how subnetworks are found: ``predictions`` or ``accuracy``.
         history_bytes: how much memory the kept networks of all points may take; above it they are
             replayed segment by segment instead.
+        ending: what is known of the members' ends when the block begins, arrays [member]; None: all members
+            go to the last point.
     """
 
     cohort: Cohort
@@ -83,6 +102,8 @@ class Block:
     follow_slow: tuple[Measure, ...] = ()
     flavor: Flavor = "predictions"
     history_bytes: float = 1e9
+    ending: Ending | None = None
+    _until: np.ndarray | None = None
     _kept: list[tuple[Timeline, Any]] = field(default_factory=list[tuple[Timeline, Any]])
 
     def run(
@@ -104,7 +125,7 @@ class Block:
         Raises:
             GrokscopeError: if a replay does not end in the recorded state.
         """
-        carry, data = self.cohort.start()
+        carry, data = self._start()
         at = 0
         if checkpoint is not None:
             carry, at = self.restored(carry, checkpoint), checkpoint.step
@@ -120,9 +141,10 @@ class Block:
             if keeping and (self.follow or self.follow_slow):
                 self._kept.append((part, networks))
                 memorized.update(part, results, networks, self.cohort.rows)
-            sink.segment(part, results, self._reader(networks), self._saver(part, after))
+            sink.segment(part, results, self._reader(networks), self._saver(part, after), self._until)
             advance((int(part.steps[-1]) - at) * len(self.cohort.members))
             at = int(part.steps[-1])
+        advance((int(self.timeline.steps[-1]) - at) * len(self.cohort.members))  # where all have stopped
         final = self.checkpoint(int(self.timeline.steps[-1]), carry)
         if self.follow or self.follow_slow:
             self._follow(sink, carry, data, final, memorized if keeping else None, advance)
@@ -135,7 +157,7 @@ class Block:
         Raises:
             GrokscopeError: if the replay does not end in the recorded state.
         """
-        keeping = self._history_fits(self.restored(self.cohort.start()[0], final))
+        keeping = self._history_fits(self.restored(self._start()[0], final))
         memorized = FirstCrossing(len(self.cohort.members))
         self._kept = []
         at = 0
@@ -143,11 +165,12 @@ class Block:
             if keeping and (self.follow or self.follow_slow):
                 self._kept.append((part, networks))
                 memorized.update(part, results, networks, self.cohort.rows)
-            sink.segment(part, results, self._reader(networks), lambda: final)
+            sink.segment(part, results, self._reader(networks), lambda: final, self._until)
             advance((int(part.steps[-1]) - at) * len(self.cohort.members))
             at = int(part.steps[-1])
+        advance((int(self.timeline.steps[-1]) - at) * len(self.cohort.members))
         if self.follow or self.follow_slow:
-            carry, data = self.cohort.start()
+            carry, data = self._start()
             carry = self.restored(carry, final)
             self._follow(sink, carry, data, final, memorized if keeping else None, advance)
         self._kept = []
@@ -160,7 +183,11 @@ class Block:
         Raises:
             GrokscopeError: at the end, if it does not end in the given final state.
         """
-        carry, data = self.cohort.start()
+        if final is not None and final.until is not None:
+            count = len(final.until)
+            until = np.minimum(final.until, np.int32(final.step)).astype(np.int32)
+            self.ending = Ending(until, np.full(count, -1, np.int32), np.zeros(count, np.int32))
+        carry, data = self._start()
         for part, results, networks, after in self._segments(carry, data, after=-1, measured=True):
             carry = after
             yield part, results, networks
@@ -174,11 +201,20 @@ class Block:
 
     def checkpoint(self, step: int, carry: Carry) -> Checkpoint:
         """The state of the block's members as host arrays."""
-        return Checkpoint(step, _leaves(self.cohort.trim(carry)))
+        return Checkpoint(step, _leaves(self.cohort.trim(carry._replace(ending=()))), self._until)
 
     def restored(self, like: Carry, checkpoint: Checkpoint) -> Carry:
         """The carry on the devices of a checkpoint; ``like`` gives its structure."""
-        return self.cohort.placed_carry(like, checkpoint.leaves)
+        plain = self.cohort.placed_carry(like._replace(ending=()), checkpoint.leaves)
+        return plain._replace(ending=like.ending)
+
+    def _start(self) -> tuple[Carry, dict[str, jax.Array]]:
+        """Carries before the first update, and the members' own data."""
+        carry, data = self.cohort.start()
+        if self.ending is None:
+            return carry, data
+        self._until = self.ending.until
+        return carry._replace(ending=Ending(*map(self.cohort.place, self.ending))), data
 
     def _segments(
         self, carry: Carry, data: Any, *, after: int, measured: bool
@@ -187,17 +223,25 @@ class Block:
         size = self.timeline.segment_size(self.cohort.experiment, self.cohort.execution.slots)
         todo = self.timeline.after(after)
         for rows, plan in todo.segments(max(after, 0), size, measured=measured):
-            carry, results, networks = self.cohort.segment(carry, data, plan)
             part = todo.part(rows)
+            if self.ending is None:
+                plan = plan._replace(own=None)
+            elif self._until is not None and (self._until < part.steps[0]).all():
+                return
+            carry, results, networks = self.cohort.segment(carry, data, plan)
+            if self.ending is not None:
+                self._until = self.cohort.trim(carry.ending.until)
             trimmed = self.cohort.trim(results)
             shown = {name: array[:, : len(part)] for name, array in trimmed.items()}
             yield part, self._counted(part, shown), networks, carry
 
     def _counted(self, part: Timeline, results: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Results without those of members that had not started, or that look at a point of another's."""
-        if self.cohort.orders is None:
-            return results
-        counts = part.counts_for(self.cohort.orders.origin)
+        counts = np.ones((len(self.cohort.members), len(part)), bool)
+        if self.cohort.orders is not None:
+            counts &= part.counts_for(self.cohort.orders.origin)
+        if self._until is not None:
+            counts &= part.steps[None, :] <= self._until[:, None]
         return results if counts.all() else {name: blanked(array, counts) for name, array in results.items()}
 
     def _follow(
@@ -219,18 +263,20 @@ class Block:
         found = found_at_the_end(self.cohort, final_network, data, memorized, self.flavor, measures)
         sink.subnetworks(self.flavor, self.cohort.trim(found["subnetworks"]))
         history = iter(self._kept) if self._kept else ((p, n) for p, _, n in self.replay(final))
-        at = 0
+        at, last = 0, NO_STEP if self._until is None else int(self._until.max())
         for part, networks in history:
             for pace, measures, flags in (
                 ("follow", self.follow, part.follow),
                 ("follow_slow", self.follow_slow, part.slow),
             ):
-                points = np.flatnonzero(flags)
+                points = np.flatnonzero(flags & (part.steps <= last))
                 if measures and len(points):
                     results = self.cohort.follow(networks, data, found, measures, points)
-                    sink.followed(part.part(flags), self._counted(part.part(flags), results), pace)
+                    looked = part.part(points)
+                    sink.followed(looked, self._counted(looked, results), pace)
             advance((int(part.steps[-1]) - at) * len(self.cohort.members))
             at = int(part.steps[-1])
+        advance((int(self.timeline.steps[-1]) - at) * len(self.cohort.members))
 
     def _compile_ahead(self, networks: Any, data: Any) -> None:
         """Compile what comes after the training while that goes on; what fails here fails again there."""

@@ -15,6 +15,8 @@ from grokscope.runs._place import Place
 __all__ = ["atomic_write", "clean_leftovers", "explain", "remove_tree", "sync_folder", "walk_files"]
 
 _OS_ERROR = re.compile(r"os error (\d+)")
+# how the library writes down what a service of buckets answered
+_OF_A_SERVICE = re.compile(r'code: "(?P<code>\w+)"(?:, message: "(?P<message>[^"]*)")?')
 # the local object store stages a file as NAME#NUMBER, we as .NAME.partial; both are renamed when complete
 _LEFTOVER = re.compile(r".*#\d+|\..*\.partial")
 
@@ -80,6 +82,8 @@ def _cause(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     text = str(error)
+    if said := _OF_A_SERVICE.search(text):
+        return f"{(said['message'] or '').rstrip('.') or 'the service refuses'} ({said['code']})"
     if found := _OS_ERROR.search(text):
         return os.strerror(int(found[1]))
     lines = text.splitlines()

@@ -98,8 +98,10 @@ class Repository:
         tip = self._tip.written_at
         if everything:
             self._repository.expire_snapshots(tip)
-            # nothing is being written: whatever is not referred to is garbage, however new
-            self._repository.garbage_collect(datetime.now(UTC) + timedelta(days=1))
+            # In a folder nothing is being written: what is not referred to is garbage, however new. A bucket
+            # has no lock: somebody who was given up for lost may be about to commit what is newer.
+            locked = isinstance(self._path, Path)
+            self._repository.garbage_collect(datetime.now(UTC) + timedelta(days=1) if locked else tip)
         elif self._keep_since is not None:
             self._repository.expire_snapshots(self._keep_since)
             self._repository.garbage_collect(self._keep_since)

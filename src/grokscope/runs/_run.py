@@ -103,7 +103,23 @@ class Run:
         if self.is_imported:
             return self._store.complete
         # what was complete is not so any more while a longer run is under way
-        return self._store.complete & (self._store.steps_done >= self.experiment.n_steps)
+        done = self._store.steps_done >= self.experiment.n_steps
+        return self._store.complete & (done | self.is_stopped)
+
+    @property
+    def is_stopped(self) -> np.ndarray:
+        """Whether each member was stopped before the experiment's end, by its early stop, as bools."""
+        stopped = self._store.complete & (self._store.steps_done < self.experiment.n_steps)
+        if not self.experiment.stop.is_on or not stopped.any():
+            return np.zeros_like(stopped)
+        from grokscope.runs._ended import ended
+
+        return stopped & ended(self._store, self.experiment, range(len(stopped)))
+
+    @property
+    def steps_saved(self) -> int:
+        """Member-steps that early stopping left out."""
+        return int((self.experiment.n_steps - self._store.steps_done)[self.is_stopped].sum())
 
     @property
     def is_imported(self) -> bool:

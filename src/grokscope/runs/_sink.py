@@ -61,6 +61,7 @@ class StoreSink:
         results: dict[str, np.ndarray],
         networks: Callable[[np.ndarray], dict[str, np.ndarray]],
         checkpoint: Callable[[], Checkpoint],
+        until: np.ndarray | None = None,
     ) -> None:
         """Take the results of a segment; commit if it is time."""
         for pace, flags in (("quick", part.quick), ("slow", part.slow)):
@@ -70,6 +71,8 @@ class StoreSink:
         if self._keep_state and part.snapshot.any():
             points = np.flatnonzero(part.snapshot)
             recorded = part.part(points).counts_for(self._origins)
+            if until is not None:
+                recorded &= part.steps[points][None, :] <= until[:, None]
             self._add("snapshots", part.steps[points], {**networks(points), _RECORDED: recorded})
         if self._every is not None and time.monotonic() - self._last_commit > self._every:
             self._commit(checkpoint() if self._keep_state else None, complete=False)
@@ -114,7 +117,8 @@ class StoreSink:
                     )
             if self._masks is not None and step is not None:
                 flavor, masks = self._masks
-                t.write_subnetworks(flavor, positions, masks, steps=step, labels=SUBNETWORK_LABELS)
+                at = 0 if checkpoint is None else checkpoint.steps
+                t.write_subnetworks(flavor, positions, masks, steps=at, labels=SUBNETWORK_LABELS)
                 self._masks = None
             if checkpoint is not None:
                 self._mark(t, checkpoint, complete=complete)
@@ -125,11 +129,11 @@ class StoreSink:
         measures = self._wanted.all if complete else self._wanted.quick + self._wanted.slow
         names = [m.name + (self._suffix if m.pace.startswith("follow") else "") for m in measures]
         if self._keep_state:
-            t.write_checkpoint(self._positions, checkpoint.step, checkpoint.leaves)
+            t.write_checkpoint(self._positions, checkpoint.steps, checkpoint.leaves)
             t.mark(
                 self._positions,
-                steps_done=checkpoint.step,
+                steps_done=checkpoint.steps,
                 complete=complete,
                 diverged_step=checkpoint.leaves["diverged"],
             )
-        t.mark_measured(self._positions, names, checkpoint.step)
+        t.mark_measured(self._positions, names, checkpoint.steps)

@@ -15,6 +15,7 @@ from grokscope.experiment import Experiment
 from grokscope.measures._subnetworks import Flavor
 from grokscope.progress import Progress, SilentProgress
 from grokscope.runs._block import Block, Checkpoint
+from grokscope.runs._ended import ended, ending_of, rule_of
 from grokscope.runs._folder import is_run
 from grokscope.runs._numerics import TO_TRAIN, check_numerics, numerics_here
 from grokscope.runs._origins import cohort_of, origins_of
@@ -25,6 +26,7 @@ from grokscope.runs._source import source_steps
 from grokscope.runs._spec import keep_files, written_spec
 from grokscope.runs._store import RunStore
 from grokscope.runs._wanted import Wanted
+from grokscope.stopping import NO_STEP
 from grokscope.streams import Members
 from grokscope.training.devices import Execution, choose_execution
 from grokscope.training.loop import MemberLoop
@@ -130,14 +132,18 @@ class Trainer:
         if self._new(members):
             return False
         positions = self._positions(members)
-        return not self.short(positions) and not any(True for _ in self._unmeasured(positions))
+        if self.short(positions) or not self.store.complete[positions].all():
+            return False
+        return not any(True for _ in self._unmeasured(positions))
 
     def train(self, members: Members) -> None:
         """Do what is missing."""
         self._add(members)
         positions = self._positions(members)
         wanted = Wanted.of(self.experiment)
+        rule_of(self.experiment, wanted)  # says so at once if it cannot be followed
         short = self.short(positions)
+        self._settle([p for p in positions if p not in set(short)])
         done = self.store.steps_done
         steps = sum(self.experiment.n_steps - int(done[p]) for p in short)
         if wanted.follow or wanted.follow_slow:
@@ -160,10 +166,10 @@ class Trainer:
         self, positions: list[int], wanted: Wanted, *, flavor: Flavor = "predictions", suffix: str = ""
     ) -> None:
         """Add measures to finished members, by replay."""
-        for block, rows in self._blocks(positions, wanted, flavor):
+        for block, rows in self._blocks(positions, wanted, flavor, again=True):
             axes = self.experiment.axes
             sink = StoreSink(self.store, rows, wanted, axes, suffix=suffix, every=None, keep_state=False)
-            final = self._checkpoint(rows)
+            final = self._final(rows)
             block.measure_again(sink, final, self.progress.advance)
             sink.finish(final)
 
@@ -210,9 +216,24 @@ class Trainer:
                 t.note(other_numerics=sorted(known))
 
     def short(self, positions: list[int]) -> list[int]:
-        """Members that have not come to the end."""
+        """Members that have not come to the end: the experiment's, or their own by its early stop."""
         done, complete = self.store.steps_done, self.store.complete
-        return [p for p in positions if done[p] < self.experiment.n_steps or not complete[p]]
+        stopped = dict(zip(positions, ended(self.store, self.experiment, positions), strict=True))
+        return [
+            p for p in positions if not stopped[p] and (done[p] < self.experiment.n_steps or not complete[p])
+        ]
+
+    def steps_saved(self, positions: list[int]) -> int:
+        """Member-steps that early stopping left out."""
+        left = self.experiment.n_steps - self.store.steps_done[positions]
+        return int(left[ended(self.store, self.experiment, positions)].clip(min=0).sum())
+
+    def _settle(self, positions: list[int]) -> None:
+        """Members that had stopped when the block that they were in was interrupted are complete."""
+        rows = [p for p in positions if not self.store.complete[p]]
+        if rows:
+            with self.store.transaction("members have stopped") as t:
+                t.mark(rows, complete=True)
 
     def _unmeasured(self, positions: list[int]) -> Iterator[tuple[list[int], Wanted]]:
         """Members that lack measures, by what they lack."""
@@ -220,14 +241,20 @@ class Trainer:
         lacking: dict[frozenset[str], list[int]] = {}
         measured = {m.name: self.store.measured_to(m.name) for m in wanted.all}
         for p in positions:
-            names = frozenset(n for n, to in measured.items() if to[p] < self.experiment.n_steps)
+            end = min(self.experiment.n_steps, int(self.store.steps_done[p]))
+            names = frozenset(n for n, to in measured.items() if to[p] < end)
             if names:
                 lacking.setdefault(names, []).append(p)
         for names, rows in lacking.items():
             yield rows, Wanted.sorted(self.experiment, (m for m in wanted.all if m.name in names))
 
     def _blocks(
-        self, positions: list[int], wanted: Wanted, flavor: Flavor = "predictions"
+        self,
+        positions: list[int],
+        wanted: Wanted,
+        flavor: Flavor = "predictions",
+        *,
+        again: bool = False,
     ) -> Iterator[tuple[Block, list[int]]]:
         """Cut members into blocks whose kept networks fit the memory."""
         experiment = self.experiment
@@ -238,8 +265,13 @@ class Trainer:
         following = bool(wanted.follow or wanted.follow_slow)
         snapshots = len(timeline) if following else int(timeline.snapshot.sum())
         execution = block_execution(experiment, len(positions), snapshots)
+        keep = following or bool(timeline.snapshot.any())
         loop = MemberLoop(
-            experiment, wanted.quick, wanted.slow, keep=following or bool(timeline.snapshot.any())
+            experiment,
+            wanted.quick,
+            wanted.slow,
+            keep,
+            None if again else experiment.stop.rule(experiment.steps_per_epoch),
         )
         for low in range(0, len(positions), execution.capacity):
             rows = positions[low : low + execution.capacity]
@@ -251,9 +283,19 @@ class Trainer:
                     wanted.follow_slow,
                     flavor,
                     HISTORY_BYTES,
+                    None if loop.rule is None else ending_of(self.store, experiment, rows),
                 ),
                 rows,
             )
+
+    def _final(self, rows: list[int]) -> Checkpoint:
+        """The last states of members that are complete, some of which may have stopped before the end."""
+        each = self._checkpoint(rows)
+        done = self.store.steps_done[rows]
+        if (done >= self.experiment.n_steps).all():
+            return each
+        until = np.where(done < self.experiment.n_steps, done, NO_STEP).astype(np.int32)
+        return Checkpoint(self.experiment.n_steps, each.leaves, until)
 
     def _checkpoint(self, rows: list[int]) -> Checkpoint:
         """The latest states of some members, which are at one step."""

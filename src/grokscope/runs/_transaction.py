@@ -100,8 +100,8 @@ class Transaction:
             if value is not None:
                 self._tree.write(f"members/{name}", [rows], np.broadcast_to(np.asarray(value), rows.shape))
 
-    def mark_measured(self, members: Indices, names: Iterable[str], step: int) -> None:
-        """Say that members have these measures at all their points up to a step.
+    def mark_measured(self, members: Indices, names: Iterable[str], step: int | np.ndarray) -> None:
+        """Say that members have these measures at all their points up to a step (one, or one each).
 
         One array [member, code] for all names; a name's code is its place in the attribute ``measured``.
         """
@@ -110,7 +110,8 @@ class Transaction:
         self._tree.set_attributes({**self._tree.attributes, "measured": listed})
         rows = self._rows(members)
         columns = self._columns("measured", [listed.index(name) for name in dict.fromkeys(names)])
-        values = np.full((len(rows), len(columns)), step, np.int64)
+        each = np.broadcast_to(np.asarray(step, np.int64), rows.shape)
+        values = np.repeat(each[:, None], len(columns), axis=1)
         info = ArrayInfo.of(np.dtype(np.int64), ("member", "step"), ())
         self._write({"measured/to": info}, {"measured/to": values}, [rows, columns])
 

@@ -198,10 +198,12 @@ class Manifest:
 def wanted_of(experiment: Experiment) -> str:
     """A hash of what a cell's run is to hold: its measures and when they are taken."""
     measures = experiment.measures
-    table = [
+    table: list[Any] = [
         None if measures is None else [measure.model_dump(mode="json") for measure in measures],
         experiment.schedule.model_dump(mode="json"),
     ]
+    if experiment.stop.is_on:
+        table.append(experiment.stop.model_dump(mode="json"))
     return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()[:16]
 
 

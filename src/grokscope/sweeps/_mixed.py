@@ -9,10 +9,12 @@ import numpy as np
 
 from grokscope.experiment import Experiment
 from grokscope.runs._block import Block, Checkpoint
+from grokscope.runs._ended import ending_of
 from grokscope.runs._sink import StoreSink
 from grokscope.runs._store import RunStore
 from grokscope.runs._train import HISTORY_BYTES, block_execution, on_the_way
 from grokscope.runs._wanted import Wanted
+from grokscope.stopping import Ending
 from grokscope.streams import Lineup
 from grokscope.training.cohort import Cohort
 from grokscope.training.loop import MemberLoop
@@ -67,6 +69,7 @@ class MixedSink:
         results: dict[str, np.ndarray],
         networks: Callable[[np.ndarray], dict[str, np.ndarray]],
         checkpoint: Callable[[], Checkpoint],
+        until: np.ndarray | None = None,
     ) -> None:
         """Deal out the results of a segment."""
         whole: list[Checkpoint] = []
@@ -88,6 +91,7 @@ class MixedSink:
                 _rows(results, own),
                 lambda points, own=own: networks_of(points, own),
                 lambda own=own: state(own),
+                None if until is None else until[own],
             )
 
     def followed(self, part: Timeline, results: dict[str, np.ndarray], pace: str) -> None:
@@ -146,24 +150,44 @@ def mixed_blocks(
     kept = len(timeline) if following else int(timeline.snapshot.sum())
     execution = block_execution(experiment, max(most_members, 1), kept)
     keep = following or bool(timeline.snapshot.any())
-    loop = MemberLoop(experiment, wanted.quick, wanted.slow, keep=keep)
+    rule = experiment.stop.rule(experiment.steps_per_epoch)
+    loop = MemberLoop(experiment, wanted.quick, wanted.slow, keep, rule)
     for low in range(0, len(rows), execution.capacity):
         own = list(rows[low : low + execution.capacity])
         numbers = [cells[row.cell].experiment.numbers for row in own]
         traced = tuple((path, tuple(each[path] for each in numbers)) for path in numbers[0])
         lineup = Lineup(tuple(cells[row.cell].store.seeds[row.position] for row in own))
         cohort = Cohort(loop, lineup, execution, traced)
-        block = Block(cohort, timeline, wanted.follow, wanted.follow_slow, history_bytes=HISTORY_BYTES)
+        block = Block(
+            cohort,
+            timeline,
+            wanted.follow,
+            wanted.follow_slow,
+            history_bytes=HISTORY_BYTES,
+            ending=None if rule is None else _ending(cells, own),
+        )
         yield block, own
 
 
 def cut(checkpoint: Checkpoint, own: np.ndarray) -> Checkpoint:
     """The state of some of a block's rows."""
-    return Checkpoint(checkpoint.step, _rows(checkpoint.leaves, own))
+    until = None if checkpoint.until is None else checkpoint.until[own]
+    return Checkpoint(checkpoint.step, _rows(checkpoint.leaves, own), until)
 
 
 def _rows(arrays: Mapping[str, np.ndarray], own: np.ndarray) -> dict[str, np.ndarray]:
     return {name: array[own] for name, array in arrays.items()}
+
+
+def _ending(cells: Sequence[OpenCell], rows: Sequence[Row]) -> Ending:
+    """What is known of the ends of rows from the points that they have passed."""
+    found: dict[Row, tuple[int, ...]] = {}
+    for number in sorted({row.cell for row in rows}):
+        own = [row for row in rows if row.cell == number]
+        cell = cells[number]
+        known = ending_of(cell.store, cell.experiment, [row.position for row in own])
+        found |= dict(zip(own, zip(*(each.tolist() for each in known), strict=True), strict=True))
+    return Ending(*np.array([found[row] for row in rows], np.int32).T)
 
 
 def _checkpoint(cells: Sequence[OpenCell], rows: Sequence[Row]) -> Checkpoint:

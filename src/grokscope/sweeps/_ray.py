@@ -27,7 +27,7 @@ __all__ = ["RayEngine"]
 _NODE = "ray.io/node-id"  # the label that Ray gives to every node
 _AT_ONCE_ON_CORE, _AT_ONCE_ON_GPU = 64, 256  # members, as in `training.devices`
 _PROBE_SECONDS = 120.0
-_WAIT_SECONDS, _MOST_READY = 1.0, 64
+_MOST_READY = 64
 
 
 @dataclass(frozen=True)
@@ -133,9 +133,9 @@ class RayEngine:
             for task in longest_first(tasks):
                 submit(task, 0)
             while pending:
-                ready, _ = ray.wait(
-                    list(pending), num_returns=min(len(pending), _MOST_READY), timeout=_WAIT_SECONDS
-                )
+                refs = list(pending)
+                ray.wait(refs, num_returns=1)
+                ready, _ = ray.wait(refs, num_returns=min(len(refs), _MOST_READY), timeout=0)
                 for ref in ready:
                     task, tries = pending.pop(ref)
                     try:

@@ -15,10 +15,12 @@ from grokscope.errors import InputError
 from grokscope.experiment import Experiment
 from grokscope.parts import looking_in
 from grokscope.progress import Progress, SilentProgress
+from grokscope.runs._ended import rule_of
 from grokscope.runs._numerics import numerics_here
 from grokscope.runs._place import as_place
 from grokscope.runs._provenance import collect_provenance
 from grokscope.runs._train import Trainer
+from grokscope.runs._wanted import Wanted
 from grokscope.streams import Members
 from grokscope.sweeps._cell_store import open_cell
 from grokscope.sweeps._fingerprints import difference_but_precision
@@ -64,12 +66,14 @@ def do_task(task: Task, progress: Progress | None = None) -> Report:
             if isinstance(place, Path):
                 _link(place.parents[1], place)
         saved = _train(cells, task, inner, facts)
+        wanted = Wanted.of(experiments[0])
+        passes = 2 if wanted.follow or wanted.follow_slow else 1
     return Report(
         task.number,
         numerics,
         [],
         round(time.monotonic() - began, 3),
-        inner.steps,
+        inner.steps - saved * passes,
         saved,
         platform.node(),
     )
@@ -89,9 +93,10 @@ def numerics_for(task: Task) -> dict[str, Any]:
 
 def _train(cells: Sequence[OpenCell], task: Task, progress: _Counting, facts: dict[str, Any]) -> int:
     """Train what is missing; returns the member-steps that were left out by early stopping."""
-    began, members = time.monotonic(), Members(task.seeds)
+    began, members, saved = time.monotonic(), Members(task.seeds), 0
     rows: list[Row] = []
     left: dict[int, int] = {}
+    fresh: dict[int, set[tuple[int, ...]]] = {}  # members that are not finished, of which steps can be saved
     for number, cell in enumerate(cells):
         trainer = Trainer(cell.store, cell.experiment, progress)
         if trainer.is_done(members):
@@ -99,7 +104,10 @@ def _train(cells: Sequence[OpenCell], task: Task, progress: _Counting, facts: di
                 cell.store.finish()
             continue
         cell.store.update_experiment(cell.toml)
+        known = dict(zip(cell.store.seeds, cell.store.complete, strict=True))
+        fresh[number] = {member for member in members if not known.get(member)}
         left[number] = 0
+        rule_of(cell.experiment, Wanted.of(cell.experiment))
         if not cell.experiment.is_plain:
             continue  # members that start at steps of their own, or are acted on, keep to themselves
         with cell.store.transaction("members are added") as t:
@@ -110,9 +118,12 @@ def _train(cells: Sequence[OpenCell], task: Task, progress: _Counting, facts: di
         rows += [Row(number, position) for position in short]
 
     def finish(number: int) -> None:
+        nonlocal saved
         # what is left are branches, and measures of members that were trained before
         cell = cells[number]
-        Trainer(cell.store, cell.experiment, progress, task.allow_other_numerics).train(members)
+        trainer = Trainer(cell.store, cell.experiment, progress, task.allow_other_numerics)
+        trainer.train(members)
+        saved += trainer.steps_saved([i for i, one in enumerate(cell.store.seeds) if one in fresh[number]])
         spent = float(cell.store.provenance.get("wall_seconds") or 0.0) + time.monotonic() - began
         cell.store.update_provenance({**facts, "wall_seconds": round(spent, 3)})
         cell.store.finish()
@@ -128,7 +139,7 @@ def _train(cells: Sequence[OpenCell], task: Task, progress: _Counting, facts: di
         finish(number)
     if rows:
         train_rows(cells, rows, task.most_members, progress.advance, done)
-    return 0
+    return saved
 
 
 def _experiments(task: Task) -> list[Experiment]:

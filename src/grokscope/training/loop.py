@@ -14,6 +14,7 @@ from jax import lax
 
 from grokscope.learners._learner import State
 from grokscope.measures._point import Point
+from grokscope.stopping import Ending, StopRule
 from grokscope.streams import STREAMS, stream_key
 from grokscope.training.intervening import Orders, begin, intervened
 from grokscope.training.sources import source_of
@@ -32,26 +33,30 @@ class SegmentPlan(NamedTuple):
         start: steps done when the segment begins (a scalar).
         stop: steps done at each point.
         quick, slow: whether the measures of that pace are taken there.
+        own: whether the point counts only for members that start there; None: no point does.
     """
 
     start: Any
     stop: Any
     quick: Any
     slow: Any
+    own: Any = None
 
 
 class Carry(NamedTuple):
-    """What a member carries from segment to segment; a checkpoint holds all of it.
+    """What a member carries from segment to segment; a checkpoint holds all of it but the ending.
 
     Attributes:
         state: the learner's state.
         diverged: the step whose batch loss was the first not to be finite, -1 while there is none.
         memory: what each intervention keeps; () without interventions.
+        ending: where members may end before the last point, what is known of that (an `Ending`); else ().
     """
 
     state: State
     diverged: Any
     memory: Any = ()
+    ending: Any = ()
 
 
 def take_measures(measures: tuple[Measure, ...], point: Point) -> dict[str, jax.Array]:
@@ -67,12 +72,14 @@ class MemberLoop:
         experiment: what is trained; its traced fields are replaced by each member's numbers.
         quick, slow: the measures of either pace.
         keep: whether the network of every point is returned as well.
+        rule: when a member stops, where its carry has an ending; None: only where that says already.
     """
 
     experiment: Experiment
     quick: tuple[Measure, ...] = ()
     slow: tuple[Measure, ...] = ()
     keep: bool = False
+    rule: StopRule | None = None
 
     def start(self, seeds: jax.Array, traced: dict[str, jax.Array]) -> tuple[Carry, dict[str, jax.Array]]:
         """The member's carry before the first update, and the data that are its own."""
@@ -112,7 +119,7 @@ class MemberLoop:
         _, _, order, noise = member_keys(seeds)
 
         def update(step: jax.Array, inner: tuple[Carry, Any]) -> tuple[Carry, Any]:
-            (state, diverged, memory), served = inner
+            (state, diverged, memory, ending), served = inner
             batch, served = source.batch(served, data, order, step)
             key = jax.random.fold_in(noise, step)
             if orders is None or not experiment.interventions:
@@ -120,13 +127,15 @@ class MemberLoop:
             else:
                 state, loss, memory = intervened(experiment, state, batch, key, step, data, orders, memory)
             diverged = jnp.where((diverged < 0) & ~jnp.isfinite(loss), step, diverged)
-            return Carry(state, diverged, memory), served
+            return Carry(state, diverged, memory, ending), served
 
         def visit(
             outer: tuple[Carry, Any, jax.Array], at: SegmentPlan
         ) -> tuple[tuple[Carry, Any, jax.Array], tuple[dict[str, jax.Array], Any]]:
             carry, served, step = outer
-            carry, served = lax.fori_loop(step, at.stop, update, (carry, served))
+            ends = isinstance(carry.ending, Ending)
+            stop = jnp.minimum(at.stop, carry.ending.until) if ends else at.stop
+            carry, served = lax.fori_loop(step, stop, update, (carry, served))
             # keep what measures do from being fused into the updates: observing changes no bit
             carry = lax.optimization_barrier(carry)
             network = learner.predictor(carry.state)
@@ -139,15 +148,33 @@ class MemberLoop:
                 nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
                 return lax.cond(flag, take, lambda: nothing) if measures else {}
 
-            results = measured(self.quick, at.quick) | measured(self.slow, at.slow)
+            quick, slow = at.quick, at.slow
+            if ends:  # a member that has ended is not looked at
+                quick, slow = (flag & (at.stop <= carry.ending.until) for flag in (quick, slow))
+            results = measured(self.quick, quick) | measured(self.slow, slow)
+            if ends and self.rule is not None:
+                carry = carry._replace(ending=self._looked(carry, at, results, orders))
             step = at.stop if orders is None else jnp.maximum(step, at.stop)
             return (carry, served, step), (results, network if self.keep else None)
 
         start = plan.start if orders is None else jnp.maximum(plan.start, orders.origin)
         served = source.start(order, start)
-        points = SegmentPlan(jnp.zeros_like(plan.stop), plan.stop, plan.quick, plan.slow)
+        points = plan._replace(start=jnp.zeros_like(plan.stop))
         (carry, _, _), (results, networks) = lax.scan(visit, (carry, served, start), points)
         return carry, results, networks
+
+    def _looked(
+        self, carry: Carry, at: SegmentPlan, results: dict[str, jax.Array], orders: Orders | None
+    ) -> Ending:
+        """What is known of the member's end after a point."""
+        assert self.rule is not None
+        counts = at.quick
+        if orders is not None:
+            counts &= at.stop >= orders.origin
+            if at.own is not None:
+                counts &= ~at.own | (at.stop == orders.origin)
+        value = results.get(self.rule.measure)
+        return self.rule.looked(carry.ending, at.stop, value, carry.diverged, counts, jnp)
 
     def follow(
         self,

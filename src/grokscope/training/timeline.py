@@ -120,6 +120,7 @@ class Timeline:
                     stop=np.pad(self.steps[rows], (0, padding), mode="edge").astype(np.int32),
                     quick=np.pad(self.quick[rows] & measured, (0, padding)),
                     slow=np.pad(self.slow[rows] & measured, (0, padding)),
+                    own=None if self.own is None else np.pad(self.own[rows], (0, padding)),
                 ),
             )
             start = int(self.steps[rows.stop - 1])
