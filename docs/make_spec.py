@@ -45,8 +45,8 @@ defaults of the kind. `grokscope train` writes the resolved spec, every default 
 folder as `experiment.toml`.
 
 The **identity** of an experiment is a hash of what determines the numbers. Keys marked * are not part of
-it: more epochs, more measures, another schedule or stop extend a run. (A rate schedule that depends on the length
-makes the length identifying.) Members (`--seeds`) are not in the spec at all.
+it: more epochs, more measures, another schedule or stop extend a run. (A rate schedule that depends on the
+length makes the length identifying.) Members (`--seeds`) are not in the spec at all.
 """
 _GROUPS = {
     "task": "What is learned: samples, labels, splits.",
