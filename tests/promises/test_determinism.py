@@ -134,8 +134,10 @@ def test_determinism_matrix(torture, nursery, tmp_path, trained):
         torture.check(not wrong, f"{trained}, {way}: {wrong}")
         torture.check(verify(out) == [], f"{trained}, {way}: damaged")
         if way in ("again", "one by one", "shorter, then as long"):
-            other = contents(base)
-            wrong = sorted(k for k, v in contents(out).items() if other.get(k) != v)
+            here, other = contents(out), contents(base)
+            if way.startswith("shorter"):  # which kept its final network too, after 2 epochs of 3 steps
+                here = {k: v for k, v in here.items() if k in other or "/snapshot 6/" not in k}
+            wrong = sorted(k for k in here.keys() | other.keys() if here.get(k) != other.get(k))
             torture.check(not wrong, f"{trained}, {way}: {wrong}")
         cells += 1
     torture.done(

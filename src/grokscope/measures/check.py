@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
@@ -232,9 +231,7 @@ def _crowded_point(experiment: Experiment, *, follows: bool) -> Point:
         for old in [key for key in _crowded if key[2] != name[2]]:
             del _crowded[old]  # not asked for again
         _crowded[name] = point
-    crowded = copy.copy(_crowded[name])
-    crowded._cache = dict(crowded._cache)
-    return crowded
+    return _crowded[name].copied()
 
 
 def _close(expected: Any, found: Any) -> bool:
