@@ -76,7 +76,7 @@ def share_layouts() -> None:
 
     Half of the suite's time would be compiling the same experiment for one member, for two, and for three.
     That bits do not depend on the layout is tested on layouts by name (tests/training/test_cohort.py), and by
-    the command line, which has its own (tests/promises/test_determinism.py).
+    the command line, which has its own (tests/promises/test_determinism.py, in full).
     """
     from grokscope.training import devices  # before others take the function from there
 
