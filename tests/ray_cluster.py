@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 HEAD = "127.0.0.2"
-_PATIENCE = 120.0
+_PATIENCE = 300.0
 # Nothing is told to anybody, workers do not yield to other processes, a slow machine is not an error.
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -80,9 +80,19 @@ class Cluster:
         top = psutil.Process(self._nodes[host].pid)
         return [top.pid, *(child.pid for child in top.children(recursive=True))]
 
+    def kill_at_work(self, host: str) -> None:
+        """Kill a node while a worker of its is doing a task: Ray gives the process the name of the task."""
+
+        def works() -> bool:
+            children = psutil.Process(self._nodes[host].pid).children(recursive=True)
+            return any("ray::_attempt" in " ".join(child.cmdline()) for child in children)
+
+        until(works, "the node is doing a task")
+        self.kill(host)
+
     def kill(self, host: str) -> None:
-        """Kill all processes of a node, as if the machine were gone."""
-        processes = [psutil.Process(pid) for pid in self.pids(host) if psutil.pid_exists(pid)]
+        """Kill all processes of a node, as if the machine were gone; the workers first."""
+        processes = [psutil.Process(pid) for pid in self.pids(host)[::-1] if psutil.pid_exists(pid)]
         for process in processes:
             try:
                 process.kill()

@@ -15,6 +15,7 @@ from small_sweeps import RATES, assert_same_sweep, small
 pytestmark = pytest.mark.ray
 
 OVER = ("optimizer.weight_decay=log:1e-3:1e-1:24",)  # one shape, so that a worker compiles once
+LONG = ("epochs=3000", "schedule.measures='log'", "schedule.slow_measures='ends'")
 OTHER_FLAGS = "--xla_cpu_enable_fast_min_max=true"
 
 
@@ -64,9 +65,9 @@ def engine(cluster):
 @pytest.fixture(scope="module")
 def swept(cluster, engine, tmp_path_factory):
     """A sweep that lost a node under way, and what was told of it."""
-    told = Kills(3, lambda: cluster.kill("127.0.0.4"))
+    told = Kills(3, lambda: cluster.kill_at_work("127.0.0.4"))
     out = tmp_path_factory.mktemp("many") / "sweep"
-    done = gs.sweep(small("epochs=400"), OVER, seeds=2, out=out, rates=RATES, engine=engine, progress=told)
+    done = gs.sweep(small(*LONG), OVER, seeds=2, out=out, rates=RATES, engine=engine, progress=told)
     return done, told
 
 
@@ -78,7 +79,7 @@ def test_a_sweep_that_loses_a_node_is_complete_and_the_same_bit_for_bit(swept, e
     assert "a worker was lost" in told.notes
     assert "about" in told.text
     assert "2 workers" in told.text
-    alone = gs.sweep(small("epochs=400"), OVER, seeds=2, out=tmp_path / "alone", rates=RATES)
+    alone = gs.sweep(small(*LONG), OVER, seeds=2, out=tmp_path / "alone", rates=RATES)
     assert_same_sweep(sweep, alone)
 
 
@@ -89,13 +90,11 @@ def test_what_is_finished_is_not_done_again_and_other_numerics_get_no_work(swept
     cluster.add(5, XLA_FLAGS=OTHER_FLAGS)
     until(lambda: len(engine._nodes()) == 2, "the node with other numerics is there")
     # the same again: nothing to do, so that no engine is asked
-    gs.sweep(small("epochs=400"), OVER, seeds=2, out=sweep.path, rates=RATES, engine=engine, progress=told)
+    gs.sweep(small(*LONG), OVER, seeds=2, out=sweep.path, rates=RATES, engine=engine, progress=told)
     assert told.notes == []
     # three decays more: all of them made by the node whose numerics are the sweep's
     more = ("optimizer.weight_decay=0.2,0.3,0.4",)
-    again = gs.sweep(
-        small("epochs=400"), more, seeds=2, out=sweep.path, rates=RATES, engine=engine, progress=told
-    )
+    again = gs.sweep(small(*LONG), more, seeds=2, out=sweep.path, rates=RATES, engine=engine, progress=told)
     new = set(again.cells.values()) - set(before)
     assert len(new) == 3
     assert again.is_complete
@@ -112,9 +111,9 @@ def test_what_is_finished_is_not_done_again_and_other_numerics_get_no_work(swept
     until(lambda: len(engine._nodes()) == 1, "one node is left")
     asked = {"over": more, "seeds": 3, "out": again.path, "rates": RATES, "engine": engine}
     with pytest.raises(InputError, match=r"was made with other numerics .*xla_flags") as refused:
-        gs.sweep(small("epochs=400"), **asked)
+        gs.sweep(small(*LONG), **asked)
     assert "\n" not in str(refused.value)
-    marked = gs.sweep(small("epochs=400"), **asked, allow_other_numerics=True)
+    marked = gs.sweep(small(*LONG), **asked, allow_other_numerics=True)
     for name in new:
         assert "xla_flags" in str(RunStore.open(marked.path / "cells" / name).notes["other_numerics"])
     assert "xla_flags" in str(marked.notes["other_numerics"])
