@@ -81,7 +81,11 @@ def share_layouts() -> None:
     from grokscope.training import devices  # before others take the function from there
 
     choose = devices.choose_execution
-    devices.choose_execution = lambda n_members, most_slots=64: choose(max(4, n_members), most_slots)
+
+    def four_or_more(n_members: int, most_slots: int = 64, **more: Any) -> Any:
+        return choose(max(4, n_members), most_slots, **more)
+
+    devices.choose_execution = four_or_more
 
 
 share_layouts()
