@@ -152,7 +152,7 @@ def false_runs() -> dict[str, Made]:
     bad = {"gates": gates, "merged_proved": np.zeros(SEEDS)}
     foresight = {
         "precision_path_norm": np.resize([0.8, 0.9], (SEEDS, 1)) * np.ones(len(STEPS)),
-        "precision_support_norm": np.resize([0.8, 0.9], (SEEDS, 1)) * np.ones(len(STEPS)),
+        "precision_support_norm": 0.8 + np.resize([0.0, 0.1], (SEEDS, 1)) * (STEPS >= 640),
     }
     split = made(groks=np.resize([2560, 5760], SEEDS))
     runs = dict.fromkeys((one.name for one in PAPER.experiments), split)
