@@ -20,7 +20,7 @@ _PATIENCE = 300.0
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_worker_niceness": "0",
-    "RAY_raylet_start_wait_time_s": "120",
+    "RAY_raylet_start_wait_time_s": "280",
     "JAX_NUM_CPU_DEVICES": "1",
 }
 
@@ -49,7 +49,13 @@ class Cluster:
         self.address = f"{HEAD}:{self.port}"
         # the proxy for ray:// is not started: its port would have to be outside those of the workers
         self._start(HEAD, "--head", f"--port={self.port}", "--num-cpus=0", f"--temp-dir={self._folder}")
-        until(lambda: b"Ray runtime started" in (self._folder / f"{HEAD}.log").read_bytes(), "the head works")
+        until(self._works, "the head works")
+
+    def _works(self) -> bool:
+        """Whether the head says that it does; it is an error if it has ended."""
+        text = (self._folder / f"{HEAD}.log").read_text(errors="replace")
+        assert self._nodes[HEAD].poll() is None, f"the head has ended:\n{text[-2000:]}"
+        return "Ray runtime started" in text
 
     def add(self, number: int, **environment: str) -> str:
         """Start a node at 127.0.0.NUMBER."""

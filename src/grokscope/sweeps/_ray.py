@@ -28,6 +28,7 @@ _NODE = "ray.io/node-id"  # the label that Ray gives to every node
 _AT_ONCE_ON_CORE, _AT_ONCE_ON_GPU = 64, 256  # members, as in `training.devices`
 _PROBE_SECONDS = 120.0
 _MOST_READY = 64
+_LOOK_SECONDS = 10.0  # without an answer, until we look at what there is
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,7 @@ class RayEngine:
         """
         ray = self._ray
         pending: dict[Any, tuple[Task, int]] = {}
+        self._refusing.clear()  # another sweep has other numerics
 
         def submit(task: Task, tries: int) -> None:
             pending[self._free(self._attempt).remote(_sent(task), float(2**tries - 1))] = (task, tries)
@@ -134,7 +136,16 @@ class RayEngine:
                 submit(task, 0)
             while pending:
                 refs = list(pending)
-                ray.wait(refs, num_returns=1)
+                if not ray.wait(refs, num_returns=1, timeout=_LOOK_SECONDS)[0]:
+                    if self._refusing >= set(self._nodes()) != set():
+                        # the last machine with the right numerics is gone: the others may say so
+                        stuck = list(pending.items())
+                        pending.clear()
+                        self._refusing.clear()
+                        for ref, (task, tries) in stuck:
+                            ray.cancel(ref)
+                            submit(task, tries)
+                    continue
                 ready, _ = ray.wait(refs, num_returns=min(len(refs), _MOST_READY), timeout=0)
                 for ref in ready:
                     task, tries = pending.pop(ref)
