@@ -131,14 +131,17 @@ def compared(name: str, rungs: list[TransformerRung]) -> TransformerSetting:
     )
 
 
-def sit(settings: list[str], torch_python: str, repeats: int, blocks: int, scale: float) -> TransformerFile:
+def sit(
+    settings: list[str], torch_python: str, repeats: int, blocks: int, scale: float, only: list[str] | None
+) -> TransformerFile:
     """One sitting: for every setting all ways in turn, the order turned with each repeat."""
     machine = Machine.model_validate(_machine.describe())
     has_torch = not subprocess.run([torch_python, "-c", "import torch"], capture_output=True).returncode
     found: list[TransformerSetting] = []
     for setting in settings:
         steps = max(1, round(STEPS[setting] * scale))
-        chosen = [way for way in ways(_machine.cores()) if has_torch or way.script == OURS]
+        able = [way for way in ways(_machine.cores()) if has_torch or way.script == OURS]
+        chosen = [way for way in able if only is None or way.name in only]
         said: dict[str, list[list[dict[str, Any]]]] = {way.name: [] for way in chosen}
         for repeat in range(repeats):
             for way in chosen if repeat % 2 == 0 else chosen[::-1]:
@@ -171,13 +174,16 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--settings", nargs="+", choices=list(STEPS), default=list(STEPS))
+    parser.add_argument("--ways", nargs="+", choices=[way.name for way in ways(_machine.cores())])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--blocks", type=int, default=4)
     parser.add_argument("--scale", type=float, default=1.0, help="factor on the steps of a block")
     parser.add_argument("--torch-python", default=sys.executable, help="interpreter with torch")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
-    found = sit(args.settings, args.torch_python, args.repeats, args.blocks, args.scale)
+    if args.ways and "ours" not in args.ways:
+        parser.error("--ways needs 'ours', with which the others are compared")
+    found = sit(args.settings, args.torch_python, args.repeats, args.blocks, args.scale, args.ways)
     print(f"written: {write(found, 'transformer', args.out).name}")
 
 

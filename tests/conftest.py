@@ -76,14 +76,12 @@ def share_layouts() -> None:
 
     Half of the suite's time would be compiling the same experiment for one member, for two, and for three.
     That bits do not depend on the layout is tested on layouts by name (tests/training/test_cohort.py), and by
-    the command line, which has its own (tests/promises/test_determinism.py).
+    the command line, which has its own (tests/promises/test_determinism.py, in full).
     """
     from grokscope.training import devices  # before others take the function from there
 
     choose = devices.choose_execution
-    devices.choose_execution = lambda n_members, most_slots=64, **more: choose(
-        max(4, n_members), most_slots, **more
-    )
+    devices.choose_execution = lambda n_members, *more, **options: choose(max(4, n_members), *more, **options)
 
 
 share_layouts()

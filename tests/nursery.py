@@ -125,9 +125,14 @@ class Nursery:
     _count: int = 0
     _places: dict[int, Path] = field(default_factory=dict)
 
+    @property
+    def programs(self) -> Path:
+        """The folder of the cache of compiled programs."""
+        return self.cache or Path(os.environ.get("NURSERY_CACHE", self.folder / "cache"))
+
     def __enter__(self) -> Nursery:
         environment = os.environ | {
-            "XDG_CACHE_HOME": str(self.cache or os.environ.get("NURSERY_CACHE", self.folder / "cache")),
+            "XDG_CACHE_HOME": str(self.programs),
             "PYTHONWARNINGS": "ignore",
             "NURSERY_HURRIED": str(int(self.hurried)),
             **self.environment,

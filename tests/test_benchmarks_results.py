@@ -73,10 +73,10 @@ def test_committed_results_are_complete(bench: Any) -> None:
         for model in (
             result.Ladder, result.Training, result.EndToEndFile, result.HelpTime, result.Gpu,
             result.Torture, result.SweepCost, result.TransformerFile, result.GpuTransformer,
-            result.ReportPage, result.Verification,
+            result.ReportPage, result.Verification, result.Scheduler,
         )
     }  # fmt: skip
-    assert len(kinds) == 11
+    assert len(kinds) == 12
     for path in sorted(result.RESULTS.glob("*.json")):
         text = path.read_text()
         kinds[json.loads(text)["kind"]].model_validate_json(text)

@@ -303,3 +303,8 @@ def test_a_claim_is_a_value():
     assert replace(one, id="C2").region == one.region
     with pytest.raises(AttributeError):
         one.id = "C3"
+
+
+def test_a_claim_is_judged_by_the_experiments_it_names():
+    assert claim(experiment="a").experiments == ("a",)
+    assert claim(experiment="a", beside=("b", "c")).experiments == ("a", "b", "c")

@@ -137,7 +137,7 @@ def test_with_traced_takes_only_traced_fields_and_anything_for_them():
 def test_kinds_finds_what_lies_in_the_folders():
     assert {"sparse_parity", "boolean_function", "arrays"} <= kinds("task").keys()
     assert kinds("model")["fully_connected"] is FullyConnected
-    assert {"sgd", "adam", "adamw"} == kinds("optimizer").keys()
+    assert {"sgd", "adam", "adamw", "muon", "grokfast"} == kinds("optimizer").keys()
     assert {"hinge", "logistic", "squared", "cross_entropy"} == kinds("loss").keys()
     assert {"constant", "linear", "cosine"} == kinds("rate_schedule").keys()
 
@@ -145,7 +145,8 @@ def test_kinds_finds_what_lies_in_the_folders():
 def test_lookup_of_an_unknown_kind():
     with pytest.raises(InputError) as error:
         lookup("optimizer", "adamm")
-    assert str(error.value) == "optimizer 'adamm' is not known. Did you mean 'adam'? Known: adam, adamw, sgd."
+    known = "adam, adamw, grokfast, muon, sgd"
+    assert str(error.value) == f"optimizer 'adamm' is not known. Did you mean 'adam'? Known: {known}."
 
 
 def test_subclass_without_a_kind_of_its_own_is_not_another_kind():

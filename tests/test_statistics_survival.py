@@ -99,6 +99,16 @@ def test_turnbull_median_reaches_to_the_ends_of_its_interval():
     assert (e.value, e.low, e.high) == (15, 10, 20)
 
 
+@pytest.mark.parametrize(
+    ("n", "level", "finite"), [(5, 0.95, False), (6, 0.95, True), (6, 0.96, True), (5, 0.93, True)]
+)
+def test_turnbull_median_is_bounded_if_so_few_times_can_bound_it(n, level, finite):
+    """All of n times lie above the median with probability 0.5^n, which may be (1 - level) / 2 at most."""
+    times = np.arange(1.0, n + 1)
+    e = turnbull(CensoredTimes(times, times)).median(confidence=level)
+    assert (math.isfinite(e.low), math.isfinite(e.high)) == (finite, finite)
+
+
 def test_where_interval_censored_times_are_put():
     times = CensoredTimes([0, 2, -math.inf], [2, 4, 5])
     assert kaplan_meier(times).time.tolist() == [2, 4, 5]

@@ -152,7 +152,7 @@ def false_runs() -> dict[str, Made]:
     bad = {"gates": gates, "merged_proved": np.zeros(SEEDS)}
     foresight = {
         "precision_path_norm": np.resize([0.8, 0.9], (SEEDS, 1)) * np.ones(len(STEPS)),
-        "precision_support_norm": np.resize([0.8, 0.9], (SEEDS, 1)) * np.ones(len(STEPS)),
+        "precision_support_norm": 0.8 + np.resize([0.0, 0.1], (SEEDS, 1)) * (STEPS >= 640),
     }
     split = made(groks=np.resize([2560, 5760], SEEDS))
     runs = dict.fromkeys((one.name for one in PAPER.experiments), split)
@@ -171,7 +171,7 @@ def false_runs() -> dict[str, Made]:
     runs["circuit-apart"] = runs["norm-matched-apart"] = made(groks=6400)
     for name in MOMENTS:
         runs[name] = made(norms=circuits(seed=0 if name == "twins-0" else 3))
-    runs["crossed"] = crossed(lambda i, d, o: 2 * basis(i) + basis(i, 7, o))
+    runs["crossed"] = crossed(lambda i, d, o: 2 * basis(i) + basis(i, 7, o) + basis(i, d, o, 2) / 4)
     for k, name in ((2, "2-bits"), (4, "4-bits"), (5, "5-bits")):
         runs[name] = made(
             groks=np.resize([4000, np.inf], SEEDS),

@@ -79,6 +79,8 @@ def shared_difference(folder: Path, base: Path) -> list[str]:
             wrong.append(f"seed {seeds}: no checkpoint in common")
         wrong += [f"seed {seeds}, step {s}" for s in sorted(common) if trail_a[s] != trail_b[s]]
     x, y = a.read_measures().load(), b.read_measures().load()
+    if not x.data_vars:  # nothing was measured: the states are all there is
+        return wrong
     steps = np.intersect1d(x.step, y.step)
     final_only = {
         "faithfulness",
@@ -100,47 +102,46 @@ def shared_difference(folder: Path, base: Path) -> list[str]:
 
 def spec_file(folder: Path, trained: str, more: str = "") -> Path:
     file = folder / "spec.toml"
-    text = SPEC.format(measures=TOP.get(trained, "") + more, tables=TRAINED[trained])
+    text = SPEC.format(measures=f"{TOP.get(trained, '')}\n{more}", tables=TRAINED[trained])
     file.write_text(text)
     return file
 
 
-def test_determinism_matrix(torture, nursery, tmp_path):
+@pytest.mark.parametrize(
+    "trained", [pytest.param(name, marks=() if name == "SGD" else pytest.mark.torture) for name in TRAINED]
+)
+def test_determinism_matrix(torture, nursery, tmp_path, trained):
     ways = list(WAYS) if torture.full else ["other order", "other schedule"]
-    cells = 0
-    for trained in list(TRAINED)[: torture.count(1, len(TRAINED))]:
-        # all measures take long to compile
-        few = "" if torture.full else 'measures = ["train_accuracy", "path_norm_total", "faithfulness"]'
-        spec, base = spec_file(tmp_path, trained, few), tmp_path / "base"
-        shutil.rmtree(base, ignore_errors=True)
-        ended = nursery.run("train", str(spec), "--seeds", "3", "--out", str(base))
-        assert ended.code == 0, ended.err
-        assert len(open_run(base).measures.data_vars) > (10 if torture.full else 2)
-        for way in ways:
-            if not torture.in_time:
-                break
-            words, several = WAYS[way]
-            out = tmp_path / "out"
-            shutil.rmtree(out, ignore_errors=True)
-            for i, seeds in enumerate(several):
-                last = i == len(several) - 1
-                more = () if way.startswith("shorter") and last else words
-                ended = nursery.run("train", str(spec), "--seeds", seeds, "--out", str(out), *more)
-                torture.check(ended.code == 0, f"{trained}, {way}: {ended.err[-300:]}")
-            wrong = shared_difference(out, base)
+    # all measures take long to compile; once is enough
+    every = torture.full and trained == "SGD"
+    few = "" if every else 'measures = ["train_accuracy", "path_norm_total", "faithfulness"]'
+    spec, base, cells = spec_file(tmp_path, trained, few), tmp_path / "base", 0
+    ended = nursery.run("train", str(spec), "--seeds", "3", "--out", str(base))
+    assert ended.code == 0, ended.err
+    assert len(open_run(base).measures.data_vars) > (10 if every else 2)
+    for way in ways:
+        if not torture.in_time:
+            break
+        words, several = WAYS[way]
+        out = tmp_path / "out"
+        shutil.rmtree(out, ignore_errors=True)
+        for i, seeds in enumerate(several):
+            last = i == len(several) - 1
+            more = () if way.startswith("shorter") and last else words
+            ended = nursery.run("train", str(spec), "--seeds", seeds, "--out", str(out), *more)
+            torture.check(ended.code == 0, f"{trained}, {way}: {ended.err[-300:]}")
+        wrong = shared_difference(out, base)
+        torture.check(not wrong, f"{trained}, {way}: {wrong}")
+        torture.check(verify(out) == [], f"{trained}, {way}: damaged")
+        if way in ("again", "one by one", "shorter, then as long"):
+            here, other = contents(out), contents(base)
+            if way.startswith("shorter"):  # which kept its final network too, after 2 epochs of 3 steps
+                here = {k: v for k, v in here.items() if k in other or "/snapshot 6/" not in k}
+            wrong = sorted(k for k in here.keys() | other.keys() if here.get(k) != other.get(k))
             torture.check(not wrong, f"{trained}, {way}: {wrong}")
-            torture.check(verify(out) == [], f"{trained}, {way}: damaged")
-            if way in ("again", "one by one", "shorter, then as long"):
-                other = contents(base)
-                wrong = sorted(k for k, v in contents(out).items() if other.get(k) != v)
-                torture.check(not wrong, f"{trained}, {way}: {wrong}")
-            cells += 1
+        cells += 1
     torture.done(
-        cells,
-        "ways to train the same",
-        f"{len(torture.failures)} differ",
-        trained=len(TRAINED),
-        ways=len(ways),
+        cells, f"ways to train the same: {trained}", f"{len(torture.failures)} differ", ways=ways[:cells]
     )
 
 

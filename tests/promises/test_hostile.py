@@ -203,7 +203,8 @@ def watched(nursery, tmp_path: Path, *words: str) -> tuple[Ended, list[str]]:
     watch.cancel()
     assert time.monotonic() - began < TOO_LONG + 30
     touched = log.read_text(errors="replace").splitlines() if log.exists() else []
-    allowed = (str(tmp_path / "allowed"), str(nursery.folder), "/dev/", "/proc/self/")
+    ours = (tmp_path / "allowed", nursery.folder, nursery.programs)
+    allowed = (*map(str, ours), "/dev/", "/proc/self/")
     places = {line: line.partition(" ")[2] for line in touched}
     return ended, [k for k, v in places.items() if not (v.startswith(allowed) or ELSEWHERE.fullmatch(v))]
 

@@ -41,8 +41,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> gs.Run:
 
 @pytest.fixture(scope="module")
 def view(run: gs.Run) -> RunView:
-    """What the page shows of it."""
-    return view_of(run, "name")
+    """What the page shows of it, with time for all proofs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_proofs, "_SECONDS", 600.0)
+        return view_of(run, "name")
 
 
 def worst_margin(run: gs.Run, seed: int, step: int) -> float:

@@ -44,7 +44,7 @@ def least_path_norm(k: int) -> float:
         a, b = np.cos(angle) / math.sqrt(k), np.sin(angle)
         return np.abs(np.maximum(np.outer(a, k - 2 * minus) + b[:, None], 0.0) @ weight)
 
-    low, high = -math.pi / 2, math.pi / 2
+    low, high, best = -math.pi / 2, math.pi / 2, 0.0
     for _ in range(6):  # finer and finer around the best
         angles = np.linspace(low, high, _ANGLES)
         best = float(angles[int(np.argmax(gain(angles)))])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, TypeVar, cast
@@ -64,6 +65,12 @@ class Point:
         if key not in self._cache:
             self._cache[key] = make()
         return cast("T", self._cache[key])
+
+    def copied(self) -> Point:
+        """The same point with what is cached so far; what is asked of one is not known to the other."""
+        other = copy.copy(self)
+        other._cache = dict(self._cache)
+        return other
 
     def split(self, name: str) -> Split:
         """The samples of ``train``, ``test`` or ``probe``."""

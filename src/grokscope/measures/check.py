@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     import jax
 
     from grokscope.experiment import Experiment
+    from grokscope.measures._point import Point
 
 __all__ = ["check_measure"]
 
 _N_MEMBERS = 3
 _drawn: dict[str, tuple[Any, ...]] = {}
+_crowded: dict[tuple[Any, ...], Point] = {}
 
 
 class _Classes(Task):
@@ -170,15 +172,10 @@ def _check_results(measure: Measure, experiment: Experiment) -> None:
 
     members = _members(experiment)
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *members)
-    others = _others(measure, experiment)
 
-    def value(member: Any, *, crowded: bool = False) -> jax.Array:
+    def value(member: Any) -> jax.Array:
         network, data, found = member
-        point = Point(network, data, experiment.loss, **found if "follow" in measure.pace else {})
-        if crowded:
-            for other in others:
-                other(point)
-        return measure(point)
+        return measure(Point(network, data, experiment.loss, **found if "follow" in measure.pace else {}))
 
     jitted = jax.jit(value)
     results = np.stack([jitted(member) for member in members])
@@ -204,7 +201,7 @@ def _check_results(measure: Measure, experiment: Experiment) -> None:
     def crowded() -> jax.Array:
         # not compiled: that is much quicker for so many measures, of which only one is wanted
         with jax.disable_jit():
-            return value(jax.tree.map(jax.numpy.asarray, members[0]), crowded=True)
+            return measure(_crowded_point(experiment, follows="follow" in measure.pace))
 
     ways: dict[str, Callable[[], jax.Array]] = {
         "under vmap": lambda: jax.jit(jax.vmap(value))(stacked),
@@ -217,17 +214,24 @@ def _check_results(measure: Measure, experiment: Experiment) -> None:
         _require(_close(expected, found), measure, f"gives other numbers {way}")
 
 
-def _others(measure: Measure, experiment: Experiment) -> list[Measure]:
-    """Every other kind that can be taken at the same points."""
-    every = [_made(cls) for cls in kinds("measure").values()]
-    follows = "follow" in measure.pace
-    return [
-        other
-        for other in every
-        if other.kind != measure.kind
-        and (follows or "follow" not in other.pace)
-        and other.missing(experiment) is None
-    ]
+def _crowded_point(experiment: Experiment, *, follows: bool) -> Point:
+    """A point at which every kind that can be taken there has been asked; a copy of one that is kept."""
+    import jax
+
+    from grokscope.measures._point import Point
+
+    known = kinds("measure")
+    name = (experiment.identity, follows, tuple(known.values()))
+    if name not in _crowded:
+        network, data, found = jax.tree.map(jax.numpy.asarray, _members(experiment)[0])
+        point = Point(network, data, experiment.loss, **found if follows else {})
+        for measure in map(_made, known.values()):
+            if (follows or "follow" not in measure.pace) and measure.missing(experiment) is None:
+                measure(point)
+        for old in [key for key in _crowded if key[2] != name[2]]:
+            del _crowded[old]  # not asked for again
+        _crowded[name] = point
+    return _crowded[name].copied()
 
 
 def _close(expected: Any, found: Any) -> bool:

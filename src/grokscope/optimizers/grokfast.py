@@ -83,11 +83,11 @@ def amplify_slow_gradients(alpha: Any, lamb: Any) -> optax.GradientTransformatio
     def init(params: Any) -> _Slow:
         return _Slow(jnp.zeros([], jnp.int32), jax.tree.map(jnp.zeros_like, params))
 
-    def update(gradient: Any, state: _Slow, params: Any = None) -> tuple[Any, _Slow]:
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, _Slow]:
         del params
         kept = jnp.where(state.count > 0, alpha, 0.0)  # the first gradient is the first mean
-        mean = jax.tree.map(lambda m, g: (kept * m + (1 - kept) * g).astype(g.dtype), state.mean, gradient)
-        filtered = jax.tree.map(lambda g, m: (g + lamb * m).astype(g.dtype), gradient, mean)
+        mean = jax.tree.map(lambda m, g: (kept * m + (1 - kept) * g).astype(g.dtype), state.mean, updates)
+        filtered = jax.tree.map(lambda g, m: (g + lamb * m).astype(g.dtype), updates, mean)
         return filtered, _Slow(jnp.minimum(state.count + 1, 1), mean)
 
     return optax.GradientTransformation(init, update)

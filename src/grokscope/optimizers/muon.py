@@ -60,7 +60,7 @@ class Muon(Optimizer):
 
         orthogonal = optax.chain(
             contrib.scale_by_muon(beta=self.momentum, weight_dimension_numbers=_last_is_output),
-            optax.stateless_with_tree_map(lambda update, _: update * _wide(update.shape)),
+            optax.stateless_with_tree_map(_widened),
         )
         moments = optax.scale_by_adam(self.beta1, self.beta2, self.epsilon)
         return optax.partition(
@@ -88,6 +88,10 @@ def _parts(params: Any) -> Any:
 def _wide(shape: tuple[int, ...]) -> float:
     """The factor on the update of a matrix with more neurons than inputs: the root of their ratio."""
     return math.sqrt(max(1.0, shape[-1] / math.prod(shape[:-1])))
+
+
+def _widened(update: Any, _: Any) -> Any:
+    return update * _wide(update.shape)
 
 
 def _last_is_output(params: Any) -> Any:

@@ -81,7 +81,8 @@ _STANDARD = Experiment(
 
 def _changed(experiment: Experiment, name: str, **changes: Any) -> Experiment:
     """Another experiment, of which only the ends matter but for accuracies."""
-    return Experiment(**{**dict(experiment), "name": name, "measures": _FEW, "schedule": _ENDS, **changes})
+    table: dict[str, Any] = {**dict(experiment), "name": name, "measures": _FEW, "schedule": _ENDS, **changes}
+    return Experiment(**table)
 
 
 _MAIN = (

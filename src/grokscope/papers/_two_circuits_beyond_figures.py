@@ -124,7 +124,8 @@ def _blocking(runs: Mapping[str, RunLike], command: str) -> Drawing:
     _shares_over_time(right, runs, cuts)
     for axis in (left, right):
         inner_legend(axis)
-        axis.get_legend().set_loc("center left")
+        if (shown := axis.get_legend()) is not None:
+            shown.set_loc("center left")
     _print(drawing, runs, [*_BLOCK_LABELS, *list(cuts)[1:]], command)
     return drawing
 
@@ -186,7 +187,7 @@ def _proofs(runs: Mapping[str, RunLike], command: str) -> Drawing:
     except NotTestable:
         return drawing
     rows = np.flatnonzero(asked.any(axis=1))
-    columns = asked[rows].any(axis=0)
+    columns = np.asarray(asked[rows].any(axis=0))
     verdicts = verdicts_of(cohort, rows, columns)
     memorized = MEMORIZATION.times(run.measures).upper[: len(cohort.seeds)]
     events = {

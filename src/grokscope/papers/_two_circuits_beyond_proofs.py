@@ -71,7 +71,7 @@ def _time_over_grokking(which: Literal["first", "from then on"]) -> Callable[[xr
 
         cohort, asked = decided_points(measures)
         watched = asked.any(axis=1) & cohort.grokking.observed
-        columns = asked[watched].any(axis=0)
+        columns = np.asarray(asked[watched].any(axis=0))
         if not columns.any():
             raise NotTestable("no watched seed grokked")
         rows = np.flatnonzero(watched)

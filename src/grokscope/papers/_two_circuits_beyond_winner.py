@@ -53,12 +53,14 @@ def _commitment(*measures: xr.Dataset) -> CensoredTimes:
         raise NotTestable("no member has twins at all moments")
     same = np.array([[table[key] >= SETTLED for table in tables] for key in shared])
     lower, upper = [], []
-    edges = (0.0, *_FRACTIONS, np.inf)  # the order of batches begins to count at step 0
+    # the order of batches begins to count at step 0; what is later than memorization, lies above 1
+    edges = (0.0, *_FRACTIONS[:-1], float(np.nextafter(1.0, 2.0)), np.inf)
+    ends = (*_FRACTIONS, np.inf)
     for row in same:
         # the first moment from which on all are the same
         first = len(row) - int(np.argmin(np.append(row[::-1], False)))
         lower.append(edges[first])
-        upper.append(edges[first + 1])
+        upper.append(ends[first])
     return CensoredTimes(lower, upper)
 
 

@@ -9,7 +9,8 @@ numbers but whether a speed-up of a quarter or more is left.
 
 Here: the contest, the claims, the figure. The grids reach around each method's published settings; decays are
 such that rate times decay (what a step takes off the weights) spans about the same range for all. They were
-not changed after a look at results.
+fixed before there were results, but for Grokfast's quick one: at first it did not tune the rate, which put
+Grokfast at a third of AdamW's speed for no fault of its own.
 """
 
 from __future__ import annotations
@@ -74,7 +75,11 @@ _CONTENDERS = (
 _FEWER = (
     Contender("adamw", _over(learning_rate="0.001,0.003", weight_decay="0.3,1.0"), ("optimizer.kind=adamw",)),
     Contender("sgd", _over(learning_rate="0.1,0.3", weight_decay="0.01,0.03"), ("optimizer.kind=sgd",)),
-    Contender("grokfast", _over(weight_decay="0.3,1.0", lamb="0.5,2.0"), _GROKFAST),
+    Contender(
+        "grokfast",
+        _over(learning_rate="0.001,0.003", lamb="0.5,2.0"),
+        (*_GROKFAST, "optimizer.weight_decay=1.0"),
+    ),
     Contender("muon", _over(learning_rate="0.01,0.03", weight_decay="0.1,0.3"), ("optimizer.kind=muon",)),
 )
 

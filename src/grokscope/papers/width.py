@@ -172,7 +172,8 @@ def _against_width(runs: Mapping[str, RunLike], command: str) -> Drawing:
 
     sweeps: list[Any] = [runs["standard"], runs["mean-field"]]
     kinds = xr.DataArray(["standard", "mean field"], dims="parametrization", name="parametrization")
-    summary = xr.concat([sweep.summary for sweep in sweeps], kinds, coords="minimal", compat="override")
+    each: list[xr.Dataset] = [sweep.summary for sweep in sweeps]
+    summary = xr.concat(each, kinds, coords="minimal", compat="override")
     quantities = (
         Quantity("Share that generalized", "share_grokked", log=False),
         Quantity("Memorization step", "memorization_step"),

@@ -25,8 +25,6 @@ def contest_figure(contest: Any, command: str = "") -> Figure:
         contest: a `grokscope.sweeps.Contest`.
         command: what makes this figure, for the small print.
     """
-    from grokscope.sweeps import penalized_steps
-
     figure, axes = panels(
         ["Test accuracy (mean)", "Grokking step, fresh seeds", "Tuning score of each setting"], 1.9
     )
@@ -51,7 +49,7 @@ def contest_figure(contest: Any, command: str = "") -> Figure:
             markersize=3,
             fillstyle="none",
         )
-        found = np.sort(list(penalized_steps(contest.tuning[name]).values()))
+        found = np.sort(contest.scores[name])
         scores.plot(
             np.arange(1, len(found) + 1), found, color=color, marker=mark, markersize=2.5, linewidth=0.9
         )

@@ -77,7 +77,7 @@ def _what(run: Any) -> str:
     experiment = run.experiment
     size = experiment.model.n_neurons
     model = experiment.model.kind + (f", {size} neurons" if size else "")
-    if run.is_imported:
+    if experiment.learner.kind == "imported":
         return (
             f"Imported · {experiment.task.kind.replace('_', ' ')} · {model} · {len(run.snapshot_steps)} "
             f"snapshots, up to step {int(max(run.steps_done))}"

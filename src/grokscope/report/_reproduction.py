@@ -162,7 +162,7 @@ def reproduce(
             run = train(spec, members, out=place, progress=teller, **options)
             for analysis in one.analyses:
                 analysis.take(run, progress or SilentProgress())
-            runs[one.name] = open_run(run.path) if one.analyses else run
+            runs[one.name] = open_run(folder / one.name) if one.analyses else run
     return remake(found, folder, runs, planned, began)
 
 

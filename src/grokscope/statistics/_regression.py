@@ -102,7 +102,7 @@ def censored_regression(times: CensoredTimes, x: ArrayLike) -> CensoredRegressio
                 "and with it the intervals, are not determined."
             )
         try:
-            step = np.linalg.solve(hessian, -gradient)
+            step: FloatArray = np.linalg.solve(hessian, -gradient).astype(np.float64)
         except np.linalg.LinAlgError:
             raise InputError("censored regression: the times do not determine the coefficients.") from None
         if float(-step @ hessian @ step) < _CLOSE * max(1.0, abs(value)):

@@ -100,6 +100,11 @@ class Contest:
         return {name: best_place(sweep) for name, sweep in self.tuning.items()}
 
     @cached_property
+    def scores(self) -> dict[str, list[float]]:
+        """The `penalized_steps` of each contender's settings, in the order of its sweep."""
+        return {name: list(penalized_steps(sweep).values()) for name, sweep in self.tuning.items()}
+
+    @cached_property
     def runs(self) -> dict[str, Run]:
         """The run of each contender's chosen setting on the fresh seeds."""
         return {one.name: Run(self.path / one.name) for one in self.contenders}

@@ -67,7 +67,8 @@ def certify(
     Args:
         run: of a Boolean function of few bits on inputs +-1, and one hidden layer of relu.
         seeds: which members; None: all.
-        steps: a schedule (see `Schedule`): ``every 10 epochs``, ``log``, steps; None: about 30 even ones.
+        steps: a schedule (see `Schedule`): ``every 10 epochs``, ``log``; or a list of steps (-1: the last):
+            just these. None: about 30 even ones.
         budget: seconds for each network.
         progress: told of the work, a unit for each network.
 
@@ -146,7 +147,13 @@ def _points(run: Run, positions: Sequence[int], steps: Any) -> list[int]:
     if steps is None:
         every = max(1, round(reached / experiment.steps_per_epoch / _POINTS))
         steps = f"every {every} epochs" if reached >= experiment.steps_per_epoch else "ends"
-    points = Schedule.parse(steps).points(experiment.steps_per_epoch, reached)
+    listed = steps if isinstance(steps, list | tuple) else ()
+    if listed and all(type(step) is int for step in listed):
+        points = np.unique([step if step >= 0 else reached + 1 + step for step in listed])
+        if points[0] < 0 or points[-1] > reached:
+            raise InputError(f"certify: the run has steps 0 to {reached}, not {list(listed)}.")
+    else:
+        points = Schedule.parse(steps).points(experiment.steps_per_epoch, reached)
     first = int(max(run.origins.steps[position] for position in positions))
     return [int(step) for step in points if step >= first]
 
