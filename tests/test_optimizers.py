@@ -130,7 +130,9 @@ def test_follows_its_formula(optimizer):
         path, _ = descend(optimizer)
         steps = comparable(optimizer)
         for name, value in by_hand(optimizer, steps).items():
-            np.testing.assert_allclose(path[name][steps - 1], value, rtol=1e-9, atol=1e-12)
+            # Parameters start near 1 and end near 0, so what is lost to rounding on the way (other processors
+            # round sums otherwise) is a share of 1, not of what is left.
+            np.testing.assert_allclose(path[name][steps - 1], value, rtol=1e-9, atol=1e-10)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
