@@ -30,7 +30,7 @@ class Nowhere:
     def __init__(self):
         self.results = []
 
-    def segment(self, part, results, networks, checkpoint):
+    def segment(self, part, results, networks, checkpoint, until=None):
         self.results.append(results)
 
     def followed(self, part, results, pace):
