@@ -25,6 +25,7 @@ class FakeRun:
     provenance: dict[str, Any] = field(default_factory=lambda: {"command": "grokscope train"})
     identity: str = "ab" * 32
     is_complete: bool = True
+    steps_saved: int = 0
     asked: list[Any] = field(default_factory=list)
 
     @property

@@ -125,13 +125,20 @@ def test_commands_of_a_page_can_be_parsed(page: Path) -> None:
 
 def test_pages_show_specs_that_are_valid(tmp_path: Path) -> None:
     from grokscope import Experiment
+    from grokscope.sweeps import ContestSpec, SweepSpec, is_contest_file
 
     for page in PAGES:
         for block in blocks(page):
             if block.words[:1] == ["toml"] and not page.stem.startswith("own-"):  # those need plug-ins
                 file = tmp_path / block.words[1]
                 file.write_text(block.text, encoding="utf-8")
-                assert Experiment.from_toml(file).n_steps > 0, f"{page}:{block.line}"
+                if "[sweep]" not in block.text:
+                    base = Experiment.from_toml(file)
+                elif is_contest_file(file):
+                    base = ContestSpec.from_toml(file).base
+                else:
+                    base = SweepSpec.from_toml(file).base
+                assert base.n_steps > 0, f"{page}:{block.line}"
 
 
 def test_what_is_shortened_is_there() -> None:

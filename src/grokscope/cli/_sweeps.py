@@ -66,9 +66,9 @@ def sweep(
     allow_other_numerics: options.OtherNumerics = False,
     json: options.Json = False,
 ) -> None:
-    """Train a grid of experiments, or a contest of tuned contenders (kind = "contest" in [sweep]).
+    """Train a grid of experiments, or a contest of tuned contenders.
 
-    Says the plan first. Given again, it resumes; with more values or seeds it does only what is new.
+    A contest is a spec with kind = "contest" in its table [sweep]. Says the plan first. Given again, it resumes; with more values or seeds it does only what is new.
     """
     with out.json_only(json):
         options.load_plugins(plugin)

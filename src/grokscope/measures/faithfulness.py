@@ -100,7 +100,19 @@ def _agreement(point: Point, split: str, predicted: jax.Array) -> jax.Array:
     whole = predictions(f, n_outputs)
     counted = has_prediction(whole, n_outputs)
     agree = jnp.sum((predicted == whole[:, None]) & counted[:, None], axis=0, dtype=f.dtype)
-    return agree / jnp.sum(counted, dtype=f.dtype)
+    return _ratio(agree, jnp.sum(counted, dtype=f.dtype))
+
+
+def _ratio(counts: jax.Array, n: jax.Array) -> jax.Array:
+    """Counts over one count, rounded once: 18 / 20 is the number nearest to 0.9.
+
+    Left to itself the compiler may multiply by 1 / n, which is the last digit off, in one program and not in
+    another.
+    """
+    import jax.numpy as jnp
+    from jax import lax
+
+    return counts / lax.optimization_barrier(jnp.broadcast_to(n, counts.shape))
 
 
 class Faithfulness(_OfSubnetworks):
@@ -183,7 +195,7 @@ class FaithfulnessKappa(_OfSubnetworks):
         answers = jnp.array([1, -1] if n_outputs == 1 else range(n_outputs), predicted.dtype)
 
         def shares(given: jax.Array) -> jax.Array:
-            return jnp.sum((given[..., None] == answers) & counted[:, None], axis=0, dtype=f.dtype) / n
+            return _ratio(jnp.sum((given[..., None] == answers) & counted[:, None], axis=0, dtype=f.dtype), n)
 
         of_whole = shares(whole)
         chance = jnp.stack([jnp.sum(shares(part) * of_whole) for part in predicted.T])
