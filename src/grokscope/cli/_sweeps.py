@@ -68,7 +68,8 @@ def sweep(
 ) -> None:
     """Train a grid of experiments, or a contest of tuned contenders.
 
-    A contest is a spec with kind = "contest" in its table [sweep]. Says the plan first. Given again, it resumes; with more values or seeds it does only what is new.
+    A contest is a spec with kind = "contest" in its table [sweep]. Says the plan first. Given
+    again, it resumes; with more values or seeds it does only what is new.
     """
     with out.json_only(json):
         options.load_plugins(plugin)
