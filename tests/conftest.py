@@ -78,6 +78,8 @@ def share_layouts() -> None:
     That bits do not depend on the layout is tested on layouts by name (tests/training/test_cohort.py), and by
     the command line, which has its own (tests/promises/test_determinism.py, in full).
     """
+    if not (ROOT / "src" / "grokscope" / "training").is_dir():  # the small project of tests/test_conftest.py
+        return
     from grokscope.training import devices  # before others take the function from there
 
     choose = devices.choose_execution

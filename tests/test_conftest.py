@@ -102,4 +102,4 @@ def test_a_required_kind_that_is_missing_fails(project: Path) -> None:
 def test_an_unknown_required_kind_is_refused(project: Path) -> None:
     result = run(project, "--require", "torhc")
     assert result.returncode == 4
-    assert "unknown torhc; allowed: torch, browser, site, gpu" in result.stderr
+    assert "unknown torhc; allowed: torch, browser, site, ray, s3, gpu, tables" in result.stderr

@@ -10,6 +10,7 @@ import pytest
 from grokscope.doctor import compile_cache, examine, expected_times
 from grokscope.experiment import Experiment
 from grokscope.rates import Rates, predict_seconds
+from grokscope.streams import Members
 
 RATES = Rates(device="cpu", cores=2, large=220.0, at_shape=158.0, free=1.0, seconds=0.0)
 
@@ -20,6 +21,12 @@ class OneOfPaper:
     experiment: Experiment
     needs_gpu: bool = False
     sentence: str = "what it is"
+    is_sweep: bool = False
+    is_contest: bool = False
+    analyses: tuple[()] = ()
+
+    def members(self, seeds):
+        return Members.parse(seeds)
 
     def under(self, profile):
         assert profile == "paper"
