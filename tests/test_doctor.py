@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import dataclass
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import pytest
 
@@ -35,7 +34,7 @@ class OneOfPaper:
 
 @pytest.fixture
 def paper(monkeypatch):
-    import grokscope
+    import grokscope.papers
 
     experiments = (
         OneOfPaper("standard", Experiment(task="sparse_parity", epochs=300)),
@@ -45,10 +44,7 @@ def paper(monkeypatch):
     known = SimpleNamespace(
         title="A Tale", authors="M.", year=2023, arxiv="2303.11873", experiments=experiments, claims=claims
     )
-    module = ModuleType("grokscope.papers")
-    module.papers = lambda: {"two-circuits": known}
-    monkeypatch.setitem(sys.modules, "grokscope.papers", module)
-    monkeypatch.setattr(grokscope, "papers", module, raising=False)
+    monkeypatch.setattr(grokscope.papers, "papers", lambda: {"two-circuits": known})
     return known
 
 
