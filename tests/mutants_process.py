@@ -8,14 +8,14 @@ import signal
 import sys
 import time
 
-# as tests/conftest.py does, before jax is imported
-os.environ.update({"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "2", "MPLBACKEND": "agg"})
-# what a mutant did not change is compiled once, down to single operations
-os.environ["JAX_COMPILATION_CACHE_DIR"] = sys.argv[1]
-os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
-
 
 def main() -> None:
+    # as tests/conftest.py does, before jax is imported
+    os.environ.update({"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "2", "MPLBACKEND": "agg"})
+    # what a mutant did not change is compiled once, down to single operations
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = sys.argv[1]
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+
     import hypothesis
     import icechunk
     import jax

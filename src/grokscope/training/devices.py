@@ -100,7 +100,7 @@ def gpu_block(experiment: Experiment) -> int:
 
     Example:
         >>> from grokscope import Experiment
-        >>> gpu_block(Experiment(task="sparse_parity"))
+        >>> gpu_block(Experiment(task="sparse_parity", epochs=300))
         256
     """
     task, batch = experiment.task, experiment.batch_size
