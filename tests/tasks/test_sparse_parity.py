@@ -55,8 +55,14 @@ def test_held_out_inputs_are_the_same_for_all_and_apart_from_each_other():
 
 def test_hidden_bits_are_drawn_from_the_data_stream_evenly():
     task = SparseParity(n=6, k=2, support="drawn", n_train=1, n_test=1, n_probe=1)
-    keys = jax.vmap(lambda seed: stream_key("data", seed))(np.arange(3000))
-    bits = np.asarray(jax.vmap(lambda key: task.member_data(key, key)["support"])(keys))
+
+    @jax.jit  # one program: operation by operation each is compiled by itself
+    @jax.vmap
+    def support(seed):
+        key = stream_key("data", seed)
+        return task.member_data(key, key)["support"]
+
+    bits = np.asarray(support(np.arange(3000)))
     assert np.all(bits[:, 0] < bits[:, 1])
     pairs = np.bincount(bits[:, 0] * 6 + bits[:, 1], minlength=36)
     counts = [pairs[i * 6 + j] for i in range(6) for j in range(i + 1, 6)]
