@@ -72,6 +72,19 @@ def test_a_large_array_is_read_if_all_its_chunks_are_there(repository, monkeypat
         Tree(session).load().read("a/large", [])
 
 
+@pytest.mark.parametrize("labels", [["train", "test"], [1, 2, 23], []])
+def test_labels_are_texts_or_whole_numbers(labels):
+    info = ArrayInfo.of(np.dtype("f4"), ("member", "x"), (2,), {"labels": {"x": labels}})
+    assert ArrayInfo.from_json(info.to_json()).attributes["labels"]["x"] == labels
+
+
+@pytest.mark.parametrize("labels", [["a", 1], [1.5], [True], [None], [2**63], [["a"]]])
+def test_other_labels_are_refused(labels):
+    info = ArrayInfo.of(np.dtype("f4"), ("member", "x"), (2,), {"labels": {"x": labels}})
+    with pytest.raises(DamagedError, match="labels"):
+        ArrayInfo.from_json(info.to_json())
+
+
 def test_an_array_survives_its_document():
     info = ArrayInfo.of(np.dtype("f4"), ("member", "step", "neuron"), (1000,), {"unit": "x"})
     assert ArrayInfo.from_json(info.to_json()) == info

@@ -13,7 +13,8 @@ from grokscope.tasks.permutation_operator import PermutationOperator
 
 
 def member(task, seed=0):
-    return {**task.shared_data(), **task.member_data(stream_key("data", seed), stream_key("noise", seed))}
+    draw = jax.jit(task.member_data)  # operation by operation, each is compiled
+    return {**task.shared_data(), **draw(stream_key("data", seed), stream_key("noise", seed))}
 
 
 def holds(name, x, y, c, p):

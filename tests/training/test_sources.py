@@ -13,10 +13,11 @@ KEY = jax.random.key(5)
 
 def batches(source, data, start, count):
     """The batches as a plain loop sees them."""
-    carry = source.start(KEY, jnp.int32(start))
+    carry = jax.jit(source.start)(KEY, jnp.int32(start))
+    serve = jax.jit(source.batch)  # not operation by operation, each of which would be compiled
     out = []
     for step in range(start, start + count):
-        batch, carry = source.batch(carry, data, KEY, jnp.int32(step))
+        batch, carry = serve(carry, data, KEY, jnp.int32(step))
         out.append(batch)
     return out
 

@@ -154,7 +154,7 @@ class ArrayInfo:
             if not len(info.shape) == len(info.chunks) == len(info.dims):
                 raise ValueError("its axes do not match")
             labels: dict[str, list[Any]] = info.attributes.get("labels", {})
-            if not all(isinstance(text, str) for texts in labels.values() for text in texts):
+            if not all(_are_labels(of_axis) for of_axis in labels.values()):
                 raise ValueError("labels")
             # nothing is allocated by what a file claims without asking whether we could have written it
             if min(info.shape, default=0) < 0 or min(info.chunks, default=1) < 1:
@@ -164,6 +164,13 @@ class ArrayInfo:
             return info
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise DamagedError(f"metadata of an array is damaged ({error})") from None
+
+
+def _are_labels(of_axis: list[Any]) -> bool:
+    """Whether they are all texts, or all whole numbers (frequencies) that an array can hold."""
+    return all(type(one) is str for one in of_axis) or all(
+        type(one) is int and abs(one) < 2**63 for one in of_axis
+    )
 
 
 def encoded(chunk: np.ndarray) -> bytes:

@@ -14,12 +14,13 @@ from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from grokscope.training.devices import Execution
-from grokscope.training.loop import Carry, MemberLoop, SegmentPlan, as_precision
+from grokscope.training.loop import Carry, MemberLoop, SegmentPlan, as_precision, traced_once
 
 if TYPE_CHECKING:
     from grokscope.experiment import Experiment
     from grokscope.measures._measure import Measure
     from grokscope.streams import Members
+    from grokscope.tasks._task import Task
     from grokscope.training.intervening import Orders
 
 __all__ = ["Cohort", "leaf_name"]
@@ -75,10 +76,7 @@ class Cohort:
     def shared(self) -> dict[str, jax.Array]:
         """The data that all members share, on every device."""
 
-        @jax.jit
-        def make() -> dict[str, jax.Array]:
-            return as_precision(self.experiment.task.shared_data(), self.experiment.precision)
-
+        make = _shared(self.experiment.task, self.experiment.precision)
         return jax.device_put(make(), NamedSharding(self.mesh, _SHARED))
 
     @functools.cached_property
@@ -186,6 +184,12 @@ class Cohort:
         return jax.device_put(slots, NamedSharding(self.mesh, _MEMBER))
 
 
+@functools.lru_cache(maxsize=8)  # arrays of one's own are constants of the program
+def _shared(task: Task, precision: str) -> Callable[[], dict[str, jax.Array]]:
+    """The program that makes what a task's members share; made once per task."""
+    return jax.jit(lambda: as_precision(task.shared_data(), precision))
+
+
 def leaf_name(path: Any) -> str:
     """``state.network.hidden_weight`` from a key path."""
     return jax.tree_util.keystr(path, simple=True, separator=".")
@@ -253,6 +257,7 @@ def _over(execution: Execution, function: Callable[[Any], Any], count: Any, memb
         results = lax.map(jax.vmap(function), blocks)
         return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), results)
 
+    @traced_once
     def member(i: Any) -> Any:
         return function(jax.tree.map(lambda leaf: leaf[i], members))
 

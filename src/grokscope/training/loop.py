@@ -20,10 +20,12 @@ from grokscope.training.intervening import Orders, begin, intervened
 from grokscope.training.sources import source_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from grokscope.experiment import Experiment
     from grokscope.measures._measure import Measure
 
-__all__ = ["Carry", "MemberLoop", "SegmentPlan", "take_measures"]
+__all__ = ["Carry", "MemberLoop", "SegmentPlan", "take_measures", "traced_once"]
 
 
 class SegmentPlan(NamedTuple):
@@ -141,6 +143,7 @@ class MemberLoop:
             network = learner.predictor(carry.state)
 
             def measured(measures: tuple[Measure, ...], flag: jax.Array) -> dict[str, jax.Array]:
+                @traced_once
                 def take() -> dict[str, jax.Array]:
                     return take_measures(measures, Point(network, data, experiment.loss))
 
@@ -199,6 +202,7 @@ class MemberLoop:
             Arrays [point, ...]; rows from ``count`` on are zero and mean nothing.
         """
 
+        @traced_once
         def take(row: jax.Array) -> dict[str, jax.Array]:
             network = jax.tree.map(lambda leaf: leaf[row], networks)
             return take_measures(measures, Point(network, data, self.experiment.loss, **found))
@@ -211,6 +215,14 @@ class MemberLoop:
             return {name: buffer.at[i].set(results[name]) for name, buffer in buffers.items()}
 
         return lax.fori_loop(0, count, visit, buffers)
+
+
+def traced_once(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, traced when its shapes are asked for (`jax.eval_shape`) and not again where it is called.
+
+    What is traced is inlined, so that the program is the same as without.
+    """
+    return jax.jit(function, inline=True)
 
 
 def member_keys(seeds: jax.Array) -> list[jax.Array]:
