@@ -16,7 +16,7 @@ from grokscope.plots.curves import seeds_argument, seeds_text, standing
 from grokscope.plots.neurons import neuron_figure
 from grokscope.plots.null import null_figure
 from grokscope.plots.save import render, save_figure, write_atomically
-from grokscope.plots.style import COLOR
+from grokscope.plots.style import COLOR, epoch_axis, panels, small_print
 from grokscope.plots.subnetworks import sensitivity_figure, subnetwork_figure
 from grokscope.plots.training import training_figure
 from grokscope.streams import parse_seeds
@@ -100,6 +100,19 @@ def test_small_print_says_what_the_figure_stands_on() -> None:
     assert "10th to the 90th percentile" in text
     assert "grokscope reproduce $x$" in text  # not read as mathematics
     assert standing(synthetic_run(["groks"]).measures) == "Seed 0. 1 of 1 memorize, 1 of 1 grok."
+
+
+@pytest.mark.parametrize("lines", [1, 3, 4, 8])
+def test_small_print_is_below_the_panels_however_long(lines: int) -> None:
+    figure, axes = panels(["one", "two"])
+    sizes = [axis.get_window_extent().size.tolist() for axis in axes]
+    epoch_axis(axes[0], 100)
+    small_print(figure, *map(str, range(lines)))
+    (print_,) = figure.texts
+    assert print_.get_window_extent().y0 > 0
+    assert print_.get_window_extent().y1 < min(axis.get_tightbbox().y0 for axis in axes)
+    for axis, size in zip(axes, sizes, strict=True):
+        assert axis.get_window_extent().size.tolist() == pytest.approx(size)
 
 
 def test_each_neuron_is_drawn_in_the_color_of_its_set() -> None:

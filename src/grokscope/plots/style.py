@@ -65,6 +65,7 @@ _DASHES: dict[str, Any] = {
 WIDTH = 6.75  # inches: a text block of one column
 _TEXT, _SMALL, _PRINT = 8.0, 7.0, 5.6  # points
 _PANEL_HEIGHT, _TOP, _BOTTOM = 1.62, 0.44, 0.74  # inches
+_PRINT_LINES, _LINE_SPACING = 3, 1.35  # lines that fit below the panels
 _LEFT, _RIGHT, _GAP = 0.5, 0.15, 0.5
 _COLUMNS = 3
 GRID_TOP = 1.0  # where the legend begins, as a share of the figure
@@ -187,14 +188,29 @@ def small_print(figure: Figure, *lines: str) -> None:
     import textwrap
 
     wrapped = [part for line in lines if line for part in textwrap.wrap(line, 150)]
+    _lengthen(figure, max(0, len(wrapped) - _PRINT_LINES) * _PRINT * _LINE_SPACING / 72)
     figure.text(
         _LEFT / WIDTH - 0.005,
-        0.03,
+        0.084 / figure.get_figheight(),
         "\n".join(wrapped),
         fontsize=_PRINT,
         color="#444444",
         va="bottom",
         ha="left",
-        linespacing=1.35,
+        linespacing=_LINE_SPACING,
         parse_math=False,
     )
+
+
+def _lengthen(figure: Figure, inches: float) -> None:
+    """Make a figure taller at its foot; what is drawn keeps its size."""
+    if not inches:
+        return
+    old = figure.get_figheight()
+    new = old + inches
+    for axis in figure.axes:
+        box = axis.get_position()
+        axis.set_position((box.x0, (box.y0 * old + inches) / new, box.width, box.height * old / new))
+    for text in figure.texts:
+        text.set_y((text.get_position()[1] * old + inches) / new)
+    figure.set_figheight(new)
