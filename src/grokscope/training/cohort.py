@@ -75,7 +75,6 @@ class Cohort:
     @functools.cached_property
     def shared(self) -> dict[str, jax.Array]:
         """The data that all members share, on every device."""
-
         make = _shared(self.experiment.task, self.experiment.precision)
         return jax.device_put(make(), NamedSharding(self.mesh, _SHARED))
 
