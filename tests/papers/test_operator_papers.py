@@ -37,7 +37,7 @@ CASES: dict[str, tuple[tuple[SyntheticRun, ...], tuple[SyntheticRun, ...]]] = {
     "G2b": ((SLOW, GOOD), (GOOD, SLOW)),
     "G3": ((GOOD, operator_run(40, learned=1.1 * LEARNED)), (operator_run(40, learned=3 * LEARNED), GOOD)),
     "G4a": ((SLOW, GOOD), (FAST, GOOD)),
-    "G4b": ((GOOD, NEVER), (NEVER, GOOD)),
+    "G4b": ((SLOW, GOOD), (FAST, GOOD)),
     "G5": ((GOOD, operator_run(40, grokked=1.2 * GROKKED)), (SLOW, FAST)),
     "G6": ((operator_run(40, grokked=None, commutes=False),), (GOOD,)),
     "G7": ((NEVER, GOOD), (FAST, GOOD)),

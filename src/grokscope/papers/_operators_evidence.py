@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "best_accuracy",
-    "difference_of_best",
     "difference_on_plateau",
     "growth_per_percent",
+    "mean_on_plateau",
     "plateau",
     "plateau_over_mirrors",
     "ratio_of_splits",
@@ -56,6 +56,15 @@ def plateau(measures: xr.Dataset) -> np.ndarray:
     """
     t = Transition(measures)
     return _median(t.series("test_accuracy"), _window(t))
+
+
+def mean_on_plateau(measures: xr.Dataset) -> np.ndarray:
+    """The same as the mean over the plateau's points, which tells networks apart that have a median of 0."""
+    t = Transition(measures)
+    values = t.series("test_accuracy")
+    inside = np.where(_window(t), values, np.nan)
+    counted = (~np.isnan(inside)).sum(axis=1)
+    return np.where(counted > 0, np.nansum(inside, axis=1) / np.maximum(counted, 1), np.nan)
 
 
 def plateau_over_mirrors(measures: xr.Dataset) -> np.ndarray:
@@ -126,12 +135,6 @@ def best_accuracy(measures: xr.Dataset) -> np.ndarray:
     some = ~np.isnan(values).all(axis=1)
     result[some] = np.nanmax(values[some], axis=1)
     return result
-
-
-def difference_of_best(one: xr.Dataset, other: xr.Dataset) -> np.ndarray:
-    """The best test accuracy of one run less that of another."""
-    a, b = _paired(best_accuracy(one), best_accuracy(other))
-    return a - b
 
 
 def _paired(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

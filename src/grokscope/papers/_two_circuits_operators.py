@@ -26,7 +26,12 @@ from grokscope.models.transformer import PowerTransformer
 from grokscope.optimizers import AdamW, Constant
 from grokscope.papers._claims import mean_over_seeds
 from grokscope.papers._drawings import Draw
-from grokscope.papers._operators_evidence import difference_on_plateau, plateau, plateau_over_mirrors
+from grokscope.papers._operators_evidence import (
+    difference_on_plateau,
+    mean_on_plateau,
+    plateau,
+    plateau_over_mirrors,
+)
 from grokscope.papers._paper import Figure, PaperExperiment, Profile, RunLike
 from grokscope.papers._two_circuits_evidence import groks
 from grokscope.tasks.modular_operator import ModularOperator
@@ -172,10 +177,10 @@ OPERATOR_CLAIMS = (
         "Addition split by unordered pairs leaves it near 0 (not in the paper).",
         _SOURCE,
         None,
-        _PLATEAU,
+        _PLATEAU.replace("median", "mean"),
         Region.at_most(0.1),
         Effect(0.05, "one held-out pair in twenty"),
-        plateau,
+        mean_on_plateau,
         experiment="addition-unordered",
     ),
 )

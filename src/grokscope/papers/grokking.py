@@ -11,10 +11,11 @@ seeds.
 Under ``paper`` the network is the paper's (two layers, width 128), p = 97 and the permutations of 5 things, a
 million updates for Figure 1 left and 1e5 for the rest: for a GPU. Under ``quick`` tables and networks are
 small (p = 31, the permutations of 4 things; one layer of width 64 without layer norm, which trains without
-spikes), a batch is 128 equations (the whole training set in Figure 1 left), shares of the table are larger
-where a small table needs it, and weight decay is 1 also in Figure 1. What is claimed are comparisons of runs
-that differ in one thing only; numbers of the paper's own size (the factor of 1,000, the slope at 25 to 30 %)
-are judged by regions wide enough for both.
+spikes), batches are the whole training set, shares of the table are larger where a small table needs it, and
+weight decay is 1 also in Figure 1. (Batches of 128 leave a last batch of one equation in 80 % of so small a
+table, and with Adam one such update undoes many: training accuracy then stays at 0.3.) What is claimed are
+comparisons of runs that differ in one thing only; numbers of the paper's own size (the factor of 1,000, the
+slope at 25 to 30 %) are judged by regions wide enough for both.
 """
 
 from __future__ import annotations
@@ -29,7 +30,6 @@ from grokscope.models.transformer import PowerTransformer
 from grokscope.optimizers import AdamW, Constant
 from grokscope.papers._operators_evidence import (
     best_accuracy,
-    difference_of_best,
     growth_per_percent,
     ratio_of_splits,
     ratio_of_steps,
@@ -56,11 +56,11 @@ _BASE = Experiment(
 
 _SMALL = (
     "steps=10000",
-    "batch_size=128",
+    "batch_size='full'",
     "model.kind='nanda_transformer'",
     "model.width=64",
     "model.mlp_width=256",
-    "schedule.measures=['every 20 steps']",
+    "schedule.measures=['every 25 steps']",
 )
 _MODULAR, _PERMUTATIONS = (*_SMALL, "task.p=31"), (*_SMALL, "task.degree=4")
 
@@ -97,7 +97,7 @@ _EXPERIMENTS = (
         "optimizer.weight_decay=0.0",
         "steps=1000000",
         "schedule.measures=['every 500 steps']",
-        quick=("optimizer.weight_decay=1.0", "batch_size='full'", "task.train_fraction=0.8"),
+        quick=("optimizer.weight_decay=1.0", "task.train_fraction=0.8"),
     ),
     *(_at("addition", percent) for percent in _FRACTIONS),
     *(_at(operator, percent) for operator, percents in _OTHERS.items() for percent in percents),
@@ -227,12 +227,13 @@ _CLAIMS = (
         "The same for x^2 + y^2 and x - y.",
         "Fig. 2 right",
         "yes",
-        "best test accuracy on x^2 + y^2 less that on x - y, both with 60 % of the table",
-        Region.above(0.0),
-        Effect(0.05, "one held-out equation in twenty"),
-        difference_of_best,
-        "sum_of_squares-60",
+        f"steps to 99 % test accuracy{_BOUND} on x - y over those on x^2 + y^2, both with 60 % of the table",
+        Region.at_least(1.5),
+        _FACTOR,
+        ratio_of_steps,
         "subtraction-60",
+        "sum_of_squares-60",
+        unit="times",
     ),
     _claim(
         "G5",

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
-__all__ = ["operators_figure"]
+__all__ = ["in_windows", "operators_figure"]
 
+_WINDOWS = 120
 _MIRRORED, _UNMIRRORED = "#009E73", "#CC79A7"
 
 
@@ -32,8 +33,12 @@ def operators_figure(runs: Mapping[str, xr.Dataset], command: str = "", *, by_mi
     """
     figure, axes = panels(list(runs))
     notes: list[str] = []
+    windows = ""
     for axis, (title, measures) in zip(axes, runs.items(), strict=True):
-        own = in_steps(measures)
+        steps = in_steps(measures)
+        own = in_windows(steps)
+        if own.sizes["step"] < steps.sizes["step"]:
+            windows = f" Each seed: medians within up to {_WINDOWS} windows of the axis."
         for split in ("train", "test"):
             if f"{split}_accuracy" in own:
                 curve(axis, own[f"{split}_accuracy"], split, LABEL[split])
@@ -50,8 +55,38 @@ def operators_figure(runs: Mapping[str, xr.Dataset], command: str = "", *, by_mi
                 axis.axhline(share, color="black", linestyle="dashed", linewidth=0.8, label="mirror share")
         axis.set_ylim(-0.03, 1.03)
         epoch_axis(axis, float(own["epoch"].max()), "step")
-        notes.append(f"{title}: {standing(own, spread=False)}")
+        notes.append(f"{title}: {standing(steps, spread=False)}")
     legend(figure, *axes)
     band = "Mean and band from the 10th to the 90th percentile over seeds."
-    small_print(figure, band, *notes, command)
+    small_print(figure, band + windows, *notes, command)
     return figure
+
+
+def in_windows(measures: xr.Dataset) -> xr.Dataset:
+    """The measures as medians within windows of a logarithmic axis, where there are more points than that.
+
+    With Adam accuracy breaks down for moments, and a hundred such spikes on the last decade of the axis hide
+    where it is most of the time. A window holds at least one point and is labelled by its last.
+    """
+    steps = measures["step"].to_numpy().astype(np.float64)
+    if len(steps) <= _WINDOWS:
+        return measures
+    places = np.log1p(steps) / np.log1p(steps[-1])
+    window = np.minimum((places * _WINDOWS).astype(np.int64), _WINDOWS - 1)
+    last = np.flatnonzero(np.diff(window, append=_WINDOWS))
+    kept = measures.isel(step=last)
+    for name in measures.data_vars:
+        values = measures[name]
+        if "step" not in values.dims or values.dtype.kind != "f":
+            continue
+        axis = values.dims.index("step")
+        pieces = np.split(values.to_numpy(), last[:-1] + 1, axis=axis)
+        kept[name] = (values.dims, np.stack([_median(piece, axis) for piece in pieces], axis=axis))
+    return kept
+
+
+def _median(values: np.ndarray, axis: int) -> np.ndarray:
+    """The median along an axis of what was measured; NaN where nothing was."""
+    measured = ~np.isnan(values).all(axis=axis)
+    filled = np.where(np.expand_dims(measured, axis), values, 0.0)
+    return np.where(measured, np.nanmedian(filled, axis=axis), np.nan)

@@ -75,7 +75,8 @@ class Cohort:
     @functools.cached_property
     def shared(self) -> dict[str, jax.Array]:
         """The data that all members share, on every device."""
-        make = _shared(self.experiment.task, self.experiment.precision)
+        task: Any = self.experiment.task  # frozen, which a type checker cannot see
+        make = _shared(task, self.experiment.precision)
         return jax.device_put(make(), NamedSharding(self.mesh, _SHARED))
 
     @functools.cached_property
