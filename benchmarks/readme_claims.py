@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- claims:begin -->", "<!-- claims:end -->"
 MOST_BYTES = 150_000
 _PICTURE = re.compile(r"\]\((?:docs|\.\.)/images/([\w.-]+\.png)\)")
+_NOT_RUN = "its experiment was not run"
 _HEADER = ("id", "claim", "paper", "ours", "95 % interval", "n", "verdict")
 
 
@@ -40,6 +41,8 @@ def render(
         record: the contents of ``reproduction.json``: what was asked for last.
         trained: the seeds that each experiment has, where experiments were added one by one.
     """
+    elsewhere = [one["id"] for one in claims if one.get("note") == _NOT_RUN]
+    claims = [one for one in claims if one["id"] not in elsewhere]
     rows = [_HEADER, tuple("---" for _ in _HEADER), *map(_row, claims)]
     table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
     asked = {row["name"]: record.get("seeds") for row in record["rows"]} if trained is None else trained
@@ -60,10 +63,20 @@ def render(
         "significant over the table.",
         *(f"Over the table: {text}." for text in _distinct(claims, "control")),
         *(
-            f"Regions were fixed on seeds {one['fixed_on']} and are confirmed on seeds {one['confirmed_on']}."
+            f"Regions were fixed on seeds {one['fixed_on']}"
+            + (
+                f" and are confirmed on seeds {one['confirmed_on']}."
+                if all(_first(which) >= _first(one["confirmed_on"]) for which in asked.values())
+                else f"; seeds {one['confirmed_on']} are kept to confirm them."
+            )
             for one in claims[:1]
         ),
         *(f"{one['id']}: {one['note']}." for one in claims if one.get("note")),
+        *(
+            [f"Not shown, for their experiments were not run here: {', '.join(elsewhere)}."]
+            if elsewhere
+            else []
+        ),
     ]
     return f"{table}\n\n" + "  \n".join(_escape(line.replace("..", ".")) for line in lines)
 
@@ -102,6 +115,12 @@ def _ranges(seeds: Iterable[int]) -> str:
         else:
             pieces.append([seed, seed + 1])
     return ",".join(f"{low}:{high}" for low, high in pieces)
+
+
+def _first(seeds: str | None) -> int:
+    """The first of ``100:200`` or ``100-199``; a number alone is how many, from 0 on."""
+    numbers = re.match(r"(\d+)[:,-]", seeds or "")
+    return int(numbers[1]) if numbers else 0
 
 
 def _row(claim: dict[str, Any]) -> tuple[str, ...]:

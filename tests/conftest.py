@@ -15,6 +15,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import hypothesis
@@ -38,6 +39,15 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["NURSERY_CACHE"] = os.environ["JAX_COMPILATION_CACHE_DIR"] + "/of-commands"
     atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.05"
+# Compiling was three quarters of the suite's time. XLA transforms a program as always, but its code is made
+# the quick way: without the fusion emitters and LLVM's optimizations (a quarter of the time). What depends on
+# them is tested with the compiler as users have it: by `make torture`, and in part by .ci/run, which sets
+# GROKSCOPE_COMPILER=users there. Unknown flags end the process, hence the version.
+as_users = os.environ.get("GROKSCOPE_COMPILER") == "users" or "GROKSCOPE_TORTURE" in os.environ
+if os.environ["JAX_PLATFORMS"] == "cpu" and not as_users and version("jaxlib").startswith("0.10."):
+    os.environ.setdefault(
+        "XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0"
+    )
 os.environ["MPLBACKEND"] = "agg"
 os.environ["COLUMNS"] = "120"  # tables are as wide wherever the tests run
 # The user's own cache folder is neither read nor written, here or by the commands that tests start.

@@ -59,15 +59,22 @@ def png(size: tuple[int, int], noise: bool) -> bytes:
 
 def test_every_claim_is_a_row_with_its_numbers(tool: Any) -> None:
     block = tool.render(claims(), RECORD)
-    head, _, a, b, c, *_ = block.splitlines()
+    head, _, a, b, after, *_ = block.splitlines()
     assert head.split(" | ")[2:] == ["paper", "ours", "95 % interval", "n", "verdict |"]
     assert a.startswith("| A | It groks. | yes | 1 | [0.964, 1] | 100 | holds |")
     assert "Norms \\| part early. | 0.25 epochs | 2001 epochs | [2001, 2001] | 50 | fails |" in b
-    assert c == "| C | It groks. | yes | - | - | 0 | not testable |"
+    assert after == ""
     assert "false-discovery rate at most 0.05 over 2 claims (Benjamini-Yekutieli)." in block
     assert "`grokscope reproduce two-circuits standard --seeds 100:200 --profile paper`" in block
     assert "fixed on seeds 0-4 and are confirmed on seeds 100-199." in block
-    assert "C: its experiment was not run." in block
+    assert "Not shown, for their experiments were not run here: C." in block
+    assert "Not shown" not in tool.render(claims()[:2], RECORD)
+
+
+@pytest.mark.parametrize("seeds", ["5", "0:5", "0,1", None])
+def test_seeds_that_regions_were_fixed_on_confirm_nothing(tool: Any, seeds: str | None) -> None:
+    block = tool.render(claims(), RECORD | {"seeds": seeds})
+    assert "fixed on seeds 0-4; seeds 100-199 are kept to confirm them." in block
 
 
 def test_an_open_end_is_a_word(tool: Any) -> None:

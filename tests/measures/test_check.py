@@ -52,7 +52,7 @@ def test_a_wrong_shape_is_found():
         def __call__(self, point):
             return point.neuron_norm
 
-    assert_faulty(Faulty, r"gives shape \(20,\), says \(\)")
+    assert_faulty(Faulty, r"gives shape \(8,\), says \(\)")
 
 
 def test_a_wrong_dtype_is_found():

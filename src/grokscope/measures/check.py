@@ -77,8 +77,8 @@ def _small_experiment() -> Experiment:
     from grokscope.models.fully_connected import FullyConnected
     from grokscope.tasks.sparse_parity import SparseParity
 
-    task = SparseParity(n=6, k=2, n_train=40, n_test=20, n_probe=70)
-    return Experiment(task=task, model=FullyConnected(width=20), epochs=1)
+    task = SparseParity(n=6, k=2, n_train=12, n_test=10, n_probe=14)
+    return Experiment(task=task, model=FullyConnected(width=8), epochs=1)
 
 
 def _small_addition() -> Experiment:
@@ -90,7 +90,7 @@ def _small_addition() -> Experiment:
     task = ModularOperator(operator="addition", p=5, operator_token=False)
     return Experiment(
         task=task,
-        model=Transformer(width=8, heads=2, mlp_width=10),
+        model=Transformer(width=8, heads=2, mlp_width=6),
         loss=CrossEntropy(),
         epochs=1,
     )
