@@ -1,8 +1,9 @@
 """What the README and docs/ show really runs, and the generated pages are current.
 
-Fenced blocks, each page in a folder of its own, in order: ``python`` is run; ``toml NAME`` and ``python
-NAME`` are written as the files they are; ``console run`` is run by the command line in this process;
-``console`` is read by the command line's parser. Long runs are made short by `SHORTER`.
+Fenced blocks, each page in a folder of its own, in order: ``python`` is run (``python torch`` by itself,
+where PyTorch is); ``toml NAME`` and ``python NAME`` are written as the files they are; ``console run`` is run
+by the command line in this process; ``console`` is read by the command line's parser. Long runs are made short
+by `SHORTER`.
 """
 
 from __future__ import annotations
@@ -93,6 +94,8 @@ def test_code_of_a_page_runs_in_order(page: Path, capsys: pytest.CaptureFixture[
     for block in blocks(page):
         kind, *rest = block.words or [""]
         where = f"{page}:{block.line}"
+        if rest == ["torch"]:
+            continue  # in a test of its own
         if rest and rest != ["run"]:
             Path(rest[0]).write_text(shorter(block.text), encoding="utf-8")
         elif kind == "python":
@@ -101,6 +104,25 @@ def test_code_of_a_page_runs_in_order(page: Path, capsys: pytest.CaptureFixture[
             for words in commands(block):
                 code = main(shlex.split(shorter(shlex.join(words))))
                 assert code == 0, f"{where}: grokscope {shlex.join(words)}: {capsys.readouterr().err}"
+
+
+@pytest.mark.torch
+@pytest.mark.usefixtures("tmp_cwd")
+def test_code_that_needs_pytorch_runs() -> None:
+    of_pages = [
+        (page, block) for page in PAGES for block in blocks(page) if block.words == ["python", "torch"]
+    ]
+    assert of_pages
+    for page, block in of_pages:
+        exec(
+            compile("\n" * block.line + block.text, f"{page}:{block.line}", "exec"), {"__name__": "__page__"}
+        )
+    assert len(list(Path("checkpoints").glob("*.pt"))) == 51
+
+
+def test_every_block_is_of_a_kind_that_is_run() -> None:
+    kinds_of = {block.words[0] if block.words else "" for page in PAGES for block in blocks(page)}
+    assert kinds_of <= {"", "console", "ini", "python", "toml"}
 
 
 @pytest.mark.parametrize("page", with_commands, ids=name)
