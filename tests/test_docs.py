@@ -2,7 +2,7 @@
 
 Fenced blocks, each page in a folder of its own, in order: ``python`` is run (``python torch`` by itself,
 where PyTorch is); ``toml NAME`` and ``python NAME`` are written as the files they are; ``console run`` is run
-by the command line in this process; ``console`` is read by the command line's parser. Long runs are made short
+by the command line in this process; ``console`` is read by its parser. Long runs are made short
 by `SHORTER`.
 """
 
