@@ -45,13 +45,20 @@ def _named(axis: Axes, names: Sequence[str]) -> None:
     axis.set_xlim(-0.6, len(names) - 0.4)
 
 
-def _print(drawing: Drawing, runs: Mapping[str, RunLike], names: Sequence[str], command: str) -> None:
+def _print(
+    drawing: Drawing,
+    runs: Mapping[str, RunLike],
+    names: Sequence[str],
+    command: str,
+    note: str = "",
+    marks: str = "; points are members, bars medians",
+) -> None:
     from grokscope.plots.style import small_print
 
     counts = {len(Cohort(runs[name].measures).seeds) for name in names}
     low, high = min(counts), max(counts)
     many = f"{low}" if low == high else f"{low} to {high}"
-    small_print(drawing, f"{many} members for each setting; points are members, bars medians.", command)
+    small_print(drawing, f"{many} members for each setting{marks}.", note, command)
 
 
 # ---------------------------------------------------------------- N3, N4
@@ -84,7 +91,7 @@ def _dose_response(runs: Mapping[str, RunLike], command: str) -> Drawing:
     return drawing
 
 
-_BLOCK_LABELS = dict(zip(BLOCKS, ("all neurons", "future circuit", "norm-matched others"), strict=True))
+_BLOCK_LABELS = dict(zip(BLOCKS, ("all neurons", "future circuit", "norm-matched"), strict=True))
 
 
 def _shares_over_time(axis: Axes, runs: Mapping[str, RunLike], names: Mapping[str, str]) -> None:
@@ -122,11 +129,12 @@ def _blocking(runs: Mapping[str, RunLike], command: str) -> Drawing:
         "prune-to-next-best": "next best",
     }
     _shares_over_time(right, runs, cuts)
-    for axis in (left, right):
+    for axis, height in ((left, 0.4), (right, 0.68)):  # where no curve is
         inner_legend(axis)
         if (shown := axis.get_legend()) is not None:
-            shown.set_loc("center left")
-    _print(drawing, runs, [*_BLOCK_LABELS, *list(cuts)[1:]], command)
+            shown.set_loc("center right")
+            shown.set_bbox_to_anchor((1.02, height), axis.transAxes)
+    _print(drawing, runs, [*_BLOCK_LABELS, *list(cuts)[1:]], command, marks="")
     return drawing
 
 
@@ -145,7 +153,7 @@ def _sizes(runs: Mapping[str, RunLike], command: str) -> Drawing:
         axis.set_xticks([4, 6, 8, 10, 13], ["4", "6", "8", "10", "13+"])
         axis.set_xlim(2.4, 13.6)
         _labels(axis, "gates, duplicates merged", "share of seeds")
-    _print(drawing, runs, ["standard", "annealed"], command)
+    _print(drawing, runs, ["standard", "annealed"], command, marks="")
     return drawing
 
 
@@ -166,9 +174,7 @@ def _norms(runs: Mapping[str, RunLike], command: str) -> Drawing:
     for axis in (left, right):
         _named(axis, [f"{k} bits" for k in names])
     right.set_ylim(0, 42)
-    _print(
-        drawing, runs, list(names.values()), f"Dashed: 2^k; gray: 1 on the left, 4 on the right. {command}"
-    )
+    _print(drawing, runs, list(names.values()), command, "Dashed: 2^k; gray: 1 on the left, 4 on the right.")
     return drawing
 
 
@@ -238,18 +244,17 @@ def _commitment(runs: Mapping[str, RunLike], command: str) -> Drawing:
     _named(left, ["start", "1/4", "1/2", "memorization", "grokking"])
     left.axhline(SETTLED, color="#999999", linewidth=0.6)
     left.set_ylim(-0.03, 1.05)
-    _labels(
-        left,
-        "where the order of batches changes (1/4, 1/2: of the way to memorization)",
-        "cosine of path norms",
-    )
+    _labels(left, "", "cosine of path norms")
     shares = shares_of_streams(runs["crossed"].measures)
     for place, name in enumerate(_STREAMS):
         _dots(right, place, shares[name], _ORANGE)
         right.plot(place, shares[name].mean(), "D", color="black", markersize=3)
     _named(right, list(_STREAMS.values()))
     _labels(right, "", "share of variance")
-    _print(drawing, runs, list(MOMENTS), f"Diamonds: means. {command}")
+    note = (
+        "Left: by where the order of batches changes (1/4, 1/2: of the way to memorization). Diamonds: means."
+    )
+    _print(drawing, runs, list(MOMENTS), command, note)
     return drawing
 
 

@@ -248,20 +248,42 @@ def judge_paper(paper: Paper, runs: Mapping[str, RunLike]) -> list[Judged]:
 
 def command_of(paper: Paper, runs: Mapping[str, RunLike], profile: str) -> str:
     """The command that makes what these runs show."""
-    from grokscope.plots.curves import seeds_argument
-
-    written = {
-        seeds_argument(run.measures["seed"].to_numpy()) if "seed" in run.measures.sizes else ""
-        for run in runs.values()
-    }
     words = ["grokscope", "reproduce", paper.kind, *runs]
-    # Where runs have different seeds no one command makes them all; each run's own is in its provenance.
-    if len(written) == 1 and "" not in written:
-        words += ["--seeds", written.pop()]
+    # Where no one command makes them all, each run's own is in its provenance.
+    if (seeds := _asked(paper, runs)) is not None:
+        words += ["--seeds", seeds]
     module = type(paper).__module__
     if module.startswith(PLUGIN_PREFIX):
         words += ["--plugin", Path(str(sys.modules[module].__file__)).name]
     return shlex.join([*words, "--profile", profile])
+
+
+def _asked(paper: Paper, runs: Mapping[str, RunLike]) -> str | None:
+    """The seeds to ask for to get these runs, some of which may take only the first of them."""
+    from grokscope.plots.curves import seeds_argument
+
+    seeds = {
+        name: [int(seed) for seed in run.measures["seed"].to_numpy()]
+        for name, run in runs.items()
+        if "seed" in run.measures.sizes
+    }
+    if not seeds:
+        return None
+    most = max(seeds.values(), key=len)
+    asked = seeds_argument(most)
+    known = {one.name: one for one in paper.experiments}
+    for name, run in runs.items():
+        if seeds.get(name) == most:
+            continue
+        members = list(known[name].members(asked).seeds) if name in known else []
+        own: Any = getattr(getattr(run, "members", None), "seeds", None)
+        if own is None:
+            same = name in seeds and [member[0] for member in members] == seeds[name]
+        else:
+            same = list(own) == members
+        if not same:
+            return None
+    return asked
 
 
 def _with_earlier(paper: Paper, folder: Path, runs: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
