@@ -7,7 +7,8 @@
 
 Rewrites the page between ``<!-- claims:begin -->`` and ``<!-- claims:end -->`` from ``claims.json``, one
 row per claim, and copies the pictures that the page shows to ``docs/images``, made smaller where they
-are over 150 kB. A page may put the paper's name before that of a figure (``grokking-figure-1-2.png``).
+are over 150 kB. A page may put the paper's name before that of a figure (``grokking-figure-1-2.png``). On a
+page of several papers the markers name theirs (``<!-- claims:begin width -->``).
 """
 
 from __future__ import annotations
@@ -162,16 +163,23 @@ def _escape(text: str) -> str:
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
 
 
-def replace_block(text: str, block: str) -> str:
+def markers(text: str, paper: str) -> tuple[str, str]:
+    """The markers around the block of this paper: with its name where a page has several blocks."""
+    begin, end = (f"<!-- claims:{word} {paper} -->" for word in ("begin", "end"))
+    return (begin, end) if begin in text else (BEGIN, END)
+
+
+def replace_block(text: str, block: str, between: tuple[str, str] = (BEGIN, END)) -> str:
     """Put ``block`` between the two markers.
 
     Raises:
         ValueError: The markers are not there, once each and in order.
     """
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-        raise ValueError(f"the page needs one line {BEGIN} and, below it, one line {END}")
-    before, after = text.split(BEGIN)[0], text.split(END)[1]
-    return f"{before}{BEGIN}\n{block}\n{END}{after}"
+    begin, end = between
+    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+        raise ValueError(f"the page needs one line {begin} and, below it, one line {end}")
+    before, after = text.split(begin)[0], text.split(end)[1]
+    return f"{before}{begin}\n{block}\n{end}{after}"
 
 
 def smaller(picture: bytes, most: int = MOST_BYTES) -> bytes:
@@ -205,12 +213,15 @@ def update(folder: Path, root: Path = ROOT, page: str = "README.md") -> list[Pat
     prefix = ""
     if page != "README.md" and needed[1].is_file():
         prefix = json.loads(needed[1].read_text(encoding="utf-8"))["paper"] + "-"
+    between = markers(text, prefix.removesuffix("-"))
+    if between[0] != BEGIN:  # the other pictures are those of other papers
+        names = [name for name in names if name.startswith(prefix)]
     needed += [folder / "figures" / name.removeprefix(prefix) for name in names]
     missing = [str(file) for file in needed if not file.is_file()]
     if missing:
         raise ValueError(f"{folder}: lacks {', '.join(missing)}; give a folder of `grokscope reproduce`")
     claims, record = (json.loads(file.read_text(encoding="utf-8")) for file in needed[:2])
-    changed = replace_block(text, render(claims, record, as_asked(seeds_of(folder), record) or None))
+    changed = replace_block(text, render(claims, record, as_asked(seeds_of(folder), record) or None), between)
     images = root / "docs" / "images"
     images.mkdir(parents=True, exist_ok=True)
     for name in names:

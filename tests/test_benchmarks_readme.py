@@ -193,3 +193,19 @@ def test_the_readme_of_the_project_has_the_places(tool: Any) -> None:
     table = importlib.import_module("_table")
     assert "new" in tool.replace_block(text, "new")
     assert "new" in table.replace_block(text, "new")
+
+
+def test_a_page_of_several_papers_has_a_block_for_each(tool: Any, project: Path) -> None:
+    page = project / "docs" / "regimes.md"
+    page.parent.mkdir(exist_ok=True)
+    page.write_text(
+        "![a](../images/two-circuits-figure-2.png)\n<!-- claims:begin two-circuits -->\nstale\n"
+        "<!-- claims:end two-circuits -->\n![b](../images/width-width.png)\n<!-- claims:begin width -->\n"
+        "its own\n<!-- claims:end width -->\n"
+    )
+    written = tool.update(project / "out", project, "docs/regimes.md")
+    assert [file.name for file in written] == ["regimes.md", "two-circuits-figure-2.png"]
+    text = page.read_text()
+    assert "stale" not in text
+    assert "its own" in text
+    assert text.index("| A | It groks.") < text.index("claims:end two-circuits")

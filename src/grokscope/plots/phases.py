@@ -43,9 +43,9 @@ def phase_figure(summary: xr.Dataset, names: Sequence[str], command: str = "") -
     Source: phases as in Liu et al. 2022 (arXiv 2205.10343), Figure 6 and Table 1.
     """
     figure, axes = panels(["Phase (commonest)", "Share that generalized", "Median delay (steps)"], height=1.9)
-    for axis in axes:  # room for the color bars
+    for i, axis in enumerate(axes):  # room for the color bars and their numbers
         box = axis.get_position()
-        axis.set_position((box.x0 + 0.01, box.y0, box.width - 0.03, box.height))
+        axis.set_position((box.x0 + 0.01 - 0.005 * i, box.y0, box.width - 0.045, box.height))
     _phases(axes[0], summary, names)
     _values(figure, axes[1], summary, names, "share_grokked", log=False, limits=(0.0, 1.0))
     _values(figure, axes[2], summary, names, "delay", log=True)
