@@ -64,7 +64,8 @@ def render(
         "significant over the table.",
         *(f"Over the table: {text}." for text in _distinct(claims, "control")),
         *(
-            f"Regions were fixed on seeds {one['fixed_on']}"
+            "Regions were fixed "
+            + ("beforehand" if one["fixed_on"].startswith("none") else f"on seeds {one['fixed_on']}")
             + (
                 f" and are confirmed on seeds {one['confirmed_on']}."
                 if all(_first(which) >= _first(one["confirmed_on"]) for which in asked.values())
@@ -90,7 +91,10 @@ def seeds_of(folder: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for path in run_folders(folder):
         run = open_run(path)
-        found[path.name] = _ranges(s[0] for s, done in zip(run.members, run.is_done, strict=True) if done)
+        # a contest is a folder of several, with the same seeds
+        found[path.relative_to(folder).parts[0]] = _ranges(
+            s[0] for s, done in zip(run.members, run.is_done, strict=True) if done
+        )
     return found
 
 
