@@ -20,7 +20,6 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +84,7 @@ def render(
 
 def seeds_of(folder: Path) -> dict[str, str]:
     """The seeds that are done in each run of a reproduction's folder, as ``--seeds`` takes them."""
+    from grokscope.plots.curves import seeds_argument
     from grokscope.runs import open_run
     from grokscope.runs._folders import run_folders
 
@@ -92,8 +92,8 @@ def seeds_of(folder: Path) -> dict[str, str]:
     for path in run_folders(folder):
         run = open_run(path)
         # a contest is a folder of several, with the same seeds
-        found[path.relative_to(folder).parts[0]] = _ranges(
-            s[0] for s, done in zip(run.members, run.is_done, strict=True) if done
+        found[path.relative_to(folder).parts[0]] = seeds_argument(
+            {s[0] for s, done in zip(run.members, run.is_done, strict=True) if done}
         )
     return found
 
@@ -101,25 +101,16 @@ def seeds_of(folder: Path) -> dict[str, str]:
 def as_asked(trained: dict[str, str], record: dict[str, Any]) -> dict[str, str]:
     """The same, but what was asked for where an experiment takes only the first of the seeds."""
     from grokscope.papers import find_paper
+    from grokscope.plots.curves import seeds_argument
 
     paper, asked = find_paper(record["paper"]), record.get("seeds")
     known = {one.name: one for one in paper.experiments}
     return {
         name: asked
-        if asked and name in known and seeds == _ranges(s[0] for s in known[name].members(asked))
+        if asked and name in known and seeds == seeds_argument({s[0] for s in known[name].members(asked)})
         else seeds
         for name, seeds in trained.items()
     }
-
-
-def _ranges(seeds: Iterable[int]) -> str:
-    pieces: list[list[int]] = []
-    for seed in sorted(set(seeds)):
-        if pieces and pieces[-1][1] == seed:
-            pieces[-1][1] = seed + 1
-        else:
-            pieces.append([seed, seed + 1])
-    return ",".join(f"{low}:{high}" for low, high in pieces)
 
 
 def _first(seeds: str | None) -> int:

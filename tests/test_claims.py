@@ -88,6 +88,8 @@ def test_impossible_regions_are_refused(ends):
         ({"id": ""}, "id"),
         ({"confidence": 95}, "confidence"),
         ({"kind": "share", "region": Region.above(1)}, "share"),
+        ({"kind": "geometric_mean", "region": Region.at_most(0)}, "positive ends"),
+        ({"kind": "geometric_mean", "region": Region.between(0, 2)}, "positive ends"),
         ({"smallest_effect": None}, "smallest_effect"),
     ],
 )
@@ -156,16 +158,19 @@ def test_a_claim_about_every_seed(true, n, expected):
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_alone_the_verdict_is_that_of_the_interval(method, data):
-    kind = data.draw(st.sampled_from(["share", "mean", "median"]))
+    kind = data.draw(st.sampled_from(["share", "mean", "geometric_mean", "median"]))
     rng = np.random.default_rng(data.draw(st.integers(0, 10**6)))
     n = data.draw(st.integers(2, 40))
     if kind == "share":
         evidence = rng.random(n) < rng.random()
     elif kind == "mean":
         evidence = rng.normal(0.5, 0.3, n)
+    elif kind == "geometric_mean":
+        evidence = rng.lognormal(-0.7, 0.5, n)
     else:
         evidence = rng.integers(0, 5, n) / 4  # many values on the region's ends
-    low, high = sorted(data.draw(st.sampled_from([0.0, 0.25, 0.3, 0.5, 0.75, 1.0])) for _ in "ab")
+    ends = [0.0, 0.25, 0.3, 0.5, 0.75, 1.0][kind == "geometric_mean" :]
+    low, high = sorted(data.draw(st.sampled_from(ends)) for _ in "ab")
     region = data.draw(
         st.sampled_from(
             [Region.at_least(low), Region.at_most(high), Region.between(low, high)]
@@ -185,7 +190,7 @@ def test_alone_the_verdict_is_that_of_the_interval(method, data):
     assert got.verdict == expected
 
 
-@pytest.mark.parametrize("kind", ["share", "mean", "median", "times"])
+@pytest.mark.parametrize("kind", ["share", "mean", "geometric_mean", "median", "times"])
 def test_p_values_are_where_the_interval_meets_the_region(kind):
     """p is the level at which the interval just lies inside, or outside: found by bisection."""
     rng = np.random.default_rng(0)
@@ -193,6 +198,8 @@ def test_p_values_are_where_the_interval_meets_the_region(kind):
         for center in (0.2, 0.5, 0.8):
             if kind == "share":
                 evidence = (rng.random(25) < center).astype(float)
+            elif kind == "geometric_mean":
+                evidence = center * rng.lognormal(0, 0.2, 25)
             else:
                 evidence = rng.normal(center, 0.1, 25)
             if kind == "times":
@@ -278,6 +285,9 @@ def test_medians_of_censored_times_use_both_ends():
         ("mean", [1.0, np.nan], "1 of 2 seeds measured; an interval needs 2"),
         ("mean", [1.0, 1.0, 1.0], "all 3 values equal 1: a t interval needs spread"),
         ("mean", [1.0, math.inf], "a value is infinite"),
+        ("geometric_mean", [2.0, 2.0, 2.0], "all 3 values equal 2: a t interval needs spread"),
+        ("geometric_mean", [1.0, 0.0], "a value is not positive and finite"),
+        ("geometric_mean", [1.0, math.inf], "a value is not positive and finite"),
     ],
 )
 def test_without_an_interval_a_claim_is_not_testable(kind, evidence, note):

@@ -51,6 +51,14 @@ def test_means_at_the_edge(n, region):
 
 
 @pytest.mark.parametrize("n", [5, 20, 100])
+@pytest.mark.parametrize("region", [Region.at_least(2.0), Region.between(1.2, 2.0)])
+def test_geometric_means_at_the_edge(n, region):
+    held, failed = rates("geometric_mean", region, lambda rng: 2 * rng.lognormal(0, 0.5, n))
+    assert max(held, failed) <= ALLOWED
+    assert held + failed > 0
+
+
+@pytest.mark.parametrize("n", [5, 20, 100])
 def test_medians_of_skewed_and_discrete_values_at_the_edge(n):
     edge = math.log(2)
     held, failed = rates("median", Region.at_most(edge), lambda rng: rng.exponential(1, n), 500)

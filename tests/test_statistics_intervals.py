@@ -14,6 +14,7 @@ from grokscope.statistics import (
     bootstrap_interval,
     clopper_pearson,
     format_number,
+    geometric_mean_interval,
     mean_interval,
     median_interval,
     paired_bootstrap_interval,
@@ -86,10 +87,35 @@ def test_mean_interval_covers_95_percent():
     assert np.mean([e.low <= 3 <= e.high for e in intervals]) == pytest.approx(0.95, abs=0.02)
 
 
+def test_geometric_mean_interval_is_that_of_the_logarithms():
+    x = np.random.default_rng(0).lognormal(1, 0.5, size=12)
+    logs = stats.ttest_1samp(np.log(x), 0).confidence_interval(0.9)
+    got = geometric_mean_interval([*x, np.nan], 0.9, unit="times")
+    assert (got.low, got.high) == pytest.approx((math.exp(logs.low), math.exp(logs.high)))
+    assert got.value == pytest.approx(stats.gmean(x))
+    assert (got.n, got.unit) == (12, "times")
+    inverse = geometric_mean_interval(1 / x, 0.9)
+    assert (inverse.low, inverse.high) == pytest.approx((1 / got.high, 1 / got.low))
+
+
+def test_geometric_mean_interval_covers_95_percent():
+    x = np.random.default_rng(1).lognormal(1, 0.8, size=(2000, 5))
+    intervals = [geometric_mean_interval(row) for row in x]
+    assert np.mean([e.low <= math.e <= e.high for e in intervals]) == pytest.approx(0.95, abs=0.02)
+
+
+@pytest.mark.parametrize("bad", [0.0, -1.0, math.inf])
+def test_geometric_mean_refuses_what_has_no_logarithm(bad):
+    with pytest.raises(InputError, match="median"):
+        geometric_mean_interval([1.0, bad])
+
+
 def test_too_little_data_gives_no_bounds_rather_than_made_up_ones():
     one = mean_interval([4.0])
     assert (one.value, one.low, one.high, one.n) == (4.0, -math.inf, math.inf, 1)
     assert math.isnan(mean_interval([np.nan]).value)
+    factor = geometric_mean_interval([4.0])
+    assert (factor.value, factor.low, factor.high) == pytest.approx((4.0, 0.0, math.inf))
     five = median_interval([1, 2, 3, 4, 5])
     assert (five.value, five.low, five.high) == (3, -math.inf, math.inf)
     single = bootstrap_interval([4.0])

@@ -56,6 +56,19 @@ TESTED: dict[str, dict[str, tuple[str, ...]]] = {
         "measures/_subnetworks.py": ("measures/test_faithfulness", "circuits/test_subnetwork"),
         "circuits/subnetwork.py": ("circuits/test_subnetwork",),
     },
+    "verification": {
+        f"circuits/verification/{name}.py": ("circuits/test_verification",)
+        for name in (
+            "branching",
+            "certificate",
+            "problem",
+            "relaxation",
+            "search",
+            "target",
+            "verdict",
+            "verify",
+        )
+    },
     "runs": {
         f"runs/{name}.py": _STORE
         for name in ("_arrays", "_checksums", "_disk", "_folder", "_labeled", "_lock", "_reader", "_store")

@@ -20,6 +20,7 @@ from grokscope.statistics import (
     CensoredTimes,
     bootstrap_interval,
     clopper_pearson,
+    geometric_mean_interval,
     kaplan_meier,
     mean_interval,
     median_interval,
@@ -67,6 +68,7 @@ def censored(rng, n, theta):
 # kind, how data are drawn, the parameter at theta = 0, the size of an effect
 DRAWN = {
     "mean of normal values": ("mean", normal, 0.0, EFFECT),
+    "geometric mean of ratios": ("geometric_mean", skewed, 1.0, 0.5),
     "median of skewed values": ("median", skewed, 1.0, 0.5),
     "median of whole numbers": ("median", discrete, 10.0, 1.0),
     "share": ("share", shares, 0.8, 0.1),
@@ -138,6 +140,11 @@ def survival(rng, n):
 # interval, truth, whether it covers about 95 % or at least 95 %
 INTERVALS = {
     "mean_interval": (lambda rng, n: mean_interval(rng.normal(3, 2, n)), 3.0, "about"),
+    "geometric_mean_interval": (
+        lambda rng, n: geometric_mean_interval(rng.lognormal(1, 0.8, n)),
+        math.e,
+        "about",
+    ),
     "median_interval": (lambda rng, n: median_interval(rng.exponential(1, n)), math.log(2), "at least"),
     "clopper_pearson": (lambda rng, n: clopper_pearson(int(rng.binomial(n, 0.8)), n), 0.8, "at least"),
     "wilson": (lambda rng, n: wilson(int(rng.binomial(n, 0.63)), n), 0.63, "about"),

@@ -11,6 +11,7 @@ from grokscope.errors import InputError
 from grokscope.events import GROKKING
 from grokscope.runs import verify
 from grokscope.runs._store import RunStore
+from interrupted import stopped_at_every_segment
 from small_sweeps import RATES, states
 
 STABLE = 6  # epochs
@@ -130,33 +131,12 @@ def test_the_same_again_does_nothing_and_more_goes_on(stopped, whole, tmp_path):
     assert gs.train(experiment(STOP, QUICK), seeds=5, out=out).steps_done.tolist() == [180] * 5
 
 
-class Stop(Exception):
-    pass
-
-
 def test_interrupted_at_every_segment_it_has_the_same_bits(stopped, tmp_path, monkeypatch):
-    from grokscope.runs import _train
+    def work():
+        return gs.train(experiment(STOP), seeds=5, out=tmp_path / "run")
 
-    class Impatient(_train.StoreSink):
-        def __init__(self, *arguments, **options):
-            super().__init__(*arguments, **(options | {"every": -1.0}))
-
-        def segment(self, *arguments):
-            super().segment(*arguments)
-            raise Stop
-
-    monkeypatch.setattr(_train, "StoreSink", Impatient)
-    monkeypatch.setattr("grokscope.training.timeline.Timeline.segment_size", lambda *_: 3)
-    stops = 0
-    for _ in range(20):
-        try:
-            gs.train(experiment(STOP), seeds=5, out=tmp_path / "run")
-            break
-        except Stop:
-            stops += 1
-    assert stops > 3
-    monkeypatch.undo()
-    run = gs.train(experiment(STOP), seeds=5, out=tmp_path / "run")
+    assert stopped_at_every_segment(monkeypatch, 3, work) > 3
+    run = work()
     assert run.is_complete
     assert states(run) == states(stopped)
     xr.testing.assert_identical(run.measures.load(), stopped.measures.load())

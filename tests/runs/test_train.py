@@ -10,6 +10,7 @@ from grokscope.runs import list_runs, verify
 from grokscope.runs._block import Block
 from grokscope.runs._store import RunStore
 from grokscope.streams import Members
+from interrupted import stopped_at_every_segment
 
 MEASURES = ["train_accuracy", "test_accuracy", "path_norm_total", "neuron_norm", "faithfulness"]
 
@@ -156,32 +157,31 @@ def test_a_replay_under_other_numerics_is_refused_with_advice_that_can_be_follow
 
 def test_an_interrupted_block_goes_on_with_the_same_bits(whole, tmp_path, monkeypatch):
     """Stopped at every segment in turn, with a commit after each."""
-    from grokscope.runs import _train
 
-    class Stop(Exception):
-        pass
+    def work():
+        return gs.train(experiment(), seeds=3, out=tmp_path / "run")
 
-    class Impatient(_train.StoreSink):
-        def __init__(self, *arguments, **options):
-            super().__init__(*arguments, **(options | {"every": -1.0}))
+    assert stopped_at_every_segment(monkeypatch, 2, work) == 3
+    xr.testing.assert_identical(contents(work()), contents(whole))
 
-        def segment(self, *arguments):
-            super().segment(*arguments)
-            raise Stop
 
-    monkeypatch.setattr(_train, "StoreSink", Impatient)
-    monkeypatch.setattr("grokscope.training.timeline.Timeline.segment_size", lambda *_: 2)
-    stops = 0
-    for _ in range(10):
-        try:
-            run = gs.train(experiment(), seeds=3, out=tmp_path / "run")
-            break
-        except Stop:
-            stops += 1
-    assert stops == 3
-    monkeypatch.undo()
-    run = gs.train(experiment(), seeds=3, out=tmp_path / "run")
-    xr.testing.assert_identical(contents(run), contents(whole))
+@pytest.mark.parametrize("size", [2, 64], ids=["several segments", "one segment"])
+def test_networks_at_both_ends_are_those_that_are_kept_everywhere(tmp_path, monkeypatch, size):
+    """Where only these are asked for, none is kept on the way."""
+    quick = ["train_accuracy", "path_norm_total"]
+    monkeypatch.setattr("grokscope.training.timeline.Timeline.segment_size", lambda *_: size)
+    few = gs.train(experiment(measures=quick), seeds=3, out=tmp_path / "few")
+    all_of_them = experiment("schedule.snapshots='epochs'", measures=quick)
+    every = gs.train(all_of_them, seeds=3, out=tmp_path / "every")
+    for seed in range(3):
+        assert RunStore.open(few.path).snapshot_steps(seed) == [0, 12]
+        assert RunStore.open(every.path).snapshot_steps(seed) == [0, 3, 6, 9, 12]
+        for step in (0, 12):
+            kept, asked = (RunStore.open(run.path).read_snapshot(seed, step) for run in (every, few))
+            assert kept.keys() == asked.keys()
+            for name, array in kept.items():
+                np.testing.assert_array_equal(asked[name], array)
+    xr.testing.assert_identical(few.measures.load(), every.measures.load())
 
 
 def test_a_short_memory_changes_no_number(whole, tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from grokscope.errors import InputError
 from grokscope.statistics import format_number
 
-Kind = Literal["share", "mean", "median", "deterministic"]
+Kind = Literal["share", "mean", "geometric_mean", "median", "deterministic"]
 
 
 @dataclass(frozen=True)
@@ -128,6 +128,8 @@ class Claim:
       then undecided, because the exact interval still reaches down to 0.48; with all of them true
       it takes 36 seeds to show a share of 0.9, and 100 seeds may have 4 exceptions.
     - `"mean"`: the mean over seeds, by Student's t.
+    - `"geometric_mean"`: the geometric mean over seeds, by Student's t of the logarithms: for ratios, which
+      are positive and vary by factors. The region's ends must be positive, or not there.
     - `"median"`: the median over seeds, distribution-free; evidence may be `CensoredTimes`.
     - `"deterministic"`: numbers without sampling (constructions, exhaustive checks). All must lie
       in the region, which is then a tolerance: `Region.around(target, tolerance)`.
@@ -153,7 +155,8 @@ class Claim:
 
     Raises:
         InputError: for an unknown kind, an empty id, a confidence outside (0, 1), a share region
-            that no share lies in, or a missing smallest effect.
+            that no share lies in, a geometric mean's region with an end that is not positive, or a missing
+            smallest effect.
 
     Example:
         >>> claim = Claim(
@@ -205,5 +208,10 @@ class Claim:
             raise InputError(f"claim {self.id}: confidence = {self.confidence}, must be in (0, 1)")
         if self.kind == "share" and self.region.excludes(0.0, 1.0):
             raise InputError(f"claim {self.id}: region {self.region} holds no share from 0 to 1")
+        ends = [end for end in (self.region.low, self.region.high) if math.isfinite(end)]
+        if self.kind == "geometric_mean" and min(ends) <= 0:
+            raise InputError(
+                f"claim {self.id}: region {self.region}: that of a geometric mean must have positive ends"
+            )
         if self.smallest_effect is None and self.kind != "deterministic":
             raise InputError(f"claim {self.id}: smallest_effect is missing")

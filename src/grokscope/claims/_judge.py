@@ -187,7 +187,7 @@ def _decide(
         notes.append(f"{asked - e.n} of {asked} seeds not measured")
     if math.isinf(e.low) and math.isinf(e.high):
         level = format_number(100 * e.confidence)
-        notes.append(f"{e.n} seeds cannot bound a {claim.kind} at {level} %")
+        notes.append(f"{e.n} seeds cannot bound a {claim.kind.replace('_', ' ')} at {level} %")
     return Judged(
         claim,
         e.value,

@@ -28,6 +28,7 @@ from grokscope.statistics import (
     CensoredTimes,
     Estimate,
     clopper_pearson,
+    geometric_mean_interval,
     mean_interval,
     median_interval,
 )
@@ -61,6 +62,8 @@ def region_test(claim: Claim, evidence: Evidence) -> RegionTest:
         return _share(claim, values)
     if claim.kind == "mean":
         return _mean(claim, values)
+    if claim.kind == "geometric_mean":
+        return _geometric_mean(claim, values)
     return _median(claim, values, values)
 
 
@@ -85,13 +88,34 @@ def _share(claim: Claim, values: np.ndarray) -> RegionTest:
 
 def _mean(claim: Claim, values: np.ndarray) -> RegionTest:
     """Student's t."""
+    if not np.isfinite(values).all():
+        raise NotTestable("a value is infinite: the mean does not exist (claim the median)")
+    greater, less = _student(values, float(values[0]))
+    return _combine(mean_interval(values, claim.confidence), claim.region, greater, less)
+
+
+def _geometric_mean(claim: Claim, values: np.ndarray) -> RegionTest:
+    """Student's t of the logarithms."""
+    if not (np.isfinite(values) & (values > 0)).all():
+        raise NotTestable(
+            "a value is not positive and finite: the geometric mean does not exist (claim the median)"
+        )
+    greater, less = _student(np.log(values), float(values[0]))
+    return _combine(
+        geometric_mean_interval(values, claim.confidence),
+        claim.region,
+        lambda x, or_equal: greater(math.log(x), or_equal),
+        lambda x, or_equal: less(math.log(x), or_equal),
+    )
+
+
+def _student(values: np.ndarray, first: float) -> tuple[OneSided, OneSided]:
+    """The two one-sided t tests of a mean; `first` is what the values are if they are equal."""
     from scipy.special import stdtr
 
     n = len(values)
-    if not np.isfinite(values).all():
-        raise NotTestable("a value is infinite: the mean does not exist (claim the median)")
     if np.ptp(values) == 0:
-        raise NotTestable(f"all {n} values equal {values[0]:g}: a t interval needs spread (claim the share)")
+        raise NotTestable(f"all {n} values equal {first:g}: a t interval needs spread (claim the share)")
     standard_error = float(values.std(ddof=1)) / math.sqrt(n)
     mean = float(values.mean())
 
@@ -101,7 +125,7 @@ def _mean(claim: Claim, values: np.ndarray) -> RegionTest:
     def less(x: float, or_equal: bool) -> float:
         return float(stdtr(n - 1, (mean - x) / standard_error))
 
-    return _combine(mean_interval(values, claim.confidence), claim.region, greater, less)
+    return greater, less
 
 
 def _median(claim: Claim, lower: np.ndarray, upper: np.ndarray) -> RegionTest:

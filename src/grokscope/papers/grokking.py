@@ -137,6 +137,7 @@ def _claim(
     experiment: str,
     *beside: str,
     unit: str = "",
+    kind: Literal["mean", "geometric_mean"] = "mean",
 ) -> Claim:
     """A claim about a mean over seeds; the evidence is given the measures of all experiments named."""
     return Claim(
@@ -145,10 +146,10 @@ def _claim(
         source,
         paper,
         unit,
-        f"the mean over seeds of {estimand}",
+        f"the {kind.replace('_', ' ')} over seeds of {estimand}",
         region,
         effect,
-        "mean",
+        kind,
         experiment,
         evidence,
         beside=beside,
@@ -170,6 +171,7 @@ _CLAIMS = (
         ratio_of_splits,
         "long-division",
         unit="times",
+        kind="geometric_mean",
     ),
     _claim(
         "G2a",
@@ -209,6 +211,7 @@ _CLAIMS = (
         "addition-40",
         "addition-80",
         unit="times",
+        kind="geometric_mean",
     ),
     _claim(
         "G4a",
@@ -223,6 +226,7 @@ _CLAIMS = (
         "subtraction-60",
         "addition-60",
         unit="times",
+        kind="geometric_mean",
     ),
     _claim(
         "G4b",
@@ -236,6 +240,7 @@ _CLAIMS = (
         "subtraction-60",
         "sum_of_squares-60",
         unit="times",
+        kind="geometric_mean",
     ),
     _claim(
         "G5",
@@ -250,6 +255,7 @@ _CLAIMS = (
         "division-80",
         "subtraction-80",
         unit="times",
+        kind="geometric_mean",
     ),
     _claim(
         "G6",
@@ -275,6 +281,7 @@ _CLAIMS = (
         "addition-no-decay",
         "addition-60",
         unit="times",
+        kind="geometric_mean",
     ),
 )
 

@@ -132,6 +132,8 @@ class Block:
         keeping = checkpoint is None and self._history_fits(carry)
         memorized = FirstCrossing(len(self.cohort.members))
         self._kept = []
+        # read now, for the first segment uses the carry up
+        first = None if self.cohort.loop.keep or checkpoint is not None else self._network(carry)
         for part, results, networks, after in self._segments(
             carry, data, after=-1 if checkpoint is None else at, measured=True
         ):
@@ -141,7 +143,8 @@ class Block:
             if keeping and (self.follow or self.follow_slow):
                 self._kept.append((part, networks))
                 memorized.update(part, results, networks, self.cohort.rows)
-            sink.segment(part, results, self._reader(networks), self._saver(part, after), self._until)
+            reader = self._reader(networks) if self.cohort.loop.keep else self._ends(first, part, after)
+            sink.segment(part, results, reader, self._saver(part, after), self._until)
             advance((int(part.steps[-1]) - at) * len(self.cohort.members))
             at = int(part.steps[-1])
         advance((int(self.timeline.steps[-1]) - at) * len(self.cohort.members))  # where all have stopped
@@ -298,6 +301,22 @@ class Block:
         return lambda points: _leaves(
             self.cohort.trim(jax.tree.map(lambda leaf: np.asarray(leaf)[:, points], networks))
         )
+
+    def _ends(
+        self, first: dict[str, np.ndarray] | None, part: Timeline, after: Carry
+    ) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+        """As `_reader`, of the run's first and last points, where the networks of points are not kept."""
+
+        def networks(points: np.ndarray) -> dict[str, np.ndarray]:
+            last = self._network(after)
+            each = [last if first is None or point == len(part) - 1 else first for point in points]
+            return {name: np.stack([one[name] for one in each], axis=1) for name in last}
+
+        return networks
+
+    def _network(self, carry: Carry) -> dict[str, np.ndarray]:
+        """The members' networks [member, ...] on the host."""
+        return _leaves(self.cohort.trim(self.cohort.experiment.learner.predictor(carry.state)))
 
     def _saver(self, part: Timeline, carry: Carry) -> Callable[[], Checkpoint]:
         return lambda: self.checkpoint(int(part.steps[-1]), carry)

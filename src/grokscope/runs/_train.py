@@ -265,7 +265,7 @@ class Trainer:
         following = bool(wanted.follow or wanted.follow_slow)
         snapshots = len(timeline) if following else int(timeline.snapshot.sum())
         execution = block_execution(experiment, len(positions), snapshots)
-        keep = following or bool(timeline.snapshot.any())
+        keep = following or timeline.has_snapshots_between
         loop = MemberLoop(
             experiment,
             wanted.quick,

@@ -14,6 +14,7 @@ from grokscope.statistics._estimate import Estimate, format_number
 from grokscope.statistics._events import CensoredTimes, event_times
 from grokscope.statistics._intervals import (
     clopper_pearson,
+    geometric_mean_interval,
     mean_interval,
     median_interval,
     wilson,
@@ -35,6 +36,7 @@ __all__ = [
     "event_times",
     "false_discovery",
     "format_number",
+    "geometric_mean_interval",
     "kaplan_meier",
     "mean_interval",
     "median_interval",

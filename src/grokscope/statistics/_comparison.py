@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from grokscope.errors import InputError
 from grokscope.statistics._estimate import Estimate
 from grokscope.statistics._events import CensoredTimes, Divergence
-from grokscope.statistics._intervals import mean_interval, median_interval
+from grokscope.statistics._intervals import geometric_mean_interval, median_interval
 
 
 def ratio_of_times(
@@ -95,13 +96,5 @@ def _geometric_mean(a: CensoredTimes, b: CensoredTimes, confidence: float) -> Es
     x, y = a.midpoint.ravel(), b.midpoint.ravel()
     if (x <= 0).any() or (y <= 0).any():
         raise InputError("method = 'geometric_mean': a time is 0; use 'median'")
-    logs = mean_interval(np.log(x) - np.log(y), confidence)
-    low, high = (math.exp(end) if end < 700 else math.inf for end in (logs.low, logs.high))
-    return Estimate(
-        math.exp(logs.value) if a.n else math.nan,
-        low,
-        high,
-        a.n,
-        confidence,
-        method="geometric mean of paired ratios, Student's t",
-    )
+    found = geometric_mean_interval(x / y, confidence)
+    return replace(found, method="geometric mean of paired ratios, Student's t")

@@ -1,4 +1,4 @@
-"""Intervals for one sample: a share, a mean, a median.
+"""Intervals for one sample: a share, a mean, a geometric mean, a median.
 
 Entries that are NaN were not measured and are left out; `n` counts the rest. Where the data cannot
 bound a quantity (a mean of one value, a median of five at 95 %), the end is infinite: an interval
@@ -109,6 +109,34 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95, unit: str = "") -
     spread = 0.0 if np.ptp(x) == 0 else float(x.std(ddof=1))
     half = float(stdtrit(n - 1, (1 + confidence) / 2)) * spread / math.sqrt(n)
     return Estimate(mean, mean - half, mean + half, n, confidence, unit, method)
+
+
+def geometric_mean_interval(values: ArrayLike, confidence: float = 0.95, unit: str = "") -> Estimate:
+    r"""Interval for a geometric mean: exp of Student's t interval for the mean logarithm.
+
+    $\exp(\bar y \pm t_{n-1}\, s_y/\sqrt n)$ with $y_i = \log x_i$. For ratios and other positive numbers that
+    vary by factors: exact for log-normal values, and never below 0, as that of `mean_interval` may be. Ratios
+    and their inverses get inverse intervals.
+
+    Args:
+        values: One positive number per member; NaN = not measured.
+        confidence: Nominal coverage.
+        unit: Unit of the values.
+
+    Raises:
+        InputError: if a value is infinite, zero or negative.
+
+    Example:
+        >>> print(geometric_mean_interval([1.0, 2.0, 4.0], unit="times"))
+        2 [0.3574, 11.19] times (95 %, n = 3)
+    """
+    x = measured(values)
+    if not (np.isfinite(x) & (x > 0)).all():
+        raise InputError("values: a geometric mean needs positive, finite values; use a median")
+    logs = mean_interval(np.log(x), confidence)
+    with np.errstate(over="ignore"):
+        value, low, high = (float(end) for end in np.exp([logs.value, logs.low, logs.high]))
+    return Estimate(value, low, high, logs.n, confidence, unit, "geometric mean, Student's t of logarithms")
 
 
 def median_interval(

@@ -149,7 +149,7 @@ def mixed_blocks(
     following = bool(wanted.follow or wanted.follow_slow)
     kept = len(timeline) if following else int(timeline.snapshot.sum())
     execution = block_execution(experiment, max(most_members, 1), kept)
-    keep = following or bool(timeline.snapshot.any())
+    keep = following or timeline.has_snapshots_between
     rule = experiment.stop.rule(experiment.steps_per_epoch)
     loop = MemberLoop(experiment, wanted.quick, wanted.slow, keep, rule)
     for low in range(0, len(rows), execution.capacity):

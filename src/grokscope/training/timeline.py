@@ -85,6 +85,11 @@ class Timeline:
             counts &= ~self.own[None, :] | (self.steps[None, :] == origins[:, None])
         return counts
 
+    @property
+    def has_snapshots_between(self) -> bool:
+        """Whether a snapshot is taken at another point than the first and the last."""
+        return bool(self.snapshot[1:-1].any())
+
     def part(self, rows: slice | np.ndarray) -> Timeline:
         """Some of the points: a slice, or a mask [point]."""
         return Timeline(
