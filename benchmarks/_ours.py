@@ -31,15 +31,20 @@ def train_command(seeds: int, epochs: int, out: Path) -> list[str]:
     return [*COMMAND, "train", str(SPEC), *options]
 
 
-def sweep_command(side: int, seeds: int, epochs: int, out: Path) -> list[str]:
-    """``grokscope sweep`` of the standard spec over weight decay and rate, accuracies and norms measured."""
+def sweep_command(side: int, seeds: int, epochs: int, out: Path, every: int = 1) -> list[str]:
+    """``grokscope sweep`` of the standard spec over weight decay and rate.
+
+    Accuracies and norms are measured every so many epochs.
+    """
     axes = [
         f"optimizer.weight_decay=log:1e-3:3e-2:{side}",
         f"optimizer.learning_rate=log:3e-2:3e-1:{side}",
     ]
     over = [word for axis in axes for word in ("--over", axis)]
     measures = "['train_accuracy','test_accuracy','neuron_norm','path_norm_total']"
-    options = ["--set", f"epochs={epochs}", "--set", f"measures={measures}", "--seeds", str(seeds)]
+    points = f"schedule.measures='every {every} epochs'"
+    options = ["--set", f"epochs={epochs}", "--set", f"measures={measures}", "--set", points]
+    options += ["--seeds", str(seeds)]
     return [*COMMAND, "sweep", str(SPEC), *over, *options, "--yes", "--out", str(out)]
 
 

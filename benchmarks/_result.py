@@ -124,6 +124,7 @@ class SweepCost(Record):
     cells: PositiveInt
     members: PositiveInt
     epochs: PositiveInt
+    every: PositiveInt = Field(description="epochs between measured points")
     bare_seconds: list[PositiveFloat]
     sweep_seconds: list[PositiveFloat]
     bare_processor_seconds: list[PositiveFloat] = Field(description="user and system, all threads")

@@ -3,10 +3,11 @@
     cost = t(grokscope sweep, A x B cells x S seeds) / t(bare training of A B S members in one cohort)
 
 The sweep is over weight decay and learning rate, which are values of the compiled program: one program. It
-measures accuracies and norms at every epoch. Both are whole processes, from start to exit; the compile cache
-is filled by a first, short sweep. The goal is 1.15 at 4 x 4 x 10.
+measures accuracies and norms, at every epoch if not said otherwise. Both are whole processes, from start to
+exit; the compile cache is filled by a first, short sweep. The goal is 1.15 at 4 x 4 x 10.
 
     python benchmarks/sweep.py                       # 160 members x 300 epochs, twice
+    python benchmarks/sweep.py --every 10            # measured every 10 epochs
     python benchmarks/sweep.py --seeds 2 --epochs 60
 
 Where other programs run at the same time compare the times of processors (user and system) instead.
@@ -45,6 +46,7 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=int, default=10, help="of each of the 16 cells")
     parser.add_argument("--epochs", type=int, default=300)
+    parser.add_argument("--every", type=int, default=1, help="epochs between measured points")
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
@@ -53,12 +55,12 @@ def main() -> None:
     bare: list[tuple[Measured, float]] = []
     swept: list[tuple[Measured, float]] = []
     with tempfile.TemporaryDirectory() as folder:
-        timed(_ours.sweep_command(SIDE, args.seeds, 1, Path(folder) / "compiles"))
+        timed(_ours.sweep_command(SIDE, args.seeds, 1, Path(folder) / "compiles", args.every))
         timed(_ours.bare_command(members, 1))
         for repeat in range(args.repeats):
             bare.append(timed(_ours.bare_command(members, args.epochs)))
             out = Path(folder) / f"sweep-{repeat}"
-            swept.append(timed(_ours.sweep_command(SIDE, args.seeds, args.epochs, out)))
+            swept.append(timed(_ours.sweep_command(SIDE, args.seeds, args.epochs, out, args.every)))
     seconds = [[one.seconds for one, _ in many] for many in (bare, swept)]
     processor = [[used for _, used in many] for many in (bare, swept)]
     result = SweepCost(
@@ -67,6 +69,7 @@ def main() -> None:
         cells=SIDE * SIDE,
         members=members,
         epochs=args.epochs,
+        every=args.every,
         bare_seconds=seconds[0],
         sweep_seconds=seconds[1],
         bare_processor_seconds=processor[0],
@@ -76,13 +79,12 @@ def main() -> None:
         processor_cost=statistics.median(processor[1]) / statistics.median(processor[0]),
         goal=GOAL,
     )
-    print(
-        f"{members} members x {args.epochs} epochs: bare {statistics.median(seconds[0]):.1f} s, "
-        f"sweep {statistics.median(seconds[1]):.1f} s: {result.cost:.2f} times (goal {GOAL})"
-    )
+    bare_median, sweep_median = map(statistics.median, seconds)
+    print(f"{members} members x {args.epochs} epochs, measured every {args.every}:")
+    print(f"bare {bare_median:.1f} s, sweep {sweep_median:.1f} s: {result.cost:.2f} times (goal {GOAL})")
     both = f"{processor[0][0]:.1f} s and {processor[1][0]:.1f} s"
     print(f"processor time: {both}: {result.processor_cost:.2f} times")
-    print(f"written: {write(result, 'sweep', args.out).name}")
+    print(f"written: {write(result, f'sweep-every-{args.every}', args.out).name}")
 
 
 if __name__ == "__main__":

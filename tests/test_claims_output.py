@@ -90,3 +90,9 @@ def test_markdown_has_one_row_per_claim_and_escapes():
     assert rows[3].endswith("| 10 | fails |")
     assert rows[6] == "| E | It is so. | Fig. 1 | 0.95 | 2 | - | 5 | undecided |"
     assert any("Regions were fixed on seeds 0-4; seeds 5-9 are kept" in line for line in lines)
+
+
+def test_regions_that_were_fixed_beforehand_were_fixed_on_no_seeds():
+    one = claim(fixed_on="none (fixed beforehand)", confirmed_on="100-124")
+    text = claims_markdown(judge([(one, np.array([0.95, 0.96, 0.97]))]))
+    assert "Regions were fixed beforehand; seeds 100-124 are kept to confirm them." in text

@@ -150,7 +150,7 @@ class Claim:
             `CensoredTimes` for a median of times, or for a deterministic claim one number or more.
             Raises `NotTestable` with the reason where it cannot.
         confidence: Coverage of the interval.
-        fixed_on: Seeds on which the region was fixed.
+        fixed_on: Seeds on which the region was fixed; begins with "none" if it was fixed beforehand.
         confirmed_on: Seeds on which it is confirmed.
 
     Raises:
@@ -191,6 +191,11 @@ class Claim:
     fixed_on: str = "0-4"
     confirmed_on: str = "100-199"
     beside: tuple[str, ...] = ()
+
+    @property
+    def fixed(self) -> str:
+        """How its region was fixed, in words: on which seeds, or beforehand."""
+        return "beforehand" if self.fixed_on.startswith("none") else f"on seeds {self.fixed_on}"
 
     @property
     def experiments(self) -> tuple[str, ...]:

@@ -79,9 +79,9 @@ def _caption(judged: Sequence[Judged]) -> str:
         " when all the table's claims are taken together."
     ]
     lines += [f"Over the table: {control}." for control in _distinct(one.control for one in judged)]
-    splits = _distinct((one.claim.fixed_on, one.claim.confirmed_on) for one in judged)
+    splits = _distinct((one.claim.fixed, one.claim.confirmed_on) for one in judged)
     lines += [
-        f"Regions were fixed on seeds {fixed}; seeds {confirmed} are kept to confirm them."
+        f"Regions were fixed {fixed}; seeds {confirmed} are kept to confirm them."
         for fixed, confirmed in splits
     ]
     lines += [f"{one.claim.id}: {one.note}" for one in judged if one.note]

@@ -23,6 +23,7 @@ _MEANING = {
     "undecided": "the interval reaches across its edge, or the table is too long to be sure of this row",
     "not testable": "there is no evidence to judge by",
 }
+_FORMER = "show no more than that the regions fit what they were made from"
 _KEY = (
     "Plots: the shaded region means “holds”; small dots are seeds (filled squares: it is true of the seed); "
     "the bar is the interval around our number; a diamond is the paper's."
@@ -71,16 +72,16 @@ def claims_section(
         for one in judged
     )
     words = "; ".join(f"{verdict_html(verdict)}: {_MEANING[verdict]}" for verdict in VERDICTS)
-    splits = sorted({(one.claim.fixed_on, one.claim.confirmed_on) for one in judged})
-    fixed = " ".join(
-        f"Regions were fixed on seeds {escape(a)} and are confirmed on seeds {escape(b)}; numbers from the "
-        "former show no more than that the regions fit what they were made from."
-        for a, b in splits
+    splits = sorted({(one.claim.fixed, one.claim.confirmed_on) for one in judged})
+    about_regions = " ".join(
+        f"Regions were fixed {escape(fixed)} and are confirmed on seeds {escape(confirmed)}"
+        + ("." if fixed == "beforehand" else f"; numbers from the former {_FORMER}.")
+        for fixed, confirmed in splits
     )
     return (
         f'<table class="claims"><thead><tr>{head}</tr></thead><tbody>\n{rows}\n</tbody></table>'
         f'<p class="soft">{words}. Over all claims together the share of false verdicts is kept below 5 % '
-        f"(Benjamini-Yekutieli). {fixed} {_KEY}</p>"
+        f"(Benjamini-Yekutieli). {about_regions} {_KEY}</p>"
     )
 
 
