@@ -9,7 +9,8 @@ import grokscope as gs
 from grokscope.cli import main
 from grokscope.errors import InputError
 from grokscope.sweeps import Contender, ContestSpec, open_contest, penalized_steps, run_contest
-from grokscope.sweeps._contest import best_place
+from grokscope.sweeps._axes import parse_axis
+from grokscope.sweeps._contest import at_ends, best_place
 from small_sweeps import RATES, made_up, small
 
 SGD = Contender("sgd", ("optimizer.learning_rate=0.05,0.5",))
@@ -78,6 +79,7 @@ def test_a_contest_is_sweeps_and_runs_and_is_resumed(tmp_path):
     first, second = done.standings
     assert (first.name, first.speedup, second.name) == ("sgd", None, "adam")
     assert second.speedup == done.against("adam", "sgd").ratio
+    assert first.ends == second.ends == ("optimizer.learning_rate",)  # of two values both are ends
     before = {file: file.stat().st_mtime_ns for file in (tmp_path / "c").rglob("experiment.toml")}
     again = run_contest(asked, tmp_path / "c", rates=RATES)
     assert again.standings == done.standings
@@ -86,6 +88,17 @@ def test_a_contest_is_sweeps_and_runs_and_is_resumed(tmp_path):
         run_contest(spec(SGD, Contender("adam", ADAM.over)), tmp_path / "c", rates=RATES)
     with pytest.raises(InputError, match="is a run"):
         run_contest(asked, tmp_path / "c" / "sgd", rates=RATES)
+
+
+def test_a_number_at_an_end_of_what_was_tried_is_named():
+    axes = [
+        parse_axis("optimizer.learning_rate=0.1,0.3,1"),
+        parse_axis("model.activation=relu,quadratic"),
+        parse_axis("optimizer.alpha=0.9,0.95,0.98;optimizer.lamb=1.0,5.0,2.0"),
+        parse_axis("model.width=40"),
+    ]
+    assert at_ends(axes, (1, 0, 2, 0)) == ("optimizer.alpha",)
+    assert at_ends(axes, (0, 1, 1, 0)) == ("optimizer.learning_rate", "optimizer.lamb")
 
 
 TOML = """
@@ -119,6 +132,7 @@ def test_a_spec_file_by_the_command_line(tmp_cwd, capsys):
     assert open_contest("c").contenders[1].settings == ("optimizer.kind=grokfast",)
     page = (tmp_cwd / "c" / "report.html").read_text(encoding="utf-8")
     assert "Standings on fresh seeds" in page
+    assert "at an end of what was tried" in page
     assert main(["report", "c", "--out", "page.html"]) == 0
     assert (tmp_cwd / "page.html").is_file()
 

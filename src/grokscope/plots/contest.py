@@ -66,7 +66,17 @@ def contest_figure(contest: Any, command: str = "") -> Figure:
         figure,
         f"{fresh} fresh seeds. Tuning: {len(first.cells)} settings on {len(first.members)} seeds for each; "
         "the score is the mean grokking step, a member that does not grok counting with twice the run's "
-        "length. Open marks: not within the run.",
+        f"length. Open marks: not within the run.{_ends(contest)}",
         command,
     )
     return figure
+
+
+def _ends(contest: Any) -> str:
+    """Where the chosen setting is at an end of what was tried."""
+    each = [
+        f"{one.name} ({', '.join(key.rsplit('.', 1)[-1] for key in one.ends)})"
+        for one in contest.standings
+        if one.ends
+    ]
+    return f" Chosen at an end of what was tried: {', '.join(each)}." if each else ""

@@ -15,7 +15,7 @@ from grokscope.sweeps._spec import settings_text
 if TYPE_CHECKING:
     from grokscope.sweeps import Contest, Standing
 
-__all__ = ["contest_parts", "finish_contest", "standing_text"]
+__all__ = ["contest_parts", "ends_text", "finish_contest", "standing_text"]
 
 
 def finish_contest(contest: Contest, to: Path | None = None) -> Path:
@@ -48,7 +48,13 @@ def standing_text(one: Standing) -> str:
     return (
         f"{versus}; grokked {estimate_text(one.share)}; median step {estimate_text(one.step)}; "
         f"chosen: {settings_text(one.chosen)} (tuning score {format_number(one.tuned)} steps)"
+        + (f"; {ends_text(one)}" if one.ends else "")
     )
+
+
+def ends_text(one: Standing) -> str:
+    """Which numbers of the chosen setting are at an end of what was tried."""
+    return f"at an end of what was tried, so that a better one may lie beyond: {', '.join(one.ends)}"
 
 
 def _lead(contest: Contest) -> str:

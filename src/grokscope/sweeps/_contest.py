@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +25,7 @@ from grokscope.runs import train
 from grokscope.runs._disk import atomic_write
 from grokscope.runs._run import Run
 from grokscope.statistics import Estimate, kaplan_meier
+from grokscope.sweeps._axes import Axis
 from grokscope.sweeps._contest_spec import Contender, ContestSpec
 from grokscope.sweeps._run import Confirm, run_sweep
 from grokscope.sweeps._spec import changed, settings_text
@@ -54,6 +55,8 @@ class Standing:
         step: the median grokking step.
         speedup: the reference's grokking step over its own, the median over seeds, paired; None for the
             reference itself.
+        ends: the keys whose chosen number is the least or the largest that was tried: a better one may
+            lie beyond.
     """
 
     name: str
@@ -62,6 +65,7 @@ class Standing:
     share: Estimate
     step: Estimate
     speedup: Estimate | None
+    ends: tuple[str, ...] = ()
 
 
 class Contest:
@@ -146,6 +150,7 @@ class Contest:
                     result.share_b,
                     kaplan_meier(result.times_b).median("steps"),
                     None if one.name == reference else result.ratio,
+                    at_ends(sweep.axes, place),
                 )
             )
         return tuple(found)
@@ -193,6 +198,24 @@ def best_place(sweep: Sweep) -> tuple[int, ...]:
         )
     scores = penalized_steps(sweep)
     return min(scores, key=lambda place: (scores[place], place))
+
+
+def at_ends(axes: Sequence[Axis], place: tuple[int, ...]) -> tuple[str, ...]:
+    """The keys whose number at a place is the least or the largest of several on its axis.
+
+    Example:
+        >>> from grokscope.sweeps._axes import parse_axis
+        >>> axes = [parse_axis("optimizer.learning_rate=0.1,0.3,1"), parse_axis("model.width=10,20,40")]
+        >>> at_ends(axes, (2, 1))
+        ('optimizer.learning_rate',)
+    """
+    found: list[str] = []
+    for axis, at in zip(axes, place, strict=True):
+        for key, values in zip(axis.keys, zip(*axis.points, strict=True), strict=True):
+            numbers = all(isinstance(value, int | float) for value in values)
+            if numbers and min(values) < max(values) and values[at] in (min(values), max(values)):
+                found.append(key)
+    return tuple(found)
 
 
 def run_contest(
