@@ -266,7 +266,13 @@ def test_an_invalid_cell_is_refused_before_anything_is_made(tmp_path):
         gs.sweep(small(), ["task.k=2,9"], out=tmp_path / "sweep", rates=RATES)
     with pytest.raises(InputError, match="memory"):
         gs.sweep(small(), ["model.width=16,1000000000000"], out=tmp_path / "sweep", rates=RATES)
-    assert not (tmp_path / "sweep" / "sweep.json").exists()
+
+    def decline(*_):
+        raise InputError("not today")
+
+    with pytest.raises(InputError, match="not today"):
+        gs.sweep(small(), ["task.k=1,2"], out=tmp_path / "sweep", rates=RATES, confirm=decline)
+    assert not (tmp_path / "sweep").exists()
 
 
 def test_a_huge_grid_is_not_even_listed_before_it_is_confirmed(tmp_path):

@@ -96,8 +96,8 @@ def run_sweep(
         if confirm is None:
             raise InputError(f"{many[0]}; pass confirm to go on.")
         confirm(*many, True)
-    with writing(place) as home:
-        manifest = home.load() or Manifest(spec.identity, "")
+
+    def approved(manifest: Manifest) -> SweepPlan:
         _same_sweep(spec, manifest, place)
         plan = plan_sweep(spec, manifest, rates)
         teller.plan(str(plan) if worker.workers is None else f"{plan}{_elsewhere(plan, worker.workers)}")
@@ -105,6 +105,17 @@ def run_sweep(
             confirm(str(plan), plan.seconds_on(worker.workers), False)
         for program in plan.programs:
             refuse_too_large(program.cells[0].experiment, program.at_once)
+        return plan
+
+    # where there is no sweep yet no folder is made before it is known that there will be one
+    plan = None if is_sweep(place) else approved(Manifest(spec.identity, ""))
+    with writing(place) as home:
+        manifest = home.load()
+        if manifest is not None or plan is None:
+            manifest = manifest or Manifest(spec.identity, "")
+            plan = approved(manifest)
+        else:
+            manifest = Manifest(spec.identity, "")
         base = _written(spec.base, place, manifest)
         try:
             manifest.add(spec, plan.names, base)
