@@ -56,9 +56,8 @@ def facts_of(view: RunView) -> list[tuple[str, str, str]]:
         delay = (times["grokking"] - times["memorization"]).upper
         half = _half(delay)
         if np.isfinite(half):
-            facts.append(
-                ("delay", f"{format_number(half / curves.steps_per_epoch)} epochs", "median over seeds")
-            )
+            number = format_number(half / curves.steps_per_epoch)
+            facts.append(("delay", f"{number} epoch{'s' * (number != '1')}", "median over seeds"))
     if view.sizes:
         low, high = min(view.sizes), max(view.sizes)
         of = f" of {view.width} neurons" if view.width else " neurons"
