@@ -38,6 +38,7 @@ TESTED: dict[str, dict[str, tuple[str, ...]]] = {
         "statistics/_events.py": ("test_statistics_events",),
         "statistics/_intervals.py": ("test_statistics_intervals", *_CLAIMS),
         "statistics/_kaplan_meier.py": ("test_statistics_survival",),
+        "statistics/_regression.py": ("test_statistics_regression",),
         "statistics/_turnbull.py": ("test_statistics_survival",),
         "claims/_claim.py": _CLAIMS,
         "claims/_evidence.py": _CLAIMS,
@@ -51,10 +52,17 @@ TESTED: dict[str, dict[str, tuple[str, ...]]] = {
         "measures/norms.py": ("measures/test_simple", "measures/test_reference"),
         "measures/sensitivity.py": ("measures/test_simple", "measures/test_reference"),
         "measures/sparsity.py": ("measures/test_sparsity", "measures/test_reference"),
+        "measures/share.py": ("measures/test_simple", "measures/test_reference"),
+        "measures/_predictions.py": ("measures/test_sparsity", "measures/test_faithfulness"),
+        "measures/_search.py": ("measures/test_sparsity", "measures/test_operators"),
         "measures/_prefixes.py": ("measures/test_sparsity", "measures/test_reference"),
         "measures/faithfulness.py": ("measures/test_faithfulness",),
         "measures/_subnetworks.py": ("measures/test_faithfulness", "circuits/test_subnetwork"),
         "circuits/subnetwork.py": ("circuits/test_subnetwork",),
+    },
+    "measures of operators": {
+        f"measures/{name}.py": ("measures/test_operators",)
+        for name in ("_fourier", "attention", "logit_fourier", "mirror", "neuron_fourier", "weight_fourier")
     },
     "verification": {
         f"circuits/verification/{name}.py": ("circuits/test_verification",)
