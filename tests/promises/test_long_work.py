@@ -65,7 +65,7 @@ def test_long_work(torture, tmp_path):
         round(seen["seconds"][-1]),
         f"seconds of training up to {MEMBERS} members",
         f"memory {slope:+.3f} MB per 1,000 epochs, commits {100 * share:.2f} % of the time, "
-        f"at most {seen['files'].max():.0f} files, {needed} of them without old commits",
+        f"at most {most:.0f} files, {needed} of them needed",
         commits=len(lines),
         epochs=float(epochs[-1]),
         resident_mb=[round(x / 1e6) for x in (seen["resident"][late].min(), seen["resident"].max())],
