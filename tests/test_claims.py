@@ -318,3 +318,25 @@ def test_a_claim_is_a_value():
 def test_a_claim_is_judged_by_the_experiments_it_names():
     assert claim(experiment="a").experiments == ("a",)
     assert claim(experiment="a", beside=("b", "c")).experiments == ("a", "b", "c")
+
+
+@pytest.mark.parametrize("confidence", [0, 1])
+def test_a_confidence_of_0_or_1_is_none(confidence):
+    with pytest.raises(InputError, match="confidence"):
+        claim(confidence=confidence)
+
+
+def test_two_seeds_are_enough_for_a_median_without_bounds():
+    got = judge([(claim("median"), np.array([1.0, 2.0]))])[0]
+    assert (got.verdict, got.value, got.interval) == ("undecided", 1.5, (-math.inf, math.inf))
+    times = CensoredTimes([1.0, 2.0], [1.5, 2.5])
+    assert judge([(claim("median"), times)])[0].verdict == "undecided"
+
+
+def test_a_median_on_the_edge_is_above_it_only_where_the_edge_belongs_to_the_region():
+    """Eight values on the edge and two above: the sign test counts ties against what excludes them."""
+    values = np.array([0.5] * 8 + [1.0] * 2)
+    assert verdict(values, kind="median", region=Region.at_least(0.5)) == "holds"
+    assert verdict(values, kind="median", region=Region.above(0.5)) == "undecided"
+    assert verdict(-values, kind="median", region=Region.at_most(-0.5)) == "holds"
+    assert verdict(-values, kind="median", region=Region.below(-0.5)) == "undecided"

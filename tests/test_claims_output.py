@@ -96,3 +96,14 @@ def test_regions_that_were_fixed_beforehand_were_fixed_on_no_seeds():
     one = claim(fixed_on="none (fixed beforehand)", confirmed_on="100-124")
     text = claims_markdown(judge([(one, np.array([0.95, 0.96, 0.97]))]))
     assert "Regions were fixed beforehand; seeds 100-124 are kept to confirm them." in text
+
+
+def test_json_says_the_smallest_effect_that_matters():
+    sampled, exact = judge(
+        [
+            (claim(), np.array([0.95, 0.96, 0.97])),
+            (claim("deterministic", id="C2", smallest_effect=None), np.array(1.0)),
+        ]
+    )
+    assert sampled.to_json()["smallest_effect"] == "0.05 (one seed in twenty)"
+    assert exact.to_json()["smallest_effect"] is None

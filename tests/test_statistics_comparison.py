@@ -147,3 +147,30 @@ def test_adjusted_p_values_agree_with_scipy(method):
     p = np.random.default_rng(4).uniform(0, 0.3, 15)
     expected = stats.false_discovery_control(p, method=method)
     assert false_discovery(p, 0.1, method).adjusted == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, -0.1, 1.5])
+def test_a_false_discovery_rate_lies_between_0_and_1(level):
+    with pytest.raises(InputError, match="level"):
+        false_discovery([0.01], level)
+
+
+def test_what_is_exactly_at_the_level_is_discovered():
+    found = false_discovery([0.05, 0.9], 0.1, "bh")
+    assert found.adjusted.tolist() == [0.1, 0.9]
+    assert found.rejected.tolist() == [True, False]
+
+
+def test_a_pair_of_which_neither_was_seen_says_nothing():
+    never = CensoredTimes([100.0] * 8, [np.inf] * 8)
+    both = ratio_of_times(never, never)
+    assert (both.low, both.high) == (0.0, np.inf)
+    zero = CensoredTimes([0.0] * 8, [0.0] * 8)
+    assert (ratio_of_times(zero, zero).low, ratio_of_times(zero, zero).high) == (0.0, np.inf)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_geometric_mean_of_times_that_are_0_is_refused_by_name(which):
+    pair = [CensoredTimes([0.0, 2.0], [0.0, 4.0]), CensoredTimes([1.0, 2.0], [3.0, 4.0])]
+    with pytest.raises(InputError, match="a time is 0"):
+        ratio_of_times(*(pair if which == 0 else pair[::-1]), method="geometric_mean")

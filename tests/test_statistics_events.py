@@ -144,3 +144,22 @@ def test_share_unit_midpoint_and_choice():
 def test_impossible_times_are_refused(lower, upper, word):
     with pytest.raises(InputError, match=word):
         CensoredTimes(lower, upper)
+
+
+def test_delays_and_units_carry_the_step_of_divergence():
+    late = CensoredTimes([96.0, 10.0], [math.inf, math.inf], [100.0, 40.0])
+    early = CensoredTimes([0.0, 8.0], [32.0, 9.0])
+    assert (late - early).diverged.tolist() == [100.0, 32.0]
+    assert (late * 0.5).diverged.tolist() == [50.0, 20.0]
+    assert (late * 0.5).lower.tolist() == [48.0, 5.0]
+
+
+@pytest.mark.parametrize("factor", [0.0, -1.0, math.inf])
+def test_a_unit_is_a_positive_number(factor):
+    with pytest.raises(InputError, match="finite and positive"):
+        CensoredTimes([1.0], [2.0]) * factor
+
+
+def test_the_middle_of_what_was_not_seen_or_has_no_beginning_is_infinite():
+    times = CensoredTimes([2.0, 3.0, -math.inf], [4.0, math.inf, 5.0])
+    assert times.midpoint.tolist() == [3.0, math.inf, -math.inf]

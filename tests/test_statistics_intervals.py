@@ -241,3 +241,12 @@ def test_an_estimate_reads_well():
 )
 def test_numbers_are_written_plainly(value, text):
     assert format_number(value) == text
+
+
+def test_replicates_that_are_all_on_one_side_are_not_corrected_for_bias():
+    """The least of some values: no resample has a lower one, and most have that of the sample itself."""
+    from grokscope.statistics._bootstrap import _bca_levels
+
+    levels = np.array([0.025, 0.975])
+    for replicates in (np.full(50, 2.0), np.full(50, 0.0)):
+        assert _bca_levels(1.0, replicates, np.array([1.0, 1.1, 0.9]), levels) is levels

@@ -109,3 +109,17 @@ def test_diverged_members_are_censored_where_they_were_lost():
 def test_what_cannot_be_fitted(low, high, x, said):
     with pytest.raises(InputError, match=said):
         censored_regression(CensoredTimes(low, high), x)
+
+
+def test_the_variance_of_the_scatter_is_that_of_the_curvature():
+    """Exact times, no covariates but the mean: log times are normal, and var(sigma) is sigma^2 / 2n."""
+    rng = np.random.default_rng(0)
+    times = np.exp(rng.normal(2.0, 0.7, 400))
+    fit = censored_regression(CensoredTimes(times, times), np.empty((400, 0)))
+    sigma = np.log(times).std()
+    assert fit.sigma == pytest.approx(sigma, rel=1e-6)
+    assert fit.covariance[-1, -1] == pytest.approx(sigma**2 / 800, rel=1e-6)
+    mean = fit.coefficient(0)
+    assert (mean.unit, mean.method) == ("", "log-normal regression, Wald interval")
+    assert (mean.high - mean.low) / 2 == pytest.approx(1.959964 * sigma / 20, rel=1e-6)
+    assert fit.covariance[0, 0] == pytest.approx(sigma**2 / 400, rel=1e-6)

@@ -217,3 +217,13 @@ def test_turnbull_median_covers_what_lies_between_measured_points():
 def test_turnbull_median_is_a_function_of_its_seed():
     curve = turnbull(interval_censored(3, 30))
     assert curve.median(seed=1) == curve.median(seed=1)
+
+
+def test_without_a_share_the_quantile_is_the_median():
+    curve = kaplan_meier(CensoredTimes([2, 3, 4, 9], [3, 4, 5, 10]))
+    assert curve.quantile() == curve.median()
+
+
+def test_a_curve_wants_a_confidence_between_0_and_1():
+    with pytest.raises(InputError, match="confidence"):
+        kaplan_meier(CensoredTimes([2], [3]), confidence=95)

@@ -128,7 +128,7 @@ def geometric_mean_interval(values: ArrayLike, confidence: float = 0.95, unit: s
 
     Example:
         >>> print(geometric_mean_interval([1.0, 2.0, 4.0], unit="times"))
-        2 [0.3574, 11.19] times (95 %, n = 3)
+        2 [0.3575, 11.19] times (95 %, n = 3)
     """
     x = measured(values)
     if not (np.isfinite(x) & (x > 0)).all():

@@ -47,9 +47,8 @@ class CensoredRegression:
 
         value, error = float(self.coefficients[number]), float(self.covariance[number, number]) ** 0.5
         half = float(ndtri(0.5 + confidence / 2)) * error
-        return Estimate(
-            value, value - half, value + half, self.n, confidence, "log-normal regression, Wald interval"
-        )
+        method = "log-normal regression, Wald interval"
+        return Estimate(value, value - half, value + half, self.n, confidence, method=method)
 
 
 def censored_regression(times: CensoredTimes, x: ArrayLike) -> CensoredRegression:
