@@ -340,3 +340,5 @@ def test_a_median_on_the_edge_is_above_it_only_where_the_edge_belongs_to_the_reg
     assert verdict(values, kind="median", region=Region.above(0.5)) == "undecided"
     assert verdict(-values, kind="median", region=Region.at_most(-0.5)) == "holds"
     assert verdict(-values, kind="median", region=Region.below(-0.5)) == "undecided"
+    for region, evidence in ((Region.above(0.5), values), (Region.below(-0.5), -values)):
+        assert region_test(claim("median", region), evidence).p_holds > 0.05

@@ -165,6 +165,12 @@ def test_a_pair_of_which_neither_was_seen_says_nothing():
     never = CensoredTimes([100.0] * 8, [np.inf] * 8)
     both = ratio_of_times(never, never)
     assert (both.low, both.high) == (0.0, np.inf)
+    twice = ratio_of_times(CensoredTimes([200.0] * 8, [200.0] * 8), CensoredTimes([100.0] * 8, [100.0] * 8))
+    assert (twice.low, twice.high) == (2.0, 2.0)
+    # eight more of which nothing is known are not eight fewer
+    ends = [[200.0] * 8 + [300.0] * 8, [200.0] * 8 + [np.inf] * 8, [100.0] * 8 + [300.0] * 8]
+    mixed = ratio_of_times(CensoredTimes(*ends[:2]), CensoredTimes(ends[2], [100.0] * 8 + [np.inf] * 8))
+    assert (mixed.low, mixed.high, mixed.n) == (0.0, np.inf, 16)
     zero = CensoredTimes([0.0] * 8, [0.0] * 8)
     assert (ratio_of_times(zero, zero).low, ratio_of_times(zero, zero).high) == (0.0, np.inf)
 
