@@ -7,9 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import grokscope as gs
 import oracles
 from grokscope.losses import CrossEntropy, Hinge
 from grokscope.measures import Point, _point, _prefixes
+from grokscope.measures._predictions import has_prediction, margins, predictions
 from grokscope.measures.accuracy import (
     TestAccuracy,
     TestAccuracyLarge,
@@ -19,7 +21,8 @@ from grokscope.measures.accuracy import (
     TrainZeroOutputs,
 )
 from grokscope.measures.loss import TestLoss, TrainLoss, TrainMarginBelow1
-from grokscope.measures.norms import NeuronNorm, PathNorm, PathNormTotal, WeightNorm
+from grokscope.measures.norms import MatrixNorm, NeuronNorm, PathNorm, PathNormTotal, WeightNorm
+from grokscope.measures.sensitivity import Sensitivity, SensitivityFull
 from grokscope.measures.share import OutputShare
 from grokscope.models._one_hidden_layer import OneHiddenLayer
 
@@ -154,3 +157,53 @@ def test_shares_of_the_output_are_those_of_neurons_alone():
         *(jnp.zeros_like(leaf) for leaf in (layer.hidden_weight, layer.hidden_bias)), jnp.ones(6)
     )
     assert np.isnan(OutputShare()(Point(silent, data, Hinge()))).all()
+
+
+def test_a_margin_is_the_product_and_1_is_not_below_1():
+    outputs, labels = jnp.array([4.0, 0.25, 1.5, -1.0]), jnp.array([1.0, 1.0, 1.0, -1.0])
+    assert float(TrainMarginBelow1()(on_every_split(outputs, labels, Hinge()))) == 0.25
+
+
+def test_shares_of_several_outputs_are_by_the_norm_of_the_outgoing_weights():
+    network = OneHiddenLayer(jnp.array([[1.0, 3.0]]), jnp.zeros(2), jnp.array([[3.0, 4.0], [0.0, 1.0]]))
+    point = Point(network, {"test_x": jnp.array([[1.0], [2.0]]), "test_y": jnp.array([0, 1])}, CrossEntropy())
+    # mean activations 1.5 and 4.5, norms 5 and 1
+    assert OutputShare()(point).tolist() == pytest.approx([7.5 / 12, 4.5 / 12])
+
+
+def test_what_is_predicted():
+    assert predictions(jnp.array([2.0, 0.0, -3.0]), 1).tolist() == [1.0, 0.0, -1.0]
+    assert has_prediction(jnp.array([1.0, 0.0, -1.0, jnp.nan]), 1).tolist() == [True, False, True, False]
+    assert margins(jnp.array([2.0, 0.0, -3.0]), 1).tolist() == [2.0, 0.0, 3.0]
+    classes = jnp.array([[3.0, 1.0, 3.0], [0.0, 1.0, 5.0], [0.0, jnp.nan, 1.0]])
+    assert predictions(classes, 3).tolist() == [0, 2, -1]
+    assert has_prediction(jnp.array([0, 2, -1]), 3).tolist() == [True, True, False]
+    assert margins(classes[:2], 3).tolist() == [0.0, 4.0]
+
+
+class Matrices(eqx.Module):
+    """Two matrices (one of them a stack), and biases."""
+
+    bias: jnp.ndarray
+    first: jnp.ndarray
+    heads: jnp.ndarray
+
+
+def test_matrix_norms_are_of_matrices_and_stacks_of_them():
+    network = Matrices(jnp.array([9.0]), jnp.array([[3.0, 4.0]]), jnp.full((2, 2, 2), 0.5))
+    assert MatrixNorm()(Point(network, {}, Hinge())).tolist() == pytest.approx([5.0, math.sqrt(2.0)])
+
+
+def test_what_a_measure_lacks_is_said():
+    parity = gs.Experiment(task="sparse_parity", epochs=1)
+    classes = gs.Experiment(
+        task={"kind": "modular_operator", "p": 5},
+        model={"kind": "nanda_transformer"},
+        loss="cross_entropy",
+        epochs=1,
+    )
+    assert "matrix_norm needs a model that names its matrices" in str(MatrixNorm().missing(parity))
+    assert MatrixNorm().missing(classes) is None
+    for kind in (Sensitivity, SensitivityFull, TrainZeroOutputs, TrainMarginBelow1):
+        assert kind().missing(parity) is None
+        assert kind().missing(classes)
