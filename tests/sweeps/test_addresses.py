@@ -12,6 +12,7 @@ import pytest
 
 from grokscope.errors import InputError
 from grokscope.sweeps import engine_named
+from grokscope.sweeps._ray_address import _has_token, connect
 
 HAS_RAY = importlib.util.find_spec("ray") is not None
 
@@ -67,3 +68,37 @@ def test_what_answers_otherwise_is_not_taken_for_ray(monkeypatch):
 def test_what_is_no_address(address):
     with pytest.raises(InputError, match=r"write auto, local, HOST:PORT or ray://HOST:PORT"):
         engine_named("ray", address)
+
+
+def test_a_token_for_clusters_is_looked_for_where_ray_does(tmp_path, monkeypatch):
+    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert not _has_token()
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text("0" * 64)
+    assert _has_token()
+    monkeypatch.setenv("HOME", str(tmp_path / "elsewhere"))
+    assert not _has_token()
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)
+    assert _has_token()
+
+
+@pytest.mark.parametrize(
+    ("cause", "said"),
+    [
+        ("RPC error: InvalidAuthToken: missing", "the Ray there wants a token: give it in RAY_AUTH_TOKEN"),
+        ("the moon", "the Ray there cannot be used: no connection"),
+    ],
+)
+def test_a_cluster_that_wants_a_token_is_told_apart(cause, said):
+    class Ray:
+        @staticmethod
+        def init(**_):
+            try:
+                raise RuntimeError(cause)
+            except RuntimeError as error:
+                raise ConnectionError("no connection") from error
+
+    with pytest.raises(InputError, match=said):
+        connect(Ray, "local")

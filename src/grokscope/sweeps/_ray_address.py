@@ -12,7 +12,8 @@ import re
 import signal
 import socket
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 from grokscope.errors import InputError
@@ -37,6 +38,10 @@ def ray_module() -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
     # Ray says on stderr what it will do otherwise in times to come; our tasks ask for all that they need
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # A cluster that is started where there is a token wants it, but a driver offers it only if told to; one
+    # that wants none does not mind.
+    if _has_token():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
     try:
         return importlib.import_module("ray")
     except ImportError:
@@ -65,8 +70,27 @@ def connect(ray: Any, address: str) -> None:
         with _signals_kept():
             ray.init(address=address, **options)
     except Exception as error:
+        if any("InvalidAuthToken" in str(one) for one in _causes(error)):
+            raise InputError(
+                f"--address {address}: the Ray there wants a token: give it in RAY_AUTH_TOKEN, or in the file "
+                "~/.ray/auth_token (there: ray get-auth-token)."
+            ) from error
         said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise InputError(f"--address {address}: the Ray there cannot be used: {said[:200]}") from error
+
+
+def _has_token() -> bool:
+    """Whether this machine has a token for clusters, where Ray looks for one."""
+    if os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH"):
+        return True
+    return (Path.home() / ".ray" / "auth_token").is_file()
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what it came from."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _found(address: str) -> str:
