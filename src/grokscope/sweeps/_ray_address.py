@@ -72,10 +72,11 @@ def connect(ray: Any, address: str) -> None:
     except Exception as error:
         if any("InvalidAuthToken" in str(one) for one in _causes(error)):
             raise InputError(
-                f"--address {address}: the Ray there wants a token: give it in RAY_AUTH_TOKEN, or in the file "
+                f"--address {address}: the Ray there wants a token: give it in RAY_AUTH_TOKEN, or in "
                 "~/.ray/auth_token (there: ray get-auth-token)."
             ) from error
-        said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        said = " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1]) or type(error).__name__
         raise InputError(f"--address {address}: the Ray there cannot be used: {said[:200]}") from error
 
 
