@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from grokscope.errors import InputError, StoreError
+from grokscope.runs._arrays import ArrayInfo
 from grokscope.runs._checksums import state_sha256
 from grokscope.runs._folder import find_run, is_run
 from grokscope.runs._store import RunStore
@@ -290,6 +291,17 @@ def test_wrong_writes_are_refused(run, arguments, match):
         t.write_measures("quick", [0], [0], {"known": np.zeros((1, 1), np.float32)})
     with pytest.raises((ValueError, TypeError), match=match), run.transaction("wrong") as t:
         t.write_measures("quick", *arguments)
+
+
+def test_a_record_of_the_store_that_is_of_another_type_is_damage(run):
+    with run.transaction("first") as t:
+        t.add_members(plain(0))
+        t._tree.create({"measured/to": ArrayInfo.of(np.dtype(np.int32), ("member", "step"), ())})
+    with (
+        pytest.raises(StoreError, match=r"measured/to: its type, axes or labels"),
+        run.transaction("more") as t,
+    ):
+        t.mark_measured([0], ["train_loss"], 5)
 
 
 def test_an_unknown_measure_is_named(run):

@@ -190,7 +190,7 @@ def network_of(run: Run, seed: int | None, step: int) -> tuple[Any, int, int]:
     """
     seeds = sorted({member[0] for member in run.members})
     if not run.members.is_plain:
-        raise InputError("export: weights of a run with crossed streams cannot be chosen by --seed.")
+        raise InputError(f"{run.path}: weights of a run with crossed streams cannot be chosen by --seed.")
     if seed is None and len(seeds) > 1:
         raise InputError(f"--seed: say which; this run has {len(seeds)} members, seeds {_spoken(seeds)}.")
     seed = seeds[0] if seed is None else seed

@@ -342,7 +342,9 @@ class Transaction:
                 or stored.attributes.get("labels", {}) != given.attributes.get("labels", {})
                 or not np.can_cast(given.dtype, stored.dtype, "safe")
             ):
-                raise ValueError(f"{path}: its type, axes or labels differ from what is stored")
+                said = f"{path}: its type, axes or labels differ from what is stored"
+                # what the store keeps about itself nobody else gives a type
+                raise DamagedError(said) if path.startswith(("measured/", "members/")) else ValueError(said)
             self._tree.write(path, indices, arrays[path])
 
 
