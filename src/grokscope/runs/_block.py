@@ -132,8 +132,9 @@ class Block:
         keeping = checkpoint is None and self._history_fits(carry)
         memorized = FirstCrossing(len(self.cohort.members))
         self._kept = []
-        # read now, for the first segment uses the carry up
-        first = None if self.cohort.loop.keep or checkpoint is not None else self._network(carry)
+        # read now, if it is wanted, for the first segment uses the carry up
+        wanted = checkpoint is None and not self.cohort.loop.keep and bool(self.timeline.snapshot[:1].any())
+        first = self._network(carry) if wanted else None
         for part, results, networks, after in self._segments(
             carry, data, after=-1 if checkpoint is None else at, measured=True
         ):

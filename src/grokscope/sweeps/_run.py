@@ -110,12 +110,10 @@ def run_sweep(
     # where there is no sweep yet no folder is made before it is known that there will be one
     plan = None if is_sweep(place) else approved(Manifest(spec.identity, ""))
     with writing(place) as home:
-        manifest = home.load()
-        if manifest is not None or plan is None:
-            manifest = manifest or Manifest(spec.identity, "")
+        stored = home.load()
+        manifest = stored or Manifest(spec.identity, "")
+        if plan is None or stored is not None:
             plan = approved(manifest)
-        else:
-            manifest = Manifest(spec.identity, "")
         base = _written(spec.base, place, manifest)
         try:
             manifest.add(spec, plan.names, base)
