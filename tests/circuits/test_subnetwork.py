@@ -121,6 +121,16 @@ def test_a_subnetwork_knows_its_neurons():
     assert part.complement.found == "complement of (by hand)"
 
 
+def test_a_subnetwork_does_not_change_with_the_mask_it_was_made_of():
+    mask = np.array([True, False, True])
+    part = Subnetwork(mask, found="by hand")
+    mask[1] = True
+    assert part.neurons == [0, 2]
+    with pytest.raises(ValueError, match="read-only"):
+        part.mask[1] = True
+    assert mask.flags.writeable
+
+
 @pytest.mark.parametrize("mask", [np.zeros(3), np.zeros((2, 2), bool)])
 def test_a_mask_is_a_vector_of_booleans(mask):
     with pytest.raises(ValueError, match="a mask is a vector of booleans"):

@@ -27,6 +27,7 @@ LIMIT = 150.0  # seconds for the tests of one mutant; what takes longer was noti
 _STATISTICS = ("test_statistics_intervals", "test_statistics_events", "test_statistics_survival")
 _STATISTICS += ("test_statistics_comparison", "test_statistics_docs")
 _CLAIMS = ("test_claims", "test_claims_output", "test_claims_error_rates")
+_MEASURES = ("measures/test_needs", "measures/test_simple", "measures/test_reference")
 _STORE = ("runs/test_tree", "runs/test_store", "runs/test_store_damage", "runs/test_provenance")
 # part -> module -> tests, the quickest first
 TESTED: dict[str, dict[str, tuple[str, ...]]] = {
@@ -47,21 +48,21 @@ TESTED: dict[str, dict[str, tuple[str, ...]]] = {
         "claims/_table.py": _CLAIMS,
     },
     "measures and circuits": {
-        "measures/accuracy.py": ("measures/test_simple", "measures/test_reference"),
-        "measures/loss.py": ("measures/test_simple", "measures/test_reference"),
-        "measures/norms.py": ("measures/test_simple", "measures/test_reference"),
-        "measures/sensitivity.py": ("measures/test_simple", "measures/test_reference"),
-        "measures/sparsity.py": ("measures/test_sparsity", "measures/test_reference"),
-        "measures/share.py": ("measures/test_simple", "measures/test_reference"),
+        "measures/accuracy.py": _MEASURES,
+        "measures/loss.py": _MEASURES,
+        "measures/norms.py": _MEASURES,
+        "measures/sensitivity.py": _MEASURES,
+        "measures/sparsity.py": ("measures/test_needs", "measures/test_sparsity", "measures/test_reference"),
+        "measures/share.py": _MEASURES,
         "measures/_predictions.py": ("measures/test_simple", "measures/test_sparsity"),
         "measures/_search.py": ("measures/test_sparsity", "measures/test_operators"),
         "measures/_prefixes.py": ("measures/test_sparsity", "measures/test_reference"),
-        "measures/faithfulness.py": ("measures/test_faithfulness",),
+        "measures/faithfulness.py": ("measures/test_needs", "measures/test_faithfulness"),
         "measures/_subnetworks.py": ("measures/test_faithfulness", "circuits/test_subnetwork"),
         "circuits/subnetwork.py": ("circuits/test_subnetwork",),
     },
     "measures of operators": {
-        f"measures/{name}.py": ("measures/test_operators",)
+        f"measures/{name}.py": ("measures/test_needs", "measures/test_operators")
         for name in ("_fourier", "attention", "logit_fourier", "mirror", "neuron_fourier", "weight_fourier")
     },
     "verification": {

@@ -17,7 +17,7 @@ class Subnetwork:
     """A set of neurons, and how it was found.
 
     Attributes:
-        mask: members, bool [neuron].
+        mask: members, bool [neuron]; a copy that cannot be written.
         found: how, for people: ``generalizing: predictions, by incoming norm, step 9600``.
 
     Raises:
@@ -33,9 +33,10 @@ class Subnetwork:
     found: str
 
     def __post_init__(self) -> None:
-        mask = np.asarray(self.mask)
+        mask = np.array(self.mask)  # a copy: the value must not change with the caller's array
         if mask.ndim != 1 or mask.dtype != np.bool_:
             raise ValueError(f"a mask is a vector of booleans, not {mask.dtype} of shape {mask.shape}")
+        mask.flags.writeable = False
         object.__setattr__(self, "mask", mask)
 
     @property

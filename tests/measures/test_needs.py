@@ -1,0 +1,133 @@
+"""What each measure needs of an experiment: all measures, on experiments that lack one thing or another."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import grokscope as gs
+from grokscope.parts import kinds
+from grokscope.tasks.arrays import Arrays
+
+# measure -> what it cannot do without; a split is read by the measures that are taken on it
+NEEDS: dict[str, set[str]] = {
+    "attention_pattern": {"transformer"},
+    "effective_sparsity": {"neurons"},
+    "effective_sparsity_99": {"neurons", "probe"},
+    "effective_sparsity_accuracy": {"neurons"},
+    "effective_sparsity_probe": {"neurons", "probe"},
+    "embedding_fourier": {"frequencies", "embedding"},
+    "embedding_gini": {"frequencies", "embedding"},
+    "embedding_participation": {"frequencies", "embedding"},
+    "excluded_loss": {"frequencies", "neurons", "test"},
+    "excluded_loss_by_frequency": {"frequencies", "test"},
+    "faithfulness": {"neurons", "test"},
+    "faithfulness_kappa": {"neurons", "test"},
+    "faithfulness_mean_ablation": {"signs", "one hidden layer", "test"},
+    "head_faithfulness": {"transformer", "test"},
+    "key_frequencies": {"frequencies", "test"},
+    "logit_cosines": {"frequencies", "test"},
+    "logit_fourier": {"frequencies", "test"},
+    "matrix_norm": {"matrices"},
+    "mirror_share": {"pairs", "test"},
+    "neuron_frequency": {"frequencies", "neurons", "test"},
+    "neuron_frequency_share": {"frequencies", "neurons", "test"},
+    "neuron_norm": {"neurons"},
+    "one_frequency_neurons": {"frequencies", "neurons", "test"},
+    "output_fourier": {"frequencies", "embedding"},
+    "output_gini": {"frequencies", "embedding"},
+    "output_participation": {"frequencies", "embedding"},
+    "output_share": {"one hidden layer", "test"},
+    "path_norm": {"neurons"},
+    "path_norm_total": {"neurons"},
+    "restricted_loss": {"frequencies", "neurons", "test"},
+    "sensitivity": {"signs", "one hidden layer", "binary inputs", "test"},
+    "sensitivity_full": {"signs", "one hidden layer", "binary inputs", "test"},
+    "subnetwork_norm": {"neurons"},
+    "test_accuracy": {"test"},
+    "test_accuracy_large": {"probe"},
+    "test_accuracy_mirrored": {"pairs", "test"},
+    "test_accuracy_unmirrored": {"pairs", "test"},
+    "test_loss": {"test"},
+    "test_zero_outputs": {"signs", "test"},
+    "test_zero_outputs_large": {"signs", "probe"},
+    "train_accuracy": set(),
+    "train_loss": set(),
+    "train_margin_below_1": {"signs"},
+    "train_zero_outputs": {"signs"},
+    "weight_norm": set(),
+}
+# taken only where a spec asks for them; and with classes only then
+ASKED_FOR = {name for name in NEEDS if "frequencies" in NEEDS[name] or "transformer" in NEEDS[name]}
+NOT_WITH_CLASSES = {
+    *("effective_sparsity", "effective_sparsity_99", "effective_sparsity_accuracy"),
+    *("effective_sparsity_probe", "faithfulness", "faithfulness_kappa", "faithfulness_mean_ablation"),
+    "subnetwork_norm",
+}
+
+PARITY = {"kind": "sparse_parity", "n": 6, "k": 2, "n_train": 20, "n_test": 10, "n_probe": 10}
+ADDITION = {"kind": "modular_operator", "p": 5}
+DIVISION = {"kind": "modular_operator", "operator": "division", "p": 5}
+OPERATORS = {"frequencies", "pairs", "transformer", "matrices", "embedding"}
+NO_SIGNS = {"signs", "one hidden layer", "binary inputs", "probe"}
+
+
+def arrays_task() -> Arrays:
+    """Real inputs with labels +-1: a training and a test split only."""
+    x, y = np.random.default_rng(0).normal(size=(8, 3)), np.array([1.0, -1.0] * 4)
+    return Arrays.from_numpy(train_x=x, train_y=y, test_x=x[:4], test_y=y[:4])
+
+
+# what an experiment is called -> its parts, and what it lacks
+EXPERIMENTS: dict[str, tuple[dict[str, object], set[str]]] = {
+    "parity": ({"task": PARITY}, OPERATORS),
+    "parity, two hidden layers": (
+        {"task": PARITY, "model": {"kind": "mlp", "widths": (6, 4)}},
+        OPERATORS | {"neurons", "one hidden layer"},
+    ),
+    "arrays": ({"task": arrays_task()}, OPERATORS | {"binary inputs", "probe"}),
+    "addition, a transformer": (
+        {"task": ADDITION, "model": "nanda_transformer", "loss": "cross_entropy"},
+        NO_SIGNS,
+    ),
+    "division, a transformer": (
+        {"task": DIVISION, "model": "nanda_transformer", "loss": "cross_entropy"},
+        NO_SIGNS | {"frequencies"},
+    ),
+    "addition, an embedding": (
+        {"task": ADDITION, "model": "embedding_mlp", "loss": "cross_entropy"},
+        NO_SIGNS | {"transformer"},
+    ),
+    "addition, one hidden layer": (
+        {"task": ADDITION, "model": {"kind": "mlp", "widths": (6,)}, "loss": "cross_entropy"},
+        {"signs", "binary inputs", "probe", "transformer", "matrices", "embedding"},
+    ),
+}
+
+
+def experiment(name: str) -> gs.Experiment:
+    return gs.Experiment(epochs=1, **EXPERIMENTS[name][0])
+
+
+def test_the_table_has_all_measures():
+    here = {name for name, kind in kinds("measure").items() if kind.__module__.startswith("grokscope.")}
+    assert here == set(NEEDS)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_a_measure_is_missing_what_it_needs_and_the_experiment_lacks(name):
+    made, lacks = experiment(name), EXPERIMENTS[name][1]
+    for kind, needs in NEEDS.items():
+        said = kinds("measure")[kind]().missing(made)
+        assert (said is not None) == bool(needs & lacks), (kind, said)
+        if said is not None:
+            assert said.startswith(f"{kind} needs ")
+            assert "\n" not in said
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_a_measure_is_a_default_where_it_can_be_taken_and_is_not_dear(name):
+    made, lacks = experiment(name), EXPERIMENTS[name][1]
+    for kind, needs in NEEDS.items():
+        left_out = kind in ASKED_FOR or (kind in NOT_WITH_CLASSES and "signs" in lacks)
+        assert kinds("measure")[kind]().is_default(made) == (not needs & lacks and not left_out), kind
