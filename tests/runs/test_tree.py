@@ -56,8 +56,9 @@ def test_any_writes_read_back_as_numpy_says(repository, writes, chunks, dtype):
     tree.check("a/b")  # raises if a chunk of the grid is not there
 
 
-def test_a_large_array_is_read_if_all_its_chunks_are_there(repository, monkeypatch):
-    monkeypatch.setattr(_tree, "_LARGE", 10)
+@pytest.mark.parametrize(("limit", "value"), [("_LARGE", 10), ("_MANY", 8)])
+def test_a_large_array_is_read_if_all_its_chunks_are_there(repository, monkeypatch, limit, value):
+    monkeypatch.setattr(_tree, limit, value)
     session = repository.writing()
     tree = Tree(session)
     values = np.arange(60.0).reshape(5, 12)
@@ -70,6 +71,20 @@ def test_a_large_array_is_read_if_all_its_chunks_are_there(repository, monkeypat
     tree.flush()
     with pytest.raises(DamagedError, match=r"chunks of a/large, of shape \[500, 12\], are missing"):
         Tree(session).load().read("a/large", [])
+
+
+@given(
+    index=st.lists(st.integers(0, 40), unique=True, max_size=20),
+    chunk=st.integers(1, 9),
+)
+def test_the_pieces_of_an_index_are_its_parts_by_chunk(index, chunk):
+    pieces = _tree._pieces([np.array(index, int)], (chunk,))
+    assert [piece.chunk for piece in pieces] == [(n,) for n in sorted({i // chunk for i in index})]
+    places = np.arange(len(index))
+    for piece in pieces:
+        (number,), (outside,), (inside,) = piece.chunk, piece.outside, piece.inside
+        expected = [(place, i % chunk) for place, i in enumerate(index) if i // chunk == number]
+        assert list(zip(places[outside], np.arange(chunk)[inside], strict=True)) == expected
 
 
 @pytest.mark.parametrize("labels", [["train", "test"], [1, 2, 23], []])

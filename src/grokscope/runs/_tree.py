@@ -25,7 +25,7 @@ from grokscope.runs._arrays import ArrayInfo, DamagedError, decoded, encoded, fi
 __all__ = ["Tree"]
 
 _AT_ONCE = 32
-_LARGE = 2**26  # bytes
+_LARGE, _MANY = 2**26, 1000  # bytes, and chunks
 
 
 class Tree:
@@ -94,13 +94,15 @@ class Tree:
                 if content is None:
                     raise DamagedError(f"the metadata of {path} is missing")
                 info = ArrayInfo.from_json(content)
-                if math.prod(info.shape) * info.dtype.itemsize > _LARGE:
+                if (
+                    math.prod(info.shape) * info.dtype.itemsize > _LARGE or math.prod(info.grid) > _MANY
+                ):  # before memory or time is taken for it
                     self._check_grid(path, info)
                 self._known[path] = info
         return {path: self._known[path] for path in paths}
 
     def _check_grid(self, path: str, info: ArrayInfo) -> None:
-        """Before memory is taken for a large array: whether it has as many chunks as its shape needs."""
+        """Whether an array has as many chunks as its shape needs."""
 
         async def count() -> int:
             keys = [key async for key in self._store.list_prefix(path)]  # the store lists nodes only
@@ -285,11 +287,12 @@ def _pieces(indices: list[np.ndarray], chunks: tuple[int, ...]) -> list[_Piece]:
     axes: list[list[tuple[int, Any, Any]]] = []
     for index, chunk in zip(indices, chunks, strict=True):
         numbers = index // chunk
+        order = np.argsort(numbers, kind="stable")
+        met, starts = np.unique(numbers[order], return_index=True)
         axes.append(
             [
                 (int(number), _slice(outside), _slice(index[outside] - number * chunk))
-                for number in np.unique(numbers)
-                for outside in [np.flatnonzero(numbers == number)]
+                for number, outside in zip(met, np.split(order, starts)[1:], strict=True)
             ]
         )
     pieces: list[_Piece] = []
