@@ -28,6 +28,7 @@ from _result import Machine, SweepCost, today, write
 
 GOAL = 1.15
 SIDE = 4  # values on each axis
+WARM_UP = 16  # points of the first run: enough for segments of the size that the timed ones have
 
 
 def timed(argv: list[str]) -> tuple[Measured, float]:
@@ -55,8 +56,9 @@ def main() -> None:
     bare: list[tuple[Measured, float]] = []
     swept: list[tuple[Measured, float]] = []
     with tempfile.TemporaryDirectory() as folder:
-        timed(_ours.sweep_command(SIDE, args.seeds, 1, Path(folder) / "compiles", args.every))
-        timed(_ours.bare_command(members, 1))
+        short = min(args.epochs, WARM_UP * args.every)
+        timed(_ours.sweep_command(SIDE, args.seeds, short, Path(folder) / "compiles", args.every))
+        timed(_ours.bare_command(members, short))
         for repeat in range(args.repeats):
             bare.append(timed(_ours.bare_command(members, args.epochs)))
             out = Path(folder) / f"sweep-{repeat}"

@@ -9,7 +9,7 @@ import numpy as np
 
 from grokscope.events import GROKKING, MEMORIZATION, Event
 from grokscope.report._views import RunView
-from grokscope.statistics import format_number
+from grokscope.statistics import format_number, median_interval
 
 __all__ = ["facts_of", "glance_html"]
 
@@ -53,8 +53,9 @@ def facts_of(view: RunView) -> list[tuple[str, str, str]]:
             count = f"{int(seen.observed.sum())} of {seen.n}"
             facts.append((verb, count, _median(seen.upper, curves.steps_per_epoch, event)))
     if len(times) == 2:
-        delay = (times["grokking"] - times["memorization"]).upper
-        half = _half(delay)
+        # as claim C1b of the paper counts it: of seeds that memorize, between the ends of the intervals
+        delay = (times["grokking"] - times["memorization"])[times["memorization"].observed]
+        half = median_interval(delay.lower, upper=delay.upper).value
         if np.isfinite(half):
             number = format_number(half / curves.steps_per_epoch)
             facts.append(("delay", f"{number} epoch{'s' * (number != '1')}", "median over seeds"))
