@@ -6,7 +6,9 @@ Pins with hashes: tests/test_package.py. What provenance records: tests/runs/tes
 from __future__ import annotations
 
 import ast
+import importlib.util
 import re
+import zipfile
 from importlib import metadata
 from pathlib import Path
 
@@ -125,28 +127,22 @@ FREE = re.compile(
 )
 
 
-def pinned() -> list[str]:
-    text = (ROOT / "requirements" / "core.txt").read_text(encoding="utf-8")
-    return re.findall(r"^([A-Za-z0-9_.-]+)(?:\[[^]]*\])?==", text, re.MULTILINE)
+_spec = importlib.util.spec_from_file_location("make_dependencies", ROOT / "docs" / "make_dependencies.py")
+assert _spec is not None
+assert _spec.loader is not None
+dependencies = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(dependencies)
 
 
 def license_of(package: str) -> str:
-    facts = metadata.metadata(package)
-    classifiers = [
-        c.rpartition(":: ")[2] for c in facts.get_all("Classifier") or [] if c.startswith("License")
-    ]
-    stated = [facts.get("License-Expression") or "", *classifiers, (facts.get("License") or "")[:200]]
-    if any(text.strip() for text in stated):
-        return next(text.strip().splitlines()[0] for text in stated if text.strip())
-    # only its text is in the package: the name stands in the first line
     texts = [file.read_text() for file in metadata.files(package) or [] if "LICENSE" in file.name.upper()]
-    return next((" ".join(text.split()[:4]) for text in texts), "")
+    return dependencies.license_of(metadata.metadata(package), texts)
 
 
 def test_licenses(torture):
     """Of everything that is installed with grokscope; vulnerabilities need a database that is not here."""
     found: dict[str, str] = {}
-    for package in pinned():
+    for package in dependencies.pins():
         try:
             found[package] = license_of(package)
         except metadata.PackageNotFoundError:
@@ -154,6 +150,37 @@ def test_licenses(torture):
     unknown = {package: text for package, text in found.items() if not FREE.search(text)}
     torture.check(not unknown, f"look at these: {unknown}")
     torture.done(len(found), "licenses of pinned packages", f"{len(unknown)} unknown", licenses=found)
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_the_page_lists_what_is_pinned_with_its_licenses():
+    """The dates are those in the wheels, which are not at hand here."""
+    text = dependencies.PAGE.read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\S+) \| (\S+) \| (.+) \| (-|\d{4}-\d\d-\d\d) \|$", text, re.MULTILINE)
+    listed = {normal(name): (version, terms) for name, version, terms, _ in rows}
+    assert {name: version for name, (version, _) in listed.items()} == {
+        normal(name): version for name, version in dependencies.pins().items()
+    }, "run docs/make_dependencies.py"
+    for package in metadata.distributions():
+        name = normal(package.metadata["Name"])
+        if name in listed and listed[name][0] == package.version:
+            assert listed[name][1] == license_of(name), name
+    assert sum(day != "-" for *_, day in rows) > len(rows) / 2
+
+
+def test_the_date_of_a_wheel_is_that_of_its_newest_file_unless_it_is_made_up(tmp_path):
+    for days, expected in (
+        (((2020, 2, 2), (2024, 5, 1), (2024, 4, 30)), "2024-05-01"),
+        (((2020, 2, 2), (1980, 1, 1), (2016, 1, 1)), "-"),
+    ):
+        with zipfile.ZipFile(tmp_path / "a.whl", "w") as wheel:
+            for i, day in enumerate(days):
+                wheel.writestr(zipfile.ZipInfo(f"{i}", (*day, 0, 0, 0)), "")
+        with zipfile.ZipFile(tmp_path / "a.whl") as wheel:
+            assert dependencies.made_on(wheel) == expected
 
 
 @pytest.mark.torture
@@ -170,4 +197,4 @@ def test_known_vulnerabilities(torture, tmp_path):
     if "ConnectionError" in done.stderr or "failed to resolve" in done.stderr.lower():
         pytest.skip("pip-audit's database cannot be reached")
     torture.check(done.returncode == 0, done.stdout[-2000:] + done.stderr[-500:])
-    torture.done(len(pinned()), "pins, audited", f"{len(torture.failures)} vulnerable")
+    torture.done(len(dependencies.pins()), "pins, audited", f"{len(torture.failures)} vulnerable")
