@@ -312,11 +312,12 @@ class _Leaves:
 
 
 def _floor(above: np.ndarray, below: Any) -> np.ndarray:
-    """The quotient of whole numbers, rounded down."""
-    if above.dtype == object:
-        return above // below
-    quotient = np.floor(above / below)  # a quotient just below a whole number may have been rounded to it
-    return quotient - (quotient * below > above)
+    """The quotient of whole numbers, rounded down.
+
+    A quotient that is not whole is 1 / below or more from the next whole number, and rounding moves it by
+    less than that where |above| < 2^53: it is not rounded up to one.
+    """
+    return above // below if above.dtype == object else np.floor(above / below)
 
 
 def exact_output(problem: Problem, setting: int, x: np.ndarray) -> Fraction:
@@ -331,7 +332,7 @@ def exact_output(problem: Problem, setting: int, x: np.ndarray) -> Fraction:
     signed = np.vstack([W * np.array(problem.input(setting, x))[:, None], b])
     inner, inner_scale = _over_power_of_two(signed)
     outer, outer_scale = _over_power_of_two(u)
-    hidden = [max(0, sum(column)) for column in zip(*inner, strict=True)]
+    hidden = [max(0, sum(row[j] for row in inner)) for j in range(len(u))]
     total = sum(v * h for v, h in zip(outer, hidden, strict=True))
     return Fraction(int(problem.target[setting]) * total, inner_scale * outer_scale)
 
@@ -343,5 +344,5 @@ def _over_power_of_two(values: np.ndarray) -> tuple[Any, int]:
     whole = [above * (most // below) for above, below in ratios]
     if values.ndim == 1:
         return whole, most
-    width = values.shape[1]
-    return [whole[start : start + width] for start in range(0, len(whole), width)], most
+    rows, width = values.shape
+    return [whole[row * width : (row + 1) * width] for row in range(rows)], most
