@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from grokscope.circuits.verification.relaxation import Relaxation
 from grokscope.circuits.verification.search import Found, evaluate, search
 from verification_oracles import exact_value, least
 
-NEVER = float("inf")
+NEVER, LEAST = float("inf"), 3.0
 
 
 def problem_of(seed: int, n: int = 9, width: int = 8, shift: float = 0.0) -> Problem:
@@ -45,11 +46,11 @@ def leaves_of(certificate) -> np.ndarray:
 
 
 def holds_everywhere(seed: int) -> Problem:
-    """With a constant just large enough that the smallest output is 1.
+    """With a constant just large enough that the smallest output is `LEAST`.
 
     The exact check takes a little off again: parabolas are computed from lengths of ten bits.
     """
-    return problem_of(seed, shift=1.0 - margin(problem_of(seed)))
+    return problem_of(seed, shift=LEAST - margin(problem_of(seed)))
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -58,8 +59,8 @@ def test_a_network_that_is_right_is_proved_and_its_margin_known_within_the_gap(s
     for gap in (0.5, 0.1, 0.01):
         made = covered(problem, gap=gap)
         lowers = exact_lowers(made.certificate, problem, Rounded.of(problem))
-        assert 0.99 * (1 - gap) <= float(min(lowers)) <= 1.0 + 1e-9
-        assert made.found.value.min() == pytest.approx(1.0)
+        assert 0.99 * (1 - gap) * LEAST <= float(min(lowers)) <= LEAST + 1e-9
+        assert made.found.value.min() == pytest.approx(LEAST)
 
 
 def test_a_smaller_gap_takes_more_subcubes():
@@ -118,6 +119,26 @@ def test_it_ends_when_time_is_up_with_what_it_has():
     assert all(lower <= least(problem, setting) for setting, lower in enumerate(lowers))
 
 
+def test_at_the_deadline_nothing_is_cut_any_more(monkeypatch):
+    problem = holds_everywhere(0)
+    monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: 5.0))
+    assert len(covered(problem, gap=1e-9, deadline=5.0).certificate.bit) == 4
+    assert len(covered(problem, gap=1e-9, deadline=5.1).certificate.bit) > 4
+
+
+def test_no_subcube_is_cut_that_is_good_enough():
+    """Of the bounds of the cut ones, as of all of them, none was within the gap of the least output."""
+    problem = holds_everywhere(1)
+    relaxation = Relaxation.of(problem)
+    goal = 0.5 * LEAST
+    roots = relaxation.whole(goal)
+    made = covered(problem, gap=0.5).certificate
+    for setting in range(4):
+        if roots.bound[setting] >= goal:
+            assert made.bit[setting] == -1
+    assert (made.bit[:4] >= 0).any()
+
+
 def test_it_ends_when_memory_is_full(monkeypatch):
     problem = holds_everywhere(0)
     monkeypatch.setattr(module, "_BATCH", 1)
@@ -133,7 +154,7 @@ def test_subcubes_one_by_one_prove_the_same(monkeypatch, batch):
     for seed in range(3):
         problem = holds_everywhere(seed)
         lowers = exact_lowers(covered(problem).certificate, problem, Rounded.of(problem))
-        assert 0.9 * 0.99 <= float(min(lowers)) <= 1.0 + 1e-9
+        assert 0.9 * 0.99 * LEAST <= float(min(lowers)) <= LEAST + 1e-9
 
 
 def test_parabolas_are_used_where_there_are_products(monkeypatch):
@@ -163,6 +184,7 @@ def test_the_cut_halves_have_what_the_whole_had():
     assert made.bit.tolist() == [-1, 5, 0, -1, 6, -1, -1, -1, -1, -1]
     assert made.child.tolist()[1] == [4, 5]
     assert made.child.tolist()[4] == [8, 9]
+    assert all(row == [-1, -1] for row, bit in zip(made.child.tolist(), made.bit, strict=True) if bit < 0)
     np.testing.assert_array_equal(made.shares, tree.shares[[0, 3, 5, 6, 7, 8, 9]])
     tree.bit[0] = 3  # what was made does not change with the tree
     assert made.bit[0] == -1

@@ -206,6 +206,15 @@ def test_a_bit_that_is_fixed_is_not_tried_before_one_that_is_free(monkeypatch):
     assert sorted(bits[1]) == [0, 4]
 
 
+def test_the_largest_of_each_row():
+    values = np.random.default_rng(0).permuted(np.tile(np.arange(50.0), (100, 1)), axis=1)
+    for count in (1, 5, 49):
+        chosen = np.take_along_axis(values, module._largest(values, count), axis=1)
+        np.testing.assert_array_equal(np.sort(chosen, axis=1), np.tile(np.arange(50.0 - count, 50), (100, 1)))
+    for count in (50, 60):
+        assert module._largest(values, count)[0].tolist() == list(range(50))
+
+
 # --- precision ---
 
 

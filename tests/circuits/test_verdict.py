@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import math
+import time
 from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any
@@ -160,6 +161,63 @@ def test_the_size_is_the_largest_output_that_could_be():
     problem = Problem.of(Weights(W, b, u), (0,))
     assert module._size(problem) == pytest.approx(float(Weights(W, b, u).outputs(np.sign(W.T))[0]))
     assert module._size(Problem.of(Weights(W, -b, -u), (0,))) == module._size(problem)
+
+
+def noisy(n: int = 8) -> Weights:
+    """Proposition 2 with noise: nothing about it is whole or equal."""
+    rng = np.random.default_rng(0)
+    return Weights(*(a + 0.01 * rng.standard_normal(a.shape) for a in weights_of(proposition_2(n=n))))
+
+
+def asked_of(monkeypatch, network: Weights, budget: float = 10.0) -> dict[str, float]:
+    """What the cover is asked for."""
+    asked: dict[str, float] = {}
+    cover = module.cover
+    monkeypatch.setattr(module, "cover", lambda *args, **words: asked.update(words) or cover(*args, **words))
+    verify(network, (0, 1, 2), budget=budget)
+    monkeypatch.undo()
+    return asked
+
+
+def test_a_bound_counts_only_above_what_rounding_could_do(monkeypatch):
+    from grokscope.circuits.verification.certificate import Rounded
+
+    network = noisy()
+    asked = asked_of(monkeypatch, network)
+    problem = Problem.of(network, (0, 1, 2))
+    size, error = module._size(problem), float(Rounded.of(problem).error)
+    eps = float(np.finfo(np.float64).eps)
+    assert 2 * error + eps * size < asked["enough"] < 2 * error + 100 * eps * size
+    # and what is within a tiny share of the largest output may be 0
+    assert eps * size < asked["zero"] < 1e-9 * size
+    # in units of the output
+    scaled = asked_of(monkeypatch, network._replace(u=network.u * 1024.0))
+    assert scaled["zero"] == pytest.approx(1024 * asked["zero"])
+    assert scaled["enough"] == pytest.approx(1024 * asked["enough"], rel=0.5)
+
+
+def test_time_is_kept_for_the_check(monkeypatch):
+    start = time.perf_counter()
+    asked = asked_of(monkeypatch, noisy(), budget=1000.0)
+    assert start + 500 < asked["deadline"] < start + 900
+
+
+def test_a_bound_of_exactly_0_proves_nothing(monkeypatch):
+    for bound, verdict in ((Fraction(0), "undecided"), (Fraction(1, 10**30), "proved")):
+        monkeypatch.setattr(module, "exact_lowers", lambda *_, bound=bound: [Fraction(1)] * 7 + [bound])
+        assert verify(noisy(), (0, 1, 2)).verdict == verdict
+
+
+def test_a_counterexample_that_only_the_cover_meets_is_one(monkeypatch):
+    """One input in 2^12 is wrong, and the search is led to others."""
+    n = 12
+    W = np.column_stack([np.zeros(n), np.ones(n)])
+    network = Weights(W, np.array([1.0, 1.0 - n]), np.array([1.0, -3.0]))  # 1, and -2 at all ones
+    bad = module.Found(np.ones(2), -np.ones((2, n - 1)))
+    monkeypatch.setattr(module, "search", lambda *_: bad)
+    verdict = verify(network, (0,), target=[1, 1])
+    assert (verdict.verdict, verdict.margin, verdict.input) == ("counterexample", -2.0, [1] * n)
+    assert verdict.certificate is None
 
 
 def test_bounds_are_rounded_down():
