@@ -72,9 +72,12 @@ OPERATORS = {"frequencies", "pairs", "transformer", "matrices", "embedding"}
 NO_SIGNS = {"signs", "one hidden layer", "binary inputs", "probe"}
 
 
-def arrays_task() -> Arrays:
-    """Real inputs with labels +-1: a training and a test split only."""
-    x, y = np.random.default_rng(0).normal(size=(8, 3)), np.array([1.0, -1.0] * 4)
+def arrays_task(*, classes: bool = False) -> Arrays:
+    """Real inputs with labels +-1, or inputs +-1 with classes: a training and a test split only."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(8, 3)), np.array([1.0, -1.0] * 4)
+    if classes:
+        x, y = np.sign(x), np.array([0, 1, 2, 1] * 2)
     return Arrays.from_numpy(train_x=x, train_y=y, test_x=x[:4], test_y=y[:4])
 
 
@@ -86,6 +89,10 @@ EXPERIMENTS: dict[str, tuple[dict[str, object], set[str]]] = {
         OPERATORS | {"neurons", "one hidden layer"},
     ),
     "arrays": ({"task": arrays_task()}, OPERATORS | {"binary inputs", "probe"}),
+    "arrays, classes": (
+        {"task": arrays_task(classes=True), "loss": "cross_entropy"},
+        OPERATORS | {"signs", "probe"},
+    ),
     "addition, a transformer": (
         {"task": ADDITION, "model": "nanda_transformer", "loss": "cross_entropy"},
         NO_SIGNS,

@@ -51,7 +51,7 @@ TESTED: dict[str, dict[str, tuple[str, ...]]] = {
         "measures/accuracy.py": _MEASURES,
         "measures/loss.py": _MEASURES,
         "measures/norms.py": _MEASURES,
-        "measures/sensitivity.py": _MEASURES,
+        "measures/sensitivity.py": (*_MEASURES, "measures/test_faithfulness"),
         "measures/sparsity.py": ("measures/test_needs", "measures/test_sparsity", "measures/test_reference"),
         "measures/share.py": _MEASURES,
         "measures/_predictions.py": ("measures/test_simple", "measures/test_sparsity"),
@@ -66,17 +66,17 @@ TESTED: dict[str, dict[str, tuple[str, ...]]] = {
         for name in ("_fourier", "attention", "logit_fourier", "mirror", "neuron_fourier", "weight_fourier")
     },
     "verification": {
-        f"circuits/verification/{name}.py": ("circuits/test_verification",)
-        for name in (
-            "branching",
-            "certificate",
-            "problem",
-            "relaxation",
-            "search",
-            "target",
-            "verdict",
-            "verify",
-        )
+        f"circuits/verification/{name}.py": (f"circuits/{test}",)
+        for name, test in {
+            "branching": "test_cover",
+            "certificate": "test_certificate",
+            "problem": "test_problem",
+            "relaxation": "test_relaxation",
+            "search": "test_search",
+            "target": "test_verdict",
+            "verdict": "test_verdict",
+            "verify": "test_verdict",
+        }.items()
     },
     "runs": {
         f"runs/{name}.py": _STORE
