@@ -10,7 +10,7 @@ import grokscope.sweeps._engine as engine
 from grokscope.errors import InputError, StoreError
 from grokscope.runs import verify
 from grokscope.streams import Members
-from grokscope.sweeps import SweepSpec, run_sweep
+from grokscope.sweeps import SweepSpec, plan_for, run_sweep
 from grokscope.sweeps._work import do_task
 from grokscope.training import cohort
 from small_sweeps import OVER, RATES, assert_same_run, assert_same_sweep, small, states
@@ -250,6 +250,17 @@ def test_a_folder_with_other_things_is_refused(swept, tmp_path):
         gs.sweep(small(), OVER, out=tmp_path, rates=RATES)
     with pytest.raises(InputError, match="is a run"):
         gs.sweep(small(), OVER, out=swept.run((0, 0)).path, rates=RATES)
+    # before anything else is said or asked
+    told = Told()
+    spec = SweepSpec.of(small(), OVER, seeds=1)
+    for ask in (
+        lambda: plan_for(spec, tmp_path, RATES),
+        lambda: run_sweep(spec, out=tmp_path, progress=told),
+    ):
+        with pytest.raises(InputError, match="holds other files"):
+            ask()
+    assert told.plans == []
+    assert [file.name for file in tmp_path.iterdir()] == ["notes.txt"]
     with pytest.raises(InputError, match="is a file"):
         gs.sweep(small(), OVER, out=tmp_path / "notes.txt", rates=RATES)
 

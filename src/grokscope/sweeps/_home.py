@@ -19,7 +19,7 @@ from grokscope.sweeps._manifest import Manifest
 if TYPE_CHECKING:
     from grokscope.sweeps._remote_home import RemoteHome
 
-__all__ = ["CELLS", "MANIFEST", "Home", "is_sweep", "read_manifest", "writing"]
+__all__ = ["CELLS", "MANIFEST", "Home", "check_place", "is_sweep", "read_manifest", "writing"]
 
 MANIFEST = SWEEP_FILE
 CELLS = "cells"  # the folder of the cells in that of the sweep
@@ -76,6 +76,22 @@ def read_manifest(place: Place) -> Manifest:
         raise StoreError(f"{file}: is damaged.") from None
 
 
+def check_place(place: Place) -> None:
+    """Check that a folder is a sweep's, empty, or not there yet. A bucket is checked by its writer.
+
+    Raises:
+        InputError: if it is a run's folder, or holds other files.
+    """
+    if isinstance(place, BucketPath) or not place.is_dir() or is_sweep(place):
+        return
+    if is_run(place):
+        raise InputError(f"{place}: is a run; choose another folder for the sweep.")
+    others = sorted({entry.name for entry in os.scandir(place)} - _IGNORED)
+    if others:
+        some = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
+        raise InputError(f"{place}: holds other files ({some}); choose an empty or a new folder.")
+
+
 @contextmanager
 def writing(place: Place) -> Generator[Home | RemoteHome]:
     """Hold a sweep's folder for writing; it is made if it is not there.
@@ -90,13 +106,7 @@ def writing(place: Place) -> Generator[Home | RemoteHome]:
         with writing_remote(place) as home:
             yield home
         return
-    if place.is_dir() and not is_sweep(place):
-        if is_run(place):
-            raise InputError(f"{place}: is a run; choose another folder for the sweep.")
-        others = sorted({entry.name for entry in os.scandir(place)} - _IGNORED)
-        if others:
-            some = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
-            raise InputError(f"{place}: holds other files ({some}); choose an empty or a new folder.")
+    check_place(place)
     lock = claim(place)
     try:
         yield Home(place)

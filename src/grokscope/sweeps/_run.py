@@ -19,7 +19,7 @@ from grokscope.runs._train import refuse_too_large
 from grokscope.streams import Members
 from grokscope.sweeps._engine import Engine, LocalEngine
 from grokscope.sweeps._fingerprints import difference_but_precision
-from grokscope.sweeps._home import Home, is_sweep, read_manifest, writing
+from grokscope.sweeps._home import Home, check_place, is_sweep, read_manifest, writing
 from grokscope.sweeps._manifest import Manifest, wanted_of
 from grokscope.sweeps._plan import MANY_CELLS, SweepPlan, estimate, plan_sweep, tasks_of
 from grokscope.sweeps._plugins import plugin_sources
@@ -48,9 +48,10 @@ def plan_for(spec: SweepSpec, out: str | Place | None = None, rates: Rates | Non
     """Plan a sweep without running it. See `run_sweep` for the arguments.
 
     Raises:
-        InputError: if a cell is not valid, or the place holds another sweep.
+        InputError: if a cell is not valid, or the place holds another sweep or other files.
     """
     place = default_place(spec) if out is None else as_place(out)
+    check_place(place)
     manifest = read_manifest(place) if is_sweep(place) else None
     _same_sweep(spec, manifest, place)
     return plan_sweep(spec, manifest, _rates(rates))
@@ -89,6 +90,7 @@ def run_sweep(
             f"learner '{spec.base.learner.kind}': networks that were trained elsewhere cannot be swept over."
         )
     place = default_place(spec) if out is None else as_place(out)
+    check_place(place)
     teller = progress or SilentProgress()
     worker = engine or LocalEngine()
     rates = _rates(rates)
