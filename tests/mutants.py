@@ -89,7 +89,7 @@ def _changes(node: ast.AST, parent_body: list[ast.stmt] | None) -> Iterator[tupl
             return
         negated = ast.UnaryOp(ast.Not(), node.test)
         yield "condition negated", lambda: setattr(node, "test", negated)
-    elif isinstance(node, ast.Return) and node.value is not None:
+    elif isinstance(node, ast.Return) and node.value is not None and ast.unparse(node.value) != "None":
         yield "None returned", lambda: setattr(node, "value", ast.Constant(None))
     elif isinstance(node, ast.Break):
         yield "break to continue", lambda: None
