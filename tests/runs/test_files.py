@@ -86,8 +86,11 @@ def test_an_error_of_the_store_is_kept_as_it_is():
 @pytest.mark.parametrize(
     ("error", "cause"),
     [
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
         (OSError("odd"), "odd"),
-        (OSError(errno.EACCES, "Permission denied"), "Permission denied"),
+        (RuntimeError(""), "RuntimeError"),
+        (RuntimeError("  x storage\n | object: Permission denied (os error 13)"), "Permission denied"),
+        (RuntimeError("  x the thing broke\n  | context: ..."), "the thing broke"),
         # a chain of causes as the library draws it: the root is the last that has a mark of its own
         (RuntimeError("  x outer\n  |-> middle\n  `-> first\n      `-> root of it\n"), "root of it"),
         (RuntimeError('code: "NoSuchBucket", message: "It is not there."'), "It is not there (NoSuchBucket)"),
