@@ -92,6 +92,7 @@ def test_an_error_of_the_store_is_kept_as_it_is():
         (RuntimeError("  x storage\n | object: Permission denied (os error 13)"), "Permission denied"),
         (RuntimeError("  x the thing broke\n  | context: ..."), "the thing broke"),
         # a chain of causes as the library draws it: the root is the last that has a mark of its own
+        (RuntimeError("  x outer\n  |-> middle\n  `-> the only root\n"), "the only root"),
         (RuntimeError("  x outer\n  |-> middle\n  `-> first\n      `-> root of it\n"), "root of it"),
         (RuntimeError('code: "NoSuchBucket", message: "It is not there."'), "It is not there (NoSuchBucket)"),
         (RuntimeError('x code: "AccessDenied" y'), "the service refuses (AccessDenied)"),
