@@ -231,3 +231,20 @@ def test_a_run_with_links_among_its_files_is_not_written(tmp_path):
     with pytest.raises(StoreError, match="is a link; a run's files lie in its own folder"):
         RunStore.open(tmp_path / "run", "a")
     assert len(RunStore.open(tmp_path / "run").read_measures().norm.values) == 3
+
+
+def test_what_is_no_run_is_not_touched_by_opening_it_for_writing(tmp_path):
+    with pytest.raises(InputError, match="no such folder"):
+        RunStore.open(tmp_path / "absent", "a")
+    with pytest.raises(InputError, match="is not a run"):
+        RunStore.open(tmp_path, "a")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_may_not_be_opened_is_not_made_over_either(tmp_path):
+    new_run(tmp_path / "run").close()
+    (tmp_path / "run" / "store").rename(tmp_path / "elsewhere")
+    (tmp_path / "run" / "store").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="store: is a link"):
+        RunStore.create(tmp_path / "run", "x = 1\n", "ab" * 32, {}, {}, exist_ok=True)
+    WriterLock.acquire(tmp_path / "run").release()

@@ -118,14 +118,6 @@ def test_of_a_step_that_lies_in_several_schedules_the_last_counts(run):
     np.testing.assert_array_equal(loss, [[1, 6, 5], [3, 7, 4]])  # what is not known hides nothing
 
 
-def test_an_epoch_is_a_step_where_nothing_else_is_said(run):
-    with run.transaction("all") as t:
-        t.add_members(plain(0))
-        t.write_measures("quick", [0], [0, 3], {"loss": np.zeros((1, 2))})
-        t.mark([0], steps_done=3)
-    assert run.read_measures().epoch.values.tolist() == [0, 3]
-
-
 def test_what_was_looked_at_is_kept(run):
     """Values that were read are there though the run's chunks are gone."""
     norm = np.random.default_rng(0).normal(size=(2, 1, 3000))

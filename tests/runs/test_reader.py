@@ -49,6 +49,14 @@ def test_steps_that_no_member_has_come_to_are_left_out(run):
     assert run.read_measures([]).step.values.tolist() == []
 
 
+def test_an_epoch_is_a_step_where_nothing_else_is_said(run):
+    with run.transaction("all") as t:
+        t.add_members(plain(0))
+        t.write_measures("quick", [0], [0, 3], {"loss": np.zeros((1, 2))})
+        t.mark([0], steps_done=3)
+    assert run.read_measures().epoch.values.tolist() == [0, 3]
+
+
 def test_a_schedule_without_measures_has_none(run):
     with run.transaction("all") as t:
         t.add_members(plain(0))
