@@ -212,6 +212,23 @@ def test_every_write_to_a_finished_run_takes_its_checksums_away(run):
     assert run.is_finished
 
 
+def test_a_finished_run_holds_the_newest_state_only(run):
+    rng = np.random.default_rng(0)
+    with run.transaction("members") as t:
+        t.add_members(plain(0))
+    for step in range(4):
+        w = rng.normal(size=(1, 3000))  # too much to lie in the bookkeeping
+        with run.transaction("more") as t:
+            t.write_checkpoint([0], step, {"w": w})
+    chunks = run.path / "store" / "chunks"
+    assert len(list(chunks.iterdir())) > 1
+    run.finish()
+    assert len(list(chunks.iterdir())) == 1
+    for store in (run, RunStore.open(run.path)):
+        assert store.read_checkpoint(0).step == 3
+        np.testing.assert_array_equal(store.read_checkpoint(0).leaves["w"], w[0])
+
+
 def test_a_transaction_that_writes_nothing_is_no_commit(run):
     before = RunStore.open(run.path).version
     with run.transaction("nothing") as t:
