@@ -77,6 +77,15 @@ def test_whatever_is_made_can_be_read(dims, inner):
     assert ArrayInfo.from_json(info.to_json()) == info
 
 
+@pytest.mark.parametrize("size", [40, 1000, 10_000])
+def test_a_chunk_has_fewer_steps_before_it_has_fewer_members(size):
+    """As many steps of all its members as a mebibyte holds."""
+    all_members = ArrayInfo.of(np.dtype("f4"), ("member", "step"), ()).chunks[0]
+    chunks = ArrayInfo.of(np.dtype("f4"), ("member", "step", "neuron"), (size,)).chunks
+    assert (chunks[0], chunks[2]) == (all_members, size)
+    assert 4 * np.prod(chunks) <= 2**20 < 2 * 4 * np.prod(chunks)
+
+
 def test_the_largest_chunk_is_one_member_of_four_mebibytes():
     assert ArrayInfo.of(np.dtype("f4"), ("member", "neuron"), (2**20,)).chunks == (1, 2**20)
 
