@@ -28,7 +28,6 @@ _STATISTICS = ("test_statistics_intervals", "test_statistics_events", "test_stat
 _STATISTICS += ("test_statistics_comparison", "test_statistics_docs")
 _CLAIMS = ("test_claims", "test_claims_output", "test_claims_error_rates")
 _MEASURES = ("measures/test_needs", "measures/test_simple", "measures/test_reference")
-_STORE = ("runs/test_tree", "runs/test_store", "runs/test_store_damage", "runs/test_provenance")
 # part -> module -> tests, the quickest first
 TESTED: dict[str, dict[str, tuple[str, ...]]] = {
     "statistics and claims": {
@@ -79,12 +78,22 @@ TESTED: dict[str, dict[str, tuple[str, ...]]] = {
         }.items()
     },
     "runs": {
-        f"runs/{name}.py": _STORE
-        for name in ("_arrays", "_checksums", "_disk", "_folder", "_labeled", "_lock", "_reader", "_store")
-    }
-    | {
-        f"runs/{name}.py": _STORE
-        for name in ("_transaction", "_tree", "_verify", "_provenance", "_fingerprint")
+        f"runs/{name}.py": tuple(f"runs/{test}" for test in tests)
+        for name, tests in {
+            "_arrays": ("test_arrays", "test_tree", "test_writes"),
+            "_checksums": ("test_checksums", "test_provenance"),
+            "_disk": ("test_files", "test_checksums"),
+            "_fingerprint": ("test_fingerprint", "test_provenance"),
+            "_folder": ("test_files", "test_checksums", "test_store"),
+            "_labeled": ("test_labeled", "test_store"),
+            "_lock": ("test_lock",),
+            "_provenance": ("test_provenance",),
+            "_reader": ("test_reader", "test_writes", "test_store"),
+            "_store": ("test_reader", "test_checksums", "test_writes", "test_store"),
+            "_transaction": ("test_writes", "test_reader", "test_store"),
+            "_tree": ("test_writes", "test_tree", "test_store"),
+            "_verify": ("test_checksums", "test_store_damage"),
+        }.items()
     },
 }
 
@@ -144,7 +153,9 @@ def test_mutants(torture, part, tmp_path):
 
 def test_a_mutant_differs_in_one_place(tmp_path):
     file = tmp_path / "a.py"
-    file.write_text("def f(a, b=1):\n    if a < b and not b:\n        g(a)\n    return a - 2\n")
+    file.write_text(
+        "def f(a, b=1):\n    if a < b and not b:\n        g(a)\n    return a - 2\n    return None\n"
+    )
     found = [mutants.mutant(file, i) for i in range(mutants.count(file))]
     sound = ast.unparse(ast.parse(file.read_text()))
     assert {what for _, what in found} == {

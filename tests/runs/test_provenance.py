@@ -6,10 +6,13 @@ import json
 import os
 import subprocess
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import jax
 import numpy as np
 
+import grokscope
+from grokscope.runs import _provenance
 from grokscope.runs._checksums import state_sha256
 from grokscope.runs._fingerprint import (
     compiler_flags,
@@ -86,6 +89,14 @@ def test_provenance_says_where_a_run_comes_from():
     )
 
 
+def test_the_commit_is_that_of_the_package_or_of_a_project_that_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(_provenance, "git_state", lambda project: {"commit": str(project)})
+    package = Path(grokscope.__file__).resolve()
+    assert package.parts[-3:] == ("src", "grokscope", "__init__.py")
+    assert collect_provenance({})["git"] == {"commit": str(package.parents[2])}
+    assert collect_provenance({}, project=tmp_path)["git"] == {"commit": str(tmp_path)}
+
+
 def test_provenance_holds_no_environment_and_no_secrets(monkeypatch):
     monkeypatch.setenv("MY_SETTING", "canary-in-the-environment")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary-in-a-secret")
@@ -107,6 +118,15 @@ def test_provenance_holds_no_environment_and_no_secrets(monkeypatch):
 def test_commands_without_secrets_are_kept_as_they_are():
     argv = ["train", "a.toml", "--set", "optimizer.weight_decay=0.01", "--tokens", "--out", "x@y"]
     assert safe_command(argv) == argv
+    argv = ["grokscope", "--out=x", "train", "-q", "name=token", "token", "train"]
+    assert safe_command(argv) == argv
+
+
+def test_only_the_value_of_an_option_with_a_secret_is_hidden():
+    argv = ["x", "--token", "a", "shown", "--api-key=b", "shown", "--password", "--out", "shown"]
+    assert safe_command(argv) == [
+        "x", "--token", "***", "shown", "--api-key=***", "shown", "--password", "--out", "shown"
+    ]  # fmt: skip
 
 
 def test_the_commit_of_a_checkout(tmp_path, monkeypatch):

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 
 from grokscope.errors import StoreError
-from grokscope.runs._disk import explain
 from grokscope.runs._store import RunStore
 from grokscope.runs._verify import verify
 from numbered_runs import new_run, state_of, write
@@ -271,19 +270,3 @@ def test_files_and_open_files_stay_bounded_over_150_commits(tmp_path):
     assert most < first + 40 * 8
     assert files() < first + 5
     assert verify(tmp_path / "run") == []
-
-
-@pytest.mark.parametrize(
-    ("error", "text"),
-    [
-        (OSError(28, "No space left on device"), "p: fails: No space left on device."),
-        (
-            RuntimeError("  x storage\n | object: Permission denied (os error 13)"),
-            "p: fails: Permission denied.",
-        ),
-        (RuntimeError("  x the thing broke\n  | context: ..."), "p: fails: the thing broke."),
-        (RuntimeError(""), "p: fails: RuntimeError."),
-    ],
-)
-def test_errors_name_their_cause(error, text):
-    assert str(explain("p", "fails", error)) == text

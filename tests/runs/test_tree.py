@@ -56,7 +56,7 @@ def test_any_writes_read_back_as_numpy_says(repository, writes, chunks, dtype):
     tree.check("a/b")  # raises if a chunk of the grid is not there
 
 
-@pytest.mark.parametrize(("limit", "value"), [("_LARGE", 10), ("_MANY", 8)])
+@pytest.mark.parametrize(("limit", "value"), [("_LARGE", 10), ("_LARGE", 6000), ("_MANY", 8)])
 def test_a_large_array_is_read_if_all_its_chunks_are_there(repository, monkeypatch, limit, value):
     monkeypatch.setattr(_tree, limit, value)
     session = repository.writing()

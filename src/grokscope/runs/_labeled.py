@@ -53,8 +53,7 @@ class Cohort:
         axes: dict[str, np.ndarray] = {}  # a stream that varies -> its distinct seeds
         followers: dict[str, str] = {}  # a stream that goes one to one with another -> that one
         for name, column in columns.items():
-            varies = len(np.unique(column)) > 1
-            leader = next((axis for axis in axes if varies and _one_to_one(columns[axis], column)), None)
+            leader = next((axis for axis in axes if _one_to_one(columns[axis], column)), None)
             if leader is not None:
                 followers[name] = leader
             elif len(np.unique(column)) > 1:
