@@ -111,6 +111,35 @@ def test_every_leaf_has_the_bound_of_the_formula_in_whole_numbers(make, curved):
         assert found == [Fraction(one) / rounded.scale - rounded.error for one in expected]
 
 
+@pytest.mark.parametrize("shift", [0, 1, 2])
+def test_the_bound_is_that_of_the_formula_for_the_smallest_numbers_too(shift):
+    """Pre-activations that end at -1, 0 or 1, lengths of one unit: where a rule that is off by one shows."""
+    gained = 0
+    for seed in range(60):
+        rng = np.random.default_rng([seed, shift])
+        problem = problem_of(rng, whole_numbers, width=int(rng.integers(1, 9)))
+        certificate, leaves = tree_of(problem, int(rng.integers(0, 12)), rng, curved=True)
+        A = rng.integers(-2, 3, problem.A.shape).astype(np.float64)
+        tiny = replace(
+            Rounded.of(problem),
+            A=A,
+            B=rng.integers(-3, 4, problem.B.shape).astype(np.float64),
+            v=rng.integers(-300, 301, problem.v.shape).astype(np.float64),
+            coarse=np.rint(np.ldexp(A, -shift)),
+            shift=shift,
+        )
+        for setting in range(4):
+            of_leaves = [
+                [whole_bound(tiny, s, f.astype(int).tolist(), q.tolist(), curved=curved) for curved in (0, 1)]
+                for s, f, q in leaves
+                if s == setting
+            ]
+            gained += sum(flat < curved for flat, curved in of_leaves)
+            found = exact_lowers(certificate, problem, tiny)[setting]
+            assert found == Fraction(min(curved for _, curved in of_leaves)) / tiny.scale - tiny.error
+    assert gained > 20 or shift
+
+
 def test_python_integers_are_exact_where_float64_is_not():
     """What a certificate proves of a network whose numbers are too large: no digit may be lost."""
     rng = np.random.default_rng(9)
