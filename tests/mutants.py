@@ -91,8 +91,6 @@ def _changes(node: ast.AST, parent_body: list[ast.stmt] | None) -> Iterator[tupl
         yield "condition negated", lambda: setattr(node, "test", negated)
     elif isinstance(node, ast.Return) and node.value is not None and ast.unparse(node.value) != "None":
         yield "None returned", lambda: setattr(node, "value", ast.Constant(None))
-    elif isinstance(node, ast.Break):
-        yield "break to continue", lambda: None
     if (
         parent_body is not None
         and isinstance(node, ast.Expr)
@@ -115,11 +113,7 @@ def _all(tree: ast.Module) -> list[tuple[int, str, Change]]:
             if isinstance(body, list):
                 bodies.update((id(statement), body) for statement in body)
         if id(node) not in left and hasattr(node, "lineno"):
-            found += [
-                (node.lineno, word, change)
-                for word, change in _changes(node, bodies.get(id(node)))
-                if word != "break to continue"
-            ]
+            found += [(node.lineno, word, change) for word, change in _changes(node, bodies.get(id(node)))]
     return found
 
 
