@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -15,15 +14,7 @@ from grokscope.circuits.support import settings_of
 from grokscope.circuits.verification import CERTIFIED, FIRST_PROVED, certify, check_certificate, verify
 from grokscope.errors import InputError
 from small_circuits import trained
-
-
-def exact(weights, x):
-    """f(x) in rational arithmetic."""
-    total = Fraction(0)
-    for j in range(len(weights.u)):
-        z = sum((Fraction(float(w)) * int(s) for w, s in zip(weights.W[:, j], x, strict=True)), Fraction(0))
-        total += Fraction(float(weights.u[j])) * max(z + Fraction(float(weights.b[j])), Fraction(0))
-    return total
+from verification_oracles import exact_value
 
 
 def random_network(rng):
@@ -52,7 +43,7 @@ def test_no_verdict_disagrees_with_all_inputs():
         elif verdict.verdict == "counterexample":
             found = np.array(verdict.input)
             assert set(found.tolist()) <= {-1, 1}
-            assert exact(weights, found) * int(found[:3].prod()) <= 0
+            assert exact_value(weights, found.tolist()) * int(found[:3].prod()) <= 0
             assert margins.min() <= 1e-9
     assert min(seen["proved"], seen["counterexample"]) > 30
     assert seen["undecided"] == 0
