@@ -50,15 +50,38 @@ class RayEngine:
     """
 
     def __init__(self, ray: Any, address: str, shortest_seconds: float = 30.0) -> None:
-        self._ray = ray
+        self._module = ray
         self.address = address
         self.shortest_seconds = shortest_seconds
         self.lost = 0
-        self._on_gpu = ray.cluster_resources().get("GPU", 0) >= 1
-        each = {"num_cpus": 1, "num_gpus": int(self._on_gpu), "max_retries": 0}
-        self._attempt = ray.remote(**each)(_attempt)
-        self._probe = ray.remote(**each)(_probe)
         self._refusing: set[str] = set()  # nodes whose numerics are others
+        self._has_left = False
+        self._joined()
+
+    def _joined(self) -> None:
+        """Look at a cluster that this process has just been connected to."""
+        self._on_gpu = self._module.cluster_resources().get("GPU", 0) >= 1
+        each = {"num_cpus": 1, "num_gpus": int(self._on_gpu), "max_retries": 0}
+        self._attempt = self._module.remote(**each)(_attempt)
+        self._probe = self._module.remote(**each)(_probe)
+
+    @property
+    def _ray(self) -> Any:
+        """Ray, connected: again, where `_leave` was called."""
+        if self._has_left:
+            connect(self._module, self.address)
+            self._has_left = False
+            self._joined()
+        return self._module
+
+    def _leave(self) -> None:
+        """Drop all tasks that are not done: they end with the job that asked for them.
+
+        ``ray.cancel`` of a task that is just being answered aborts the whole process (a check in Ray 2.60:
+        "Tried to complete task that was not pending"), and tasks that are refused are answered at once.
+        """
+        self._module.shutdown()
+        self._has_left = True
 
     @classmethod
     def connected(cls, address: str) -> RayEngine:
@@ -94,9 +117,7 @@ class RayEngine:
             refs = [self._probe.options(label_selector={_NODE: node}).remote(sent) for node in nodes]
         else:  # a cluster that grows when something is asked of it
             refs = [self._probe.remote(sent)]
-        ready, late = ray.wait(refs, num_returns=len(refs), timeout=_PROBE_SECONDS if nodes else None)
-        for ref in late:
-            ray.cancel(ref, force=True)
+        ready, _ = ray.wait(refs, num_returns=len(refs), timeout=_PROBE_SECONDS if nodes else None)
         found: list[dict[str, Any]] = []
         trouble: Exception | None = None
         for ref in ready:
@@ -124,7 +145,7 @@ class RayEngine:
             StoreError: if the store does not let a worker.
             GrokscopeError: if a task is lost again and again, or a worker fails.
         """
-        ray = self._ray
+        ray = self._ray  # connected
         pending: dict[Any, tuple[Task, int]] = {}
         self._refusing.clear()  # another sweep has other numerics
 
@@ -139,11 +160,12 @@ class RayEngine:
                 if not ray.wait(refs, num_returns=1, timeout=_LOOK_SECONDS)[0]:
                     if self._refusing >= set(self._nodes()) != set():
                         # the last machine with the right numerics is gone: the others may say so
-                        stuck = list(pending.items())
+                        stuck = list(pending.values())
                         pending.clear()
                         self._refusing.clear()
-                        for ref, (task, tries) in stuck:
-                            ray.cancel(ref)
+                        self._leave()
+                        ray = self._ray
+                        for task, tries in stuck:
                             submit(task, tries)
                     continue
                 ready, _ = ray.wait(refs, num_returns=min(len(refs), _MOST_READY), timeout=0)
@@ -170,12 +192,12 @@ class RayEngine:
                         done(task, outcome.report)
                         progress.advance(outcome.report.steps_run + outcome.report.steps_saved)
         finally:
-            for ref in pending:
-                ray.cancel(ref, force=True)
+            if pending:
+                self._leave()
 
     def close(self) -> None:
         """Leave the cluster; one that was started by ``--address local`` stops."""
-        self._ray.shutdown()
+        self._leave()
 
     def _free(self, function: Any) -> Any:
         """A remote function that goes to none of the nodes with other numerics."""
