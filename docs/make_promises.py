@@ -58,18 +58,17 @@ def added(several: list[dict[str, Any]]) -> dict[str, Any]:
 def table() -> str:
     """One row for each part, under its promise."""
     lines = [
-        "| promise | test | count | what was done | result | seed | date |",
-        "|---|---|--:|---|---|--:|---|",
+        "| promise, and its test | count | what was done | result | seed | date |",
+        "|---|--:|---|---|--:|---|",
     ]
     found = records()
     for number, (promise, test) in PROMISES.items():
         rows = [record for record in found if Path(record["test"]).stem == test]
         for i, record in enumerate(sorted(rows, key=lambda record: record["name"])):
-            first = f"{number}. {promise}" if i == 0 else ""
+            first = f"{number}. {promise} (`{test}`)" if i == 0 else ""
             result = f"**{record['result']}**" if record["failures"] else record["result"]
             cells = (
                 first,
-                f"`{test}`",
                 f"{record['count']:,}",
                 record["what"],
                 result,
@@ -78,7 +77,7 @@ def table() -> str:
             )
             lines.append(f"| {' | '.join(str(cell) for cell in cells)} |")
         if not rows:
-            lines.append(f"| {number}. {promise} | `{test}` | | not run in full yet | | | |")
+            lines.append(f"| {number}. {promise} (`{test}`) | | not run in full yet | | | |")
     return "\n".join(lines)
 
 
