@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import json
 import os
 import subprocess
@@ -14,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+from scripts import script
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -26,12 +27,7 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def rung(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, BENCHMARKS / "rungs" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script(BENCHMARKS / "rungs" / f"{name}.py")
 
 
 def naive_train(

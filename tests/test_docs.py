@@ -8,12 +8,9 @@ by `SHORTER`.
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shlex
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
@@ -21,6 +18,7 @@ import pytest
 from grokscope import parts
 from grokscope.cli import main
 from grokscope.parts import kinds
+from scripts import script
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -177,29 +175,14 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert missing == []
 
 
-def script(name_of: str) -> ModuleType:
-    """A file of docs/ that makes a page."""
-    file = ROOT / "docs" / f"{name_of}.py"
-    spec = importlib.util.spec_from_file_location(name_of, file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    before = list(sys.path)
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.path[:] = before
-    return module
-
-
 @pytest.mark.parametrize("name_of", ["make_spec", "make_measures", "make_promises"])
 def test_generated_pages_are_current(name_of: str) -> None:
-    made = script(name_of)
+    made = script(ROOT / "docs" / f"{name_of}.py")
     assert made.PAGE.read_text(encoding="utf-8") == made.page(), f"run: python docs/{name_of}.py"
 
 
 def test_what_several_seeds_saw_is_added_up() -> None:
-    made = script("make_promises")
+    made = script(ROOT / "docs" / "make_promises.py")
     days = [{"name": "a", "date": "2026-01-02"}, {"name": "a", "date": "2026-01-01"}]
     assert made.newest_days(days) == {"a": "2026-01-02"}
     one, two = (

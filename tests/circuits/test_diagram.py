@@ -1,6 +1,5 @@
 """The picture holds what the circuit does, and is valid SVG."""
 
-import importlib.util
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 import grokscope as gs
 from grokscope.circuits import draw, proposition_1, proposition_2, proposition_3, read_network
 from grokscope.circuits._weights import Weights
+from scripts import script
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -88,10 +88,7 @@ def test_titles_are_escaped():
 
 def test_the_pictures_of_the_constructions_in_the_docs_are_current():
     folder = Path(__file__).parents[2] / "docs"
-    spec = importlib.util.spec_from_file_location("make_circuits", folder / "make_circuits.py")
-    made = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(made)
-    for name, picture in made.constructions().items():
+    for name, picture in script(folder / "make_circuits.py").constructions().items():
         committed = (folder / "images" / name).read_text(encoding="utf-8")
         assert committed == picture, "run: python docs/make_circuits.py"
 

@@ -6,7 +6,6 @@ Pins with hashes: tests/test_package.py. What provenance records: tests/runs/tes
 from __future__ import annotations
 
 import ast
-import importlib.util
 import re
 import zipfile
 from importlib import metadata
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from nursery import Nursery
+from scripts import script
 from torture_commands import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -127,11 +127,7 @@ FREE = re.compile(
 )
 
 
-_spec = importlib.util.spec_from_file_location("make_dependencies", ROOT / "docs" / "make_dependencies.py")
-assert _spec is not None
-assert _spec.loader is not None
-dependencies = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(dependencies)
+dependencies = script(ROOT / "docs" / "make_dependencies.py")
 
 
 def license_of(package: str) -> str:
