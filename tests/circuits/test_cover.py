@@ -80,6 +80,17 @@ def test_what_is_decided_is_sharpened_up_to_so_many_nodes(most):
     assert len(made.bit) <= max(most, len(decided.bit)) + 2 * module._BATCH
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_every_subcube_is_decided_before_the_nodes_are_counted(monkeypatch, seed):
+    """One at a time, so that a single one is left at the end: it is cut too, whatever the number of nodes."""
+    monkeypatch.setattr(module, "_BATCH", 1)
+    problem = holds_everywhere(seed)
+    made = covered(problem, gap=1e-9, most_nodes=0, enough=0.95 * LEAST).certificate
+    lowers = exact_lowers(made, problem, Rounded.of(problem))
+    # the exact check takes a little off
+    assert float(min(lowers)) > 0.94 * LEAST
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_of_a_network_that_is_wrong_the_least_output_is_found(seed):
     """From bad points; and no bound is above it."""

@@ -428,3 +428,17 @@ def test_what_does_not_apply_is_said_and_left_out_of_the_defaults():
     parity = Experiment(task="sparse_parity", epochs=1)
     assert "needs a task on pairs" in (lookup("measure", "mirror_share")().missing(parity) or "")
     assert "names its matrices" in (lookup("measure", "matrix_norm")().missing(parity) or "")
+
+
+@pytest.mark.parametrize(
+    ("shares", "expected"),
+    [
+        ((0.6, 0.05, 0.3, 0.0, 0.04), (1, 1, 1, 0, 0)),  # 0.05 of 0.99, and more; not what is only above 0
+        ((0.0, 0.0, 0.0), (0, 0, 0)),
+    ],
+)
+def test_a_key_frequency_has_a_twentieth_of_the_power_and_some_power(monkeypatch, shares, expected):
+    monkeypatch.setattr("grokscope.measures.logit_fourier._shares", lambda point: jnp.array(shares))
+    assert lookup("measure", "key_frequencies")()(Point(lambda x: x, {}, CrossEntropy())).tolist() == list(
+        expected
+    )

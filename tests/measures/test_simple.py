@@ -175,8 +175,9 @@ def test_what_is_predicted():
     assert predictions(jnp.array([2.0, 0.0, -3.0]), 1).tolist() == [1.0, 0.0, -1.0]
     assert has_prediction(jnp.array([1.0, 0.0, -1.0, jnp.nan]), 1).tolist() == [True, False, True, False]
     assert margins(jnp.array([2.0, 0.0, -3.0]), 1).tolist() == [2.0, 0.0, 3.0]
-    classes = jnp.array([[3.0, 1.0, 3.0], [0.0, 1.0, 5.0], [0.0, jnp.nan, 1.0]])
-    assert predictions(classes, 3).tolist() == [0, 2, -1]
+    # not as many samples as classes: the axes are not to be mixed up
+    classes = jnp.array([[3.0, 1.0, 3.0], [0.0, 1.0, 5.0], [0.0, jnp.nan, 1.0], [0.0, 2.0, 1.0]])
+    assert predictions(classes, 3).tolist() == [0, 2, -1, 1]
     assert has_prediction(jnp.array([0, 2, -1]), 3).tolist() == [True, True, False]
     assert margins(classes[:2], 3).tolist() == [0.0, 4.0]
 

@@ -248,3 +248,29 @@ def test_what_is_in_provenance_stays_readable(run):
 def test_a_place_is_a_run_or_not(run, tmp_path):
     assert is_run_at(run.path) is True
     assert is_run_at(tmp_path) is False
+
+
+def test_members_behind_the_last_chunk_have_nothing(run):
+    """Arrays end with the last member that has something, here where a chunk ends."""
+    with run.transaction("all") as t:
+        t.add_members(plain(*range(17)))
+        first = list(range(16))
+        t.write_checkpoint(first, 4, {"w": np.zeros((16, 2), np.float32)})
+        t.write_subnetworks("accuracy", first, np.ones((16, 1, 4)), steps=4, labels=["g"])
+    assert run.checkpoint_trail(15).keys() == {4}
+    assert run.checkpoint_trail(16) == {}
+    assert run.read_subnetworks("accuracy", 16) is None
+    with pytest.raises(KeyError, match="no checkpoint of member 16"):
+        run.read_checkpoint(16)
+
+
+def test_an_array_that_cannot_be_read_is_damage(run):
+    with run.transaction("all") as t:
+        t.add_members(plain(0))
+        t.write_measures("quick", [0], [0], {"loss": np.zeros((1, 1)), "norm": np.zeros((1, 1))})
+    assert run.damage() == []
+    with run.transaction("a chunk that does not match its checksum") as t:
+        t._tree._documents["measures/quick/norm/c/0/0"] = b"not a chunk"
+    ((path, said),) = run.damage()
+    assert path == "measures/quick/norm"
+    assert "its checksum does not match" in said
