@@ -82,7 +82,7 @@ def train_members(n_members: int, epochs: int = 300) -> list[Any]:
     import jax
 
     from grokscope.experiment import Experiment
-    from grokscope.streams import Members
+    from grokscope.spec.streams import Members
     from grokscope.training.cohort import Cohort
     from grokscope.training.loop import MemberLoop
 
@@ -136,7 +136,7 @@ def transformer_blocks(
     import jax
     import jax.numpy as jnp
 
-    from grokscope.streams import Members
+    from grokscope.spec.streams import Members
     from grokscope.training.cohort import Cohort
     from grokscope.training.loop import MemberLoop
 

@@ -1,7 +1,8 @@
 """A sweep on 1,000 workers, simulated from recorded times of cells: nothing is trained in the simulation.
 
 First some cells of a small sweep are trained, one by one on one core, and their times recorded (processor
-time, since other programs may run). Then the engine's own rules are followed (`grokscope.sweeps._schedule`):
+time, since other programs may run). Then the engine's own rules are followed
+(`grokscope.sweeps.engines.schedule`):
 cells are grouped into tasks, the longest is handed out first, and whoever is free takes the next. A worker
 dies at a constant rate; another takes its place after a while; the lost task goes to the end of the line,
 and goes on from its last commit.
@@ -27,8 +28,8 @@ import numpy as np
 
 import _machine
 from _result import Case, Cells, Machine, Scheduler, today, write
-from grokscope.sweeps._schedule import longest_first, task_seconds
-from grokscope.sweeps._task import Task
+from grokscope.sweeps.engines.schedule import longest_first, task_seconds
+from grokscope.sweeps.task import Task
 
 WORKERS = 1000
 DEATHS = 0.01  # of the workers, each hour
@@ -168,9 +169,9 @@ def record(n_cells: int, members: int, epochs: int) -> Cells:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     import grokscope as gs
-    from grokscope.rates import Rates
-    from grokscope.runs._icechunk import Repository
+    from grokscope.store.icechunk import Repository
     from grokscope.sweeps import LocalEngine
+    from grokscope.training.rates import Rates
 
     commits: list[str] = []
     commit = Repository.commit

@@ -44,7 +44,7 @@ def trained(seeds: int, folder: Path) -> Run:
 
 def transition_steps(run: Run, seeds: int) -> dict[int, list[int]]:
     """For each of the first seeds the steps that follow its grokking step closely."""
-    from grokscope.events import GROKKING
+    from grokscope.spec.events import GROKKING
 
     every = EVERY * run.experiment.steps_per_epoch
     last = run.experiment.n_steps

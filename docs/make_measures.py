@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from _docstrings import attributes_of, markdown, sections
 
 from grokscope.measures import Measure
-from grokscope.parts import kinds
+from grokscope.spec.parts import kinds
 
 PAGE = Path(__file__).parent / "measures.md"
 _HEAD = """# Measures

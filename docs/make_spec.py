@@ -18,8 +18,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from _docstrings import attributes_of, markdown, sections
 
 from grokscope.experiment import Experiment, Recording
-from grokscope.parts import Part, kinds
-from grokscope.stopping import Stopping
+from grokscope.spec.parts import Part, kinds
+from grokscope.spec.stopping import Stopping
 
 PAGE = Path(__file__).parent / "spec.md"
 _HEAD = """# The spec

@@ -11,8 +11,8 @@ from __future__ import annotations
 import argparse
 
 import grokscope as gs
-from grokscope.events import GROKKING, MEMORIZATION, grokking_delay, member_curves
 from grokscope.progress import RichProgress
+from grokscope.spec.events import GROKKING, MEMORIZATION, grokking_delay, member_curves
 from grokscope.statistics import median_interval
 
 

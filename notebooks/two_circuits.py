@@ -100,7 +100,7 @@ def _(experiment, run):
 
 @app.cell
 def _(mo, run):
-    from grokscope.events import GROKKING, MEMORIZATION
+    from grokscope.spec.events import GROKKING, MEMORIZATION
 
     _per_epoch = run.experiment.steps_per_epoch
     _rows = []

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from grokscope.experiment import Experiment
-from grokscope.streams import Members
+from grokscope.spec.streams import Members
 
 STEPS = np.array([0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320])
 WIDTH = 7
@@ -38,7 +38,7 @@ class FakeRun:
     def model(self, seed: int, step: int) -> Any:
         from jax import numpy as jnp
 
-        from grokscope.models._one_hidden_layer import OneHiddenLayer
+        from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 
         rng = np.random.default_rng([seed, step % 1000])
         arrays = [

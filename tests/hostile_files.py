@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from grokscope.runs._store import RunStore
+from grokscope.store.run_store import RunStore
 
 # --- specs ---
 
@@ -165,7 +165,7 @@ def _bomb(rng: random.Random, tree: Any) -> None:
     import google_crc32c
     from numcodecs.zstd import Zstd
 
-    from grokscope.runs._tree import _key
+    from grokscope.store.tree import _key
 
     path = rng.choice(tree.paths)
     info = tree.info(path)

@@ -19,9 +19,9 @@ def stopped_at_every_segment(
 
     Every segment is committed.
     """
-    from grokscope.runs import _train
+    from grokscope.runs import trainer as _trainer
 
-    class Impatient(_train.StoreSink):
+    class Impatient(_trainer.StoreSink):
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **(options | {"every": -1.0}))
 
@@ -31,7 +31,7 @@ def stopped_at_every_segment(
 
     stops = 0
     with monkeypatch.context() as patched:
-        patched.setattr(_train, "StoreSink", Impatient)
+        patched.setattr(_trainer, "StoreSink", Impatient)
         patched.setattr("grokscope.training.timeline.Timeline.segment_size", lambda *_: size)
         for _ in range(most):
             try:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from grokscope.errors import GrokscopeError
-from grokscope.runs._store import RunStore
+from grokscope.store.run_store import RunStore
 
 MEMBERS = [(seed, seed, seed, seed) for seed in range(3)]
 

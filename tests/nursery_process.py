@@ -19,17 +19,17 @@ HISTORY = 27_500  # bytes: two members of the tests' small network at a time
 def prepare() -> None:
     """Import all that a command may need, and hurry; nothing here starts a thread."""
     sys.path.insert(0, str(Path(__file__).resolve().parent))
-    names = ("cli._app", "runs._measure", "runs._train", "papers", "report", "interop", "overview")
+    names = ("cli._app", "runs._measure", "runs.trainer", "papers", "report", "interop", "analysis.overview")
     for name in (*names, "comparison", "plots", "claims", "sweeps", "circuits"):
         importlib.import_module(f"grokscope.{name}")
     for name in ("rich.progress", "xarray", "matplotlib.figure", "scipy.special", "safetensors.numpy"):
         importlib.import_module(name)
-    from grokscope.parts import _HOMES, kinds
+    from grokscope.spec.parts import _HOMES, kinds
 
     for group in _HOMES:
         kinds(group)
     if os.environ["NURSERY_HURRIED"] == "1":
-        import grokscope.runs._train as train
+        import grokscope.runs.trainer as train
         import grokscope.sweeps._mixed as mixed
         from grokscope.training.timeline import Timeline
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from grokscope.runs import Run, open_run, verify
-from grokscope.runs._store import RunStore
+from grokscope.store.run_store import RunStore
 
 _NOT_COMPARED = ("fingerprint",)  # of attributes: one process may have one device and the other two
 

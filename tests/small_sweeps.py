@@ -11,10 +11,10 @@ import numpy as np
 import xarray as xr
 
 import grokscope as gs
-from grokscope.rates import Rates
-from grokscope.runs._store import RunStore
+from grokscope.store.run_store import RunStore
 from grokscope.sweeps import SweepSpec
 from grokscope.sweeps._manifest import Manifest, wanted_of
+from grokscope.training.rates import Rates
 
 RATES = Rates("cpu", cores=2, large=220.0, at_shape=158.0, free=1.0, seconds=0.0)
 MEASURES = ("train_accuracy", "test_accuracy", "path_norm_total", "neuron_norm")

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from grokscope.axes import SPLIT_LABELS, SUBNETWORK_LABELS
 from grokscope.experiment import Experiment
+from grokscope.spec.axes import SPLIT_LABELS, SUBNETWORK_LABELS
 from synthetic_runs import SyntheticRun
 
 LEARNED, GROKKED, LAST, EVERY = 200.0, 3000.0, 8000, 50

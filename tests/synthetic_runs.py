@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from grokscope.axes import SPLIT_LABELS, SUBNETWORK_LABELS
 from grokscope.experiment import Experiment
-from grokscope.streams import Members
+from grokscope.spec.axes import SPLIT_LABELS, SUBNETWORK_LABELS
+from grokscope.spec.streams import Members
 
 MEMORIZED, GROKKED = 30.0, 120.0  # epochs at which the curves of a seed that groks pass 0.98, about
 STEPS_PER_EPOCH = 32

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from grokscope.sweeps._schedule import longest_first, task_seconds
-from grokscope.sweeps._task import Task
+from grokscope.sweeps.engines.schedule import longest_first, task_seconds
+from grokscope.sweeps.task import Task
 
 ROOT = Path(__file__).resolve().parents[1]
 

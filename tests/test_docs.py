@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from grokscope import parts
 from grokscope.cli import main
-from grokscope.parts import kinds
+from grokscope.spec import parts
+from grokscope.spec.parts import kinds
 from scripts import script
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -11,9 +11,10 @@ import jax
 import numpy as np
 import pytest
 
-from grokscope import open_run, parts
+from grokscope import open_run
 from grokscope.cli import main
-from grokscope.parts import kinds, load_plugin, lookup
+from grokscope.spec import parts
+from grokscope.spec.parts import kinds, load_plugin, lookup
 from grokscope.tasks.check import check_task
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"

@@ -445,8 +445,8 @@ def test_steps_per_epoch(n_train, batch_size, steps):
 def test_measures_by_name_and_as_tables(monkeypatch):
     from typing import Literal
 
-    from grokscope import parts
     from grokscope.measures import Measure
+    from grokscope.spec import parts
 
     parts.kinds("measure")
     tables = {group: dict(table) for group, table in parts._kinds.items()}
@@ -474,7 +474,7 @@ def test_measures_by_name_and_as_tables(monkeypatch):
 
 def test_classes_take_the_losses_for_classes():
     from grokscope.losses import Loss
-    from grokscope.parts import kinds
+    from grokscope.spec.parts import kinds
 
     fits = {kind for kind, loss in kinds("loss").items() if loss.labels in ("sign", "any")}
     assert fits == {"hinge", "logistic", "squared"}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from foreign import SPEC_TOML, folder_of, two_circuits
-from grokscope.new import write_template
+from grokscope.cli.new import write_template
 from nursery import Fault, How, Nursery
 from same_bits import assert_same, contents
 

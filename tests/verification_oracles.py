@@ -7,9 +7,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from grokscope.circuits._weights import Weights
 from grokscope.circuits.verification.certificate import Certificate, Rounded
 from grokscope.circuits.verification.problem import Problem
+from grokscope.circuits.weights import Weights
 
 
 def exact_value(weights: Weights, x: list[int]) -> Fraction:

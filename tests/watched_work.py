@@ -54,9 +54,9 @@ def long(journal: str, seconds: str, *words: str) -> int:
     import threading
 
     from grokscope.cli import main
-    from grokscope.runs import _train
+    from grokscope.runs import trainer as _trainer
 
-    real, spent, began = _train.StoreSink._commit, [0.0], time.monotonic()
+    real, spent, began = _trainer.StoreSink._commit, [0.0], time.monotonic()
     out = Path(words[words.index("--out") + 1])
 
     def commit(self: Any, checkpoint: Any, **options: Any) -> None:
@@ -74,7 +74,7 @@ def long(journal: str, seconds: str, *words: str) -> int:
         with Path(journal).open("a") as stream:
             stream.write(json.dumps(facts) + "\n")
 
-    _train.StoreSink._commit = commit  # type: ignore[method-assign]
+    _trainer.StoreSink._commit = commit  # type: ignore[method-assign]
     timer = threading.Timer(float(seconds), _thread.interrupt_main)
     timer.start()
     code = main(words)

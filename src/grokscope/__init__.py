@@ -14,13 +14,13 @@ __version__ = "0.1.0.dev0"
 
 _HOMES = {
     "Experiment": "grokscope.experiment",
-    "Members": "grokscope.streams",
-    "Schedule": "grokscope.schedule",
+    "Members": "grokscope.spec.streams",
+    "Schedule": "grokscope.spec.schedule",
     "GrokscopeError": "grokscope.errors",
     "InputError": "grokscope.errors",
     "StoreError": "grokscope.errors",
     "train": "grokscope.runs",
-    "compare": "grokscope.comparison",
+    "compare": "grokscope.analysis.comparison",
     "from_torch": "grokscope.interop",
     "import_torch": "grokscope.interop",
     "to_torch": "grokscope.interop",
@@ -53,14 +53,14 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from grokscope.analysis.comparison import compare
     from grokscope.circuits import read_circuit
-    from grokscope.comparison import compare
     from grokscope.errors import GrokscopeError, InputError, StoreError
     from grokscope.experiment import Experiment
     from grokscope.interop import from_torch, import_torch, to_torch
     from grokscope.runs import Run, open_run, train
-    from grokscope.schedule import Schedule
-    from grokscope.streams import Members
+    from grokscope.spec.schedule import Schedule
+    from grokscope.spec.streams import Members
     from grokscope.sweeps import Sweep, open_sweep, sweep
 
 

@@ -11,26 +11,26 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from grokscope.axes import SPLIT_LABELS, SUBNETWORK_LABELS
 from grokscope.errors import InputError
-from grokscope.init import Fresh, FromRun, InitField
-from grokscope.learners._learner import LearnerField
+from grokscope.learners import LearnerField
 from grokscope.learners.gradient import Gradient
 from grokscope.losses import Hinge, LossField
-from grokscope.models._model import ModelField
+from grokscope.models import ModelField
 from grokscope.models.fully_connected import FullyConnected
 from grokscope.optimizers import SGD, OptimizerField
-from grokscope.overrides import overridden, without_none
-from grokscope.parts import Part, looking_in, lookup
-from grokscope.schedule import Schedule
-from grokscope.stopping import Stopping
-from grokscope.tasks._task import TaskField
+from grokscope.spec.axes import SPLIT_LABELS, SUBNETWORK_LABELS
+from grokscope.spec.overrides import overridden, without_none
+from grokscope.spec.parts import Part, looking_in, lookup
+from grokscope.spec.schedule import Schedule
+from grokscope.spec.stopping import Stopping
+from grokscope.starts import Fresh, FromRun, InitField
+from grokscope.tasks import TaskField
 
 if TYPE_CHECKING:
     from typing import Self
 
     from grokscope.interventions import Intervention
-    from grokscope.measures._measure import Measure
+    from grokscope.measures import Measure
 
 __all__ = ["Experiment", "read_spec"]
 
@@ -80,7 +80,7 @@ class Experiment(Part):
         precision: ``float32`` or ``float64`` (of parameters, data and loss).
         measures: what to measure, by name or as a table; None takes the defaults that apply.
         schedule: when (see `Recording`).
-        stop: when a member is trained no further (see `grokscope.stopping.Stopping`); never by default.
+        stop: when a member is trained no further (see `grokscope.spec.stopping.Stopping`); never by default.
 
     Raises:
         InputError: one line that names the field and says what is allowed.

@@ -6,8 +6,8 @@ import pytest
 import grokscope as gs
 import oracles
 from grokscope.circuits import arity, proposition_1, proposition_3
-from grokscope.circuits._weights import Weights
 from grokscope.circuits.support import settings_of
+from grokscope.circuits.weights import Weights
 
 
 def drawn(seed, n=7, width=3):

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grokscope.circuits._weights import Weights
 from grokscope.circuits.verification import certificate as module
 from grokscope.circuits.verification.certificate import (
     SLOPES,
@@ -22,6 +21,7 @@ from grokscope.circuits.verification.certificate import (
     exact_output,
 )
 from grokscope.circuits.verification.problem import Problem
+from grokscope.circuits.weights import Weights
 from grokscope.errors import InputError
 from verification_oracles import (
     any_numbers,

@@ -8,9 +8,9 @@ import pytest
 import grokscope as gs
 import oracles
 from grokscope.circuits import active_neurons, active_subnetwork, proposition_1, read_network
-from grokscope.circuits._weights import Weights
 from grokscope.circuits.support import settings_of
-from grokscope.models._one_hidden_layer import OneHiddenLayer
+from grokscope.circuits.weights import Weights
+from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 
 
 def whole_numbers(seed, n=4, width=12):

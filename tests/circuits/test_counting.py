@@ -9,11 +9,11 @@ import pytest
 
 import grokscope as gs
 from grokscope.circuits import construction_experiment, proposition_2, read_network
-from grokscope.circuits._weights import Weights, weights_of
 from grokscope.circuits.counting import MEASURES, count_gates
 from grokscope.circuits.foresight import foresee
 from grokscope.circuits.merging import merged_network
 from grokscope.circuits.support import settings_of
+from grokscope.circuits.weights import Weights, weights_of
 from grokscope.errors import InputError
 from small_circuits import trained
 

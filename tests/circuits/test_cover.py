@@ -8,13 +8,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from grokscope.circuits._weights import Weights
 from grokscope.circuits.verification import branching as module
 from grokscope.circuits.verification.branching import Cover, _keep_lowest, _Tree, cover
 from grokscope.circuits.verification.certificate import Rounded, exact_lowers
 from grokscope.circuits.verification.problem import Problem
 from grokscope.circuits.verification.relaxation import Relaxation
 from grokscope.circuits.verification.search import Found, evaluate, search
+from grokscope.circuits.weights import Weights
 from verification_oracles import exact_value, least
 
 NEVER, LEAST = float("inf"), 3.0

@@ -8,7 +8,7 @@ import pytest
 
 import grokscope as gs
 from grokscope.circuits import draw, proposition_1, proposition_2, proposition_3, read_network
-from grokscope.circuits._weights import Weights
+from grokscope.circuits.weights import Weights
 from scripts import script
 
 SVG = "{http://www.w3.org/2000/svg}"

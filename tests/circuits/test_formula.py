@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grokscope.circuits import proposition_2, read_network
-from grokscope.circuits._weights import Weights
 from grokscope.circuits.circuit import Circuit
 from grokscope.circuits.formula import arithmetic, gate_formula, logic
 from grokscope.circuits.gates import read_gates
+from grokscope.circuits.weights import Weights
 
 WORDS = {"AND": lambda *v: all(v), "OR": lambda *v: any(v)} | {
     f"ATLEAST{t}": lambda *v, t=t: sum(v) >= t for t in range(1, 5)

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 import oracles
 from grokscope.circuits import proposition_1, proposition_2, proposition_3, read_network
-from grokscope.circuits._weights import Weights, weights_of
 from grokscope.circuits.formula import gate_formula, logic
 from grokscope.circuits.gates import TOLERANCE, opposites, read_gates
+from grokscope.circuits.weights import Weights, weights_of
 
 BITS = (1, 3, 4)
 CUBE = list(itertools.product([1, -1], repeat=3))

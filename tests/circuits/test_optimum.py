@@ -7,9 +7,9 @@ import pytest
 from scipy.optimize import minimize
 
 from grokscope.circuits import proposition_1, proposition_2, proposition_3
-from grokscope.circuits._weights import Weights, weights_of
 from grokscope.circuits.optimum import least_path_norm
 from grokscope.circuits.support import settings_of
+from grokscope.circuits.weights import Weights, weights_of
 from grokscope.errors import InputError
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from grokscope.circuits import Subnetwork
-from grokscope.circuits._weights import Weights
 from grokscope.circuits.support import MOST_BITS
 from grokscope.circuits.verification.problem import Problem, kept_weights
+from grokscope.circuits.weights import Weights
 from grokscope.errors import InputError
-from grokscope.models._one_hidden_layer import OneHiddenLayer
+from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 from verification_oracles import any_numbers, exact_value
 
 

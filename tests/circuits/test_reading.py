@@ -13,7 +13,7 @@ from grokscope.circuits import arity, draw, proposition_3, read_network
 from grokscope.circuits.reading import _proof, hidden_bits, training_inputs
 from grokscope.circuits.support import settings_of
 from grokscope.circuits.verification import verify
-from grokscope.models._one_hidden_layer import OneHiddenLayer
+from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 from small_circuits import trained
 
 
@@ -132,7 +132,7 @@ def test_a_deeper_network_is_refused(run, monkeypatch):
 
 def test_a_run_that_cannot_be_replayed_says_why(run, monkeypatch):
     monkeypatch.setattr(
-        "grokscope.runs._networks.numerics_here", lambda experiment: {"packages": {"jax": "0.0.1"}}
+        "grokscope.runs.networks.numerics_here", lambda experiment: {"packages": {"jax": "0.0.1"}}
     )
     assert gs.read_circuit(run, 0, 700).step == 700  # kept
     with pytest.raises(gs.InputError, match="numerics"):

@@ -7,11 +7,11 @@ import itertools
 import numpy as np
 import pytest
 
-from grokscope.circuits._weights import Weights
 from grokscope.circuits.verification import relaxation as module
 from grokscope.circuits.verification.certificate import SLOPES
 from grokscope.circuits.verification.problem import Problem
 from grokscope.circuits.verification.relaxation import Bounds, Relaxation, precision
+from grokscope.circuits.weights import Weights
 from verification_oracles import bound_of, inputs_of, least, lines
 
 HIGH = 1e9  # a goal that is not reached: nothing ends early

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import oracles
-from grokscope.axes import SUBNETWORK_LABELS
 from grokscope.circuits import Subnetwork, active_subnetwork, find_subnetworks, norm_matched
-from grokscope.models._one_hidden_layer import OneHiddenLayer
+from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
+from grokscope.spec.axes import SUBNETWORK_LABELS
 
 
 def example(seed: int):

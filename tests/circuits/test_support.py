@@ -14,8 +14,8 @@ from safetensors.numpy import load_file
 
 import oracles
 from grokscope.circuits import find_support, proposition_1, proposition_2, proposition_3
-from grokscope.circuits._weights import Weights
 from grokscope.circuits.support import bit_strength, settings_of
+from grokscope.circuits.weights import Weights
 from small_circuits import trained
 
 DATA = Path(__file__).parent.parent / "data"
@@ -201,7 +201,7 @@ def test_drawn_bits_are_found_by_every_seed_that_learned_and_at_no_start():
 
 
 def _samples(run, seed):
-    from grokscope.streams import stream_key
+    from grokscope.spec.streams import stream_key
 
     draw = jax.jit(run.experiment.task.member_data)
     data = draw(stream_key("data", seed), stream_key("noise", seed))

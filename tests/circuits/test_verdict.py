@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 from grokscope.circuits import Subnetwork, proposition_2, proposition_3
-from grokscope.circuits._weights import Weights, weights_of
 from grokscope.circuits.support import MOST_BITS, settings_of
 from grokscope.circuits.verification import check_certificate, verify
 from grokscope.circuits.verification.problem import Problem
 from grokscope.circuits.verification.target import target_of
 from grokscope.circuits.verification.verdict import TRUSTED, Verdict
+from grokscope.circuits.weights import Weights, weights_of
 from grokscope.errors import InputError
 from grokscope.tasks.boolean_function import BooleanFunction
 from grokscope.tasks.samples import Samples

@@ -9,9 +9,9 @@ import pytest
 
 import grokscope as gs
 from grokscope.circuits import proposition_1, proposition_2, proposition_3
-from grokscope.circuits._weights import Weights, weights_of
 from grokscope.circuits.support import settings_of
 from grokscope.circuits.verification import CERTIFIED, FIRST_PROVED, certify, check_certificate, verify
+from grokscope.circuits.weights import Weights, weights_of
 from grokscope.errors import InputError
 from small_circuits import trained
 from verification_oracles import exact_value

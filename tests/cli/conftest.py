@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import grokscope
-import grokscope.parts
+import grokscope.spec.parts
 from fake_runs import FakeRun, fake_run
 from grokscope.cli import main
 from grokscope.errors import InputError
@@ -77,12 +77,12 @@ def store(monkeypatch):
 @pytest.fixture
 def any_measure(monkeypatch):
     """Every measure is known."""
-    known = grokscope.parts.lookup
+    known = grokscope.spec.parts.lookup
 
     def lookup(group, kind):
         return object if group == "measure" else known(group, kind)
 
-    monkeypatch.setattr("grokscope.parts.lookup", lookup)
+    monkeypatch.setattr("grokscope.spec.parts.lookup", lookup)
 
 
 @pytest.fixture

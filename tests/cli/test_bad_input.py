@@ -11,7 +11,7 @@ import tomllib
 import pytest
 
 from grokscope.runs import open_run, verify
-from grokscope.runs._store import RunStore
+from grokscope.store.run_store import RunStore
 
 SPEC = """
 epochs = 2

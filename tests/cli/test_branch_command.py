@@ -5,7 +5,7 @@ import json
 import pytest
 
 import grokscope as gs
-from grokscope.runs._store import RunStore
+from grokscope.store.run_store import RunStore
 
 SPEC = gs.Experiment(
     task={"kind": "sparse_parity", "n": 8, "k": 2, "n_train": 40, "n_test": 20, "n_probe": 64},

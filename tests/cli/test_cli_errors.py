@@ -66,7 +66,7 @@ def test_a_bad_spec_is_one_line_and_code_2(cli, store, tmp_path, spec, words, te
 
 
 def test_an_unknown_measure_gets_a_hint_before_the_run_is_opened(cli, store, monkeypatch):
-    monkeypatch.setattr("grokscope.parts.kinds", lambda group: {"sensitivity": object})
+    monkeypatch.setattr("grokscope.spec.parts.kinds", lambda group: {"sensitivity": object})
     result = cli("measure", "nowhere", "sensitivty")
     assert result.code == 2
     assert "measure 'sensitivty' is not known. Did you mean 'sensitivity'?" in result.err

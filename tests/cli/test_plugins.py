@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from grokscope import parts
 from grokscope.runs import open_run
+from grokscope.spec import parts
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as hnp
 from fake_runs import STEPS, fake_run
 from grokscope.errors import InputError, StoreError
 from grokscope.interop import export_run
-from grokscope.streams import Members
+from grokscope.spec.streams import Members
 
 
 def read_csv(file):

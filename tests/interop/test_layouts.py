@@ -10,7 +10,7 @@ import grokscope as gs
 from foreign import SPEC, WIDTH, N, own_data, predicted, sequential, two_circuits
 from grokscope.errors import InputError
 from grokscope.interop._layouts import recognize
-from grokscope.runs._networks import network_shapes
+from grokscope.runs.networks import network_shapes
 
 X = own_data()["test_x"]
 

@@ -6,7 +6,7 @@ import pytest
 
 import grokscope as gs
 from grokscope.errors import InputError
-from grokscope.runs._store import RunStore
+from grokscope.store.run_store import RunStore
 from grokscope.training import cohort
 
 STEP = 30

@@ -7,12 +7,12 @@ import pytest
 
 from grokscope.errors import InputError
 from grokscope.interventions._look import Weights
-from grokscope.interventions._moment import Moment, parse_moment
 from grokscope.interventions.ablation import Prune
 from grokscope.interventions.holding import Clamp, Freeze
 from grokscope.interventions.neurons import Largest, Random
 from grokscope.interventions.stop_gradient import StopGradient
 from grokscope.interventions.swapping import Swap
+from grokscope.spec.moments import Moment, parse_moment
 from oracles import norm_matched
 
 WIDTH, BITS, MEMBERS = 12, 5, 4

@@ -6,8 +6,8 @@ import pytest
 
 import grokscope as gs
 from grokscope.runs._look import member_data
-from grokscope.runs._store import RunStore
-from grokscope.streams import Members
+from grokscope.spec.streams import Members
+from grokscope.store.run_store import RunStore
 from plain_training import N_TRAIN, Act, train
 
 STEPS, SEED, BITS, WIDTH = 20, 4, 12, 24

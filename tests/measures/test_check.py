@@ -5,10 +5,10 @@ from typing import ClassVar, Literal
 import jax.numpy as jnp
 import pytest
 
-from grokscope import parts
 from grokscope.measures import Measure
 from grokscope.measures.check import check_measure
 from grokscope.measures.sparsity import EffectiveSparsity
+from grokscope.spec import parts
 
 KINDS = dict(parts.kinds("measure"))
 

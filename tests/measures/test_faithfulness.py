@@ -18,7 +18,7 @@ from grokscope.measures.faithfulness import (
     SubnetworkNorm,
 )
 from grokscope.measures.sensitivity import Sensitivity, SensitivityFull
-from grokscope.models._one_hidden_layer import OneHiddenLayer
+from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 
 KINDS = (
     Faithfulness,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import grokscope as gs
-from grokscope.parts import kinds
+from grokscope.spec.parts import kinds
 from grokscope.tasks.arrays import Arrays
 
 # measure -> what it cannot do without; a split is read by the measures that are taken on it

@@ -12,8 +12,8 @@ from grokscope import Experiment, InputError
 from grokscope.losses import CrossEntropy
 from grokscope.measures import Point
 from grokscope.measures._search import search_prefixes
-from grokscope.parts import lookup
-from grokscope.runs._wanted import Wanted
+from grokscope.runs.wanted import Wanted
+from grokscope.spec.parts import lookup
 from transformer_oracles import embedding_mlp, transformer
 
 MODELS = {
@@ -362,7 +362,7 @@ def test_heads_and_matrices(case):
 
 def test_agreement_is_not_taken_to_be_monotone():
     # of two inputs and three neurons, f_1 agrees, f_2 does not, f_3 = f does
-    from grokscope.models._one_hidden_layer import OneHiddenLayer
+    from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 
     output = jnp.array([[1.0, 0.0], [-3.0, 0.0], [2.5, 0.0]])
     network = OneHiddenLayer(
@@ -384,7 +384,7 @@ def test_agreement_is_not_taken_to_be_monotone():
 @pytest.mark.parametrize("n_rows", [1, 63, 64, 65, 200])
 def test_rows_are_tried_in_chunks_without_changing_the_answer(n_rows):
     rng = np.random.default_rng(n_rows)
-    from grokscope.models._one_hidden_layer import OneHiddenLayer
+    from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 
     W, b, u = rng.normal(size=(6, 40)), rng.normal(size=40), rng.normal(size=(40, 4))
     network = OneHiddenLayer(*(jnp.asarray(a, jnp.float32) for a in (W, b, u)))

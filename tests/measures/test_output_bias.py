@@ -25,7 +25,7 @@ from grokscope.measures.sparsity import (
     EffectiveSparsityAccuracy,
     EffectiveSparsityProbe,
 )
-from grokscope.models._one_hidden_layer import OneHiddenLayer
+from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 
 N_BITS, WIDTH = 3, 6
 KINDS = (

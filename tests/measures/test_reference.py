@@ -17,7 +17,7 @@ from grokscope.measures.faithfulness import Faithfulness, SubnetworkNorm
 from grokscope.measures.loss import TestLoss, TrainLoss
 from grokscope.measures.sensitivity import Sensitivity
 from grokscope.measures.sparsity import EffectiveSparsity, EffectiveSparsityAccuracy
-from grokscope.models._one_hidden_layer import OneHiddenLayer
+from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 
 DATA = Path(__file__).parent.parent / "data"
 NUMBERS = json.loads((DATA / "parity-nn-seed-0.json").read_text())

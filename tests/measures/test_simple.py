@@ -24,7 +24,7 @@ from grokscope.measures.loss import TestLoss, TrainLoss, TrainMarginBelow1
 from grokscope.measures.norms import MatrixNorm, NeuronNorm, PathNorm, PathNormTotal, WeightNorm
 from grokscope.measures.sensitivity import Sensitivity, SensitivityFull
 from grokscope.measures.share import OutputShare
-from grokscope.models._one_hidden_layer import OneHiddenLayer
+from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 
 OUTPUTS = jnp.array([2.0, 1.0, 0.5, -3.0, 0.0])
 LABELS = jnp.array([1.0, -1.0, 1.0, -1.0, 1.0])  # right, wrong, right, right, no prediction

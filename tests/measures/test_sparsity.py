@@ -17,7 +17,7 @@ from grokscope.measures.sparsity import (
     EffectiveSparsityAccuracy,
     EffectiveSparsityProbe,
 )
-from grokscope.models._one_hidden_layer import OneHiddenLayer
+from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 
 N_ROWS, N_BITS = 10, 3
 ORDERS = ("incoming_norm", "path_norm")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from grokscope.models._one_hidden_layer import OneHiddenLayer
 from grokscope.models.fully_connected import FullyConnected
+from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 
 N, WIDTH = 40, 3000
 

@@ -8,9 +8,9 @@ import pytest
 from grokscope import Experiment
 from grokscope.errors import InputError
 from grokscope.learners._learner import Batch
-from grokscope.models._one_hidden_layer import OneHiddenLayer
 from grokscope.models.fully_connected import FullyConnected
 from grokscope.models.mean_field import MeanField
+from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 
 N, BASE, STEPS = 6, 8, 40
 RATE, DECAY = 0.2, 0.03

@@ -10,9 +10,9 @@ import scipy.stats
 
 from grokscope.errors import InputError
 from grokscope.experiment import Experiment
-from grokscope.models._layers import Layers
-from grokscope.models._one_hidden_layer import OneHiddenLayer
 from grokscope.models.mlp import MLP
+from grokscope.models.networks.layers import Layers
+from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 
 SIGMA = {
     "relu": lambda z: np.maximum(z, 0),
@@ -74,7 +74,7 @@ def test_outputs_and_counts(activation, widths, n_outputs, bias):
 
 
 def test_neurons_are_looked_into_where_there_is_one_layer():
-    from grokscope.runs._wanted import Wanted
+    from grokscope.runs.wanted import Wanted
 
     task = {"kind": "sparse_parity", "n": 6, "k": 2}
     one, two = (Experiment(task=task, epochs=1, model={"kind": "mlp", "widths": w}) for w in ([4], [4, 3]))

@@ -7,13 +7,13 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pytest
 
-from grokscope import parts
 from grokscope.claims import Claim, Effect, Region
 from grokscope.experiment import Experiment
-from grokscope.init import FromRun
 from grokscope.papers import Figure, Paper, PaperExperiment, Profile, plan
-from grokscope.rates import Rates
 from grokscope.report import reproduce
+from grokscope.spec import parts
+from grokscope.starts import FromRun
+from grokscope.training.rates import Rates
 
 RATES = Rates("cpu", cores=2, large=200.0, at_shape=100.0, free=1.0, seconds=0.0)
 MAIN = Experiment(

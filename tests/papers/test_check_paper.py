@@ -16,17 +16,17 @@ from synthetic_runs import synthetic_run
 def make(**changes: Any) -> Paper:
     """A small paper outside the package, with changes."""
     claim = Claim(
-        "A",
-        "It is learned.",
-        "Table 1",
-        1.0,
-        "",
-        "the share of seeds with a training accuracy of 1 at the end",
-        Region.at_least(0.9),
-        Effect(0.1, "one seed in ten"),
-        "share",
-        "main",
-        lambda measures: (measures["train_accuracy"][:, -1] == 1).where(
+        id="A",
+        sentence="It is learned.",
+        source="Table 1",
+        paper_value=1.0,
+        unit="",
+        estimand="the share of seeds with a training accuracy of 1 at the end",
+        region=Region.at_least(0.9),
+        smallest_effect=Effect(0.1, "one seed in ten"),
+        kind="share",
+        experiment="main",
+        evidence=lambda measures: (measures["train_accuracy"][:, -1] == 1).where(
             measures["train_accuracy"][:, -1].notnull()
         ),
     )

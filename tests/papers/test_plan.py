@@ -6,7 +6,7 @@ import pytest
 
 from grokscope.errors import InputError
 from grokscope.papers import Plan, papers, plan
-from grokscope.rates import Rates
+from grokscope.training.rates import Rates
 
 FAST = Rates("cpu", cores=8, large=2000.0, at_shape=1200.0, free=1.0, seconds=0.0)
 SLOW = Rates("cpu", cores=1, large=10.0, at_shape=5.0, free=1.0, seconds=0.0)

@@ -131,7 +131,7 @@ def test_experiments_differ_from_the_standard_one_only_in_what_they_say() -> Non
 
 
 def test_points_at_which_subnetworks_are_followed_stay_few() -> None:
-    from grokscope.schedule import Schedule
+    from grokscope.spec.schedule import Schedule
 
     for one in PAPER.experiments:
         spec = one.experiment

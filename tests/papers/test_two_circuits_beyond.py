@@ -17,7 +17,7 @@ from grokscope.papers import check_paper, find_paper
 from grokscope.papers._two_circuits_beyond_evidence import Cohort, overlap, ratios_of_grokking
 from grokscope.papers._two_circuits_beyond_experiments import DOSES, MOMENTS
 from grokscope.papers._two_circuits_beyond_winner import shares_of_streams, twin_overlaps
-from grokscope.schedule import Schedule
+from grokscope.spec.schedule import Schedule
 
 PAPER = find_paper("two-circuits-beyond")
 CLAIMS = {claim.id: claim for claim in PAPER.claims}

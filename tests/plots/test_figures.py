@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from grokscope.errors import InputError, StoreError
-from grokscope.parts import kinds
 from grokscope.plots.curves import seeds_argument, seeds_text, standing
 from grokscope.plots.neurons import neuron_figure
 from grokscope.plots.null import null_figure
@@ -19,7 +18,8 @@ from grokscope.plots.save import render, save_figure, write_atomically
 from grokscope.plots.style import COLOR, epoch_axis, panels, small_print
 from grokscope.plots.subnetworks import sensitivity_figure, subnetwork_figure
 from grokscope.plots.training import training_figure
-from grokscope.streams import parse_seeds
+from grokscope.spec.parts import kinds
+from grokscope.spec.streams import parse_seeds
 from synthetic_runs import GROKKED, MEMORIZED, SyntheticRun, changed, synthetic_run, unmeasured
 
 RUN = synthetic_run()

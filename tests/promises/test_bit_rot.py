@@ -12,7 +12,7 @@ import grokscope as gs
 from grokscope.cli import main
 from grokscope.errors import GrokscopeError
 from grokscope.runs import verify
-from grokscope.runs._store import RunStore
+from grokscope.store.run_store import RunStore
 from grokscope.tasks.arrays import Arrays
 from same_bits import contents
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from grokscope.runs import open_run, verify
-from grokscope.runs._store import RunStore
+from grokscope.store.run_store import RunStore
 from nursery import Nursery
 from same_bits import contents
 

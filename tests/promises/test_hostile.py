@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, given, settings
 
 from grokscope.cli import main
 from grokscope.errors import GrokscopeError
-from grokscope.runs import _train
+from grokscope.runs import trainer as _trainer
 from hostile_files import FIELDS, array_files, mutated, mutated_arrays, spec_text, specs
 from nursery import Ended
 
@@ -44,11 +44,11 @@ def stop_before_work(monkeypatch):
     """What is accepted is not trained: the real checks run, to where a folder would be made."""
 
     def checked(folder, experiment, members, *_, **__):
-        _train.refuse_too_large(experiment, len(members))
+        _trainer.refuse_too_large(experiment, len(members))
         experiment.to_toml()
         raise Accepted("accepted")
 
-    monkeypatch.setattr(_train, "train_into", checked)
+    monkeypatch.setattr(_trainer, "train_into", checked)
 
 
 def faults_of(code: int, err: str, allowed: tuple[int, ...], names: tuple[str, ...]) -> list[str]:

@@ -13,7 +13,7 @@ import time
 import pytest
 
 from grokscope.runs import verify
-from grokscope.runs._store import RunStore
+from grokscope.store.run_store import RunStore
 from nursery import Fault, How, Op
 from torture_commands import COMMANDS
 

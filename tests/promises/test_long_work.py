@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from grokscope.runs import verify
-from grokscope.runs._icechunk import _COLLECT_EVERY, Repository
+from grokscope.store.icechunk import _COLLECT_EVERY, Repository
 from nursery import Nursery, missing
 
 SPEC = """

@@ -51,7 +51,7 @@ def state(folder: Path) -> int:
         with pytest.raises(InputError):
             verify(folder)
         return -1
-    from grokscope.runs._store import RunStore
+    from grokscope.store.run_store import RunStore
 
     if not RunStore.open(folder).seeds:
         return -1

@@ -35,8 +35,8 @@ EFFECT = 0.5  # standard deviations; for shares a tenth
 
 def claim(kind: str, region: Region) -> Claim:
     return Claim(
-        "C", "It is so.", "here", None, "", "the parameter", region,
-        Effect(0.1, "a tenth"), kind, "standard", lambda measures: measures,
+        id="C", sentence="It is so.", source="here", paper_value=None, unit="", estimand="the parameter", region=region,
+        smallest_effect=Effect(0.1, "a tenth"), kind=kind, experiment="standard", evidence=lambda measures: measures,
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import xarray as xr
 
 from grokscope.papers.two_circuits_beyond import TwoCircuitsBeyond
 from grokscope.report._reproduction import command_of
-from grokscope.streams import Members
+from grokscope.spec.streams import Members
 
 PAPER = TwoCircuitsBeyond()
 

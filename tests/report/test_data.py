@@ -23,7 +23,7 @@ from grokscope.report._networks import networks_of
 from grokscope.report._page import _panels_of_claims
 from grokscope.report._panels import panels_for
 from grokscope.report._views import view_of
-from grokscope.streams import Members
+from grokscope.spec.streams import Members
 from synthetic_runs import synthetic_run
 
 

@@ -22,17 +22,17 @@ from synthetic_runs import SyntheticRun, synthetic_run
 
 EVIL = '<script>alert("x")</script>&"\''
 CLAIM = Claim(
-    "C1",
-    "Sentence one.",
-    "Fig. 2",
-    0.5,
-    "epochs",
-    "the estimand",
-    Region.at_least(0.8),
-    Effect(0.1, "why it matters"),
-    "share",
-    "standard",
-    lambda m: m,
+    id="C1",
+    sentence="Sentence one.",
+    source="Fig. 2",
+    paper_value=0.5,
+    unit="epochs",
+    estimand="the estimand",
+    region=Region.at_least(0.8),
+    smallest_effect=Effect(0.1, "why it matters"),
+    kind="share",
+    experiment="standard",
+    evidence=lambda m: m,
 )
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><circle r="4"/></svg>'
 

@@ -14,10 +14,10 @@ import pytest
 from grokscope.errors import InputError, StoreError
 from grokscope.experiment import Experiment
 from grokscope.papers import plan
-from grokscope.rates import Rates
 from grokscope.report import Reproduction, reproduce, write_report
 from grokscope.report._reproduction import RECORD
-from grokscope.streams import Members
+from grokscope.spec.streams import Members
+from grokscope.training.rates import Rates
 from synthetic_runs import SyntheticRun, synthetic_run
 
 RATES = Rates("cpu", cores=8, large=2000.0, at_shape=1200.0, free=1.0, seconds=0.0)
@@ -55,7 +55,7 @@ def trained() -> Iterator[dict[Path, SyntheticRun]]:
         return runs[path]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("grokscope.runs.train", train, raising=False)
+        patch.setattr("grokscope.runs.trainer", train, raising=False)
         patch.setattr("grokscope.runs.open_run", open_run, raising=False)
         yield runs
 

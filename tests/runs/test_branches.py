@@ -11,8 +11,8 @@ import grokscope as gs
 from grokscope.errors import GrokscopeError, InputError
 from grokscope.runs import verify
 from grokscope.runs._look import member_data
-from grokscope.runs._store import RunStore
-from grokscope.streams import Members
+from grokscope.spec.streams import Members
+from grokscope.store.run_store import RunStore
 from plain_training import N_TRAIN, train
 
 MEASURES = ["train_accuracy", "test_accuracy", "train_loss"]
@@ -148,12 +148,12 @@ def test_a_member_left_out_comes_in_when_its_source_has_gone_on(tmp_path):
 
 
 def test_a_stopped_branch_goes_on_with_the_same_bits(parent, tmp_path, monkeypatch):
-    from grokscope.runs import _train
+    from grokscope.runs import trainer as _trainer
 
     class Stop(Exception):
         pass
 
-    class Impatient(_train.StoreSink):
+    class Impatient(_trainer.StoreSink):
         def __init__(self, *arguments, **options):
             super().__init__(*arguments, **(options | {"every": -1.0}))
 
@@ -166,7 +166,7 @@ def test_a_stopped_branch_goes_on_with_the_same_bits(parent, tmp_path, monkeypat
         return parent.branch("memorization - 30", interventions=actions, out=folder)
 
     whole = branch(tmp_path / "whole")
-    monkeypatch.setattr(_train, "StoreSink", Impatient)
+    monkeypatch.setattr(_trainer, "StoreSink", Impatient)
     monkeypatch.setattr("grokscope.training.timeline.Timeline.segment_size", lambda *_: 7)
     stops = 0
     for _ in range(10):
@@ -265,10 +265,11 @@ def test_the_source_is_replayed_past_its_checkpoints_only_if_they_agree(parent, 
 
 
 def test_other_numerics_are_refused_or_marked(parent, tmp_path, monkeypatch):
-    from grokscope.runs import _source, _states, _train
+    from grokscope.runs import _source, _states
+    from grokscope.runs import trainer as _trainer
 
-    real = _train.numerics_here
-    for module in (_source, _states, _train):
+    real = _trainer.numerics_here
+    for module in (_source, _states, _trainer):
         monkeypatch.setattr(module, "numerics_here", lambda e: real(e) | {"jax": "0.0.1"})
     with pytest.raises(InputError, match=r"other numerics \(jax"):
         parent.branch(START, out=tmp_path / "run")

@@ -8,9 +8,9 @@ import xarray as xr
 
 import grokscope as gs
 from grokscope.errors import InputError
-from grokscope.events import GROKKING
 from grokscope.runs import verify
-from grokscope.runs._store import RunStore
+from grokscope.spec.events import GROKKING
+from grokscope.store.run_store import RunStore
 from interrupted import stopped_at_every_segment
 from small_sweeps import RATES, states
 
@@ -143,7 +143,7 @@ def test_interrupted_at_every_segment_it_has_the_same_bits(stopped, tmp_path, mo
 
 
 def test_a_short_memory_changes_no_number(stopped, tmp_path, monkeypatch):
-    monkeypatch.setattr("grokscope.runs._train.HISTORY_BYTES", 10.0)
+    monkeypatch.setattr("grokscope.runs.trainer.HISTORY_BYTES", 10.0)
     run = gs.train(experiment(STOP), seeds=5, out=tmp_path / "run")
     xr.testing.assert_identical(run.measures.load(), stopped.measures.load())
 

@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from grokscope.runs import _fingerprint
-from grokscope.runs._fingerprint import numerics_fingerprint
+from grokscope.runs import fingerprint as _fingerprint
+from grokscope.runs.fingerprint import numerics_fingerprint
 
 INTEL = """processor\t: 0
 model name\t: Some Processor 9 @ 2.00GHz

@@ -12,16 +12,16 @@ import jax
 import numpy as np
 
 import grokscope
-from grokscope.runs import _provenance
-from grokscope.runs._checksums import state_sha256
-from grokscope.runs._fingerprint import (
+from grokscope.runs import provenance as _provenance
+from grokscope.runs.fingerprint import (
     compiler_flags,
     cpu_features,
     cpu_model,
     fingerprint_difference,
     numerics_fingerprint,
 )
-from grokscope.runs._provenance import collect_provenance, git_state, safe_command
+from grokscope.runs.provenance import collect_provenance, git_state, safe_command
+from grokscope.store.checksums import state_sha256
 
 
 def fingerprint():

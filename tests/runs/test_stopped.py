@@ -21,7 +21,7 @@ EXPERIMENT = gs.Experiment(
 
 
 def test_a_run_that_was_stopped_before_its_first_commit_says_so(tmp_path, monkeypatch):
-    from grokscope.runs._train import Trainer
+    from grokscope.runs.trainer import Trainer
 
     def stop(*_, **__):
         raise KeyboardInterrupt
@@ -45,7 +45,7 @@ def test_a_run_that_was_stopped_before_its_first_commit_says_so(tmp_path, monkey
 
 def test_a_longer_run_that_was_stopped_is_not_complete(tmp_path, monkeypatch):
     from grokscope.runs import list_runs
-    from grokscope.runs._block import Block
+    from grokscope.runs.block import Block
 
     def stop(*_, **__):
         raise KeyboardInterrupt

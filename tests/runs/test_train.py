@@ -7,9 +7,9 @@ import xarray as xr
 import grokscope as gs
 from grokscope.errors import InputError
 from grokscope.runs import list_runs, verify
-from grokscope.runs._block import Block
-from grokscope.runs._store import RunStore
-from grokscope.streams import Members
+from grokscope.runs.block import Block
+from grokscope.spec.streams import Members
+from grokscope.store.run_store import RunStore
 from interrupted import stopped_at_every_segment
 
 MEASURES = ["train_accuracy", "test_accuracy", "path_norm_total", "neuron_norm", "faithfulness"]
@@ -132,10 +132,10 @@ def test_another_experiment_is_refused(whole):
 def test_other_numerics_are_refused_or_marked(tmp_path, monkeypatch):
     short = experiment("epochs=1", measures=["train_accuracy"])
     run = gs.train(short, seeds=1, out=tmp_path / "run")
-    from grokscope.runs import _train
+    from grokscope.runs import trainer as _trainer
 
-    real = _train.numerics_here
-    monkeypatch.setattr(_train, "numerics_here", lambda e: real(e) | {"jax": "0.0.1"})
+    real = _trainer.numerics_here
+    monkeypatch.setattr(_trainer, "numerics_here", lambda e: real(e) | {"jax": "0.0.1"})
     with pytest.raises(InputError, match=r"other numerics \(jax.*--allow-other-numerics"):
         gs.train(short, seeds=2, out=run.path)
     run = gs.train(short, seeds=2, out=run.path, allow_other_numerics=True)
@@ -144,7 +144,8 @@ def test_other_numerics_are_refused_or_marked(tmp_path, monkeypatch):
 
 def test_a_replay_under_other_numerics_is_refused_with_advice_that_can_be_followed(tmp_path, monkeypatch):
     run = gs.train(experiment("epochs=1", measures=["train_accuracy"]), seeds=1, out=tmp_path / "run")
-    from grokscope.runs import _measure, _networks
+    from grokscope.runs import _measure
+    from grokscope.runs import networks as _networks
 
     for module in (_measure, _networks):
         real = module.numerics_here
@@ -186,7 +187,7 @@ def test_networks_at_both_ends_are_those_that_are_kept_everywhere(tmp_path, monk
 
 def test_a_short_memory_changes_no_number(whole, tmp_path, monkeypatch):
     """Where the history does not fit, it is replayed."""
-    monkeypatch.setattr("grokscope.runs._train.HISTORY_BYTES", 10.0)
+    monkeypatch.setattr("grokscope.runs.trainer.HISTORY_BYTES", 10.0)
     run = gs.train(experiment(), seeds=3, out=tmp_path / "run")
     xr.testing.assert_identical(contents(run), contents(whole))
 

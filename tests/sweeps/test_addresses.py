@@ -12,7 +12,7 @@ import pytest
 
 from grokscope.errors import InputError
 from grokscope.sweeps import engine_named
-from grokscope.sweeps._ray_address import _has_token, connect
+from grokscope.sweeps.engines.ray_address import _has_token, connect
 
 HAS_RAY = importlib.util.find_spec("ray") is not None
 
@@ -55,7 +55,7 @@ def test_where_nothing_answers_it_is_said_at_once_with_the_command(form):
 
 @pytest.mark.ray
 def test_what_answers_otherwise_is_not_taken_for_ray(monkeypatch):
-    monkeypatch.setattr("grokscope.sweeps._ray_address._PATIENCE", 0.5)
+    monkeypatch.setattr("grokscope.sweeps.engines.ray_address._PATIENCE", 0.5)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen(1)

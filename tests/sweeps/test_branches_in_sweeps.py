@@ -1,7 +1,7 @@
 """A sweep whose cells start inside another run: each is the branch that it would be alone."""
 
 import grokscope as gs
-from grokscope.init import FromRun
+from grokscope.starts import FromRun
 from grokscope.sweeps import SweepSpec
 from grokscope.training import cohort
 from small_sweeps import assert_same_run, small

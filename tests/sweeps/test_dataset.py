@@ -6,7 +6,7 @@ import xarray as xr
 
 import grokscope as gs
 from grokscope.errors import InputError
-from grokscope.runs._store import RunStore
+from grokscope.store.run_store import RunStore
 from small_sweeps import RATES, made_up, small
 
 STEPS = [0, 3, 6]

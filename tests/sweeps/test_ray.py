@@ -9,7 +9,7 @@ import pytest
 
 import grokscope as gs
 from grokscope.errors import InputError
-from grokscope.runs._store import RunStore
+from grokscope.store.run_store import RunStore
 from grokscope.sweeps import engine_named
 from ray_cluster import Cluster, until
 from small_sweeps import RATES, assert_same_sweep, small
@@ -127,7 +127,7 @@ def test_what_is_finished_is_not_done_again_and_other_numerics_get_no_work(swept
 def test_a_folder_that_workers_do_not_see_and_a_worker_that_fails_are_said_in_a_line(
     engine, tmp_path, monkeypatch
 ):
-    import grokscope.sweeps._ray as module
+    import grokscope.sweeps.engines.ray as module
     from grokscope.errors import GrokscopeError
 
     sent = module._sent

@@ -7,8 +7,8 @@ import xarray as xr
 
 import grokscope as gs
 from grokscope.errors import InputError, StoreError
-from grokscope.runs._place import as_place
-from grokscope.runs._store import RunStore
+from grokscope.store.place import as_place
+from grokscope.store.run_store import RunStore
 from grokscope.sweeps._home import writing
 from grokscope.sweeps._remote_home import read_remote_manifest
 from s3_server import Server

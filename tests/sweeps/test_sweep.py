@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 import grokscope as gs
-import grokscope.sweeps._engine as engine
+import grokscope.sweeps.engines.local as engine
 from grokscope.errors import InputError, StoreError
 from grokscope.runs import verify
-from grokscope.streams import Members
+from grokscope.spec.streams import Members
 from grokscope.sweeps import SweepSpec, plan_for, run_sweep
-from grokscope.sweeps._work import do_task
+from grokscope.sweeps.work import do_task
 from grokscope.training import cohort
 from small_sweeps import OVER, RATES, assert_same_run, assert_same_sweep, small, states
 

@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from grokscope import Experiment, InputError
-from grokscope.tasks import _arrays
+from grokscope.tasks import array_files as _arrays
 from grokscope.tasks.arrays import Arrays
 
 

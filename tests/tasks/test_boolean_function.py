@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 
 from grokscope import InputError
-from grokscope.streams import stream_key
+from grokscope.spec.streams import stream_key
 from grokscope.tasks.boolean_function import BooleanFunction
 from grokscope.tasks.sparse_parity import SparseParity
 

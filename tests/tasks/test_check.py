@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from grokscope import parts
-from grokscope.parts import kinds
+from grokscope.spec import parts
+from grokscope.spec.parts import kinds
 from grokscope.tasks import Task
 from grokscope.tasks.arrays import Arrays
 from grokscope.tasks.boolean_function import BooleanFunction

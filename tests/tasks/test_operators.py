@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from grokscope import InputError
-from grokscope.streams import stream_key
+from grokscope.spec.streams import stream_key
 from grokscope.tasks.modular_operator import FORMULAS, ModularOperator
 from grokscope.tasks.permutation_operator import PermutationOperator
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from grokscope import Experiment, InputError
-from grokscope.parts import lookup
+from grokscope.spec.parts import lookup
 from grokscope.tasks.arrays import Arrays
 from grokscope.tasks.samples import Samples
 from grokscope.tasks.sparse_parity import SparseParity

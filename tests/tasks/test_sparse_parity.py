@@ -8,7 +8,7 @@ import pytest
 import scipy.stats
 
 from grokscope import InputError
-from grokscope.streams import stream_key
+from grokscope.spec.streams import stream_key
 from grokscope.tasks.sparse_parity import SparseParity
 
 SMALL = {"n": 7, "k": 3, "n_train": 200, "n_test": 50, "n_probe": 60}

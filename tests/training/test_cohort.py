@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from grokscope.experiment import Experiment
-from grokscope.runs._block import Block
-from grokscope.runs._wanted import Wanted
-from grokscope.streams import Lineup, Members
+from grokscope.runs.block import Block
+from grokscope.runs.wanted import Wanted
+from grokscope.spec.streams import Lineup, Members
 from grokscope.training.cohort import Cohort, _program
 from grokscope.training.devices import Execution
 from grokscope.training.loop import MemberLoop, SegmentPlan

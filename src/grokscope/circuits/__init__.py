@@ -26,7 +26,7 @@ from grokscope.circuits.optimum import least_path_norm
 from grokscope.circuits.reading import Reading, read_circuit
 from grokscope.circuits.subnetwork import Subnetwork
 from grokscope.circuits.support import Support, find_support
-from grokscope.measures._subnetworks import active_subnetwork, find_subnetworks, norm_matched
+from grokscope.measures import active_subnetwork, find_subnetworks, norm_matched
 
 __all__ = [
     "Circuit",

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from grokscope.circuits._weights import weights_of, width_of
+from grokscope.circuits.weights import weights_of, width_of
 from grokscope.errors import InputError
 
 __all__ = ["arity"]

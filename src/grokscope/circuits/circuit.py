@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grokscope.circuits._weights import weights_of, width_of
 from grokscope.circuits.formula import arithmetic, logic
 from grokscope.circuits.gates import TOLERANCE, Gate, opposites, read_gates
 from grokscope.circuits.support import MOST_BITS, Support, find_support, settings_of
+from grokscope.circuits.weights import weights_of, width_of
 
 if TYPE_CHECKING:
-    from grokscope.measures._point import Order
+    from grokscope.measures import Order
 
 __all__ = ["Circuit", "active_neurons", "read_network"]
 

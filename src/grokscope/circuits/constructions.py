@@ -1,6 +1,7 @@
 """The paper's constructions: networks that compute the parity of some bits of n, exactly.
 
-The weights are in ``models/_constructions.py``, below the training loop, so that a run can start from them.
+The weights are in ``models/networks/constructions.py``, below the training loop, so that a run can start
+from them.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from grokscope.experiment import Experiment
 from grokscope.models.construction import Construction
 
 if TYPE_CHECKING:
-    from grokscope.models._constructions import Proposition
-    from grokscope.models._one_hidden_layer import OneHiddenLayer
+    from grokscope.models.networks.constructions import Proposition
+    from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 
 __all__ = ["construction_experiment", "proposition_1", "proposition_2", "proposition_3"]
 

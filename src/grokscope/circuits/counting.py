@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grokscope.circuits._weights import Weights, weights_of
 from grokscope.circuits.circuit import Circuit, read_network
 from grokscope.circuits.merging import merged_network
 from grokscope.circuits.reading import check_readable, training_inputs
+from grokscope.circuits.weights import Weights, weights_of
 from grokscope.errors import InputError
 from grokscope.progress import Progress, SilentProgress
-from grokscope.runs._given import GivenMeasures
+from grokscope.runs.given import GivenMeasures
+from grokscope.spec.streams import Seeds
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -30,12 +31,10 @@ __all__ = ["MEASURES", "count_gates"]
 MEASURES = ("gates", "and_gates", "support_bits", "circuit_neurons", "merged_proved", "merged_margin")
 _GROUP = "circuits"
 
-Seeds = int | tuple[int, int, int, int]
-
 
 def count_gates(
     run: Run,
-    seeds: Iterable[Seeds] | None = None,
+    seeds: Iterable[int | Seeds] | None = None,
     step: int = -1,
     *,
     budget: float = 2.0,
@@ -103,7 +102,7 @@ def count_gates(
 
 def _undone(found: xr.Dataset | None, run: Run, at: dict[int, int]) -> list[int]:
     """The positions of members that have not been counted at their step."""
-    from grokscope.streams import on_members
+    from grokscope.spec.streams import on_members
 
     if found is None:
         return list(at)

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grokscope.circuits._weights import Weights, weights_of
 from grokscope.circuits.circuit import active_neurons
 from grokscope.circuits.reading import check_readable, training_inputs
 from grokscope.circuits.verification.target import target_of
+from grokscope.circuits.weights import Weights, weights_of
 from grokscope.errors import InputError
 from grokscope.progress import Progress, SilentProgress
-from grokscope.runs._given import GivenMeasures
-from grokscope.schedule import Schedule
-from grokscope.streams import on_members
+from grokscope.runs.given import GivenMeasures
+from grokscope.spec.schedule import Schedule
+from grokscope.spec.streams import Seeds, on_members
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -32,12 +32,10 @@ MEASURES = ("precision_path_norm", "precision_support_norm", "circuit_size")
 _GROUP = "foresight"
 _AT_A_TIME = 8  # members whose networks are in memory
 
-Seeds = int | tuple[int, int, int, int]
-
 
 def foresee(
     run: Run,
-    seeds: Iterable[Seeds] | None = None,
+    seeds: Iterable[int | Seeds] | None = None,
     steps: Any = "every 10 epochs",
     *,
     progress: Progress | None = None,

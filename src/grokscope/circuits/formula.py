@@ -34,7 +34,7 @@ def gate_formula(gate: Gate, support: tuple[int, ...]) -> str:
         support: of the circuit it belongs to.
 
     Example:
-        >>> from grokscope.circuits._weights import weights_of
+        >>> from grokscope.circuits.weights import weights_of
         >>> from grokscope.circuits.constructions import proposition_2
         >>> from grokscope.circuits.gates import read_gates
         >>> gates, _ = read_gates(weights_of(proposition_2(n=3)), (0, 1, 2), (0, 1))

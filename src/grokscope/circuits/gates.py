@@ -12,8 +12,8 @@ from typing import Literal
 
 import numpy as np
 
-from grokscope.circuits._weights import Weights
 from grokscope.circuits.support import settings_of
+from grokscope.circuits.weights import Weights
 
 __all__ = ["TOLERANCE", "Gate", "opposites", "read_gates"]
 
@@ -106,7 +106,7 @@ def read_gates(
         The gates; and the neurons that are silent at every setting, or have output weight 0.
 
     Example:
-        >>> from grokscope.circuits._weights import weights_of
+        >>> from grokscope.circuits.weights import weights_of
         >>> from grokscope.circuits.constructions import proposition_3
         >>> gates, _ = read_gates(weights_of(proposition_3(n=3)), (0, 1, 2), (1, 2, 3))
         >>> [(gate.neurons, gate.kind, gate.signs, gate.output_sign) for gate in gates]

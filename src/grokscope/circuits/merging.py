@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from grokscope.circuits._weights import Weights, weights_of, width_of
 from grokscope.circuits.circuit import Circuit
+from grokscope.circuits.weights import Weights, weights_of, width_of
 
 __all__ = ["merged_network"]
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from grokscope.circuits.circuit import Circuit, read_network
 from grokscope.errors import InputError
+from grokscope.spec.streams import Seeds
 
 if TYPE_CHECKING:
     from grokscope.circuits.verification import Verdict
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Proof", "Reading", "read_circuit"]
 
-Seeds = int | tuple[int, int, int, int]
 BUDGET = 10.0
 
 
@@ -49,7 +49,7 @@ class Reading:
         proof: with ``prove`` and where there is something to prove, the verdicts.
     """
 
-    seed: Seeds
+    seed: int | Seeds
     step: int
     epoch: float
     circuit: Circuit
@@ -71,7 +71,13 @@ class Reading:
 
 
 def read_circuit(
-    run: Run, seed: Seeds = 0, step: int = -1, *, prove: bool = False, budget: float = BUDGET, **options: Any
+    run: Run,
+    seed: int | Seeds = 0,
+    step: int = -1,
+    *,
+    prove: bool = False,
+    budget: float = BUDGET,
+    **options: Any,
 ) -> Reading:
     """Read the network of a run's member at a step as a circuit.
 
@@ -111,7 +117,7 @@ def read_circuit(
     seeds = run.members.seeds[position]
     bits = target or circuit.support.bits
     return Reading(
-        seed=seeds[0] if len(set(seeds)) == 1 else seeds,
+        seed=seeds.label,
         step=at,
         epoch=at / run.experiment.steps_per_epoch,
         circuit=circuit,

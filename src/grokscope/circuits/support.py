@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from grokscope.circuits._weights import Weights, weights_of
+from grokscope.circuits.weights import Weights, weights_of
 
 __all__ = ["MOST_BITS", "Support", "bit_strength", "find_support", "settings_of"]
 

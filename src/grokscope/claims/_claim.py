@@ -116,7 +116,7 @@ class Effect:
         return f"{format_number(self.size)} ({self.meaning})"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Claim:
     """A sentence of a paper as something that numbers can hold up or knock down.
 
@@ -178,13 +178,13 @@ class Claim:
 
     id: str
     sentence: str
-    source: str
-    paper_value: float | str | None
-    unit: str
+    source: str = ""
+    paper_value: float | str | None = None
+    unit: str = ""
     estimand: str
     region: Region
-    smallest_effect: Effect | None
-    kind: Kind
+    smallest_effect: Effect | None = None
+    kind: Kind = "mean"
     experiment: str
     evidence: Callable[..., Any]
     confidence: float = 0.95

@@ -13,8 +13,7 @@ from grokscope.claims._claim import Claim
 from grokscope.claims._evidence import Evidence, NotTestable, checked
 from grokscope.claims._region_test import RegionTest, region_test
 from grokscope.errors import InputError
-from grokscope.statistics import CensoredTimes, false_discovery, format_number
-from grokscope.statistics._discovery import DiscoveryMethod
+from grokscope.statistics import CensoredTimes, DiscoveryMethod, false_discovery, format_number
 
 Verdict = Literal["holds", "fails", "undecided", "not testable"]
 

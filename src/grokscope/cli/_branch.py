@@ -92,7 +92,7 @@ def branch(
         count, end = len(branched.members), branched.experiment.n_steps
         out.line(f"{branched.path}: {count} members, {start} to {end}, {done}")
         if left_out:
-            seeds_of = [str(s[0]) if len(set(s)) == 1 else str(s) for s in left_out]
+            seeds_of = [str(s.label) for s in left_out]
             shown = ", ".join(seeds_of[:8]) + (", ..." if len(seeds_of) > 8 else "")
             out.line(
                 f"not branched: {len(left_out)} members (seeds {shown}): {next(iter(left_out.values()))}"

@@ -58,7 +58,7 @@ def circuits(
         check_readable(run)
         if folder is not None and folder.exists() and not folder.is_dir():
             raise InputError(f"--out {folder}: is a file, not a folder.")
-        members = [_member(seed)] if seed is not None else [_shortest(one) for one in sorted(run.members)]
+        members = [_member(seed)] if seed is not None else [one.label for one in sorted(run.members)]
         readings: list[Reading] = []
         with RichProgress() as bar:
             progress = bar if len(members) > 1 else SilentProgress()
@@ -91,10 +91,6 @@ def _member(text: str) -> Any:
             f"--seed {text}: allowed: one seed, like 3, or those of the four streams, like 0,3,0,0."
         )
     return numbers[0] if len(numbers) == 1 else tuple(numbers)
-
-
-def _shortest(seeds: tuple[int, int, int, int]) -> Any:
-    return seeds[0] if len(set(seeds)) == 1 else seeds
 
 
 def _pictures(readings: list[Reading], folder: Path) -> list[Path]:

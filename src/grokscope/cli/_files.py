@@ -66,7 +66,7 @@ def new(
     Writes a file that defines it and works as it is, to be changed, and used by --plugin.
     """
     with out.json_only(json):
-        from grokscope.new import write_template
+        from grokscope.cli.new import write_template
 
         file = write_template(what, name, folder)
         if json:

@@ -42,7 +42,7 @@ OtherNumerics = Annotated[
 def load_plugins(files: Sequence[Path] | None) -> None:
     """Import the user's own parts."""
     if files:
-        from grokscope.parts import load_plugin
+        from grokscope.spec.parts import load_plugin
 
         for file in files:
             load_plugin(file)

@@ -26,7 +26,7 @@ def papers(plugin: options.Plugin = None, json: options.Json = False) -> None:
     """
     with out.json_only(json):
         options.load_plugins(plugin)
-        from grokscope.doctor import expected_times, measure_rates
+        from grokscope.cli.doctor import expected_times, measure_rates
         from grokscope.papers import papers as known
         from grokscope.progress import duration
 

@@ -109,8 +109,8 @@ def measure(
     """
     with out.json_only(json):
         options.load_plugins(plugin)
-        from grokscope.parts import lookup
         from grokscope.progress import RichProgress
+        from grokscope.spec.parts import lookup
 
         for name in measures:
             lookup("measure", name)
@@ -136,7 +136,7 @@ def compare(
     branch is paired with its source, member by member.
     """
     with out.json_only(json):
-        from grokscope.comparison import compare as compared
+        from grokscope.analysis.comparison import compare as compared
 
         run_a, run_b = options.opened(a, plugin), options.opened(b, None)
         result = compared(run_a, run_b)
@@ -204,7 +204,7 @@ def show(path: options.RunPath, plugin: options.Plugin = None, json: options.Jso
     Of a run: state, claims, events, curves, and the circuits of its last networks.
     """
     with out.json_only(json):
-        from grokscope.overview import claims_beside, overview_of
+        from grokscope.analysis.overview import claims_beside, overview_of
 
         if options.is_sweep(path):
             from grokscope import sweeps

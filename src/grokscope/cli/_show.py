@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from grokscope.cli import _print as out
 
 if TYPE_CHECKING:
-    from grokscope.overview import Overview
+    from grokscope.analysis.overview import Overview
 
 __all__ = ["print_claims", "print_overview", "sparkline"]
 

@@ -12,7 +12,7 @@ def doctor(json: options.Json = False) -> None:
     Devices, versions, the measured matrix rate, and how long the papers' experiments would take.
     """
     with out.json_only(json):
-        from grokscope.doctor import examine, expected_times, measure_rates
+        from grokscope.cli.doctor import examine, expected_times, measure_rates
         from grokscope.progress import duration
 
         found = examine()

@@ -12,9 +12,9 @@ import numpy as np
 
 from grokscope.errors import InputError
 from grokscope.experiment import Experiment
-from grokscope.parts import Part, looking_in, lookup
-from grokscope.schedule import Schedule
-from grokscope.tasks._task import Task
+from grokscope.spec.parts import Part, looking_in, lookup
+from grokscope.spec.schedule import Schedule
+from grokscope.tasks import Task
 from grokscope.tasks.arrays import Arrays
 from grokscope.tasks.samples import Samples
 
@@ -147,9 +147,9 @@ def read_data(path: Path) -> dict[str, np.ndarray]:
     Raises:
         InputError: if it cannot be read or has none of them.
     """
-    from grokscope._safetensors import SafetensorsFile
+    from grokscope.interop._safetensors import SafetensorsFile
     from grokscope.interop._sources import DATA_NAMES
-    from grokscope.tasks._arrays import load
+    from grokscope.tasks.array_files import load
 
     if not path.is_file():
         raise InputError(f"--data {path}: is not a file that exists.")

@@ -16,7 +16,7 @@ from grokscope.interop._map import Entry, WeightMap, spoken_shapes
 from grokscope.interop._module import activation_of
 from grokscope.interop._recognized import Recognized
 from grokscope.interop._tensors import Tensors
-from grokscope.parts import Part
+from grokscope.spec.parts import Part
 
 if TYPE_CHECKING:
     from grokscope.tasks import Task
@@ -80,7 +80,7 @@ class Maker:
         given = asked.table.get("precision")
         precision = first.precision if given is None else str(given)
         experiment = asked.experiment(task, model, first.precision, [0])
-        from grokscope.runs._networks import network_shapes
+        from grokscope.runs.networks import network_shapes
 
         shapes = network_shapes(experiment)
         if found is None:

@@ -67,7 +67,7 @@ def check_predictions(
     torch = torch_here("comparing predictions")
     import jax.numpy as jnp
 
-    from grokscope.runs._networks import network_of
+    from grokscope.runs.networks import network_of
     from grokscope.training.devices import in_precision, prepare_devices
 
     prepare_devices()

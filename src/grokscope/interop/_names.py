@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from grokscope.errors import InputError
+from grokscope.spec.streams import MAX_INT32
 
 __all__ = ["SUFFIXES", "Found", "Unit", "check_numbers", "guessed", "matched", "matching", "told"]
 
@@ -18,7 +19,6 @@ _STEP_BEFORE = re.compile(r"(?:^|[^a-z])(?:steps?|iter|iterations?)[-_=. ]?$", r
 _FIELDS = {name: rf"(?P<{name}>\d{{1,15}})" for name in ("step", "epoch", "seed")}
 _IN_PATTERN = re.compile(r"\{(\w*)\}|(\*)")
 _MOST = 10**12
-_MOST_SEED = 2**31 - 1
 
 Unit = Literal["step", "epoch"]
 Found = tuple[int | None, Unit, int | None]
@@ -81,8 +81,8 @@ def check_numbers(label: str, number: int | None, seed: int | None) -> None:
     """Refuse numbers that no step or seed has."""
     if number is not None and number > _MOST:
         raise InputError(f"{label}: {number} is too large for a step; at most {_MOST}.")
-    if seed is not None and seed > _MOST_SEED:
-        raise InputError(f"{label}: {seed} is too large for a seed; at most {_MOST_SEED}.")
+    if seed is not None and seed > MAX_INT32:
+        raise InputError(f"{label}: {seed} is too large for a seed; at most {MAX_INT32}.")
 
 
 def _names(folder: Path, depth: int, below: str = "") -> list[str]:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from grokscope._safetensors import SafetensorsFile
 from grokscope.errors import InputError
+from grokscope.interop._safetensors import SafetensorsFile
 
 __all__ = ["Tensors", "of_file", "of_memory", "plain_array"]
 

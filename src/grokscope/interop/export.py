@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from grokscope.errors import InputError, StoreError, did_you_mean
-from grokscope.streams import on_members
+from grokscope.spec.streams import on_members
 
 if TYPE_CHECKING:
     import pandas as pd

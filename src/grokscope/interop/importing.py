@@ -2,7 +2,7 @@
 
 `import_torch` reads files, `from_torch` takes what lies in memory. Both go the same way: a layout or a map
 says how our arrays are made of theirs (`_layouts.py`, `_map.py`), the spec and the data make an experiment
-(`_asked.py`, `_maker.py`), and the networks go one by one into a run and are measured (`runs/_imported.py`).
+(`_asked.py`, `_maker.py`), and the networks go one by one into a run and are measured (`runs/imported.py`).
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ def _write(
     total: int = 0,
 ) -> Run:
     from grokscope.runs import Run
-    from grokscope.runs._imported import Network, write_imported
+    from grokscope.runs.imported import Network, write_imported
 
     def networks() -> Iterator[Network]:
         for item in items:

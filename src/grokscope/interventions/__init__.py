@@ -7,8 +7,7 @@ differs from member to member (sets, steps, strengths) is resolved before the tr
 """
 
 from grokscope.interventions._intervention import Intervention, Target
-from grokscope.interventions._look import Look
-from grokscope.interventions._moment import Moment, parse_moment
-from grokscope.interventions._select import Neurons
+from grokscope.interventions._look import Look, Weights
+from grokscope.interventions._select import Neurons, NeuronsField
 
-__all__ = ["Intervention", "Look", "Moment", "Neurons", "Target", "parse_moment"]
+__all__ = ["Intervention", "Look", "Neurons", "NeuronsField", "Target", "Weights"]

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 from pydantic import field_validator
 
 from grokscope.errors import InputError
-from grokscope.interventions._moment import parse_moment
 from grokscope.interventions._select import NeuronsField
 from grokscope.interventions.neurons import All
-from grokscope.parts import Part
+from grokscope.spec.moments import parse_moment
+from grokscope.spec.parts import Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from grokscope.experiment import Experiment
     from grokscope.interventions._look import Look
-    from grokscope.learners._learner import Batch
-    from grokscope.models._one_hidden_layer import OneHiddenLayer
+    from grokscope.learners import Batch
+    from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 
 __all__ = ["Bits", "Intervention", "OnParameters", "Target"]
 

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 
-from grokscope.interventions._moment import Moment
+from grokscope.spec.moments import Moment
 
 __all__ = ["Look", "Weights"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import BeforeValidator, SerializeAsAny
 
 from grokscope.errors import InputError, did_you_mean
-from grokscope.parts import Part, kinds, resolver
+from grokscope.spec.parts import Part, kinds, resolver
 
 if TYPE_CHECKING:
     import numpy as np

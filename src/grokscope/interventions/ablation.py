@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import jax
 
-    from grokscope.models._one_hidden_layer import OneHiddenLayer
+    from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 
 __all__ = ["Ablate", "Prune"]
 
@@ -60,7 +60,7 @@ class Ablate(OnParameters):
             return _zero(self.where(network, target), network)
         import jax.numpy as jnp
 
-        from grokscope.models._one_hidden_layer import ACTIVATIONS
+        from grokscope.models.networks.one_hidden_layer import ACTIVATIONS
 
         u = network.output_weight
         share = jnp.mean(network.hidden(data["train_x"]), axis=0) / ACTIVATIONS[network.activation](

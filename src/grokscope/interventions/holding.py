@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from grokscope.interventions._look import Look
-    from grokscope.models._one_hidden_layer import OneHiddenLayer
+    from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 
 __all__ = ["Clamp", "Freeze", "Rate"]
 

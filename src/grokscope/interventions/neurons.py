@@ -8,8 +8,9 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from grokscope.errors import InputError
-from grokscope.interventions._moment import parse_moment
 from grokscope.interventions._select import Neurons, NeuronsField
+from grokscope.spec.moments import parse_moment
+from grokscope.spec.streams import Seeds
 
 if TYPE_CHECKING:
     from typing import Self
@@ -82,7 +83,7 @@ class BySeed(Neurons):
     """
 
     kind: Literal["by_seed"] = "by_seed"
-    seeds: tuple[int | tuple[int, int, int, int], ...]
+    seeds: tuple[int | Seeds, ...]
     sets: tuple[tuple[int, ...], ...]
 
     @model_validator(mode="after")
@@ -230,7 +231,7 @@ class Random(_Counted):
         """The first of a random order."""
         import jax
 
-        from grokscope.streams import STREAMS, stream_key
+        from grokscope.spec.streams import STREAMS, stream_key
 
         def shuffled(noise: jax.Array) -> jax.Array:
             key = jax.random.fold_in(jax.random.fold_in(stream_key("noise", noise), _RANDOM), self.seed)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import jax
 
     from grokscope.experiment import Experiment
-    from grokscope.models._one_hidden_layer import OneHiddenLayer
+    from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 
 __all__ = ["Boost", "Sham"]
 

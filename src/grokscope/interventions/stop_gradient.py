@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from grokscope.interventions._look import Look
-    from grokscope.learners._learner import Batch
-    from grokscope.models._one_hidden_layer import OneHiddenLayer
+    from grokscope.learners import Batch
+    from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 
 __all__ = ["StopGradient"]
 

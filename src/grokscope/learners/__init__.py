@@ -4,6 +4,6 @@ The gradient learner (a model, a loss and an optimizer) is one; closed forms and
 others, and the learner of imported runs, which trains nothing.
 """
 
-from grokscope.learners._learner import Learner, State
+from grokscope.learners._learner import Batch, Learner, LearnerField, State
 
-__all__ = ["Learner", "State"]
+__all__ = ["Batch", "Learner", "LearnerField", "State"]

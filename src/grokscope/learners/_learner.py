@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import SerializeAsAny
 
-from grokscope.parts import Part, resolver
+from grokscope.spec.parts import Part, resolver
 
 if TYPE_CHECKING:
     import jax

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from grokscope.parts import Part
+from grokscope.spec.parts import Part
 
 if TYPE_CHECKING:
     import jax

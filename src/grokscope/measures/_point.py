@@ -13,8 +13,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from grokscope.losses import Loss
 from grokscope.measures._prefixes import CHUNK, in_pieces, outputs_and_marks
-from grokscope.models._neurons import HasNeurons, has_neurons
-from grokscope.models._one_hidden_layer import OneHiddenLayer
+from grokscope.models.networks.neurons import HasNeurons, has_neurons
+from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 
 __all__ = ["Order", "Point", "Split"]
 

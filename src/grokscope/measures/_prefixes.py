@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from grokscope.models._one_hidden_layer import ACTIVATIONS, OneHiddenLayer
+from grokscope.models.networks.one_hidden_layer import ACTIVATIONS, OneHiddenLayer
 
 __all__ = ["CHUNK", "Counts", "Test", "in_pieces", "outputs_and_marks", "passes", "smallest_prefixes"]
 

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int, Num
 
 from grokscope.measures._predictions import has_prediction, margins, predictions
 from grokscope.measures._prefixes import Counts, Test, passes
-from grokscope.models._neurons import HasNeurons
+from grokscope.models.networks.neurons import HasNeurons
 
 __all__ = ["search_prefixes"]
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float
 
     from grokscope.measures._point import Order
-    from grokscope.models._neurons import HasNeurons
+    from grokscope.models.networks.neurons import HasNeurons
 
 __all__ = ["Flavor", "active_subnetwork", "find_subnetworks", "norm_matched"]
 
@@ -44,7 +44,7 @@ def active_subnetwork(
 
     Example:
         >>> import jax.numpy as jnp
-        >>> from grokscope.models._one_hidden_layer import OneHiddenLayer
+        >>> from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
         >>> network = OneHiddenLayer(jnp.array([[1.0, -3.0, 2.0]]), jnp.zeros(3), jnp.array([0.1, 1.0, 1.0]))
         >>> data = {"train_x": jnp.array([[1.0], [-1.0]]), "train_y": jnp.array([1.0, 1.0])}
         >>> active_subnetwork(network, data).tolist()

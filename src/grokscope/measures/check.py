@@ -5,10 +5,10 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
-from grokscope.axes import SPLIT_LABELS, SUBNETWORK_LABELS
 from grokscope.measures._measure import Measure, Pace
-from grokscope.parts import Part, kinds, lookup
-from grokscope.tasks._task import Task
+from grokscope.spec.axes import SPLIT_LABELS, SUBNETWORK_LABELS
+from grokscope.spec.parts import Part, kinds, lookup
+from grokscope.tasks import Task
 
 if TYPE_CHECKING:
     import jax

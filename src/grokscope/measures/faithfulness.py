@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from grokscope.axes import SPLIT_LABELS
 from grokscope.measures._measure import Measure, Pace
+from grokscope.spec.axes import SPLIT_LABELS
 
 if TYPE_CHECKING:
     import jax
@@ -46,7 +46,7 @@ def _predictions(point: Point, split: str) -> Num[Array, "sample subnetwork"]:
     from jax import lax
 
     from grokscope.measures._predictions import predictions
-    from grokscope.models._one_hidden_layer import OneHiddenLayer
+    from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 
     n_outputs = _n_outputs(point, split)
     if isinstance(point.network, OneHiddenLayer) and n_outputs == 1:
@@ -130,7 +130,7 @@ class Faithfulness(_OfSubnetworks):
         >>> import jax.numpy as jnp
         >>> from grokscope.losses import Hinge
         >>> from grokscope.measures import Point
-        >>> from grokscope.models._one_hidden_layer import OneHiddenLayer
+        >>> from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
         >>> network = OneHiddenLayer(jnp.array([[1.0, -1.0]]), jnp.zeros(2), jnp.array([1.0, -1.0]))
         >>> x = jnp.array([[1.0], [-1.0]])  # f(x) = x
         >>> data = {"train_x": x, "train_y": x[:, 0], "test_x": x[:1], "test_y": x[:1, 0]}

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from grokscope.axes import SPLIT_LABELS
 from grokscope.measures._measure import Measure, Pace
+from grokscope.spec.axes import SPLIT_LABELS
 
 if TYPE_CHECKING:
     import jax

@@ -23,7 +23,7 @@ class _OfMirrors(Measure):
 
     def missing(self, experiment: Experiment) -> str | None:
         """Whether the task is one on pairs."""
-        from grokscope.tasks._pairs import Pairs
+        from grokscope.tasks.pairs import Pairs
 
         if not isinstance(experiment.task, Pairs):
             return f"{self.name} needs a task on pairs (a binary operator), not '{experiment.task.kind}'"

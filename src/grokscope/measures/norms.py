@@ -24,7 +24,7 @@ class NeuronNorm(Measure):
         >>> import jax.numpy as jnp
         >>> from grokscope.losses import Hinge
         >>> from grokscope.measures import Point
-        >>> from grokscope.models._one_hidden_layer import OneHiddenLayer
+        >>> from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
         >>> network = OneHiddenLayer(jnp.array([[3.0], [4.0]]), jnp.array([12.0]), jnp.array([-2.0]))
         >>> point = Point(network, {}, Hinge())
         >>> NeuronNorm()(point).tolist(), PathNorm()(point).tolist()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from grokscope.axes import SPLIT_LABELS
 from grokscope.measures._measure import Measure, Pace
 from grokscope.measures.faithfulness import masked_outputs, subnetworks_of
+from grokscope.spec.axes import SPLIT_LABELS
 
 if TYPE_CHECKING:
     import jax
@@ -25,7 +25,7 @@ def _mean_flips(point: Point, weights: Float[Array, "neuron column"]) -> Float[A
     import jax.numpy as jnp
     from jax import lax
 
-    from grokscope.models._one_hidden_layer import ACTIVATIONS
+    from grokscope.models.networks.one_hidden_layer import ACTIVATIONS
 
     layer = point.layer
     activation = ACTIVATIONS[layer.activation]
@@ -58,7 +58,7 @@ class Sensitivity(Measure):
         >>> import jax.numpy as jnp
         >>> from grokscope.losses import Hinge
         >>> from grokscope.measures import Point
-        >>> from grokscope.models._one_hidden_layer import OneHiddenLayer
+        >>> from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
         >>> network = OneHiddenLayer(jnp.eye(2), jnp.zeros(2), jnp.array([2.0, -1.0]))
         >>> x = jnp.array([[1.0, 1.0]])  # f = 2 relu(x1) - relu(x2)
         >>> data = {"train_x": x, "train_y": x[:, 0], "test_x": -x, "test_y": x[:, 0]}

@@ -28,7 +28,7 @@ class OutputShare(Measure):
         >>> import jax.numpy as jnp
         >>> from grokscope.losses import Hinge
         >>> from grokscope.measures import Point
-        >>> from grokscope.models._one_hidden_layer import OneHiddenLayer
+        >>> from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
         >>> network = OneHiddenLayer(jnp.array([[1.0, 3.0]]), jnp.zeros(2), jnp.array([1.0, -1.0]))
         >>> point = Point(network, {"test_x": jnp.array([[1.0], [-1.0]]), "test_y": jnp.ones(2)}, Hinge())
         >>> OutputShare()(point).tolist()

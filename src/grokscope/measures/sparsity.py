@@ -37,7 +37,7 @@ def search(point: Point, split: str, order: Order) -> dict[Test, jax.Array]:
 
     from grokscope.measures._prefixes import smallest_prefixes
     from grokscope.measures._search import search_prefixes
-    from grokscope.models._one_hidden_layer import OneHiddenLayer
+    from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 
     f = point.outputs(split)
     neurons = point.order_by(order)
@@ -100,7 +100,7 @@ class EffectiveSparsity(_Sparsity):
         >>> import jax.numpy as jnp
         >>> from grokscope.losses import Hinge
         >>> from grokscope.measures import Point
-        >>> from grokscope.models._one_hidden_layer import OneHiddenLayer
+        >>> from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
         >>> network = OneHiddenLayer(jnp.array([[1.0, -3.0, 2.0]]), jnp.zeros(3), jnp.array([0.1, 1.0, 1.0]))
         >>> data = {"train_x": jnp.array([[1.0], [-1.0]]), "train_y": jnp.array([1.0, 1.0])}
         >>> int(EffectiveSparsity()(Point(network, data, Hinge())))  # -3 fires on one input, 2 on the other

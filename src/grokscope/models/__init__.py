@@ -3,6 +3,6 @@
 A model is a spec; what it makes is a network, an equinox module that maps a batch of inputs to outputs.
 """
 
-from grokscope.models._model import Model
+from grokscope.models._model import Model, ModelField
 
-__all__ = ["Model"]
+__all__ = ["Model", "ModelField"]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import jax
 
-    from grokscope.models._one_hidden_layer import OneHiddenLayer
+    from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 
 __all__ = ["Construction"]
 
@@ -57,7 +57,7 @@ class Construction(FullyConnected):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        from grokscope.models._constructions import MOST_BITS, n_gates
+        from grokscope.models.networks.constructions import MOST_BITS, n_gates
 
         if self.bits is not None:
             if not self.bits or len(set(self.bits)) < len(self.bits) or min(self.bits) < 0:
@@ -86,8 +86,8 @@ class Construction(FullyConnected):
         """
         import jax.numpy as jnp
 
-        from grokscope.models._constructions import construction_weights
-        from grokscope.models._one_hidden_layer import OneHiddenLayer
+        from grokscope.models.networks.constructions import construction_weights
+        from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 
         del key
         n = math.prod(input_shape)

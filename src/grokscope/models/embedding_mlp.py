@@ -12,7 +12,7 @@ from grokscope.models._model import Model, check_tokens
 if TYPE_CHECKING:
     import jax
 
-    from grokscope.models._embedding_mlp import EmbeddingMLPNetwork
+    from grokscope.models.networks.embedding_mlp import EmbeddingMLPNetwork
 
 __all__ = ["EmbeddingMLP"]
 
@@ -82,7 +82,7 @@ class EmbeddingMLP(Model):
         import jax
         import jax.numpy as jnp
 
-        from grokscope.models._embedding_mlp import EmbeddingMLPNetwork
+        from grokscope.models.networks.embedding_mlp import EmbeddingMLPNetwork
 
         positions, tokens = input_shape
         slots = self._slots(positions)

@@ -12,7 +12,7 @@ from grokscope.models._model import Model
 if TYPE_CHECKING:
     import jax
 
-    from grokscope.models._one_hidden_layer import OneHiddenLayer
+    from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 
 __all__ = ["FullyConnected"]
 
@@ -58,7 +58,7 @@ class FullyConnected(Model):
         import jax
         import jax.numpy as jnp
 
-        from grokscope.models._one_hidden_layer import OneHiddenLayer
+        from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 
         n = math.prod(input_shape)
         weight_key, bias_key, output_key = jax.random.split(key, 3)

@@ -70,8 +70,8 @@ class MLP(Model):
         import jax
         import jax.numpy as jnp
 
-        from grokscope.models._layers import Layers
-        from grokscope.models._one_hidden_layer import OneHiddenLayer
+        from grokscope.models.networks.layers import Layers
+        from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 
         def uniform(key: jax.Array, shape: tuple[int, ...], fan_in: int) -> jax.Array:
             # drawn as float32 in either precision, so that both start from the same numbers

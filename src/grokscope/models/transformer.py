@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import jax
 
-    from grokscope.models._transformer import Block, LayerNorm, TransformerNetwork
+    from grokscope.models.networks.transformer import Block, LayerNorm, TransformerNetwork
 
 __all__ = ["NandaTransformer", "PowerTransformer", "Transformer"]
 
@@ -103,7 +103,7 @@ class Transformer(Model):
 
     def network(self, key: jax.Array, input_shape: tuple[int, ...], n_outputs: int) -> TransformerNetwork:
         """Draw all weights."""
-        from grokscope.models._transformer import TransformerNetwork
+        from grokscope.models.networks.transformer import TransformerNetwork
 
         draw = _Draw(self, key)
         positions, tokens = input_shape
@@ -119,7 +119,7 @@ class Transformer(Model):
         )
 
     def _block(self, draw: _Draw) -> Block:
-        from grokscope.models._transformer import Block
+        from grokscope.models.networks.transformer import Block
 
         d, h = self.width, self.mlp_width
         return Block(
@@ -218,7 +218,7 @@ class _Draw:
     def norm(self) -> LayerNorm:
         import jax.numpy as jnp
 
-        from grokscope.models._transformer import LayerNorm
+        from grokscope.models.networks.transformer import LayerNorm
 
         size = self._model.width
         return LayerNorm(scale=jnp.ones(size), shift=jnp.zeros(size))

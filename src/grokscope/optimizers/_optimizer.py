@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field, SerializeAsAny
 
 from grokscope.optimizers.rate_schedules import Constant, RateScheduleField
-from grokscope.parts import Part, resolver
+from grokscope.spec.parts import Part, resolver
 
 if TYPE_CHECKING:
     import optax

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, SerializeAsAny
 
-from grokscope.parts import Part, resolver
+from grokscope.spec.parts import Part, resolver
 
 __all__ = ["Constant", "Cosine", "Linear", "RateSchedule", "RateScheduleField"]
 

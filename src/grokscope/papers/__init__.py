@@ -8,11 +8,21 @@ page (`grokscope.report`).
 Copy ``two_circuits.py`` when adding one: a file in this folder, or anywhere with ``--plugin FILE``.
 """
 
-from grokscope.papers._paper import Figure, Paper, PaperExperiment, Profile, RunLike, find_paper, papers
-from grokscope.papers._plan import Plan, PlanRow, plan
+from grokscope.papers._paper import (
+    Analysis,
+    Figure,
+    Paper,
+    PaperExperiment,
+    Profile,
+    RunLike,
+    find_paper,
+    papers,
+)
+from grokscope.papers._plan import Plan, PlanRow, plan, plan_row
 from grokscope.papers.check import check_paper
 
 __all__ = [
+    "Analysis",
     "Figure",
     "Paper",
     "PaperExperiment",
@@ -24,4 +34,5 @@ __all__ = [
     "find_paper",
     "papers",
     "plan",
+    "plan_row",
 ]

@@ -13,9 +13,9 @@ import numpy as np
 
 from grokscope.claims import NotTestable, need
 from grokscope.errors import InputError
-from grokscope.events import GROKKING, MEMORIZATION
+from grokscope.spec.events import GROKKING, MEMORIZATION
 from grokscope.statistics import CensoredTimes, censored_regression
-from grokscope.sweeps._outcomes import phases
+from grokscope.sweeps import phases
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -32,17 +32,17 @@ def share_of_seeds(
 ) -> Claim:
     """A claim about every seed: the share of seeds that do so is at least 0.8."""
     return Claim(
-        id,
-        sentence,
-        source,
-        paper,
-        "",
-        f"the share of seeds that {what}",
-        _MOST,
-        _ONE_IN_TEN,
-        "share",
-        experiment,
-        evidence,
+        id=id,
+        sentence=sentence,
+        source=source,
+        paper_value=paper,
+        unit="",
+        estimand=f"the share of seeds that {what}",
+        region=_MOST,
+        smallest_effect=_ONE_IN_TEN,
+        kind="share",
+        experiment=experiment,
+        evidence=evidence,
     )
 
 
@@ -60,15 +60,15 @@ def mean_over_seeds(
 ) -> Claim:
     """A claim about a number: its mean over seeds lies in a region."""
     return Claim(
-        id,
-        sentence,
-        source,
-        paper,
-        unit,
-        f"the mean over seeds of {estimand}",
-        region,
-        effect,
-        "mean",
-        experiment,
-        evidence,
+        id=id,
+        sentence=sentence,
+        source=source,
+        paper_value=paper,
+        unit=unit,
+        estimand=f"the mean over seeds of {estimand}",
+        region=region,
+        smallest_effect=effect,
+        kind="mean",
+        experiment=experiment,
+        evidence=evidence,
     )

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from grokscope.claims import NotTestable, need
-from grokscope.events import Event, member_curves
 from grokscope.papers._transition import Transition, ratio
+from grokscope.spec.events import Event, member_curves
 
 if TYPE_CHECKING:
     import xarray as xr

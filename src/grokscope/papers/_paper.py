@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from grokscope.claims import Claim
 from grokscope.errors import InputError, did_you_mean
 from grokscope.experiment import Experiment
-from grokscope.init import FromRun
-from grokscope.parts import Part, kinds, lookup
 from grokscope.progress import Progress
-from grokscope.streams import Members
+from grokscope.spec.parts import Part, kinds, lookup
+from grokscope.spec.streams import Members
+from grokscope.starts import FromRun
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from grokscope.errors import InputError
 from grokscope.papers._paper import Paper, PaperExperiment, find_paper
-from grokscope.schedule import Schedule
+from grokscope.spec.schedule import Schedule
 
 if TYPE_CHECKING:
     from grokscope.experiment import Experiment
-    from grokscope.rates import Rates
+    from grokscope.training.rates import Rates
 
 __all__ = ["PROFILE_SECONDS", "Plan", "PlanRow", "plan", "plan_row"]
 
@@ -104,7 +104,7 @@ def plan(
         InputError: for an unknown paper, experiment or profile, or seeds that cannot be read.
 
     Example:
-        >>> from grokscope.rates import Rates
+        >>> from grokscope.training.rates import Rates
         >>> rates = Rates("cpu", cores=2, large=220.0, at_shape=158.0, free=1.0, seconds=0.0)
         >>> planned = plan("two-circuits", ["standard"], seeds=5, rates=rates)
         >>> planned.profile, planned.rows[0].steps
@@ -115,7 +115,7 @@ def plan(
     if not chosen:
         raise InputError(f"{found.kind}: name an experiment; none of them is run by default.")
     if rates is None:
-        from grokscope.rates import measure_rates
+        from grokscope.training.rates import measure_rates
 
         rates = measure_rates(_MEASURING_SECONDS)
     reason = "asked for"
@@ -138,8 +138,8 @@ def _rows(
 
 def plan_row(one: PaperExperiment, profile: str, seeds: int | str | None, rates: Rates) -> PlanRow:
     """The plan for one experiment alone, without what is made of it afterwards."""
-    from grokscope.rates import predict_seconds
     from grokscope.sweeps import plan_sweep
+    from grokscope.training.rates import predict_seconds
 
     spec, usual = one.under(profile)
     asked = usual if seeds is None else seeds

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from grokscope.claims import NotTestable, need
-from grokscope.events import GROKKING, MEMORIZATION, diverged_steps, member_curves
+from grokscope.spec.events import GROKKING, MEMORIZATION, diverged_steps, member_curves
 from grokscope.statistics import CensoredTimes, event_times
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from grokscope.claims import NotTestable, need
-from grokscope.events import GROKKING, diverged_steps, member_curves
+from grokscope.spec.events import GROKKING, diverged_steps, member_curves
+from grokscope.spec.streams import STREAMS, Seeds
 from grokscope.statistics import CensoredTimes
-from grokscope.streams import STREAMS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["Cohort", "overlap", "overlaps_with_source", "ratios_of_grokking", "share_that_groks"]
 
 _MEMBER_DIMS = ("seed", "member", *(f"{stream}_seed" for stream in STREAMS))
-
-Seeds = tuple[int, int, int, int]
 
 
 class Cohort:
@@ -48,7 +46,7 @@ class Cohort:
         if "complete" in measures.coords:
             complete = measures["complete"].to_numpy().astype(bool).ravel()
             self._rows &= complete | np.isfinite(diverged_steps(measures))
-        self.seeds: list[Seeds] = [(a, b, c, d) for a, b, c, d in table[self._rows].astype(int).tolist()]
+        self.seeds = [Seeds(*row) for row in table[self._rows].astype(int).tolist()]
         if not self.seeds:
             raise NotTestable("no member was trained to its end")
 

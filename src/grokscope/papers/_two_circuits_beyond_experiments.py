@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from grokscope.experiment import Experiment, Recording
-from grokscope.init import FromRun
 from grokscope.learners.still import Still
 from grokscope.losses import Hinge
 from grokscope.models.construction import Construction
 from grokscope.models.fully_connected import FullyConnected
 from grokscope.optimizers import SGD
 from grokscope.papers._paper import Analysis, PaperExperiment, Profile
+from grokscope.starts import FromRun
 from grokscope.tasks.sparse_parity import SparseParity
 
 if TYPE_CHECKING:

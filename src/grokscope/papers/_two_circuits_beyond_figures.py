@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from grokscope.claims import NotTestable
-from grokscope.events import MEMORIZATION
 from grokscope.papers._paper import Figure, RunLike
 from grokscope.papers._two_circuits_beyond_evidence import Cohort, ratios_of_grokking
 from grokscope.papers._two_circuits_beyond_experiments import BLOCKS, DOSES, MOMENTS
 from grokscope.papers._two_circuits_beyond_proofs import decided_points, verdicts_of
 from grokscope.papers._two_circuits_beyond_sizes import RUNS_BY_BITS, gates_of
 from grokscope.papers._two_circuits_beyond_winner import SETTLED, shares_of_streams, twin_overlaps
+from grokscope.spec.events import MEMORIZATION
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -64,30 +64,30 @@ def _sizes(id: str, experiment: str, when: str) -> tuple[Claim, ...]:
             _has(6, 8),
         ),
         Claim(
-            f"{id}b",
-            f"It ends with 4, 6, 7 or 8 gates: {when}.",
-            "issue N1",
-            None,
-            "",
-            "the share of seeds that end with 4, 6, 7 or 8 gates",
-            Region.at_least(0.8),
-            _ONE_IN_TEN,
-            "share",
-            experiment,
-            _has(4, 6, 7, 8),
+            id=f"{id}b",
+            sentence=f"It ends with 4, 6, 7 or 8 gates: {when}.",
+            source="issue N1",
+            paper_value=None,
+            unit="",
+            estimand="the share of seeds that end with 4, 6, 7 or 8 gates",
+            region=Region.at_least(0.8),
+            smallest_effect=_ONE_IN_TEN,
+            kind="share",
+            experiment=experiment,
+            evidence=_has(4, 6, 7, 8),
         ),
         Claim(
-            f"{id}c",
-            f"SGD finds 4, and the 4 neurons are proved: {when}.",
-            "Prop. 3; issue N1",
-            "no",
-            "",
-            "the share of seeds that end with 4 gates whose merged network is proved on all 2^40 inputs",
-            Region.between(0.02, 0.25),
-            Effect(0.02, "one seed in fifty"),
-            "share",
-            experiment,
-            proved_four,
+            id=f"{id}c",
+            sentence=f"SGD finds 4, and the 4 neurons are proved: {when}.",
+            source="Prop. 3; issue N1",
+            paper_value="no",
+            unit="",
+            estimand="the share of seeds that end with 4 gates whose merged network is proved on all 2^40 inputs",
+            region=Region.between(0.02, 0.25),
+            smallest_effect=Effect(0.02, "one seed in fifty"),
+            kind="share",
+            experiment=experiment,
+            evidence=proved_four,
         ),
     )
 
@@ -122,18 +122,18 @@ def _fewer(bound: int) -> Evidence:
 def _norm_claims(k: int, experiment: str, samples: str) -> tuple[Claim, ...]:
     return (
         Claim(
-            f"N7-norm-{k}",
-            f"The final path norm is near the least possible: {k} bits, {samples} samples.",
-            "issue N7",
-            None,
-            "",
-            "the mean over seeds that grok of the final path norm over the least with which a network can "
+            id=f"N7-norm-{k}",
+            sentence=f"The final path norm is near the least possible: {k} bits, {samples} samples.",
+            source="issue N7",
+            paper_value=None,
+            unit="",
+            estimand="the mean over seeds that grok of the final path norm over the least with which a network can "
             "have margin 1 on all inputs",
-            Region.between(1.0, 1.5),
-            Effect(0.1, "a tenth of the least norm"),
-            "mean",
-            experiment,
-            _norm_ratio(k),
+            region=Region.between(1.0, 1.5),
+            smallest_effect=Effect(0.1, "a tenth of the least norm"),
+            kind="mean",
+            experiment=experiment,
+            evidence=_norm_ratio(k),
         ),
         share_of_seeds(
             f"N7-groks-{k}",
@@ -180,8 +180,8 @@ NORM_CLAIMS = (
 def _right_everywhere(k: int) -> float:
     """Share of the 2^k settings at which Proposition 1 for k bits, with its 2^k neurons, is right."""
     from grokscope.circuits import proposition_1
-    from grokscope.circuits._weights import weights_of
     from grokscope.circuits.support import settings_of
+    from grokscope.circuits.weights import weights_of
 
     weights, settings = weights_of(proposition_1(n=k, k=k)), settings_of(k)
     if len(weights.u) != 2**k:
@@ -209,7 +209,17 @@ def _deterministic(
     id: str, sentence: str, source: str, estimand: str, region: Region, experiment: str, evidence: Evidence
 ) -> Claim:
     return Claim(
-        id, sentence, source, "yes", "", estimand, region, None, "deterministic", experiment, evidence
+        id=id,
+        sentence=sentence,
+        source=source,
+        paper_value="yes",
+        unit="",
+        estimand=estimand,
+        region=region,
+        smallest_effect=None,
+        kind="deterministic",
+        experiment=experiment,
+        evidence=evidence,
     )
 
 
@@ -244,18 +254,18 @@ PROPOSITION_CLAIMS = (
         _proposition(()),
     ),
     Claim(
-        "C12b",
-        "SGD does not find 4.",
-        "Prop. 3",
-        "yes",
-        "",
-        "for each seed of the standard and the annealed run, 1 if it ends with 4 gates whose network of 4 "
+        id="C12b",
+        sentence="SGD does not find 4.",
+        source="Prop. 3",
+        paper_value="yes",
+        unit="",
+        estimand="for each seed of the standard and the annealed run, 1 if it ends with 4 gates whose network of 4 "
         "neurons is proved on all 2^40 inputs: one is enough to refute it",
-        Region.at_most(0.0),
-        None,
-        "deterministic",
-        "standard",
-        _four_is_not_found,
+        region=Region.at_most(0.0),
+        smallest_effect=None,
+        kind="deterministic",
+        experiment="standard",
+        evidence=_four_is_not_found,
         beside=("annealed",),
     ),
 )

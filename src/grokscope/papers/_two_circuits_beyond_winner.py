@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from grokscope.claims import Claim, Effect, NotTestable, Region
-from grokscope.events import MEMORIZATION
 from grokscope.papers._two_circuits_beyond_evidence import (
     Cohort,
     mean_by_init,
@@ -20,6 +19,8 @@ from grokscope.papers._two_circuits_beyond_evidence import (
     overlaps_with_source,
 )
 from grokscope.papers._two_circuits_beyond_experiments import MOMENTS
+from grokscope.spec.events import MEMORIZATION
+from grokscope.spec.streams import Seeds
 from grokscope.statistics import CensoredTimes
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _commitment(*measures: xr.Dataset) -> CensoredTimes:
     return CensoredTimes(lower, upper)
 
 
-def _each(found: tuple[list[tuple[int, int, int, int]], np.ndarray]) -> list[tuple[int, float]]:
+def _each(found: tuple[list[Seeds], np.ndarray]) -> list[tuple[int, float]]:
     """The mean over twins for each initialization."""
     seeds, values = found
     inits = list(dict.fromkeys(init for init, *_ in seeds))
@@ -95,18 +96,18 @@ def _precision(
 
 def _twins(id: str, sentence: str, experiment: str, region: Region) -> Claim:
     return Claim(
-        id,
-        sentence,
-        "issue N5",
-        None,
-        "",
-        "the mean over members of the likeness (cosine of final path norms) of its circuit and those of its "
+        id=id,
+        sentence=sentence,
+        source="issue N5",
+        paper_value=None,
+        unit="",
+        estimand="the mean over members of the likeness (cosine of final path norms) of its circuit and those of its "
         "twins",
-        region,
-        _LIKENESS,
-        "mean",
-        experiment,
-        twin_overlaps,
+        region=region,
+        smallest_effect=_LIKENESS,
+        kind="mean",
+        experiment=experiment,
+        evidence=twin_overlaps,
         beside=("standard",),
     )
 
@@ -117,18 +118,18 @@ def _foretold(
     what = "at memorization" if when == "memorization" else "at memorization, less that at initialization"
     by = "path norm" if score == "path_norm" else "norm along the hidden bits times output weight"
     return Claim(
-        id,
-        sentence,
-        "issue N5",
-        None,
-        "",
-        "the mean over seeds of the share of the final circuit's m neurons that are among the m of largest "
+        id=id,
+        sentence=sentence,
+        source="issue N5",
+        paper_value=None,
+        unit="",
+        estimand="the mean over seeds of the share of the final circuit's m neurons that are among the m of largest "
         f"{by} {what}",
-        region,
-        Effect(0.1, "a tenth of the circuit"),
-        "mean",
-        "standard",
-        _precision(score, when),
+        region=region,
+        smallest_effect=Effect(0.1, "a tenth of the circuit"),
+        kind="mean",
+        experiment="standard",
+        evidence=_precision(score, when),
     )
 
 
@@ -160,18 +161,18 @@ WINNER_CLAIMS = (
         Region.at_least(0.9),
     ),
     Claim(
-        "N5-commitment",
-        "It is settled on the way to memorization.",
-        "issue N5",
-        None,
-        "",
-        f"the median over members of the moment from which on their twins end with a likeness of {SETTLED:g} "
+        id="N5-commitment",
+        sentence="It is settled on the way to memorization.",
+        source="issue N5",
+        paper_value=None,
+        unit="",
+        estimand=f"the median over members of the moment from which on their twins end with a likeness of {SETTLED:g} "
         "or more, over the memorization step (censored; twins at 0, a quarter, a half and the whole of it)",
-        Region.at_most(1.0),
-        Effect(0.25, "a quarter of the time to memorization"),
-        "median",
-        next(iter(MOMENTS)),
-        _commitment,
+        region=Region.at_most(1.0),
+        smallest_effect=Effect(0.25, "a quarter of the time to memorization"),
+        kind="median",
+        experiment=next(iter(MOMENTS)),
+        evidence=_commitment,
         beside=(*list(MOMENTS)[1:4], "standard"),
     ),
 )
@@ -220,17 +221,17 @@ def _share(stream: str) -> Callable[[xr.Dataset], np.ndarray]:
 
 def _crossed(id: str, sentence: str, stream: str, what: str, region: Region) -> Claim:
     return Claim(
-        id,
-        sentence,
-        "issue N6",
-        None,
-        "",
-        f"the share of the variance of final path norms over neurons that {what}",
-        region,
-        Effect(0.1, "a tenth of the variance"),
-        "mean",
-        "crossed",
-        _share(stream),
+        id=id,
+        sentence=sentence,
+        source="issue N6",
+        paper_value=None,
+        unit="",
+        estimand=f"the share of the variance of final path norms over neurons that {what}",
+        region=region,
+        smallest_effect=Effect(0.1, "a tenth of the variance"),
+        kind="mean",
+        experiment="crossed",
+        evidence=_share(stream),
     )
 
 

@@ -194,8 +194,8 @@ def _on_axes(run: MadeUpRun, one: PaperExperiment) -> MadeUpRun:
 def _made_up(experiment: Experiment, curve: Any) -> MadeUpRun:
     import xarray as xr
 
-    from grokscope.axes import SUBNETWORK_LABELS
-    from grokscope.parts import kinds
+    from grokscope.spec.axes import SUBNETWORK_LABELS
+    from grokscope.spec.parts import kinds
 
     rng = np.random.default_rng(1)
     labels = {dim: list(values) for dim, values in experiment.axes.items()} | {"neuron": list(range(_WIDTH))}

@@ -141,17 +141,17 @@ def _claim(
 ) -> Claim:
     """A claim about a mean over seeds; the evidence is given the measures of all experiments named."""
     return Claim(
-        id,
-        sentence,
-        source,
-        paper,
-        unit,
-        f"the {kind.replace('_', ' ')} over seeds of {estimand}",
-        region,
-        effect,
-        kind,
-        experiment,
-        evidence,
+        id=id,
+        sentence=sentence,
+        source=source,
+        paper_value=paper,
+        unit=unit,
+        estimand=f"the {kind.replace('_', ' ')} over seeds of {estimand}",
+        region=region,
+        smallest_effect=effect,
+        kind=kind,
+        experiment=experiment,
+        evidence=evidence,
         beside=beside,
     )
 

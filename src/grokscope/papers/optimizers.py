@@ -26,7 +26,7 @@ from grokscope.experiment import Experiment
 from grokscope.papers._cells import times_in
 from grokscope.papers._paper import Figure, Paper, PaperExperiment, Profile, RunLike
 from grokscope.statistics import CensoredTimes
-from grokscope.sweeps._contest_spec import Contender
+from grokscope.sweeps import Contender
 from grokscope.tasks.sparse_parity import SparseParity
 
 if TYPE_CHECKING:
@@ -115,18 +115,18 @@ def _ratio(slower: str, faster: str) -> Callable[[xr.Dataset], CensoredTimes]:
 
 def _claim(id: str, sentence: str, source: str, paper: float | str | None, slower: str, faster: str) -> Claim:
     return Claim(
-        id,
-        sentence,
-        source,
-        paper,
-        "times",
-        f"the median over seeds of the grokking step of {slower} over that of {faster}, each at its tuned "
+        id=id,
+        sentence=sentence,
+        source=source,
+        paper_value=paper,
+        unit="times",
+        estimand=f"the median over seeds of the grokking step of {slower} over that of {faster}, each at its tuned "
         "setting",
-        Region.at_least(1.25),
-        Effect(0.25, "a quarter of the steps"),
-        "median",
-        "contest",
-        _ratio(slower, faster),
+        region=Region.at_least(1.25),
+        smallest_effect=Effect(0.25, "a quarter of the steps"),
+        kind="median",
+        experiment="contest",
+        evidence=_ratio(slower, faster),
         fixed_on="none (fixed beforehand)",
         confirmed_on="200-224",
     )

@@ -20,7 +20,7 @@ from grokscope.claims import Claim, Effect, Region
 from grokscope.experiment import Experiment
 from grokscope.papers._cells import axes_of, exponents, part_of, phase_of, times_in
 from grokscope.papers._paper import Figure, Paper, PaperExperiment, Profile, RunLike
-from grokscope.sweeps._outcomes import PHASES
+from grokscope.sweeps import PHASES
 from grokscope.tasks.sparse_parity import SparseParity
 
 if TYPE_CHECKING:
@@ -130,17 +130,17 @@ def _share(
 ) -> Claim:
     estimand = f"the share of seeds {what}"
     return Claim(
-        id,
-        sentence,
-        source,
-        None,
-        "",
-        estimand,
-        _MOST,
-        _ONE_IN_TEN,
-        "share",
-        "map",
-        evidence,
+        id=id,
+        sentence=sentence,
+        source=source,
+        paper_value=None,
+        unit="",
+        estimand=estimand,
+        region=_MOST,
+        smallest_effect=_ONE_IN_TEN,
+        kind="share",
+        experiment="map",
+        evidence=evidence,
         fixed_on="0-1",
         confirmed_on="100-124",
     )
@@ -181,18 +181,18 @@ _CLAIMS = (
         "Power et al. 2022, Sec. 3.3 (another task)",
     ),
     Claim(
-        "R6",
-        "The more data, the earlier it groks.",
-        "Power et al. 2022, Fig. 1 center (another task)",
-        None,
-        "",
-        f"the exponent of the grokking step in the number of samples (above {_FEW}) at weight decay "
+        id="R6",
+        sentence="The more data, the earlier it groks.",
+        source="Power et al. 2022, Fig. 1 center (another task)",
+        paper_value=None,
+        unit="",
+        estimand=f"the exponent of the grokking step in the number of samples (above {_FEW}) at weight decay "
         f"{_MIDDLE:g}, by censored regression",
-        Region.at_most(-0.5),
-        Effect(0.25, "a sixth of the steps for twice the data"),
-        "mean",
-        "map",
-        _exponent_of_samples,
+        region=Region.at_most(-0.5),
+        smallest_effect=Effect(0.25, "a sixth of the steps for twice the data"),
+        kind="mean",
+        experiment="map",
+        evidence=_exponent_of_samples,
         fixed_on="0-1",
         confirmed_on="100-124",
     ),

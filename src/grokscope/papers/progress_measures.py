@@ -131,7 +131,17 @@ def _claim(
 ) -> Claim:
     what = "the share of seeds that" if kind == "share" else f"the {kind.replace('_', ' ')} over seeds of"
     return Claim(
-        id, sentence, source, paper, unit, f"{what} {estimand}", region, effect, kind, experiment, evidence
+        id=id,
+        sentence=sentence,
+        source=source,
+        paper_value=paper,
+        unit=unit,
+        estimand=f"{what} {estimand}",
+        region=region,
+        smallest_effect=effect,
+        kind=kind,
+        experiment=experiment,
+        evidence=evidence,
     )
 
 

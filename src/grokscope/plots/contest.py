@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grokscope.events import GROKKING
 from grokscope.plots.lines import LOOK
 from grokscope.plots.style import legend, panels, small_print
+from grokscope.spec.events import GROKKING
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grokscope.events import GROKKING, MEMORIZATION, diverged_steps, member_curves
 from grokscope.plots.style import COLOR, line_style
+from grokscope.spec.events import GROKKING, MEMORIZATION, diverged_steps, member_curves
 
 if TYPE_CHECKING:
     import xarray as xr

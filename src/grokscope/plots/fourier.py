@@ -85,7 +85,7 @@ def spectra_figure(measures: xr.Dataset, seed: int | None = None, command: str =
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), Figures 3 and 6.
     """
-    from grokscope.events import GROKKING
+    from grokscope.spec.events import GROKKING
 
     if "seed" not in measures.sizes:
         raise InputError("spectra_figure: streams are crossed; choose one member along an axis 'seed'.")

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grokscope.events import Event, member_curves
 from grokscope.plots.style import COLOR, legend, panels, small_print
+from grokscope.spec.events import Event, member_curves
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -36,7 +36,7 @@ def neuron_figure(
 
     Source: Merrill, Tsilivis, Shukla 2023 (arXiv 2303.11873), Figure 5.
     """
-    from grokscope.events import GROKKING
+    from grokscope.spec.events import GROKKING
 
     if "neuron_norm" not in measures:
         raise InputError("neuron_figure: the run has no measure 'neuron_norm'.")

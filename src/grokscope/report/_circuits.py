@@ -69,11 +69,11 @@ def circuit_of(run: Any, position: int, networks: MemberNetworks) -> CircuitView
         The circuit; None where circuits cannot be read (several layers or outputs, inputs that are no bits).
     """
     from grokscope.circuits import read_network
-    from grokscope.circuits._weights import weights_of
     from grokscope.circuits.circuit import read_gates
     from grokscope.circuits.reading import check_readable, training_inputs
     from grokscope.circuits.support import settings_of
-    from grokscope.runs._networks import network_of
+    from grokscope.circuits.weights import weights_of
+    from grokscope.runs.networks import network_of
 
     try:
         check_readable(run)

@@ -14,7 +14,7 @@ from grokscope.report._curves import member_labels
 from grokscope.report._networks import networks_of
 from grokscope.report._proofs import Proofs, proofs_of
 from grokscope.report._weights import Weights, weights_of
-from grokscope.streams import on_members
+from grokscope.spec.streams import on_members
 
 if TYPE_CHECKING:
     import xarray as xr

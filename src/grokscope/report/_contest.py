@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from grokscope.report._page import write_page
 from grokscope.report._views import view_of
 from grokscope.statistics import format_number
-from grokscope.sweeps._overview import estimate_text
-from grokscope.sweeps._spec import settings_text
+from grokscope.sweeps import estimate_text, settings_text
 
 if TYPE_CHECKING:
     from grokscope.sweeps import Contest, Standing

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grokscope.events import GROKKING, MEMORIZATION
 from grokscope.plots.curves import Band, band
 from grokscope.report._arrays import packed
 from grokscope.report._panels import Line, panels_for
-from grokscope.streams import STREAMS, on_members
+from grokscope.spec.events import GROKKING, MEMORIZATION
+from grokscope.spec.streams import STREAMS, on_members
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -187,7 +187,7 @@ def member_labels(members: Any) -> list[str]:
     """How members are called: by their seed, or by the streams in which they differ.
 
     Example:
-        >>> from grokscope.streams import Members
+        >>> from grokscope.spec.streams import Members
         >>> member_labels(Members.of_seeds([3, 8])), member_labels(Members.crossed(data=[0, 1]))
         (['3', '8'], ['data 0', 'data 1'])
     """

@@ -13,7 +13,7 @@ from grokscope.report._reproduction import RECORD, remake
 from grokscope.report._views import view_of
 
 if TYPE_CHECKING:
-    from grokscope.runs._place import Place
+    from grokscope.store.place import Place
 
 __all__ = ["write_report"]
 
@@ -34,7 +34,7 @@ def write_report(path: str | Path, other: str | Path | None = None, out: str | P
         StoreError: if the page cannot be written.
     """
     from grokscope.report._contest import finish_contest
-    from grokscope.runs._place import as_place
+    from grokscope.store.place import as_place
     from grokscope.sweeps import is_contest, is_sweep, open_contest
 
     place = as_place(path)
@@ -89,7 +89,7 @@ def _what(run: Any) -> str:
 
 
 def _of_two(run: Any, second: Any, folders: tuple[Path, Path], to: Path) -> Path:
-    from grokscope.comparison import compare
+    from grokscope.analysis.comparison import compare
 
     result = compare(run, second)
     names = [one.experiment.name or place.name for one, place in zip((run, second), folders, strict=True)]

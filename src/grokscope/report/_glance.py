@@ -7,8 +7,8 @@ from html import escape
 
 import numpy as np
 
-from grokscope.events import GROKKING, MEMORIZATION, Event
 from grokscope.report._views import RunView
+from grokscope.spec.events import GROKKING, MEMORIZATION, Event
 from grokscope.statistics import format_number, median_interval
 
 __all__ = ["facts_of", "glance_html"]

@@ -44,7 +44,7 @@ def networks_of(run: Any, steps: np.ndarray, most: int) -> tuple[dict[int, Membe
     """
     if not hasattr(run, "networks"):
         return {}, ""
-    from grokscope.runs._networks import network_shapes
+    from grokscope.runs.networks import network_shapes
 
     shapes = network_shapes(run.experiment)
     if not shapes.keys() >= _ONE_LAYER or len(shapes["output_weight"]) != 1:

@@ -7,7 +7,6 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grokscope.events import GROKKING, MEMORIZATION
 from grokscope.report._arrays import embedded_json
 from grokscope.report._bundle import script, script_hash, style
 from grokscope.report._claims import claims_section, tally
@@ -18,6 +17,7 @@ from grokscope.report._provenance import RunInfo, block, run_html, summary_html,
 from grokscope.report._sweep_view import SweepView
 from grokscope.report._tables import competition_tables, curve_tables, folded, table
 from grokscope.report._views import RunView
+from grokscope.spec.events import GROKKING, MEMORIZATION
 
 if TYPE_CHECKING:
     from grokscope.claims import Evidence, Judged, NotTestable

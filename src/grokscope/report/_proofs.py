@@ -11,7 +11,7 @@ import numpy as np
 from grokscope.errors import GrokscopeError
 
 if TYPE_CHECKING:
-    from grokscope.circuits._weights import Weights
+    from grokscope.circuits.weights import Weights
     from grokscope.report._networks import MemberNetworks
 
 __all__ = ["Found", "Proofs", "proofs_of"]
@@ -128,15 +128,15 @@ def _is_parity(table: np.ndarray) -> bool:
 
 
 def _weights(run: Any, member: MemberNetworks, k: int) -> Weights:
-    from grokscope.circuits._weights import weights_of
-    from grokscope.runs._networks import network_of
+    from grokscope.circuits.weights import weights_of
+    from grokscope.runs.networks import network_of
 
     return weights_of(network_of(run.experiment, {name: leaf[k] for name, leaf in member.leaves.items()}))
 
 
 def _kept(run: Any, position: int, steps: np.ndarray) -> dict[int, Found]:
     """What `certify` found of a member, where it was decided."""
-    from grokscope.streams import on_members
+    from grokscope.spec.streams import on_members
 
     names = ("proved", "refuted", "worst_margin_lower", "worst_margin_upper")
     if not set(names) <= set(run.measures):

@@ -13,20 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 from grokscope.claims import Evidence, Judged, NotTestable, gather, judge
 from grokscope.errors import GrokscopeError, InputError
-from grokscope.papers._paper import Paper, PaperExperiment, RunLike, find_paper
-from grokscope.papers._plan import Plan, plan
+from grokscope.papers import Paper, PaperExperiment, Plan, RunLike, find_paper, plan
 from grokscope.papers._preload import preloading
-from grokscope.parts import PLUGIN_PREFIX
 from grokscope.progress import SilentProgress
 from grokscope.report._figures import ReportFigure
 from grokscope.report._page import write_page
 from grokscope.report._views import view_of
+from grokscope.spec.parts import PLUGIN_PREFIX
 
 if TYPE_CHECKING:
     from grokscope.experiment import Experiment
     from grokscope.progress import Progress
-    from grokscope.rates import Rates
     from grokscope.sweeps import SweepSpec
+    from grokscope.training.rates import Rates
 
 __all__ = ["RECORD", "Reproduction", "judge_paper", "remake", "reproduce"]
 
@@ -349,8 +348,8 @@ def _same_sweep(folder: Path, spec: SweepSpec) -> None:
 
 def _same_run(folder: Path, spec: Experiment) -> None:
     """Refuse a folder that holds another run, before hours of work on those that come first."""
-    from grokscope.runs._folder import is_run
-    from grokscope.runs._store import RunStore
+    from grokscope.store.folder import is_run
+    from grokscope.store.run_store import RunStore
 
     if is_run(folder):
         RunStore.open(folder).require_identity(spec.identity)

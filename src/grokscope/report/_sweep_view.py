@@ -80,8 +80,7 @@ def sweep_view(sweep: Sweep, overview: SweepOverview, most_rows: int) -> SweepVi
         most_rows: of the table.
     """
     from grokscope.errors import GrokscopeError
-    from grokscope.sweeps import PHASES
-    from grokscope.sweeps._axes import point_text
+    from grokscope.sweeps import PHASES, point_text
 
     curves: list[Curves] = []
     cells: list[dict[str, Any]] = []

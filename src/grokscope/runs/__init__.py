@@ -11,11 +11,11 @@ from typing import Any
 from grokscope.experiment import Experiment
 from grokscope.progress import Progress
 from grokscope.runs._branch import branch_members
-from grokscope.runs._checksums import Problem
 from grokscope.runs._folders import RunSummary, default_folder, list_runs, open_run
-from grokscope.runs._run import Run
-from grokscope.runs._verify import verify
-from grokscope.streams import Members
+from grokscope.runs.run import Run
+from grokscope.runs.verify import verify
+from grokscope.spec.streams import Members
+from grokscope.store.checksums import Problem
 
 __all__ = [
     "Problem",
@@ -64,7 +64,7 @@ def train(
         >>> train(experiment, seeds=3, out=tempfile.mkdtemp() + "/run").is_complete
         True
     """
-    from grokscope.runs._train import train_into
+    from grokscope.runs.trainer import train_into
     from grokscope.training.cache import use_compile_cache
     from grokscope.training.devices import in_precision, prepare_devices
 

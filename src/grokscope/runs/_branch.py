@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from grokscope.errors import InputError
 from grokscope.experiment import Experiment
-from grokscope.init import FromRun
-from grokscope.streams import STREAMS, Members, parse_seeds
+from grokscope.spec.streams import STREAMS, Members, Seeds, parse_seeds
+from grokscope.starts import FromRun
 
 if TYPE_CHECKING:
-    from grokscope.runs._run import Run
+    from grokscope.runs.run import Run
 
 __all__ = ["branch_experiment", "branch_members"]
-
-Seeds = tuple[int, int, int, int]
 
 
 def branch_experiment(

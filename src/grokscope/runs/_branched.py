@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from grokscope.spec.streams import Seeds
+
 if TYPE_CHECKING:
     import xarray as xr
 
     from grokscope.experiment import Experiment
-    from grokscope.runs._reader import RunReader
+    from grokscope.store.reader import RunReader
 
 __all__ = ["Origins"]
-
-Seeds = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ class Origins:
     def read(cls, store: RunReader, experiment: Experiment) -> Origins:
         """From the store of a run."""
         rows = range(len(store.seeds))
-        left_out = {(s[0], s[1], s[2], s[3]): str(why) for s, why, _ in store.notes.get("left_out", [])}
+        left_out = {Seeds(*s): str(why) for s, why, _ in store.notes.get("left_out", [])}
         leaves = {} if experiment.is_plain else store.read_origins(rows)
         if not leaves:
             return cls(np.zeros(len(rows), np.int64), None, None, left_out)
-        source = [(int(a), int(b), int(c), int(d)) for a, b, c, d in leaves["source"].tolist()]
+        source = [Seeds(*map(int, row)) for row in leaves["source"].tolist()]
         return cls(
             leaves["origin"].astype(np.int64),
             tuple(source) if leaves["source"].min() >= 0 else None,
@@ -53,7 +53,7 @@ class Origins:
 
 
 def _sets(store: RunReader, experiment: Experiment, leaves: dict[str, np.ndarray]) -> xr.DataArray:
-    from grokscope.runs._labeled import Cohort
+    from grokscope.store.labeled import Cohort
 
     labels = [item.label for item in experiment.interventions]
     labels = [name if labels.count(name) == 1 else f"{name} {i}" for i, name in enumerate(labels)]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from grokscope.errors import GrokscopeError, InputError
 from grokscope.experiment import Experiment
-from grokscope.runs._folder import SWEEP_FILE, is_run
-from grokscope.runs._run import Run
+from grokscope.runs.run import Run
+from grokscope.store.folder import SWEEP_FILE, is_run
 
 __all__ = ["RunSummary", "default_folder", "list_runs", "open_run", "run_folders"]
 

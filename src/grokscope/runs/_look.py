@@ -10,18 +10,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from grokscope.errors import InputError
-from grokscope.interventions._look import Weights
-from grokscope.measures._subnetworks import active_subnetwork
-from grokscope.models._one_hidden_layer import OneHiddenLayer
-from grokscope.streams import Members
+from grokscope.interventions import Weights
+from grokscope.measures import active_subnetwork
+from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
+from grokscope.spec.streams import Members
 from grokscope.training.cohort import Cohort
 from grokscope.training.devices import choose_execution, in_precision
 from grokscope.training.loop import MemberLoop
 
 if TYPE_CHECKING:
     from grokscope.experiment import Experiment
-    from grokscope.interventions import Moment
     from grokscope.runs._source import Source
+    from grokscope.spec.moments import Moment
 
 __all__ = ["MembersLook", "member_data"]
 

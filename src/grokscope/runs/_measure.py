@@ -9,19 +9,19 @@ import numpy as np
 from grokscope.errors import InputError
 from grokscope.experiment import Recording
 from grokscope.progress import Progress
-from grokscope.runs._networks import not_kept
-from grokscope.runs._numerics import TO_REPLAY, check_numerics, numerics_here
 from grokscope.runs._snapshots import measure_snapshots
-from grokscope.runs._store import RunStore
-from grokscope.runs._train import Trainer
-from grokscope.runs._wanted import Wanted
-from grokscope.schedule import Schedule
+from grokscope.runs.networks import not_kept
+from grokscope.runs.numerics import TO_REPLAY, check_numerics, numerics_here
+from grokscope.runs.trainer import Trainer
+from grokscope.runs.wanted import Wanted
+from grokscope.spec.schedule import Schedule
+from grokscope.store.run_store import RunStore
 from grokscope.training.cache import use_compile_cache
 from grokscope.training.devices import in_precision, prepare_devices
 
 if TYPE_CHECKING:
-    from grokscope.measures._subnetworks import Flavor
-    from grokscope.runs._run import Run
+    from grokscope.measures import Flavor
+    from grokscope.runs.run import Run
 
 __all__ = ["add_measures"]
 

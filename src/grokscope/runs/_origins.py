@@ -14,19 +14,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from grokscope.interventions import Target
-from grokscope.streams import Members
+from grokscope.spec.streams import Members
 from grokscope.training.cohort import Cohort
 from grokscope.training.intervening import Orders
 
 if TYPE_CHECKING:
     from grokscope.experiment import Experiment
-    from grokscope.runs._reader import RunReader
+    from grokscope.store.reader import RunReader
     from grokscope.training.devices import Execution
     from grokscope.training.loop import MemberLoop
 
-__all__ = ["NEVER", "cohort_of", "origins_of", "packed_targets", "state_leaves"]
+__all__ = ["cohort_of", "origins_of", "packed_targets", "state_leaves"]
 
-NEVER = 2**31 - 1  # a step that no run comes to
 _STATE = "state/"
 
 

@@ -10,11 +10,11 @@ import numpy as np
 
 from grokscope.errors import InputError
 from grokscope.experiment import Experiment
-from grokscope.runs._block import Block
-from grokscope.runs._networks import network_at, not_kept
-from grokscope.runs._numerics import TO_REPLAY, check_numerics, numerics_here
-from grokscope.runs._store import RunStore
-from grokscope.streams import Members
+from grokscope.runs.block import Block
+from grokscope.runs.networks import network_at, not_kept
+from grokscope.runs.numerics import TO_REPLAY, check_numerics, numerics_here
+from grokscope.spec.streams import Members
+from grokscope.store.run_store import RunStore
 from grokscope.training.cohort import Cohort
 from grokscope.training.devices import choose_execution, in_precision, prepare_devices
 from grokscope.training.loop import MemberLoop

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from grokscope.errors import InputError
-from grokscope.init import Fresh, FromRun
-from grokscope.interventions import Intervention, Look, Target, parse_moment
+from grokscope.interventions import Intervention, Look, Target
 from grokscope.progress import Progress, SilentProgress
 from grokscope.runs._look import MembersLook
-from grokscope.runs._origins import NEVER, packed_targets
+from grokscope.runs._origins import packed_targets
 from grokscope.runs._source import Source, open_source, source_members
 from grokscope.runs._states import carry_structure
-from grokscope.streams import Members
+from grokscope.spec.moments import parse_moment
+from grokscope.spec.stopping import NO_STEP
+from grokscope.spec.streams import Members, Seeds
+from grokscope.starts import Fresh, FromRun
 from grokscope.training.cohort import Cohort, leaf_name
 from grokscope.training.devices import choose_execution
 from grokscope.training.loop import MemberLoop
@@ -41,11 +43,9 @@ class Prepared:
         other_numerics: in what the numerics of the source differ from this machine's.
     """
 
-    members: list[tuple[int, int, int, int]] = field(default_factory=list[tuple[int, int, int, int]])
+    members: list[Seeds] = field(default_factory=list[Seeds])
     leaves: dict[str, np.ndarray] = field(default_factory=dict[str, np.ndarray])
-    left_out: dict[tuple[int, int, int, int], str] = field(
-        default_factory=dict[tuple[int, int, int, int], str]
-    )
+    left_out: dict[Seeds, str] = field(default_factory=dict[Seeds, str])
 
     other_numerics: list[str] = field(default_factory=list[str])
 
@@ -68,8 +68,7 @@ class Prepared:
         told.finish()
         if not prepared.members:
             seeds, why = next(iter(prepared.left_out.items()))
-            shown = str(seeds[0] if len(set(seeds)) == 1 else seeds)
-            raise InputError(f"no member of {len(members)} can start: seed {shown}: {why}.")
+            raise InputError(f"no member of {len(members)} can start: seed {seeds.label}: {why}.")
         return prepared
 
     def leave_out(self, why: np.ndarray) -> np.ndarray:
@@ -219,7 +218,7 @@ def _check_fit(states: dict[str, np.ndarray], wanted: Mapping[str, object], *, w
         )
 
 
-def _fresh(experiment: Experiment, members: list[tuple[int, int, int, int]]) -> dict[str, np.ndarray]:
+def _fresh(experiment: Experiment, members: list[Seeds]) -> dict[str, np.ndarray]:
     """The states of fresh members, arrays [member, ...] by path."""
     import jax
 
@@ -272,4 +271,4 @@ def _steps(value: int | str, prepared: Prepared, experiment: Experiment, source:
 
 
 def _limited(steps: np.ndarray) -> np.ndarray:
-    return np.clip(np.where(np.isfinite(steps), steps, NEVER), 0, NEVER).astype(np.int32)
+    return np.clip(np.where(np.isfinite(steps), steps, NO_STEP), 0, NO_STEP).astype(np.int32)

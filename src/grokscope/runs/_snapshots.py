@@ -12,17 +12,15 @@ from typing import TYPE_CHECKING, Any, cast
 import jax
 import numpy as np
 
-from grokscope.measures._measure import Measure
-from grokscope.measures._point import Point
-from grokscope.measures._subnetworks import Flavor
+from grokscope.measures import Flavor, Measure, Point
 from grokscope.progress import Progress
-from grokscope.runs._block import Checkpoint
-from grokscope.runs._networks import stacked_network
-from grokscope.runs._sink import StoreSink
-from grokscope.runs._store import RunStore
 from grokscope.runs._subnetworks import FirstCrossing, found_at_the_end
-from grokscope.runs._wanted import Wanted
-from grokscope.streams import STREAMS, Members, stream_key
+from grokscope.runs.block import Checkpoint
+from grokscope.runs.networks import stacked_network
+from grokscope.runs.sink import StoreSink
+from grokscope.runs.wanted import Wanted
+from grokscope.spec.streams import STREAMS, Members, stream_key
+from grokscope.store.run_store import RunStore
 from grokscope.training.cohort import Cohort
 from grokscope.training.devices import choose_execution
 from grokscope.training.loop import MemberLoop, as_precision, take_measures

@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from grokscope.errors import InputError
-from grokscope.init import FromRun, Init
-from grokscope.interventions import Moment
-from grokscope.runs._fingerprint import fingerprint_difference
-from grokscope.runs._folder import find_run, is_run
-from grokscope.runs._numerics import TO_REPLAY, check_numerics, numerics_here
-from grokscope.runs._place import BucketPath, as_place
-from grokscope.runs._run import Run
 from grokscope.runs._states import states_at
-from grokscope.runs._store import RunStore
-from grokscope.streams import Lineup, Members, on_members
+from grokscope.runs.fingerprint import fingerprint_difference
+from grokscope.runs.numerics import TO_REPLAY, check_numerics, numerics_here
+from grokscope.runs.run import Run
+from grokscope.spec.moments import Moment
+from grokscope.spec.streams import Lineup, Members, Seeds, on_members
+from grokscope.starts import FromRun, Init
+from grokscope.store.folder import find_run, is_run
+from grokscope.store.place import BucketPath, as_place
+from grokscope.store.run_store import RunStore
 
 __all__ = ["Source", "open_source", "source_members", "source_steps"]
 
@@ -34,7 +34,7 @@ class Source:
     def __init__(
         self,
         run: Run,
-        members: tuple[tuple[int, int, int, int], ...],
+        members: tuple[Seeds, ...],
         advance: Callable[[int], None],
         *,
         allow_other_numerics: bool = False,
@@ -129,13 +129,13 @@ def open_source(init: FromRun, *, allow_other_numerics: bool) -> tuple[Run, list
     return run, fingerprint_difference(store.fingerprint, here)
 
 
-def source_members(run: Run, members: Members) -> list[tuple[tuple[int, int, int, int] | None, str]]:
+def source_members(run: Run, members: Members) -> list[tuple[Seeds | None, str]]:
     """For each member the source's member that shares most of its seeds; or None and why there is none."""
     candidates = list(run.members)
     exact = set(candidates)
     table = np.array(candidates, np.int64)
     weights = np.array([8, 4, 2, 1])  # of as many shared streams, the first count more
-    found: list[tuple[tuple[int, int, int, int] | None, str]] = []
+    found: list[tuple[Seeds | None, str]] = []
     for seeds in members:
         if seeds in exact:
             found.append((seeds, ""))

@@ -10,17 +10,17 @@ import jax
 import numpy as np
 
 from grokscope.errors import GrokscopeError, InputError
-from grokscope.runs._checksums import state_sha256
-from grokscope.runs._networks import not_kept
-from grokscope.runs._numerics import TO_REPLAY, check_numerics, numerics_here
 from grokscope.runs._origins import cohort_of, origins_of
+from grokscope.runs.networks import not_kept
+from grokscope.runs.numerics import TO_REPLAY, check_numerics, numerics_here
+from grokscope.store.checksums import state_sha256
 from grokscope.training.cohort import leaf_name
 from grokscope.training.devices import choose_execution, in_precision
 from grokscope.training.loop import Carry, MemberLoop, SegmentPlan
 
 if TYPE_CHECKING:
     from grokscope.experiment import Experiment
-    from grokscope.runs._store import RunStore
+    from grokscope.store.run_store import RunStore
 
 __all__ = ["carry_structure", "states_at"]
 

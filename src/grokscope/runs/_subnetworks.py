@@ -9,14 +9,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from grokscope.axes import SUBNETWORK_LABELS
 from grokscope.experiment import Experiment
 from grokscope.losses import CrossEntropy
-from grokscope.measures._measure import Measure
-from grokscope.measures._point import Point
-from grokscope.measures._subnetworks import Flavor, find_subnetworks
+from grokscope.measures import Flavor, Measure, Point, find_subnetworks
 from grokscope.measures.logit_fourier import KeyFrequencies
-from grokscope.streams import STREAMS, stream_key
+from grokscope.spec.axes import SUBNETWORK_LABELS
+from grokscope.spec.streams import STREAMS, stream_key
 from grokscope.training.cohort import Cohort
 from grokscope.training.timeline import Timeline
 

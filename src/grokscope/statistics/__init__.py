@@ -9,7 +9,7 @@ What goes elsewhere: what is claimed and the verdict on it (`grokscope.claims`);
 
 from grokscope.statistics._bootstrap import bootstrap_interval, paired_bootstrap_interval
 from grokscope.statistics._comparison import ratio_of_times
-from grokscope.statistics._discovery import Discoveries, false_discovery
+from grokscope.statistics._discovery import Discoveries, DiscoveryMethod, false_discovery
 from grokscope.statistics._estimate import Estimate, format_number
 from grokscope.statistics._events import CensoredTimes, event_times
 from grokscope.statistics._intervals import (
@@ -27,6 +27,7 @@ __all__ = [
     "CensoredRegression",
     "CensoredTimes",
     "Discoveries",
+    "DiscoveryMethod",
     "Estimate",
     "SurvivalCurve",
     "TurnbullCurve",

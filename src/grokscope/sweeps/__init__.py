@@ -6,7 +6,7 @@ a sweep of its own. What goes elsewhere: the cells, which are ordinary runs (`gr
 (`grokscope.plots`).
 """
 
-from grokscope.sweeps._axes import Axis, parse_axis
+from grokscope.sweeps._axes import Axis, parse_axis, point_text
 from grokscope.sweeps._contest import (
     Contest,
     Standing,
@@ -17,17 +17,17 @@ from grokscope.sweeps._contest import (
 )
 from grokscope.sweeps._contest_spec import Contender, ContestSpec, is_contest_file
 from grokscope.sweeps._dataset import axis_coordinates
-from grokscope.sweeps._engine import Engine, LocalEngine, engine_named
 from grokscope.sweeps._figures import sweep_figures
 from grokscope.sweeps._home import is_sweep
 from grokscope.sweeps._list import SweepSummary, list_sweeps, verify_sweep
-from grokscope.sweeps._outcomes import PHASES, outcomes_dataset, times_of
+from grokscope.sweeps._outcomes import PHASES, outcomes_dataset, phases, times_of
 from grokscope.sweeps._overview import CellOverview, SweepOverview, estimate_text, overview_of_sweep
 from grokscope.sweeps._plan import SweepPlan, plan_sweep
 from grokscope.sweeps._run import default_place, many_cells, plan_for, run_sweep, sweep
 from grokscope.sweeps._spec import Cell, SweepSpec, settings_text
 from grokscope.sweeps._summary import summary_dataset
 from grokscope.sweeps._sweep import Sweep, open_sweep
+from grokscope.sweeps.engines.local import Engine, LocalEngine, engine_named
 
 __all__ = [
     "PHASES",
@@ -60,8 +60,10 @@ __all__ = [
     "overview_of_sweep",
     "parse_axis",
     "penalized_steps",
+    "phases",
     "plan_for",
     "plan_sweep",
+    "point_text",
     "run_contest",
     "run_sweep",
     "settings_text",

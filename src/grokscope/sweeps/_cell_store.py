@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from grokscope.experiment import Experiment
-from grokscope.init import FromRun
-from grokscope.runs._numerics import TO_TRAIN, check_numerics
-from grokscope.runs._place import Place
-from grokscope.runs._store import RunStore
+from grokscope.runs.numerics import TO_TRAIN, check_numerics
+from grokscope.starts import FromRun
+from grokscope.store.place import Place
+from grokscope.store.run_store import RunStore
 from grokscope.sweeps._mixed import OpenCell
 
 __all__ = ["open_cell"]

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grokscope.comparison import Comparison, compare
+from grokscope.analysis.comparison import Comparison, compare
 from grokscope.errors import InputError, StoreError
 from grokscope.experiment import Experiment
 from grokscope.progress import Progress
 from grokscope.runs import train
-from grokscope.runs._disk import atomic_write
-from grokscope.runs._run import Run
+from grokscope.runs.run import Run
 from grokscope.statistics import Estimate, kaplan_meier
+from grokscope.store.disk import atomic_write
 from grokscope.sweeps._axes import Axis
 from grokscope.sweeps._contest_spec import Contender, ContestSpec
 from grokscope.sweeps._run import Confirm, run_sweep
@@ -34,7 +34,7 @@ from grokscope.sweeps._sweep import Sweep
 if TYPE_CHECKING:
     import xarray as xr
 
-    from grokscope.rates import Rates
+    from grokscope.training.rates import Rates
 
 __all__ = ["CONTEST", "Contest", "Standing", "is_contest", "open_contest", "penalized_steps", "run_contest"]
 
@@ -243,7 +243,7 @@ def run_contest(
         InputError: if a setting is not valid, or the folder holds another contest or other things.
         StoreError: if the store does not let us.
     """
-    from grokscope.runs._folder import is_run
+    from grokscope.store.folder import is_run
     from grokscope.sweeps._home import is_sweep
 
     folder = Path(out)

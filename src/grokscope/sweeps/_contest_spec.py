@@ -11,8 +11,8 @@ from typing import Any
 
 from grokscope.errors import InputError, did_you_mean
 from grokscope.experiment import Experiment, read_spec
-from grokscope.parts import looking_in
-from grokscope.streams import Members
+from grokscope.spec.parts import looking_in
+from grokscope.spec.streams import Members
 from grokscope.sweeps._spec import SweepSpec
 
 __all__ = ["Contender", "ContestSpec", "is_contest_file"]

@@ -17,8 +17,9 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from grokscope.errors import InputError
-from grokscope.runs._labeled import Cohort, MeasureSource, remembering
-from grokscope.runs._store import RunStore
+from grokscope.spec.streams import Seeds
+from grokscope.store.labeled import Cohort, MeasureSource, remembering
+from grokscope.store.run_store import RunStore
 from grokscope.sweeps._axes import Axis, point_text
 
 __all__ = ["Grid", "axis_coordinates", "open_dataset"]
@@ -46,7 +47,7 @@ class Grid:
     names: tuple[str, ...]
     axes: tuple[Axis, ...]
     cells: Mapping[tuple[int, ...], str]
-    members: Sequence[tuple[int, int, int, int]]
+    members: Sequence[Seeds]
     open: Callable[[str], RunStore | None]
     groups: Mapping[tuple[int, ...], str]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grokscope.errors import InputError, StoreError
-from grokscope.runs._disk import atomic_write, explain
-from grokscope.runs._folder import SWEEP_FILE, claim, is_run
-from grokscope.runs._lock import LOCK_FILE
-from grokscope.runs._place import BucketPath, Place, as_place
+from grokscope.store.disk import atomic_write, explain
+from grokscope.store.folder import SWEEP_FILE, claim, is_run
+from grokscope.store.lock import LOCK_FILE
+from grokscope.store.place import BucketPath, Place, as_place
 from grokscope.sweeps._manifest import Manifest
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grokscope.errors import GrokscopeError
-from grokscope.runs._checksums import Problem
-from grokscope.runs._folder import is_run
-from grokscope.runs._verify import verify
+from grokscope.runs.verify import verify
+from grokscope.store.checksums import Problem
+from grokscope.store.folder import is_run
 from grokscope.sweeps._home import CELLS, is_sweep
 from grokscope.sweeps._sweep import Sweep
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from grokscope.errors import InputError, StoreError
 from grokscope.experiment import Experiment
-from grokscope.streams import Members
+from grokscope.spec.streams import Members, Seeds
 from grokscope.sweeps._axes import Axis, axis_names, canonical
 from grokscope.sweeps._spec import SweepSpec
 
@@ -229,9 +229,9 @@ def members_of(text: str) -> Members:
     return Members(tuple(_members(text)))
 
 
-def _members(text: str) -> list[tuple[int, int, int, int]]:
+def _members(text: str) -> list[Seeds]:
     if text.startswith("["):
-        return [(a, b, c, d) for a, b, c, d in json.loads(text)]
+        return [Seeds(*each) for each in json.loads(text)]
     return list(Members.parse(text))
 
 

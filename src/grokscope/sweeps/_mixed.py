@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from grokscope.experiment import Experiment
-from grokscope.runs._block import Block, Checkpoint
-from grokscope.runs._ended import ending_of
-from grokscope.runs._sink import StoreSink
-from grokscope.runs._store import RunStore
-from grokscope.runs._train import HISTORY_BYTES, block_execution, on_the_way
-from grokscope.runs._wanted import Wanted
-from grokscope.stopping import Ending
-from grokscope.streams import Lineup
+from grokscope.runs.block import Block, Checkpoint
+from grokscope.runs.ended import ending_of
+from grokscope.runs.sink import StoreSink
+from grokscope.runs.trainer import HISTORY_BYTES, block_execution, on_the_way
+from grokscope.runs.wanted import Wanted
+from grokscope.spec.stopping import Ending
+from grokscope.spec.streams import Lineup
+from grokscope.store.run_store import RunStore
 from grokscope.training.cohort import Cohort
 from grokscope.training.loop import MemberLoop
 from grokscope.training.timeline import Timeline

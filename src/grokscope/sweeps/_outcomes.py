@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grokscope.events import GROKKING, MEMORIZATION, Event
-from grokscope.runs._labeled import Cohort
+from grokscope.spec.events import GROKKING, MEMORIZATION, Event
 from grokscope.statistics import CensoredTimes
+from grokscope.store.labeled import Cohort
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from grokscope.runs._store import RunStore
+    from grokscope.store.run_store import RunStore
     from grokscope.sweeps._dataset import Grid
 
 __all__ = ["FINALS", "PHASES", "PROMPT_STEPS", "cell_times", "outcomes_dataset", "phases", "times_of"]

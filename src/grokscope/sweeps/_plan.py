@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from grokscope.budget import predicted_bytes
-from grokscope.rates import START_SECONDS, predict_seconds
-from grokscope.runs._wanted import Wanted
-from grokscope.schedule import Schedule
+from grokscope.runs.wanted import Wanted
+from grokscope.spec.schedule import Schedule
 from grokscope.sweeps._manifest import Manifest, wanted_of
 from grokscope.sweeps._spec import Cell, SweepSpec, settings_text
-from grokscope.sweeps._task import CellTask, Task
+from grokscope.sweeps.task import CellTask, Task
+from grokscope.training.budget import predicted_bytes
+from grokscope.training.rates import START_SECONDS, predict_seconds
 
 if TYPE_CHECKING:
     from grokscope.experiment import Experiment
-    from grokscope.rates import Rates
+    from grokscope.training.rates import Rates
 
 __all__ = ["MANY_CELLS", "Program", "SweepPlan", "estimate", "plan_sweep", "tasks_of"]
 

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from grokscope.parts import PLUGIN_PREFIX, load_plugin
+from grokscope.spec.parts import PLUGIN_PREFIX, load_plugin
 
 __all__ = ["load_sources", "plugin_sources"]
 

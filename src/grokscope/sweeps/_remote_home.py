@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from grokscope.errors import InputError, StoreError
-from grokscope.runs._icechunk import Repository, guard
-from grokscope.runs._place import BucketPath
-from grokscope.runs._tree import Tree
+from grokscope.store.icechunk import Repository, guard
+from grokscope.store.place import BucketPath
+from grokscope.store.tree import Tree
 from grokscope.sweeps._manifest import Manifest
 
 __all__ = ["RemoteHome", "is_remote_sweep", "read_remote_manifest", "writing_remote"]

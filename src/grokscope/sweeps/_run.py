@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 from grokscope.errors import InputError
 from grokscope.experiment import Experiment
 from grokscope.progress import Progress, SilentProgress
-from grokscope.runs._place import BucketPath, Place, as_place
-from grokscope.runs._provenance import safe_command
-from grokscope.runs._spec import keep_files, written_spec
-from grokscope.runs._train import refuse_too_large
-from grokscope.streams import Members
-from grokscope.sweeps._engine import Engine, LocalEngine
+from grokscope.runs.provenance import safe_command
+from grokscope.runs.trainer import refuse_too_large
+from grokscope.spec.streams import Members
+from grokscope.store.place import BucketPath, Place, as_place
+from grokscope.store.spec_files import keep_files, written_spec
 from grokscope.sweeps._fingerprints import difference_but_precision
 from grokscope.sweeps._home import Home, check_place, is_sweep, read_manifest, writing
 from grokscope.sweeps._manifest import Manifest, wanted_of
@@ -25,11 +24,12 @@ from grokscope.sweeps._plan import MANY_CELLS, SweepPlan, estimate, plan_sweep, 
 from grokscope.sweeps._plugins import plugin_sources
 from grokscope.sweeps._spec import SweepSpec
 from grokscope.sweeps._sweep import Sweep
-from grokscope.sweeps._task import Report, Task
+from grokscope.sweeps.engines.local import Engine, LocalEngine
+from grokscope.sweeps.task import Report, Task
 
 if TYPE_CHECKING:
-    from grokscope.rates import Rates
     from grokscope.sweeps._remote_home import RemoteHome
+    from grokscope.training.rates import Rates
 
 __all__ = ["default_place", "many_cells", "plan_for", "run_sweep", "sweep"]
 
@@ -145,7 +145,7 @@ def _same_sweep(spec: SweepSpec, manifest: Manifest | None, place: Place) -> Non
 def _rates(rates: Rates | None) -> Rates:
     if rates is not None:
         return rates
-    from grokscope.rates import measure_rates
+    from grokscope.training.rates import measure_rates
 
     return measure_rates(_MEASURING_SECONDS)
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from grokscope.errors import InputError, did_you_mean
 from grokscope.experiment import Experiment, read_spec
-from grokscope.parts import looking_in
-from grokscope.streams import Members
+from grokscope.spec.parts import looking_in
+from grokscope.spec.streams import Members
 from grokscope.sweeps._axes import Axis, axis_from_table, axis_names, axis_of, parse_axis, point_text
 
 __all__ = ["Cell", "SweepSpec"]

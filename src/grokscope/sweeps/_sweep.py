@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from grokscope.errors import InputError
 from grokscope.experiment import Experiment
-from grokscope.parts import looking_in
-from grokscope.runs._place import Place, as_place
-from grokscope.runs._run import Run
-from grokscope.runs._store import RunStore, is_run_at
-from grokscope.streams import Members
+from grokscope.runs.run import Run
+from grokscope.spec.parts import looking_in
+from grokscope.spec.streams import Members, Seeds
+from grokscope.store.place import Place, as_place
+from grokscope.store.run_store import RunStore, is_run_at
 from grokscope.sweeps._axes import Axis
 from grokscope.sweeps._home import CELLS, read_manifest
 from grokscope.sweeps._manifest import members_of
@@ -92,7 +92,7 @@ class Sweep:
     @cached_property
     def members(self) -> Members:
         """The members of all cells: the union of all seeds that were asked for."""
-        every: dict[tuple[int, int, int, int], None] = {}
+        every: dict[Seeds, None] = {}
         for request in self._manifest.requests:
             every.update(dict.fromkeys(members_of(request.seeds)))
         return Members(tuple(every))

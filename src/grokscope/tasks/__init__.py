@@ -4,6 +4,6 @@ A task makes labelled samples from random keys. How they are served in batches i
 ``check.py`` says whether a task keeps to what it must; ``_boolean.py`` is what functions of signs share.
 """
 
-from grokscope.tasks._task import Task
+from grokscope.tasks._task import Task, TaskField
 
-__all__ = ["Task"]
+__all__ = ["Task", "TaskField"]

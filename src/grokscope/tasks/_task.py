@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import SerializeAsAny
 
-from grokscope.parts import Part, resolver
+from grokscope.spec.parts import Part, resolver
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, PrivateAttr, model_validator
 
 from grokscope.errors import InputError
-from grokscope.parts import find_file
-from grokscope.tasks._arrays import Samples, check, read, remembered, save
+from grokscope.spec.parts import find_file
 from grokscope.tasks._task import Task
+from grokscope.tasks.array_files import Samples, check, read, remembered, save
 
 if TYPE_CHECKING:
     from typing import Self

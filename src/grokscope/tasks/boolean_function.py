@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from grokscope.errors import InputError
-from grokscope.parts import Part
+from grokscope.spec.parts import Part
 from grokscope.tasks._boolean import UniformBits
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grokscope.parts import lookup
+from grokscope.spec.parts import lookup
 from grokscope.tasks._task import SPLITS, Task
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from pydantic import Field, model_validator
 
-from grokscope.tasks._pairs import Pairs, Table
+from grokscope.tasks.pairs import Pairs, Table
 
 __all__ = ["FORMULAS", "ModularOperator"]
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from grokscope.tasks._pairs import Pairs, Table
+from grokscope.tasks.pairs import Pairs, Table
 
 __all__ = ["PermutationOperator"]
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import model_validator
 
 from grokscope.errors import InputError
-from grokscope.tasks._arrays import Samples as Checked
 from grokscope.tasks._task import TaskField
+from grokscope.tasks.array_files import Samples as Checked
 from grokscope.tasks.arrays import Arrays
 
 if TYPE_CHECKING:

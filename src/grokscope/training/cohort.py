@@ -18,9 +18,9 @@ from grokscope.training.loop import Carry, MemberLoop, SegmentPlan, as_precision
 
 if TYPE_CHECKING:
     from grokscope.experiment import Experiment
-    from grokscope.measures._measure import Measure
-    from grokscope.streams import Members
-    from grokscope.tasks._task import Task
+    from grokscope.measures import Measure
+    from grokscope.spec.streams import Members
+    from grokscope.tasks import Task
     from grokscope.training.intervening import Orders
 
 __all__ = ["Cohort", "leaf_name"]

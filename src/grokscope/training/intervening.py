@@ -17,7 +17,7 @@ from grokscope.interventions import Intervention, Target
 
 if TYPE_CHECKING:
     from grokscope.experiment import Experiment
-    from grokscope.learners._learner import Batch, State
+    from grokscope.learners import Batch, State
 
 __all__ = ["Orders", "begin", "intervened"]
 

@@ -12,10 +12,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from grokscope.learners._learner import State
-from grokscope.measures._point import Point
-from grokscope.stopping import Ending, StopRule
-from grokscope.streams import STREAMS, stream_key
+from grokscope.learners import State
+from grokscope.measures import Point
+from grokscope.spec.stopping import Ending, StopRule
+from grokscope.spec.streams import STREAMS, stream_key
 from grokscope.training.intervening import Orders, begin, intervened
 from grokscope.training.sources import source_of
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from grokscope.experiment import Experiment
-    from grokscope.measures._measure import Measure
+    from grokscope.measures import Measure
 
 __all__ = ["Carry", "MemberLoop", "SegmentPlan", "take_measures", "traced_once"]
 

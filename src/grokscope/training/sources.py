@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from grokscope.learners._learner import Batch
+from grokscope.learners import Batch
 
 if TYPE_CHECKING:
     from grokscope.experiment import Experiment

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from grokscope.schedule import Schedule
+from grokscope.spec.schedule import Schedule
 from grokscope.training.loop import SegmentPlan
 
 if TYPE_CHECKING:

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grokscope.circuits._weights import Weights, weights_of
 from grokscope.circuits.reading import check_readable
 from grokscope.circuits.verification.target import target_of
 from grokscope.circuits.verification.verdict import Verdict
 from grokscope.circuits.verification.verify import BUDGET, verify
+from grokscope.circuits.weights import Weights, weights_of
 from grokscope.errors import InputError
-from grokscope.events import Event
 from grokscope.progress import Progress, SilentProgress
-from grokscope.runs._given import GivenMeasures
-from grokscope.schedule import Schedule
-from grokscope.streams import on_members
+from grokscope.runs.given import GivenMeasures
+from grokscope.spec.events import Event
+from grokscope.spec.schedule import Schedule
+from grokscope.spec.streams import Seeds, on_members
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -40,12 +40,10 @@ _GROUP = "verification"
 _POINTS = 30  # steps, where none are asked for
 _MOST_BYTES = 400_000_000  # of networks in memory
 
-Seeds = int | tuple[int, int, int, int]
-
 
 def certify(
     run: Run,
-    seeds: Iterable[Seeds] | None = None,
+    seeds: Iterable[int | Seeds] | None = None,
     steps: Any = None,
     *,
     budget: float = BUDGET,

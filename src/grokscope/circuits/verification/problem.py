@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from grokscope.circuits._weights import Weights, weights_of, width_of
 from grokscope.circuits.subnetwork import Subnetwork
 from grokscope.circuits.support import MOST_BITS, settings_of
+from grokscope.circuits.weights import Weights, weights_of, width_of
 from grokscope.errors import InputError
 
 __all__ = ["Problem", "kept_weights"]

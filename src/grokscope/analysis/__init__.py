@@ -1,0 +1,1 @@
+"""Analysis of finished runs: comparing two, and an overview of one."""

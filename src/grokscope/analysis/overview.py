@@ -1,0 +1,239 @@
+"""Overview of a run: what it is, how far it is, its claims, events, curves and last circuits.
+
+What goes elsewhere: how it is shown (``cli/_show.py``, and the report), events (`grokscope.spec.events`).
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from grokscope.errors import GrokscopeError
+from grokscope.spec.events import GROKKING, MEMORIZATION, Event
+from grokscope.spec.streams import on_members
+from grokscope.starts import FromRun
+from grokscope.statistics import Estimate, median_interval
+
+if TYPE_CHECKING:
+    from grokscope.runs import Run
+
+__all__ = ["CircuitSeen", "EventSeen", "Overview", "claims_beside", "overview_of"]
+
+# Measures with an axis of subnetworks that are shown curve by curve, of these subnetworks on test inputs.
+_FOLLOWED = ("subnetwork_norm", "faithfulness")
+_SETS = ("generalizing", "complementary", "control")
+
+
+@dataclass(frozen=True)
+class EventSeen:
+    """An event over the members of a run.
+
+    Attributes:
+        name: ``memorization`` or ``grokking``.
+        definition: the event in words.
+        share: share of members in which it was seen.
+        step: median step over members; members in which it was not seen count as later than all others.
+    """
+
+    name: str
+    definition: str
+    share: Estimate
+    step: Estimate
+
+
+@dataclass(frozen=True)
+class CircuitSeen:
+    """The last network of a member, read as a circuit.
+
+    Attributes:
+        seed: of the member; a list of four where they differ.
+        support: the bits that it uses; empty if none was found.
+        neurons: how many active neurons the circuit is made of.
+        formula: the sign of a sum of gates; empty if there are none.
+        right, settings: at how many settings of the support the gates' sum has the sign of the parity, of
+            how many.
+        why: one line on what the answer stands on.
+    """
+
+    seed: Any
+    support: list[int]
+    neurons: int
+    formula: str
+    right: int
+    settings: int
+    why: str
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What there is to know of a run at a glance.
+
+    Attributes:
+        path, identity: where and what it is.
+        kinds: part of the experiment -> its kind; an imported run may not know its optimizer.
+        seeds: of the members; for crossed streams one (init, data, order, noise) each.
+        steps_done: updates done, by the member that is least far.
+        n_steps: updates asked for.
+        complete: whether all that was asked for is there.
+        steps_saved: member-steps that early stopping left out.
+        events: those whose measure is in the run.
+        curves: scalar measure -> its mean over members at each measured step, [step]; and the same of norm
+            and faithfulness of some subnetworks, as ``faithfulness generalizing``.
+        claims: the entries of ``claims.json`` that are about this run, where it is part of a reproduction.
+        circuits: of the first members, where networks can be read as circuits.
+        measures: names of all measures.
+        provenance: as recorded.
+        start: where members start, if it is inside another run, in words.
+        interventions: what is done to neurons, by label.
+    """
+
+    path: str
+    identity: str
+    kinds: dict[str, str]
+    seeds: list[Any]
+    steps_done: int
+    n_steps: int
+    complete: bool
+    measures: list[str]
+    steps_saved: int = 0
+    events: list[EventSeen] = field(default_factory=list[EventSeen])
+    curves: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+    provenance: dict[str, Any] = field(default_factory=dict[str, Any])
+    start: str = ""
+    interventions: list[str] = field(default_factory=list[str])
+    claims: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    circuits: list[CircuitSeen] = field(default_factory=list[CircuitSeen])
+
+
+def overview_of(run: Run, circuits: int = 0) -> Overview:
+    """Collect what there is to know of a run at a glance.
+
+    Args:
+        run: to look at.
+        circuits: of how many members the last network is read as a circuit.
+
+    Example:
+        >>> overview_of(run).events[0].share  # doctest: +SKIP
+        Estimate(value=1.0, low=0.5655, high=1.0, n=5, ...)
+    """
+    experiment, measures = run.experiment, on_members(run.measures, run.members)
+    parts = {name: getattr(experiment, name) for name in ("task", "model", "loss", "optimizer", "learner")}
+    kinds = {name: str(part.kind) for name, part in parts.items()}
+    if not experiment.states_optimizer:
+        kinds["optimizer"] = "unknown"
+    return Overview(
+        start=_start(run),
+        interventions=[item.label for item in experiment.interventions],
+        path=str(run.path),
+        identity=run.identity,
+        kinds=kinds,
+        seeds=[member[0] if run.members.is_plain else list(member) for member in run.members],
+        steps_done=int(min(run.steps_done, default=0)),
+        n_steps=experiment.n_steps,
+        complete=run.is_complete,
+        steps_saved=int(getattr(run, "steps_saved", 0)),
+        measures=[str(name) for name in measures.data_vars],
+        events=[_seen(event, measures) for event in (MEMORIZATION, GROKKING) if event.measure in measures],
+        curves=dict(_curves(measures)),
+        provenance=run.provenance,
+        claims=_claims_about(run.path),
+        circuits=_circuits(run, circuits) if circuits else [],
+    )
+
+
+def claims_beside(folder: Path) -> list[dict[str, Any]]:
+    """The entries of a reproduction's ``claims.json``; none if the folder has no such file, or another's."""
+    try:
+        found = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    known = found if isinstance(found, list) else []
+    texts = ("id", "sentence", "verdict", "experiment")
+    return [
+        one for one in known if isinstance(one, dict) and all(isinstance(one.get(key), str) for key in texts)
+    ]
+
+
+def _claims_about(path: Any) -> list[dict[str, Any]]:
+    """The claims about a run that a reproduction keeps beside it."""
+    if not isinstance(path, Path):
+        return []
+    place = path.absolute()
+    return [one for one in claims_beside(place.parent) if one["experiment"] == place.name]
+
+
+def _circuits(run: Run, most: int) -> list[CircuitSeen]:
+    """The circuits of the first members; none where networks cannot be read, or are not there yet."""
+    from grokscope.circuits.reading import check_readable, read_circuit
+
+    found: list[CircuitSeen] = []
+    try:
+        check_readable(run)
+        for member in list(run.members)[:most]:
+            reading = read_circuit(run, member.label)
+            circuit = reading.circuit
+            found.append(
+                CircuitSeen(
+                    reading.seed if isinstance(reading.seed, int) else list(reading.seed),
+                    list(circuit.support.bits),
+                    len(circuit.active),
+                    circuit.formula,
+                    circuit.n_parity,
+                    2 ** len(circuit.support.bits),
+                    circuit.support.why,
+                )
+            )
+    except GrokscopeError:
+        return found
+    return found
+
+
+def _start(run: Run) -> str:
+    """Where the members of a branch come from; empty for other runs."""
+    init = run.experiment.init
+    if not isinstance(init, FromRun):
+        return ""
+    steps, lost = run.origins.steps, len(run.origins.left_out)
+    first, last = (int(steps.min()), int(steps.max())) if len(steps) else (0, 0)
+    when = f"step {first}" if first == last else f"steps {first} to {last}"
+    at = "" if isinstance(init.at, int) else f" ({init.at})"
+    return f"in {init.run} at {when}{at}" + (f"; {lost} members left out" if lost else "")
+
+
+def _seen(event: Event, measures: Any) -> EventSeen:
+    times = event.times(measures)
+    step = median_interval(times.lower, upper=times.upper, unit="steps")
+    return EventSeen(event.name, str(event), times.share(), step)
+
+
+def _curves(measures: Any) -> list[tuple[str, list[float]]]:
+    """The mean over members of every measure of one number per member and step, where it was taken."""
+    found: list[tuple[str, list[float]]] = []
+    for name, array in _scalars(measures):
+        values = np.asarray(array.transpose("seed", "step").values, np.float64)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # a step at which nothing was measured
+            mean = np.nanmean(np.where(np.isfinite(values), values, np.nan), axis=0)
+        found.append((name, mean[~np.isnan(mean)].tolist()))
+    return found
+
+
+def _scalars(measures: Any) -> Iterator[tuple[str, Any]]:
+    """The measures of one number per member and step; of some others, this number for each subnetwork."""
+    for name in map(str, measures.data_vars):
+        array = measures[name]
+        if name in _FOLLOWED and "subnetwork" in array.dims:
+            there = {str(label) for label in array["subnetwork"].to_numpy()}
+            if "split" in array.dims:
+                array = array.sel(split="test")
+            for label in _SETS:
+                if label in there:
+                    yield f"{name} {label}", array.sel(subnetwork=label)
+        elif set(array.dims) == {"seed", "step"}:
+            yield name, array

@@ -1,0 +1,67 @@
+"""``grokscope new``: one file with a small, complete task, measure or paper, to change into your own."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import Literal
+
+from grokscope.errors import InputError, did_you_mean
+from grokscope.spec.parts import kinds
+
+__all__ = ["TEMPLATES", "write_template"]
+
+TEMPLATES = ("task", "measure", "paper")
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+def write_template(
+    what: Literal["task", "measure", "paper"] | str, name: str, folder: str | Path = "."
+) -> Path:
+    """Write ``<name>.py``, which works as ``--plugin`` at once.
+
+    Args:
+        what: ``task``, ``measure`` or ``paper``.
+        name: the kind; small letters, digits and underscores.
+        folder: where to; it must exist.
+
+    Returns:
+        The file.
+
+    Raises:
+        InputError: if there is no such template, the name cannot be a kind or is taken, or the file exists
+            or cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_template("task", "last_bits", folder).name
+        'last_bits.py'
+    """
+    if what not in TEMPLATES:
+        raise InputError(
+            f"new '{what}': no such template.{did_you_mean(what, TEMPLATES)} Allowed: {', '.join(TEMPLATES)}."
+        )
+    if not _NAME.fullmatch(name) or keyword.iskeyword(name):
+        near = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+        hint = f" Did you mean '{near}'?" if _NAME.fullmatch(near) and not keyword.iskeyword(near) else ""
+        raise InputError(f"new {what} '{name}': a name is small letters, digits and underscores.{hint}")
+    if name in kinds(what):
+        raise InputError(f"new {what} '{name}': there is a {what} of this name already; choose another.")
+    file = Path(folder) / f"{name}.py"
+    template = (
+        resources.files("grokscope.cli.templates").joinpath(f"{what}.py.txt").read_text(encoding="utf-8")
+    )
+    class_name = "".join(word.capitalize() for word in name.split("_"))
+    text = Template(template).substitute(name=name, class_name=class_name, file=file.name)
+    try:
+        with file.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError:
+        raise InputError(f"new {what} '{name}': {file} exists; it is left as it is.") from None
+    except OSError as error:
+        raise InputError(f"new {what} '{name}': {file} cannot be written: {error.strerror}.") from None
+    return file

@@ -1,0 +1,8 @@
+"""Losses: per-sample functions of a network's outputs and the labels. The batch loss is their mean."""
+
+from grokscope.losses._loss import Loss, LossField
+from grokscope.losses.cross_entropy import CrossEntropy
+from grokscope.losses.margin import Hinge, Logistic
+from grokscope.losses.squared import Squared
+
+__all__ = ["CrossEntropy", "Hinge", "Logistic", "Loss", "LossField", "Squared"]

@@ -1,0 +1,32 @@
+"""The base of all losses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import SerializeAsAny
+
+from grokscope.spec.parts import Part, resolver
+
+if TYPE_CHECKING:
+    import jax
+
+__all__ = ["Loss", "LossField"]
+
+
+class Loss(Part):
+    """A loss of one sample."""
+
+    group: ClassVar[str] = "loss"
+
+    kind: str
+
+    # whether it is for one output with labels +-1, for classes, or for either
+    labels: ClassVar[Literal["sign", "class", "any"]] = "any"
+
+    def per_sample(self, outputs: jax.Array, y: jax.Array) -> jax.Array:
+        """The loss of each sample, [sample], of outputs [sample] or [sample, output]."""
+        raise NotImplementedError
+
+
+LossField = Annotated[SerializeAsAny[Loss], resolver(Loss)]

@@ -1,0 +1,50 @@
+"""Losses of the margin y f(x), for labels +-1: hinge and logistic."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from grokscope.losses._loss import Loss
+
+if TYPE_CHECKING:
+    import jax
+
+__all__ = ["Hinge", "Logistic"]
+
+
+class Hinge(Loss):
+    r"""$\max(0,\, 1 - y f(x))$ for labels $\pm 1$ (the paper's loss, Section 2).
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> Hinge().per_sample(jnp.array([2.0, 0.5]), jnp.array([1.0, -1.0])).tolist()
+        [0.0, 1.5]
+    """
+
+    kind: Literal["hinge"] = "hinge"
+    labels: ClassVar[Literal["sign", "class", "any"]] = "sign"
+
+    def per_sample(self, outputs: jax.Array, y: jax.Array) -> jax.Array:
+        """max(0, 1 - y f)."""
+        import jax.numpy as jnp
+
+        return jnp.maximum(0.0, 1.0 - y * outputs)
+
+
+class Logistic(Loss):
+    r"""$\log(1 + e^{-y f(x)})$ for labels $\pm 1$.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> round(float(Logistic().per_sample(jnp.zeros(1), jnp.ones(1))[0]), 4)
+        0.6931
+    """
+
+    kind: Literal["logistic"] = "logistic"
+    labels: ClassVar[Literal["sign", "class", "any"]] = "sign"
+
+    def per_sample(self, outputs: jax.Array, y: jax.Array) -> jax.Array:
+        """log(1 + exp(-y f)), computed without overflow."""
+        import jax.numpy as jnp
+
+        return jnp.logaddexp(0.0, -y * outputs)

@@ -1,0 +1,62 @@
+"""Which members have come to their end before the experiment's, by its early stop; read from the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from grokscope.errors import InputError
+from grokscope.runs._origins import origins_of
+from grokscope.spec.stopping import NO_STEP, Ending, StopRule, fresh_ending
+from grokscope.training.timeline import Timeline
+
+if TYPE_CHECKING:
+    from grokscope.experiment import Experiment
+    from grokscope.runs.wanted import Wanted
+    from grokscope.store.reader import RunReader
+
+__all__ = ["ended", "ending_of", "rule_of"]
+
+
+def rule_of(experiment: Experiment, wanted: Wanted) -> StopRule | None:
+    """The rule by which members of an experiment are stopped; None if they are not.
+
+    Raises:
+        InputError: if it looks at a measure that is not taken.
+    """
+    rule = experiment.stop.rule(experiment.steps_per_epoch)
+    if rule is None or rule.stable is None:
+        return rule
+    if all(measure.name != rule.measure for measure in wanted.quick):
+        raise InputError(f"stop.grokked_for: looks at {rule.measure}, which is not among the measures.")
+    return rule
+
+
+def ending_of(store: RunReader, experiment: Experiment, positions: Sequence[int]) -> Ending:
+    """What is known of members' ends from the points that they have passed, arrays [member]."""
+    rule = experiment.stop.rule(experiment.steps_per_epoch)
+    rows = np.asarray(positions, np.int64)
+    if rule is None or not len(rows):
+        return fresh_ending(len(rows))
+    origins, done = origins_of(store, positions), store.steps_done[rows]
+    line = Timeline.of(experiment)
+    steps = np.union1d(line.steps[line.quick], origins)
+    steps = steps[steps <= done.max(initial=0)]
+    regular = np.isin(steps, line.steps[line.quick])
+    counts = (steps >= origins[:, None]) & (steps <= done[:, None])
+    counts &= regular | (steps == origins[:, None])
+    values = None
+    if rule.stable is not None and len(steps):
+        values = store.read_block(rule.measure, rows, steps, (slice(None), slice(None)))
+        if values is not None:
+            counts &= ~np.isnan(values) | (store.diverged_step[rows] >= 0)[:, None]
+    return rule.over(steps, values, store.diverged_step[rows].astype(np.int32), counts)
+
+
+def ended(store: RunReader, experiment: Experiment, positions: Sequence[int]) -> np.ndarray:
+    """Which members the experiment's early stop keeps from going on, bool [member]."""
+    if not experiment.stop.is_on:
+        return np.zeros(len(positions), bool)
+    return ending_of(store, experiment, positions).until < NO_STEP

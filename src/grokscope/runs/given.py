@@ -1,0 +1,71 @@
+"""Measures that were computed elsewhere (verdicts of proofs, say), added to a run as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from grokscope.store.run_store import RunStore
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from grokscope.runs.run import Run
+
+__all__ = ["GivenMeasures"]
+
+
+class GivenMeasures:
+    """Writes measures to a run, under its lock; what is written stays if the work is stopped.
+
+    A run that was finished is so again at the end: its checksums are written anew.
+
+    Args:
+        run: whose members are measured.
+        group: names the measures that are taken at the same steps.
+
+    Raises:
+        StoreError: if another process writes the run, or the disk does not let us.
+
+    Example:
+        >>> import tempfile
+        >>> import grokscope as gs
+        >>> run = gs.train(gs.Experiment(task={"kind": "sparse_parity", "n": 6, "k": 2, "n_train": 32},
+        ...                              model={"kind": "fully_connected", "width": 8}, epochs=2),
+        ...                out=tempfile.mkdtemp() + "/run")
+        >>> with GivenMeasures(run, "mine") as given:
+        ...     given.write([0], [2], {"my_number": np.array([[5.0]])})
+        >>> gs.open_run(run.path).measures.my_number.sel(seed=0, step=2).item()
+        5.0
+    """
+
+    def __init__(self, run: Run, group: str) -> None:
+        self._run, self._path, self._group = run, run.path, group
+
+    def __enter__(self) -> Self:
+        self._store = RunStore.open(self._path, "a")
+        self._was_finished = self._store.is_finished
+        return self
+
+    def write(self, positions: Sequence[int], steps: Sequence[int], values: Mapping[str, np.ndarray]) -> None:
+        """Add values [member, step] of members (by position) at steps."""
+        with self._store.transaction(f"{', '.join(values)}: {len(positions)} members") as t:
+            t.write_measures(self._group, positions, steps, values)
+
+    def read(self, names: Sequence[str]) -> xr.Dataset | None:
+        """What the run has of some measures; None if it has none of them."""
+        known = self._store.sources()
+        return self._store.read_measures(list(names)).load() if all(n in known for n in names) else None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._was_finished:
+                self._store.finish()
+        finally:
+            self._store.close()
+            self._run.reread()

@@ -1,0 +1,119 @@
+"""Provenance: where a run comes from. For people; nothing is decided by it.
+
+It records versions, machine, command and times. It records no environment variables, and hides passwords
+and keys in the command.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+__all__ = ["collect_provenance", "git_state", "safe_command"]
+
+_PACKAGES = (
+    "equinox",
+    "grokscope",
+    "icechunk",
+    "jax",
+    "jaxlib",
+    "matplotlib",
+    "numpy",
+    "optax",
+    "pydantic",
+    "scipy",
+    "torch",
+    "xarray",
+    "zarr",
+)
+_HIDDEN = "***"
+_IN_ADDRESS = re.compile(r"(?<=://)[^/\s@]+(?=@)")
+_SECRET = re.compile(r"(password|passwd|secret|token|api[-_]?key|access[-_]?key|credential)[\w.-]*$", re.I)
+
+
+def collect_provenance(
+    fingerprint: Mapping[str, Any],
+    *,
+    argv: Sequence[str] | None = None,
+    started: datetime | None = None,
+    wall_seconds: float | None = None,
+    project: Path | None = None,
+) -> dict[str, Any]:
+    """What to write to ``provenance.json``.
+
+    Args:
+        fingerprint: of the numerics, see `grokscope.runs.fingerprint`.
+        argv: the command; None takes this process's.
+        started: when; None means now.
+        wall_seconds: how long it took, once that is known.
+        project: a checkout to describe by its commit; None takes the one that this package lies in, if any.
+    """
+    return {
+        "started": (started or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="seconds"),
+        "wall_seconds": wall_seconds,
+        "command": safe_command(sys.argv if argv is None else argv),
+        "host": platform.node(),
+        "system": platform.platform(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "packages": {name: version for name in _PACKAGES if (version := _version(name))},
+        "git": git_state(project or Path(__file__).resolve().parents[3]),
+        "fingerprint": dict(fingerprint),
+    }
+
+
+def git_state(project: Path) -> dict[str, Any] | None:
+    """The commit of a checkout and whether it has changes; None if it is no checkout or git is absent."""
+    if not (project / ".git").exists():
+        return None
+    commit = _git(project, "rev-parse", "HEAD")
+    changes = _git(project, "status", "--porcelain", "--untracked-files=no")
+    if commit is None or changes is None:
+        return None
+    return {"commit": commit, "dirty": bool(changes)}
+
+
+def safe_command(argv: Sequence[str]) -> list[str]:
+    """A command with what looks like a secret hidden: in addresses, and the values of telling options.
+
+    Example:
+        >>> safe_command(["sweep", "--address", "ray://me:pw@host:1", "--api-key=abc", "--token", "x"])
+        ['sweep', '--address', 'ray://***@host:1', '--api-key=***', '--token', '***']
+    """
+    safe: list[str] = []
+    hide_next = False
+    for word in argv:
+        name, equals, _ = word.partition("=")
+        if hide_next and not word.startswith("-"):
+            word = _HIDDEN
+        elif equals and _SECRET.search(name):
+            word = f"{name}={_HIDDEN}"
+        hide_next = word.startswith("-") and not equals and bool(_SECRET.search(word))
+        safe.append(_IN_ADDRESS.sub(_HIDDEN, word))
+    return safe
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git(project: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(project), *arguments], capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

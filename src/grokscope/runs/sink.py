@@ -1,0 +1,139 @@
+"""Where a block's results go on their way to the store: gathered in memory, committed now and then."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from grokscope.runs.block import Checkpoint
+from grokscope.runs.wanted import Wanted
+from grokscope.spec.axes import SUBNETWORK_LABELS
+from grokscope.store.run_store import RunStore
+from grokscope.training.timeline import Timeline
+
+__all__ = ["COMMIT_SECONDS", "StoreSink"]
+
+COMMIT_SECONDS = 20.0
+
+_RECORDED = "recorded"  # beside a snapshot's leaves, whose paths have no such name
+
+
+class StoreSink:
+    """Writes one block of members; every commit is a whole, resumable state.
+
+    Args:
+        store: open for writing.
+        positions: the members' positions in the store.
+        wanted: the measures, for the names of their axes and units.
+        labels: of the axes (`Experiment.axes`).
+        suffix: added to the stored names of measures of subnetworks (another flavor).
+        every: seconds between commits within a block; None commits nothing but the end.
+        keep_state: whether checkpoints and snapshots are written (not in a replay).
+        origins: the step at which each member starts; None: all at 0.
+    """
+
+    def __init__(
+        self,
+        store: RunStore,
+        positions: list[int],
+        wanted: Wanted,
+        labels: Mapping[str, Sequence[Any]],
+        *,
+        suffix: str = "",
+        every: float | None = COMMIT_SECONDS,
+        keep_state: bool = True,
+        origins: np.ndarray | None = None,
+    ) -> None:
+        self._store, self._positions, self._wanted = store, positions, wanted
+        self._labels = labels
+        self._origins = np.zeros(len(positions), np.int64) if origins is None else origins
+        self._suffix, self._every, self._keep_state = suffix, every, keep_state
+        self._pending: dict[str, list[tuple[np.ndarray, dict[str, np.ndarray]]]] = {}
+        self._masks: tuple[str, np.ndarray] | None = None
+        self._last_commit = time.monotonic()
+
+    def segment(
+        self,
+        part: Timeline,
+        results: dict[str, np.ndarray],
+        networks: Callable[[np.ndarray], dict[str, np.ndarray]],
+        checkpoint: Callable[[], Checkpoint],
+        until: np.ndarray | None = None,
+    ) -> None:
+        """Take the results of a segment; commit if it is time."""
+        for pace, flags in (("quick", part.quick), ("slow", part.slow)):
+            names = [measure.name for measure in getattr(self._wanted, pace)]
+            if names and flags.any():
+                self._add(pace, part.steps[flags], {name: results[name][:, flags] for name in names})
+        if self._keep_state and part.snapshot.any():
+            points = np.flatnonzero(part.snapshot)
+            recorded = part.part(points).counts_for(self._origins)
+            if until is not None:
+                recorded &= part.steps[points][None, :] <= until[:, None]
+            self._add("snapshots", part.steps[points], {**networks(points), _RECORDED: recorded})
+        if self._every is not None and time.monotonic() - self._last_commit > self._every:
+            self._commit(checkpoint() if self._keep_state else None, complete=False)
+
+    def followed(self, part: Timeline, results: dict[str, np.ndarray], pace: str) -> None:
+        """Take measures of subnetworks."""
+        self._add(pace, part.steps, {name + self._suffix: array for name, array in results.items()})
+
+    def subnetworks(self, flavor: str, masks: np.ndarray) -> None:
+        """Take the subnetworks that were found."""
+        self._masks = (flavor, masks)
+
+    def flush(self) -> None:
+        """Commit what has come so far, without any state."""
+        self._commit(None, complete=False)
+
+    def finish(self, final: Checkpoint) -> None:
+        """Commit what is left; the members are complete."""
+        self._commit(final, complete=True)
+
+    def _add(self, group: str, steps: np.ndarray, arrays: dict[str, np.ndarray]) -> None:
+        self._pending.setdefault(group, []).append((steps, arrays))
+
+    def _commit(self, checkpoint: Checkpoint | None, *, complete: bool) -> None:
+        wanted, positions = self._wanted, self._positions
+        dims = {m.name + self._suffix: m.dims for m in wanted.follow + wanted.follow_slow}
+        dims |= {m.name: m.dims for m in wanted.quick + wanted.slow}
+        units = {m.name: m.unit for m in wanted.all}
+        step = None if checkpoint is None else checkpoint.step
+        with self._store.transaction(f"{len(positions)} members to step {step}") as t:
+            for group, pieces in self._pending.items():
+                steps = np.concatenate([at for at, _ in pieces])
+                arrays = {
+                    name: np.concatenate([piece[name] for _, piece in pieces], axis=1)
+                    for name in pieces[0][1]
+                }
+                if group == "snapshots":
+                    t.write_snapshots(positions, steps, arrays, arrays.pop(_RECORDED))
+                else:
+                    t.write_measures(
+                        group, positions, steps, arrays, dims=dims, labels=self._labels, units=units
+                    )
+            if self._masks is not None and step is not None:
+                flavor, masks = self._masks
+                at = 0 if checkpoint is None else checkpoint.steps
+                t.write_subnetworks(flavor, positions, masks, steps=at, labels=SUBNETWORK_LABELS)
+                self._masks = None
+            if checkpoint is not None:
+                self._mark(t, checkpoint, complete=complete)
+        self._pending = {}
+        self._last_commit = time.monotonic()
+
+    def _mark(self, t: Any, checkpoint: Checkpoint, *, complete: bool) -> None:
+        measures = self._wanted.all if complete else self._wanted.quick + self._wanted.slow
+        names = [m.name + (self._suffix if m.pace.startswith("follow") else "") for m in measures]
+        if self._keep_state:
+            t.write_checkpoint(self._positions, checkpoint.steps, checkpoint.leaves)
+            t.mark(
+                self._positions,
+                steps_done=checkpoint.steps,
+                complete=complete,
+                diverged_step=checkpoint.leaves["diverged"],
+            )
+        t.mark_measured(self._positions, names, checkpoint.steps)

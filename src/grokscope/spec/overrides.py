@@ -1,0 +1,132 @@
+"""Overrides of a spec: ``--set a.b=value``."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from typing import Any
+
+from grokscope.errors import InputError, did_you_mean
+from grokscope.spec.parts import Part, lookup
+
+__all__ = ["overridden", "without_none"]
+
+# fields that hold lists of parts, and the parts' group
+_LISTS = {"interventions": "intervention", "measures": "measure"}
+
+
+def overridden(cls: type[Part], table: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """A copy of a spec's table with every ``a.b=value``; a value is TOML, else a bare string.
+
+    In lists of tables the place counts from 0 (``interventions.0.factor=2``).
+    A table that the spec leaves out starts from its default. Changing a ``kind`` resets its table; kinds
+    are changed first, so that no override is lost to one after it.
+
+    Raises:
+        InputError: if it is not of this form, or goes through a key that does not exist or is no table.
+
+    Example:
+        >>> from grokscope.experiment import Experiment
+        >>> overridden(Experiment, {"epochs": 3, "task": "sparse_parity"}, ["task.k=4"])["task"]
+        {'kind': 'sparse_parity', 'k': 4}
+    """
+    for override in sorted(overrides, key=lambda override: not _sets_table(cls, override)):
+        table = _one(cls, table, override)
+    return table
+
+
+def _sets_table(cls: type[Part], override: str) -> bool:
+    """Whether an override sets a whole table or its kind."""
+    *above, last = (name.strip() for name in override.partition("=")[0].split("."))
+    level: type[Part] | None = cls
+    for name in above:
+        level = _part_of(level, name) if level is not None else None
+    return last == "kind" or (level is not None and _part_of(level, last) is not None)
+
+
+def _one(cls: type[Part], table: dict[str, Any], override: str) -> dict[str, Any]:
+    path, equals, text = override.partition("=")
+    names = [name.strip() for name in path.split(".")]
+    if not equals or not all(names):
+        raise InputError(f"--set '{override}': write a.b=value, for example optimizer.weight_decay=0.001.")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    except (RecursionError, ValueError):  # nested without end, or a number of thousands of digits
+        raise InputError(f"--set {path.strip()}: '{text[:20]}...' is not a value.") from None
+    changed = dict(table)
+    if len(names) > 2 and names[0] in _LISTS:
+        changed[names[0]] = _item(names, text, changed.get(names[0], ()))
+        return changed
+    # the length is one of two keys; setting one takes the other's place
+    for one, other in (("epochs", "steps"), ("steps", "epochs")):
+        if names == [one]:
+            changed.pop(other, None)
+    inner, level = changed, cls
+    for depth, name in enumerate(names):
+        if name != "kind" and name not in level.model_fields:
+            allowed = ", ".join(level.model_fields)
+            shown = ".".join(names[: depth + 1])
+            hint = did_you_mean(name, level.model_fields)
+            raise InputError(f"--set {shown}: no such key.{hint} Allowed: {allowed}.")
+        if depth == len(names) - 1:
+            break
+        base = _part_of(level, name)
+        if base is None:
+            raise InputError(f"--set {path.strip()}: '{name}' is not a table.")
+        below = _table(inner.get(name, level.model_fields[name].default))
+        inner[name] = below
+        inner = below
+        level = base
+        kind = below.get("kind")
+        if isinstance(kind, str) and names[depth + 1] != "kind":
+            level = lookup(base.group, kind)
+    if names[-1] == "kind" and inner.get("kind") != value:
+        inner.clear()
+    if isinstance(value, str) and _part_of(level, names[-1]) is not None:
+        value = {"kind": value}
+    inner[names[-1]] = value
+    return changed
+
+
+def _item(names: list[str], text: str, items: Any) -> list[Any]:
+    """A list of tables with a value changed in one of them."""
+    field, place, *inside = names
+    listed = list(items) if isinstance(items, list | tuple) else []
+    if not place.isdigit() or int(place) >= len(listed):
+        have = f"0 to {len(listed) - 1}" if listed else "none"
+        raise InputError(f"--set {field}.{place}: there is no such one; there are {have}.")
+    item = _table(listed[int(place)])
+    kind = item.get("kind")
+    if not isinstance(kind, str):
+        raise InputError(f"--set {field}.{place}: is not a table with a kind.")
+    try:
+        listed[int(place)] = _one(lookup(_LISTS[field], kind), item, f"{'.'.join(inside)}={text}")
+    except InputError as error:
+        raise InputError(str(error).replace("--set ", f"--set {field}.{place}.", 1)) from None
+    return listed
+
+
+def without_none(value: Any) -> Any:
+    """A JSON value without the keys that are None, which TOML cannot say."""
+    if isinstance(value, dict):
+        return {key: without_none(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [without_none(item) for item in value]
+    return value
+
+
+def _part_of(level: type[Part], name: str) -> type[Part] | None:
+    """The class of parts a field holds, or None where it holds plain values."""
+    field = level.model_fields.get(name)
+    kind = field.annotation if field is not None else None
+    return kind if isinstance(kind, type) and issubclass(kind, Part) else None
+
+
+def _table(value: Any) -> dict[str, Any]:
+    if isinstance(value, str):
+        return {"kind": value}
+    if isinstance(value, Part):
+        return without_none(value.model_dump(mode="json"))
+    return dict(value) if isinstance(value, dict) else {}

@@ -1,0 +1,7 @@
+"""Starts: where members start, from a fresh network or inside another run. One file per kind."""
+
+from grokscope.starts._init import Init, InitField
+from grokscope.starts.fresh import Fresh
+from grokscope.starts.from_run import FromRun
+
+__all__ = ["Fresh", "FromRun", "Init", "InitField"]

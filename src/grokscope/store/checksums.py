@@ -1,0 +1,200 @@
+"""Checksums of a finished run: written when nothing will change anymore, compared by ``verify``.
+
+``checksums.json`` holds the sha256 of every file of the run (the lock file, which is empty, left out). It
+has one possible spelling and ends with its own hash, so a flipped bit in itself is found too. An unfinished
+run has no such file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from grokscope.errors import StoreError
+from grokscope.store.disk import atomic_write, explain, sync_folder, walk_files
+
+__all__ = [
+    "CHECKSUMS_FILE",
+    "RUN_FILES",
+    "STORE_FOLDER",
+    "Problem",
+    "check_files",
+    "drop_checksums",
+    "read_checksums",
+    "state_sha256",
+    "write_checksums",
+]
+
+CHECKSUMS_FILE = "checksums.json"
+STORE_FOLDER = "store"
+RUN_FILES = ("experiment.toml", "provenance.json")
+# arrays of the user's own, which lie beside the spec that names them
+_DATA_FILES = "arrays-*.safetensors"
+_OWN_HASH = "zz_sha256"
+_CHUNKS = f"{STORE_FOLDER}/chunks/"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What ``verify`` found.
+
+    Attributes:
+        file: relative to the run folder.
+        kind: ``missing``, ``extra``, ``changed`` or ``unreadable``: damage; ``unfinished``: there are no
+            checksums to compare with, so only what protects itself was checked.
+        message: one line.
+    """
+
+    file: str
+    kind: Literal["missing", "extra", "changed", "unreadable", "unfinished"]
+    message: str
+
+    @property
+    def is_damage(self) -> bool:
+        """Whether something is wrong, rather than not yet known."""
+        return self.kind != "unfinished"
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.message}"
+
+
+def state_sha256(leaves: Mapping[str, np.ndarray]) -> str:
+    """The hash of a state: sha256 over name, type, shape and little-endian bytes of its leaves, by name.
+
+    Example:
+        >>> state_sha256({"w": np.zeros(2)}) == state_sha256({"w": np.zeros((2, 1))})
+        False
+    """
+    digest = hashlib.sha256()
+    for name in sorted(leaves):
+        leaf = np.asarray(leaves[name])
+        leaf = np.ascontiguousarray(leaf, dtype=leaf.dtype.newbyteorder("<")).reshape(leaf.shape)
+        digest.update(json.dumps([name, leaf.dtype.str, leaf.shape]).encode())
+        digest.update(leaf.tobytes())
+    return digest.hexdigest()
+
+
+def write_checksums(folder: Path, format_version: int, snapshot: str) -> None:
+    """Hash every file of a run, make them durable, and write ``checksums.json``.
+
+    Raises:
+        StoreError: if a file cannot be read or the result cannot be written.
+    """
+    files: dict[str, str] = {}
+    for file in _run_files(folder):
+        files[_name(folder, file)] = _sha256(file, durable=True)
+    for path in sorted({(folder / name).parent for name in files}):
+        sync_folder(path)
+    table = {"format_version": format_version, "snapshot": snapshot, "files": files}
+    atomic_write(folder / CHECKSUMS_FILE, _spelled(table))
+
+
+def drop_checksums(folder: Path) -> None:
+    """Remove ``checksums.json``, durably: called before anything changes."""
+    try:
+        (folder / CHECKSUMS_FILE).unlink()
+        sync_folder(folder)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise explain(folder / CHECKSUMS_FILE, "cannot be removed", error) from error
+
+
+def read_checksums(folder: Path) -> dict[str, str] | None:
+    """The sha256 of each file of a finished run by its name; None if the run is not finished.
+
+    Raises:
+        StoreError: if the file is there but is not what we wrote.
+    """
+    file = folder / CHECKSUMS_FILE
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise explain(file, "cannot be read", error) from error
+    try:
+        table: Any = json.loads(content)
+        files = {str(name): str(digest) for name, digest in table["files"].items()}
+        if _spelled(table) != content:
+            raise ValueError
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise StoreError(f"{file}: is damaged.") from None
+    return files
+
+
+def check_files(folder: Path, *, chunks: bool = True) -> list[Problem]:
+    """Compare a finished run's files with its checksums.
+
+    Args:
+        folder: the run folder.
+        chunks: whether to compare the chunks and the user's arrays too, which are most of the bytes (and
+            have hashes of their own, compared when they are read).
+    """
+    try:
+        expected = read_checksums(folder)
+    except StoreError:
+        return [Problem(CHECKSUMS_FILE, "changed", "is damaged")]
+    if expected is None:
+        return [Problem(CHECKSUMS_FILE, "unfinished", "is not there: the run is not finished")]
+    if not chunks:
+        expected = {name: digest for name, digest in expected.items() if not _is_bulk(name)}
+    problems: list[Problem] = []
+    for name, digest in expected.items():
+        file = folder / name
+        try:
+            if file.is_symlink() or _sha256(file) != digest:
+                problems.append(Problem(name, "changed", "changed since the run was finished"))
+        except FileNotFoundError:
+            problems.append(Problem(name, "missing", "is missing"))
+        except StoreError as error:
+            problems.append(Problem(name, "unreadable", str(error)))
+    if chunks:
+        # arrays that no run of this folder names any more are not ours to judge
+        found = {_name(folder, file) for file in _run_files(folder) if not file.match(_DATA_FILES)}
+        extra = sorted(found - set(expected))
+        problems += [Problem(name, "extra", "is not part of the finished run") for name in extra]
+    return problems
+
+
+def _run_files(folder: Path) -> list[Path]:
+    """The files that belong to a run; others in its folder (a report, notes) are not ours to judge."""
+    own = [folder / name for name in RUN_FILES if (folder / name).exists()]
+    own += sorted(folder.glob(_DATA_FILES))
+    store = folder / STORE_FOLDER
+    return own + (list(walk_files(store)) if store.is_dir() else [])
+
+
+def _is_bulk(name: str) -> bool:
+    return name.startswith(_CHUNKS) or ("/" not in name and Path(name).match(_DATA_FILES))
+
+
+def _name(folder: Path, file: Path) -> str:
+    return file.relative_to(folder).as_posix()
+
+
+def _sha256(file: Path, *, durable: bool = False) -> str:
+    try:
+        with file.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            if durable:
+                os.fsync(stream.fileno())
+            return digest
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise explain(file, "cannot be read", error) from error
+
+
+def _spelled(table: Any) -> bytes:
+    """The file's content; ``zz_sha256`` (so that it sorts last) is the hash of all before it."""
+    body = {name: value for name, value in table.items() if name != _OWN_HASH}
+    digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    return (json.dumps({**body, _OWN_HASH: digest}, indent=1, sort_keys=True) + "\n").encode()

@@ -1,0 +1,159 @@
+"""The run folder: what it may hold, and how it comes to be.
+
+A folder is a run when it has a ``store``; that name appears last, by a rename. Until then a folder
+``.creating`` marks what else is there as ours, so that a creation that was killed is done over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from grokscope.errors import InputError, StoreError
+from grokscope.store.checksums import CHECKSUMS_FILE, RUN_FILES, STORE_FOLDER
+from grokscope.store.disk import atomic_write, explain, remove_tree, sync_folder, walk_files
+from grokscope.store.lock import LOCK_FILE, WriterLock
+from grokscope.store.place import Place
+
+__all__ = [
+    "FORMAT_VERSION",
+    "SWEEP_FILE",
+    "check_format",
+    "claim",
+    "fill",
+    "find_run",
+    "is_run",
+    "require_run",
+]
+
+# raised when older versions cannot read what we write
+FORMAT_VERSION = 1
+SWEEP_FILE = "sweep.json"  # in a folder whose runs are the cells of a sweep
+_CREATING = ".creating"
+_IGNORED = {LOCK_FILE, ".DS_Store", "lost+found"}
+
+
+def is_run(path: str | Path) -> bool:
+    """Whether a folder holds a run (of any identity and format version)."""
+    return (Path(path) / STORE_FOLDER).is_dir()
+
+
+def find_run(path: str | Path) -> Path:
+    """The run meant by a path: the folder itself, or the only run directly in it.
+
+    Raises:
+        InputError: if there is none, or several.
+    """
+    folder = Path(path)
+    if not is_run(folder) and folder.is_dir():
+        runs = sorted(e for e in folder.iterdir() if is_run(e) and not e.name.startswith("."))
+        if len(runs) == 1:
+            return runs[0]
+        if runs:
+            names = ", ".join(run.name for run in runs[:8]) + (", ..." if len(runs) > 8 else "")
+            raise InputError(f"{folder}: holds {len(runs)} runs; say which: {names}.")
+    require_run(folder)
+    return folder
+
+
+def require_run(folder: Path) -> None:
+    """Check that a folder is a run that this version can read.
+
+    Raises:
+        InputError: if there is no run, or one from a newer format version.
+    """
+    try:
+        if not folder.exists():
+            raise InputError(f"{folder}: there is no such folder.")
+        if not folder.is_dir():
+            raise InputError(f"{folder}: is a file, not a run folder.")
+        if not is_run(folder):
+            if (folder / _CREATING).is_dir():
+                raise InputError(
+                    f"{folder}: making this run was interrupted; it holds nothing. Start it again."
+                )
+            raise InputError(f"{folder}: is not a run (it has no '{STORE_FOLDER}').")
+        if (folder / STORE_FOLDER).is_symlink():
+            raise InputError(f"{folder / STORE_FOLDER}: is a link; a run's files lie in its own folder.")
+        check_format(folder, _format_of(folder))
+    except OSError as error:
+        raise explain(folder, "cannot be read", error) from error
+
+
+def check_format(folder: Place, version: Any) -> None:
+    """Refuse a run of a newer format version."""
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        raise InputError(
+            f"{folder}: is from a newer format version ({version}; this version of grokscope reads up to "
+            f"{FORMAT_VERSION}). Update grokscope."
+        )
+
+
+def claim(folder: Path) -> WriterLock:
+    """Make a folder if needed and take its lock.
+
+    Raises:
+        InputError: if the path is a file.
+        StoreError: if the folder cannot be made or written, or is being written by another process.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise InputError(f"{folder}: is a file, or lies below one; choose another folder.") from None
+    except OSError as error:
+        raise explain(folder, "cannot be made", error) from error
+    return WriterLock.acquire(folder)
+
+
+def fill(folder: Path, files: dict[str, str], make_store: Callable[[Path], None]) -> None:
+    """Turn a claimed folder into a run, in one instant for whoever looks.
+
+    Args:
+        folder: claimed; empty, or left behind by a creation that was killed.
+        files: contents of `RUN_FILES`.
+        make_store: makes the store at the path it is given.
+
+    Raises:
+        InputError: if the folder holds other files.
+        StoreError: if the disk does not let us; the folder is then as it was.
+    """
+    creating = folder / _CREATING
+    found = {entry.name for entry in os.scandir(folder)} - _IGNORED
+    if found and _CREATING not in found:
+        some = ", ".join(sorted(found)[:3]) + (", ..." if len(found) > 3 else "")
+        raise InputError(f"{folder}: holds other files ({some}); choose an empty or a new folder.")
+    try:
+        remove_tree(creating)
+        creating.mkdir()
+        sync_folder(folder)
+        for name in RUN_FILES:
+            atomic_write(folder / name, files[name].encode())
+        store = creating / STORE_FOLDER
+        make_store(store)
+        for file in walk_files(store):
+            with file.open("rb") as stream:
+                os.fsync(stream.fileno())
+        store.rename(folder / STORE_FOLDER)
+        sync_folder(folder)
+        remove_tree(creating)
+    except (OSError, StoreError) as error:
+        # where this fails too, the folder `.creating` stays and says that the files are ours
+        with contextlib.suppress(OSError):
+            if not is_run(folder):
+                for name in (*RUN_FILES, CHECKSUMS_FILE):
+                    (folder / name).unlink(missing_ok=True)
+                remove_tree(creating)
+        raise explain(folder, "cannot be written", error) from error
+
+
+def _format_of(folder: Path) -> Any:
+    """The format version by ``provenance.json``, if that can be read."""
+    try:
+        provenance: Any = json.loads((folder / RUN_FILES[1]).read_text(encoding="utf-8"))
+        return provenance.get("format_version")
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return None

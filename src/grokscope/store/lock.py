@@ -1,0 +1,108 @@
+"""The right to write a run: an OS lock on a file in its folder.
+
+The lock belongs to the process, so a dead holder's lock is free at once. The file tells who holds it; it is
+emptied, not removed, when the lock is given back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import platform
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from grokscope.errors import StoreError
+from grokscope.store.disk import explain
+
+__all__ = ["LOCK_FILE", "WriterLock"]
+
+LOCK_FILE = ".lock"
+
+
+class WriterLock:
+    """Held by the one process that writes a run folder; readers need none.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     lock = WriterLock.acquire(Path(folder))
+        ...     lock.release()
+    """
+
+    def __init__(self, file: Path, descriptor: int) -> None:
+        self._file = file
+        self._descriptor: int | None = descriptor
+
+    @classmethod
+    def acquire(cls, folder: Path) -> WriterLock:
+        """Take the lock of a run folder, without waiting.
+
+        Raises:
+            StoreError: if another process (or this one) holds it, with its number, host and start; or if the
+                lock file cannot be written.
+        """
+        file = folder / LOCK_FILE
+        while True:
+            try:
+                descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+            except OSError as error:
+                raise explain(folder, "cannot be written", error) from error
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # a folder that was removed and made anew meanwhile has another file under this name
+                if _same_file(descriptor, file):
+                    _tell(descriptor)
+                    return cls(file, descriptor)
+            except BlockingIOError:
+                os.close(descriptor)
+                raise StoreError(f"{folder}: {_holder(file)}") from None
+            except OSError as error:
+                os.close(descriptor)
+                raise explain(folder, "cannot be locked", error) from error
+            os.close(descriptor)
+
+    def release(self) -> None:
+        """Give the lock back."""
+        if self._descriptor is None:
+            return
+        descriptor, self._descriptor = self._descriptor, None
+        # a disk that fails here must hide no other error; what is left is a note, the lock itself is free
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, 0)
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+
+
+def _same_file(descriptor: int, file: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), file.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _tell(descriptor: int) -> None:
+    holder = {
+        "pid": os.getpid(),
+        "host": platform.node(),
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+
+
+def _holder(file: Path) -> str:
+    for _ in range(20):
+        try:
+            holder: Any = json.loads(file.read_text(encoding="utf-8"))
+            return (
+                f"is being written by process {int(holder['pid'])} on {holder['host']} "
+                f"since {holder['since']}; wait for it or stop it."
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            time.sleep(0.01)  # taken a moment ago, its holder is not written down yet
+    return "is being written by another process; wait for it or stop it."

@@ -1,0 +1,369 @@
+"""What can be written to a run: members, measures, snapshots, checkpoints, subnetworks, data.
+
+All writes of one transaction become visible together, or none does. Groups of the store::
+
+    members/      seed_init seed_data seed_order seed_noise steps_done complete diverged_step   [member]
+    measures/S/   step and, for each measure on the schedule S, an array [member, step, *dims]
+    snapshots/    step, recorded, and leaves [member, step, ...]
+    checkpoints/  step [member]; leaves/ [member, ...]: the latest only; trail/: the hash of each so far
+    subnetworks/  for each flavor: mask [member, subnetwork, neuron] (-1: not found), step [member]
+    data/         small facts about the task
+    origins/      leaves/ [member, ...]: where members of a branch start, and what is done to them
+
+Steps are columns in the order in which they came; whoever reads sorts them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+from urllib.parse import quote, unquote
+
+import numpy as np
+
+from grokscope.spec.streams import MAX_INT32, Seeds
+from grokscope.store.arrays import ArrayInfo, DamagedError
+from grokscope.store.checksums import state_sha256
+from grokscope.store.tree import Tree
+
+__all__ = ["MEMBER_ARRAYS", "Transaction", "leaf_name", "member_arrays", "node_name", "possible_members"]
+
+_SEEDS = ("seed_init", "seed_data", "seed_order", "seed_noise")
+MEMBER_ARRAYS = (*_SEEDS, "steps_done", "complete", "diverged_step")
+_ONE_SEED_EACH = 4
+
+Indices: TypeAlias = Sequence[int] | np.ndarray | slice
+
+
+def member_arrays() -> dict[str, ArrayInfo]:
+    """The arrays of a run without members."""
+    kinds = {"complete": np.dtype(np.int8)}
+    return {
+        f"members/{name}": ArrayInfo((0,), (512,), kinds.get(name, np.dtype(np.int64)), ("member",))
+        for name in MEMBER_ARRAYS
+    }
+
+
+def possible_members(members: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays of the members, if they can be what we wrote."""
+    for name, values in members.items():
+        low, high = (0, MAX_INT32) if name.startswith("seed_") else (-1, 2**40)
+        if len(values) != len(members["steps_done"]) or np.any((values < low) | (values > high)):
+            raise DamagedError(f"members/{name} holds what cannot be")
+    return members
+
+
+def leaf_name(node: str) -> str:
+    """The name of a leaf, from the name of its array."""
+    return unquote(node)
+
+
+class Transaction:
+    """Writes to a run; made by `RunStore.transaction`. Members are given by position."""
+
+    def __init__(self, tree: Tree, steps: dict[str, np.ndarray]) -> None:
+        self._tree = tree
+        self._steps = steps
+
+    def add_members(self, seeds: Iterable[Seeds]) -> None:
+        """Append members, in order; those that are there already are skipped.
+
+        Args:
+            seeds: for each member its seeds (init, data, order, noise).
+        """
+        count = self._n_members
+        all_rows = [np.arange(count)]
+        have = zip(*(self._tree.read(f"members/{name}", all_rows).tolist() for name in _SEEDS), strict=True)
+        known = set(have)
+        new = [tuple(member) for member in dict.fromkeys(seeds) if tuple(member) not in known]
+        if not new:
+            return
+        rows = [np.arange(count, count + len(new))]
+        table = np.array(new, np.int64).reshape(len(new), _ONE_SEED_EACH)
+        for i, name in enumerate(_SEEDS):
+            self._tree.write(f"members/{name}", rows, table[:, i])
+        for name, value in (("steps_done", 0), ("complete", 0), ("diverged_step", -1)):
+            self._tree.write(f"members/{name}", rows, np.full(len(new), value))
+
+    def mark(
+        self,
+        members: Indices,
+        *,
+        steps_done: int | np.ndarray | None = None,
+        complete: bool | np.ndarray | None = None,
+        diverged_step: int | np.ndarray | None = None,
+    ) -> None:
+        """Set how far members are; what is None stays. ``diverged_step`` -1 means that it has not."""
+        rows = self._rows(members)
+        given = {"steps_done": steps_done, "complete": complete, "diverged_step": diverged_step}
+        for name, value in given.items():
+            if value is not None:
+                self._tree.write(f"members/{name}", [rows], np.broadcast_to(np.asarray(value), rows.shape))
+
+    def mark_measured(self, members: Indices, names: Iterable[str], step: int | np.ndarray) -> None:
+        """Say that members have these measures at all their points up to a step (one, or one each).
+
+        One array [member, code] for all names; a name's code is its place in the attribute ``measured``.
+        """
+        listed = list(self._tree.attributes.get("measured", []))
+        listed += [name for name in dict.fromkeys(names) if name not in listed]
+        self._tree.set_attributes({**self._tree.attributes, "measured": listed})
+        rows = self._rows(members)
+        columns = self._columns("measured", [listed.index(name) for name in dict.fromkeys(names)])
+        each = np.broadcast_to(np.asarray(step, np.int64), rows.shape)
+        values = np.repeat(each[:, None], len(columns), axis=1)
+        info = ArrayInfo.of(np.dtype(np.int64), ("member", "step"), ())
+        self._write({"measured/to": info}, {"measured/to": values}, [rows, columns])
+
+    def declare_steps(self, schedule: str, steps: Sequence[int] | np.ndarray) -> None:
+        """Say at which steps a schedule measures, so that arrays need not grow with every commit."""
+        self._columns(f"measures/{schedule}", steps)
+
+    def write_measures(
+        self,
+        schedule: str,
+        members: Indices,
+        steps: Sequence[int] | np.ndarray,
+        values: Mapping[str, np.ndarray],
+        *,
+        dims: Mapping[str, tuple[str, ...]] | None = None,
+        labels: Mapping[str, Sequence[Any]] | None = None,
+        units: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write measures of some members at some steps.
+
+        Args:
+            schedule: names the group: measures that are taken at the same steps.
+            members: positions.
+            steps: new ones are appended.
+            values: by measure, arrays [member, step, *dims]. Bools are stored as 0 and 1, counts as integers.
+            dims: by measure, the names of its further axes; none if it is not named.
+            labels: by axis name, the labels along it; its integer positions are the codes in the store.
+            units: by measure.
+
+        Raises:
+            ValueError: if a shape, type, axis or label differs from what is stored under the name.
+        """
+        rows = self._rows(members)
+        group = f"measures/{schedule}"
+        columns = self._columns(group, steps)
+        infos: dict[str, ArrayInfo] = {}
+        arrays: dict[str, np.ndarray] = {}
+        for name, given in values.items():
+            value = _as_measure(np.asarray(given))
+            extra = tuple((dims or {}).get(name, ()))
+            if value.shape[:2] != (len(rows), len(columns)) or value.ndim != 2 + len(extra):
+                raise ValueError(
+                    f"{name}: shape {value.shape} is not {len(rows)} members x {len(columns)} steps x {extra}"
+                )
+            attributes: dict[str, Any] = {
+                "labels": {dim: list(labels[dim]) for dim in extra if labels and dim in labels},
+                "unit": (units or {}).get(name, ""),
+            }
+            for dim, texts in attributes["labels"].items():
+                if len(texts) != value.shape[2 + extra.index(dim)]:
+                    raise ValueError(f"{name}: {len(texts)} labels for the axis {dim} of {value.shape}")
+            path = f"{group}/{node_name(name)}"
+            infos[path] = ArrayInfo.of(value.dtype, ("member", "step", *extra), value.shape[2:], attributes)
+            arrays[path] = value
+        self._write(infos, arrays, [rows, columns])
+
+    def write_origins(self, members: Indices, leaves: Mapping[str, np.ndarray]) -> None:
+        """Keep what members start from and what is done to them: leaves [member, ...], the same each time."""
+        rows = self._rows(members)
+        arrays = {f"origins/leaves/{node_name(name)}": np.asarray(leaf) for name, leaf in leaves.items()}
+        infos = {
+            path: ArrayInfo.of(leaf.dtype, _leaf_dims(1, leaf), leaf.shape[1:])
+            for path, leaf in arrays.items()
+        }
+        self._write(infos, arrays, [rows])
+
+    def write_snapshots(
+        self,
+        members: Indices,
+        steps: Sequence[int] | np.ndarray,
+        leaves: Mapping[str, np.ndarray],
+        recorded: np.ndarray | None = None,
+    ) -> None:
+        """Keep states (what prediction needs) of some members at some steps.
+
+        Args:
+            members: positions.
+            steps: new ones are appended.
+            leaves: by name, arrays [member, step, ...].
+            recorded: which of them are states that the member was in, bool [member, step]; None: all.
+        """
+        rows, columns = self._rows(members), self._columns("snapshots", steps)
+        arrays = {f"snapshots/leaves/{node_name(name)}": np.asarray(leaf) for name, leaf in leaves.items()}
+        every = np.ones((len(rows), len(columns)), bool)
+        arrays["snapshots/recorded"] = (every if recorded is None else recorded).astype(np.uint8)
+        infos = {
+            path: ArrayInfo.of(leaf.dtype, _leaf_dims(2, leaf), leaf.shape[2:])
+            for path, leaf in arrays.items()
+        }
+        self._write(infos, arrays, [rows, columns])
+
+    def write_checkpoint(
+        self, members: Indices, step: int | np.ndarray, leaves: Mapping[str, np.ndarray]
+    ) -> list[str]:
+        """Replace members' full states: leaves [member, ...], all of them in every call.
+
+        Args:
+            members: positions.
+            step: at which they are; one, or one per member.
+            leaves: by name.
+
+        Returns:
+            The hash of each member's state, which is also added to the trail.
+        """
+        rows = self._rows(members)
+        at = np.broadcast_to(np.asarray(step, np.int64), rows.shape)
+        arrays = {f"checkpoints/leaves/{node_name(name)}": np.asarray(leaf) for name, leaf in leaves.items()}
+        infos = {
+            path: ArrayInfo.of(leaf.dtype, _leaf_dims(1, leaf), leaf.shape[1:])
+            for path, leaf in arrays.items()
+        }
+        known = {path for path in self._tree.paths if path.startswith("checkpoints/leaves/")}
+        if known and known != set(arrays):
+            raise ValueError("a checkpoint has the same leaves every time")
+        infos["checkpoints/step"] = ArrayInfo.of(np.dtype(np.int64), ("member",), ())
+        self._write(infos, {**arrays, "checkpoints/step": at}, [rows])
+        hashes = [state_sha256({name: leaf[i] for name, leaf in leaves.items()}) for i in range(len(rows))]
+        digests = np.array([list(bytes.fromhex(text)) for text in hashes], np.uint8)
+        path = "checkpoints/trail/sha256"
+        info = {path: ArrayInfo.of(np.dtype(np.uint8), ("member", "step", "byte"), (32,))}
+        for value in np.unique(at):
+            here = np.flatnonzero(at == value)
+            columns = self._columns("checkpoints/trail", [int(value)])
+            self._write(info, {path: digests[here][:, None]}, [rows[here], columns])
+        return hashes
+
+    def write_subnetworks(
+        self,
+        flavor: str,
+        members: Indices,
+        masks: np.ndarray,
+        *,
+        steps: int | np.ndarray,
+        labels: Sequence[str],
+    ) -> None:
+        """Keep subnetworks that were found: masks [member, subnetwork, neuron] of 0 and 1.
+
+        Args:
+            flavor: how they were found.
+            members: positions.
+            masks: which neurons belong to each.
+            steps: at which state they were found; one, or one per member.
+            labels: names of the subnetworks.
+        """
+        rows = self._rows(members)
+        mask = np.asarray(masks).astype(np.int8)
+        if mask.ndim != 3 or mask.shape[:2] != (len(rows), len(labels)):
+            raise ValueError(f"masks {mask.shape} are not {len(rows)} members x {len(labels)} subnetworks")
+        at = np.broadcast_to(np.asarray(steps, np.int64), rows.shape)
+        group = f"subnetworks/{node_name(flavor)}"
+        infos = {
+            f"{group}/mask": ArrayInfo.of(
+                mask.dtype,
+                ("member", "subnetwork", "neuron"),
+                mask.shape[1:],
+                {"labels": {"subnetwork": list(labels)}},
+            ),
+            f"{group}/step": ArrayInfo.of(at.dtype, ("member",), ()),
+        }
+        self._write(infos, {f"{group}/mask": mask, f"{group}/step": at}, [rows])
+
+    def write_data(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Keep small facts about the task: any arrays; a later one of the same name and shape replaces it."""
+        values = {f"data/{node_name(name)}": np.asarray(value) for name, value in arrays.items()}
+        infos = {
+            path: ArrayInfo.of(value.dtype, _leaf_dims(0, value), value.shape)
+            for path, value in values.items()
+        }
+        self._write(infos, values, [])
+
+    def identify(self, identity: str) -> None:
+        """Say whose run this is, where that is known only when everything has been written."""
+        self._tree.set_attributes({**self._tree.attributes, "identity": identity})
+
+    def note(self, **facts: Any) -> None:
+        """Keep remarks about the run (JSON values), for example that other numerics were allowed."""
+        notes = {**self._tree.attributes.get("notes", {}), **facts}
+        self._tree.set_attributes({**self._tree.attributes, "notes": notes})
+
+    def set_attributes(self, **attributes: Any) -> None:
+        """Set attributes of the root (JSON values); the others stay."""
+        self._tree.set_attributes({**self._tree.attributes, **attributes})
+
+    @property
+    def _n_members(self) -> int:
+        return self._tree.info("members/steps_done").shape[0]
+
+    def _rows(self, members: Indices) -> np.ndarray:
+        count = self._n_members
+        if isinstance(members, slice):
+            return np.arange(count)[members]
+        rows = np.asarray(members, np.int64)
+        if rows.ndim != 1 or np.any((rows < 0) | (rows >= count)) or len(np.unique(rows)) != len(rows):
+            raise ValueError(f"members {rows.tolist()} are not positions in 0..{count - 1}, each once")
+        return rows
+
+    def _columns(self, group: str, steps: Sequence[int] | np.ndarray) -> np.ndarray:
+        """The columns of steps in a group; those that are new are appended."""
+        path = f"{group}/step"
+        wanted = np.asarray(steps, np.int64)
+        if wanted.ndim != 1 or np.any(wanted < 0) or len(np.unique(wanted)) != len(wanted):
+            raise ValueError(f"{group}: steps must be one row of numbers from 0, each once")
+        if group not in self._steps:
+            if path not in self._tree.paths:
+                info = ArrayInfo.of(np.dtype(np.int64), ("step",), ())
+                self._tree.create({path: info})
+            self._steps[group] = self._tree.read(path, [])
+        known = self._steps[group]
+        new = wanted[~np.isin(wanted, known)]
+        if len(new):
+            self._tree.write(path, [np.arange(len(known), len(known) + len(new))], new)
+            known = self._steps[group] = np.concatenate([known, new])
+        order = np.argsort(known)
+        return order[np.searchsorted(known, wanted, sorter=order)]
+
+    def _write(
+        self, infos: dict[str, ArrayInfo], arrays: Mapping[str, np.ndarray], indices: list[np.ndarray]
+    ) -> None:
+        """Write arrays at the same leading indices, making those that are new."""
+        have = set(self._tree.paths)
+        if new := {path: info for path, info in infos.items() if path not in have}:
+            self._tree.create(new)
+        for path, stored in self._tree.infos(list(arrays)).items():
+            given = infos[path]
+            if (
+                stored.dims != given.dims
+                or stored.shape[len(indices) :] != given.shape[len(indices) :]
+                or stored.attributes.get("labels", {}) != given.attributes.get("labels", {})
+                or not np.can_cast(given.dtype, stored.dtype, "safe")
+            ):
+                said = f"{path}: its type, axes or labels differ from what is stored"
+                # what the store keeps about itself nobody else gives a type
+                raise DamagedError(said) if path.startswith(("measured/", "members/")) else ValueError(said)
+            self._tree.write(path, indices, arrays[path])
+
+
+def _as_measure(value: np.ndarray) -> np.ndarray:
+    """What was not measured must be tellable from a number, so unsigned and bool become signed."""
+    if value.dtype.kind == "b":
+        return value.astype(np.int8)
+    return value.astype(np.int64) if value.dtype.kind == "u" else value
+
+
+def _leaf_dims(leading: int, leaf: np.ndarray) -> tuple[str, ...]:
+    return ("member", "step")[:leading] + tuple(f"axis_{i}" for i in range(leaf.ndim - leading))
+
+
+def node_name(name: str) -> str:
+    """A name as the name of an array: no slash, no leading dot or underscores."""
+    node = quote(name, safe="[]'")
+    if node[:1] in (".", "_"):
+        node = f"%{ord(node[0]):02X}{node[1:]}"
+    if not node:
+        raise ValueError("a name must not be empty")
+    return node

@@ -1,0 +1,201 @@
+"""One suite for every optimizer and rate schedule; updates against their formulas in plain numpy.
+
+Whole runs against PyTorch are in ``learners/test_gradient.py``.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from grokscope.optimizers import SGD, Adam, AdamW, Constant, Cosine, Grokfast, Linear, Muon
+from grokscope.spec.parts import kinds
+
+OPTIMIZERS = [
+    SGD(),
+    SGD(weight_decay=0.05),
+    SGD(momentum=0.9, learning_rate=0.02),
+    SGD(momentum=0.5, weight_decay=0.05, decay="decoupled"),
+    SGD(schedule=Constant(warmup=10)),
+    SGD(schedule=Linear(last=0.5)),
+    Adam(learning_rate=0.05),
+    Adam(learning_rate=0.05, weight_decay=0.01, beta1=0.8, beta2=0.9),
+    Adam(learning_rate=0.05, schedule=Cosine(warmup=5)),
+    AdamW(learning_rate=0.05),
+    AdamW(learning_rate=0.05, weight_decay=0.1),
+    Grokfast(learning_rate=0.05, weight_decay=0.01, alpha=0.9, lamb=3.0),
+    Grokfast(learning_rate=0.05, weight_decay=0.1, decay="decoupled", schedule=Linear()),
+    Muon(learning_rate=0.03, weight_decay=0.1, adam_learning_rate=0.05, beta1=0.8),
+    Muon(learning_rate=0.05, adam_learning_rate=0.06, momentum=0.5, schedule=Cosine()),
+]
+N_STEPS = 200
+START = {"a": np.array([1.0, -2.0, 3.0]), "b": np.array([[0.5, -0.2, 1.0], [4.0, 0.1, -1.0]])}
+CURVATURE = {"a": np.array([1.0, 0.3, 2.0]), "b": np.array([[1.5, 1.0, 0.5], [0.7, 2.0, 1.0]])}
+
+
+def quadratic(theta):
+    return sum(jnp.sum(0.5 * CURVATURE[name] * theta[name] ** 2) for name in theta)
+
+
+def descend(optimizer, n_steps=N_STEPS):
+    """Parameters after every step of gradient descent on the quadratic, with the last state."""
+    step = optimizer.transform(N_STEPS)
+    theta = jax.tree.map(jnp.asarray, START)
+
+    def advance(carry, _):
+        theta, state = carry
+        updates, state = step.update(jax.grad(quadratic)(theta), state, theta)
+        theta = optax.apply_updates(theta, updates)
+        return (theta, state), theta
+
+    (_, state), path = jax.lax.scan(advance, (theta, step.init(theta)), length=n_steps)
+    return path, state
+
+
+def by_hand(optimizer, n_steps=N_STEPS):
+    """The same, from the formulas of the papers, one number at a time."""
+    theta = {name: value.copy() for name, value in START.items()}
+    memory = {name: np.zeros_like(value) for name, value in theta.items()}
+    square = {name: np.zeros_like(value) for name, value in theta.items()}
+    slow = {name: CURVATURE[name] * value for name, value in theta.items()}  # the first gradient
+    for step in range(n_steps):
+        decay = optimizer.weight_decay
+        for name, value in theta.items():
+            gradient = CURVATURE[name] * value
+            rate = optimizer.learning_rate * factor(optimizer.schedule, step)
+            if isinstance(optimizer, Grokfast):
+                slow[name] = optimizer.alpha * slow[name] + (1 - optimizer.alpha) * gradient
+                gradient = gradient + optimizer.lamb * slow[name]
+            if isinstance(optimizer, Muon) and value.ndim == 1:
+                rate *= optimizer.adam_learning_rate / optimizer.learning_rate
+            coupled = isinstance(optimizer, Adam) or getattr(optimizer, "decay", "") == "coupled"
+            if coupled:
+                gradient = gradient + decay * value
+            if isinstance(optimizer, SGD):
+                memory[name] = (optimizer.momentum or 0.0) * memory[name] + gradient
+                move = memory[name]
+            elif isinstance(optimizer, Muon) and value.ndim == 2:
+                beta = optimizer.momentum
+                memory[name] = beta * memory[name] + (1 - beta) * gradient
+                ahead = beta * memory[name] / (1 - beta ** (step + 2))
+                move = orthogonalized(ahead + (1 - beta) * gradient / (1 - beta ** (step + 1)))
+                move *= math.sqrt(max(1, value.shape[1] / value.shape[0]))
+            else:
+                b1, b2 = optimizer.beta1, optimizer.beta2
+                memory[name] = b1 * memory[name] + (1 - b1) * gradient
+                square[name] = b2 * square[name] + (1 - b2) * gradient**2
+                mean, spread = memory[name] / (1 - b1 ** (step + 1)), square[name] / (1 - b2 ** (step + 1))
+                move = mean / (np.sqrt(spread) + optimizer.epsilon)
+            if not coupled:
+                move = move + decay * value
+            theta[name] = value - rate * move
+    return theta
+
+
+def comparable(optimizer):
+    """For how many steps two computations agree: Muon's have one size, and are chaotic at the minimum."""
+    return 50 if isinstance(optimizer, Muon) else N_STEPS
+
+
+def orthogonalized(matrix):
+    """Five Newton-Schulz steps, done on the singular values alone."""
+    u, s, vt = np.linalg.svd(matrix, full_matrices=False)
+    s = s / (np.linalg.norm(s) + 1e-8)
+    for _ in range(5):
+        s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5
+    return u @ np.diag(s) @ vt
+
+
+def factor(schedule, step):
+    """The rate schedules from their descriptions."""
+    warm = min(1.0, (step + 1) / schedule.warmup) if schedule.warmup else 1.0
+    if isinstance(schedule, Linear):
+        return warm * min(1.0, (N_STEPS - step) / (schedule.last * N_STEPS))
+    if isinstance(schedule, Cosine):
+        return warm * (1 + math.cos(math.pi * step / N_STEPS)) / 2
+    return warm
+
+
+def test_every_kind_runs_through_the_suite():
+    assert {optimizer.kind for optimizer in OPTIMIZERS} == kinds("optimizer").keys()
+    assert {optimizer.schedule.kind for optimizer in OPTIMIZERS} == kinds("rate_schedule").keys()
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
+def test_follows_its_formula(optimizer):
+    with jax.enable_x64(True):
+        path, _ = descend(optimizer)
+        steps = comparable(optimizer)
+        for name, value in by_hand(optimizer, steps).items():
+            # Parameters start near 1 and end near 0, so what is lost to rounding on the way (other processors
+            # round sums otherwise) is a share of 1, not of what is left.
+            np.testing.assert_allclose(path[name][steps - 1], value, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
+def test_decreases_a_quadratic(optimizer):
+    path, _ = descend(optimizer)
+    last = float(quadratic(jax.tree.map(lambda leaf: leaf[-1], path)))
+    assert last < 0.05 * float(quadratic(START))
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
+def test_keeps_the_type_and_a_state_of_arrays(optimizer, precision):
+    with jax.enable_x64(precision == "float64"):
+        path, state = descend(optimizer, 3)
+        assert {leaf.dtype for leaf in jax.tree.leaves(path)} == {np.dtype(precision)}
+        for leaf in jax.tree.leaves(state):
+            assert isinstance(leaf, jax.Array)
+            assert leaf.dtype in (np.dtype(precision), np.int32)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
+def test_traced_rates_give_the_numbers_of_plain_ones(optimizer):
+    with jax.enable_x64(True):
+        given = {name: getattr(optimizer, name) for name in optimizer.traced}
+        numbers = {name: jnp.asarray(value) for name, value in given.items() if value is not None}
+        assert {"learning_rate", "weight_decay"} <= numbers.keys()
+        plain, _ = descend(optimizer)
+        traced = jax.jit(lambda numbers: descend(optimizer.with_traced(numbers))[0])(numbers)
+        for name in plain:
+            steps = slice(comparable(optimizer))
+            np.testing.assert_allclose(traced[name][steps], plain[name][steps], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
+def test_members_with_other_rates_share_one_program(optimizer):
+    with jax.enable_x64(True):
+        rates = jnp.asarray([0.5, 1.0]) * optimizer.learning_rate
+
+        @jax.jit
+        @jax.vmap
+        def last(rate):
+            path, _ = descend(optimizer.with_traced({"learning_rate": rate}))
+            return path["a"][-1]
+
+        for i, rate in enumerate(rates.tolist()):
+            alone = by_hand(type(optimizer)(**{**dict(optimizer), "learning_rate": rate}))
+            np.testing.assert_allclose(last(rates)[i], alone["a"], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "schedule", [Linear(), Linear(last=0.1), Cosine(), Cosine(warmup=3), Constant(warmup=2)]
+)
+def test_rate_schedules_of_very_long_runs(schedule):
+    # steps are int32 inside the program; the length may be more than that holds
+    early, late = (float(schedule(jnp.int32(step), 10**12)) for step in (5, 2**31 - 2))
+    assert early == pytest.approx(1.0)
+    assert late == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize("schedule", [Linear(), Linear(last=0.25), Cosine(), Constant()])
+def test_rate_schedules_start_at_the_full_rate_and_end_low(schedule):
+    factors = np.array([float(schedule(step, 100)) for step in range(101)])
+    assert factors[0] == 1.0
+    assert np.all(np.diff(factors) <= 0)
+    assert factors[-1] == (1.0 if isinstance(schedule, Constant) else pytest.approx(0.0, abs=1e-7))
+    assert schedule.depends_on_length is not isinstance(schedule, Constant)
