@@ -24,22 +24,29 @@ SOURCE = ROOT / "src" / "grokscope"
 GOAL = 0.85
 LIMIT = 150.0  # seconds for the tests of one mutant; what takes longer was noticed
 
-_STATISTICS = ("test_statistics_intervals", "test_statistics_events", "test_statistics_survival")
-_STATISTICS += ("test_statistics_comparison", "test_statistics_docs")
-_CLAIMS = ("test_claims", "test_claims_output", "test_claims_error_rates")
+_STATISTICS = (
+    "statistics/test_statistics_intervals",
+    "statistics/test_statistics_events",
+    "statistics/test_statistics_survival",
+)
+_STATISTICS += ("statistics/test_statistics_comparison", "statistics/test_statistics_docs")
+_CLAIMS = ("claims/test_claims", "claims/test_claims_output", "claims/test_claims_error_rates")
 _MEASURES = ("measures/test_needs", "measures/test_simple", "measures/test_reference")
 # part -> module -> tests, the quickest first
 TESTED: dict[str, dict[str, tuple[str, ...]]] = {
     "statistics and claims": {
-        "statistics/_bootstrap.py": ("test_statistics_intervals",),
-        "statistics/_comparison.py": ("test_statistics_comparison",),
-        "statistics/_discovery.py": ("test_statistics_comparison", *_CLAIMS),
-        "statistics/_estimate.py": ("test_statistics_intervals", "test_statistics_docs"),
-        "statistics/_events.py": ("test_statistics_events",),
-        "statistics/_intervals.py": ("test_statistics_intervals", *_CLAIMS),
-        "statistics/_kaplan_meier.py": ("test_statistics_survival",),
-        "statistics/_regression.py": ("test_statistics_regression",),
-        "statistics/_turnbull.py": ("test_statistics_survival",),
+        "statistics/_bootstrap.py": ("statistics/test_statistics_intervals",),
+        "statistics/_comparison.py": ("statistics/test_statistics_comparison",),
+        "statistics/_discovery.py": ("statistics/test_statistics_comparison", *_CLAIMS),
+        "statistics/_estimate.py": (
+            "statistics/test_statistics_intervals",
+            "statistics/test_statistics_docs",
+        ),
+        "statistics/_events.py": ("statistics/test_statistics_events",),
+        "statistics/_intervals.py": ("statistics/test_statistics_intervals", *_CLAIMS),
+        "statistics/_kaplan_meier.py": ("statistics/test_statistics_survival",),
+        "statistics/_regression.py": ("statistics/test_statistics_regression",),
+        "statistics/_turnbull.py": ("statistics/test_statistics_survival",),
         "claims/_claim.py": _CLAIMS,
         "claims/_evidence.py": _CLAIMS,
         "claims/_judge.py": _CLAIMS,
@@ -78,21 +85,21 @@ TESTED: dict[str, dict[str, tuple[str, ...]]] = {
         }.items()
     },
     "runs": {
-        f"runs/{name}.py": tuple(f"runs/{test}" for test in tests)
-        for name, tests in {
-            "_arrays": ("test_arrays", "test_tree", "test_writes"),
-            "_checksums": ("test_checksums", "test_provenance"),
-            "_disk": ("test_files", "test_checksums"),
-            "_fingerprint": ("test_fingerprint", "test_provenance"),
-            "_folder": ("test_files", "test_checksums", "test_store"),
-            "_labeled": ("test_labeled", "test_store"),
-            "_lock": ("test_lock",),
-            "_provenance": ("test_provenance",),
-            "_reader": ("test_reader", "test_writes", "test_store"),
-            "_store": ("test_reader", "test_checksums", "test_writes", "test_store"),
-            "_transaction": ("test_writes", "test_reader", "test_store"),
-            "_tree": ("test_writes", "test_tree", "test_store"),
-            "_verify": ("test_checksums", "test_store_damage"),
+        f"{name}.py": tuple(f"{folder}/{test}" for folder, tests in where.items() for test in tests)
+        for name, where in {
+            "store/arrays": {"store": ("test_arrays", "test_tree", "test_writes")},
+            "store/checksums": {"store": ("test_checksums",), "runs": ("test_provenance",)},
+            "store/disk": {"store": ("test_files", "test_checksums")},
+            "runs/fingerprint": {"runs": ("test_fingerprint", "test_provenance")},
+            "store/folder": {"store": ("test_files", "test_checksums", "test_store")},
+            "store/labeled": {"store": ("test_labeled", "test_store")},
+            "store/lock": {"store": ("test_lock",)},
+            "runs/provenance": {"runs": ("test_provenance",)},
+            "store/reader": {"store": ("test_reader", "test_writes", "test_store")},
+            "store/run_store": {"store": ("test_reader", "test_checksums", "test_writes", "test_store")},
+            "store/transaction": {"store": ("test_writes", "test_reader", "test_store")},
+            "store/tree": {"store": ("test_writes", "test_tree", "test_store")},
+            "runs/verify": {"store": ("test_checksums", "test_store_damage")},
         }.items()
     },
 }
