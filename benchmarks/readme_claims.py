@@ -86,7 +86,7 @@ def seeds_of(folder: Path) -> dict[str, str]:
     """The seeds that are done in each run of a reproduction's folder, as ``--seeds`` takes them."""
     from grokscope.plots.curves import seeds_argument
     from grokscope.runs import open_run
-    from grokscope.runs._folders import run_folders
+    from grokscope.runs.folders import run_folders
 
     found: dict[str, str] = {}
     for path in run_folders(folder):

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from grokscope.store.run_store import RunStore
+from grokscope.store.open import open_store
 
 # --- specs ---
 
@@ -110,7 +110,7 @@ def specs(draw: st.DrawFn) -> bytes:
 
 def _change(folder: Path, change: Callable[[Any], None]) -> None:
     """Change a store by the library itself, and say that it is finished: every checksum is right."""
-    with RunStore.open(folder, "a") as store:
+    with open_store(folder, "a") as store:
         session = store._repository.writing()
         tree = store._tree.on(session)
         change(tree)

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from grokscope.errors import GrokscopeError
+from grokscope.store.open import create_store, open_store
 from grokscope.store.run_store import RunStore
 
 MEMBERS = [(seed, seed, seed, seed) for seed in range(3)]
 
 
 def new_run(path: Path) -> RunStore:
-    store = RunStore.create(path, "x = 1\n", "ab" * 32, {}, {"host": "h"})
+    store = create_store(path, "x = 1\n", "ab" * 32, {}, {"host": "h"})
     with store.transaction("members") as t:
         t.add_members(MEMBERS)
         write(t, 0)
@@ -34,7 +35,7 @@ def write(t, n: int) -> None:
 
 def state_of(path: Path) -> int:
     """The number of the last transaction; everything in the store must agree on it."""
-    store = RunStore.open(path)
+    store = open_store(path)
     n = int(store.steps_done[0])
     assert store.steps_done.tolist() == [n] * 3
     data = store.read_measures()
@@ -54,7 +55,7 @@ def work(folder: str, last: str) -> int:
     Called in a copy of the nursery; it ends as the command line would.
     """
     try:
-        with RunStore.create(folder, "x = 1\n", "ab" * 32, {}, {"host": "h"}, exist_ok=True) as store:
+        with create_store(folder, "x = 1\n", "ab" * 32, {}, {"host": "h"}, exist_ok=True) as store:
             if not store.seeds:
                 with store.transaction("members") as t:
                     t.add_members(MEMBERS)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from grokscope.runs import Run, open_run, verify
-from grokscope.store.run_store import RunStore
+from grokscope.store.open import open_store
 
 _NOT_COMPARED = ("fingerprint",)  # of attributes: one process may have one device and the other two
 
@@ -21,7 +21,7 @@ _NOT_COMPARED = ("fingerprint",)  # of attributes: one process may have one devi
 def contents(folder: Path | str) -> dict[str, str]:
     """A hash of everything that a run holds, by what it is: ``measure/NAME``, ``seed 3/checkpoint``, ..."""
     run: Run = open_run(folder)
-    store = RunStore.open(run.path)
+    store = open_store(run.path)
     found: dict[str, str] = {"experiment": _hash(store.experiment_toml.encode())}
     measures = run.measures.load()
     order = [name for name in measures.dims if name in measures.coords]

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 import grokscope as gs
-from grokscope.store.run_store import RunStore
+from grokscope.store.open import create_store, open_store
 from grokscope.sweeps import SweepSpec
 from grokscope.sweeps._manifest import Manifest, wanted_of
 from grokscope.training.rates import Rates
@@ -33,7 +33,7 @@ def small(*overrides: str, measures: tuple[str, ...] | None = MEASURES) -> gs.Ex
 
 def states(run: gs.Run) -> dict[tuple[int, int, int, int], tuple[int, str]]:
     """Each member's latest step and the hash of its whole state."""
-    store = RunStore.open(run.path)
+    store = open_store(run.path)
     found = {seeds: store.read_checkpoint(i) for i, seeds in enumerate(store.seeds)}
     return {seeds: (one.step, one.sha256) for seeds, one in found.items()}
 
@@ -66,7 +66,7 @@ def made_up(folder: Path, over: tuple[str, ...], seeds: Any, steps: list[int], c
         one = cell.experiment
         rows = [dict(curves(cell.settings, member[0])) for member in spec.seeds]
         lost = [row.pop("diverged", -1) for row in rows]
-        store = RunStore.create(
+        store = create_store(
             folder / "cells" / cell.name,
             one.to_toml(),
             one.identity,

@@ -11,7 +11,7 @@ import tomllib
 import pytest
 
 from grokscope.runs import open_run, verify
-from grokscope.store.run_store import RunStore
+from grokscope.store.open import open_store
 
 SPEC = """
 epochs = 2
@@ -190,7 +190,7 @@ def test_an_output_folder_that_is_a_file_or_holds_something_else(cli, spec, run,
 
 def edit(run, **attributes):
     """Change attributes of a finished run's store, as another version of the program would have set them."""
-    with RunStore.open(run, "a") as store:
+    with open_store(run, "a") as store:
         with store.transaction("edited") as t:
             t._tree.set_attributes({**t._tree.attributes, **attributes})
         store.finish()
@@ -214,7 +214,7 @@ def test_a_store_from_a_newer_version_is_left_alone(cli, spec, run, place):
 
 
 def test_another_fingerprint_is_refused_or_marked(cli, spec, run):
-    edit(run, fingerprint=RunStore.open(run).fingerprint | {"jax": "0.0.1"})
+    edit(run, fingerprint=open_store(run).fingerprint | {"jax": "0.0.1"})
     for words, advice in (
         (["train", str(spec), "--out", str(run), "--seeds", "2"], "go on with --allow-other-numerics"),
         (["measure", str(run), "test_loss"], "do so where the run was made"),  # a replay must repeat bits

@@ -5,7 +5,7 @@ import json
 import pytest
 
 import grokscope as gs
-from grokscope.store.run_store import RunStore
+from grokscope.store.open import open_store
 
 SPEC = gs.Experiment(
     task={"kind": "sparse_parity", "n": 8, "k": 2, "n_train": 40, "n_test": 20, "n_probe": 64},
@@ -26,7 +26,7 @@ def test_a_branch_is_made_and_made_only_once(cli, run, tmp_path):
     result = cli(*words)
     assert result.code == 0, result.err
     assert result.out == f"{tmp_path / 'b'}: 2 members, from step 12 to 30, complete\n"
-    stores = [RunStore.open(path) for path in (run, tmp_path / "b")]
+    stores = [open_store(path) for path in (run, tmp_path / "b")]
     assert len({store.read_checkpoint(1).sha256 for store in stores}) == 1
     again = cli(*words, "--json")
     told = json.loads(again.out)

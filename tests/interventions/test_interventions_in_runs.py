@@ -6,7 +6,7 @@ import pytest
 
 import grokscope as gs
 from grokscope.errors import InputError
-from grokscope.store.run_store import RunStore
+from grokscope.store.open import open_store
 from grokscope.training import cohort
 
 STEP = 30
@@ -34,7 +34,7 @@ SHORT = ("measures=['train_loss']", "steps=60", "schedule.snapshots=[60]")
 
 
 def final(run, position=0):
-    leaves = RunStore.open(run.path).read_checkpoint(position).leaves
+    leaves = open_store(run.path).read_checkpoint(position).leaves
     return {name.removeprefix("state.network."): leaf for name, leaf in leaves.items() if "network" in name}
 
 
@@ -79,7 +79,7 @@ def test_until_it_begins_a_member_has_the_bits_of_one_that_is_left_alone(parent,
     later = [{**item, "at": 50} for item in items]
     run = parent.branch(STEP, *changes, interventions=later, out=tmp_path / "run")
     plain = parent.branch(STEP, *changes, out=tmp_path / "plain")
-    stores = [RunStore.open(one.path) for one in (run, plain)]
+    stores = [open_store(one.path) for one in (run, plain)]
     for step, same in ((49, True), (50, False)):
         one, other = (store.read_snapshot(0, step) for store in stores)
         assert [one[name].tobytes() == other[name].tobytes() for name in one] == [same] * 3

@@ -7,7 +7,7 @@ import pytest
 import grokscope as gs
 from grokscope.runs._look import member_data
 from grokscope.spec.streams import Members
-from grokscope.store.run_store import RunStore
+from grokscope.store.open import open_store
 from plain_training import N_TRAIN, Act, train
 
 STEPS, SEED, BITS, WIDTH = 20, 4, 12, 24
@@ -24,7 +24,7 @@ SMALL = gs.Experiment(
 
 def ours(interventions, folder):
     run = gs.train(experiment(interventions), seeds=[SEED], out=folder)
-    return network(RunStore.open(run.path).read_checkpoint(0).leaves)
+    return network(open_store(run.path).read_checkpoint(0).leaves)
 
 
 def experiment(interventions):
@@ -40,7 +40,7 @@ def network(leaves):
 def start(tmp_path_factory):
     """The initial network and the training set."""
     run = gs.train(SMALL, seeds=[SEED], out=tmp_path_factory.mktemp("start") / "run")
-    leaves = RunStore.open(run.path).read_snapshot(0, 0)
+    leaves = open_store(run.path).read_snapshot(0, 0)
     net = {"W": leaves["hidden_weight"], "b": leaves["hidden_bias"], "u": leaves["output_weight"]}
     with jax.enable_x64(True):
         data = member_data(SMALL, Members.of_seeds([SEED]))

@@ -12,7 +12,7 @@ import grokscope as gs
 from grokscope.cli import main
 from grokscope.errors import GrokscopeError
 from grokscope.runs import verify
-from grokscope.store.run_store import RunStore
+from grokscope.store.open import open_store
 from grokscope.tasks.arrays import Arrays
 from same_bits import contents
 
@@ -152,7 +152,7 @@ def test_missing_chunks(torture, finished, tmp_path):
     """Reading what needs a chunk that is gone is an error, never a fill value; also of an unfinished run."""
     unfinished = tmp_path / "unfinished"
     shutil.copytree(finished, unfinished)
-    with RunStore.open(unfinished, "a") as store, store.transaction("a remark") as t:
+    with open_store(unfinished, "a") as store, store.transaction("a remark") as t:
         t.note(remark="not finished any more")
     tried = 0
     for folder in (finished, unfinished):
@@ -176,7 +176,7 @@ def test_flipped_bits_of_an_unfinished_run(torture, finished, tmp_path):
     """Before it is finished only chunks protect themselves. Measured, to be said: not promised."""
     folder = tmp_path / "unfinished"
     shutil.copytree(finished, folder)
-    with RunStore.open(folder, "a") as store, store.transaction("a remark") as t:
+    with open_store(folder, "a") as store, store.transaction("a remark") as t:
         t.note(remark="not finished any more")
     whole, rng = contents(folder), torture.rng()
     seen = {"found": 0, "no change": 0, "silent": 0}

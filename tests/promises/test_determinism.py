@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from grokscope.runs import open_run, verify
-from grokscope.store.run_store import RunStore
+from grokscope.store.open import open_store
 from nursery import Nursery
 from same_bits import contents
 
@@ -70,7 +70,7 @@ def shared_difference(folder: Path, base: Path) -> list[str]:
     """What differs where both have it: final states by hash, measures by steps of both."""
     import numpy as np
 
-    a, b = RunStore.open(folder), RunStore.open(base)
+    a, b = open_store(folder), open_store(base)
     seeds_a, wrong = a.seeds, []
     for i, seeds in enumerate(b.seeds):
         trail_a, trail_b = a.checkpoint_trail(seeds_a.index(seeds)), b.checkpoint_trail(i)

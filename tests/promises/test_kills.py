@@ -13,7 +13,7 @@ import time
 import pytest
 
 from grokscope.runs import verify
-from grokscope.store.run_store import RunStore
+from grokscope.store.open import open_store
 from nursery import Fault, How, Op
 from torture_commands import COMMANDS
 
@@ -29,7 +29,7 @@ def look(torture, prepared, out, where) -> bool:
         if (out / name / "store").is_dir():
             damage = [str(problem) for problem in verify(out / name) if problem.is_damage]
             torture.check(not damage, f"{where}: {damage}")
-            kept = kept or bool(RunStore.open(out / name).steps_done.any())
+            kept = kept or bool(open_store(out / name).steps_done.any())
     return kept
 
 

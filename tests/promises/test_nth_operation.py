@@ -51,9 +51,9 @@ def state(folder: Path) -> int:
         with pytest.raises(InputError):
             verify(folder)
         return -1
-    from grokscope.store.run_store import RunStore
+    from grokscope.store.open import open_store
 
-    if not RunStore.open(folder).seeds:
+    if not open_store(folder).seeds:
         return -1
     return state_of(folder)
 

@@ -12,7 +12,7 @@ from grokscope.errors import GrokscopeError, InputError
 from grokscope.runs import verify
 from grokscope.runs._look import member_data
 from grokscope.spec.streams import Members
-from grokscope.store.run_store import RunStore
+from grokscope.store.open import open_store
 from plain_training import N_TRAIN, train
 
 MEASURES = ["train_accuracy", "test_accuracy", "train_loss"]
@@ -32,12 +32,12 @@ def experiment(*overrides, measures=MEASURES):
 
 def hashes(run):
     """By member: the hash of its whole final state."""
-    store = RunStore.open(run.path)
+    store = open_store(run.path)
     return {seeds: store.read_checkpoint(i).sha256 for i, seeds in enumerate(store.seeds)}
 
 
 def states(run):
-    store = RunStore.open(run.path)
+    store = open_store(run.path)
     return [store.read_checkpoint(i).leaves for i in range(len(store.seeds))]
 
 
@@ -223,7 +223,7 @@ def test_a_state_that_is_kept_is_not_made_again(parent, tmp_path, monkeypatch):
     def no(*_):
         raise AssertionError("there is nothing to replay")
 
-    monkeypatch.setattr("grokscope.runs._states._replayed", no)
+    monkeypatch.setattr("grokscope.runs.replay._replayed", no)
     branch = kept.branch(START, out=tmp_path / "branch")
     assert hashes(branch) == hashes(parent)
     final = kept.branch(-1, "epochs=42", out=tmp_path / "final")
@@ -254,7 +254,7 @@ def test_a_branch_of_a_branch(parent, child, tmp_path):
 def test_the_source_is_replayed_past_its_checkpoints_only_if_they_agree(parent, tmp_path):
     shutil.copytree(parent.path, tmp_path / "source")
     gs.train(experiment("epochs=41"), seeds=SEEDS, out=tmp_path / "source")
-    with RunStore.open(tmp_path / "source", "a") as store, store.transaction("lie") as t:
+    with open_store(tmp_path / "source", "a") as store, store.transaction("lie") as t:
         leaves = store.read_checkpoint(1).leaves
         t.write_checkpoint([1], 60, {name: leaf[None] for name, leaf in leaves.items()})
         t.write_checkpoint([1], 123, {name: leaf[None] for name, leaf in leaves.items()})
@@ -265,11 +265,11 @@ def test_the_source_is_replayed_past_its_checkpoints_only_if_they_agree(parent, 
 
 
 def test_other_numerics_are_refused_or_marked(parent, tmp_path, monkeypatch):
-    from grokscope.runs import _source, _states
+    from grokscope.runs import _source, replay
     from grokscope.runs import trainer as _trainer
 
     real = _trainer.numerics_here
-    for module in (_source, _states, _trainer):
+    for module in (_source, replay, _trainer):
         monkeypatch.setattr(module, "numerics_here", lambda e: real(e) | {"jax": "0.0.1"})
     with pytest.raises(InputError, match=r"other numerics \(jax"):
         parent.branch(START, out=tmp_path / "run")
@@ -330,7 +330,7 @@ def data_of(spec, data_seed):
 def double(tmp_path_factory):
     """A run in float64, and the network of seed 4 at step 10 by a plain loop."""
     run = gs.train(DOUBLE, seeds=[4], out=tmp_path_factory.mktemp("double") / "run")
-    leaves = RunStore.open(run.path).read_snapshot(0, 0)
+    leaves = open_store(run.path).read_snapshot(0, 0)
     net = {"W": leaves["hidden_weight"], "b": leaves["hidden_bias"], "u": leaves["output_weight"]}
     return run, train(net, *data_of(DOUBLE, 4), 10, order_seed=4)
 

@@ -10,7 +10,7 @@ import grokscope as gs
 from grokscope.errors import InputError
 from grokscope.runs import verify
 from grokscope.spec.events import GROKKING
-from grokscope.store.run_store import RunStore
+from grokscope.store.open import open_store
 from interrupted import stopped_at_every_segment
 from small_sweeps import RATES, states
 
@@ -88,7 +88,7 @@ def test_a_stopped_run_is_the_whole_one_cut_off(stopped, whole):
     # subnetworks are of the last state that there is; later they are absent
     later = stopped.measures.faithfulness.step > xr.DataArray(ends, dims="seed")
     assert stopped.measures.faithfulness.where(later).isnull().all()
-    trail = RunStore.open(stopped.path)
+    trail = open_store(stopped.path)
     for i, end in enumerate(ends):
         assert trail.read_checkpoint(i).step == end
         assert trail.snapshot_steps(i) == [0]  # nothing is kept of a state that the member was not in
@@ -113,8 +113,8 @@ def test_grokking_is_seen_and_not_censored(stopped, whole):
 def test_the_same_again_does_nothing_and_more_goes_on(stopped, whole, tmp_path):
     out = tmp_path / "run"
     gs.train(experiment(STOP, QUICK), seeds=3, out=out)
-    before = RunStore.open(out).version
-    assert RunStore.open(gs.train(experiment(STOP, QUICK), seeds=3, out=out).path).version == before
+    before = open_store(out).version
+    assert open_store(gs.train(experiment(STOP, QUICK), seeds=3, out=out).path).version == before
     more = gs.train(experiment(STOP, QUICK), seeds=5, out=out)
     assert states(more) == states(stopped)
     longer = gs.train(
@@ -170,7 +170,7 @@ def test_a_member_that_diverges_is_stopped_and_counted_as_such(tmp_path):
     wild = experiment("optimizer.learning_rate=1e6", "stop.diverged=true", "epochs=12", QUICK)
     run = gs.train(wild, seeds=2, out=tmp_path / "run")
     assert run.is_complete
-    lost = RunStore.open(run.path).diverged_step
+    lost = open_store(run.path).diverged_step
     assert (lost >= 0).all()
     assert (run.steps_done == (lost // 6 + 1) * 6).all()  # the first measured point after it
     times = GROKKING.times(run.measures)

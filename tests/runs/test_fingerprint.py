@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from grokscope.runs import fingerprint as _fingerprint
-from grokscope.runs.fingerprint import numerics_fingerprint
+from grokscope.runs.numerics import numerics_fingerprint
 
 INTEL = """processor\t: 0
 model name\t: Some Processor 9 @ 2.00GHz

@@ -13,7 +13,7 @@ import numpy as np
 
 import grokscope
 from grokscope.runs import provenance as _provenance
-from grokscope.runs.fingerprint import (
+from grokscope.runs.numerics import (
     compiler_flags,
     cpu_features,
     cpu_model,

@@ -9,7 +9,7 @@ from grokscope.errors import InputError
 from grokscope.runs import list_runs, verify
 from grokscope.runs.block import Block
 from grokscope.spec.streams import Members
-from grokscope.store.run_store import RunStore
+from grokscope.store.open import open_store
 from interrupted import stopped_at_every_segment
 
 MEASURES = ["train_accuracy", "test_accuracy", "path_norm_total", "neuron_norm", "faithfulness"]
@@ -31,7 +31,7 @@ def contents(run):
 
 
 def states(run):
-    store = RunStore.open(run.path)
+    store = open_store(run.path)
     return [store.read_checkpoint(i) for i in range(len(store.seeds))]
 
 
@@ -175,10 +175,10 @@ def test_networks_at_both_ends_are_those_that_are_kept_everywhere(tmp_path, monk
     all_of_them = experiment("schedule.snapshots='epochs'", measures=quick)
     every = gs.train(all_of_them, seeds=3, out=tmp_path / "every")
     for seed in range(3):
-        assert RunStore.open(few.path).snapshot_steps(seed) == [0, 12]
-        assert RunStore.open(every.path).snapshot_steps(seed) == [0, 3, 6, 9, 12]
+        assert open_store(few.path).snapshot_steps(seed) == [0, 12]
+        assert open_store(every.path).snapshot_steps(seed) == [0, 3, 6, 9, 12]
         for step in (0, 12):
-            kept, asked = (RunStore.open(run.path).read_snapshot(seed, step) for run in (every, few))
+            kept, asked = (open_store(run.path).read_snapshot(seed, step) for run in (every, few))
             assert kept.keys() == asked.keys()
             for name, array in kept.items():
                 np.testing.assert_array_equal(asked[name], array)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from grokscope.errors import InputError, StoreError
-from grokscope.runs.verify import verify
+from grokscope.runs.folders import verify
 from grokscope.store.checksums import (
     check_files,
     drop_checksums,
@@ -20,7 +20,7 @@ from grokscope.store.checksums import (
     write_checksums,
 )
 from grokscope.store.lock import WriterLock
-from grokscope.store.run_store import RunStore
+from grokscope.store.open import create_store, open_store
 from numbered_runs import new_run, write
 
 FILES = {"experiment.toml": "epochs = 3\n", "provenance.json": "{}\n"}
@@ -180,7 +180,7 @@ def finished(tmp_path):
 def test_a_finished_run_with_a_damaged_chunk_opens_and_the_rest_can_be_read(finished):
     for chunk in (finished / "store" / "chunks").iterdir():
         chunk.write_bytes(bytes(chunk.stat().st_size))
-    data = RunStore.open(finished).read_measures()
+    data = open_store(finished).read_measures()
     assert data.loss.values.tolist() == [[0, 1]] * 3
     with pytest.raises(StoreError, match="measure 'norm' cannot be read"):
         data.norm.load()
@@ -189,16 +189,16 @@ def test_a_finished_run_with_a_damaged_chunk_opens_and_the_rest_can_be_read(fini
 def test_all_that_is_changed_of_a_finished_run_is_counted(finished):
     (finished / "experiment.toml").write_text("x = 2\n")
     with pytest.raises(StoreError, match=r"experiment.toml: changed since the run was finished\.$"):
-        RunStore.open(finished)
+        open_store(finished)
     (finished / "provenance.json").unlink()
     with pytest.raises(StoreError, match=r"experiment.toml: changed since .* \(and 1 more\)\.$"):
-        RunStore.open(finished)
+        open_store(finished)
 
 
 def test_an_opening_that_fails_gives_the_lock_back(finished):
     (finished / "experiment.toml").write_text("x = 2\n")
     with pytest.raises(StoreError, match="changed"):
-        RunStore.open(finished, "a")
+        open_store(finished, "a")
     WriterLock.acquire(finished).release()
 
 
@@ -210,16 +210,16 @@ def test_leftovers_go_when_an_unfinished_run_is_opened_for_writing_or_finished(f
 
     new_run(tmp_path / "run").close()
     leftover = leave(tmp_path / "run")
-    RunStore.open(tmp_path / "run")
+    open_store(tmp_path / "run")
     assert leftover.exists()
-    with RunStore.open(tmp_path / "run", "a") as store:
+    with open_store(tmp_path / "run", "a") as store:
         assert not leftover.exists()
         leave(tmp_path / "run")
         store.finish()
         assert not leftover.exists()
     assert verify(tmp_path / "run") == []
     leftover = leave(finished)
-    RunStore.open(finished, "a").close()  # of a finished run nothing is changed by opening it
+    open_store(finished, "a").close()  # of a finished run nothing is changed by opening it
     assert leftover.exists()
 
 
@@ -229,15 +229,15 @@ def test_a_run_with_links_among_its_files_is_not_written(tmp_path):
     chunk.rename(tmp_path / "elsewhere")
     chunk.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(StoreError, match="is a link; a run's files lie in its own folder"):
-        RunStore.open(tmp_path / "run", "a")
-    assert len(RunStore.open(tmp_path / "run").read_measures().norm.values) == 3
+        open_store(tmp_path / "run", "a")
+    assert len(open_store(tmp_path / "run").read_measures().norm.values) == 3
 
 
 def test_what_is_no_run_is_not_touched_by_opening_it_for_writing(tmp_path):
     with pytest.raises(InputError, match="no such folder"):
-        RunStore.open(tmp_path / "absent", "a")
+        open_store(tmp_path / "absent", "a")
     with pytest.raises(InputError, match="is not a run"):
-        RunStore.open(tmp_path, "a")
+        open_store(tmp_path, "a")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -246,5 +246,5 @@ def test_a_run_that_may_not_be_opened_is_not_made_over_either(tmp_path):
     (tmp_path / "run" / "store").rename(tmp_path / "elsewhere")
     (tmp_path / "run" / "store").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(InputError, match="store: is a link"):
-        RunStore.create(tmp_path / "run", "x = 1\n", "ab" * 32, {}, {}, exist_ok=True)
+        create_store(tmp_path / "run", "x = 1\n", "ab" * 32, {}, {}, exist_ok=True)
     WriterLock.acquire(tmp_path / "run").release()

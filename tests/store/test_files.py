@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from grokscope.errors import InputError, StoreError
-from grokscope.runs.verify import verify
+from grokscope.runs.folders import verify
 from grokscope.store import folder as _folder
 from grokscope.store.disk import atomic_write, clean_leftovers, explain, remove_tree, walk_files
 from grokscope.store.folder import claim, fill, find_run, require_run
-from grokscope.store.run_store import RunStore
+from grokscope.store.open import create_store, open_store
 from numbered_runs import new_run
 
 FILES = {"experiment.toml": "epochs = 3\n", "provenance.json": "{}\n"}
@@ -109,7 +109,7 @@ def test_the_cause_of_an_error(error, cause):
 
 
 def test_a_run_is_durable_before_it_is_one(tmp_path, disk):
-    RunStore.create(tmp_path / "run", "x = 1\n", "ab" * 32, {}, {}).close()
+    create_store(tmp_path / "run", "x = 1\n", "ab" * 32, {}, {}).close()
     run = tmp_path / "run"
     became = disk.named("store")
     for file in (run / "experiment.toml", run / "provenance.json", *walk_files(run / "store")):
@@ -119,7 +119,7 @@ def test_a_run_is_durable_before_it_is_one(tmp_path, disk):
 
 
 def test_a_run_in_folders_that_are_not_there_yet(tmp_path):
-    RunStore.create(tmp_path / "a" / "b" / "run", "x = 1\n", "ab" * 32, {}, {}).close()
+    create_store(tmp_path / "a" / "b" / "run", "x = 1\n", "ab" * 32, {}, {}).close()
     assert verify(tmp_path / "a" / "b" / "run")[0].kind == "unfinished"
 
 
@@ -145,8 +145,8 @@ def test_a_run_that_is_one_stays_though_the_disk_fails_last(tmp_path, monkeypatc
 
     monkeypatch.setattr(_folder, "sync_folder", fails)
     with pytest.raises(StoreError, match="cannot be written: Input/output error"):
-        RunStore.create(tmp_path, "x = 1\n", "ab" * 32, {}, {})
-    assert RunStore.open(tmp_path, "a").experiment_toml == "x = 1\n"
+        create_store(tmp_path, "x = 1\n", "ab" * 32, {}, {})
+    assert open_store(tmp_path, "a").experiment_toml == "x = 1\n"
 
 
 def assert_named(text: str, names: list[str]) -> None:

@@ -7,13 +7,13 @@ import itertools
 import numpy as np
 import pytest
 
-from grokscope.store.labeled import Cohort
-from grokscope.store.run_store import RunStore
+from grokscope.store.labeled import MemberAxes
+from grokscope.store.open import create_store, open_store
 
 
 @pytest.fixture
 def run(tmp_path):
-    with RunStore.create(tmp_path / "run", "", "ab" * 32, {}, {}) as store:
+    with create_store(tmp_path / "run", "", "ab" * 32, {}, {}) as store:
         yield store
 
 
@@ -22,7 +22,7 @@ def plain(*seeds: int) -> list[tuple[int, int, int, int]]:
 
 
 def test_one_member_of_several_seeds_has_the_axis_of_its_weights():
-    cohort = Cohort.of([(1, 2, 3, 4)])
+    cohort = MemberAxes.of([(1, 2, 3, 4)])
     assert cohort.dims == ("init_seed",)
     assert cohort.member.tolist() == [0]
     assert {name: (dims, values.tolist()) for name, (dims, values) in cohort.coords.items()} == {
@@ -35,7 +35,7 @@ def test_one_member_of_several_seeds_has_the_axis_of_its_weights():
 
 def test_a_full_box_of_many_members_keeps_its_axes():
     seeds = [(i, d, 0, 0) for i, d in itertools.product(range(12), range(11))]
-    cohort = Cohort.of(seeds)
+    cohort = MemberAxes.of(seeds)
     assert cohort.dims == ("init_seed", "data_seed")
     np.testing.assert_array_equal(cohort.member, np.arange(132).reshape(12, 11))
 
@@ -44,7 +44,7 @@ def test_a_list_of_members_has_a_label_for_a_stream_that_is_the_same_for_all():
     seeds = [(s, 7 * s % 31, 11 * s % 31, 5) for s in range(31)]
     seeds = [(i, d, (o * o) % 29, n) for i, d, o, n in seeds]
     seeds += [(seeds[0][0], *seeds[1][1:])]  # so that no stream goes one to one with another
-    cohort = Cohort.of(seeds)
+    cohort = MemberAxes.of(seeds)
     assert cohort.dims == ("member",)
     assert cohort.member.tolist() == list(range(32))
     assert cohort.coords["noise_seed"][0] == ()
@@ -56,7 +56,7 @@ def test_a_list_of_members_has_a_label_for_a_stream_that_is_the_same_for_all():
 def test_seeds_that_follow_another_stream_are_told_by_its_order():
     """Given in another order than that of their seeds."""
     seeds = [(i, {4: 40, 6: 20, 1: 30}[i], o, 9) for o in (5, 2) for i in (6, 4, 1)]
-    cohort = Cohort.of(seeds)
+    cohort = MemberAxes.of(seeds)
     assert cohort.dims == ("init_seed", "order_seed")
     assert cohort.coords["init_seed"][1].tolist() == [1, 4, 6]
     assert cohort.coords["data_seed"][0] == ("init_seed",)
@@ -66,7 +66,7 @@ def test_seeds_that_follow_another_stream_are_told_by_its_order():
 
 
 def test_values_of_members_are_labelled_and_blank_where_there_is_none():
-    cohort = Cohort.of([(0, 0, 0, 0), (0, 1, 0, 0), (3, 1, 0, 0)])
+    cohort = MemberAxes.of([(0, 0, 0, 0), (0, 1, 0, 0), (3, 1, 0, 0)])
     found = cohort.label(np.array([[1, 2], [3, 4], [5, 6]]), {"split": ["train", "test"]}, "x")
     assert found.name == "x"
     assert found.dims == ("init_seed", "data_seed", "split")
@@ -97,7 +97,7 @@ def test_an_array_of_fewer_members_and_steps_than_the_run_ends_with_its_last_chu
         t.write_measures("quick", range(16), range(512), {"loss": loss})
         t.write_measures("slow", range(17), [3, 600], {"other": np.ones((17, 2))})
         t.mark(range(17), steps_done=600)
-    data = RunStore.open(run.path).read_measures()
+    data = open_store(run.path).read_measures()
     assert data.step.values.tolist() == [*range(514), 600]
     np.testing.assert_array_equal(data.loss[:16, :512], loss)
     assert np.isnan(data.loss[16]).all()
@@ -124,7 +124,7 @@ def test_what_was_looked_at_is_kept(run):
     with run.transaction("all") as t:
         t.add_members(plain(0, 1))
         t.write_measures("quick", [0, 1], [0], {"norm": norm}, dims={"norm": ("neuron",)})
-    data = RunStore.open(run.path).read_measures()
+    data = open_store(run.path).read_measures()
     np.testing.assert_array_equal(data.norm.values, norm)
     for chunk in (run.path / "store" / "chunks").iterdir():
         chunk.unlink()
@@ -138,7 +138,7 @@ def test_a_measure_is_looked_at_in_any_way(run):
         t.add_members(plain(2, 0, 1))
         t.write_measures("quick", [1, 2, 0], range(4), {"norm": norm}, dims={"norm": ("neuron", "split")})
         t.mark([0], steps_done=3)
-    source = RunStore.open(run.path)
+    source = open_store(run.path)
     ways = (1, slice(0, 2), [1, 0])
     for key in itertools.product(ways, repeat=4):
         expected = norm

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from grokscope.errors import InputError, StoreError
-from grokscope.runs.verify import verify
-from grokscope.store.run_store import RunStore, is_run_at
+from grokscope.runs.folders import verify
+from grokscope.store.open import create_store, is_run_at, open_store
 
 
 @pytest.fixture
 def run(tmp_path):
-    with RunStore.create(tmp_path / "run", "", "ab" * 32, {"jax": "0"}, {}) as store:
+    with create_store(tmp_path / "run", "", "ab" * 32, {"jax": "0"}, {}) as store:
         yield store
 
 
@@ -161,7 +161,7 @@ def test_members_that_cannot_be_are_damage(run):
         t.add_members(plain(0))
         t.write_checkpoint([0], 4, {"w": np.array([1.0])})
         t._tree.write("members/steps_done", [np.array([0])], np.array([-5]))
-    (found,) = RunStore.open(run.path).damage()
+    (found,) = open_store(run.path).damage()
     assert found[0] == "members"
     assert "members/steps_done holds what cannot be" in found[1]
 
@@ -174,7 +174,7 @@ def test_a_fact_of_another_type_is_damage_and_an_absent_one_is_none(run, name):
         run.refresh()
     with run.transaction("absent") as t:
         t._tree.set_attributes({"format_version": 1})
-    store = RunStore.open(run.path)
+    store = open_store(run.path)
     assert (store.identity, store.fingerprint, store.notes, store.steps_per_epoch) == ("", {}, {}, 1)
     assert store.measured_to("loss").tolist() == []
 
@@ -184,7 +184,7 @@ def test_a_fact_of_another_type_is_damage_and_an_absent_one_is_none(run, name):
 
 def test_a_reader_changes_nothing(run):
     run.finish()
-    store = RunStore.open(run.path)
+    store = open_store(run.path)
     for write in (
         store.finish,
         lambda: store.update_experiment("other"),
@@ -224,19 +224,19 @@ def test_a_finished_run_holds_the_newest_state_only(run):
     assert len(list(chunks.iterdir())) > 1
     run.finish()
     assert len(list(chunks.iterdir())) == 1
-    for store in (run, RunStore.open(run.path)):
+    for store in (run, open_store(run.path)):
         assert store.read_checkpoint(0).step == 3
         np.testing.assert_array_equal(store.read_checkpoint(0).leaves["w"], w[0])
 
 
 def test_a_transaction_that_writes_nothing_is_no_commit(run):
-    before = RunStore.open(run.path).version
+    before = open_store(run.path).version
     with run.transaction("nothing") as t:
         assert t is not None
-    assert RunStore.open(run.path).version == before
+    assert open_store(run.path).version == before
     with run.transaction("something") as t:
         t.note(x=1)
-    assert RunStore.open(run.path).version != before
+    assert open_store(run.path).version != before
 
 
 def test_what_is_in_provenance_stays_readable(run):

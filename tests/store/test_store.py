@@ -18,13 +18,14 @@ from grokscope.errors import InputError, StoreError
 from grokscope.store.arrays import ArrayInfo
 from grokscope.store.checksums import state_sha256
 from grokscope.store.folder import find_run, is_run
+from grokscope.store.open import create_store, open_store
 from grokscope.store.run_store import RunStore
 
 IDENTITY = "ab" * 32
 
 
 def make(path: Path, **options: object) -> RunStore:
-    return RunStore.create(path, "epochs = 3\n", IDENTITY, {"jax": "0"}, {"host": "h"}, **options)  # type: ignore[arg-type]
+    return create_store(path, "epochs = 3\n", IDENTITY, {"jax": "0"}, {"host": "h"}, **options)  # type: ignore[arg-type]
 
 
 def plain(*seeds: int) -> list[tuple[int, int, int, int]]:
@@ -57,7 +58,7 @@ def test_members_are_added_once_in_order_and_marked(run):
         t.mark([1, 3], steps_done=np.array([64, 32]), complete=np.array([True, False]))
         t.mark([0], diverged_step=7)
     assert run.seeds == [*plain(3, 1), (1, 2, 3, 4), *plain(0)]
-    again = RunStore.open(run.path)
+    again = open_store(run.path)
     assert again.seeds == run.seeds
     assert again.steps_done.tolist() == [0, 64, 0, 32]
     assert again.complete.tolist() == [False, True, False, False]
@@ -88,7 +89,7 @@ def test_measures_of_any_blocks_and_steps_come_back_sorted(run):
                     labels={"subnetwork": ["a", "b", "c"], "split": ["train", "test"]},
                     units={"loss": "nats"},
                 )
-    data = RunStore.open(run.path).read_measures()
+    data = open_store(run.path).read_measures()
     assert data.loss.dims == ("seed", "step")
     assert data.norm.dims == ("seed", "step", "subnetwork", "split")
     np.testing.assert_array_equal(data.seed, np.arange(n_members))
@@ -169,7 +170,7 @@ def test_looking_at_one_measure_reads_no_other(run):
         t.write_measures("quick", range(3), [0], {"small": np.ones((3, 1))})
         big = np.random.default_rng(0).normal(size=(3, 1, 5000))
         t.write_measures("quick", range(3), [0], {"big": big}, dims={"big": ("neuron",)})
-    data = RunStore.open(run.path).read_measures()
+    data = open_store(run.path).read_measures()
     for chunk in (run.path / "store" / "chunks").iterdir():
         chunk.unlink()
     assert data.small.values.sum() == 3  # it is small enough to lie in the bookkeeping
@@ -193,7 +194,7 @@ def test_checkpoints_snapshots_subnetworks_and_data(run):
         t.write_subnetworks("accuracy", [1, 4], masks, steps=np.array([32, 64]), labels=["g", "c", "m"])
         t.write_data({"support": np.array([0, 2]), "rate": np.array(0.5), "flags": np.array([True, False])})
         t.note(other_numerics=["jax: 1 there, 2 here"])
-    store = RunStore.open(run.path)
+    store = open_store(run.path)
     point = store.read_checkpoint(0)
     assert point.step == 32
     assert point.sha256 == first[0] == state_sha256({"params.w": w[0, 0], ".key": key[0], "on": on[0]})
@@ -265,7 +266,7 @@ def test_a_failed_transaction_changes_nothing(run):
 
     with pytest.raises(ZeroDivisionError):
         fail()
-    for store in (run, RunStore.open(run.path)):
+    for store in (run, open_store(run.path)):
         assert store.seeds == plain(0, 1)
         np.testing.assert_array_equal(store.read_measures().loss, [[0], [0]])
     with run.transaction("works again") as t:
@@ -316,7 +317,7 @@ def test_readers_see_the_commit_they_opened(run):
     with run.transaction("first") as t:
         t.add_members(plain(0))
         t.write_measures("quick", [0], [0], {"loss": np.zeros((1, 1))})
-    reader = RunStore.open(run.path)
+    reader = open_store(run.path)
     old = reader.read_measures()
     for i in range(1, 20):
         with run.transaction("more") as t:
@@ -329,7 +330,7 @@ def test_readers_see_the_commit_they_opened(run):
 
 
 def test_a_reader_cannot_write(run):
-    with pytest.raises(RuntimeError, match="reading only"), RunStore.open(run.path).transaction("x"):
+    with pytest.raises(RuntimeError, match="reading only"), open_store(run.path).transaction("x"):
         pass
 
 
@@ -339,7 +340,7 @@ def test_a_moved_run_opens(run, tmp_path):
     run.finish()
     run.close()
     shutil.move(run.path, tmp_path / "elsewhere")
-    assert RunStore.open(tmp_path / "elsewhere", "a").seeds == plain(8)
+    assert open_store(tmp_path / "elsewhere", "a").seeds == plain(8)
 
 
 # --- folders ---
@@ -358,7 +359,7 @@ def test_create_refuses_what_is_not_its_own(tmp_path):
     assert (tmp_path / "full" / "experiment.toml").read_text() == "mine"
     make(tmp_path / "run").close()
     with pytest.raises(InputError, match=r"another run \(identity abababab, not cdcdcdcd\)"):
-        RunStore.create(tmp_path / "run", "", "cd" * 32, {}, {}, exist_ok=True)
+        create_store(tmp_path / "run", "", "cd" * 32, {}, {}, exist_ok=True)
     with pytest.raises(InputError, match="holds this run already"):
         make(tmp_path / "run")
     make(tmp_path / "run", exist_ok=True).close()
@@ -371,7 +372,7 @@ def test_open_refuses_what_is_no_run(tmp_path):
         if name == "empty":
             (tmp_path / name).mkdir()
         with pytest.raises(InputError, match=match):
-            RunStore.open(tmp_path / name)
+            open_store(tmp_path / name)
 
 
 def test_a_run_is_found_in_the_folder_above_it(tmp_path):
@@ -387,16 +388,16 @@ def test_a_newer_format_is_refused(tmp_path):
     file = tmp_path / "run" / "provenance.json"
     file.write_text(json.dumps({"format_version": 99}))
     with pytest.raises(InputError, match=r"newer format version \(99;"):
-        RunStore.open(tmp_path / "run")
+        open_store(tmp_path / "run")
     file.write_text("{}")  # the store itself says so too
-    with RunStore.open(tmp_path / "run", "a") as store:
+    with open_store(tmp_path / "run", "a") as store:
         session = store._repository.writing()
         tree = store._tree.on(session)
         tree.set_attributes({**tree.attributes, "format_version": 2})
         tree.flush()
         store._repository.commit(session, "from the future")
     with pytest.raises(InputError, match=r"newer format version \(2;"):
-        RunStore.open(tmp_path / "run")
+        open_store(tmp_path / "run")
 
 
 @pytest.mark.parametrize("after", ["_provenance_text", "mkdir", "experiment", "store", "rename"])
@@ -421,15 +422,15 @@ def sync(path):
 folder.atomic_write, store._make_store, folder.sync_folder = write, make, sync
 if stop == "_provenance_text":
     store._provenance_text = lambda _: os._exit(9)
-store.RunStore.create(sys.argv[1], "old", "{IDENTITY}", {{}}, {{}})
+store.create_store(sys.argv[1], "old", "{IDENTITY}", {{}}, {{}})
 """
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "run")], check=False)
     assert done.returncode == 9
     if after == "rename":
         assert is_run(tmp_path / "run")
-        return RunStore.open(tmp_path / "run", "a").close()
+        return open_store(tmp_path / "run", "a").close()
     with pytest.raises(InputError):
-        RunStore.open(tmp_path / "run")
+        open_store(tmp_path / "run")
     with make(tmp_path / "run") as store:
         assert store.experiment_toml == "epochs = 3\n"
     assert sorted(os.listdir(tmp_path / "run")) == [".lock", "experiment.toml", "provenance.json", "store"]
@@ -440,12 +441,12 @@ store.RunStore.create(sys.argv[1], "old", "{IDENTITY}", {{}}, {{}})
 
 
 def test_two_writers_one_proceeds(run):
-    for attempt in (lambda: RunStore.open(run.path, "a"), lambda: make(run.path, exist_ok=True)):
+    for attempt in (lambda: open_store(run.path, "a"), lambda: make(run.path, exist_ok=True)):
         with pytest.raises(StoreError, match=f"is being written by process {os.getpid()} on .* since 20"):
             attempt()
-    assert RunStore.open(run.path).seeds == []  # readers need no lock
+    assert open_store(run.path).seeds == []  # readers need no lock
     run.close()
-    with RunStore.open(run.path, "a"):
+    with open_store(run.path, "a"):
         pass
 
 
@@ -473,8 +474,9 @@ def test_a_dead_writer_is_taken_over(tmp_path):
     make(tmp_path / "run").close()
     script = f"""
 import sys; sys.path[:0] = {sys.path!r}
+from grokscope.store.open import create_store, open_store
 from grokscope.store.run_store import RunStore
-store = RunStore.open(sys.argv[1], "a")
+store = open_store(sys.argv[1], "a")
 print("ready", flush=True); sys.stdin.read()
 """
     child = subprocess.Popen(
@@ -484,10 +486,10 @@ print("ready", flush=True); sys.stdin.read()
         assert child.stdout is not None
         assert child.stdout.readline() == b"ready\n"
         with pytest.raises(StoreError, match=f"process {child.pid} "):
-            RunStore.open(tmp_path / "run", "a")
+            open_store(tmp_path / "run", "a")
         child.kill()
         child.wait()
-    with RunStore.open(tmp_path / "run", "a") as store, store.transaction("mine") as t:
+    with open_store(tmp_path / "run", "a") as store, store.transaction("mine") as t:
         t.add_members(plain(1))
     assert (tmp_path / "run" / ".lock").read_bytes() == b""
 

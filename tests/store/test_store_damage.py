@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from grokscope.errors import StoreError
-from grokscope.runs.verify import verify
-from grokscope.store.run_store import RunStore
+from grokscope.runs.folders import verify
+from grokscope.store.open import create_store, open_store
 from numbered_runs import new_run, state_of, write
 
 # a process that has imported what it needs, and is copied for every kill
@@ -26,14 +26,14 @@ import os, sys
 sys.path[:0] = {sys.path!r}
 import numpy, xarray
 from numbered_runs import write
-from grokscope.store.run_store import RunStore
+from grokscope.store.open import create_store, open_store
 for line in sys.stdin:
     if child := os.fork():
         print("child", child, flush=True)
         os.waitpid(child, 0)
         print("dead", flush=True)
         continue
-    with RunStore.open(sys.argv[1], "a") as store:
+    with open_store(sys.argv[1], "a") as store:
         n = int(store.steps_done[0])
         os.write(1, b"open 0\\n")
         while True:
@@ -71,7 +71,7 @@ def test_killed_at_random_moments_the_store_holds_the_old_or_the_new_state(tmp_p
             last = now
         nursery.stdin.close()
     assert last > 15
-    with RunStore.open(path, "a") as store:
+    with open_store(path, "a") as store:
         store.finish()
     assert verify(path) == []
     names = [file.name for file in (path / "store").rglob("*")]
@@ -120,7 +120,7 @@ def test_no_run_comes_to_be_on_a_full_disk(small_disk):
     with contextlib.suppress(OSError):
         (small_disk / "ballast").write_bytes(bytes(4_000_000))
     with pytest.raises(StoreError, match="No space left on device"):
-        RunStore.create(small_disk / "run", "x" * 5000, "ab" * 32, {}, {})
+        create_store(small_disk / "run", "x" * 5000, "ab" * 32, {}, {})
     (small_disk / "ballast").unlink()
     new_run(small_disk / "run").close()
     assert state_of(small_disk / "run") == 0
@@ -130,11 +130,11 @@ def test_a_folder_without_permission_is_named(tmp_path):
     if os.geteuid() == 0:
         # root may write anywhere but here
         with pytest.raises(StoreError, match="/proc/run: cannot be made: No such file"):
-            RunStore.create("/proc/run", "", "ab" * 32, {}, {})
+            create_store("/proc/run", "", "ab" * 32, {}, {})
         return
     tmp_path.chmod(0o500)
     with pytest.raises(StoreError, match="cannot be made: Permission denied"):
-        RunStore.create(tmp_path / "run", "", "ab" * 32, {}, {})
+        create_store(tmp_path / "run", "", "ab" * 32, {}, {})
 
 
 @pytest.fixture(scope="module")
@@ -195,9 +195,9 @@ def test_damaged_bookkeeping_of_a_finished_run_stops_its_opening(finished):
     with pytest.raises(
         StoreError, match=r"store/refs/branch.main/ref.json: changed since the run was finished"
     ):
-        RunStore.open(finished)
+        open_store(finished)
     file.write_bytes(sound)
-    RunStore.open(finished)
+    open_store(finished)
 
 
 def test_a_write_takes_the_checksums_away(tmp_path):
@@ -234,7 +234,7 @@ def test_damaged_or_missing_chunks_of_an_unfinished_run_are_errors(tmp_path):
             assert "checksum does not match" in str(damage[0])
         chunk.unlink()
         assert "No such file or directory" in str(verify(path)[1])
-        store = RunStore.open(path)
+        store = open_store(path)
         with pytest.raises(StoreError, match="cannot be read"):
             _ = (store.read_checkpoint(1), store.read_measures().norm.load())
         chunk.write_bytes(sound)

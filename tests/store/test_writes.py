@@ -11,15 +11,15 @@ from grokscope.store import icechunk as _icechunk
 from grokscope.store import tree as _tree
 from grokscope.store.arrays import ArrayInfo, DamagedError
 from grokscope.store.icechunk import Repository
+from grokscope.store.open import create_store, is_run_at, open_store
 from grokscope.store.place import as_place
-from grokscope.store.run_store import RunStore, is_run_at
 from grokscope.store.transaction import leaf_name, node_name, possible_members
 from grokscope.store.tree import Tree
 
 
 @pytest.fixture
 def run(tmp_path):
-    with RunStore.create(tmp_path / "run", "", "ab" * 32, {}, {}) as store:
+    with create_store(tmp_path / "run", "", "ab" * 32, {}, {}) as store:
         with store.transaction("members") as t:
             t.add_members([(seed, seed, seed, seed) for seed in range(3)])
         yield store
@@ -135,10 +135,10 @@ def test_what_does_not_fit_is_refused(run, first, then, match):
     if first is not None:
         with run.transaction("first") as t:
             first(t)
-    before = RunStore.open(run.path).version
+    before = open_store(run.path).version
     with pytest.raises(ValueError, match=match), run.transaction("then") as t:
         then(t)
-    assert RunStore.open(run.path).version == before
+    assert open_store(run.path).version == before
 
 
 def test_what_fits_is_written_again(run):
@@ -176,7 +176,7 @@ def test_facts_of_a_run_are_added_to_those_that_are_there(run):
         t.set_attributes(other=[3])
         t.identify("cd" * 32)
         t.mark_measured([0], ["loss", "loss", "norm"], 3)
-    store = RunStore.open(run.path)
+    store = open_store(run.path)
     assert store.notes == {"a": 1, "b": 2}
     assert store.identity == "cd" * 32
     assert (store._tree.attributes["other"], store._tree.attributes["measured"]) == ([3], ["loss", "norm"])
@@ -248,27 +248,25 @@ def bucket(tmp_path, monkeypatch):
 def test_a_run_in_a_bucket_is_made_found_opened_and_written(bucket):
     assert is_run_at(as_place(bucket)) is False
     with pytest.raises(InputError, match="there is no run"):
-        RunStore.open(bucket)
-    with RunStore.create(
-        bucket, "x = 1\n", "ab" * 32, {"jax": "0"}, {"host": "h"}, steps_per_epoch=2
-    ) as store:
+        open_store(bucket)
+    with create_store(bucket, "x = 1\n", "ab" * 32, {"jax": "0"}, {"host": "h"}, steps_per_epoch=2) as store:
         with store.transaction("all") as t:
             t.add_members([(4, 4, 4, 4)])
             t.write_measures("quick", [0], [0, 6], {"loss": np.array([[1.0, 2.0]])})
             t.mark([0], steps_done=6)
         store.finish()
     assert is_run_at(as_place(bucket)) is True
-    reader = RunStore.open(bucket)
+    reader = open_store(bucket)
     assert reader.is_finished
     assert reader.experiment_toml == "x = 1\n"
     assert reader.provenance == {"host": "h", "format_version": 1}
     assert reader.read_measures().epoch.values.tolist() == [0, 3]
     with pytest.raises(RuntimeError, match="reading only"):
         reader.finish()
-    RunStore.open(bucket, "a").update_experiment("x = 2\n")
-    assert not RunStore.open(bucket).is_finished
-    assert RunStore.create(bucket, "", "ab" * 32, {}, {}, exist_ok=True).experiment_toml == "x = 2\n"
+    open_store(bucket, "a").update_experiment("x = 2\n")
+    assert not open_store(bucket).is_finished
+    assert create_store(bucket, "", "ab" * 32, {}, {}, exist_ok=True).experiment_toml == "x = 2\n"
     with pytest.raises(InputError, match="holds this run already"):
-        RunStore.create(bucket, "", "ab" * 32, {}, {})
+        create_store(bucket, "", "ab" * 32, {}, {})
     with pytest.raises(InputError, match="another run"):
-        RunStore.create(bucket, "", "cd" * 32, {}, {}, exist_ok=True)
+        create_store(bucket, "", "cd" * 32, {}, {}, exist_ok=True)

@@ -9,7 +9,7 @@ import pytest
 
 import grokscope as gs
 from grokscope.errors import InputError
-from grokscope.store.run_store import RunStore
+from grokscope.store.open import open_store
 from grokscope.sweeps import engine_named
 from ray_cluster import Cluster, until
 from small_sweeps import RATES, assert_same_sweep, small
@@ -87,7 +87,7 @@ def test_a_sweep_that_loses_a_node_is_complete_and_the_same_bit_for_bit(swept, e
 
 def test_what_is_finished_is_not_done_again_and_other_numerics_get_no_work(swept, cluster, engine):
     sweep, _ = swept
-    before = {name: RunStore.open(sweep.path / "cells" / name).version for name in sweep.cells.values()}
+    before = {name: open_store(sweep.path / "cells" / name).version for name in sweep.cells.values()}
     told = Kills(0, None)
     cluster.add(5, XLA_FLAGS=OTHER_FLAGS)
     until(lambda: len(engine._nodes()) == 2, "the node with other numerics is there")
@@ -102,11 +102,11 @@ def test_what_is_finished_is_not_done_again_and_other_numerics_get_no_work(swept
     assert again.is_complete
     assert again.provenance["requests"][-1]["members"] == 6
     for name in new:
-        store = RunStore.open(again.path / "cells" / name)
+        store = open_store(again.path / "cells" / name)
         assert store.fingerprint["xla_flags"] == os.environ.get("XLA_FLAGS", "")
         assert "other_numerics" not in store.notes
     for name, version in before.items():
-        assert RunStore.open(again.path / "cells" / name).version == version
+        assert open_store(again.path / "cells" / name).version == version
 
     # only the other machine is left: refused in a line, or, if that is allowed, its cells are marked
     cluster.kill("127.0.0.3")
@@ -117,9 +117,9 @@ def test_what_is_finished_is_not_done_again_and_other_numerics_get_no_work(swept
     assert "\n" not in str(refused.value)
     marked = gs.sweep(small(*LONG), **asked, allow_other_numerics=True)
     for name in new:
-        assert "xla_flags" in str(RunStore.open(marked.path / "cells" / name).notes["other_numerics"])
+        assert "xla_flags" in str(open_store(marked.path / "cells" / name).notes["other_numerics"])
     assert "xla_flags" in str(marked.notes["other_numerics"])
-    untouched = RunStore.open(marked.path / "cells" / next(iter(before)))
+    untouched = open_store(marked.path / "cells" / next(iter(before)))
     assert "other_numerics" not in untouched.notes
     assert np.isfinite(marked.measures.test_accuracy.isel(step=-1).sel(weight_decay=0.2)).all()
 

@@ -7,8 +7,8 @@ import xarray as xr
 
 import grokscope as gs
 from grokscope.errors import InputError, StoreError
+from grokscope.store.open import open_store
 from grokscope.store.place import as_place
-from grokscope.store.run_store import RunStore
 from grokscope.sweeps._home import writing
 from grokscope.sweeps._remote_home import read_remote_manifest
 from s3_server import Server
@@ -42,7 +42,7 @@ def swept(bucket):
 
 
 def versions(sweep):
-    return {name: RunStore.open(sweep.path / "cells" / name).version for name in sweep.cells.values()}
+    return {name: open_store(sweep.path / "cells" / name).version for name in sweep.cells.values()}
 
 
 def test_a_sweep_in_a_bucket_is_that_in_a_folder_bit_for_bit(swept, bucket, tmp_path):
@@ -83,7 +83,7 @@ def test_one_driver_at_a_time(swept, bucket):
 
 def test_of_two_writers_of_a_cell_the_slower_is_told_and_changes_nothing(swept):
     place = swept.path / "cells" / next(iter(swept.cells.values()))
-    one, other = RunStore.open(place, "a"), RunStore.open(place, "a")
+    one, other = open_store(place, "a"), open_store(place, "a")
 
     def slower():
         with other.transaction("b") as t:
@@ -93,7 +93,7 @@ def test_of_two_writers_of_a_cell_the_slower_is_told_and_changes_nothing(swept):
 
     with pytest.raises(StoreError, match="another process wrote it meanwhile"):
         slower()
-    assert RunStore.open(place).notes == {"a": 1}
+    assert open_store(place).notes == {"a": 1}
 
 
 def test_another_sweep_and_no_sweep(swept, bucket):

@@ -349,10 +349,10 @@ def _same_sweep(folder: Path, spec: SweepSpec) -> None:
 def _same_run(folder: Path, spec: Experiment) -> None:
     """Refuse a folder that holds another run, before hours of work on those that come first."""
     from grokscope.store.folder import is_run
-    from grokscope.store.run_store import RunStore
+    from grokscope.store.open import open_store
 
     if is_run(folder):
-        RunStore.open(folder).require_identity(spec.identity)
+        open_store(folder).require_identity(spec.identity)
 
 
 def _same_paper(folder: Path, kind: str) -> None:

@@ -11,9 +11,8 @@ from typing import Any
 from grokscope.experiment import Experiment
 from grokscope.progress import Progress
 from grokscope.runs._branch import branch_members
-from grokscope.runs._folders import RunSummary, default_folder, list_runs, open_run
+from grokscope.runs.folders import RunSummary, default_folder, list_runs, open_run, verify
 from grokscope.runs.run import Run
-from grokscope.runs.verify import verify
 from grokscope.spec.streams import Members
 from grokscope.store.checksums import Problem
 

@@ -10,12 +10,12 @@ from grokscope.errors import InputError
 from grokscope.experiment import Recording
 from grokscope.progress import Progress
 from grokscope.runs._snapshots import measure_snapshots
-from grokscope.runs.networks import not_kept
 from grokscope.runs.numerics import TO_REPLAY, check_numerics, numerics_here
+from grokscope.runs.replay import not_kept
 from grokscope.runs.trainer import Trainer
 from grokscope.runs.wanted import Wanted
 from grokscope.spec.schedule import Schedule
-from grokscope.store.run_store import RunStore
+from grokscope.store.open import open_store
 from grokscope.training.cache import use_compile_cache
 from grokscope.training.devices import in_precision, prepare_devices
 
@@ -57,7 +57,7 @@ def add_measures(
     if not experiment.learner.trains:
         _of_snapshots(run, wanted, schedule, cast("Flavor", flavor), suffix, progress)
         return stored
-    with in_precision(experiment.precision), RunStore.open(run.path, "a") as store:
+    with in_precision(experiment.precision), open_store(run.path, "a") as store:
         check_numerics(store, numerics_here(experiment), advice=TO_REPLAY)
         done = [int(i) for i in store.complete.nonzero()[0]]
         if not done:
@@ -80,7 +80,7 @@ def _of_snapshots(
 ) -> None:
     """Take measures of an imported run, at those of its steps that a schedule names."""
     experiment = run.experiment
-    with in_precision(experiment.precision), RunStore.open(run.path, "a") as store:
+    with in_precision(experiment.precision), open_store(run.path, "a") as store:
         rows = range(len(store.seeds))
         kept = np.array(store.snapshot_steps(0))
         steps = kept

@@ -12,9 +12,9 @@ from grokscope.errors import InputError
 from grokscope.interventions import Intervention, Look, Target
 from grokscope.progress import Progress, SilentProgress
 from grokscope.runs._look import MembersLook
-from grokscope.runs._origins import packed_targets
 from grokscope.runs._source import Source, open_source, source_members
-from grokscope.runs._states import carry_structure
+from grokscope.runs.origins import pack_targets
+from grokscope.runs.replay import state_structure
 from grokscope.spec.moments import parse_moment
 from grokscope.spec.stopping import NO_STEP
 from grokscope.spec.streams import Members, Seeds
@@ -174,7 +174,7 @@ def _states(
 ) -> dict[str, np.ndarray]:
     """The states in which members start, which are kept too."""
     states = source.states_at(source.steps)
-    wanted = carry_structure(experiment)
+    wanted = state_structure(experiment)
     if init.takes_all:
         states = {name: leaf for name, leaf in states.items() if not name.startswith("memory.")}
         _check_fit(states, wanted, whole=True)
@@ -253,7 +253,7 @@ def _resolve(
         why = np.where((why == "") & (at < origin), f"{item.label}: {item.at} lies before its start", why)
         why = np.where((why == "") & (until <= at), f"{item.label}: it would end before it begins", why)
         targets.append(Target(mask, bits, _limited(at), _limited(until), more))
-    prepared.leaves |= packed_targets(targets)
+    prepared.leaves |= pack_targets(targets)
     prepared.leave_out(why)
 
 

@@ -8,16 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from grokscope.errors import InputError
-from grokscope.runs._states import states_at
-from grokscope.runs.fingerprint import fingerprint_difference
-from grokscope.runs.numerics import TO_REPLAY, check_numerics, numerics_here
+from grokscope.runs.numerics import TO_REPLAY, check_numerics, fingerprint_difference, numerics_here
+from grokscope.runs.replay import states_at
 from grokscope.runs.run import Run
 from grokscope.spec.moments import Moment
 from grokscope.spec.streams import Lineup, Members, Seeds, on_members
 from grokscope.starts import FromRun, Init
 from grokscope.store.folder import find_run, is_run
+from grokscope.store.open import open_store
 from grokscope.store.place import BucketPath, as_place
-from grokscope.store.run_store import RunStore
 
 __all__ = ["Source", "open_source", "source_members", "source_steps"]
 
@@ -41,7 +40,7 @@ class Source:
     ) -> None:
         self.run, self.seeds, self._advance, self._allow = run, members, advance, allow_other_numerics
         self.experiment = run.experiment
-        self._store = RunStore.open(run.path)
+        self._store = open_store(run.path)
         self._rows = [run.position(seeds) for seeds in members]
         self.steps = np.zeros(len(members), np.int64)
         self._states: dict[Moment, dict[str, np.ndarray]] = {}
@@ -123,7 +122,7 @@ def open_source(init: FromRun, *, allow_other_numerics: bool) -> tuple[Run, list
         )
     if not run.experiment.learner.trains:  # its states are made by nothing that we could repeat
         return run, []
-    store, here = RunStore.open(run.path), numerics_here(run.experiment)
+    store, here = open_store(run.path), numerics_here(run.experiment)
     if not allow_other_numerics:
         check_numerics(store, here, advice=TO_REPLAY)
     return run, fingerprint_difference(store.fingerprint, here)
@@ -156,4 +155,4 @@ def source_steps(init: Init) -> int:
     """How many steps the source's members have done, all together; 0 where it is not there any more."""
     if not isinstance(init, FromRun) or not is_run(init.run):
         return 0
-    return int(RunStore.open(init.run).steps_done.sum())
+    return int(open_store(init.run).steps_done.sum())

@@ -19,7 +19,7 @@ from grokscope.measures import Flavor, Measure
 from grokscope.runs._subnetworks import FirstCrossing, found_at_the_end, nothing_found
 from grokscope.spec.stopping import NO_STEP, Ending
 from grokscope.store.arrays import blanked
-from grokscope.training.cohort import Cohort, leaf_name
+from grokscope.training.cohort import Cohort, array_leaves
 from grokscope.training.devices import in_precision
 from grokscope.training.loop import Carry
 from grokscope.training.timeline import Timeline
@@ -204,7 +204,7 @@ class Block:
 
     def checkpoint(self, step: int, carry: Carry) -> Checkpoint:
         """The state of the block's members as host arrays."""
-        return Checkpoint(step, _leaves(self.cohort.trim(carry._replace(ending=()))), self._until)
+        return Checkpoint(step, array_leaves(self.cohort.trim(carry._replace(ending=()))), self._until)
 
     def restored(self, like: Carry, checkpoint: Checkpoint) -> Carry:
         """The carry on the devices of a checkpoint; ``like`` gives its structure."""
@@ -298,7 +298,7 @@ class Block:
         return per_point * len(self.timeline) <= self.history_bytes
 
     def _reader(self, networks: Any) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
-        return lambda points: _leaves(
+        return lambda points: array_leaves(
             self.cohort.trim(jax.tree.map(lambda leaf: np.asarray(leaf)[:, points], networks))
         )
 
@@ -316,7 +316,7 @@ class Block:
 
     def _network(self, carry: Carry) -> dict[str, np.ndarray]:
         """The members' networks [member, ...] on the host."""
-        return _leaves(self.cohort.trim(self.cohort.experiment.learner.predictor(carry.state)))
+        return array_leaves(self.cohort.trim(self.cohort.experiment.learner.predictor(carry.state)))
 
     def _saver(self, part: Timeline, carry: Carry) -> Callable[[], Checkpoint]:
         return lambda: self.checkpoint(int(part.steps[-1]), carry)
@@ -328,8 +328,3 @@ def _equal(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
         leaf.dtype == other[name].dtype and leaf.tobytes() == other[name].tobytes()
         for name, leaf in one.items()
     )
-
-
-def _leaves(tree: Any) -> dict[str, np.ndarray]:
-    paths, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return {leaf_name(path): np.asarray(leaf) for path, leaf in paths}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from grokscope.errors import InputError
-from grokscope.runs._origins import origins_of
+from grokscope.runs.origins import start_steps
 from grokscope.spec.stopping import NO_STEP, Ending, StopRule, fresh_ending
 from grokscope.training.timeline import Timeline
 
@@ -40,7 +40,7 @@ def ending_of(store: RunReader, experiment: Experiment, positions: Sequence[int]
     rows = np.asarray(positions, np.int64)
     if rule is None or not len(rows):
         return fresh_ending(len(rows))
-    origins, done = origins_of(store, positions), store.steps_done[rows]
+    origins, done = start_steps(store, positions), store.steps_done[rows]
     line = Timeline.of(experiment)
     steps = np.union1d(line.steps[line.quick], origins)
     steps = steps[steps <= done.max(initial=0)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from grokscope.store.run_store import RunStore
+from grokscope.store.open import open_store
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -46,7 +46,7 @@ class GivenMeasures:
         self._run, self._path, self._group = run, run.path, group
 
     def __enter__(self) -> Self:
-        self._store = RunStore.open(self._path, "a")
+        self._store = open_store(self._path, "a")
         self._was_finished = self._store.is_finished
         return self
 

@@ -28,10 +28,10 @@ from grokscope.runs.wanted import Wanted
 from grokscope.spec.streams import Seeds
 from grokscope.store.checksums import RUN_FILES, state_sha256
 from grokscope.store.disk import explain, remove_tree, sync_folder
-from grokscope.store.folder import is_run
+from grokscope.store.folder import is_run, keep_files, written_spec
 from grokscope.store.lock import LOCK_FILE, WriterLock
+from grokscope.store.open import create_store, open_store
 from grokscope.store.run_store import RunStore
-from grokscope.store.spec_files import keep_files, written_spec
 from grokscope.training.cache import use_compile_cache
 from grokscope.training.devices import in_precision, prepare_devices
 
@@ -186,7 +186,7 @@ def _created(workplace: Path, experiment: Experiment) -> RunStore:
     with in_precision(experiment.precision):
         numerics = numerics_here(experiment)
     with written_spec(experiment) as (toml, _):
-        return RunStore.create(
+        return create_store(
             workplace,
             toml,
             "",
@@ -250,7 +250,7 @@ def _there(place: Path, identity: str) -> Path | None:
     check_target(place)
     if not is_run(place):
         return None
-    RunStore.open(place).require_identity(identity)
+    open_store(place).require_identity(identity)
     return place
 
 

@@ -1,21 +1,57 @@
-"""Whether a run may go on here: its numerics fingerprint against this machine's."""
+"""The numerics fingerprint: what, besides experiment and member, the last bits of a run depend on.
+
+With one fingerprint a run is a function of (experiment, member), bit for bit. With another we promise the
+statistics only, so resume and replay compare. It holds no host names and nothing of the environment but the
+compiler's flags.
+"""
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grokscope.errors import InputError
-from grokscope.runs.fingerprint import fingerprint_difference, numerics_fingerprint
 from grokscope.training.devices import choose_execution
 
 if TYPE_CHECKING:
     from grokscope.experiment import Experiment
     from grokscope.store.run_store import RunStore
 
-__all__ = ["TO_REPLAY", "TO_TRAIN", "check_numerics", "numerics_here"]
+__all__ = [
+    "TO_REPLAY",
+    "TO_TRAIN",
+    "check_numerics",
+    "cpu_features",
+    "cpu_model",
+    "fingerprint_difference",
+    "numerics_fingerprint",
+    "numerics_here",
+]
 
 TO_TRAIN = "Choose another folder, or go on with --allow-other-numerics (the run is then marked)."
 TO_REPLAY = "A replay must repeat them: do so where the run was made, or train again into another folder."
+
+_PACKAGES = ("jax", "jaxlib", "numpy", "equinox", "optax")
+# settings of jax (each also an environment variable JAX_...) that change numbers
+_SETTINGS = (
+    "jax_default_matmul_precision",
+    "jax_default_prng_impl",
+    "jax_disable_jit",
+    "jax_numpy_dtype_promotion",
+    "jax_threefry_partitionable",
+)
+# flags of the compiler that say where it writes and how many devices it pretends, not what it computes
+_HARMLESS = re.compile(r"--?xla_(dump_\w+|force_host_platform_device_count|hlo_profile)(=|$)")
+# of all that a processor can do: what vector and matrix code is chosen by
+_VECTOR = re.compile(r"(sse|ssse|avx|fma|f16c|amx|bmi|asimd|neon|sve|sme|fp|i8mm|bf16|popcnt|arm\.)", re.I)
 
 
 def numerics_here(experiment: Experiment) -> dict[str, Any]:
@@ -48,3 +84,88 @@ def check_numerics(store: RunStore, numerics: dict[str, Any], *, allow: bool = F
         )
     with store.transaction("other numerics were allowed") as t:
         t.note(other_numerics=sorted({*store.notes.get("other_numerics", []), *difference}))
+
+
+def numerics_fingerprint(*, execution: str, block_width: int, precision: str) -> dict[str, Any]:
+    """The fingerprint of this process.
+
+    Args:
+        execution: how members are run: ``map`` or ``vmap``.
+        block_width: members in one block (1 for ``map``).
+        precision: ``float32`` or ``float64``.
+
+    Returns:
+        Texts and numbers by name, fit for JSON.
+    """
+    import jax
+
+    device = jax.devices()[0]
+    return {
+        **{package: metadata.version(package) for package in _PACKAGES},
+        "platform": f"{device.platform} {device.device_kind}",
+        "cpu": cpu_model(),
+        "cpu_features": hashlib.sha256(" ".join(cpu_features()).encode()).hexdigest()[:16],
+        "xla_flags": " ".join(compiler_flags(os.environ.get("XLA_FLAGS", ""))),
+        **{name: str(getattr(jax.config, name, None)) for name in _SETTINGS},
+        "execution": execution,
+        "block_width": block_width,
+        "precision": precision,
+    }
+
+
+def fingerprint_difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+    """What differs between two fingerprints, one text each; an empty list: the same numerics.
+
+    Example:
+        >>> fingerprint_difference({"jax": "0.10.1"}, {"jax": "0.10.2"})
+        ['jax: 0.10.1 there, 0.10.2 here']
+    """
+    absent = "absent"
+    return [
+        f"{name}: {there.get(name, absent)} there, {here.get(name, absent)} here"
+        for name in dict.fromkeys([*there, *here])
+        if there.get(name, absent) != here.get(name, absent)
+    ]
+
+
+def compiler_flags(text: str) -> list[str]:
+    """The flags among XLA_FLAGS that may change numbers, in the order in which they take effect."""
+    return [flag for flag in text.split() if not _HARMLESS.match(flag)]
+
+
+@functools.cache
+def cpu_model() -> str:
+    """The processor's name, or the machine's type where it cannot be found."""
+    if platform.system() == "Darwin":
+        return _sysctl("machdep.cpu.brand_string") or platform.machine()
+    return _cpuinfo("model name") or _cpuinfo("CPU part") or platform.machine()
+
+
+@functools.cache
+def cpu_features() -> tuple[str, ...]:
+    """The processor's vector and matrix instructions, sorted."""
+    if platform.system() == "Darwin":
+        lines = (_sysctl("hw.optional") or "").splitlines()
+        on = [line.split(":")[0].removeprefix("hw.optional.") for line in lines if line.endswith(": 1")]
+    else:
+        on = (_cpuinfo("flags") or _cpuinfo("Features") or "").split()
+    return tuple(sorted({feature for feature in on if _VECTOR.match(feature)}))
+
+
+def _cpuinfo(key: str) -> str | None:
+    """The first value of a key in /proc/cpuinfo."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    found = re.search(rf"^{re.escape(key)}\s*:\s*(.*)$", text, re.MULTILINE)
+    return found[1].strip() if found else None
+
+
+def _sysctl(name: str) -> str | None:
+    command = ["/usr/sbin/sysctl", name] if name == "hw.optional" else ["/usr/sbin/sysctl", "-n", name]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None

@@ -13,12 +13,12 @@ import numpy as np
 from grokscope.errors import InputError, did_you_mean
 from grokscope.experiment import Experiment
 from grokscope.progress import Progress, SilentProgress
-from grokscope.runs._branched import Origins
+from grokscope.runs.origins import Origins
 from grokscope.spec.parts import kinds, lookup
 from grokscope.spec.schedule import Schedule
 from grokscope.spec.streams import Members, Seeds
+from grokscope.store.open import open_store
 from grokscope.store.place import BucketPath, Place, as_place
-from grokscope.store.run_store import RunStore
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -43,7 +43,7 @@ class Run:
 
     def __init__(self, path: str | Place) -> None:
         self.path = as_place(path)
-        self._store = RunStore.open(self.path)
+        self._store = open_store(self.path)
 
     def __repr__(self) -> str:
         done = "complete" if self.is_complete else "not complete"
@@ -157,7 +157,7 @@ class Run:
 
     def subnetworks_of(self, flavor: str) -> xr.DataArray:
         """The subnetworks found with a flavor: ``predictions`` (the paper's) or ``accuracy`` (its code's)."""
-        from grokscope.store.labeled import Cohort
+        from grokscope.store.labeled import MemberAxes
 
         found = [self._store.read_subnetworks(flavor, i) for i in range(len(self._store.seeds))]
         rows = [i for i, one in enumerate(found) if one is not None]
@@ -168,7 +168,7 @@ class Run:
             )
         masks = np.stack([one.masks for one in found if one is not None])
         labels = next(list(one.labels) for one in found if one is not None)
-        cohort = Cohort.of([self._store.seeds[i] for i in rows])
+        cohort = MemberAxes.of([self._store.seeds[i] for i in rows])
         return cohort.label(masks, {"subnetwork": labels, "neuron": None}, name="subnetworks")
 
     def position(self, seed: int | Seeds) -> int:
@@ -195,14 +195,11 @@ class Run:
         Raises:
             InputError: if there is no such seed or step, or nothing was kept of the seed yet.
         """
+        from grokscope.runs.replay import network_at
+
         position = self.position(seed)
         last = int(self._store.steps_done[position])
-        at = step if step >= 0 else last + 1 + step
-        first = int(self.origins.steps[position])
-        if not first <= at <= last:
-            raise InputError(f"{self.path}: seed {seed} has steps {first} to {last}, not {step}.")
-        from grokscope.runs.networks import network_at
-
+        at = last + 1 + step if -last - 1 <= step < 0 else step
         return network_at(self._store, self.experiment, position, at)
 
     def branch(
@@ -265,25 +262,23 @@ class Run:
         )
 
     def networks(self, steps: Iterable[int], seeds: Iterable[int | Seeds]) -> dict[str, np.ndarray]:
-        """The parameters of several members at several steps: by name, arrays [seed, step, ...] of the host.
+        """The parameters of several members at several steps: arrays [seed, step, ...] by name, on the host.
 
-        Read where they are kept (see `kept_steps`); else the members are trained again, all in one go.
+        Networks that are kept are read (see `kept_steps`); the others are replayed, each member once. Of a
+        branch they are those of the branch, from the step at which each member starts.
 
         Raises:
             InputError: if there is no such seed or step, or the run cannot be replayed here.
+            GrokscopeError: if a replay passes a checkpoint and does not agree with it.
         """
-        from grokscope.runs._over_time import networks_at
+        from grokscope.runs.replay import networks_at
 
-        positions, at = [self.position(seed) for seed in seeds], list(steps)
-        for position in positions:
-            last = int(self._store.steps_done[position])
-            if wrong := [step for step in at if not 0 <= step <= last]:
-                raise InputError(f"{self.path}: has steps 0 to {last}, not {wrong[0]}.")
-        return networks_at(self._store, self.experiment, positions, at)
+        positions = [self.position(seed) for seed in seeds]
+        return networks_at(self._store, self.experiment, positions, list(steps))
 
     def kept_steps(self, seed: int | Seeds) -> list[int]:
         """The steps at which a member's network can be had without training again, sorted."""
-        from grokscope.runs._over_time import kept_steps
+        from grokscope.runs.replay import kept_steps
 
         return kept_steps(self._store, self.position(seed))
 
@@ -316,7 +311,7 @@ class Run:
 
     def reread(self) -> None:
         """See what was committed since the run was opened."""
-        self._store = RunStore.open(self.path)
+        self._store = open_store(self.path)
         for cached in ("measures", "subnetworks", "experiment"):
             self.__dict__.pop(cached, None)
 

@@ -13,20 +13,20 @@ from grokscope.errors import InputError
 from grokscope.experiment import Experiment
 from grokscope.measures import Flavor
 from grokscope.progress import Progress, SilentProgress
-from grokscope.runs._origins import cohort_of, origins_of
 from grokscope.runs._prepare import Prepared
 from grokscope.runs._source import source_steps
 from grokscope.runs.block import Block, Checkpoint
 from grokscope.runs.ended import ended, ending_of, rule_of
 from grokscope.runs.numerics import TO_TRAIN, check_numerics, numerics_here
+from grokscope.runs.origins import cohort_of, start_steps
 from grokscope.runs.provenance import collect_provenance
 from grokscope.runs.sink import COMMIT_SECONDS, StoreSink
 from grokscope.runs.wanted import Wanted
 from grokscope.spec.stopping import NO_STEP
 from grokscope.spec.streams import MAX_INT32, Members, Seeds
-from grokscope.store.folder import is_run
+from grokscope.store.folder import is_run, keep_files, written_spec
+from grokscope.store.open import create_store
 from grokscope.store.run_store import RunStore
-from grokscope.store.spec_files import keep_files, written_spec
 from grokscope.training.budget import check_memory
 from grokscope.training.devices import Execution, choose_execution
 from grokscope.training.loop import MemberLoop
@@ -68,7 +68,7 @@ def train_into(
     facts = collect_provenance(numerics)
     with (
         written_spec(experiment, folder) as (toml, files),
-        RunStore.create(
+        create_store(
             folder,
             toml,
             experiment.identity,
@@ -152,7 +152,7 @@ class Trainer:
             group = [p for p in short if done[p] == start]
             taken = on_the_way(self.store, group, start, wanted)
             for block, rows in self._blocks(group, taken):
-                origins = origins_of(self.store, rows)
+                origins = start_steps(self.store, rows)
                 axes = self.experiment.axes
                 sink = StoreSink(self.store, rows, taken, axes, every=self.commit_seconds, origins=origins)
                 checkpoint = self._checkpoint(rows) if start else None
@@ -258,7 +258,7 @@ class Trainer:
         """Cut members into blocks whose kept networks fit the memory."""
         experiment = self.experiment
         timeline = Timeline.of(experiment)
-        origins = origins_of(self.store, positions)
+        origins = start_steps(self.store, positions)
         if origins.any():
             timeline = timeline.starting(origins)
         following = bool(wanted.follow or wanted.follow_slow)

@@ -9,15 +9,21 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grokscope.errors import InputError, StoreError
+from grokscope.starts import FromRun
 from grokscope.store.checksums import CHECKSUMS_FILE, RUN_FILES, STORE_FOLDER
 from grokscope.store.disk import atomic_write, explain, remove_tree, sync_folder, walk_files
 from grokscope.store.lock import LOCK_FILE, WriterLock
 from grokscope.store.place import Place
+
+if TYPE_CHECKING:
+    from grokscope.experiment import Experiment
 
 __all__ = [
     "FORMAT_VERSION",
@@ -27,7 +33,9 @@ __all__ = [
     "fill",
     "find_run",
     "is_run",
+    "keep_files",
     "require_run",
+    "written_spec",
 ]
 
 # raised when older versions cannot read what we write
@@ -157,3 +165,24 @@ def _format_of(folder: Path) -> Any:
         return provenance.get("format_version")
     except (OSError, ValueError, AttributeError, RecursionError):
         return None
+
+
+@contextmanager
+def written_spec(experiment: Experiment, folder: Path | None = None) -> Generator[tuple[str, list[Path]]]:
+    """The spec as text, and the files that it names because they lay only in memory (a task's arrays).
+
+    Args:
+        experiment: what is written.
+        folder: where it will lie; a run in which members start is named as seen from there.
+    """
+    if folder is not None and isinstance(experiment.init, FromRun):
+        experiment = experiment.model_copy(update={"init": experiment.init.seen_from(folder)})
+    with tempfile.TemporaryDirectory(prefix="grokscope-") as name:
+        yield experiment.to_toml(name), sorted(Path(name).iterdir())
+
+
+def keep_files(folder: Path, files: Iterable[Path]) -> None:
+    """Copy such files beside the spec, where they are not there already."""
+    for file in files:
+        if not (folder / file.name).exists():
+            atomic_write(folder / file.name, file.read_bytes())

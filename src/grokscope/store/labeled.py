@@ -23,13 +23,13 @@ from grokscope.store.icechunk import guard
 from grokscope.store.place import Place
 from grokscope.store.tree import Tree
 
-__all__ = ["Cohort", "LazyMeasure", "MeasureSource", "open_measures", "remembering"]
+__all__ = ["LazyMeasure", "MeasureSource", "MemberAxes", "open_measures", "remembering"]
 
 _SPARSEST = 100
 
 
 @dataclass(frozen=True)
-class Cohort:
+class MemberAxes:
     """Where each member lies on the axes of a dataset.
 
     Attributes:
@@ -43,7 +43,7 @@ class Cohort:
     coords: dict[str, tuple[tuple[str, ...], np.ndarray]]
 
     @classmethod
-    def of(cls, seeds: Sequence[tuple[int, ...]]) -> Cohort:
+    def of(cls, seeds: Sequence[tuple[int, ...]]) -> MemberAxes:
         """Lay out members by their seeds (init, data, order, noise)."""
         table = np.array(seeds, np.int64).reshape(len(seeds), len(STREAMS))
         columns = {f"{stream}_seed": table[:, i] for i, stream in enumerate(STREAMS)}
@@ -109,7 +109,7 @@ class MeasureSource:
 def open_measures(
     tree: Tree,
     folder: Place,
-    cohort: Cohort,
+    cohort: MemberAxes,
     members: Mapping[str, np.ndarray],
     measures: Mapping[str, Sequence[MeasureSource]],
     steps: np.ndarray,

@@ -192,7 +192,7 @@ class RunReader:
             InputError: if there is no measure of a name.
             StoreError: when an array that is damaged or missing is looked at.
         """
-        from grokscope.store.labeled import Cohort, open_measures
+        from grokscope.store.labeled import MemberAxes, open_measures
 
         sources = self.sources()
         for name in names or []:
@@ -204,7 +204,7 @@ class RunReader:
         chosen = {name: sources[name] for name in (sources if names is None else names)}
         steps = np.unique(np.concatenate([np.empty(0, np.int64), *self._steps_of(chosen)]))
         steps = steps[steps <= self._members["steps_done"].max(initial=0)]
-        cohort = Cohort.of(self.seeds)
+        cohort = MemberAxes.of(self.seeds)
         facts = self.member_facts()
         try:
             return open_measures(self._tree, self.path, cohort, facts, chosen, steps, self.steps_per_epoch)

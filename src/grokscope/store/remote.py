@@ -35,7 +35,7 @@ def is_remote_run(place: BucketPath) -> bool:
 
 
 class RemoteRunStore(RunStore):
-    """A run in a bucket; made by `RunStore.create` and `RunStore.open`."""
+    """A run in a bucket; made by `create_store` and `open_store`."""
 
     path: BucketPath
 
@@ -44,7 +44,7 @@ class RemoteRunStore(RunStore):
         self._writable = writable
 
     @classmethod
-    def create_at(
+    def create_remote(
         cls, place: BucketPath, files: Mapping[str, str], attributes: Mapping[str, Any], *, exist_ok: bool
     ) -> RemoteRunStore:
         """Make a run, or open the one that is there, for writing.
@@ -87,7 +87,7 @@ class RemoteRunStore(RunStore):
             return cls(place, repository, writable=True)
 
     @classmethod
-    def open_at(cls, place: BucketPath, mode: Literal["r", "a"]) -> RemoteRunStore:
+    def open_remote(cls, place: BucketPath, mode: Literal["r", "a"]) -> RemoteRunStore:
         """Open a run.
 
         Raises:

@@ -28,28 +28,20 @@ from grokscope.store.disk import atomic_write, clean_leftovers, walk_files
 from grokscope.store.folder import FORMAT_VERSION, claim, fill, is_run, require_run
 from grokscope.store.icechunk import Repository, guard
 from grokscope.store.lock import WriterLock
-from grokscope.store.place import BucketPath, Place, as_place
+from grokscope.store.place import Place
 from grokscope.store.reader import RunReader
 from grokscope.store.transaction import Transaction, member_arrays
 from grokscope.store.tree import Tree
 
-__all__ = ["RunStore", "is_run_at"]
+__all__ = ["RunStore", "provenance_text"]
 
 _EXPERIMENT, _PROVENANCE = RUN_FILES
 
 
 class RunStore(RunReader):
-    """A run on disk, or (see `RemoteRunStore`) in a bucket.
+    """A run in a folder, open for reading, or for reading and writing; made by `create_store`, `open_store`.
 
-    Example:
-        >>> import tempfile
-        >>> folder = Path(tempfile.mkdtemp()) / "run"
-        >>> with RunStore.create(folder, "", "ab" * 32, {}, {}) as store, store.transaction("first") as t:
-        ...     t.add_members([(0, 0, 0, 0)])
-        ...     t.write_measures("quick", [0], [0, 32], {"train_loss": np.ones((1, 2))})
-        ...     t.mark([0], steps_done=32)
-        >>> RunStore.open(folder).read_measures().train_loss.sel(seed=0, step=32).item()
-        1.0
+    `RemoteRunStore` is the same for a run in a bucket.
     """
 
     def __init__(self, path: Place, repository: Repository, lock: WriterLock | None) -> None:
@@ -58,49 +50,15 @@ class RunStore(RunReader):
         self._steps: dict[str, np.ndarray] = {}  # by group, for the writer
 
     @classmethod
-    def create(
-        cls,
-        path: str | Place,
-        experiment_toml: str,
-        identity: str,
-        fingerprint: Mapping[str, Any],
-        provenance: Mapping[str, Any],
-        *,
-        steps_per_epoch: int = 1,
-        exist_ok: bool = False,
+    def create_at(
+        cls, folder: Path, files: dict[str, str], attributes: Mapping[str, Any], *, exist_ok: bool
     ) -> RunStore:
-        """Make a run folder and open it for writing.
-
-        Args:
-            path: new, empty, or left behind by a creation that was killed; or an address in a bucket.
-            experiment_toml: the resolved spec.
-            identity: what the run's numbers are a function of, as a hash.
-            fingerprint: of the numerics.
-            provenance: see `grokscope.runs.provenance`.
-            steps_per_epoch: for the coordinate ``epoch``.
-            exist_ok: open the run if it is there already (with this identity).
-
-        Raises:
-            InputError: if the path is a file, holds other files, or another run.
-            StoreError: if the disk does not let us, or another process writes it.
-        """
-        folder = as_place(path)
-        attributes = {
-            "format_version": FORMAT_VERSION,
-            "identity": identity,
-            "fingerprint": dict(fingerprint),
-            "steps_per_epoch": steps_per_epoch,
-        }
-        files = {_EXPERIMENT: experiment_toml, _PROVENANCE: _provenance_text(provenance)}
-        if isinstance(folder, BucketPath):
-            from grokscope.store.remote import RemoteRunStore
-
-            return RemoteRunStore.create_at(folder, files, attributes, exist_ok=exist_ok)
+        """Make a run folder, or open the one that is there, for writing; see `create_store`."""
         lock = claim(folder)
         try:
             if is_run(folder):
                 store = cls._opened(folder, lock)
-                store.require_identity(identity)
+                store.require_identity(str(attributes["identity"]))
                 if not exist_ok:
                     raise InputError(f"{folder}: holds this run already; open it.")
                 return store
@@ -111,18 +69,8 @@ class RunStore(RunReader):
             raise
 
     @classmethod
-    def open(cls, path: str | Place, mode: Literal["r", "a"] = "r") -> RunStore:
-        """Open a run for reading, or for reading and writing.
-
-        Raises:
-            InputError: if there is no run at the path, or one from a newer format version.
-            StoreError: if it is damaged or cannot be read, or (mode ``a``) another process writes it.
-        """
-        folder = as_place(path)
-        if isinstance(folder, BucketPath):
-            from grokscope.store.remote import RemoteRunStore
-
-            return RemoteRunStore.open_at(folder, mode)
+    def open_at(cls, folder: Path, mode: Literal["r", "a"]) -> RunStore:
+        """Open a run folder; see `open_store`."""
         require_run(folder)
         if mode == "r":
             return cls._opened(folder, None)
@@ -203,7 +151,7 @@ class RunStore(RunReader):
     def update_provenance(self, provenance: Mapping[str, Any]) -> None:
         """Replace ``provenance.json``."""
         self._begin_writing()
-        atomic_write(self._folder / _PROVENANCE, _provenance_text(provenance).encode())
+        atomic_write(self._folder / _PROVENANCE, provenance_text(provenance).encode())
 
     def finish(self) -> None:
         """Say that the run is finished: delete what is not needed, write the checksums.
@@ -223,15 +171,6 @@ class RunStore(RunReader):
         drop_checksums(self._folder)
 
 
-def is_run_at(place: Place) -> bool:
-    """Whether there is a run at a place (of any identity and format version)."""
-    if isinstance(place, BucketPath):
-        from grokscope.store.remote import is_remote_run
-
-        return is_remote_run(place)
-    return is_run(place)
-
-
 def _make_store(path: Path, attributes: Mapping[str, Any]) -> None:
     """Make the icechunk repository of a run without members."""
     with guard(path, "cannot be written"):
@@ -244,5 +183,6 @@ def _make_store(path: Path, attributes: Mapping[str, Any]) -> None:
         repository.commit(session, "the run is made")
 
 
-def _provenance_text(provenance: Mapping[str, Any]) -> str:
+def provenance_text(provenance: Mapping[str, Any]) -> str:
+    """The text of ``provenance.json``."""
     return json.dumps({**provenance, "format_version": FORMAT_VERSION}, indent=1, ensure_ascii=False) + "\n"

@@ -10,8 +10,8 @@ from typing import Any
 from grokscope.experiment import Experiment
 from grokscope.runs.numerics import TO_TRAIN, check_numerics
 from grokscope.starts import FromRun
+from grokscope.store.open import create_store
 from grokscope.store.place import Place
-from grokscope.store.run_store import RunStore
 from grokscope.sweeps._mixed import OpenCell
 
 __all__ = ["open_cell"]
@@ -42,7 +42,7 @@ def open_cell(
     if isinstance(place, Path) and isinstance(experiment.init, FromRun):
         experiment = experiment.model_copy(update={"init": experiment.init.seen_from(place)})
     toml = experiment.to_toml()
-    with RunStore.create(
+    with create_store(
         place,
         toml,
         experiment.identity,

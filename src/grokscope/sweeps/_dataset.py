@@ -18,7 +18,7 @@ from xarray.core import indexing
 
 from grokscope.errors import InputError
 from grokscope.spec.streams import Seeds
-from grokscope.store.labeled import Cohort, MeasureSource, remembering
+from grokscope.store.labeled import MeasureSource, MemberAxes, remembering
 from grokscope.store.run_store import RunStore
 from grokscope.sweeps._axes import Axis, point_text
 
@@ -56,7 +56,7 @@ class Grid:
         """The number of points along each axis."""
         return tuple(len(axis) for axis in self.axes)
 
-    def rows(self, store: RunStore, cohort: Cohort) -> np.ndarray:
+    def rows(self, store: RunStore, cohort: MemberAxes) -> np.ndarray:
         """The position in a cell's store of each place of the members' axes; -1 where it has none."""
         known = {seeds: i for i, seeds in enumerate(store.seeds)}
         positions = np.array([known.get(seeds, -1) for seeds in self.members] + [-1])
@@ -69,7 +69,7 @@ def open_dataset(grid: Grid) -> xr.Dataset:
     Measures whose own axes differ in length between cells (neurons of other widths) are left out; their
     names are in the attribute ``left_out``.
     """
-    cohort = Cohort.of(grid.members)
+    cohort = MemberAxes.of(grid.members)
     samples = _samples(grid)
     steps = np.unique(np.concatenate([np.empty(0, np.int64), *(s.steps for s in samples.values())]))
     infos, left_out = _infos(samples.values())
@@ -172,7 +172,9 @@ def _epochs(grid: Grid, samples: Mapping[str, _Sample], steps: np.ndarray) -> di
 class _OverCells(BackendArray):
     """An array over the axes of the grid, and then over what each cell has."""
 
-    def __init__(self, grid: Grid, cohort: Cohort, shape: tuple[int, ...], dtype: Any, blank: Any) -> None:
+    def __init__(
+        self, grid: Grid, cohort: MemberAxes, shape: tuple[int, ...], dtype: Any, blank: Any
+    ) -> None:
         self._grid = grid
         self._cohort = cohort
         self._blank = blank
@@ -206,7 +208,7 @@ class _CellsArray(_OverCells):
     def __init__(
         self,
         grid: Grid,
-        cohort: Cohort,
+        cohort: MemberAxes,
         name: str,
         steps: np.ndarray,
         inner: tuple[int, ...],
@@ -223,7 +225,7 @@ class _CellsArray(_OverCells):
 class _CellsFacts(_OverCells):
     """A fact about members."""
 
-    def __init__(self, grid: Grid, cohort: Cohort, name: str) -> None:
+    def __init__(self, grid: Grid, cohort: MemberAxes, name: str) -> None:
         dtype, blank = _FACTS[name]
         super().__init__(grid, cohort, cohort.member.shape, dtype, blank)
         self._name = name

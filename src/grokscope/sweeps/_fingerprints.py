@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from grokscope.runs.fingerprint import fingerprint_difference
+from grokscope.runs.numerics import fingerprint_difference
 
 __all__ = ["difference_but_precision"]
 

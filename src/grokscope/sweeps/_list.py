@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grokscope.errors import GrokscopeError
-from grokscope.runs.verify import verify
+from grokscope.runs.folders import verify
 from grokscope.store.checksums import Problem
 from grokscope.store.folder import is_run
 from grokscope.sweeps._home import CELLS, is_sweep
@@ -66,7 +66,7 @@ def list_sweeps(folder: str | Path = "runs") -> list[SweepSummary]:
 
 
 def verify_sweep(path: str | Path) -> list[Problem]:
-    """What is wrong with the cells of a sweep; see `grokscope.runs.verify`. Files are named from its folder.
+    """What is wrong with the cells of a sweep; see `grokscope.runs.folders`. Files are named from its folder.
 
     Raises:
         InputError: if there is no sweep.

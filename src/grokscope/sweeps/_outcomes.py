@@ -8,7 +8,7 @@ import numpy as np
 
 from grokscope.spec.events import GROKKING, MEMORIZATION, Event
 from grokscope.statistics import CensoredTimes
-from grokscope.store.labeled import Cohort
+from grokscope.store.labeled import MemberAxes
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -40,7 +40,7 @@ def outcomes_dataset(grid: Grid, prompt_steps: float = PROMPT_STEPS) -> xr.Datas
 
     from grokscope.sweeps._dataset import axis_coordinates
 
-    cohort = Cohort.of(grid.members)
+    cohort = MemberAxes.of(grid.members)
     shape = (*grid.shape, len(grid.members))
     columns: dict[str, np.ndarray] = {}
 

@@ -15,8 +15,8 @@ from grokscope.progress import Progress, SilentProgress
 from grokscope.runs.provenance import safe_command
 from grokscope.runs.trainer import refuse_too_large
 from grokscope.spec.streams import Members
+from grokscope.store.folder import keep_files, written_spec
 from grokscope.store.place import BucketPath, Place, as_place
-from grokscope.store.spec_files import keep_files, written_spec
 from grokscope.sweeps._fingerprints import difference_but_precision
 from grokscope.sweeps._home import Home, check_place, is_sweep, read_manifest, writing
 from grokscope.sweeps._manifest import Manifest, wanted_of

@@ -14,8 +14,9 @@ from grokscope.experiment import Experiment
 from grokscope.runs.run import Run
 from grokscope.spec.parts import looking_in
 from grokscope.spec.streams import Members, Seeds
+from grokscope.store.open import is_run_at, open_store
 from grokscope.store.place import Place, as_place
-from grokscope.store.run_store import RunStore, is_run_at
+from grokscope.store.run_store import RunStore
 from grokscope.sweeps._axes import Axis
 from grokscope.sweeps._home import CELLS, read_manifest
 from grokscope.sweeps._manifest import members_of
@@ -258,7 +259,7 @@ class Sweep:
         cell = self.path / CELLS / name
         if not is_run_at(cell):
             return None
-        store = self._stores[name] = RunStore.open(cell)
+        store = self._stores[name] = open_store(cell)
         if len(self._stores) > _OPEN_STORES:
             self._stores.popitem(last=False)
         return store

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from grokscope.tasks import Task
     from grokscope.training.intervening import Orders
 
-__all__ = ["Cohort", "leaf_name"]
+__all__ = ["Cohort", "array_leaves", "leaf_name"]
 
 _MEMBER = PartitionSpec("member")
 _SHARED = PartitionSpec()
@@ -193,6 +193,12 @@ def _shared(task: Task, precision: str) -> Callable[[], dict[str, jax.Array]]:
 def leaf_name(path: Any) -> str:
     """``state.network.hidden_weight`` from a key path."""
     return jax.tree_util.keystr(path, simple=True, separator=".")
+
+
+def array_leaves(tree: Any) -> dict[str, np.ndarray]:
+    """The leaves of a pytree by `leaf_name`, as numpy arrays."""
+    paths, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {leaf_name(path): np.asarray(leaf) for path, leaf in paths}
 
 
 @functools.lru_cache(maxsize=64)

@@ -1,4 +1,4 @@
-"""Finding runs: the default folder, the one run in a folder, all runs below a folder."""
+"""Find runs: the default folder, the one run in a folder, all runs below a folder; and verify one."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from pathlib import Path
 from grokscope.errors import GrokscopeError, InputError
 from grokscope.experiment import Experiment
 from grokscope.runs.run import Run
-from grokscope.store.folder import SWEEP_FILE, is_run
+from grokscope.store.checksums import RUN_FILES, STORE_FOLDER, Problem, check_files
+from grokscope.store.folder import SWEEP_FILE, is_run, require_run
+from grokscope.store.open import open_store
 
-__all__ = ["RunSummary", "default_folder", "list_runs", "open_run", "run_folders"]
+__all__ = ["RunSummary", "default_folder", "list_runs", "open_run", "run_folders", "verify"]
 
 _DEPTH = 3  # a run, in an experiment of a paper, in a folder of several papers
 
@@ -99,3 +101,31 @@ def list_runs(folder: str | Path = "runs") -> list[RunSummary]:
         except GrokscopeError as error:
             summaries.append(RunSummary(path, problem=str(error)))
     return summaries
+
+
+def verify(path: str | Path) -> list[Problem]:
+    """What is wrong with a run; an empty list: it is finished and not one bit has changed since.
+
+    A finished run's files are compared with ``checksums.json`` (sha256): missing, extra and changed ones are
+    found. An unfinished run has none; this is said (a problem of kind ``unfinished``, which is no damage),
+    and every chunk of every array is read and compared with its crc32c.
+
+    Raises:
+        InputError: if there is no run at the path, or one from a newer format version.
+    """
+    folder = Path(path)
+    require_run(folder)
+    problems = check_files(folder)
+    if any(problem.kind == "unfinished" for problem in problems):
+        problems += _check_unfinished(folder)
+    return problems
+
+
+def _check_unfinished(folder: Path) -> list[Problem]:
+    problems = [Problem(name, "missing", "is missing") for name in RUN_FILES if not (folder / name).is_file()]
+    try:
+        store = open_store(folder)
+    except GrokscopeError as error:
+        return [*problems, Problem(STORE_FOLDER, "unreadable", str(error))]
+    problems += [Problem(f"{STORE_FOLDER} ({array})", "unreadable", text) for array, text in store.damage()]
+    return problems

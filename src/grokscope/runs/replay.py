@@ -1,0 +1,291 @@
+"""States and networks of a run's members at any step: read where they are kept, else by replay.
+
+The one place where they are made again, for plain runs, branches and imported runs alike. A replay trains a
+block of members again from their start and compares every checkpoint that it passes with the recorded hash.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import jax
+import numpy as np
+
+from grokscope.errors import GrokscopeError, InputError
+from grokscope.runs.networks import network_of
+from grokscope.runs.numerics import TO_REPLAY, check_numerics, numerics_here
+from grokscope.runs.origins import cohort_of, start_steps
+from grokscope.store.checksums import state_sha256
+from grokscope.training.cohort import array_leaves, leaf_name
+from grokscope.training.devices import choose_execution, in_precision, prepare_devices
+from grokscope.training.loop import Carry, MemberLoop, SegmentPlan
+
+if TYPE_CHECKING:
+    from grokscope.experiment import Experiment
+    from grokscope.store.run_store import RunStore
+
+__all__ = ["kept_steps", "network_at", "networks_at", "not_kept", "state_structure", "states_at"]
+
+NETWORK, MASKS = "state.network.", "state.masks."
+_FLOPS_A_CALL = 4e9  # about a second of work per member and call, so that a replay can be interrupted
+
+Arrays = dict[str, np.ndarray]
+Found = dict[tuple[int, int], Arrays]  # by (step, position)
+
+
+def networks_at(
+    store: RunStore, experiment: Experiment, positions: Sequence[int], steps: Sequence[int]
+) -> Arrays:
+    """The networks of members at steps, on the host: arrays [member, step, ...] by the names of snapshots.
+
+    Networks that are kept are read; the others are replayed, each member once.
+
+    Args:
+        store: the run.
+        experiment: its own.
+        positions: of the members; none twice.
+        steps: any order; a step may be given twice.
+
+    Raises:
+        InputError: if a member has no such step; or if a network must be replayed and cannot be, because the
+            run was imported or the numerics of this machine differ from its own.
+        GrokscopeError: if a replay passes a checkpoint and does not agree with it.
+    """
+    at = np.unique(np.asarray(steps, np.int64)).tolist()
+    found = _find(store, experiment, [(step, p) for p in positions for step in at], part="network")
+    rows = [[found[step, p] for step in map(int, steps)] for p in positions]
+    return {name: np.stack([np.stack([one[name] for one in row]) for row in rows]) for name in rows[0][0]}
+
+
+def network_at(store: RunStore, experiment: Experiment, position: int, step: int) -> Any:
+    """The network of one member at a step, as the model makes it; see `networks_at`."""
+    leaves = networks_at(store, experiment, [position], [step])
+    with in_precision(experiment.precision):  # else jax would make float32 of what is stored in float64
+        return network_of(experiment, {name: leaf[0, 0] for name, leaf in leaves.items()})
+
+
+def states_at(
+    store: RunStore,
+    experiment: Experiment,
+    positions: Sequence[int],
+    steps: np.ndarray,
+    advance: Callable[[int], None] = lambda steps: None,
+    *,
+    allow_other_numerics: bool = False,
+) -> Arrays:
+    """The whole states of members (as in checkpoints) at one step each: arrays [member, ...] by path.
+
+    Args:
+        store: the run.
+        experiment: its own, at its full length.
+        positions: of the members; one may be given more than once.
+        steps: for each of them.
+        advance: told how many member-steps were replayed.
+        allow_other_numerics: replay also where the numerics of this machine differ from the run's.
+
+    Raises:
+        InputError: if a member has no such step; or if it must be replayed, and the numerics of this machine
+            differ from the run's.
+        GrokscopeError: if a replay passes a checkpoint and does not agree with it.
+    """
+    pairs = [(int(step), p) for step, p in zip(steps, positions, strict=True)]
+    found = _find(store, experiment, pairs, "state", advance, allow_other_numerics=allow_other_numerics)
+    return {name: np.stack([found[pair][name] for pair in pairs]) for name in found[pairs[0]]}
+
+
+def kept_steps(store: RunStore, position: int) -> list[int]:
+    """The steps at which a member's network is kept: its snapshots, and its last state."""
+    steps = set(store.snapshot_steps(position))
+    if store.checkpoint_trail(position):
+        steps.add(int(store.steps_done[position]))
+    return sorted(steps)
+
+
+def not_kept(store: RunStore, position: int, step: int) -> str:
+    """Say that an imported run has no network at a step, and which steps it has."""
+    steps = store.snapshot_steps(position)
+    some = ", ".join(map(str, steps if len(steps) <= 6 else [*steps[:3], "...", steps[-1]]))
+    near = min(steps, key=lambda one: abs(one - step))
+    return (
+        f"{store.path}: was imported and cannot be replayed; it has the steps {some}, and the nearest to "
+        f"{step} is {near}."
+    )
+
+
+def state_structure(experiment: Experiment) -> dict[str, jax.ShapeDtypeStruct]:
+    """Shape and type of every leaf of a member's state before its first update, by path."""
+    loop = MemberLoop(experiment)
+
+    def start() -> Carry:
+        return loop.start(jax.numpy.zeros(4, "uint32"), {})[0]
+
+    paths, _ = jax.tree_util.tree_flatten_with_path(jax.eval_shape(start))
+    return {leaf_name(path): leaf for path, leaf in paths}
+
+
+def _find(
+    store: RunStore,
+    experiment: Experiment,
+    pairs: Iterable[tuple[int, int]],
+    part: Literal["state", "network"],
+    advance: Callable[[int], None] = lambda steps: None,
+    *,
+    allow_other_numerics: bool = False,
+) -> Found:
+    """Read or replay the states, or only the networks, of (step, position) pairs."""
+    wanted = sorted(set(pairs))
+    _check_steps(store, wanted)
+    prepare_devices()
+    with in_precision(experiment.precision):
+        found = (_kept_networks if part == "network" else _kept_states)(store, experiment, wanted)
+        found |= _recent(store, [pair for pair in wanted if pair not in found], part)
+        lacking = [pair for pair in wanted if pair not in found]
+        if not lacking:
+            return found
+        if not experiment.learner.trains:
+            raise InputError(not_kept(store, lacking[0][1], lacking[0][0]))
+        if not allow_other_numerics:
+            check_numerics(store, numerics_here(experiment), advice=TO_REPLAY)
+        last = {position: step for step, position in lacking}  # they are sorted
+        members = sorted(last, key=lambda position: last[position])
+        execution = choose_execution(len(members), experiment=experiment)
+        for low in range(0, len(members), execution.capacity):
+            block = members[low : low + execution.capacity]
+            asked = {pair for pair in lacking if pair[1] in block}
+            again = _replayed(store, experiment, block, asked, part, advance)
+            _remember(store, again, part)
+            found |= again
+    return found
+
+
+def _check_steps(store: RunStore, wanted: list[tuple[int, int]]) -> None:
+    done, starts = store.steps_done, start_steps(store, range(len(store.seeds)))
+    for step, position in wanted:
+        if not starts[position] <= step <= done[position]:
+            raise InputError(
+                f"{store.path}: seed {store.seeds[position].label} has steps {starts[position]} to "
+                f"{done[position]}, not {step}."
+            )
+
+
+def _kept_networks(store: RunStore, experiment: Experiment, wanted: list[tuple[int, int]]) -> Found:
+    """Networks that lie in the store: snapshots, and those of last states."""
+    found: Found = {}
+    done = store.steps_done
+    for step, position in wanted:
+        if step in store.snapshot_steps(position):
+            found[step, position] = store.read_snapshot(position, step)
+        elif step == done[position] and store.checkpoint_trail(position):
+            found[step, position] = _network(store.read_checkpoint(position).leaves)
+        elif step == done[position] and experiment.learner.trains:
+            raise InputError(
+                f"{store.path}: nothing is kept yet of seeds {store.seeds[position]}: the run was stopped "
+                "before; give the command that began it again."
+            )
+    return found
+
+
+def _kept_states(store: RunStore, experiment: Experiment, wanted: list[tuple[int, int]]) -> Found:
+    """States that lie in the store: checkpoints; and snapshots, where the network is the whole state."""
+    found: Found = {}
+    done = store.steps_done
+    final = [(step, row) for step, row in wanted if step == done[row] and step in store.checkpoint_trail(row)]
+    if final:
+        for pair, checkpoint in zip(final, store.read_checkpoints([row for _, row in final]), strict=True):
+            if checkpoint.step == pair[0]:
+                found[pair] = checkpoint.leaves
+    if experiment.learner.trains:
+        names = set(state_structure(experiment)) - {"diverged"}
+        if experiment.interventions or any(not name.startswith(NETWORK) for name in names):
+            return found
+    diverged = store.diverged_step
+    for step, row in wanted:
+        if (step, row) not in found and step in store.snapshot_steps(row):
+            lost = diverged[row] if 0 <= diverged[row] < step else -1
+            leaves = {NETWORK + name: leaf for name, leaf in store.read_snapshot(row, step).items()}
+            found[step, row] = {**leaves, "diverged": np.asarray(lost, np.int32)}
+    return found
+
+
+def _network(state: Arrays) -> Arrays:
+    """The network of a state as it predicts (masks applied), by the names of snapshots."""
+    network = {name.removeprefix(NETWORK): leaf for name, leaf in state.items() if name.startswith(NETWORK)}
+    masks = {name.removeprefix(MASKS): leaf for name, leaf in state.items() if name.startswith(MASKS)}
+    return {name: leaf * masks[name] if name in masks else leaf for name, leaf in network.items()}
+
+
+# What was replayed lately: several branches from one place (doses, controls) replay it once.
+_RECENT_BYTES = 2e8
+_recently: OrderedDict[tuple[str, str, str, int, int], Arrays] = OrderedDict()
+
+
+def _recent(store: RunStore, wanted: list[tuple[int, int]], part: str) -> Found:
+    found: Found = {}
+    for pair in wanted:
+        key = (str(store.path), store.identity, part, *pair)
+        if key in _recently:
+            _recently.move_to_end(key)
+            found[pair] = _recently[key]
+    return found
+
+
+def _remember(store: RunStore, found: Found, part: str) -> None:
+    for pair, leaves in found.items():
+        _recently[str(store.path), store.identity, part, *pair] = leaves
+    held = sum(leaf.nbytes for leaves in _recently.values() for leaf in leaves.values())
+    while held > _RECENT_BYTES and _recently:
+        _, leaves = _recently.popitem(last=False)
+        held -= sum(leaf.nbytes for leaf in leaves.values())
+
+
+def _replayed(
+    store: RunStore,
+    experiment: Experiment,
+    rows: list[int],
+    wanted: set[tuple[int, int]],
+    part: Literal["state", "network"],
+    advance: Callable[[int], None],
+) -> Found:
+    """Train one block of members again, and copy the wanted states or networks on the way."""
+    execution = choose_execution(len(rows), experiment=experiment)
+    cohort = cohort_of(store, experiment, MemberLoop(experiment), rows, execution)
+    carry, data = cohort.start()
+    trails = {row: store.checkpoint_trail(row) for row in rows}
+    starts = start_steps(store, rows)
+    last = max(step for step, _ in wanted)
+    passed = {step for trail in trails.values() for step in trail if step <= last}
+    stops = sorted({step for step, _ in wanted} | passed)
+    chunk = _steps_a_call(experiment, len(rows))
+    found: Found = {}
+    at, flag = 0, np.zeros(1, bool)
+    for stop in stops:
+        while at < stop:
+            to = min(stop, at + chunk)
+            plan = SegmentPlan(np.int32(at), np.array([to], np.int32), flag, flag)
+            carry, _, _ = cohort.segment(carry, data, plan)
+            advance((to - at) * len(rows))
+            at = to
+        whole = part == "state" or stop in passed  # the hash of a checkpoint is that of the whole state
+        leaves = array_leaves(cohort.trim(carry if whole else experiment.learner.predictor(carry.state)))
+        for i, row in enumerate(rows):
+            state = {name: leaf[i] for name, leaf in leaves.items()}
+            recorded = trails[row].get(stop)
+            if recorded is not None and stop >= starts[i] and state_sha256(state) != recorded:
+                raise GrokscopeError(
+                    f"{store.path}: a replay of seed {store.seeds[row].label} does not pass the state that "
+                    f"was recorded at step {stop}: the numerics of this machine differ from those of the "
+                    "run, or the store was changed."
+                )
+            if (stop, row) in wanted:
+                kept = _network(state) if part == "network" and whole else state
+                found[stop, row] = {name: leaf.copy() for name, leaf in kept.items()}
+    return found
+
+
+def _steps_a_call(experiment: Experiment, n_members: int) -> int:
+    task = experiment.task
+    samples = task.n_train if experiment.batch_size == "full" else int(experiment.batch_size)
+    per_step = samples * experiment.model.flops_per_sample(task.input_shape, task.n_outputs)
+    return max(1, int(_FLOPS_A_CALL * 16 / (max(1, n_members) * per_step)))

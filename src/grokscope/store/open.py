@@ -1,0 +1,89 @@
+"""Open or create the store of a run, in a folder or in a bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from grokscope.store.checksums import RUN_FILES
+from grokscope.store.folder import FORMAT_VERSION, is_run
+from grokscope.store.place import BucketPath, Place, as_place
+from grokscope.store.run_store import RunStore, provenance_text
+
+__all__ = ["create_store", "is_run_at", "open_store"]
+
+
+def create_store(
+    path: str | Place,
+    experiment_toml: str,
+    identity: str,
+    fingerprint: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+    *,
+    steps_per_epoch: int = 1,
+    exist_ok: bool = False,
+) -> RunStore:
+    """Create the store of a run and open it for writing.
+
+    Args:
+        path: a folder that is new, empty, or left behind by a creation that was killed; or an address in a
+            bucket.
+        experiment_toml: the resolved spec.
+        identity: hash of what determines the run's numbers.
+        fingerprint: of the numerics.
+        provenance: see `grokscope.runs.provenance`.
+        steps_per_epoch: for the coordinate ``epoch``.
+        exist_ok: open the run if it is there already (with this identity).
+
+    Raises:
+        InputError: if the path is a file, holds other files, or another run.
+        StoreError: if the disk or bucket cannot be written, or another process writes the run.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> folder = tempfile.mkdtemp() + "/run"
+        >>> with create_store(folder, "", "ab" * 32, {}, {}) as store, store.transaction("first") as t:
+        ...     t.add_members([(0, 0, 0, 0)])
+        ...     t.write_measures("quick", [0], [0, 32], {"train_loss": np.ones((1, 2))})
+        ...     t.mark([0], steps_done=32)
+        >>> open_store(folder).read_measures().train_loss.sel(seed=0, step=32).item()
+        1.0
+    """
+    place = as_place(path)
+    attributes = {
+        "format_version": FORMAT_VERSION,
+        "identity": identity,
+        "fingerprint": dict(fingerprint),
+        "steps_per_epoch": steps_per_epoch,
+    }
+    files: dict[str, str] = dict(zip(RUN_FILES, (experiment_toml, provenance_text(provenance)), strict=True))
+    if isinstance(place, BucketPath):
+        from grokscope.store.remote import RemoteRunStore
+
+        return RemoteRunStore.create_remote(place, files, attributes, exist_ok=exist_ok)
+    return RunStore.create_at(place, files, attributes, exist_ok=exist_ok)
+
+
+def open_store(path: str | Place, mode: Literal["r", "a"] = "r") -> RunStore:
+    """Open the store of a run for reading, or for reading and writing.
+
+    Raises:
+        InputError: if there is no run at the path, or one from a newer format version.
+        StoreError: if it is damaged or cannot be read, or (mode ``a``) another process writes it.
+    """
+    place = as_place(path)
+    if isinstance(place, BucketPath):
+        from grokscope.store.remote import RemoteRunStore
+
+        return RemoteRunStore.open_remote(place, mode)
+    return RunStore.open_at(place, mode)
+
+
+def is_run_at(place: Place) -> bool:
+    """Whether there is a run at a place (of any identity and format version)."""
+    if isinstance(place, BucketPath):
+        from grokscope.store.remote import is_remote_run
+
+        return is_remote_run(place)
+    return is_run(place)
