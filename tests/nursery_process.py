@@ -19,7 +19,7 @@ HISTORY = 27_500  # bytes: two members of the tests' small network at a time
 def prepare() -> None:
     """Import all that a command may need, and hurry; nothing here starts a thread."""
     sys.path.insert(0, str(Path(__file__).resolve().parent))
-    names = ("cli._app", "runs._measure", "runs.trainer", "papers", "report", "interop", "analysis.overview")
+    names = ("cli._app", "runs.measure", "runs.trainer", "papers", "report", "interop", "analysis.overview")
     for name in (*names, "analysis.comparison", "plots", "claims", "sweeps", "circuits"):
         importlib.import_module(f"grokscope.{name}")
     for name in ("rich.progress", "xarray", "matplotlib.figure", "scipy.special", "safetensors.numpy"):
@@ -30,16 +30,15 @@ def prepare() -> None:
         kinds(group)
     if os.environ["NURSERY_HURRIED"] == "1":
         import grokscope.runs.trainer as train
-        import grokscope.sweeps._mixed as mixed
+        from grokscope.runs import block
         from grokscope.training.timeline import Timeline
 
         class EagerSink(train.StoreSink):
             def __init__(self, *arguments: Any, every: float | None = 0.0, **options: Any) -> None:
                 super().__init__(*arguments, every=None if every is None else -1.0, **options)
 
-        for module in (train, mixed):
-            module.StoreSink = EagerSink  # type: ignore[misc]
-            module.HISTORY_BYTES = HISTORY
+        train.StoreSink = EagerSink  # type: ignore[misc]
+        block.HISTORY_BYTES = HISTORY
         Timeline.segment_size = lambda self, *_: 2  # type: ignore[method-assign]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import os
 import re
 import subprocess
@@ -62,21 +63,9 @@ def part_of(path: Path) -> str:
     return "" if first == "__init__.py" else first.removesuffix(".py")
 
 
-def run_time_nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    """Every node but those under ``if TYPE_CHECKING:``, which never run."""
-    never = {
-        id(node)
-        for branch in ast.walk(tree)
-        if isinstance(branch, ast.If) and "TYPE_CHECKING" in ast.dump(branch.test)
-        for statement in branch.body
-        for node in ast.walk(statement)
-    }
-    return (node for node in ast.walk(tree) if id(node) not in never)
-
-
 def imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """Line and dotted name of all that is imported at run time, inside functions too."""
-    for node in run_time_nodes(tree):
+    """Line and dotted name of all that is imported: inside functions and for the type checker alone, too."""
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -91,13 +80,29 @@ def parts_imported(path: Path) -> list[tuple[int, str]]:
     return [(line, part) for line, part in ours if part != "__version__"]
 
 
-def test_run_time_imports_are_found_wherever_they_are_written() -> None:
+def module_name(path: Path) -> str:
+    """``grokscope.runs.run`` for its file; a package's name for its ``__init__.py``."""
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path): path for path in SOURCES}
+
+
+def imported_names(path: Path) -> Iterator[tuple[int, str, str]]:
+    """Line, module and name of each import of our own: the module that the name is taken from."""
+    for line, dotted in imports(ast.parse(path.read_text(encoding="utf-8"))):
+        if dotted in MODULES:
+            yield line, dotted, ""
+        elif (module := dotted.rpartition(".")[0]) in MODULES:
+            yield line, module, dotted.rpartition(".")[2]
+
+
+def test_imports_are_found_wherever_they_are_written() -> None:
     tree = ast.parse(
-        "import a\n"
-        "if TYPE_CHECKING:\n    import never\nelse:\n    import b\n"
-        "def f():\n    from c.d import e\n"
+        "import a\nif TYPE_CHECKING:\n    import t\nelse:\n    import b\ndef f():\n    from c.d import e\n"
     )
-    assert sorted(imports(tree)) == [(1, "a"), (5, "b"), (7, "c.d.e")]
+    assert sorted(imports(tree)) == [(1, "a"), (3, "t"), (5, "b"), (7, "c.d.e")]
 
 
 def test_every_part_has_a_layer() -> None:
@@ -116,21 +121,39 @@ def test_imports_point_down(path: Path) -> None:
     assert not upward
 
 
-def test_parts_import_each_other_in_no_circle() -> None:
-    graph: dict[str, set[str]] = {}
-    for path in SOURCES:
-        if part := part_of(path):
-            names = {name for _, name in parts_imported(path)}
-            graph.setdefault(part, set()).update((names & set(LAYER)) - {part})
-    while leaves := {part for part, names in graph.items() if not names & set(graph)}:
-        graph = {part: names for part, names in graph.items() if part not in leaves}
-    assert not graph, f"a circle among {sorted(graph)}"
+def defining(module: str, name: str) -> str:
+    """The module that defines a name which a package's face (its ``__init__.py``) hands on."""
+    path = MODULES[module]
+    if path.name == "__init__.py" and name:
+        for _, source, given in imported_names(path):
+            if given == name and source != module:
+                return defining(source, name)
+    return module
+
+
+def test_files_import_each_other_in_no_circle() -> None:
+    graph = {
+        module: {defining(source, name) for _, source, name in imported_names(path)} - {module}
+        for module, path in MODULES.items()
+        if path.name != "__init__.py"
+    }
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
 
 
 @each_source
-def test_file_is_short(path: Path) -> None:
-    lines = len(path.read_text(encoding="utf-8").splitlines())
-    assert lines < 400, f"{lines} lines: give one of its subjects a file of its own"
+def test_private_modules_and_names_stay_in_their_folder(path: Path) -> None:
+    found = [
+        f"line {line}: {module}.{name}".rstrip(".")
+        for line, module, name in imported_names(path)
+        if any(
+            part.startswith("_") and not part.startswith("__") for part in (module.rpartition(".")[2], name)
+        )
+        and MODULES[module].parent != path.parent
+    ]
+    assert not found, "what another folder imports has no underscore"
 
 
 @each_source

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import grokscope as gs
-from grokscope.runs._look import member_data
+from grokscope.runs.prepare import member_data
 from grokscope.spec.streams import Members
 from grokscope.store.open import open_store
 from plain_training import N_TRAIN, Act, train

@@ -10,7 +10,7 @@ import xarray as xr
 import grokscope as gs
 from grokscope.errors import GrokscopeError, InputError
 from grokscope.runs import verify
-from grokscope.runs._look import member_data
+from grokscope.runs.prepare import member_data
 from grokscope.spec.streams import Members
 from grokscope.store.open import open_store
 from plain_training import N_TRAIN, train
@@ -265,11 +265,11 @@ def test_the_source_is_replayed_past_its_checkpoints_only_if_they_agree(parent, 
 
 
 def test_other_numerics_are_refused_or_marked(parent, tmp_path, monkeypatch):
-    from grokscope.runs import _source, replay
+    from grokscope.runs import prepare, replay
     from grokscope.runs import trainer as _trainer
 
     real = _trainer.numerics_here
-    for module in (_source, replay, _trainer):
+    for module in (prepare, replay, _trainer):
         monkeypatch.setattr(module, "numerics_here", lambda e: real(e) | {"jax": "0.0.1"})
     with pytest.raises(InputError, match=r"other numerics \(jax"):
         parent.branch(START, out=tmp_path / "run")

@@ -3,7 +3,7 @@
 One file per family; copy ``scaling.py`` when adding one. An intervention says from when to when it acts,
 on which neurons (``neurons.py``: how sets are chosen), and what it does to the network there. What of it
 differs from member to member (sets, steps, strengths) is resolved before the training
-(``runs/_prepare.py``) and enters the compiled loop as values (``training/intervening.py``).
+(``runs/prepare.py``) and enters the compiled loop as values (``training/intervening.py``).
 """
 
 from grokscope.interventions._intervention import Intervention, Target

@@ -1,30 +1,60 @@
-"""One block of members from start to end: segments, then the subnetworks followed back through time.
+"""Blocks: members that are trained or measured together, as many as fit the devices and the memory.
 
-Nothing here touches the disk; what is computed is handed to a sink (`_train.py` writes it to the store).
+`cut_blocks` is the one place where members are cut into blocks, for training, for replay, and for the cells of
+a sweep. A block goes from segment to segment, then follows the subnetworks of the end back through time. It
+does not write: its results go to a `Sink` (`grokscope.runs.sink` writes them to the store).
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 import jax
 import numpy as np
 
 from grokscope.errors import GrokscopeError
-from grokscope.measures import Flavor, Measure
-from grokscope.runs._subnetworks import FirstCrossing, found_at_the_end, nothing_found
+from grokscope.losses import CrossEntropy
+from grokscope.measures import Flavor, Measure, Point, find_subnetworks
+from grokscope.measures.logit_fourier import KeyFrequencies
+from grokscope.runs.ended import ending_of
+from grokscope.runs.networks import stacked_network
+from grokscope.runs.origins import cohort_of, start_steps
+from grokscope.spec.axes import SUBNETWORK_LABELS
 from grokscope.spec.stopping import NO_STEP, Ending
+from grokscope.spec.streams import STREAMS, Lineup, stream_key
 from grokscope.store.arrays import blanked
 from grokscope.training.cohort import Cohort, array_leaves
-from grokscope.training.devices import in_precision
-from grokscope.training.loop import Carry
+from grokscope.training.devices import Execution, choose_execution, in_precision
+from grokscope.training.loop import Carry, MemberLoop, take_measures
 from grokscope.training.timeline import Timeline
 
-__all__ = ["Block", "Checkpoint", "Sink"]
+if TYPE_CHECKING:
+    from grokscope.experiment import Experiment
+    from grokscope.runs.wanted import Wanted
+    from grokscope.store.reader import RunReader
+    from grokscope.store.run_store import RunStore
+
+__all__ = [
+    "HISTORY_BYTES",
+    "Block",
+    "Checkpoint",
+    "OpenRun",
+    "Row",
+    "Sink",
+    "SnapshotBlock",
+    "block_execution",
+    "cut_blocks",
+    "latest_states",
+]
+
+# What the kept networks of one block may take: a part of what a laptop has, and enough for a dozen
+# members of the standard run at all 301 points.
+HISTORY_BYTES = 7e8
 
 
 @dataclass(frozen=True)
@@ -128,8 +158,7 @@ class Block:
         at = 0
         if checkpoint is not None:
             carry, at = self.restored(carry, checkpoint), checkpoint.step
-        keeping = checkpoint is None and self._history_fits(carry)
-        memorized = FirstCrossing(len(self.cohort.members))
+        memorized = FirstCrossing(len(self.cohort.members)) if checkpoint is None else None
         self._kept = []
         # read now, if it is wanted, for the first segment uses the carry up
         wanted = checkpoint is None and not self.cohort.loop.keep and bool(self.timeline.snapshot[:1].any())
@@ -138,11 +167,12 @@ class Block:
             carry, data, after=-1 if checkpoint is None else at, measured=True
         ):
             carry = after
-            if keeping and not self._kept and (self.follow or self.follow_slow):
-                self._compile_ahead(networks, data)
-            if keeping and (self.follow or self.follow_slow):
-                self._kept.append((part, networks))
-                memorized.update(part, results, networks, self.cohort.rows)
+            if memorized is not None and (self.follow or self.follow_slow):
+                if self._history_fits(networks):
+                    if not self._kept:
+                        self._compile_ahead(networks, data)
+                    self._kept.append((part, networks))
+                memorized.update(part.quick, results, networks, self.cohort.rows)
             reader = self._reader(networks) if self.cohort.loop.keep else self._ends(first, part, after)
             sink.segment(part, results, reader, self._saver(part, after), self._until)
             advance((int(part.steps[-1]) - at) * len(self.cohort.members))
@@ -150,7 +180,8 @@ class Block:
         advance((int(self.timeline.steps[-1]) - at) * len(self.cohort.members))  # where all have stopped
         final = self.checkpoint(int(self.timeline.steps[-1]), carry)
         if self.follow or self.follow_slow:
-            self._follow(sink, carry, data, final, memorized if keeping else None, advance)
+            network = self.cohort.experiment.learner.predictor(carry.state)
+            self._follow(sink, network, data, final, memorized, advance)
         self._kept = []
         return final
 
@@ -160,22 +191,21 @@ class Block:
         Raises:
             GrokscopeError: if the replay does not end in the recorded state.
         """
-        keeping = self._history_fits(self.restored(self._start()[0], final))
+        following = bool(self.follow or self.follow_slow)
         memorized = FirstCrossing(len(self.cohort.members))
-        self._kept = []
-        at = 0
+        self._kept, at = [], 0
         for part, results, networks in self.replay(final):
-            if keeping and (self.follow or self.follow_slow):
-                self._kept.append((part, networks))
-                memorized.update(part, results, networks, self.cohort.rows)
+            if following:
+                if self._history_fits(networks):
+                    self._kept.append((part, networks))
+                memorized.update(self._where_accuracy_is_known(part), results, networks, self.cohort.rows)
             sink.segment(part, results, self._reader(networks), lambda: final, self._until)
             advance((int(part.steps[-1]) - at) * len(self.cohort.members))
             at = int(part.steps[-1])
         advance((int(self.timeline.steps[-1]) - at) * len(self.cohort.members))
-        if self.follow or self.follow_slow:
-            carry, data = self._start()
-            carry = self.restored(carry, final)
-            self._follow(sink, carry, data, final, memorized if keeping else None, advance)
+        if following:
+            network, data = self._end(final)
+            self._follow(sink, network, data, final, memorized, advance)
         self._kept = []
 
     def replay(
@@ -250,7 +280,7 @@ class Block:
     def _follow(
         self,
         sink: Sink,
-        carry: Carry,
+        final_network: Any,
         data: Any,
         final: Checkpoint,
         memorized: FirstCrossing | None,
@@ -260,12 +290,11 @@ class Block:
         if memorized is None:
             memorized = FirstCrossing(len(self.cohort.members))
             for part, results, networks in self.replay(final):
-                memorized.update(part, results, networks, self.cohort.rows)
-        final_network = self.cohort.experiment.learner.predictor(carry.state)
+                memorized.update(part.quick, results, networks, self.cohort.rows)
         measures = self.follow + self.follow_slow
         found = found_at_the_end(self.cohort, final_network, data, memorized, self.flavor, measures)
         sink.subnetworks(self.flavor, self.cohort.trim(found["subnetworks"]))
-        history = iter(self._kept) if self._kept else ((p, n) for p, _, n in self.replay(final))
+        history = iter(self._kept) if self._kept else self._history(final)
         at, last = 0, NO_STEP if self._until is None else int(self._until.max())
         for part, networks in history:
             for pace, measures, flags in (
@@ -292,9 +321,23 @@ class Block:
 
         threading.Thread(target=work, daemon=True).start()
 
-    def _history_fits(self, carry: Carry) -> bool:
-        network = self.cohort.experiment.learner.predictor(carry.state)
-        per_point = sum(leaf.nbytes for leaf in jax.tree.leaves(network))
+    def _where_accuracy_is_known(self, part: Timeline) -> np.ndarray:
+        """At which points of a replayed segment its results hold the train accuracy, bool [point]."""
+        return part.quick
+
+    def _end(self, final: Checkpoint) -> tuple[Any, Any]:
+        """The members' last networks, and their data, on the devices."""
+        carry, data = self._start()
+        return self.cohort.experiment.learner.predictor(self.restored(carry, final).state), data
+
+    def _history(self, final: Checkpoint) -> Iterator[tuple[Timeline, Any]]:
+        """The networks of all points on the devices, by segment."""
+        return ((part, networks) for part, _, networks in self.replay(final))
+
+    def _history_fits(self, networks: Any) -> bool:
+        """Whether the networks of all points fit `history_bytes`; those of one segment are given."""
+        leaves = jax.tree.leaves(networks)
+        per_point = sum(leaf.nbytes for leaf in leaves) / leaves[0].shape[1]
         return per_point * len(self.timeline) <= self.history_bytes
 
     def _reader(self, networks: Any) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
@@ -328,3 +371,284 @@ def _equal(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
         leaf.dtype == other[name].dtype and leaf.tobytes() == other[name].tobytes()
         for name, leaf in one.items()
     )
+
+
+@dataclass
+class SnapshotBlock(Block):
+    """A block of an imported run: its networks are read, one snapshot of every member at a time.
+
+    Attributes:
+        store: the run.
+        positions: of the members.
+        steps: where measures are taken, some of the steps of the snapshots. The memorizing subnetwork is that
+            of the first of all snapshots whose train accuracy passes `MEMORIZED`; the others are found from
+            the last one.
+    """
+
+    store: RunReader = field(kw_only=True)
+    positions: list[int] = field(kw_only=True)
+    steps: frozenset[int] = field(kw_only=True)
+
+    def replay(
+        self, final: Checkpoint | None = None
+    ) -> Iterator[tuple[Timeline, dict[str, np.ndarray], Any]]:
+        """Yield (one point, results, networks on the devices) per snapshot that is needed."""
+        del final  # nothing is computed that could differ
+        loop, data = self.cohort.loop, self._data
+        accuracy = tuple(measure for measure in loop.quick if measure.name == "train_accuracy")
+        for step in self.timeline.steps.tolist():
+            part = self._point(step)
+            measures = loop.quick + loop.slow if step in self.steps else accuracy
+            if step not in self.steps and not (self.follow or self.follow_slow):
+                continue
+            network = self._read(step)
+            take = _taker(measures, cast("Any", self.cohort.experiment.loss))
+            results = self.cohort.trim(self.cohort.each(take, network, data))
+            shown = {name: array[:, None] for name, array in results.items()}
+            yield part, shown, jax.tree.map(lambda leaf: leaf[:, None], network)
+
+    def _where_accuracy_is_known(self, part: Timeline) -> np.ndarray:
+        return np.ones(len(part), bool)
+
+    def _end(self, final: Checkpoint) -> tuple[Any, Any]:
+        return self._read(final.step), self._data
+
+    def _history(self, final: Checkpoint) -> Iterator[tuple[Timeline, Any]]:
+        for step in sorted(self.steps):
+            yield self._point(step), jax.tree.map(lambda leaf: leaf[:, None], self._read(step))
+
+    def _history_fits(self, networks: Any) -> bool:
+        return False  # there may be any number of snapshots, and reading one again costs little
+
+    @functools.cached_property
+    def _data(self) -> dict[str, jax.Array]:
+        return self.cohort.data()
+
+    def _point(self, step: int) -> Timeline:
+        asked = np.array([step in self.steps])
+        quick, slow = (asked & bool(m) for m in (self.cohort.loop.quick, self.cohort.loop.slow))
+        return Timeline(
+            np.array([step]), quick, slow | (asked & bool(self.follow_slow)), asked, asked & False
+        )
+
+    def _read(self, step: int) -> Any:
+        """The members' networks at a step, on the devices."""
+        leaves = [self.store.read_snapshot(position, step) for position in self.positions]
+        return self.cohort.place(stacked_network(self.cohort.experiment, leaves))
+
+
+@functools.lru_cache(maxsize=64)
+def _taker(measures: tuple[Measure, ...], loss: Any) -> Callable[..., dict[str, jax.Array]]:
+    """Measures of one member's network; cached, so that it is compiled once."""
+
+    def take(network: Any, own: Any, shared: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        return take_measures(measures, Point(network, shared | own, loss))
+
+    return take
+
+
+class OpenRun(Protocol):
+    """A run whose store is open for writing; runs of one shape can share a block."""
+
+    @property
+    def experiment(self) -> Experiment:
+        """The experiment at the length that is asked for."""
+        ...
+
+    @property
+    def store(self) -> RunStore:
+        """Its store."""
+        ...
+
+
+class Row(NamedTuple):
+    """One member: the place of its run in a list of runs, and its position in that run's store."""
+
+    run: int
+    position: int
+
+
+def cut_blocks(
+    runs: Sequence[OpenRun],
+    rows: Sequence[Row],
+    wanted: Wanted,
+    *,
+    flavor: Flavor = "predictions",
+    again: bool = False,
+    n_members: int | None = None,
+) -> Iterator[tuple[Block, list[Row]]]:
+    """Cut members into blocks that fit the devices, and whose kept networks fit `HISTORY_BYTES`.
+
+    Args:
+        runs: their experiments differ in `Experiment.numbers` only; members that start inside another run or
+            are acted on belong to one run.
+        rows: the members.
+        wanted: what is measured.
+        flavor: how subnetworks are found.
+        again: the members are finished and are replayed.
+        n_members: the number of members that the program is made for; None: these.
+    """
+    experiment = runs[rows[0].run].experiment
+    own = {number: [row.position for row in rows if row.run == number] for number in {r.run for r in rows}}
+    timeline = Timeline.of(experiment)
+    starts = np.concatenate([start_steps(runs[number].store, own[number]) for number in own])
+    if starts.any():
+        timeline = timeline.starting(starts)
+    following = bool(wanted.follow or wanted.follow_slow)
+    n_kept = len(timeline) if following else int(timeline.snapshot.sum())
+    execution = block_execution(experiment, n_members or len(rows), n_kept)
+    keep = following or timeline.has_snapshots_between
+    rule = None if again else experiment.stop.rule(experiment.steps_per_epoch)
+    loop = MemberLoop(experiment, wanted.quick, wanted.slow, keep, rule)
+    for low in range(0, len(rows), execution.capacity):
+        part = list(rows[low : low + execution.capacity])
+        ending = None if rule is None else Ending(*np.array(_by_row(runs, part, _endings), np.int32).T)
+        cohort = _cohort(runs, part, loop, execution)
+        yield (
+            Block(cohort, timeline, wanted.follow, wanted.follow_slow, flavor, HISTORY_BYTES, ending),
+            part,
+        )
+
+
+def latest_states(runs: Sequence[OpenRun], rows: Sequence[Row]) -> Checkpoint:
+    """The latest states of members that are at one step."""
+    step = int(runs[rows[0].run].store.steps_done[rows[0].position])
+    found = _by_row(runs, rows, lambda run, at: [one.leaves for one in run.store.read_checkpoints(at)])
+    return Checkpoint(step, {name: np.stack([one[name] for one in found]) for name in found[0]})
+
+
+def block_execution(experiment: Experiment, n_members: int, n_kept: int) -> Execution:
+    """How to lay out members so that the networks kept of one block fit `HISTORY_BYTES`."""
+    task = experiment.task
+    width = np.dtype(experiment.precision).itemsize
+    per_member = width * n_kept * experiment.model.n_parameters(task.input_shape, task.n_outputs)
+    fit = choose_execution(n_members, most_slots=64, experiment=experiment)
+    most = max(1, int(HISTORY_BYTES / max(per_member, 1)) // fit.n_devices)
+    return choose_execution(n_members, most_slots=min(64, most), experiment=experiment)
+
+
+def _cohort(runs: Sequence[OpenRun], rows: list[Row], loop: MemberLoop, execution: Execution) -> Cohort:
+    """The cohort of members of one run, or of several whose numbers differ."""
+    first = rows[0].run
+    if all(row.run == first for row in rows):
+        experiment, store = runs[first].experiment, runs[first].store
+        loop = replace(loop, experiment=experiment)
+        return cohort_of(store, experiment, loop, [row.position for row in rows], execution)
+    numbers = [runs[row.run].experiment.numbers for row in rows]
+    traced = tuple((path, tuple(each[path] for each in numbers)) for path in numbers[0])
+    lineup = Lineup(tuple(runs[row.run].store.seeds[row.position] for row in rows))
+    return Cohort(loop, lineup, execution, traced)
+
+
+def _endings(run: OpenRun, positions: list[int]) -> list[tuple[int, ...]]:
+    ending = ending_of(run.store, run.experiment, positions)
+    return list(zip(*(array.tolist() for array in ending), strict=True))
+
+
+def _by_row(
+    runs: Sequence[OpenRun], rows: Sequence[Row], read: Callable[[OpenRun, list[int]], Sequence[Any]]
+) -> list[Any]:
+    """What is read of every row, each run asked once."""
+    found: dict[Row, Any] = {}
+    for number in sorted({row.run for row in rows}):
+        own = [row for row in rows if row.run == number]
+        found |= dict(zip(own, read(runs[number], [row.position for row in own]), strict=True))
+    return [found[row] for row in rows]
+
+
+MEMORIZED = 0.98  # the train accuracy above which the official code takes the memorizing network
+
+
+class FirstCrossing:
+    """The network of each member at the first point at which its train accuracy passes `MEMORIZED`.
+
+    Attributes:
+        networks: host pytree [member, ...], zeros for members that have not memorized; None before the
+            first update.
+        found: bool [member].
+    """
+
+    def __init__(self, n_members: int) -> None:
+        self.networks: Any = None
+        self.found = np.zeros(n_members, dtype=bool)
+
+    def update(
+        self, known: np.ndarray, results: dict[str, np.ndarray], networks: Any, rows: np.ndarray
+    ) -> None:
+        """Take the networks of members that memorize within a segment.
+
+        Args:
+            known: at which of its points the train accuracy was measured, bool [point].
+            results: its measures, [member, point].
+            networks: its networks on the devices, [slot, point, ...].
+            rows: the slot of each member.
+        """
+        if self.networks is None:
+            self.networks = jax.tree.map(
+                lambda leaf: np.zeros((len(self.found), *leaf.shape[2:]), leaf.dtype), networks
+            )
+        passed = (results["train_accuracy"] > MEMORIZED) & known
+        for member in np.flatnonzero(passed.any(axis=1) & ~self.found).tolist():
+            point = int(np.argmax(passed[member]))
+            self.found[member] = True
+
+            def store(into: np.ndarray, leaf: Any, member: int = member, point: int = point) -> None:
+                into[member] = np.asarray(leaf[rows[member], point])
+
+            jax.tree.map(store, self.networks, networks)
+
+
+def found_at_the_end(
+    cohort: Cohort,
+    final: Any,
+    data: Any,
+    memorized: FirstCrossing,
+    flavor: Flavor,
+    measures: tuple[Measure, ...],
+) -> dict[str, jax.Array]:
+    """Find what measures of pace ``follow`` need, from every member's final network, on the devices.
+
+    Returns:
+        ``subnetworks``, bool [member, subnetwork, neuron]; and where a measure needs them
+        ``key_frequencies``, bool [member, frequency].
+    """
+    return cohort.each(
+        _finder(flavor, any(m.needs_key_frequencies for m in measures)),
+        final,
+        cohort.place(memorized.networks),
+        cohort.place(memorized.found),
+        data,
+        cohort.seeds,
+    )
+
+
+def nothing_found(experiment: Experiment, measures: tuple[Measure, ...]) -> dict[str, np.ndarray]:
+    """Zeros in the shapes that `found_at_the_end` gives for one member."""
+    shape = (len(SUBNETWORK_LABELS), experiment.model.n_neurons)
+    nothing: dict[str, np.ndarray] = {"subnetworks": np.zeros(shape, dtype=bool)}
+    if any(m.needs_key_frequencies for m in measures):
+        nothing["key_frequencies"] = np.zeros(len(experiment.axes["frequency"]), dtype=bool)
+    return nothing
+
+
+@functools.cache
+def _finder(flavor: Flavor, with_frequencies: bool) -> Callable[..., Any]:
+    """The function of one member; cached, so that it is compiled once."""
+
+    def find(
+        final: Any,
+        memorized: Any,
+        has_memorized: jax.Array,
+        own: dict[str, jax.Array],
+        seeds: jax.Array,
+        shared: dict[str, jax.Array],
+    ) -> dict[str, jax.Array]:
+        noise = stream_key("noise", seeds[STREAMS.index("noise")])
+        data = shared | own
+        masks = find_subnetworks(final, memorized, data, noise, flavor, has_memorized=has_memorized)
+        found = {"subnetworks": masks}
+        if with_frequencies:
+            found["key_frequencies"] = KeyFrequencies()(Point(final, data, CrossEntropy())) > 0
+        return found
+
+    return find

@@ -1,4 +1,4 @@
-"""Find runs: the default folder, the one run in a folder, all runs below a folder; and verify one."""
+"""Find runs: the one run in a folder, all runs below a folder; and verify one."""
 
 from __future__ import annotations
 
@@ -6,20 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grokscope.errors import GrokscopeError, InputError
-from grokscope.experiment import Experiment
 from grokscope.runs.run import Run
 from grokscope.store.checksums import RUN_FILES, STORE_FOLDER, Problem, check_files
 from grokscope.store.folder import SWEEP_FILE, is_run, require_run
 from grokscope.store.open import open_store
 
-__all__ = ["RunSummary", "default_folder", "list_runs", "open_run", "run_folders", "verify"]
+__all__ = ["RunSummary", "list_runs", "open_run", "run_folders", "verify"]
 
 _DEPTH = 3  # a run, in an experiment of a paper, in a folder of several papers
-
-
-def default_folder(experiment: Experiment) -> Path:
-    """``runs/<task>-<identity, 8 characters>``."""
-    return Path("runs") / f"{experiment.task.kind}-{experiment.identity[:8]}"
 
 
 def run_folders(folder: Path, depth: int = _DEPTH) -> list[Path]:

@@ -21,7 +21,7 @@ import numpy as np
 from grokscope.errors import InputError, StoreError
 from grokscope.experiment import Experiment
 from grokscope.progress import Progress
-from grokscope.runs._snapshots import measure_snapshots
+from grokscope.runs.measure import measure_snapshots
 from grokscope.runs.numerics import numerics_here
 from grokscope.runs.provenance import collect_provenance
 from grokscope.runs.wanted import Wanted
@@ -235,7 +235,7 @@ def _measure_all(store: RunStore, experiment: Experiment, steps: list[int], prog
     wanted = Wanted.of(experiment)
     passes = 2 if wanted.follow or wanted.follow_slow else 1
     rows = range(len(store.seeds))
-    progress.start(passes * len(steps) * len(rows), "measuring")
+    progress.start(passes * steps[-1] * len(rows), "measuring")
     with in_precision(experiment.precision):
         measure_snapshots(store, experiment, rows, wanted, np.array(steps), progress)
     progress.finish()

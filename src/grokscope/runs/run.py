@@ -1,8 +1,7 @@
-"""Run: a folder of results, as an analyst sees it."""
+"""Run: a folder of results, with everything that can be asked of it; and `train`, which makes one."""
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
@@ -13,17 +12,18 @@ import numpy as np
 from grokscope.errors import InputError, did_you_mean
 from grokscope.experiment import Experiment
 from grokscope.progress import Progress, SilentProgress
-from grokscope.runs.origins import Origins
 from grokscope.spec.parts import kinds, lookup
 from grokscope.spec.schedule import Schedule
 from grokscope.spec.streams import Members, Seeds
 from grokscope.store.open import open_store
-from grokscope.store.place import BucketPath, Place, as_place
+from grokscope.store.place import Place, as_place
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Run"]
+    from grokscope.runs.origins import Origins
+
+__all__ = ["Run", "default_folder", "train"]
 
 _NOT_BEGUN = "was stopped before the first result was kept; give the command that began it again."
 
@@ -52,9 +52,7 @@ class Run:
     @cached_property
     def experiment(self) -> Experiment:
         """The resolved spec."""
-        if isinstance(self.path, BucketPath):
-            return Experiment.from_table(tomllib.loads(self._store.experiment_toml))
-        return Experiment.from_toml(self.path / "experiment.toml")
+        return self._store.experiment
 
     @property
     def version(self) -> str:
@@ -177,16 +175,15 @@ class Run:
         Raises:
             InputError: if there is no such member.
         """
-        wanted = Seeds.same(int(seed)) if isinstance(seed, int | np.integer) else tuple(seed)
-        for position, seeds in enumerate(self.members):
-            if seeds == wanted:
-                return position
-        have = ", ".join(str(s.label) for s in self._store.seeds[:20])
-        raise InputError(f"{self.path}: has no seed {seed}; it has {have}.")
+        if not self._store.seeds:
+            raise InputError(f"{self.path}: {_NOT_BEGUN}")
+        return self._store.position(seed)
 
     @cached_property
     def origins(self) -> Origins:
         """Where the members start and what is done to them: steps, source's members, sets of neurons."""
+        from grokscope.runs.origins import Origins
+
         return Origins.read(self._store, self.experiment)
 
     def model(self, seed: int | Seeds = 0, step: int = -1) -> Any:
@@ -241,11 +238,10 @@ class Run:
             >>> slow = run.branch("memorization", interventions=[  # doctest: +SKIP
             ...     {"kind": "prune", "neurons": "generalizing"}])
         """
-        from grokscope.runs import train
-        from grokscope.runs._branch import branch_experiment, branch_members
+        from grokscope.runs.branch import branch_experiment, branch_members
 
         experiment = branch_experiment(
-            self,
+            self._store,
             at,
             changes,
             interventions=tuple(interventions),
@@ -301,11 +297,11 @@ class Run:
             InputError: if a measure is not known, or needs what the run does not have.
             GrokscopeError: if the replay does not end in the recorded states.
         """
-        from grokscope.runs._measure import add_measures
+        from grokscope.runs.measure import add_measures
 
         items = [_measure_of(item) for item in measures]
         schedule = None if steps is None else Schedule.parse(steps)
-        names = add_measures(self, items, schedule, flavor, progress or SilentProgress())
+        names = add_measures(self.path, items, schedule, flavor, progress or SilentProgress())
         self.reread()
         return self._store.read_measures(names)
 
@@ -314,6 +310,65 @@ class Run:
         self._store = open_store(self.path)
         for cached in ("measures", "subnetworks", "experiment"):
             self.__dict__.pop(cached, None)
+
+
+def train(
+    experiment: Experiment,
+    seeds: Any = 1,
+    *,
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+    allow_other_numerics: bool = False,
+    commit_seconds: float = 20.0,
+) -> Run:
+    """Train members of an experiment into a run folder; the same call again resumes, extends, or is done.
+
+    Args:
+        experiment: what to train. More seeds, epochs or measures extend the run of the same identity.
+        seeds: a count (seeds 0..N-1), a list, a text like ``5,9,20:30``, or `Members`.
+        out: the run folder; by default ``runs/<task>-<identity, 8 characters>``.
+        progress: told of the work (see `grokscope.progress`).
+        allow_other_numerics: go on with a run that was made under another numerics fingerprint, and mark it.
+        commit_seconds: how often what is done is kept; what a crash can cost, and how fresh others see it.
+
+    Returns:
+        The run.
+
+    Raises:
+        InputError: if the folder holds another run, the model does not fit the memory, or the numerics are
+            others.
+        StoreError: if the disk does not let us.
+
+    Example:
+        >>> import tempfile
+        >>> small = {"kind": "sparse_parity", "n": 6, "k": 2, "n_train": 32}
+        >>> experiment = Experiment(task=small, model={"kind": "fully_connected", "width": 8}, epochs=2)
+        >>> train(experiment, seeds=3, out=tempfile.mkdtemp() + "/run").is_complete
+        True
+    """
+    from grokscope.runs.trainer import train_into
+    from grokscope.training.cache import use_compile_cache
+    from grokscope.training.devices import in_precision, prepare_devices
+
+    members = Members.parse(seeds)
+    folder = Path(out) if out is not None else default_folder(experiment)
+    prepare_devices()
+    use_compile_cache()
+    with in_precision(experiment.precision):
+        train_into(
+            folder,
+            experiment,
+            members,
+            progress,
+            allow_other_numerics=allow_other_numerics,
+            commit_seconds=commit_seconds,
+        )
+    return Run(folder)
+
+
+def default_folder(experiment: Experiment) -> Path:
+    """``runs/<task>-<identity, 8 characters>``."""
+    return Path("runs") / f"{experiment.task.kind}-{experiment.identity[:8]}"
 
 
 def _measure_of(item: Any) -> Any:

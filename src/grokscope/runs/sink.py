@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,7 +15,7 @@ from grokscope.spec.axes import SUBNETWORK_LABELS
 from grokscope.store.run_store import RunStore
 from grokscope.training.timeline import Timeline
 
-__all__ = ["COMMIT_SECONDS", "StoreSink"]
+__all__ = ["COMMIT_SECONDS", "RoutingSink", "StoreSink"]
 
 COMMIT_SECONDS = 20.0
 
@@ -137,3 +138,64 @@ class StoreSink:
                 diverged_step=checkpoint.leaves["diverged"],
             )
         t.mark_measured(self._positions, names, checkpoint.steps)
+
+
+class RoutingSink:
+    """Route a block's results to the stores of the runs that its members belong to.
+
+    Args:
+        parts: for each run the rows of the block that are its own, and their sink.
+    """
+
+    def __init__(self, parts: Sequence[tuple[np.ndarray, StoreSink]]) -> None:
+        self._parts = parts
+
+    def segment(
+        self,
+        part: Timeline,
+        results: dict[str, np.ndarray],
+        networks: Callable[[np.ndarray], dict[str, np.ndarray]],
+        checkpoint: Callable[[], Checkpoint],
+        until: np.ndarray | None = None,
+    ) -> None:
+        """Route the results of a segment; states and networks are fetched from the devices once."""
+        whole = functools.cache(checkpoint)
+        kept: list[dict[str, np.ndarray]] = []
+
+        def networks_of(points: np.ndarray, own: np.ndarray) -> dict[str, np.ndarray]:
+            if not kept:
+                kept.append(networks(points))
+            return _rows(kept[0], own)
+
+        for own, sink in self._parts:
+            sink.segment(
+                part,
+                _rows(results, own),
+                lambda points, own=own: networks_of(points, own),
+                lambda own=own: _cut(whole(), own),
+                None if until is None else until[own],
+            )
+
+    def followed(self, part: Timeline, results: dict[str, np.ndarray], pace: str) -> None:
+        """Route measures of subnetworks."""
+        for own, sink in self._parts:
+            sink.followed(part, _rows(results, own), pace)
+
+    def subnetworks(self, flavor: str, masks: np.ndarray) -> None:
+        """Route the subnetworks that were found."""
+        for own, sink in self._parts:
+            sink.subnetworks(flavor, masks[own])
+
+    def finish(self, final: Checkpoint) -> None:
+        """Commit the remaining results in every store; the members are complete."""
+        for own, sink in self._parts:
+            sink.finish(_cut(final, own))
+
+
+def _cut(checkpoint: Checkpoint, own: np.ndarray) -> Checkpoint:
+    until = None if checkpoint.until is None else checkpoint.until[own]
+    return Checkpoint(checkpoint.step, _rows(checkpoint.leaves, own), until)
+
+
+def _rows(arrays: Mapping[str, np.ndarray], own: np.ndarray) -> dict[str, np.ndarray]:
+    return {name: array[own] for name, array in arrays.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,14 +13,13 @@ from grokscope.errors import InputError
 from grokscope.experiment import Experiment
 from grokscope.measures import Flavor
 from grokscope.progress import Progress, SilentProgress
-from grokscope.runs._prepare import Prepared
-from grokscope.runs._source import source_steps
-from grokscope.runs.block import Block, Checkpoint
-from grokscope.runs.ended import ended, ending_of, rule_of
+from grokscope.runs.block import Checkpoint, OpenRun, Row, block_execution, cut_blocks, latest_states
+from grokscope.runs.ended import ended, rule_of
 from grokscope.runs.numerics import TO_TRAIN, check_numerics, numerics_here
-from grokscope.runs.origins import cohort_of, start_steps
+from grokscope.runs.origins import start_steps
+from grokscope.runs.prepare import Prepared, source_steps
 from grokscope.runs.provenance import collect_provenance
-from grokscope.runs.sink import COMMIT_SECONDS, StoreSink
+from grokscope.runs.sink import COMMIT_SECONDS, RoutingSink, StoreSink
 from grokscope.runs.wanted import Wanted
 from grokscope.spec.stopping import NO_STEP
 from grokscope.spec.streams import MAX_INT32, Members, Seeds
@@ -28,15 +27,9 @@ from grokscope.store.folder import is_run, keep_files, written_spec
 from grokscope.store.open import create_store
 from grokscope.store.run_store import RunStore
 from grokscope.training.budget import check_memory
-from grokscope.training.devices import Execution, choose_execution
-from grokscope.training.loop import MemberLoop
 from grokscope.training.timeline import Timeline
 
-__all__ = ["HISTORY_BYTES", "Trainer", "block_execution", "on_the_way", "train_into"]
-
-# What the kept networks of one block may take: a part of what a laptop has, and enough for a dozen
-# members of the standard run at all 301 points.
-HISTORY_BYTES = 7e8
+__all__ = ["Trainer", "refuse_too_large", "train_into", "train_rows"]
 
 
 def train_into(
@@ -142,21 +135,15 @@ class Trainer:
         wanted = Wanted.of(self.experiment)
         rule_of(self.experiment, wanted)  # says so at once if it cannot be followed
         short = self.short(positions)
-        self._settle([p for p in positions if p not in set(short)])
+        self._mark_stopped_complete([p for p in positions if p not in set(short)])
         done = self.store.steps_done
         steps = sum(self.experiment.n_steps - int(done[p]) for p in short)
         if wanted.follow or wanted.follow_slow:
             steps += self.experiment.n_steps * len(short)
         self.progress.start(steps, f"{self.experiment.name or self.experiment.task.kind}")
-        for start in sorted({int(done[p]) for p in short}):
-            group = [p for p in short if done[p] == start]
-            taken = on_the_way(self.store, group, start, wanted)
-            for block, rows in self._blocks(group, taken):
-                origins = start_steps(self.store, rows)
-                axes = self.experiment.axes
-                sink = StoreSink(self.store, rows, taken, axes, every=self.commit_seconds, origins=origins)
-                checkpoint = self._checkpoint(rows) if start else None
-                sink.finish(block.run(sink, checkpoint, self.progress.advance))
+        train_rows(
+            [self], [Row(0, p) for p in short], self.progress.advance, commit_seconds=self.commit_seconds
+        )
         for rows_of, missing in self._unmeasured(positions):
             self.measure(rows_of, missing)
         self.progress.finish()
@@ -165,9 +152,10 @@ class Trainer:
         self, positions: list[int], wanted: Wanted, *, flavor: Flavor = "predictions", suffix: str = ""
     ) -> None:
         """Add measures to finished members, by replay."""
-        for block, rows in self._blocks(positions, wanted, flavor, again=True):
-            axes = self.experiment.axes
-            sink = StoreSink(self.store, rows, wanted, axes, suffix=suffix, every=None, keep_state=False)
+        todo = [Row(0, position) for position in positions]
+        for block, rows in cut_blocks([self], todo, wanted, flavor=flavor, again=True):
+            own, axes = [row.position for row in rows], self.experiment.axes
+            sink = StoreSink(self.store, own, wanted, axes, suffix=suffix, every=None, keep_state=False)
             final = self._final(rows)
             block.measure_again(sink, final, self.progress.advance)
             sink.finish(final)
@@ -227,8 +215,8 @@ class Trainer:
         left = self.experiment.n_steps - self.store.steps_done[positions]
         return int(left[ended(self.store, self.experiment, positions)].clip(min=0).sum())
 
-    def _settle(self, positions: list[int]) -> None:
-        """Members that had stopped when the block that they were in was interrupted are complete."""
+    def _mark_stopped_complete(self, positions: list[int]) -> None:
+        """Mark members as complete that had stopped early when their block was interrupted."""
         rows = [p for p in positions if not self.store.complete[p]]
         if rows:
             with self.store.transaction("members have stopped") as t:
@@ -247,65 +235,66 @@ class Trainer:
         for names, rows in lacking.items():
             yield rows, Wanted.sorted(self.experiment, (m for m in wanted.all if m.name in names))
 
-    def _blocks(
-        self,
-        positions: list[int],
-        wanted: Wanted,
-        flavor: Flavor = "predictions",
-        *,
-        again: bool = False,
-    ) -> Iterator[tuple[Block, list[int]]]:
-        """Cut members into blocks whose kept networks fit the memory."""
-        experiment = self.experiment
-        timeline = Timeline.of(experiment)
-        origins = start_steps(self.store, positions)
-        if origins.any():
-            timeline = timeline.starting(origins)
-        following = bool(wanted.follow or wanted.follow_slow)
-        snapshots = len(timeline) if following else int(timeline.snapshot.sum())
-        execution = block_execution(experiment, len(positions), snapshots)
-        keep = following or timeline.has_snapshots_between
-        loop = MemberLoop(
-            experiment,
-            wanted.quick,
-            wanted.slow,
-            keep,
-            None if again else experiment.stop.rule(experiment.steps_per_epoch),
-        )
-        for low in range(0, len(positions), execution.capacity):
-            rows = positions[low : low + execution.capacity]
-            yield (
-                Block(
-                    cohort_of(self.store, experiment, loop, rows, execution),
-                    timeline,
-                    wanted.follow,
-                    wanted.follow_slow,
-                    flavor,
-                    HISTORY_BYTES,
-                    None if loop.rule is None else ending_of(self.store, experiment, rows),
-                ),
-                rows,
-            )
-
-    def _final(self, rows: list[int]) -> Checkpoint:
+    def _final(self, rows: list[Row]) -> Checkpoint:
         """The last states of members that are complete, some of which may have stopped before the end."""
-        each = self._checkpoint(rows)
-        done = self.store.steps_done[rows]
+        each = latest_states([self], rows)
+        done = self.store.steps_done[[row.position for row in rows]]
         if (done >= self.experiment.n_steps).all():
             return each
         until = np.where(done < self.experiment.n_steps, done, NO_STEP).astype(np.int32)
         return Checkpoint(self.experiment.n_steps, each.leaves, until)
 
-    def _checkpoint(self, rows: list[int]) -> Checkpoint:
-        """The latest states of some members, which are at one step."""
-        each = self.store.read_checkpoints(rows)
-        names = each[0].leaves
-        return Checkpoint(
-            each[0].step, {name: np.stack([one.leaves[name] for one in each]) for name in names}
-        )
+
+def train_rows(
+    runs: Sequence[OpenRun],
+    rows: Sequence[Row],
+    advance: Callable[[int], None],
+    *,
+    commit_seconds: float = COMMIT_SECONDS,
+    n_members: int | None = None,
+    committed: Callable[[list[Row]], None] = lambda rows: None,
+) -> None:
+    """Train members of one run, or of several runs of one shape in common blocks, to their ends.
+
+    Args:
+        runs: see `cut_blocks`.
+        rows: the members, which may be at different steps.
+        advance: told how many member-steps have been done.
+        commit_seconds: between commits of a block; where it holds several runs, at least a second for each.
+        n_members: the number of members that the program is made for; None: these.
+        committed: called with the rows of each block that is done and committed.
+    """
+    steps = [int(runs[row.run].store.steps_done[row.position]) for row in rows]
+    for start in sorted(set(steps)):
+        group = [row for row, step in zip(rows, steps, strict=True) if step == start]
+        wanted = Wanted.of(runs[group[0].run].experiment)
+        for number in {row.run for row in group} if start else ():
+            own = [row.position for row in group if row.run == number]
+            wanted = measured_on_the_way(runs[number].store, own, start, wanted)
+        for block, part in cut_blocks(runs, group, wanted, n_members=n_members):
+            sink = block_sink(runs, part, wanted, commit_seconds)
+            checkpoint = latest_states(runs, part) if start else None
+            sink.finish(block.run(sink, checkpoint, advance))
+            committed(part)
 
 
-def on_the_way(store: RunStore, positions: list[int], start: int, wanted: Wanted) -> Wanted:
+def block_sink(
+    runs: Sequence[OpenRun], rows: Sequence[Row], wanted: Wanted, commit_seconds: float
+) -> StoreSink | RoutingSink:
+    """The sink of a block: the store of its run, or the stores of its several runs."""
+    numbers = sorted({row.run for row in rows})
+    every = commit_seconds if len(numbers) == 1 else max(commit_seconds, float(len(numbers)))
+    parts: list[tuple[np.ndarray, StoreSink]] = []
+    for number in numbers:
+        places = [i for i, row in enumerate(rows) if row.run == number]
+        own, run = [rows[i].position for i in places], runs[number]
+        starts = start_steps(run.store, own)
+        sink = StoreSink(run.store, own, wanted, run.experiment.axes, every=every, origins=starts)
+        parts.append((np.array(places), sink))
+    return parts[0][1] if len(parts) == 1 else RoutingSink(parts)
+
+
+def measured_on_the_way(store: RunStore, positions: list[int], start: int, wanted: Wanted) -> Wanted:
     """What can be measured while members go on from a step: not what lacks the points before it.
 
     That is left to a replay, and with it the subnetworks, which need the whole way.
@@ -318,13 +307,3 @@ def on_the_way(store: RunStore, positions: list[int], start: int, wanted: Wanted
     if not late:
         return wanted
     return wanted.only(lambda m: m.pace in ("quick", "slow") and m.name not in late)
-
-
-def block_execution(experiment: Experiment, n_members: int, n_kept: int) -> Execution:
-    """How to lay out members so that the networks kept of one block fit `HISTORY_BYTES`."""
-    task = experiment.task
-    width = np.dtype(experiment.precision).itemsize
-    per_member = width * n_kept * experiment.model.n_parameters(task.input_shape, task.n_outputs)
-    fit = choose_execution(n_members, most_slots=64, experiment=experiment)
-    most = max(1, int(HISTORY_BYTES / max(per_member, 1)) // fit.n_devices)
-    return choose_execution(n_members, most_slots=min(64, most), experiment=experiment)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,13 +20,14 @@ from grokscope.store.checksums import RUN_FILES, read_checksums, state_sha256
 from grokscope.store.disk import explain
 from grokscope.store.folder import check_format
 from grokscope.store.icechunk import Repository, guard
-from grokscope.store.place import Place
+from grokscope.store.place import BucketPath, Place
 from grokscope.store.transaction import MEMBER_ARRAYS, leaf_name, node_name, possible_members
 from grokscope.store.tree import Tree
 
 if TYPE_CHECKING:
     import xarray as xr
 
+    from grokscope.experiment import Experiment
     from grokscope.store.labeled import MeasureSource
 
 __all__ = ["Checkpoint", "RunReader", "Subnetworks"]
@@ -116,6 +118,28 @@ class RunReader:
     def experiment_toml(self) -> str:
         """The resolved spec."""
         return self._text(_EXPERIMENT)
+
+    @property
+    def experiment(self) -> Experiment:
+        """The resolved spec, as an experiment."""
+        from grokscope.experiment import Experiment
+
+        if isinstance(self.path, BucketPath):
+            return Experiment.from_table(tomllib.loads(self.experiment_toml))
+        return Experiment.from_toml(self.path / _EXPERIMENT)
+
+    def position(self, seed: int | Seeds) -> int:
+        """The position of a member, by its seed (the same in all four streams) or its four seeds.
+
+        Raises:
+            InputError: if there is no such member.
+        """
+        wanted: Any = Seeds.same(int(seed)) if isinstance(seed, int | np.integer) else tuple(seed)
+        seeds = self.seeds
+        if wanted in seeds:
+            return seeds.index(wanted)
+        have = ", ".join(str(each.label) for each in seeds[:20])
+        raise InputError(f"{self.path}: has no seed {seed}; it has {have}.")
 
     @property
     def provenance(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,24 @@ from grokscope.runs.numerics import TO_TRAIN, check_numerics
 from grokscope.starts import FromRun
 from grokscope.store.open import create_store
 from grokscope.store.place import Place
-from grokscope.sweeps._mixed import OpenCell
+from grokscope.store.run_store import RunStore
 
-__all__ = ["open_cell"]
+__all__ = ["OpenCell", "open_cell"]
+
+
+@dataclass
+class OpenCell:
+    """A cell that is being worked on.
+
+    Attributes:
+        experiment: what is trained there.
+        store: open for writing.
+        toml: the resolved spec, as it lies beside the store.
+    """
+
+    experiment: Experiment
+    store: RunStore
+    toml: str
 
 
 @contextmanager

@@ -14,18 +14,18 @@ from typing import Any
 from grokscope.errors import InputError
 from grokscope.experiment import Experiment
 from grokscope.progress import Progress, SilentProgress
+from grokscope.runs.block import Row
 from grokscope.runs.ended import rule_of
 from grokscope.runs.numerics import numerics_here
 from grokscope.runs.provenance import collect_provenance
-from grokscope.runs.trainer import Trainer
+from grokscope.runs.trainer import Trainer, train_rows
 from grokscope.runs.wanted import Wanted
 from grokscope.spec.parts import looking_in
 from grokscope.spec.streams import Members
 from grokscope.store.place import as_place
-from grokscope.sweeps._cell_store import open_cell
+from grokscope.sweeps._cell_store import OpenCell, open_cell
 from grokscope.sweeps._fingerprints import difference_but_precision
 from grokscope.sweeps._home import CELLS
-from grokscope.sweeps._mixed import OpenCell, Row, train_rows
 from grokscope.sweeps._plugins import load_sources
 from grokscope.sweeps._spec import changed
 from grokscope.sweeps.task import Report, Task
@@ -130,15 +130,15 @@ def _train(cells: Sequence[OpenCell], task: Task, progress: _Counting, facts: di
 
     def done(block: Sequence[Row]) -> None:
         for row in block:
-            left[row.cell] -= 1
-        for number in sorted({row.cell for row in block}):
+            left[row.run] -= 1
+        for number in sorted({row.run for row in block}):
             if not left[number]:
                 finish(number)
 
     for number in [number for number, count in left.items() if not count]:
         finish(number)
     if rows:
-        train_rows(cells, rows, task.most_members, progress.advance, done)
+        train_rows(cells, rows, progress.advance, n_members=max(1, task.most_members), committed=done)
     return saved
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from grokscope.training.devices import Execution
+from grokscope.training.devices import Execution, choose_execution
 from grokscope.training.loop import Carry, MemberLoop, SegmentPlan, as_precision, traced_once
 
 if TYPE_CHECKING:
@@ -52,6 +52,19 @@ class Cohort:
     traced: tuple[tuple[str, tuple[float, ...]], ...] = ()
     orders: Orders | None = field(default=None, compare=False)
     origins: dict[str, np.ndarray] | None = field(default=None, compare=False)
+
+    @classmethod
+    def cut(cls, experiment: Experiment, members: Members) -> Iterator[tuple[slice, Cohort]]:
+        """Cut members into cohorts that fit the devices; they start fresh and nothing intervenes.
+
+        Yields:
+            Which of the members, and their cohort.
+        """
+        loop = MemberLoop(experiment.model_copy(update={"interventions": ()}))
+        execution = choose_execution(len(members), experiment=experiment)
+        for low in range(0, len(members), execution.capacity):
+            rows = slice(low, low + execution.capacity)
+            yield rows, cls(loop, members[rows], execution)
 
     @property
     def experiment(self) -> Experiment:
@@ -98,6 +111,10 @@ class Cohort:
             program = _program(self._static, "begin")
             carry = program(self.counts, carry, data, self.numbers, self.placed_orders, self.shared)
         return carry, data
+
+    def data(self) -> dict[str, jax.Array]:
+        """The members' own data, without states."""
+        return _program(self._static, "data")(self.counts, self.seeds)
 
     def placed_carry(self, like: Carry, leaves: dict[str, np.ndarray]) -> Carry:
         """The carry on the devices of host arrays [member, ...] by path; ``like`` gives its structure."""
@@ -212,6 +229,13 @@ def _program(static: tuple[MemberLoop, Execution], what: str, extra: Any = None)
             return _over(execution, lambda m: loop.start(*m), count, (seeds, numbers))
 
         return _compiled(start, execution, (_MEMBER,) * 3)
+
+    if what == "data":
+
+        def data(count: Any, seeds: Any) -> Any:
+            return _over(execution, loop.data, count, seeds)
+
+        return _compiled(data, execution, (_MEMBER,) * 2)
 
     if what == "begin":
 

@@ -91,6 +91,11 @@ class MemberLoop:
         state = experiment.learner.init(experiment, init, data)
         return Carry(state, jnp.asarray(-1, jnp.int32)), data
 
+    def data(self, seeds: jax.Array) -> dict[str, jax.Array]:
+        """The data that are the member's own, without a state."""
+        _, data_key, _, noise = member_keys(seeds)
+        return as_precision(self.experiment.task.member_data(data_key, noise), self.experiment.precision)
+
     def begin(
         self, carry: Carry, data: dict[str, jax.Array], traced: dict[str, jax.Array], orders: Orders
     ) -> Carry:

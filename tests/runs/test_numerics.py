@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from grokscope.runs import fingerprint as _fingerprint
-from grokscope.runs.numerics import numerics_fingerprint
+from grokscope.runs import numerics
+from grokscope.runs.numerics import numericsnumerics
 
 INTEL = """processor\t: 0
 model name\t: Some Processor 9 @ 2.00GHz
@@ -30,18 +30,18 @@ def machine(monkeypatch, tmp_path):
     """Pretend to be another machine: its system, its type, and what it says of its processor."""
 
     def pretend(system: str, machine: str, cpuinfo: str | None, said: dict[str, str]) -> None:
-        monkeypatch.setattr(_fingerprint.platform, "system", lambda: system)
-        monkeypatch.setattr(_fingerprint.platform, "machine", lambda: machine)
+        monkeypatch.setattr(numerics.platform, "system", lambda: system)
+        monkeypatch.setattr(numerics.platform, "machine", lambda: machine)
         if cpuinfo is not None:
             (tmp_path / "cpuinfo").write_text(cpuinfo)
-        monkeypatch.setattr(_fingerprint, "Path", lambda name: tmp_path / "cpuinfo")
+        monkeypatch.setattr(numerics, "Path", lambda name: tmp_path / "cpuinfo")
         cases = "".join(f"'{words}') printf '{text}';;\n" for words, text in said.items())
         script = tmp_path / "sysctl"
         script.write_text(f'#!/bin/sh\ncase "$*" in\n{cases}*) echo unknown oid >&2; exit 1;;\nesac\n')
         script.chmod(0o755)
         run = subprocess.run
         monkeypatch.setattr(
-            _fingerprint.subprocess, "run", lambda command, **how: run([str(script), *command[1:]], **how)
+            numerics.subprocess, "run", lambda command, **how: run([str(script), *command[1:]], **how)
         )
 
     return pretend
@@ -60,8 +60,8 @@ def machine(monkeypatch, tmp_path):
 def test_the_processor_of_a_machine(machine, system, cpuinfo, said, model, features):
     machine(system, "some-machine", cpuinfo, said)
     # without the cache, which lives as long as the process
-    assert _fingerprint.cpu_model.__wrapped__() == model
-    assert _fingerprint.cpu_features.__wrapped__() == features
+    assert numerics.cpu_model.__wrapped__() == model
+    assert numerics.cpu_features.__wrapped__() == features
 
 
 def test_a_machine_without_the_command_has_a_processor_too(machine, monkeypatch):
@@ -70,13 +70,13 @@ def test_a_machine_without_the_command_has_a_processor_too(machine, monkeypatch)
     def absent(command: list[str], **how: object) -> None:
         raise FileNotFoundError(command[0])
 
-    monkeypatch.setattr(_fingerprint.subprocess, "run", absent)
-    assert _fingerprint.cpu_model.__wrapped__() == "arm64"
-    assert _fingerprint.cpu_features.__wrapped__() == ()
+    monkeypatch.setattr(numerics.subprocess, "run", absent)
+    assert numerics.cpu_model.__wrapped__() == "arm64"
+    assert numerics.cpu_features.__wrapped__() == ()
 
 
 def test_the_features_are_spelled_as_in_runs_that_are_there(monkeypatch):
     """`printf 'avx2 fma' | sha256sum`, of which runs hold the first 16 digits."""
-    monkeypatch.setattr(_fingerprint, "cpu_features", lambda: ("avx2", "fma"))
-    found = numerics_fingerprint(execution="map", block_width=1, precision="float32")
+    monkeypatch.setattr(numerics, "cpu_features", lambda: ("avx2", "fma"))
+    found = numericsnumerics(execution="map", block_width=1, precision="float32")
     assert found["cpu_features"] == "340a4556249ec40d"

@@ -1,4 +1,4 @@
-"""A branch of a run: its experiment, and who its members are."""
+"""The experiment and the members of a branch."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from grokscope.spec.streams import STREAMS, Members, Seeds, parse_seeds
 from grokscope.starts import FromRun
 
 if TYPE_CHECKING:
-    from grokscope.runs.run import Run
+    from grokscope.store.reader import RunReader
 
 __all__ = ["branch_experiment", "branch_members"]
 
 
 def branch_experiment(
-    run: Run,
+    source: RunReader,
     at: int | str,
     changes: Sequence[str] = (),
     *,
@@ -27,7 +27,16 @@ def branch_experiment(
     neurons: Any = None,
     clock: Any = "source",
 ) -> Experiment:
-    """The run's experiment, starting inside the run, with changes.
+    """The experiment of a run, starting inside that run, with changes.
+
+    Args:
+        source: the store of the run.
+        at: a step (-1: the last) or an event.
+        changes: of the spec, as for ``--set``.
+        interventions: what is done to neurons; those of the source end where the branch begins.
+        parameters: which are taken over; see `grokscope.starts.FromRun`, also for the next two.
+        neurons: whose.
+        clock: whether steps go on from the source's.
 
     Raises:
         InputError: if it is not valid.
@@ -35,11 +44,16 @@ def branch_experiment(
     if isinstance(at, str) and at.strip().lstrip("-").isdigit():
         at = int(at)
     if isinstance(at, int) and at < 0:
-        at = run.experiment.n_steps + 1 + at
+        at = source.experiment.n_steps + 1 + at
     init = FromRun(
-        run=str(run.path), source=run.identity, at=at, parameters=parameters, neurons=neurons, clock=clock
+        run=str(source.path),
+        source=source.identity,
+        at=at,
+        parameters=parameters,
+        neurons=neurons,
+        clock=clock,
     )
-    table: dict[str, Any] = {name: getattr(run.experiment, name) for name in Experiment.model_fields}
+    table: dict[str, Any] = {name: getattr(source.experiment, name) for name in Experiment.model_fields}
     table |= {"init": init, "interventions": interventions}
     experiment = Experiment(**table).with_(*changes)
     start = at if isinstance(at, int) and clock == "source" else 0
