@@ -13,9 +13,8 @@ import numpy as np
 
 from grokscope.circuits.circuit import Circuit, merged_network, read_network
 from grokscope.circuits.relu_network import ReluNetwork, relu_network_at
-from grokscope.circuits.target import check_readable, target_of, training_inputs
+from grokscope.circuits.target import readable_positions, target_of, training_inputs
 from grokscope.circuits.verification.verify import verify
-from grokscope.errors import InputError
 from grokscope.progress import Progress, SilentProgress
 from grokscope.runs.given import GivenMeasures
 from grokscope.spec.streams import Seeds, on_members
@@ -76,10 +75,7 @@ def count_gates(
         >>> counted.gates.item(), counted.and_gates.item(), counted.merged_proved.item()
         (6.0, 4.0, 1.0)
     """
-    check_readable(run)
-    positions = range(len(run.members)) if seeds is None else [run.position(seed) for seed in seeds]
-    if not len(positions):
-        raise InputError("count_gates: no seeds are given.")
+    positions = readable_positions(run, seeds, "count_gates")
     shown = progress or SilentProgress()
     with GivenMeasures(run, _GROUP) as given:
         at = {p: step if step >= 0 else int(run.steps_done[p]) + 1 + step for p in positions}

@@ -12,8 +12,7 @@ import numpy as np
 
 from grokscope.circuits.circuit import active_neurons
 from grokscope.circuits.relu_network import ReluNetwork, relu_network_at
-from grokscope.circuits.target import check_readable, target_of, training_inputs
-from grokscope.errors import InputError
+from grokscope.circuits.target import readable_positions, target_of, training_inputs
 from grokscope.progress import Progress, SilentProgress
 from grokscope.runs.given import GivenMeasures
 from grokscope.spec.schedule import Schedule
@@ -71,10 +70,7 @@ def foresee(
         >>> foresee(run).precision_path_norm.values.tolist()
         [[1.0, 1.0]]
     """
-    check_readable(run)
-    positions = list(range(len(run.members))) if seeds is None else [run.position(seed) for seed in seeds]
-    if not positions:
-        raise InputError("foresee: no seeds are given.")
+    positions = readable_positions(run, seeds, "foresee")
     experiment, shown = run.experiment, progress or SilentProgress()
     last = int(min(run.steps_done[p] for p in positions))
     points = Schedule.parse(steps).points(experiment.steps_per_epoch, last)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,8 +13,9 @@ from grokscope.errors import InputError
 
 if TYPE_CHECKING:
     from grokscope.runs import Run
+    from grokscope.spec.streams import Seeds
 
-__all__ = ["check_readable", "hidden_bits", "target_of", "training_inputs"]
+__all__ = ["check_readable", "hidden_bits", "readable_positions", "target_of", "training_inputs"]
 
 
 def check_readable(run: Run) -> None:
@@ -43,6 +45,19 @@ def check_readable(run: Run) -> None:
             f"{run.path}: circuits are read from relu networks: a neuron of '{activation}' is never silent, "
             "so it is no gate."
         )
+
+
+def readable_positions(run: Run, seeds: Iterable[int | Seeds] | None, caller: str) -> list[int]:
+    """Positions of the members with given seeds (None: all), in a run whose circuits can be read.
+
+    Raises:
+        InputError: if circuits cannot be read, a seed does not exist, or no seeds are given to the caller.
+    """
+    check_readable(run)
+    positions = list(range(len(run.members))) if seeds is None else [run.position(seed) for seed in seeds]
+    if not positions:
+        raise InputError(f"{caller}: no seeds are given.")
+    return positions
 
 
 def target_of(run: Run, position: int) -> tuple[tuple[int, ...], np.ndarray]:

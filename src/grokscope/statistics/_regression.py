@@ -94,7 +94,7 @@ def censored_regression(times: CensoredTimes, x: ArrayLike) -> CensoredRegressio
         # the likelihood of the intervals is 1, or the density of exact times grows without bound
         if theta[-1] > _STEEPEST or (value > -1e-3 and not (a == b).any()):
             raise InputError(
-                "censored regression: as far as they are known all times lie on a plane, so their scatter, "
+                "censored regression: within their intervals all times lie on a plane, so their scatter, "
                 "and with it the intervals, are not determined."
             )
         try:

@@ -237,9 +237,9 @@ def ratio_of_times(
     With member i's times in $(l_i, u_i]$ and $(l'_i, u'_i]$ its ratio lies in
     $(l_i / u'_i, u_i / l'_i)$.
 
-    `"median"` (any censoring): the median over members of the paired ratio, with the order
-    statistics of the sign test: the low end from the pairs' lower ends, the high end from their
-    upper ends. The ratio of a pair with only a censored can be as large as inf, with only b censored as
+    `"median"` (any censoring): the median over members of the paired ratio, with the interval of the sign
+    test: its low end is an order statistic of the pairs' lower ends, its high end one of their upper ends.
+    The ratio of a pair with only a censored can be as large as inf, with only b censored as
     small as 0, with both anything from 0 to inf; the interval covers for all possible unseen times. The
     value is the median of the ratios of the steps at which events were seen: inf or 0 for pairs with one
     censored; pairs with both censored are left out.
@@ -256,8 +256,8 @@ def ratio_of_times(
             as later than any time.
 
     Raises:
-        InputError: if members cannot be paired, a time is negative, an unknown method is asked
-            for, or a geometric mean of times that were not all seen, or are zero.
+        InputError: if members cannot be paired, a time is negative, the method is unknown, or for a
+            geometric mean of times that are zero or were not all seen.
 
     Example:
         >>> slow, fast = CensoredTimes([90, 180], [110, 220]), CensoredTimes([45, 90], [55, 110])

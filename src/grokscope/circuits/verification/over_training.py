@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from grokscope.circuits.relu_network import ReluNetwork, relu_network_at
-from grokscope.circuits.target import check_readable, target_of
+from grokscope.circuits.target import readable_positions, target_of
 from grokscope.circuits.verification.verify import BUDGET, Verdict, verify
 from grokscope.errors import InputError
 from grokscope.progress import Progress, SilentProgress
@@ -85,10 +84,7 @@ def certify(
     """
     from grokscope.training.devices import usable_cores
 
-    check_readable(run)
-    positions = range(len(run.members)) if seeds is None else [run.position(seed) for seed in seeds]
-    if not len(positions):
-        raise InputError("certify: no seeds are given.")
+    positions = readable_positions(run, seeds, "certify")
     targets = {position: target_of(run, position) for position in positions}
     points = _points(run, positions, steps)
     shown = progress or SilentProgress()
@@ -98,9 +94,9 @@ def certify(
         pool = ThreadPoolExecutor(usable_cores())
         try:
             for step, networks in _networks(run, todo):
-                tasks = [partial(_verify, networks[row], *targets[row], budget) for row in todo[step]]
                 verdicts: list[Verdict] = []
-                for future in [pool.submit(task) for task in tasks]:
+                futures = [pool.submit(_verify, networks[row], *targets[row], budget) for row in todo[step]]
+                for future in futures:
                     verdicts.append(future.result())
                     shown.advance(1)
                 given.write(todo[step], [step], _values(verdicts, budget))
@@ -180,7 +176,5 @@ def _networks(run: Run, todo: dict[int, list[int]]) -> Iterator[tuple[int, dict[
         now, steps = steps[:count], steps[count:]
         leaves = run.networks(now, [run.members.seeds[row] for row in rows])
         for j, step in enumerate(now):
-            yield (
-                step,
-                {row: relu_network_at(leaves, i, j) for i, row in enumerate(rows) if row in todo[step]},
-            )
+            missing = set(todo[step])
+            yield step, {row: relu_network_at(leaves, i, j) for i, row in enumerate(rows) if row in missing}
