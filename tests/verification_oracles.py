@@ -7,12 +7,12 @@ from fractions import Fraction
 
 import numpy as np
 
+from grokscope.circuits.relu_network import ReluNetwork
 from grokscope.circuits.verification.certificate import Certificate, Rounded
-from grokscope.circuits.verification.problem import Problem
-from grokscope.circuits.weights import Weights
+from grokscope.circuits.verification.problem import VerificationProblem
 
 
-def exact_value(weights: Weights, x: list[int]) -> Fraction:
+def exact_value(weights: ReluNetwork, x: list[int]) -> Fraction:
     """f(x) in rational arithmetic."""
     total = Fraction(0)
     for j in range(len(weights.u)):
@@ -23,7 +23,7 @@ def exact_value(weights: Weights, x: list[int]) -> Fraction:
     return total
 
 
-def inputs_of(problem: Problem, setting: int, fixed: np.ndarray | None = None) -> list[list[int]]:
+def inputs_of(problem: VerificationProblem, setting: int, fixed: np.ndarray | None = None) -> list[list[int]]:
     """All inputs of a setting, or of a subcube of it (``fixed``: +-1, or 0 where free, by other bit)."""
     found = []
     for others in itertools.product((1, -1), repeat=len(problem.others)):
@@ -37,7 +37,7 @@ def inputs_of(problem: Problem, setting: int, fixed: np.ndarray | None = None) -
     return found
 
 
-def least(problem: Problem, setting: int, fixed: np.ndarray | None = None) -> Fraction:
+def least(problem: VerificationProblem, setting: int, fixed: np.ndarray | None = None) -> Fraction:
     """The smallest y f(x) over a setting's inputs, or over those of a subcube."""
     y = int(problem.target[setting])
     return min(y * exact_value(problem.weights, x) for x in inputs_of(problem, setting, fixed))
@@ -63,7 +63,7 @@ def lines(center: np.ndarray, reach: np.ndarray, v: np.ndarray, share: np.ndarra
 
 
 def bound_of(
-    problem: Problem, setting: int, fixed: np.ndarray, share: np.ndarray, *, curved: bool
+    problem: VerificationProblem, setting: int, fixed: np.ndarray, share: np.ndarray, *, curved: bool
 ) -> tuple[float, float]:
     """The bound of the lines over a subcube, and what the parabolas add, by the formulas in floats."""
     free = np.flatnonzero(fixed == 0)
@@ -120,7 +120,7 @@ def whole_bound(rounded: Rounded, setting: int, fixed: list[int], shares: list[i
 
 
 def tree_of(
-    problem: Problem, cuts: int, rng: np.random.Generator, *, curved: bool
+    problem: VerificationProblem, cuts: int, rng: np.random.Generator, *, curved: bool
 ) -> tuple[Certificate, list]:
     """A random certificate: so many cuts of random leaves; and (setting, fixed, shares) of each leaf."""
     n_settings, n_others, width = len(problem.settings), len(problem.others), problem.v.shape[1]
@@ -146,14 +146,14 @@ def tree_of(
     return made, [(*of[node], shares[row]) for row, node in enumerate(leaves)]
 
 
-def whole_numbers(rng: np.random.Generator, n: int, width: int, most: int = 4) -> Weights:
+def whole_numbers(rng: np.random.Generator, n: int, width: int, most: int = 4) -> ReluNetwork:
     """A network of small whole numbers, which rounding leaves as they are."""
     W = rng.integers(-most, most + 1, (n, width)).astype(np.float64)
     b, u = (rng.integers(-most, most + 1, width).astype(np.float64) for _ in range(2))
-    return Weights(W, b, u)
+    return ReluNetwork(W, b, u)
 
 
-def any_numbers(rng: np.random.Generator, n: int, width: int) -> Weights:
+def any_numbers(rng: np.random.Generator, n: int, width: int) -> ReluNetwork:
     """A network of normal weights, of any size."""
     W, b, u = (rng.standard_normal(shape) for shape in ((n, width), (width,), (width,)))
-    return Weights(W * 10.0 ** rng.uniform(-3, 3), b, u * 10.0 ** rng.uniform(-3, 3))
+    return ReluNetwork(W * 10.0 ** rng.uniform(-3, 3), b, u * 10.0 ** rng.uniform(-3, 3))

@@ -6,13 +6,13 @@ import pytest
 import grokscope as gs
 import oracles
 from grokscope.circuits import arity, proposition_1, proposition_3
+from grokscope.circuits.relu_network import ReluNetwork
 from grokscope.circuits.support import settings_of
-from grokscope.circuits.weights import Weights
 
 
 def drawn(seed, n=7, width=3):
     rng = np.random.default_rng(seed)
-    return Weights(*(rng.normal(size=size) for size in ((n, width), width, width)))
+    return ReluNetwork(*(rng.normal(size=size) for size in ((n, width), width, width)))
 
 
 def predictions(weights, x):
@@ -61,7 +61,7 @@ def test_the_largest_weights_are_kept_wherever_they_stand():
     """Three large weights behind small ones: the fault keeps others, and says 7."""
     w = np.array([0.1, 0.1, 0.1, 0.1, 5.0, 6.0, 7.0])
     # against a constant of 3
-    weights = Weights(np.column_stack([w, 0 * w]), np.array([-10.0, 1.0]), np.array([1.0, -3.0]))
+    weights = ReluNetwork(np.column_stack([w, 0 * w]), np.array([-10.0, 1.0]), np.array([1.0, -3.0]))
     x = settings_of(7)
     assert arity(weights, 0, x) == search(weights, 0, x, by_rank) == 3
     assert search(weights, 0, x, by_argsort_position) > 3
@@ -69,7 +69,7 @@ def test_the_largest_weights_are_kept_wherever_they_stand():
 
 def test_that_m_is_enough_says_nothing_of_more():
     """Every m is tried, from 0: with none of its weights the neuron may do what one of them spoils."""
-    weights = Weights(np.array([[2.0], [-2.0]]), np.array([1.0]), np.array([1.0]))
+    weights = ReluNetwork(np.array([[2.0], [-2.0]]), np.array([1.0]), np.array([1.0]))
     x = np.array([[1.0, 1.0], [-1.0, -1.0]])
     assert predictions(weights, x) == [1, 1]
     assert predictions(kept(weights, 0, np.array([True, False])), x) == [1, 0]
@@ -85,7 +85,7 @@ def test_a_gate_of_proposition_1_needs_its_bits(k):
 def test_a_constant_neuron_needs_none_and_rows_without_prediction_are_left_out():
     network = proposition_3(3)
     assert arity(network, 0, settings_of(3)) == 0
-    nothing = Weights(np.ones((3, 1)), np.zeros(1), np.zeros(1))
+    nothing = ReluNetwork(np.ones((3, 1)), np.zeros(1), np.zeros(1))
     assert arity(nothing, 0, settings_of(3)) == 0
 
 

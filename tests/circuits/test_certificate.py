@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from grokscope.circuits.relu_network import ReluNetwork
 from grokscope.circuits.verification import certificate as module
 from grokscope.circuits.verification.certificate import (
     SLOPES,
@@ -20,8 +21,7 @@ from grokscope.circuits.verification.certificate import (
     exact_lowers,
     exact_output,
 )
-from grokscope.circuits.verification.problem import Problem
-from grokscope.circuits.weights import Weights
+from grokscope.circuits.verification.problem import VerificationProblem
 from grokscope.errors import InputError
 from verification_oracles import (
     any_numbers,
@@ -38,7 +38,7 @@ EVERY = 10**6  # cuts: until nothing is free
 
 
 def problem_of(rng, make, n=6, width=5, support=(0, 2)):
-    return Problem.of(make(rng, n, width), support, rng.choice([-1.0, 1.0], 2 ** len(support)))
+    return VerificationProblem.of(make(rng, n, width), support, rng.choice([-1.0, 1.0], 2 ** len(support)))
 
 
 @pytest.mark.parametrize("curved", [False, True])
@@ -85,7 +85,7 @@ def test_whole_numbers_in_float64_are_those_of_python(curved):
     for seed in range(10):
         rng = np.random.default_rng(seed)
         weights = any_numbers(rng, 7, 6)
-        problem = Problem.of(weights, (1, 3, 4))
+        problem = VerificationProblem.of(weights, (1, 3, 4))
         certificate, _ = tree_of(problem, 25, rng, curved=curved)
         proved = check_certificate(certificate, weights, (1, 3, 4))
         assert proved == check_certificate(certificate, weights, (1, 3, 4), arithmetic="integers")
@@ -234,21 +234,21 @@ def test_the_error_counts_what_is_off():
     """One weight between two multiples: |u| half a unit; one output weight: |z'| half a unit."""
     W, b, u = np.array([[1.0], [1.0]]), np.array([2.0]), np.array([1.0])
     off = np.array([[0.0], [2.0**-50]])
-    sound = Rounded.of(Problem.of(Weights(W, b, u), (0,)))
+    sound = Rounded.of(VerificationProblem.of(ReluNetwork(W, b, u), (0,)))
     assert sound.error == 0
-    off_W = Rounded.of(Problem.of(Weights(W + off, b, u), (0,)))
+    off_W = Rounded.of(VerificationProblem.of(ReluNetwork(W + off, b, u), (0,)))
     half = Fraction(1, 2) / off_W.scale
     assert off_W.error == half * int(off_W.v[0, 0])
-    off_u = Rounded.of(Problem.of(Weights(W, b, u + 2.0**-50), (0,)))
+    off_u = Rounded.of(VerificationProblem.of(ReluNetwork(W, b, u + 2.0**-50), (0,)))
     size = int(abs(off_u.A).sum() + max(abs(off_u.B[:, 0])))
     assert off_u.error == Fraction(1, 2) / off_u.scale * size
-    both = Rounded.of(Problem.of(Weights(W + off, b, u + 2.0**-50), (0,)))
+    both = Rounded.of(VerificationProblem.of(ReluNetwork(W + off, b, u + 2.0**-50), (0,)))
     size = int(abs(both.A).sum() + max(abs(both.B[:, 0])))
     assert both.error == Fraction(1, 2) / both.scale * (int(both.v[0, 0]) + 1 + size)
 
 
 def test_a_network_of_zeros_can_be_rounded():
-    problem = Problem.of(Weights(np.zeros((4, 3)), np.zeros(3), np.zeros(3)), (0, 1))
+    problem = VerificationProblem.of(ReluNetwork(np.zeros((4, 3)), np.zeros(3), np.zeros(3)), (0, 1))
     rounded = Rounded.of(problem)
     assert (rounded.scale, rounded.error, rounded.shift) == (1, 0, 0)
     certificate, _ = tree_of(problem, 2, np.random.default_rng(0), curved=True)
@@ -259,7 +259,7 @@ def test_a_network_of_zeros_can_be_rounded():
 def test_weights_of_any_usual_size_can_be_rounded(of_W, of_u):
     rng = np.random.default_rng(2)
     weights = whole_numbers(rng, 5, 4)
-    problem = Problem.of(Weights(weights.W * of_W, weights.b * of_W, weights.u * of_u), (0,))
+    problem = VerificationProblem.of(ReluNetwork(weights.W * of_W, weights.b * of_W, weights.u * of_u), (0,))
     certificate, _ = tree_of(problem, EVERY, rng, curved=True)
     found = exact_lowers(certificate, problem, Rounded.of(problem))
     assert found == [least(problem, setting) for setting in range(2)]
@@ -268,7 +268,7 @@ def test_weights_of_any_usual_size_can_be_rounded(of_W, of_u):
 @pytest.mark.parametrize(("of_W", "of_u"), [(1e300, 1.0), (1e-300, 1.0), (1.0, 1e300), (1.0, 1e-300)])
 def test_weights_that_cannot_be_rounded_are_refused(of_W, of_u):
     weights = whole_numbers(np.random.default_rng(2), 5, 4)
-    problem = Problem.of(Weights(weights.W * of_W, weights.b * of_W, weights.u * of_u), (0,))
+    problem = VerificationProblem.of(ReluNetwork(weights.W * of_W, weights.b * of_W, weights.u * of_u), (0,))
     with pytest.raises(InputError, match="too large or too small to be rounded"):
         Rounded.of(problem)
 

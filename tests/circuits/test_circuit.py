@@ -8,15 +8,15 @@ import pytest
 import grokscope as gs
 import oracles
 from grokscope.circuits import active_neurons, active_subnetwork, proposition_1, read_network
+from grokscope.circuits.relu_network import ReluNetwork
 from grokscope.circuits.support import settings_of
-from grokscope.circuits.weights import Weights
 from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 
 
 def whole_numbers(seed, n=4, width=12):
     rng = np.random.default_rng(seed)
     arrays = (rng.integers(-2, 3, size).astype(float) for size in ((n, width), width, width))
-    return Weights(*arrays), rng.choice([-1.0, 1.0], (15, n))
+    return ReluNetwork(*arrays), rng.choice([-1.0, 1.0], (15, n))
 
 
 @pytest.mark.parametrize("order", ["incoming_norm", "path_norm"])
@@ -58,7 +58,7 @@ def test_a_circuit_accounts_for_every_active_neuron():
         np.concatenate([np.asarray(a, dtype=float), extra], axis=-1)
         for a, extra in zip((plain.hidden_weight, plain.hidden_bias, plain.output_weight), noise, strict=True)
     )
-    circuit = read_network(Weights(W, b, u), neurons=range(34))
+    circuit = read_network(ReluNetwork(W, b, u), neurons=range(34))
     assert circuit.support.bits == (2, 7)
     assert sorted([*(j for gate in circuit.gates for j in gate.neurons), *circuit.silent]) == list(range(34))
     assert circuit.active == tuple(range(34))
@@ -67,11 +67,11 @@ def test_a_circuit_accounts_for_every_active_neuron():
     x[:, [2, 7]] = settings_of(2)
     np.testing.assert_allclose(circuit.values, oracles.outputs((W, b, u), x), atol=1e-5)
     assert circuit.n_parity == 4
-    assert read_network(Weights(W, b, u)).active == (0, 1, 2, 3)
+    assert read_network(ReluNetwork(W, b, u)).active == (0, 1, 2, 3)
 
 
 def test_a_network_whose_training_diverged_has_no_circuit():
-    circuit = read_network(Weights(np.full((5, 3), np.nan), np.zeros(3), np.ones(3)))
+    circuit = read_network(ReluNetwork(np.full((5, 3), np.nan), np.zeros(3), np.ones(3)))
     assert (circuit.support.bits, circuit.gates, circuit.active) == ((), (), ())
     assert "not finite" in circuit.support.why
 

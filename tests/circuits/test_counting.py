@@ -9,11 +9,11 @@ import pytest
 
 import grokscope as gs
 from grokscope.circuits import construction_experiment, proposition_2, read_network
+from grokscope.circuits.circuit import merged_network
 from grokscope.circuits.counting import MEASURES, count_gates
 from grokscope.circuits.foresight import foresee
-from grokscope.circuits.merging import merged_network
+from grokscope.circuits.relu_network import ReluNetwork, as_relu_network
 from grokscope.circuits.support import settings_of
-from grokscope.circuits.weights import Weights, weights_of
 from grokscope.errors import InputError
 from small_circuits import trained
 
@@ -55,7 +55,7 @@ def test_nothing_is_read_twice_and_only_what_is_asked_for(run, monkeypatch):
     count_gates(run, [1])
     again = gs.open_run(run.path)
     assert again.measures.gates.notnull().sum() == 1
-    monkeypatch.setattr("grokscope.circuits.counting._counted", lambda *_: pytest.fail("read again"))
+    monkeypatch.setattr("grokscope.circuits.counting._count", lambda *_: pytest.fail("read again"))
     assert set(count_gates(again, [1]).data_vars) == set(MEASURES)
 
 
@@ -67,10 +67,10 @@ def test_before_the_transition_there_are_no_gates(run):
 
 def test_doubled_neurons_are_one_gate():
     """Each neuron of Proposition 2 cut in two unequal parts, and shuffled."""
-    weights = weights_of(proposition_2(n=6))
+    weights = as_relu_network(proposition_2(n=6))
     order = np.random.default_rng(0).permutation(12)
-    double = Weights(*(np.concatenate([0.3 * array, 0.7 * array], axis=-1) for array in weights))
-    double = Weights(double.W, double.b, np.concatenate([weights.u, weights.u])).only(order)
+    double = ReluNetwork(*(np.concatenate([0.3 * array, 0.7 * array], axis=-1) for array in weights))
+    double = ReluNetwork(double.W, double.b, np.concatenate([weights.u, weights.u])).only(order)
     circuit = read_network(double, neurons=range(12))
     merged = merged_network(double, circuit)
     assert len(merged.u) == 6
@@ -84,7 +84,7 @@ def test_foresight_by_hand(run):
     assert (found.precision_path_norm.sel(step=1400) == 1).all()
     for seed in range(3):
         circuit = set(gs.read_circuit(run, seed).circuit.active)
-        first = weights_of(run.model(seed, 0))
+        first = as_relu_network(run.model(seed, 0))
         bits = list(gs.read_circuit(run, seed).circuit.support.bits)
         score = np.abs(first.u) * np.sqrt((first.W[bits] ** 2).sum(axis=0))
         best = set(np.argsort(-score)[: len(circuit)].tolist())
@@ -95,7 +95,7 @@ def test_foresight_by_hand(run):
 
 def test_foresight_is_kept(run, monkeypatch):
     foresee(run, [2], steps=[700])
-    monkeypatch.setattr("grokscope.circuits.foresight._foreseen", lambda *_: pytest.fail("measured again"))
+    monkeypatch.setattr("grokscope.circuits.foresight._precisions", lambda *_: pytest.fail("measured again"))
     assert foresee(gs.open_run(run.path), [2], steps=[700]).circuit_size.notnull().sum() == 3
 
 

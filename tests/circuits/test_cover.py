@@ -8,36 +8,43 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from grokscope.circuits.verification import branching as module
-from grokscope.circuits.verification.branching import Cover, _keep_lowest, _Tree, cover
+from grokscope.circuits.relu_network import ReluNetwork
+from grokscope.circuits.verification import search as module
 from grokscope.circuits.verification.certificate import Rounded, exact_lowers
-from grokscope.circuits.verification.problem import Problem
+from grokscope.circuits.verification.problem import VerificationProblem
 from grokscope.circuits.verification.relaxation import Relaxation
-from grokscope.circuits.verification.search import Found, evaluate, search
-from grokscope.circuits.weights import Weights
+from grokscope.circuits.verification.search import (
+    Cover,
+    LowestPoints,
+    _keep_lowest,
+    _Tree,
+    cover,
+    evaluate,
+    search,
+)
 from verification_oracles import exact_value, least
 
 NEVER, LEAST = float("inf"), 3.0
 
 
-def problem_of(seed: int, n: int = 9, width: int = 8, shift: float = 0.0) -> Problem:
+def problem_of(seed: int, n: int = 9, width: int = 8, shift: float = 0.0) -> VerificationProblem:
     """Normal weights, and a neuron that is always on and adds a constant."""
     rng = np.random.default_rng(seed)
     W, b, u = (rng.standard_normal(shape) for shape in ((n, width), (width,), (width,)))
     W[:, 0], b[0], u[0] = 0.0, 1.0, shift
-    return Problem.of(Weights(W, b, u), (0, 3), np.ones(4))
+    return VerificationProblem.of(ReluNetwork(W, b, u), (0, 3), np.ones(4))
 
 
-def found_by(problem: Problem, seed: int = 0) -> Found:
+def found_by(problem: VerificationProblem, seed: int = 0) -> LowestPoints:
     return search(problem, seed)
 
 
-def covered(problem: Problem, found: Found | None = None, **options: float) -> Cover:
+def covered(problem: VerificationProblem, found: LowestPoints | None = None, **options: float) -> Cover:
     usual = {"enough": 1e-6, "zero": -NEVER, "gap": 0.1, "most_nodes": 10_000, "deadline": NEVER}
     return cover(problem, found or found_by(problem), **(usual | options))
 
 
-def margin(problem: Problem) -> float:
+def margin(problem: VerificationProblem) -> float:
     return float(min(least(problem, setting) for setting in range(4)))
 
 
@@ -45,7 +52,7 @@ def leaves_of(certificate) -> np.ndarray:
     return certificate.bit < 0
 
 
-def holds_everywhere(seed: int) -> Problem:
+def holds_everywhere(seed: int) -> VerificationProblem:
     """With a constant just large enough that the smallest output is `LEAST`.
 
     The exact check takes a little off again: parabolas are computed from lengths of ten bits.
@@ -96,7 +103,7 @@ def test_of_a_network_that_is_wrong_the_least_output_is_found(seed):
     """From bad points; and no bound is above it."""
     problem = problem_of(seed)
     bad = np.ones((4, 7))
-    start = Found(evaluate(problem, np.arange(4), bad), bad)
+    start = LowestPoints(evaluate(problem, np.arange(4), bad), bad)
     made = covered(problem, start)
     lowest = margin(problem)
     assert lowest < 0
@@ -155,7 +162,7 @@ def test_it_ends_when_memory_is_full(monkeypatch):
     monkeypatch.setattr(module, "_BATCH", 1)
     whole = len(covered(problem, gap=1e-9).certificate.bit)
     for full in (4, 8, 10):
-        monkeypatch.setattr(module, "_MOST_CELLS", 8 * full + 7)
+        monkeypatch.setattr(module, "_MOST_SLOPES", 8 * full + 7)
         assert len(covered(problem, gap=1e-9).certificate.bit) == full < whole
 
 
@@ -179,10 +186,10 @@ def test_the_cut_halves_have_what_the_whole_had():
     problem = problem_of(0)
     roots = Relaxation.of(problem).whole(0.0)
     tree = _Tree(roots)
-    first = tree.cut(np.array([1, 2]), np.array([5, 0]))
+    first = tree.split(np.array([1, 2]), np.array([5, 0]))
     assert first.tolist() == [[4, 5], [6, 7]]
     assert tree.size == 8
-    second = tree.cut(np.array([4]), np.array([6]))
+    second = tree.split(np.array([4]), np.array([6]))
     assert second.tolist() == [[8, 9]]
     assert tree.setting[:10].tolist() == [0, 1, 2, 3, 1, 1, 2, 2, 1, 1]
     fixed = np.zeros((10, 7), int)

@@ -8,7 +8,7 @@ import pytest
 
 import grokscope as gs
 from grokscope.circuits import draw, proposition_1, proposition_2, proposition_3, read_network
-from grokscope.circuits.weights import Weights
+from grokscope.circuits.relu_network import ReluNetwork
 from scripts import script
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -69,7 +69,7 @@ def test_nothing_is_outside_and_no_text_leaves_the_frame():
 
 
 def test_strengths_are_told_by_thickness_and_color():
-    weights = Weights(np.array([[1.0, -1.0]]), np.zeros(2), np.array([4.0, -1.0]))
+    weights = ReluNetwork(np.array([[1.0, -1.0]]), np.zeros(2), np.array([4.0, -1.0]))
     root = drawn(read_network(weights))
     lines = [n for n in root.iter(f"{SVG}path") if n.get("stroke-opacity")]
     assert [n.get("stroke") for n in lines] == ["#0072B2", "#D55E00"]
@@ -95,4 +95,4 @@ def test_the_pictures_of_the_constructions_in_the_docs_are_current():
 
 def test_no_circuit_no_picture():
     with pytest.raises(gs.InputError, match="no circuit to draw: no bits stand out"):
-        draw(read_network(Weights(np.ones((20, 2)), np.ones(2), np.ones(2))))
+        draw(read_network(ReluNetwork(np.ones((20, 2)), np.ones(2), np.ones(2))))

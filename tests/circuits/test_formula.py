@@ -11,7 +11,7 @@ from grokscope.circuits import proposition_2, read_network
 from grokscope.circuits.circuit import Circuit
 from grokscope.circuits.formula import arithmetic, gate_formula, logic
 from grokscope.circuits.gates import read_gates
-from grokscope.circuits.weights import Weights
+from grokscope.circuits.relu_network import ReluNetwork
 
 WORDS = {"AND": lambda *v: all(v), "OR": lambda *v: any(v)} | {
     f"ATLEAST{t}": lambda *v, t=t: sum(v) >= t for t in range(1, 5)
@@ -38,7 +38,7 @@ def drawn(seed, k, width=6):
     else:
         W = rng.integers(-2, 3, (k, width)) * rng.uniform(0.5, 2, width)
     b = rng.integers(-3, 4, width) * np.abs(W).max(axis=0)
-    return Weights(W, b, rng.normal(size=width))
+    return ReluNetwork(W, b, rng.normal(size=width))
 
 
 @given(st.integers(0, 10**6), st.integers(1, 4))
@@ -89,10 +89,10 @@ def test_a_circuit_is_the_sign_of_signed_gates():
 
 
 def test_a_first_minus_is_kept_and_nothing_is_said_of_nothing():
-    weights = Weights(np.array([[1.0]]), np.array([-0.5]), np.array([-2.0]))
+    weights = ReluNetwork(np.array([[1.0]]), np.array([-0.5]), np.array([-2.0]))
     gates, _ = read_gates(weights, (0,), (0,))
     assert logic(gates, (0,)) == "sign(- x0)"
     assert arithmetic(gates, (0,)) == "f(x) = - 2 relu(x0 - 0.5)"
-    nothing = read_network(Weights(np.zeros((20, 2)), np.zeros(2), np.zeros(2)))
+    nothing = read_network(ReluNetwork(np.zeros((20, 2)), np.zeros(2), np.zeros(2)))
     assert isinstance(nothing, Circuit)
     assert (nothing.formula, nothing.arithmetic, nothing.n_parity) == ("", "", 0)

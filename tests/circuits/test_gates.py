@@ -11,7 +11,7 @@ import oracles
 from grokscope.circuits import proposition_1, proposition_2, proposition_3, read_network
 from grokscope.circuits.formula import gate_formula, logic
 from grokscope.circuits.gates import TOLERANCE, opposites, read_gates
-from grokscope.circuits.weights import Weights, weights_of
+from grokscope.circuits.relu_network import ReluNetwork, as_relu_network
 
 BITS = (1, 3, 4)
 CUBE = list(itertools.product([1, -1], repeat=3))
@@ -21,7 +21,7 @@ def small(seed, width=12):
     """Small whole numbers: ties, zeros and equal tables are common."""
     rng = np.random.default_rng(seed)
     W, b, u = (rng.integers(-2, 3, size) for size in ((6, width), width, width))
-    return Weights(W.astype(float), b.astype(float), u.astype(float))
+    return ReluNetwork(W.astype(float), b.astype(float), u.astype(float))
 
 
 def activation(weights, j, setting):
@@ -130,7 +130,7 @@ def test_opposites_stand_next_to_each_other_and_the_strongest_first():
 
 def test_a_kink_that_training_left_near_a_setting_is_silence():
     """relu(X - 0.97) is 0.03 where X = 1 and 2.03 where X = 3: an AND, as relu(X - 1) is."""
-    weights = Weights(np.ones((3, 1)), np.array([-0.97]), np.ones(1))
+    weights = ReluNetwork(np.ones((3, 1)), np.array([-0.97]), np.ones(1))
     (gate,), _ = read_gates(weights, (0, 1, 2), (0,))
     assert gate.kind == "and"
     (strict,), _ = read_gates(weights, (0, 1, 2), (0,), tolerance=0.0)
@@ -140,13 +140,13 @@ def test_a_kink_that_training_left_near_a_setting_is_silence():
 def test_a_bias_of_plus_a_is_no_or():
     """relu(X + 1) is 0 where one of three is met: at least two are needed. An OR needs a larger bias."""
     for bias, kind, least in ((1.0, "other", 2), (1.0 + 1.0, "or", 1), (-1.0, "and", 3), (-0.5, "other", 2)):
-        weights = Weights(np.ones((3, 1)), np.array([bias]), np.ones(1))
+        weights = ReluNetwork(np.ones((3, 1)), np.array([bias]), np.ones(1))
         (gate,), _ = read_gates(weights, (0, 1, 2), (0,))
         assert (gate.kind, gate.at_least((0, 1, 2))) == (kind, least)
 
 
 def test_neurons_that_are_always_on():
-    weights = Weights(
+    weights = ReluNetwork(
         np.array([[0.0, 1.0], [0.0, 0.01], [0.0, 0.0]]), np.array([2.0, 5.0]), np.array([1.0, -1.0])
     )
     gates, silent = read_gates(weights, (0, 1, 2), (0, 1))
@@ -189,14 +189,14 @@ def test_the_readings_of_the_constructions():
 def test_duplicates_of_a_construction_are_one_gate(seed, copies):
     """Neurons split in parts, rescaled and shuffled: the same gates with the same strengths."""
     rng = np.random.default_rng(seed)
-    plain = weights_of(proposition_2(3))
+    plain = as_relu_network(proposition_2(3))
     share = rng.dirichlet(np.ones(copies), 6)  # [neuron, copy]
     scale = rng.uniform(0.1, 10, (6, copies))
     order = rng.permutation(6 * copies)
     W = (plain.W[:, :, None] * scale).reshape(3, -1)[:, order]
     b = (plain.b[:, None] * scale).ravel()[order]
     u = (plain.u[:, None] * share / scale).ravel()[order]
-    gates = read_network(Weights(W, b, u), neurons=range(6 * copies)).gates
+    gates = read_network(ReluNetwork(W, b, u), neurons=range(6 * copies)).gates
     wanted = read_network(plain).gates
     assert sorted(gate_formula(g, (0, 1, 2)) for g in gates) == sorted(
         gate_formula(g, (0, 1, 2)) for g in wanted

@@ -7,9 +7,9 @@ import pytest
 from scipy.optimize import minimize
 
 from grokscope.circuits import proposition_1, proposition_2, proposition_3
-from grokscope.circuits.optimum import least_path_norm
+from grokscope.circuits.constructions import least_path_norm
+from grokscope.circuits.relu_network import ReluNetwork, as_relu_network
 from grokscope.circuits.support import settings_of
-from grokscope.circuits.weights import Weights, weights_of
 from grokscope.errors import InputError
 
 
@@ -46,7 +46,7 @@ def test_known_values():
 def test_four_gates_reach_it():
     """1.5 relu(X - 1) - 0.5 relu(X + 1) + 0.5 relu(-X + 1) - 1.5 relu(-X - 1), X the sum of three bits."""
     W = np.outer(np.ones(3), [1.0, 1.0, -1.0, -1.0])
-    network = Weights(W, np.array([-1.0, 1.0, 1.0, -1.0]), np.array([1.5, -0.5, 0.5, -1.5]))
+    network = ReluNetwork(W, np.array([-1.0, 1.0, 1.0, -1.0]), np.array([1.5, -0.5, 0.5, -1.5]))
     settings = settings_of(3)
     assert (network.outputs(settings) * settings.prod(axis=1)).tolist() == [1.0] * 8
     assert network.path_norm.sum() == pytest.approx(least_path_norm(3))
@@ -54,7 +54,7 @@ def test_four_gates_reach_it():
 
 @pytest.mark.parametrize("network", [proposition_1(n=3), proposition_2(n=3), proposition_3(n=3)])
 def test_no_construction_goes_below(network):
-    weights, settings = weights_of(network), settings_of(3)
+    weights, settings = as_relu_network(network), settings_of(3)
     margin = (weights.outputs(settings) * settings.prod(axis=1)).min()
     assert weights.path_norm.sum() / margin >= least_path_norm(3)
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from grokscope.circuits import Subnetwork
+from grokscope.circuits.relu_network import ReluNetwork
 from grokscope.circuits.support import MOST_BITS
-from grokscope.circuits.verification.problem import Problem, kept_weights
-from grokscope.circuits.weights import Weights
+from grokscope.circuits.verification.problem import VerificationProblem, kept_weights
 from grokscope.errors import InputError
 from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 from verification_oracles import any_numbers, exact_value
@@ -21,7 +21,7 @@ def test_the_parts_add_up_to_the_network_at_every_input():
     """Bits of the support in any order: y f(x) is the sum of v relu(B + A x') over neurons."""
     weights = any_numbers(np.random.default_rng(0), 5, 4)
     for target in (None, [1, -1, -1, -1]):
-        problem = Problem.of(weights, (3, 1), target)
+        problem = VerificationProblem.of(weights, (3, 1), target)
         assert problem.support == (3, 1)
         assert problem.others.tolist() == [0, 2, 4]
         assert problem.weights is weights
@@ -40,7 +40,7 @@ def test_the_parts_add_up_to_the_network_at_every_input():
 
 def test_a_support_without_bits_has_one_setting():
     weights = any_numbers(np.random.default_rng(0), 3, 2)
-    problem = Problem.of(weights, ())
+    problem = VerificationProblem.of(weights, ())
     assert problem.settings.shape == (1, 0)
     assert problem.target.tolist() == [1.0]
     assert problem.B.tolist() == [weights.b.tolist()]
@@ -61,13 +61,13 @@ def test_a_support_without_bits_has_one_setting():
 )
 def test_a_support_or_a_target_that_does_not_fit_is_refused(support, target, message):
     with pytest.raises(InputError, match=message):
-        Problem.of(any_numbers(np.random.default_rng(0), 14, 2), tuple(support), target)
+        VerificationProblem.of(any_numbers(np.random.default_rng(0), 14, 2), tuple(support), target)
 
 
 def test_the_first_and_the_last_bit_and_the_most_bits_are_taken():
     weights = any_numbers(np.random.default_rng(0), 14, 2)
-    assert Problem.of(weights, (0, 13)).others.tolist() == list(range(1, 13))
-    assert len(Problem.of(weights, tuple(range(MOST_BITS))).settings) == 2**MOST_BITS
+    assert VerificationProblem.of(weights, (0, 13)).others.tolist() == list(range(1, 13))
+    assert len(VerificationProblem.of(weights, tuple(range(MOST_BITS))).settings) == 2**MOST_BITS
 
 
 # --- some of the neurons ---
@@ -78,7 +78,7 @@ def network(*, bias: float | None = None) -> OneHiddenLayer:
     return OneHiddenLayer(*arrays, "relu", None if bias is None else jnp.array(bias))
 
 
-def columns(weights: Weights) -> list[list[float]]:
+def columns(weights: ReluNetwork) -> list[list[float]]:
     return [[*weights.W[:, j], weights.b[j], weights.u[j]] for j in range(len(weights.u))]
 
 

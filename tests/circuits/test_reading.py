@@ -10,8 +10,9 @@ import pytest
 
 import grokscope as gs
 from grokscope.circuits import arity, draw, proposition_3, read_network
-from grokscope.circuits.reading import _proof, hidden_bits, training_inputs
+from grokscope.circuits.reading import _proof
 from grokscope.circuits.support import settings_of
+from grokscope.circuits.target import hidden_bits, training_inputs
 from grokscope.circuits.verification import verify
 from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 from small_circuits import trained

@@ -7,24 +7,26 @@ import itertools
 import numpy as np
 import pytest
 
+from grokscope.circuits.relu_network import ReluNetwork
 from grokscope.circuits.verification import relaxation as module
 from grokscope.circuits.verification.certificate import SLOPES
-from grokscope.circuits.verification.problem import Problem
+from grokscope.circuits.verification.problem import VerificationProblem
 from grokscope.circuits.verification.relaxation import Bounds, Relaxation, precision
-from grokscope.circuits.weights import Weights
 from verification_oracles import bound_of, inputs_of, least, lines
 
 HIGH = 1e9  # a goal that is not reached: nothing ends early
 
 
-def problem_of(seed: int, n: int = 7, width: int = 8) -> Problem:
+def problem_of(seed: int, n: int = 7, width: int = 8) -> VerificationProblem:
     """Normal weights, so that many pre-activations take both signs."""
     rng = np.random.default_rng(seed)
     W, b, u = (rng.standard_normal(shape) for shape in ((n, width), (width,), (width,)))
-    return Problem.of(Weights(W, b, u), (0, 3), rng.choice([-1.0, 1.0], 4))
+    return VerificationProblem.of(ReluNetwork(W, b, u), (0, 3), rng.choice([-1.0, 1.0], 4))
 
 
-def subcubes(problem: Problem, seed: int, rows: int = 12) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def subcubes(
+    problem: VerificationProblem, seed: int, rows: int = 12
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Settings, fixed bits, and slopes of some subcubes; one has all bits fixed, one none."""
     rng = np.random.default_rng(seed)
     fixed = rng.choice([-1, 0, 0, 1], (rows, len(problem.others)))
@@ -131,7 +133,7 @@ def test_the_ascent_ends_at_the_goal():
 # --- which bit to split ---
 
 
-def halves(problem: Problem, parts: Bounds, row: int, bit: int) -> list[float]:
+def halves(problem: VerificationProblem, parts: Bounds, row: int, bit: int) -> list[float]:
     """Bounds of the lines (no parabolas) of both halves, with the slopes of the whole."""
     found = []
     for sign in (1, -1):
@@ -232,7 +234,9 @@ def test_a_network_whose_neurons_do_not_see_the_other_bits():
     """No reach at all: the bound is the value."""
     W = np.zeros((4, 3))
     W[0] = [1.0, -1.0, 2.0]
-    problem = Problem.of(Weights(W, np.array([0.5, 0.5, -1.0]), np.array([1.0, -2.0, 3.0])), (0,))
+    problem = VerificationProblem.of(
+        ReluNetwork(W, np.array([0.5, 0.5, -1.0]), np.array([1.0, -2.0, 3.0])), (0,)
+    )
     found = Relaxation.of(problem).whole(HIGH)
     values = [float(least(problem, setting)) for setting in range(2)]
     assert found.bound == pytest.approx(values)

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from grokscope.circuits.verification import search as module
-from grokscope.circuits.verification.problem import Problem
-from grokscope.circuits.verification.search import Found, evaluate, search
+from grokscope.circuits.verification.problem import VerificationProblem
+from grokscope.circuits.verification.search import LowestPoints, evaluate, search
 from verification_oracles import any_numbers, exact_value, least, whole_numbers
 
 
-def problem_of(seed: int, n: int = 7, width: int = 6) -> Problem:
+def problem_of(seed: int, n: int = 7, width: int = 6) -> VerificationProblem:
     rng = np.random.default_rng(seed)
-    return Problem.of(any_numbers(rng, n, width), (1, 4), rng.choice([-1.0, 1.0], 4))
+    return VerificationProblem.of(any_numbers(rng, n, width), (1, 4), rng.choice([-1.0, 1.0], 4))
 
 
 def test_a_value_is_that_of_the_whole_network():
@@ -26,7 +26,7 @@ def test_a_value_is_that_of_the_whole_network():
         assert value == pytest.approx(y * float(exact_value(problem.weights, whole)), rel=1e-12)
 
 
-def is_lowest_among_neighbors(problem: Problem, found: Found) -> bool:
+def is_lowest_among_neighbors(problem: VerificationProblem, found: LowestPoints) -> bool:
     """No single flip of another bit gives less."""
     for setting, x in enumerate(found.x):
         flipped = x * (1 - 2 * np.eye(len(x)))
@@ -49,7 +49,7 @@ def test_the_lowest_point_of_a_small_cube_is_found(seed):
 def test_in_a_large_cube_no_single_flip_leads_lower():
     rng = np.random.default_rng(0)
     for _ in range(5):
-        problem = Problem.of(any_numbers(rng, 40, 12), (0, 1, 2))
+        problem = VerificationProblem.of(any_numbers(rng, 40, 12), (0, 1, 2))
         found = search(problem)
         np.testing.assert_array_equal(found.value, evaluate(problem, np.arange(8), found.x))
         assert is_lowest_among_neighbors(problem, found)
@@ -75,9 +75,9 @@ def test_settings_in_pieces_find_the_lowest_too(monkeypatch, cells):
 
 
 def test_a_network_without_neurons_and_a_cube_without_other_bits():
-    empty = Problem.of(any_numbers(np.random.default_rng(0), 3, 0), (0,))
+    empty = VerificationProblem.of(any_numbers(np.random.default_rng(0), 3, 0), (0,))
     assert search(empty).value.tolist() == [0.0, 0.0]
     rng = np.random.default_rng(0)
-    full = Problem.of(whole_numbers(rng, 2, 3), (0, 1))
+    full = VerificationProblem.of(whole_numbers(rng, 2, 3), (0, 1))
     assert search(full).value.tolist() == [float(least(full, s)) for s in range(4)]
     assert search(full).x.shape == (4, 0)

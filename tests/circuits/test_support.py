@@ -14,8 +14,8 @@ from safetensors.numpy import load_file
 
 import oracles
 from grokscope.circuits import find_support, proposition_1, proposition_2, proposition_3
+from grokscope.circuits.relu_network import ReluNetwork
 from grokscope.circuits.support import bit_strength, settings_of
-from grokscope.circuits.weights import Weights
 from small_circuits import trained
 
 DATA = Path(__file__).parent.parent / "data"
@@ -23,7 +23,7 @@ DATA = Path(__file__).parent.parent / "data"
 
 def drawn(seed, n, width, scale=1.0):
     rng = np.random.default_rng(seed)
-    return Weights(*(rng.normal(scale=scale, size=size) for size in ((n, width), width, width)))
+    return ReluNetwork(*(rng.normal(scale=scale, size=size) for size in ((n, width), width, width)))
 
 
 def brute_force(weights, bits):
@@ -116,7 +116,7 @@ def test_a_function_that_is_no_parity_has_a_support_too():
     """Majority: x + y + z, as the difference of two neurons, with a little of every other bit."""
     w = np.full(20, 0.02)
     w[[4, 9, 15]] = 1.0
-    found = find_support(Weights(np.stack([w, -w], axis=1), np.zeros(2), np.array([1.0, -1.0])))
+    found = find_support(ReluNetwork(np.stack([w, -w], axis=1), np.zeros(2), np.array([1.0, -1.0])))
     assert found.bits == (4, 9, 15)
     assert found.parity == pytest.approx(-0.5, abs=5 * found.error)
     assert found.walsh[(4,)] == pytest.approx(0.5, abs=5 * found.error)
@@ -130,7 +130,7 @@ def test_bits_that_stand_out_but_decide_nothing_are_no_support():
     loud[:3] = 200 * rng.choice([-1, 1], (3, 2))
     # two loud neurons that cancel
     loud[:, 1] = loud[:, 0]
-    weights = Weights(np.hstack([rest.W, loud]), np.append(rest.b, [0, 0]), np.append(rest.u, [1, -1]))
+    weights = ReluNetwork(np.hstack([rest.W, loud]), np.append(rest.b, [0, 0]), np.append(rest.u, [1, -1]))
     found = find_support(weights)
     assert found.candidates == (0, 1, 2)
     assert found.gap > 2
@@ -144,7 +144,9 @@ def test_rescaling_and_reordering_neurons_change_nothing_and_bits_are_followed(s
     W, b, u = (np.asarray(a, dtype=float) for a in _arrays(proposition_2(7, bits=(1, 2, 5))))
     # powers of two, so that rounding changes nothing
     scale, neurons, order = 2.0 ** rng.integers(-3, 4, 6), rng.permutation(6), rng.permutation(7)
-    moved = find_support(Weights((W * scale)[order][:, neurons], (b * scale)[neurons], (u / scale)[neurons]))
+    moved = find_support(
+        ReluNetwork((W * scale)[order][:, neurons], (b * scale)[neurons], (u / scale)[neurons])
+    )
     assert moved.bits == tuple(sorted(order.tolist().index(bit) for bit in plain.bits))
     np.testing.assert_allclose(moved.strength, plain.strength[order], rtol=1e-12)
 
@@ -155,7 +157,7 @@ def _arrays(network):
 
 @pytest.mark.parametrize("fill", [0.0, math.nan, math.inf])
 def test_networks_that_say_nothing(fill):
-    found = find_support(Weights(np.full((20, 4), fill), np.full(4, fill), np.full(4, fill)))
+    found = find_support(ReluNetwork(np.full((20, 4), fill), np.full(4, fill), np.full(4, fill)))
     assert found.bits == ()
     assert ("not finite" in found.why) == (fill != 0)
 
@@ -173,7 +175,7 @@ def test_the_official_run_before_and_after_its_transition():
             for name in ("linear1.weight", "linear1.bias", "linear2.weight")
         )
         W, b, u = (arrays[name].astype(float) for name in names)
-        found = find_support(Weights(W.T, b, u[0]))
+        found = find_support(ReluNetwork(W.T, b, u[0]))
         if numbers["test_accuracy"] >= 0.95:
             assert found.bits == (0, 1, 2)
             assert found.parity > 0.9

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 from grokscope.circuits import Subnetwork, proposition_2, proposition_3
+from grokscope.circuits.relu_network import ReluNetwork, as_relu_network
 from grokscope.circuits.support import MOST_BITS, settings_of
+from grokscope.circuits.target import target_of
 from grokscope.circuits.verification import check_certificate, verify
-from grokscope.circuits.verification.problem import Problem
-from grokscope.circuits.verification.target import target_of
-from grokscope.circuits.verification.verdict import TRUSTED, Verdict
-from grokscope.circuits.weights import Weights, weights_of
+from grokscope.circuits.verification.problem import VerificationProblem
+from grokscope.circuits.verification.verify import TRUSTED, Verdict
 from grokscope.errors import InputError
 from grokscope.tasks.boolean_function import BooleanFunction
 from grokscope.tasks.samples import Samples
@@ -66,7 +66,7 @@ def test_a_proof_says_what_was_proved():
     assert verdict.leaves == verdict.certificate.n_leaves >= 8
     assert 0 < verdict.seconds < 60
     x = verdict.worst_input
-    assert exact_value(weights_of(network), x) * int(np.prod(x[:3])) == 1
+    assert exact_value(as_relu_network(network), x) * int(np.prod(x[:3])) == 1
     assert len(verdict.lowers) == len(verdict.uppers) == 8
 
 
@@ -76,7 +76,7 @@ def test_a_counterexample_is_one_and_comes_with_its_exact_margin():
     assert verdict.verdict == "counterexample"
     assert verdict.input == verdict.worst_input
     assert verdict.input is not None
-    wrong = exact_value(weights_of(network), verdict.input) * int(
+    wrong = exact_value(as_relu_network(network), verdict.input) * int(
         np.prod([verdict.input[b] for b in (0, 1, 3)])
     )
     assert verdict.margin == verdict.upper == float(wrong) <= 0
@@ -86,9 +86,9 @@ def test_a_counterexample_is_one_and_comes_with_its_exact_margin():
     assert verdict.gap == math.inf
 
 
-def constant(value: float, n: int = 4) -> Weights:
+def constant(value: float, n: int = 4) -> ReluNetwork:
     """f(x) is the value everywhere."""
-    return Weights(np.zeros((n, 1)), np.array([1.0]), np.array([value]))
+    return ReluNetwork(np.zeros((n, 1)), np.array([1.0]), np.array([value]))
 
 
 @pytest.mark.parametrize("value", [0.0, -0.0, -1e-30])
@@ -101,17 +101,17 @@ def test_an_output_of_0_is_wrong(value):
 def test_an_output_that_cancels_in_floats_only_is_seen_exactly():
     """1 + 2^-60 - 1: float64 says 0, and the network is right."""
     W, b = np.zeros((3, 3)), np.array([1.0, 2.0**-60, 1.0])
-    verdict = verify(Weights(W, b, np.array([1.0, 1.0, -1.0])), (0,), target=[1, 1])
+    verdict = verify(ReluNetwork(W, b, np.array([1.0, 1.0, -1.0])), (0,), target=[1, 1])
     assert verdict.verdict != "counterexample"
     assert verdict.upper >= 0
-    wrong = verify(Weights(W, b, np.array([1.0, -1.0, -1.0])), (0,), target=[1, 1])
+    wrong = verify(ReluNetwork(W, b, np.array([1.0, -1.0, -1.0])), (0,), target=[1, 1])
     assert (wrong.verdict, wrong.margin) == ("counterexample", -(2.0**-60))
 
 
 def test_without_time_it_is_undecided_and_says_how_far_it_came():
     rng = np.random.default_rng(0)
-    base = weights_of(proposition_2(n=40, width=160))
-    network = Weights(*(array + 0.023 * rng.standard_normal(array.shape) for array in base))
+    base = as_relu_network(proposition_2(n=40, width=160))
+    network = ReluNetwork(*(array + 0.023 * rng.standard_normal(array.shape) for array in base))
     verdict = verify(network, (0, 1, 2), budget=1e-9)
     assert verdict.verdict == "undecided"
     assert -math.inf < verdict.lower <= 0 < verdict.upper
@@ -138,7 +138,7 @@ def test_another_target_and_some_neurons():
     parity = settings_of(3).prod(axis=1)
     assert verify(network, (0, 1, 2), target=parity).verdict == "proved"
     assert verify(network, (0, 1, 2), target=-parity).verdict == "counterexample"
-    size = weights_of(network).W.shape[1]
+    size = as_relu_network(network).W.shape[1]
     everything = Subnetwork(np.ones(size, bool), found="all")
     assert verify(network, (0, 1, 2), neurons=everything).verdict == "proved"
     none = verify(network, (0, 1, 2), neurons=[])
@@ -158,18 +158,20 @@ def test_the_size_is_the_largest_output_that_could_be():
     """|u| (sum |W| + |b|), at which an input of the signs of W comes out if b and u are positive."""
     rng = np.random.default_rng(0)
     W, b, u = rng.standard_normal((4, 1)), np.array([0.3]), np.array([2.0])
-    problem = Problem.of(Weights(W, b, u), (0,))
-    assert module._size(problem) == pytest.approx(float(Weights(W, b, u).outputs(np.sign(W.T))[0]))
-    assert module._size(Problem.of(Weights(W, -b, -u), (0,))) == module._size(problem)
+    problem = VerificationProblem.of(ReluNetwork(W, b, u), (0,))
+    assert module._size(problem) == pytest.approx(float(ReluNetwork(W, b, u).outputs(np.sign(W.T))[0]))
+    assert module._size(VerificationProblem.of(ReluNetwork(W, -b, -u), (0,))) == module._size(problem)
 
 
-def noisy(n: int = 8) -> Weights:
+def noisy(n: int = 8) -> ReluNetwork:
     """Proposition 2 with noise: nothing about it is whole or equal."""
     rng = np.random.default_rng(0)
-    return Weights(*(a + 0.01 * rng.standard_normal(a.shape) for a in weights_of(proposition_2(n=n))))
+    return ReluNetwork(
+        *(a + 0.01 * rng.standard_normal(a.shape) for a in as_relu_network(proposition_2(n=n)))
+    )
 
 
-def asked_of(monkeypatch, network: Weights, budget: float = 10.0) -> dict[str, float]:
+def asked_of(monkeypatch, network: ReluNetwork, budget: float = 10.0) -> dict[str, float]:
     """What the cover is asked for."""
     asked: dict[str, float] = {}
     cover = module.cover
@@ -184,7 +186,7 @@ def test_a_bound_counts_only_above_what_rounding_could_do(monkeypatch):
 
     network = noisy()
     asked = asked_of(monkeypatch, network)
-    problem = Problem.of(network, (0, 1, 2))
+    problem = VerificationProblem.of(network, (0, 1, 2))
     size, error = module._size(problem), float(Rounded.of(problem).error)
     eps = float(np.finfo(np.float64).eps)
     assert 2 * error + eps * size < asked["enough"] < 2 * error + 100 * eps * size
@@ -212,8 +214,8 @@ def test_a_counterexample_that_only_the_cover_meets_is_one(monkeypatch):
     """One input in 2^12 is wrong, and the search is led to others."""
     n = 12
     W = np.column_stack([np.zeros(n), np.ones(n)])
-    network = Weights(W, np.array([1.0, 1.0 - n]), np.array([1.0, -3.0]))  # 1, and -2 at all ones
-    bad = module.Found(np.ones(2), -np.ones((2, n - 1)))
+    network = ReluNetwork(W, np.array([1.0, 1.0 - n]), np.array([1.0, -3.0]))  # 1, and -2 at all ones
+    bad = module.LowestPoints(np.ones(2), -np.ones((2, n - 1)))
     monkeypatch.setattr(module, "search", lambda *_: bad)
     verdict = verify(network, (0,), target=[1, 1])
     assert (verdict.verdict, verdict.margin, verdict.input) == ("counterexample", -2.0, [1] * n)
@@ -276,6 +278,6 @@ def test_samples_of_a_function_have_its_target(monkeypatch):
 
 
 def test_a_task_that_does_not_tell_its_function_is_refused(monkeypatch):
-    monkeypatch.setattr("grokscope.circuits.verification.target.hidden_bits", lambda *_: None)
+    monkeypatch.setattr("grokscope.circuits.target.hidden_bits", lambda *_: None)
     with pytest.raises(InputError, match="task 'arrays' does not tell the function"):
         target_of(run_of(SimpleNamespace(kind="arrays")), 0)

@@ -9,9 +9,9 @@ import pytest
 
 import grokscope as gs
 from grokscope.circuits import proposition_1, proposition_2, proposition_3
+from grokscope.circuits.relu_network import ReluNetwork, as_relu_network
 from grokscope.circuits.support import settings_of
 from grokscope.circuits.verification import CERTIFIED, FIRST_PROVED, certify, check_certificate, verify
-from grokscope.circuits.weights import Weights, weights_of
 from grokscope.errors import InputError
 from small_circuits import trained
 from verification_oracles import exact_value
@@ -21,10 +21,10 @@ def random_network(rng):
     """A construction with noise of any size on all weights and a few neurons more, or noise alone."""
     n = int(rng.integers(3, 9))
     make = (proposition_1, proposition_2, proposition_3)[int(rng.integers(3))]
-    base = weights_of(make(n=n, width=10))
+    base = as_relu_network(make(n=n, width=10))
     noise = 10.0 ** rng.uniform(-3, 0)
     arrays = [a + noise * rng.standard_normal(a.shape) for a in base]
-    return n, Weights(*arrays)
+    return n, ReluNetwork(*arrays)
 
 
 def test_no_verdict_disagrees_with_all_inputs():
@@ -50,11 +50,11 @@ def test_no_verdict_disagrees_with_all_inputs():
 
 
 def test_a_certificate_is_checked_against_the_network_that_it_is_shown():
-    network = weights_of(proposition_2(n=12))
+    network = as_relu_network(proposition_2(n=12))
     verdict = verify(network, (0, 1, 2))
     assert verdict.verdict == "proved"
     assert min(check_certificate(verdict.certificate, network, (0, 1, 2))) > 0
-    other = Weights(network.W, network.b, -network.u)
+    other = ReluNetwork(network.W, network.b, -network.u)
     assert min(check_certificate(verdict.certificate, other, (0, 1, 2))) <= 0
 
 
@@ -71,7 +71,7 @@ def test_certified_accuracy_over_training_against_all_inputs(run):
     for seed in range(3):
         bits = list(gs.read_circuit(run, seed).circuit.support.bits)
         for step in (0, 700, 1400):
-            margin = (weights_of(run.model(seed, step)).outputs(x) * x[:, bits].prod(axis=1)).min()
+            margin = (as_relu_network(run.model(seed, step)).outputs(x) * x[:, bits].prod(axis=1)).min()
             one = found.sel(seed=seed, step=step)
             assert (one.proved, one.refuted) == (margin > 0, margin <= 0)
             if margin > 0:

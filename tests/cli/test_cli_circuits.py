@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from grokscope.circuits.reading import hidden_bits
+from grokscope.circuits.target import hidden_bits
 from small_circuits import trained
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from grokscope.circuits.optimum import least_path_norm
+from grokscope.circuits.constructions import least_path_norm
 from grokscope.claims import NotTestable, gather, judge
 from grokscope.experiment import Experiment
 from grokscope.papers import check_paper, find_paper

@@ -24,29 +24,23 @@ SOURCE = ROOT / "src" / "grokscope"
 GOAL = 0.85
 LIMIT = 150.0  # seconds for the tests of one mutant; what takes longer was noticed
 
-_STATISTICS = (
-    "statistics/test_statistics_intervals",
-    "statistics/test_statistics_events",
-    "statistics/test_statistics_survival",
-)
-_STATISTICS += ("statistics/test_statistics_comparison", "statistics/test_statistics_docs")
 _CLAIMS = ("claims/test_claims", "claims/test_claims_output", "claims/test_claims_error_rates")
 _MEASURES = ("measures/test_needs", "measures/test_simple", "measures/test_reference")
 # part -> module -> tests, the quickest first
 TESTED: dict[str, dict[str, tuple[str, ...]]] = {
     "statistics and claims": {
-        "statistics/_bootstrap.py": ("statistics/test_statistics_intervals",),
-        "statistics/_comparison.py": ("statistics/test_statistics_comparison",),
         "statistics/_discovery.py": ("statistics/test_statistics_comparison", *_CLAIMS),
         "statistics/_estimate.py": (
             "statistics/test_statistics_intervals",
             "statistics/test_statistics_docs",
         ),
-        "statistics/_events.py": ("statistics/test_statistics_events",),
         "statistics/_intervals.py": ("statistics/test_statistics_intervals", *_CLAIMS),
         "statistics/_kaplan_meier.py": ("statistics/test_statistics_survival",),
         "statistics/_regression.py": ("statistics/test_statistics_regression",),
-        "statistics/_turnbull.py": ("statistics/test_statistics_survival",),
+        "statistics/_times.py": (
+            "statistics/test_statistics_events",
+            "statistics/test_statistics_comparison",
+        ),
         "claims/_claim.py": _CLAIMS,
         "claims/_evidence.py": _CLAIMS,
         "claims/_judge.py": _CLAIMS,
@@ -72,17 +66,12 @@ TESTED: dict[str, dict[str, tuple[str, ...]]] = {
         for name in ("_fourier", "attention", "logit_fourier", "mirror", "neuron_fourier", "weight_fourier")
     },
     "verification": {
-        f"circuits/verification/{name}.py": (f"circuits/{test}",)
-        for name, test in {
-            "branching": "test_cover",
-            "certificate": "test_certificate",
-            "problem": "test_problem",
-            "relaxation": "test_relaxation",
-            "search": "test_search",
-            "target": "test_verdict",
-            "verdict": "test_verdict",
-            "verify": "test_verdict",
-        }.items()
+        "circuits/target.py": ("circuits/test_verdict",),
+        "circuits/verification/certificate.py": ("circuits/test_certificate",),
+        "circuits/verification/problem.py": ("circuits/test_problem",),
+        "circuits/verification/relaxation.py": ("circuits/test_relaxation",),
+        "circuits/verification/search.py": ("circuits/test_search", "circuits/test_cover"),
+        "circuits/verification/verify.py": ("circuits/test_verdict",),
     },
     "runs": {
         f"{name}.py": tuple(f"{folder}/{test}" for folder, tests in where.items() for test in tests)
@@ -90,7 +79,7 @@ TESTED: dict[str, dict[str, tuple[str, ...]]] = {
             "store/arrays": {"store": ("test_arrays", "test_tree", "test_writes")},
             "store/checksums": {"store": ("test_checksums",), "runs": ("test_provenance",)},
             "store/disk": {"store": ("test_files", "test_checksums")},
-            "runs/fingerprint": {"runs": ("test_fingerprint", "test_provenance")},
+            "runs/numerics": {"runs": ("test_numerics", "test_provenance")},
             "store/folder": {"store": ("test_files", "test_checksums", "test_store")},
             "store/labeled": {"store": ("test_labeled", "test_store")},
             "store/lock": {"store": ("test_lock",)},
@@ -99,7 +88,7 @@ TESTED: dict[str, dict[str, tuple[str, ...]]] = {
             "store/run_store": {"store": ("test_reader", "test_checksums", "test_writes", "test_store")},
             "store/transaction": {"store": ("test_writes", "test_reader", "test_store")},
             "store/tree": {"store": ("test_writes", "test_tree", "test_store")},
-            "runs/verify": {"store": ("test_checksums", "test_store_damage")},
+            "runs/folders": {"store": ("test_checksums", "test_store_damage")},
         }.items()
     },
 }

@@ -9,14 +9,11 @@ import pytest
 
 MODULES = {
     "grokscope.errors": 1,
-    "grokscope.statistics._bootstrap": 2,
-    "grokscope.statistics._comparison": 1,
     "grokscope.statistics._discovery": 1,
     "grokscope.statistics._estimate": 2,
-    "grokscope.statistics._events": 3,
-    "grokscope.statistics._intervals": 4,
+    "grokscope.statistics._times": 4,
+    "grokscope.statistics._intervals": 6,
     "grokscope.statistics._kaplan_meier": 1,
-    "grokscope.statistics._turnbull": 1,
     "grokscope.claims._claim": 2,
     "grokscope.claims._evidence": 1,
 }

@@ -170,7 +170,8 @@ def _claims_about(path: Any) -> list[dict[str, Any]]:
 
 def _circuits(run: Run, most: int) -> list[CircuitSeen]:
     """The circuits of the first members; none where networks cannot be read, or are not there yet."""
-    from grokscope.circuits.reading import check_readable, read_circuit
+    from grokscope.circuits.reading import read_circuit
+    from grokscope.circuits.target import check_readable
 
     found: list[CircuitSeen] = []
     try:

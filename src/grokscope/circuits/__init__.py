@@ -1,17 +1,23 @@
-"""Circuits: subnetworks, how they are found, followed, read, constructed and proved.
+"""Circuits: read a trained network as logic gates, and prove or refute it on all inputs.
 
-A network is read in this order: ``support.py`` (which bits it uses), ``gates.py`` (its active neurons as
-gates), ``circuit.py`` (both together), ``formula.py`` and ``diagram.py`` (for people); ``reading.py`` does it
-for a run. ``constructions.py`` has networks whose circuit is known; ``merging.py`` makes a network of a
-circuit, one neuron for each gate; ``optimum.py`` says how small a network can be. Of all members of a run:
-``counting.py`` (gates), ``foresight.py`` (how early the circuit can be told). Measures of subnetworks are in
-``measures/``.
+The files, in the order in which a network is read:
+
+- ``relu_network.py``: a one-hidden-layer network as plain arrays; ``subnetwork.py``: a set of its neurons;
+- ``support.py``: the input bits that it uses; ``gates.py``: its neurons as gates; ``circuit.py``: both;
+- ``formula.py``, ``diagram.py``: a circuit as text and as a picture;
+- ``target.py``: which runs can be read, and the function that a run's labels are; ``reading.py``: read a run;
+- ``counting.py``, ``foresight.py``: gates of all members, and how early the circuit can be predicted, stored
+  as measures of a run; ``lottery.py``: retrain a subnetwork alone;
+- ``constructions.py``: networks with a known circuit, and the least path norm;
+- ``verification/``: proofs and counterexamples.
+
+Measures of subnetworks are in ``grokscope.measures``.
 """
 
-from grokscope.circuits.arity import arity
-from grokscope.circuits.circuit import Circuit, active_neurons, read_network
+from grokscope.circuits.circuit import Circuit, active_neurons, merged_network, read_network
 from grokscope.circuits.constructions import (
     construction_experiment,
+    least_path_norm,
     proposition_1,
     proposition_2,
     proposition_3,
@@ -19,10 +25,8 @@ from grokscope.circuits.constructions import (
 from grokscope.circuits.counting import count_gates
 from grokscope.circuits.diagram import draw
 from grokscope.circuits.foresight import foresee
-from grokscope.circuits.gates import Gate
+from grokscope.circuits.gates import Gate, arity
 from grokscope.circuits.lottery import lottery_ticket
-from grokscope.circuits.merging import merged_network
-from grokscope.circuits.optimum import least_path_norm
 from grokscope.circuits.reading import Reading, read_circuit
 from grokscope.circuits.subnetwork import Subnetwork
 from grokscope.circuits.support import Support, find_support

@@ -1,25 +1,23 @@
-"""Circuits of all members of a run, counted: how many gates, of how many neurons, proved or not.
+"""Count the gates of a run's members, and prove the networks made of one neuron for each gate.
 
-The numbers are measures of the run like any other: claims, figures, tables and exports read them. One member
-at a time, with its formula and picture: ``reading.py``.
+The counts are stored as measures of the run, so claims, figures, tables and exports read them. Formula and
+picture of one member: ``reading.py``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grokscope.circuits.circuit import Circuit, read_network
-from grokscope.circuits.merging import merged_network
-from grokscope.circuits.reading import check_readable, training_inputs
-from grokscope.circuits.weights import Weights, weights_of
-from grokscope.errors import InputError
+from grokscope.circuits.circuit import Circuit, merged_network, read_network
+from grokscope.circuits.relu_network import ReluNetwork, relu_network_at
+from grokscope.circuits.target import readable_positions, target_of, training_inputs
+from grokscope.circuits.verification.verify import verify
 from grokscope.progress import Progress, SilentProgress
 from grokscope.runs.given import GivenMeasures
-from grokscope.spec.streams import Seeds
+from grokscope.spec.streams import Seeds, on_members
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -40,29 +38,29 @@ def count_gates(
     budget: float = 2.0,
     progress: Progress | None = None,
 ) -> xr.Dataset:
-    r"""Read the circuits of a run's members at a step, and keep their numbers in the run.
+    r"""Read the circuits of a run's members at a step, and store their counts in the run.
 
     The measures, over seed and step:
 
-    - ``gates``: gates that the active neurons make of the support, duplicates merged; 0 without a support;
-    - ``and_gates``: those of them that are ANDs of all the support's bits;
-    - ``support_bits``: bits of the support;
-    - ``circuit_neurons``: active neurons (by path norm, on the member's training inputs);
-    - ``merged_proved``: 1 if the network of as many neurons as there are gates (`merged_network`) is proved
-      to be right on all $2^n$ inputs, 0 if it is refuted, or undecided in time;
-    - ``merged_margin``: the proved margin, or of the input that refutes it; NaN without gates.
+    - ``gates``: number of gates of the active neurons, duplicates merged; 0 without a support;
+    - ``and_gates``: gates that are ANDs of all bits of the support;
+    - ``support_bits``: number of bits of the support;
+    - ``circuit_neurons``: number of active neurons (by path norm, on the member's training inputs);
+    - ``merged_proved``: 1 if the network with one neuron for each gate (`merged_network`) is proved right on
+      all $2^n$ inputs, 0 if it is refuted or undecided within the budget;
+    - ``merged_margin``: its proved margin, or $y f(x)$ at the counterexample; NaN without gates.
 
-    What is there already is not read again.
+    Members counted by an earlier call are not read again.
 
     Args:
         run: of a Boolean function of few bits on inputs +-1, and one hidden layer of relu.
-        seeds: which members; None: all.
+        seeds: of the members; None: all.
         step: updates done; -1 is the last.
         budget: seconds for each proof.
-        progress: told of the work, a unit for each network.
+        progress: advanced by one for each network.
 
     Returns:
-        These measures of the whole run, those of earlier calls included.
+        These measures of all members of the run that have been counted, now or before.
 
     Raises:
         InputError: if the run's networks cannot be read or verified, or it has no such seed or step.
@@ -77,10 +75,7 @@ def count_gates(
         >>> counted.gates.item(), counted.and_gates.item(), counted.merged_proved.item()
         (6.0, 4.0, 1.0)
     """
-    check_readable(run)
-    positions = range(len(run.members)) if seeds is None else [run.position(seed) for seed in seeds]
-    if not len(positions):
-        raise InputError("count_gates: no seeds are given.")
+    positions = readable_positions(run, seeds, "count_gates")
     shown = progress or SilentProgress()
     with GivenMeasures(run, _GROUP) as given:
         at = {p: step if step >= 0 else int(run.steps_done[p]) + 1 + step for p in positions}
@@ -90,20 +85,18 @@ def count_gates(
             rows = [p for p in todo if at[p] == now]
             values = {name: np.full((len(rows), 1), np.nan) for name in MEASURES}
             for i, position in enumerate(rows):
-                for name, value in _counted(run, position, now, budget).items():
+                for name, value in _count(run, position, now, budget).items():
                     values[name][i] = value
                 shown.advance(1)
             given.write(rows, [now], values)
         shown.finish()
         found = given.read(MEASURES)
-    assert found is not None  # at least one network was read, now or before
+    assert found is not None  # at least one member was counted, now or before
     return found
 
 
 def _undone(found: xr.Dataset | None, run: Run, at: dict[int, int]) -> list[int]:
     """The positions of members that have not been counted at their step."""
-    from grokscope.spec.streams import on_members
-
     if found is None:
         return list(at)
     known = on_members(found, run.members)["gates"]
@@ -111,10 +104,8 @@ def _undone(found: xr.Dataset | None, run: Run, at: dict[int, int]) -> list[int]
     return [p for p in at if p not in done]
 
 
-def _counted(run: Run, position: int, step: int, budget: float) -> dict[str, float]:
-    leaves = run.networks([step], [run.members.seeds[position]])
-    one = {name: leaf[0, 0] for name, leaf in leaves.items()}
-    network = weights_of(SimpleNamespace(**one, activation="relu"))
+def _count(run: Run, position: int, step: int, budget: float) -> dict[str, float]:
+    network = relu_network_at(run.networks([step], [run.members.seeds[position]]), 0, 0)
     circuit = read_network(network, x=training_inputs(run, position))
     bits = len(circuit.support.bits)
     numbers: dict[str, float] = {
@@ -124,13 +115,12 @@ def _counted(run: Run, position: int, step: int, budget: float) -> dict[str, flo
         "circuit_neurons": len(circuit.active),
         "merged_proved": 0.0,
     }
-    return numbers | (_proved(run, position, network, circuit, budget) if circuit.gates else {})
+    return numbers | (_prove_merged(run, position, network, circuit, budget) if circuit.gates else {})
 
 
-def _proved(run: Run, position: int, network: Weights, circuit: Circuit, budget: float) -> dict[str, Any]:
-    from grokscope.circuits.verification.target import target_of
-    from grokscope.circuits.verification.verify import verify
-
+def _prove_merged(
+    run: Run, position: int, network: ReluNetwork, circuit: Circuit, budget: float
+) -> dict[str, Any]:
     bits, target = target_of(run, position)
     verdict = verify(merged_network(network, circuit), bits, target=target, budget=budget)
     return {"merged_proved": float(verdict.verdict == "proved"), "merged_margin": verdict.margin}

@@ -1,4 +1,4 @@
-"""A circuit as a picture, in SVG: bits on the left, gates in the middle, the sum on the right."""
+"""Draw a circuit as SVG: bits on the left, gates in the middle, the sum on the right."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ _MOST = 40  # gates in one picture
 
 
 def draw(circuit: Circuit, title: str = "") -> str:
-    """The circuit as an SVG document.
+    """Draw the circuit as an SVG document.
 
-    A solid line to a gate: it wants +1; a dashed one that ends in a ring: it wants -1. Opposite gates share
-    a band. Lines to the sum are as thick as the gates are strong, blue where they add and orange where they
-    subtract. Beyond 40 gates only the strongest are drawn, and the rest counted.
+    A line from a bit to a gate is solid if the gate fires for +1; dashed, ending in a ring, if it fires for
+    -1. Opposite gates share a band. A line from a gate to the sum is blue if the gate adds and orange if it
+    subtracts; its thickness shows the strength. With more than 40 gates the strongest 40 are drawn, and the
+    legend says how many are not.
 
     Args:
         circuit: with at least one gate.
@@ -88,7 +89,7 @@ def _head(circuit: Circuit, title: str) -> str:
 
 
 def _wires(gate: Gate, places: dict[int, float], y: float) -> list[str]:
-    """Lines from a gate's bits, in the order of the bits from the top."""
+    """Lines from the bits to a gate, in the order of the bits from the top."""
     parts: list[str] = []
     edge = _GATES - _GATE_WIDTH / 2
     step = min(11.0, (_GATE_HEIGHT - 8) / max(len(gate.bits), 1))
@@ -111,7 +112,7 @@ def _wires(gate: Gate, places: dict[int, float], y: float) -> list[str]:
 
 
 def _symbol(gate: Gate, support: tuple[int, ...], y: float) -> list[str]:
-    """The gate: a D for AND, a shield for OR, else a box with what it counts."""
+    """The gate's symbol: a D for AND, a shield for OR, else a box with its threshold."""
     left, right = _GATES - _GATE_WIDTH / 2, _GATES + _GATE_WIDTH / 2
     top, low, half = y - _GATE_HEIGHT / 2, y + _GATE_HEIGHT / 2, _GATE_HEIGHT / 2
     formula = gate_formula(gate, support)
@@ -128,7 +129,7 @@ def _symbol(gate: Gate, support: tuple[int, ...], y: float) -> list[str]:
         )
     else:
         shape = f"M{left} {top}H{right}V{low}H{left}Z"
-        label = "f" if name in ("OR", "AND") else label  # no count of bits; it is written beside
+        label = "f" if name in ("OR", "AND") else label  # the formula is written below
     neurons = ", ".join(map(str, gate.neurons))
     words = f"{formula}: neurons {neurons}"
     merged = f"{len(gate.neurons)} neurons" if len(gate.neurons) > 1 else f"neuron {neurons}"
@@ -177,7 +178,7 @@ def _text(
     color: str = _INK,
     weight: str = "normal",
 ) -> str:
-    # a rim of white, where a line goes behind the words
+    # the white rim keeps the text readable on top of a line
     return (
         f'<text x="{x:g}" y="{y:g}" font-size="{size:g}" text-anchor="{anchor}" fill="{color}" '
         f'font-weight="{weight}" stroke="white" stroke-opacity="0.8" stroke-width="3" paint-order="stroke">'

@@ -1,21 +1,18 @@
-"""Foresight: how early one can tell which neurons will be the circuit's.
+"""Foresight: how well the neurons of the final circuit can be predicted at earlier steps.
 
-The numbers are measures of the run like any other: claims, figures, tables and exports read them.
+The precisions are stored as measures of the run, so claims, figures, tables and exports read them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from grokscope.circuits.circuit import active_neurons
-from grokscope.circuits.reading import check_readable, training_inputs
-from grokscope.circuits.verification.target import target_of
-from grokscope.circuits.weights import Weights, weights_of
-from grokscope.errors import InputError
+from grokscope.circuits.relu_network import ReluNetwork, relu_network_at
+from grokscope.circuits.target import readable_positions, target_of, training_inputs
 from grokscope.progress import Progress, SilentProgress
 from grokscope.runs.given import GivenMeasures
 from grokscope.spec.schedule import Schedule
@@ -30,7 +27,7 @@ __all__ = ["MEASURES", "foresee"]
 
 MEASURES = ("precision_path_norm", "precision_support_norm", "circuit_size")
 _GROUP = "foresight"
-_AT_A_TIME = 8  # members whose networks are in memory
+_AT_A_TIME = 8  # members whose networks are in memory at once
 
 
 def foresee(
@@ -40,26 +37,26 @@ def foresee(
     *,
     progress: Progress | None = None,
 ) -> xr.Dataset:
-    r"""Measure how well scores of neurons at earlier steps foretell the circuit at a run's end.
+    r"""Measure how well scores of neurons at earlier steps predict the circuit at a run's end.
 
     With C the circuit at the end (the active neurons by path norm, on the member's training inputs), m = |C|
-    and $T_m$ the m neurons of largest score at a step, the precision is $|T_m \cap C| / m$; m over the width
-    by chance. The measures, over seed and step:
+    and $T_m$ the m neurons of largest score at a step, the precision is $|T_m \cap C| / m$; by chance it is m
+    divided by the width. The measures, over seed and step:
 
-    - ``precision_path_norm``: by $|u_j|\, \lVert (W_j, b_j) \rVert$, which knows nothing of the task;
-    - ``precision_support_norm``: by $|u_j|\, \lVert W_{Sj} \rVert$ over the task's hidden bits S alone;
+    - ``precision_path_norm``: with the score $|u_j|\, \lVert (W_j, b_j) \rVert$, which needs no task;
+    - ``precision_support_norm``: with the score $|u_j|\, \lVert W_{Sj} \rVert$ over the task's hidden bits S;
     - ``circuit_size``: m.
 
-    Members that have all these steps are not measured again.
+    Members measured at all these steps by an earlier call are not measured again.
 
     Args:
         run: of a Boolean function of few bits on inputs +-1, and one hidden layer of relu; finished.
-        seeds: which members; None: all.
+        seeds: of the members; None: all.
         steps: a schedule (see `Schedule`).
-        progress: told of the work, a unit for each member.
+        progress: advanced by one for each member.
 
     Returns:
-        These measures of the whole run, those of earlier calls included.
+        These measures of all members of the run that have been measured, now or before.
 
     Raises:
         InputError: if the run's networks cannot be read, or it has no such seed.
@@ -73,10 +70,7 @@ def foresee(
         >>> foresee(run).precision_path_norm.values.tolist()
         [[1.0, 1.0]]
     """
-    check_readable(run)
-    positions = list(range(len(run.members))) if seeds is None else [run.position(seed) for seed in seeds]
-    if not positions:
-        raise InputError("foresee: no seeds are given.")
+    positions = readable_positions(run, seeds, "foresee")
     experiment, shown = run.experiment, progress or SilentProgress()
     last = int(min(run.steps_done[p] for p in positions))
     points = Schedule.parse(steps).points(experiment.steps_per_epoch, last)
@@ -89,7 +83,7 @@ def foresee(
             rows = todo[low : low + _AT_A_TIME]
             leaves = run.networks(points, [run.members.seeds[row] for row in rows])
             found = [
-                _foreseen(run, row, [_at(leaves, i, j) for j in range(len(points))])
+                _precisions(run, row, [relu_network_at(leaves, i, j) for j in range(len(points))])
                 for i, row in enumerate(rows)
             ]
             values = {name: np.stack([one[name] for one in found]) for name in MEASURES}
@@ -101,11 +95,6 @@ def foresee(
     return read
 
 
-def _at(leaves: dict[str, np.ndarray], member: int, step: int) -> Weights:
-    one = {name: leaf[member, step] for name, leaf in leaves.items()}
-    return weights_of(SimpleNamespace(**one, activation="relu"))
-
-
 def _undone(found: xr.Dataset | None, run: Run, points: np.ndarray, positions: list[int]) -> list[int]:
     if found is None or not np.isin(points, found["step"].to_numpy()).all():
         return positions
@@ -114,7 +103,7 @@ def _undone(found: xr.Dataset | None, run: Run, points: np.ndarray, positions: l
     return [p for p in positions if not done[p]]
 
 
-def _foreseen(run: Run, position: int, networks: list[Weights]) -> dict[str, np.ndarray]:
+def _precisions(run: Run, position: int, networks: list[ReluNetwork]) -> dict[str, np.ndarray]:
     """The measures of one member, [step]."""
     circuit = np.array(active_neurons(networks[-1], training_inputs(run, position)))
     bits = list(target_of(run, position)[0])

@@ -1,6 +1,6 @@
-"""Gates and circuits as formulas, for people.
+"""Formulas of gates and circuits as text.
 
-Bits are written x0, x1, ... as they are counted; ``¬x1`` is true where bit 1 is -1.
+Bits are written x0, x1, ..., counted from 0; ``¬x1`` is true where bit 1 is -1.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ from grokscope.circuits.support import settings_of
 
 __all__ = ["arithmetic", "gate_formula", "literal", "logic"]
 
-_ALIKE = 0.1  # weights that differ by less than this share of their mean are written as one number
+_ALIKE = 0.1  # weights within this share of their mean are written as one number
 
 
 def literal(bit: int, sign: int) -> str:
-    """``x3``, or ``¬x3`` for sign -1."""
+    """A bit with its sign: ``x3``, or ``¬x3`` for sign -1."""
     return f"x{bit}" if sign > 0 else f"¬x{bit}"
 
 
 def gate_formula(gate: Gate, support: tuple[int, ...]) -> str:
     """A gate as a Boolean formula of its bits.
 
-    ``AND(...)``, ``OR(...)``, ``ATLEAST2(...)`` (true where two or more are), ``1`` for a constant,
-    ``LINEAR(...)`` for one that is always on; anything else as an OR of ANDs, which for a threshold gate is
-    unique: its prime implicants.
+    ``AND(...)``, ``OR(...)``, ``ATLEAST2(...)`` (true if two or more are true), ``1`` for a constant,
+    ``LINEAR(...)`` for a gate that fires at every setting. Any other gate is an OR of ANDs, its prime
+    implicants, which are unique for a threshold gate.
 
     Args:
         gate: the gate.
-        support: of the circuit it belongs to.
+        support: of the gate's circuit.
 
     Example:
-        >>> from grokscope.circuits.weights import weights_of
-        >>> from grokscope.circuits.constructions import proposition_2
+        >>> from grokscope.circuits.relu_network import as_relu_network
+        >>> from grokscope.circuits import proposition_2
         >>> from grokscope.circuits.gates import read_gates
-        >>> gates, _ = read_gates(weights_of(proposition_2(n=3)), (0, 1, 2), (0, 1))
+        >>> gates, _ = read_gates(as_relu_network(proposition_2(n=3)), (0, 1, 2), (0, 1))
         >>> [gate_formula(gate, (0, 1, 2)) for gate in gates]
         ['AND(¬x0, ¬x1, x2)', 'OR(AND(¬x0, x2), AND(¬x1, x2))']
     """
@@ -60,17 +60,17 @@ def gate_formula(gate: Gate, support: tuple[int, ...]) -> str:
 
 
 def logic(gates: Iterable[Gate], support: tuple[int, ...], output_bias: float = 0.0) -> str:
-    """A circuit as the sign of a sum of gates; their weights are left out (see `arithmetic`)."""
+    """A circuit as the sign of a sum of gates without their weights (see `arithmetic` for weights)."""
     terms = [f"{'+' if gate.output_sign > 0 else '-'} {gate_formula(gate, support)}" for gate in gates]
     terms += [f"{'+' if output_bias > 0 else '-'} 1"] if terms and output_bias else []
     return f"sign({' '.join(terms).removeprefix('+ ')})" if terms else ""
 
 
 def arithmetic(gates: Iterable[Gate], support: tuple[int, ...], output_bias: float = 0.0) -> str:
-    """A circuit as the function that its gates compute on the support bits, other bits at their mean, 0.
+    """A circuit as the function that its gates compute of the support bits, other bits at their mean, 0.
 
-    A gate whose weights differ by less than a tenth is written with one number, ``1.6 relu(x0 + x1 - 1.1)``;
-    weights below a tenth of the largest are left out.
+    A gate whose weights are within a tenth of their mean is written with one number,
+    ``1.6 relu(x0 + x1 - 1.1)``. Weights below a tenth of the largest are left out.
     """
     terms = [_rectified(gate, support) for gate in gates]
     terms += [f"{'+' if output_bias > 0 else '-'} {abs(output_bias):.3g}"] if terms and output_bias else []
@@ -95,16 +95,16 @@ def _rectified(gate: Gate, support: tuple[int, ...]) -> str:
 
 
 def _times(number: float) -> str:
-    """A factor, as ``1.6 ``; nothing for 1."""
+    """A factor with a space, ``1.6 ``; empty for 1."""
     text = f"{number:.3g}"
     return "" if text == "1" else f"{text} "
 
 
 def _prime_implicants(gate: Gate, support: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """The smallest sets of a gate's literals that make it fire, as positions among its bits."""
+    """The minimal sets of true literals at which a gate fires, as positions among its bits."""
     settings = settings_of(len(support))
     met = settings[:, [support.index(bit) for bit in gate.bits]] == np.array(gate.signs)
     firing = {frozenset(np.flatnonzero(row).tolist()) for row in met[gate.fires]}
-    # a threshold gate keeps firing when more literals hold, so what cannot lose one literal is smallest
+    # a threshold gate is monotone in its literals: a set is minimal if dropping any one literal silences it
     smallest = [term for term in firing if not any(term - {i} in firing for i in term)]
     return sorted((tuple(sorted(term)) for term in smallest), key=lambda term: (len(term), term))

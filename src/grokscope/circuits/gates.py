@@ -1,42 +1,45 @@
-"""Neurons as gates: what each says of the support bits, by its truth table over all their settings.
+"""Neurons as gates: the truth table of each neuron over all settings of the support bits.
 
-A hidden neuron is a threshold on a weighted sum of the bits, so its table is always a threshold function: it
-never wants one bit both ways, which is why a gate has one sign per bit. Formulas are made in ``formula.py``,
-pictures in ``diagram.py``.
+A hidden neuron is a threshold on a weighted sum of the bits, so its table is a threshold function: it never
+depends on one bit in both directions, and a gate has one sign for each bit. Formulas of gates are in
+``formula.py``, pictures in ``diagram.py``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
+from grokscope.circuits.relu_network import ReluNetwork, as_relu_network, width_of
 from grokscope.circuits.support import settings_of
-from grokscope.circuits.weights import Weights
+from grokscope.errors import InputError
 
-__all__ = ["TOLERANCE", "Gate", "opposites", "read_gates"]
+__all__ = ["TOLERANCE", "Gate", "arity", "opposites", "read_gates"]
 
-# A neuron counts as silent where its activation is below this share of its largest. Training leaves the
-# kinks of the neurons near settings of the bits, within 0.08 of the largest activation once a circuit has
-# settled, and the next larger activations are at 0.4; in the paper's constructions the smallest is 1/3.
+# A neuron counts as silent at a setting if its activation is below this share of its largest. Training
+# leaves the kinks of the neurons near settings of the bits: once a circuit has settled, activations that
+# should be 0 are below 0.08 of the largest, and the next larger ones are at 0.4; in the paper's constructions
+# the smallest positive one is 1/3.
 TOLERANCE = 0.1
 
 
 @dataclass(frozen=True, eq=False)
 class Gate:
-    r"""One gate: a neuron, or several with the same truth table and the same output sign, as one.
+    r"""One neuron, or several with the same truth table and the same output sign.
 
     Attributes:
-        neurons: which, rising.
-        bits: the input bits that the table depends on, rising; none if it is constant.
-        signs: for each of them +1 or -1: the value that the gate wants.
-        kind: ``and`` (fires at one setting of its bits, which for one bit is the bit itself), ``or`` (fires
-            at all but one), or ``other``.
+        neurons: their indices, rising.
+        bits: the input bits that the table depends on, rising; empty if the table is constant.
+        signs: for each of the bits, the value +1 or -1 that makes the gate fire.
+        kind: ``and`` (fires at one setting of its bits; with one bit it is that bit), ``or`` (fires at all
+            settings but one), or ``other``.
         output_sign: +1 or -1, the sign of the output weights.
         strength: the sum of the neurons' path norms $|u_j|\, \lVert (W_j, b_j) \rVert$.
         fires: the table, bool [setting], in the order of `settings_of` the support.
-        levels: what the gate adds to the output at each setting, [setting] (other bits at their mean, 0).
+        levels: the gate's contribution to the output at each setting, [setting], with all other bits at
+            their mean, 0.
         weight: $\sum_j |u_j| W_{ij}$ of the support bits, [support bit].
         bias: $\sum_j |u_j| b_j$.
     """
@@ -54,13 +57,13 @@ class Gate:
 
     @property
     def is_always_on(self) -> bool:
-        """Whether it fires at every setting: a constant, or a linear function of its bits."""
+        """Whether the gate fires at every setting: it is a constant, or a linear function of its bits."""
         return bool(self.fires.all())
 
     def at_least(self, support: tuple[int, ...]) -> int | None:
-        """The t for which it fires where at least t of its bits have the wanted value; None if there is none.
+        """The t such that the gate fires where at least t of its bits have their sign; None without such a t.
 
-        ``and`` has t = number of bits, ``or`` t = 1; a majority of three has t = 2.
+        An ``and`` has t = number of bits, an ``or`` t = 1; a majority of three has t = 2.
         """
         if self.is_always_on or not self.bits:
             return None
@@ -70,7 +73,7 @@ class Gate:
         return least if bool((self.fires == (met >= least)).all()) else None
 
     def as_json(self) -> dict[str, object]:
-        """The gate as plain values, as ``grokscope circuits --json`` has it."""
+        """The gate as plain values, for ``grokscope circuits --json``."""
         return {
             "neurons": list(self.neurons),
             "bits": list(self.bits),
@@ -82,33 +85,33 @@ class Gate:
 
 
 def read_gates(
-    weights: Weights,
+    weights: ReluNetwork,
     bits: tuple[int, ...],
     neurons: tuple[int, ...],
     tolerance: float = TOLERANCE,
 ) -> tuple[tuple[Gate, ...], tuple[int, ...]]:
-    r"""The gates that neurons make of the support bits, and the neurons that make none.
+    r"""Read neurons as gates over the support bits.
 
-    For each neuron j and each of the $2^k$ settings s of the support: the activation
-    $a = \mathrm{relu}(\sum_i W_{ij} s_i + b_j)$ with the other bits at their mean, 0. It fires where a
-    exceeds ``tolerance`` times its largest value. Neurons with the same table and output sign are one gate:
-    where they are silent together they add nothing, and elsewhere their sum is linear, so one neuron with
-    weights $\sum_j |u_j| W_j$ does what they do (exactly so with tolerance 0). Opposites, see `opposites`,
-    stand next to each other, and the strongest first.
+    The activation of neuron j at each of the $2^k$ settings s of the support is
+    $a = \mathrm{relu}(\sum_i W_{ij} s_i + b_j)$, with all other bits at their mean, 0. The neuron fires
+    where a exceeds ``tolerance`` times its largest value. Neurons with the same table and output sign are
+    one gate: where they are silent they add nothing, and elsewhere their sum is linear, so one neuron with
+    weights $\sum_j |u_j| W_j$ computes the same (exactly, with tolerance 0).
 
     Args:
         weights: of the network.
         bits: the support.
-        neurons: which to read.
-        tolerance: from 0 (fires wherever the activation is positive) to below 1.
+        neurons: indices of the neurons to read.
+        tolerance: at least 0 (fires where the activation is positive) and below 1.
 
     Returns:
-        The gates; and the neurons that are silent at every setting, or have output weight 0.
+        The gates, the strongest first, each followed by its strongest opposite (see `opposites`); and the
+        neurons that are silent at every setting or have output weight 0.
 
     Example:
-        >>> from grokscope.circuits.weights import weights_of
-        >>> from grokscope.circuits.constructions import proposition_3
-        >>> gates, _ = read_gates(weights_of(proposition_3(n=3)), (0, 1, 2), (1, 2, 3))
+        >>> from grokscope.circuits.relu_network import as_relu_network
+        >>> from grokscope.circuits import proposition_3
+        >>> gates, _ = read_gates(as_relu_network(proposition_3(n=3)), (0, 1, 2), (1, 2, 3))
         >>> [(gate.neurons, gate.kind, gate.signs, gate.output_sign) for gate in gates]
         [((1,), 'and', (1, 1, 1), 1), ((3,), 'and', (-1, -1, -1), -1), ((2,), 'other', (1, 1, 1), -1)]
     """
@@ -135,10 +138,10 @@ def read_gates(
 
 
 def opposites(one: Gate, other: Gate) -> bool:
-    """Whether each does at x what the other does at -x (their output signs may be alike or not).
+    """Whether one gate fires at x exactly where the other fires at -x; their output signs may differ.
 
-    A parity of an odd number of bits is an odd function, so there they come in pairs of opposite output
-    signs.
+    A parity of an odd number of bits is an odd function, so its gates come in opposite pairs with opposite
+    output signs.
     """
     return (
         one is not other
@@ -152,7 +155,10 @@ def opposites(one: Gate, other: Gate) -> bool:
 
 
 def _needed(fires: np.ndarray, w: np.ndarray, least: float) -> tuple[int, ...]:
-    """The positions of the bits that a table depends on; of one that always fires, those that move it."""
+    """Positions of the bits that a table depends on.
+
+    If the neuron always fires, the bits whose flip changes its activation by more than ``least``.
+    """
     if fires.all():
         return tuple(int(i) for i in np.flatnonzero(2 * np.abs(w) > least))
     cube = fires.reshape((2,) * len(w))
@@ -160,7 +166,7 @@ def _needed(fires: np.ndarray, w: np.ndarray, least: float) -> tuple[int, ...]:
 
 
 def _merged(
-    weights: Weights,
+    weights: ReluNetwork,
     bits: tuple[int, ...],
     members: list[int],
     fires: np.ndarray,
@@ -202,3 +208,51 @@ def _in_order(gates: list[Gate]) -> tuple[Gate, ...]:
             left.remove(mirror)
             ordered.append(mirror)
     return tuple(ordered)
+
+
+def arity(network: Any, neuron: int, x: np.ndarray) -> int:
+    r"""How many of a neuron's largest incoming weights are needed to keep every prediction.
+
+    The smallest m in 0..n such that sign f stays the same at every row of x if all but the m largest
+    $|W_{ij}|$ of neuron j are set to 0 (among equal weights the lower bit is kept first; the bias stays). All
+    m are tried, because predictions may differ again at m + 1. Rows with f(x) = 0 are left out; an output
+    that becomes 0 counts as a different prediction.
+
+    The official code masks other weights than intended: it compares the permutation that sorts the weights
+    with a rank, which agree only if the weights are sorted already.
+
+    Args:
+        network: one hidden layer of relu, one output.
+        neuron: j.
+        x: inputs, [sample, bit].
+
+    Raises:
+        InputError: if the neuron does not exist, or the network cannot be read.
+
+    Source: defined in the official code of Merrill, Tsilivis, Shukla 2023.
+
+    Example:
+        >>> from grokscope.circuits import proposition_1
+        >>> from grokscope.circuits.support import settings_of
+        >>> arity(proposition_1(n=5, bits=(4, 1)), 0, settings_of(5))
+        2
+    """
+    weights = as_relu_network(network)
+    n, p = len(weights.W), width_of(network)
+    if not 0 <= neuron < p:
+        raise InputError(f"neuron {neuron}: the network has neurons 0 to {p - 1}.")
+    x = np.asarray(x, dtype=np.float64).reshape(len(x), -1)
+    w, b, u = weights.W[:, neuron], weights.b[neuron], weights.u[neuron]
+    # summed, not f minus this neuron: the sum of the others may be exactly 0
+    others = weights.only(np.arange(len(weights.u)) != neuron).outputs(x)
+    f = others + np.maximum(x @ w + b, 0.0) * u
+    largest = np.argsort(-np.abs(w), kind="stable")
+    z = np.full(len(x), b)
+    counted = f != 0
+    for m in range(n + 1):
+        if m > 0:
+            z = z + x[:, largest[m - 1]] * w[largest[m - 1]]
+        masked = others + np.maximum(z, 0.0) * u
+        if (np.sign(masked) == np.sign(f))[counted].all():
+            return m
+    return n  # reached only if rounding makes the full sum differ from f

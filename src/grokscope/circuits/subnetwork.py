@@ -1,7 +1,4 @@
-"""A subnetwork as a value: a set of neurons, and how it was found.
-
-How the five that are followed through a run are found: ``measures/_subnetworks.py``.
-"""
+"""A subnetwork as a value. The five subnetworks of a run are found in ``measures/_subnetworks.py``."""
 
 from __future__ import annotations
 
@@ -17,8 +14,8 @@ class Subnetwork:
     """A set of neurons, and how it was found.
 
     Attributes:
-        mask: members, bool [neuron]; a copy that cannot be written.
-        found: how, for people: ``generalizing: predictions, by incoming norm, step 9600``.
+        mask: True for neurons in the set, bool [neuron]; a read-only copy.
+        found: how, as text: ``generalizing: predictions, by incoming norm, step 9600``.
 
     Raises:
         ValueError: if the mask is not a vector of booleans.
@@ -41,12 +38,12 @@ class Subnetwork:
 
     @property
     def neurons(self) -> list[int]:
-        """The members' indices, rising."""
+        """The indices of the neurons in the set, rising."""
         return [int(j) for j in np.flatnonzero(self.mask)]
 
     @property
     def size(self) -> int:
-        """The number of members."""
+        """The number of neurons in the set."""
         return int(self.mask.sum())
 
     @property

@@ -52,7 +52,7 @@ def circuits(
     with out.json_only(json):
         run = options.opened(path, plugin)
         from grokscope.circuits import read_circuit
-        from grokscope.circuits.reading import check_readable
+        from grokscope.circuits.target import check_readable
         from grokscope.progress import RichProgress, SilentProgress
 
         check_readable(run)

@@ -158,7 +158,7 @@ def _sizes(runs: Mapping[str, RunLike], command: str) -> Drawing:
 
 
 def _norms(runs: Mapping[str, RunLike], command: str) -> Drawing:
-    from grokscope.circuits.optimum import least_path_norm
+    from grokscope.circuits.constructions import least_path_norm
     from grokscope.plots.style import panels
 
     drawing, (left, right) = panels(["Final path norm over the least, nu_k", "Gates at the end"])

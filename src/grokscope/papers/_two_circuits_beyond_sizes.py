@@ -102,7 +102,7 @@ SIZE_CLAIMS = (
 
 def _norm_ratio(k: int) -> Callable[[xr.Dataset], np.ndarray]:
     def evidence(measures: xr.Dataset) -> np.ndarray:
-        from grokscope.circuits.optimum import least_path_norm
+        from grokscope.circuits.constructions import least_path_norm
 
         cohort = Cohort(measures)
         ratio = cohort.last("path_norm_total") / least_path_norm(k)
@@ -180,10 +180,10 @@ NORM_CLAIMS = (
 def _right_everywhere(k: int) -> float:
     """Share of the 2^k settings at which Proposition 1 for k bits, with its 2^k neurons, is right."""
     from grokscope.circuits import proposition_1
+    from grokscope.circuits.relu_network import as_relu_network
     from grokscope.circuits.support import settings_of
-    from grokscope.circuits.weights import weights_of
 
-    weights, settings = weights_of(proposition_1(n=k, k=k)), settings_of(k)
+    weights, settings = as_relu_network(proposition_1(n=k, k=k)), settings_of(k)
     if len(weights.u) != 2**k:
         return 0.0
     return float((np.sign(weights.outputs(settings)) == settings.prod(axis=1)).mean())

@@ -69,10 +69,10 @@ def circuit_of(run: Any, position: int, networks: MemberNetworks) -> CircuitView
         The circuit; None where circuits cannot be read (several layers or outputs, inputs that are no bits).
     """
     from grokscope.circuits import read_network
-    from grokscope.circuits.circuit import read_gates
-    from grokscope.circuits.reading import check_readable, training_inputs
+    from grokscope.circuits.gates import read_gates
+    from grokscope.circuits.relu_network import as_relu_network
     from grokscope.circuits.support import settings_of
-    from grokscope.circuits.weights import weights_of
+    from grokscope.circuits.target import check_readable, training_inputs
     from grokscope.runs.networks import network_of
 
     try:
@@ -89,7 +89,7 @@ def circuit_of(run: Any, position: int, networks: MemberNetworks) -> CircuitView
         if not bits:
             break
         then = network_of(run.experiment, {name: leaf[k] for name, leaf in networks.leaves.items()})
-        found, _ = read_gates(weights_of(then), bits, circuit.active)
+        found, _ = read_gates(as_relu_network(then), bits, circuit.active)
         total = sum((gate.levels for gate in found), np.zeros(len(signs)))
         right.append(int((np.sign(total) == signs).sum()))
         strongest = sorted(found, key=lambda gate: -gate.strength)[:_MOST_GATES]
@@ -109,7 +109,7 @@ def circuit_of(run: Any, position: int, networks: MemberNetworks) -> CircuitView
 
 def support_of(run: Any, position: int) -> tuple[int, ...]:
     """The hidden bits of a member's task; empty if the task has none, or does not tell."""
-    from grokscope.circuits.reading import hidden_bits
+    from grokscope.circuits.target import hidden_bits
 
     try:
         return hidden_bits(run, position) or ()

@@ -11,7 +11,7 @@ import numpy as np
 from grokscope.errors import GrokscopeError
 
 if TYPE_CHECKING:
-    from grokscope.circuits.weights import Weights
+    from grokscope.circuits.relu_network import ReluNetwork
     from grokscope.report._networks import MemberNetworks
 
 __all__ = ["Found", "Proofs", "proofs_of"]
@@ -80,8 +80,7 @@ def proofs_of(run: Any, steps: np.ndarray, networks: dict[int, MemberNetworks]) 
         None of a member whose task does not tell what the labels are a function of, or whose networks cannot
         be read.
     """
-    from grokscope.circuits.reading import check_readable
-    from grokscope.circuits.verification.target import target_of
+    from grokscope.circuits.target import check_readable, target_of
 
     found: dict[int, Proofs] = {}
     todo: list[tuple[int, int]] = []  # snapshot, counted from the last, and member
@@ -127,11 +126,13 @@ def _is_parity(table: np.ndarray) -> bool:
     return bool((table == settings_of(len(table).bit_length() - 1).prod(axis=1)).all())
 
 
-def _weights(run: Any, member: MemberNetworks, k: int) -> Weights:
-    from grokscope.circuits.weights import weights_of
+def _weights(run: Any, member: MemberNetworks, k: int) -> ReluNetwork:
+    from grokscope.circuits.relu_network import as_relu_network
     from grokscope.runs.networks import network_of
 
-    return weights_of(network_of(run.experiment, {name: leaf[k] for name, leaf in member.leaves.items()}))
+    return as_relu_network(
+        network_of(run.experiment, {name: leaf[k] for name, leaf in member.leaves.items()})
+    )
 
 
 def _kept(run: Any, position: int, steps: np.ndarray) -> dict[int, Found]:
@@ -159,7 +160,7 @@ def _drawn(n: int, bits: tuple[int, ...], table: np.ndarray) -> tuple[np.ndarray
     return x, table[(x[:, list(bits)] < 0) @ powers]
 
 
-def _wrong(weights: Weights, x: np.ndarray, wanted: np.ndarray) -> Found | None:
+def _wrong(weights: ReluNetwork, x: np.ndarray, wanted: np.ndarray) -> Found | None:
     """The input at which a network is most wrong; None if it is right at all, or nearly so."""
     W, b, u = weights
     margins = wanted * weights.outputs(x)
@@ -170,7 +171,7 @@ def _wrong(weights: Weights, x: np.ndarray, wanted: np.ndarray) -> Found | None:
     return Found("counterexample", float(margins[worst]), tuple(int(value) for value in x[worst]))
 
 
-def _verified(weights: Weights, bits: tuple[int, ...], table: np.ndarray, budget: float) -> Found:
+def _verified(weights: ReluNetwork, bits: tuple[int, ...], table: np.ndarray, budget: float) -> Found:
     from grokscope.circuits.verification import verify
 
     verdict = verify(weights, bits, target=table, budget=budget)

@@ -1,27 +1,30 @@
-"""Intervals, censored times and comparisons: the numbers behind every claim and sweep.
+"""Statistics: intervals, censored times, survival curves, regression, false-discovery control.
 
-What is here: `Estimate` (a value that never goes without its interval and n), intervals for shares,
-means and medians, the bootstrap, interval-censored event times, their curves (Kaplan-Meier,
-Turnbull) and regression, paired ratios of times, and control of the false-discovery rate.
-What goes elsewhere: what is claimed and the verdict on it (`grokscope.claims`); what is measured
-(`grokscope.measures`). Only numpy, and scipy.special inside functions: importing this is cheap.
+- `_estimate.py`: `Estimate`, a value with its interval and number of members.
+- `_intervals.py`: intervals for a share, a mean, a geometric mean and a median; the bootstrap.
+- `_times.py`: censored times of events, how they are found in curves, ratios of two runs' times.
+- `_kaplan_meier.py`: survival curves and their medians.
+- `_regression.py`: regression of censored times on covariates.
+- `_discovery.py`: adjusted p-values of a table of tests.
+
+Claims and verdicts are in `grokscope.claims`. scipy is imported inside functions, so importing this package
+loads only numpy.
 """
 
-from grokscope.statistics._bootstrap import bootstrap_interval, paired_bootstrap_interval
-from grokscope.statistics._comparison import ratio_of_times
 from grokscope.statistics._discovery import Discoveries, DiscoveryMethod, false_discovery
 from grokscope.statistics._estimate import Estimate, format_number
-from grokscope.statistics._events import CensoredTimes, event_times
 from grokscope.statistics._intervals import (
+    bootstrap_interval,
     clopper_pearson,
     geometric_mean_interval,
     mean_interval,
     median_interval,
+    paired_bootstrap_interval,
     wilson,
 )
 from grokscope.statistics._kaplan_meier import SurvivalCurve, kaplan_meier
 from grokscope.statistics._regression import CensoredRegression, censored_regression
-from grokscope.statistics._turnbull import TurnbullCurve, turnbull
+from grokscope.statistics._times import CensoredTimes, event_times, ratio_of_times
 
 __all__ = [
     "CensoredRegression",
@@ -30,7 +33,6 @@ __all__ = [
     "DiscoveryMethod",
     "Estimate",
     "SurvivalCurve",
-    "TurnbullCurve",
     "bootstrap_interval",
     "censored_regression",
     "clopper_pearson",
@@ -43,6 +45,5 @@ __all__ = [
     "median_interval",
     "paired_bootstrap_interval",
     "ratio_of_times",
-    "turnbull",
     "wilson",
 ]

@@ -1,4 +1,4 @@
-"""A value with its interval and the number of members behind it, and how numbers are written."""
+"""`Estimate`, a value with its interval and number of members; and how numbers are formatted."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value, its interval, and what they stand on.
+    """A value with its interval, and the number of members and the method behind it.
 
     Attributes:
-        value: The point estimate; NaN where there is nothing to estimate from, inf where a time
-            is not reached within the record.
+        value: The point estimate; NaN without members, inf for a time that is not reached within the
+            record.
         low: Lower end of the interval; -inf where the data cannot bound it.
         high: Upper end of the interval; inf where the data cannot bound it.
         n: Number of members used.
@@ -48,9 +48,9 @@ class Estimate:
 
 
 def format_number(value: float) -> str:
-    """Write `value` with four significant digits, whole numbers in full, never in exponents.
+    """Format `value` with four significant digits; from 1,000 on as a whole number.
 
-    Exponents are kept only where the plain form would be mostly zeros (below 1e-4, from 1e15).
+    Only numbers below 1e-4 and from 1e15 on have an exponent.
 
     Example:
         >>> [format_number(v) for v in (0.123456, 3712.0, 123456.7, 1e-7, float("inf"))]
@@ -71,7 +71,7 @@ def check_confidence(confidence: float) -> float:
 
 
 def measured(values: ArrayLike, name: str = "values") -> FloatArray:
-    """Return `values` as a flat float array without its NaN entries (NaN = not measured)."""
+    """Return `values` as a flat float array without NaN, which marks a value that was not measured."""
     try:
         flat = np.asarray(values, dtype=np.float64).ravel()
     except (TypeError, ValueError):

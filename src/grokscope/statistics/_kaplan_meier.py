@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from grokscope.errors import InputError
 from grokscope.statistics._estimate import Estimate, FloatArray, check_confidence
-from grokscope.statistics._events import CensoredTimes, Divergence
+from grokscope.statistics._times import CensoredTimes, Divergence
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,10 +46,9 @@ class SurvivalCurve:
     def quantile(self, q: float = 0.5, unit: str = "") -> Estimate:
         r"""Time by which a share `q` of members had the event, with Brookmeyer-Crowley's interval.
 
-        The value is the first time with $S(t) \le 1 - q$; inf when that is not reached. The
-        interval holds the times at which the log-log interval of S(t) contains 1 - q. An end that
-        n members cannot bound at this confidence even without censoring
-        ($(1-q)^n$ or $q^n$ above $\alpha/2$) is infinite.
+        The value is the first time with $S(t) \le 1 - q$; inf if S stays above. The interval contains the
+        times at which the log-log interval of S(t) contains 1 - q. An end is infinite if n members cannot
+        bound it at this confidence even without censoring ($(1-q)^n$ or $q^n$ above $\alpha/2$).
 
         Args:
             q: The share, strictly between 0 and 1.
@@ -85,14 +84,13 @@ def kaplan_meier(
 
     $S(t) = \prod_{t_i \le t} (1 - d_i / n_i)$ with $d_i$ events among $n_i$ members at risk, and
     the pointwise interval $S^{\exp(\pm z \sigma / \log S)}$,
-    $\sigma^2 = \sum d_i / n_i (n_i - d_i)$. Where S falls to 0 this variance does not exist: there
-    the interval runs from 0 to the upper end before, times Clopper and Pearson's upper limit for
-    none of the last $n_i$ being left. Each interval-censored time counts as one exact time: the
-    step at which the event is seen (`"upper"`, the default: nothing is interpolated), or the
-    middle of its interval. Where the intervals are wide, use `turnbull`.
+    $\sigma^2 = \sum d_i / n_i (n_i - d_i)$. Where S = 0 this variance does not exist; the interval there is
+    from 0 to the previous upper end times Clopper and Pearson's upper limit for 0 of the last $n_i$ members.
+    An interval-censored time is treated as exact: the step at which the event is seen (`"upper"`), or the
+    middle of its interval (`"midpoint"`).
 
     Args:
-        times: The censored times; right-censored ones leave at their lower end, after events there.
+        times: The censored times; a right-censored member leaves at its lower end, after events there.
         confidence: Coverage of the intervals.
         at: `"upper"` or `"midpoint"`; without a lower bound the midpoint is the upper end.
         divergence: See `CensoredTimes.bounds`.

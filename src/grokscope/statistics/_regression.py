@@ -1,7 +1,4 @@
-"""Regression of censored times on what was varied: how does a delay scale?
-
-What goes elsewhere: times without covariates (`_kaplan_meier`, `_turnbull`), ratios of two (`_comparison`).
-"""
+"""Regression of censored times on covariates: how does a delay scale with a setting?"""
 
 from __future__ import annotations
 
@@ -12,13 +9,13 @@ from numpy.typing import ArrayLike
 
 from grokscope.errors import InputError
 from grokscope.statistics._estimate import Estimate, FloatArray
-from grokscope.statistics._events import CensoredTimes
+from grokscope.statistics._times import CensoredTimes
 
 __all__ = ["CensoredRegression", "censored_regression"]
 
 _MOST_ITERATIONS = 200
-_CLOSE = 1e-12  # what can still be gained of the log likelihood, relative
-_STEEPEST = 1e6  # of 1 / sigma: beyond it all times lie on a plane, as far as they are known
+_CLOSE = 1e-12  # relative gain in log likelihood below which the fit has converged
+_STEEPEST = 1e6  # 1 / sigma above which all times count as lying on a plane
 
 
 @dataclass(frozen=True)
@@ -31,7 +28,7 @@ class CensoredRegression:
         covariance: of $(b_0, b, \sigma)$, by the observed information.
         log_likelihood: at the maximum.
         n: number of times.
-        observed: how many of them were seen, not right-censored.
+        observed: how many of them are not right-censored.
     """
 
     coefficients: FloatArray
@@ -56,10 +53,10 @@ def censored_regression(times: CensoredTimes, x: ArrayLike) -> CensoredRegressio
 
     $\log T_i = b_0 + b \cdot x_i + \sigma \varepsilon_i$ with $\varepsilon_i \sim N(0, 1)$. A time known to
     lie in $(l_i, u_i]$ adds $\log(\Phi(z(u_i)) - \Phi(z(l_i)))$ to the log likelihood, with
-    $z(t) = (\log t - b_0 - b \cdot x_i) / \sigma$; an exact one the log density; a right-censored one has
-    $u_i = \infty$, a lower end of 0 or less bounds nothing. In $1/\sigma$ and $b/\sigma$ this is concave, so
-    that Newton's method finds the maximum. With logarithms in x a coefficient is an exponent:
-    $T \propto \lambda^b$.
+    $z(t) = (\log t - b_0 - b \cdot x_i) / \sigma$; an exact time adds the log density; a right-censored time
+    has $u_i = \infty$; a lower end of 0 or less is no bound. The log likelihood is concave in $1/\sigma$ and
+    $b/\sigma$, and Newton's method finds its maximum. If x is a logarithm, $x = \log \lambda$, its
+    coefficient is an exponent: $T \propto \lambda^b$.
 
     Args:
         times: [time]; a member that diverged counts as censored at its last step.
@@ -94,10 +91,10 @@ def censored_regression(times: CensoredTimes, x: ArrayLike) -> CensoredRegressio
     theta, value = _start(design, a, b), -np.inf
     for _ in range(_MOST_ITERATIONS):
         value, gradient, hessian = _likelihood(theta, design, a, b)
-        # a probability of 1 for all intervals together, or an endless density of exact times
+        # the likelihood of the intervals is 1, or the density of exact times grows without bound
         if theta[-1] > _STEEPEST or (value > -1e-3 and not (a == b).any()):
             raise InputError(
-                "censored regression: as far as they are known all times lie on a plane, so their scatter, "
+                "censored regression: within their intervals all times lie on a plane, so their scatter, "
                 "and with it the intervals, are not determined."
             )
         try:
@@ -105,10 +102,10 @@ def censored_regression(times: CensoredTimes, x: ArrayLike) -> CensoredRegressio
         except np.linalg.LinAlgError:
             raise InputError("censored regression: the times do not determine the coefficients.") from None
         if float(-step @ hessian @ step) < _CLOSE * max(1.0, abs(value)):
-            theta = theta + step  # from here on Newton's steps double the digits
+            theta = theta + step  # one more Newton step doubles the digits
             value, _, hessian = _likelihood(theta, design, a, b)
             break
-        theta = _climbed(theta, step, value, design, a, b)
+        theta = _line_search(theta, step, value, design, a, b)
     else:
         raise InputError("censored regression: the fit does not converge.")
     steep = theta[-1]
@@ -118,7 +115,7 @@ def censored_regression(times: CensoredTimes, x: ArrayLike) -> CensoredRegressio
     jacobian[:-1, -1] = -theta[:-1] / steep**2
     jacobian[-1, -1] = -1 / steep**2
     covariance = jacobian @ np.linalg.inv(-hessian) @ jacobian.T
-    exact = a == b  # densities of times, not of their logarithms
+    exact = a == b  # the density of a time is that of its logarithm, divided by the time
     return CensoredRegression(
         theta[:-1] / steep, 1 / steep, covariance, value - float(b[exact].sum()), len(b), seen
     )
@@ -133,7 +130,7 @@ def _design(x: ArrayLike, n: int) -> FloatArray:
 
 
 def _start(design: FloatArray, a: FloatArray, b: FloatArray) -> FloatArray:
-    """Least squares through the times that were seen."""
+    """Starting values: least squares through the times that were seen."""
     seen = np.isfinite(b)
     y = np.where(np.isfinite(a), (np.where(seen, a, 0) + np.where(seen, b, 0)) / 2, b - 0.5)[seen]
     slopes, *_ = np.linalg.lstsq(design[seen], y, rcond=None)
@@ -141,14 +138,14 @@ def _start(design: FloatArray, a: FloatArray, b: FloatArray) -> FloatArray:
     return np.append(slopes * steep, steep)
 
 
-def _climbed(
+def _line_search(
     theta: FloatArray, step: FloatArray, value: float, design: FloatArray, a: FloatArray, b: FloatArray
 ) -> FloatArray:
-    """The step, halved until it leads up."""
+    """Take a Newton step, halved until the likelihood does not fall."""
     for halvings in range(60):
-        there = theta + step / 2**halvings
-        if there[-1] > 0 and _likelihood(there, design, a, b)[0] >= value:
-            return there
+        tried = theta + step / 2**halvings
+        if tried[-1] > 0 and _likelihood(tried, design, a, b)[0] >= value:
+            return tried
     return theta + step / 2**60
 
 
@@ -160,13 +157,13 @@ def _likelihood(
 
     linear, steep = design @ theta[:-1], theta[-1]
     exact = a == b
-    # intervals: r are the densities at the ends over the probability between them
+    # intervals: r is the density at an end divided by the probability of the interval
     rows, low, high = design[~exact], a[~exact], b[~exact]
     has_low, has_high = np.isfinite(low), np.isfinite(high)
     low, high = np.where(has_low, low, 0.0), np.where(has_high, high, 0.0)
     z_low = np.where(has_low, steep * low - linear[~exact], -np.inf)
     z_high = np.where(has_high, steep * high - linear[~exact], np.inf)
-    turn = z_low > 0  # where the left tail is the smaller one
+    turn = z_low > 0  # here the upper tail is small: compute in the mirrored, lower tail
     log_high, log_low = log_ndtr(np.where(turn, -z_low, z_high)), log_ndtr(np.where(turn, -z_high, z_low))
     log_p = log_high + np.log1p(-np.exp(np.minimum(log_low - log_high, -1e-300)))
     z_low, z_high = np.where(has_low, z_low, 0.0), np.where(has_high, z_high, 0.0)

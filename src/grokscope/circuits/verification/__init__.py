@@ -1,18 +1,20 @@
 r"""Exact verification: is sign f(x) a given Boolean function of a few bits, for all $2^n$ inputs?
 
-What is here, in the order of a proof: ``problem.py`` (what is asked), ``search.py`` (looking for a
-counterexample), ``relaxation.py`` (a lower bound over a subcube), ``branching.py`` (cutting the cube into
-subcubes until all bounds are positive), ``certificate.py`` (that cover, checked again in exact arithmetic:
-the only part that has to be trusted), ``verify.py`` (all of it), ``over_training.py`` (for every network of a
-run; what the run's labels are a function of: ``target.py``).
+The files, in the order of a proof:
 
-Networks: one hidden layer of relu, one output. How it works and what it can do: ``docs/circuits.md``.
+- ``problem.py``: the network, the bits and the function to be verified;
+- ``relaxation.py``: lower bounds of the output over subcubes;
+- ``search.py``: search for a counterexample, and for a cover of the cube by subcubes with positive bounds;
+- ``certificate.py``: that cover, checked again in exact arithmetic; only this file has to be trusted;
+- ``verify.py``: all steps together, and the verdict;
+- ``over_training.py``: verify many networks of a run.
+
+Networks have one hidden layer of relu and one output. Method and limits: ``docs/circuits.md``.
 """
 
 from grokscope.circuits.verification.certificate import Certificate, check_certificate
 from grokscope.circuits.verification.over_training import CERTIFIED, FIRST_PROVED, certify
-from grokscope.circuits.verification.verdict import Verdict
-from grokscope.circuits.verification.verify import verify
+from grokscope.circuits.verification.verify import Verdict, verify
 
 __all__ = [
     "CERTIFIED",

@@ -1,8 +1,8 @@
 r"""The certificate of a lower bound, and its check in exact arithmetic. Only this file has to be trusted.
 
 A certificate is a binary tree for each setting of the support. An inner node splits a subcube along one bit,
-so the leaves cover the cube whatever the tree is. At a leaf some of the other bits are fixed, so neuron j's
-pre-activation $z_j$ lies in an interval $[l_j, h_j]$ that the weights give. There, with $v_j = y u_j$,
+so the leaves cover the cube, whatever the tree is. At a leaf some of the other bits are fixed, so neuron j's
+pre-activation $z_j$ lies in an interval $[l_j, h_j]$, computed from the weights. There, with $v_j = y u_j$,
 
 $v_j\, \mathrm{relu}(z_j) \ge q_j z_j + t_j$ with
 
@@ -13,20 +13,20 @@ $v_j\, \mathrm{relu}(z_j) \ge q_j z_j + t_j$ with
 
 and the sum of these lines over all neurons is linear in the free bits, so its minimum over them is known.
 
-A concave contribution lies further above its line inside the interval than at the ends: by a parabola,
+A concave contribution lies further above its line inside the interval than at the ends, by a parabola:
 $v_j\, \mathrm{relu}(z) \ge q_j z + t_j + w_j (z - l_j)(h_j - z)$ for
 $0 \le w_j \le -t_j / ((h_j - l_j) \max(h_j, -l_j))$ (on each side of 0 the left side minus the line is
 linear, not negative at the end, and $-t_j$ at 0). With $R_j = \sum |A_{ij}|$ over the free bits,
-$(z - l_j)(h_j - z) = R_j^2 - (A_j \cdot x)^2$, and $x_i^2 = 1$, so all neurons together gain
-$\sum_j w_j (R_j^2 - \lVert A_j \rVert^2) - 2 \sum_{i < k} |\sum_j w_j A_{ij} A_{kj}|$: much, where there are
-many neurons of different directions, which cannot all be at the ends of their intervals at once.
+$(z - l_j)(h_j - z) = R_j^2 - (A_j \cdot x)^2$, and $x_i^2 = 1$, so all neurons together add at least
+$\sum_j w_j (R_j^2 - \lVert A_j \rVert^2) - 2 \sum_{i < k} |\sum_j w_j A_{ij} A_{kj}|$ to the bound. This is
+large if many neurons have different directions, because they cannot all be at an end of their intervals.
 
-The arithmetic is that of whole numbers. The weights are rounded to multiples of $2^{-a}$ and $2^{-c}$ so
-that every number that can occur is whole and below $2^{53}$: float64 sums and products of such numbers are
-exact, in any order. What the rounding of the weights can do to the output is bounded and subtracted. For the
-parabolas, lengths are rounded once more, to multiples of $2^s$ of these units: with coarse weights A', of
-which those of the free bits are off by d in all, $(A_j \cdot x)^2 \le 4^s ((A_j' \cdot x)^2 + 2 r d + d^2)$
-with r = sum |A'|.
+The arithmetic is on whole numbers. The weights are rounded to multiples of $2^{-a}$ and $2^{-c}$ so that
+every number that can occur is whole and below $2^{53}$; float64 sums and products of such numbers are exact,
+in any order. The change of the output by this rounding is bounded, and the bound is subtracted. For the
+parabolas, lengths are rounded once more, to multiples of $2^s$ of these units: with coarse weights A', whose
+rounding errors over the free bits sum to at most d,
+$(A_j \cdot x)^2 \le 4^s ((A_j' \cdot x)^2 + 2 r d + d^2)$ with $r = \sum |A'|$.
 """
 
 from __future__ import annotations
@@ -39,29 +39,29 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from grokscope.circuits.verification.problem import Problem, kept_weights
+from grokscope.circuits.verification.problem import VerificationProblem, kept_weights
 from grokscope.errors import InputError
 
 __all__ = ["SLOPES", "Certificate", "Rounded", "check_certificate", "exact_lowers", "exact_output"]
 
-SLOPES = 255  # a slope is a whole number of this part of the largest
-_BITS = 52  # whole numbers stay below 2^52, half of what float64 holds exactly
-_MOST_SHIFT = 400  # of a power of two: no weight underflows
+SLOPES = 255  # a slope is a multiple of v_j / SLOPES
+_BITS = 52  # whole numbers stay below 2^52, half of the range that float64 holds exactly
+_MOST_SHIFT = 400  # largest exponent of a power of two: no weight underflows
 _ROWS = 256  # leaves at a time
 Arithmetic = Literal["float64", "integers"]
 
 
 @dataclass(frozen=True, eq=False)
 class Certificate:
-    """A cover of all inputs by subcubes, with what is needed to bound the output on each.
+    """A cover of all inputs by subcubes, with the slopes that bound the output on each.
 
     Attributes:
-        bit: the other bit (a position in ``Problem.others``) that each node is split along; -1 for a leaf.
-            The first nodes are the roots, one for each setting.
-        child: the nodes for +1 and -1, [node, 2]; each comes after its parent.
-        shares: at each leaf, in the order of the nodes, $q_j / v_j$ of neurons with $v_j > 0$ whose sign is
-            not settled, in 255ths, [leaf, neuron].
-        curved: whether parabolas are to be used.
+        bit: the bit that each node is split along (a position in ``VerificationProblem.others``); -1 at a
+            leaf. The first nodes are the roots, one for each setting.
+        child: the child nodes for +1 and -1, [node, 2]; each comes after its parent.
+        shares: at each leaf, in the order of the nodes, $q_j / v_j$ in 255ths, [leaf, neuron]; used for
+            neurons with $v_j > 0$ and $l_j < 0 < h_j$.
+        curved: whether parabolas are used.
     """
 
     bit: Int[np.ndarray, " node"]
@@ -84,7 +84,7 @@ def check_certificate(
     neurons: Any = None,
     arithmetic: Arithmetic = "float64",
 ) -> list[Fraction]:
-    r"""Lower bounds of $y f(x)$ that a certificate proves, one for each setting of the support.
+    r"""The lower bounds of $y f(x)$ that a certificate proves, one for each setting of the support.
 
     Args:
         certificate: to check.
@@ -92,11 +92,11 @@ def check_certificate(
         support: as in `verify`.
         target: as in `verify`.
         neurons: as in `verify`.
-        arithmetic: ``float64`` (on whole numbers below $2^{53}$), or ``integers``: Python's, which have no
-            largest one; the same numbers, some hundred times slower.
+        arithmetic: ``float64`` (on whole numbers below $2^{53}$), or ``integers`` (Python's, of any length):
+            the same bounds, about a hundred times slower.
 
     Raises:
-        InputError: if the certificate is not one of this network, or its tree is none.
+        InputError: if the certificate does not fit the network, or its nodes are no tree of subcubes.
 
     Example:
         >>> from grokscope.circuits import proposition_2
@@ -106,21 +106,21 @@ def check_certificate(
         >>> min(check_certificate(verdict.certificate, network, (0, 1, 2), arithmetic="integers"))
         Fraction(1, 1)
     """
-    problem = Problem.of(kept_weights(network, neurons), support, target)
+    problem = VerificationProblem.of(kept_weights(network, neurons), support, target)
     return exact_lowers(certificate, problem, Rounded.of(problem), arithmetic)
 
 
 @dataclass(frozen=True, eq=False)
 class Rounded:
-    r"""A network of whole numbers near the given one.
+    r"""The network of a problem with its weights rounded to whole numbers of a small unit.
 
     Attributes:
-        A, B, v: as in `Problem`, of the rounded weights: A and B are multiples of $2^{-a}$ and v of $2^{-c}$,
-            held as whole numbers in float64.
+        A, B, v: as in `VerificationProblem`, of the rounded weights, as whole numbers in float64: A and B in
+            units of $2^{-a}$, v in units of $2^{-c}$.
         coarse: A in units of $2^s$, rounded; whole numbers.
         shift: s.
-        scale: $2^{a+c}$, by which the output is multiplied.
-        error: bound of the distance between the outputs of the two networks, over all inputs.
+        scale: $2^{a+c}$; the rounded network's output is a whole number divided by it.
+        error: upper bound of the distance between the outputs of the two networks, over all inputs.
     """
 
     A: Float[np.ndarray, "other neuron"]
@@ -132,8 +132,8 @@ class Rounded:
     error: Fraction
 
     @classmethod
-    def of(cls, problem: Problem) -> Rounded:
-        """Round as finely as whole numbers below 2^52 allow.
+    def of(cls, problem: VerificationProblem) -> Rounded:
+        """Round the weights as finely as whole numbers below 2^52 allow.
 
         Raises:
             InputError: if the weights are too large or too small for that.
@@ -144,7 +144,7 @@ class Rounded:
         inner = np.rint(np.ldexp(np.vstack([W, b]), a))
         outer = np.rint(np.ldexp(u, c))
         whole_reach = np.abs(inner).sum(axis=0)
-        # three sums, each at most this, make up every number that occurs
+        # every number that occurs is a sum of at most three terms of this size
         largest = max(3 * float(np.abs(outer) @ whole_reach), float(whole_reach.max(initial=0.0)))
         if not largest < 2.0**_BITS:
             raise InputError("verify: the weights are too large to be rounded to whole numbers.")
@@ -175,10 +175,10 @@ class Rounded:
 
 
 def _shifts(reach: np.ndarray, u: np.ndarray, n_terms: int) -> tuple[int, int]:
-    """The exponents a and c: as large as fits, and the errors of both roundings alike.
+    """The exponents a and c: as large as possible, with about equal errors of both roundings.
 
     Raises:
-        InputError: if that takes too large exponents.
+        InputError: if the exponents would be too large.
     """
     most = float(u @ reach)
     if most == 0.0:
@@ -193,7 +193,7 @@ def _shifts(reach: np.ndarray, u: np.ndarray, n_terms: int) -> tuple[int, int]:
 
 
 def _coarse_shift(reach: np.ndarray, u: np.ndarray) -> int:
-    """The exponent s: so large that the parabolas' weights, about u / (4 reach) 4^s, have ten bits or so."""
+    """The exponent s: large enough to give the parabolas' weights, about u / (4 reach) 4^s, ten bits."""
     if not (reach * u).any():
         return 0
     typical = float(np.average(np.log2(np.maximum(reach, 1.0) / np.maximum(u, 1.0)), weights=reach * u))
@@ -201,12 +201,15 @@ def _coarse_shift(reach: np.ndarray, u: np.ndarray) -> int:
 
 
 def exact_lowers(
-    certificate: Certificate, problem: Problem, rounded: Rounded, arithmetic: Arithmetic = "float64"
+    certificate: Certificate,
+    problem: VerificationProblem,
+    rounded: Rounded,
+    arithmetic: Arithmetic = "float64",
 ) -> list[Fraction]:
-    """What a certificate proves, as `check_certificate` does.
+    """The lower bounds that a certificate proves, see `check_certificate`.
 
     Raises:
-        InputError: if the certificate is not one of this problem, or its tree is none.
+        InputError: if the certificate does not fit the problem, or its nodes are no tree of subcubes.
     """
     n_settings, n_others = len(problem.settings), len(problem.others)
     is_leaf = certificate.bit < 0
@@ -242,7 +245,7 @@ def _as_integers(array: np.ndarray) -> np.ndarray:
 def _children(
     certificate: Certificate, node: np.ndarray, setting: np.ndarray, fixed: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The halves of subcubes."""
+    """The two halves of each subcube."""
     rows = np.arange(len(node))
     bit, child = certificate.bit[node], certificate.child[node]
     if len(node) and (
@@ -259,7 +262,7 @@ def _children(
 
 @dataclass(frozen=True, eq=False)
 class _Leaves:
-    """The arrays from which bounds at leaves are computed, of whole numbers as floats or as integers."""
+    """The arrays from which bounds at leaves are computed: whole numbers, as floats or as Python integers."""
 
     A: np.ndarray
     B: np.ndarray
@@ -274,7 +277,7 @@ class _Leaves:
     def of(cls, rounded: Rounded, exact: Any, *, curved: bool) -> _Leaves:
         A, coarse, unit = exact(rounded.A), exact(rounded.coarse), 2**rounded.shift
         pairs = np.array(np.triu_indices(len(A), 1))
-        # squares of lengths have to be exact too; only for odd weights they would not
+        # squares of lengths must be exact too; without that, parabolas are not used
         farthest = np.abs(rounded.B).max(initial=0.0) + np.abs(rounded.A).sum(axis=0).max(initial=0.0)
         curved = curved and 8 * (float(farthest) / unit + len(A) + 1) ** 2 < 2.0**_BITS
         products = (coarse[pairs[0]] * coarse[pairs[1]]).T if curved else None
@@ -282,7 +285,7 @@ class _Leaves:
         return cls(A, exact(rounded.B), exact(rounded.v), coarse, off, unit, pairs, products)
 
     def bounds(self, setting: np.ndarray, fixed: np.ndarray, shares: np.ndarray) -> np.ndarray:
-        """The lower bound at each leaf, a whole number; see the top of this file."""
+        """The lower bound at each leaf, a whole number; the formulas are at the top of this file."""
         free = np.where(fixed == 0, 1, 0).astype(fixed.dtype)
         center = self.B[setting] + fixed @ self.A
         reach = free @ np.abs(self.A)
@@ -297,7 +300,7 @@ class _Leaves:
         return lines + self._parabolas(free, reach, np.maximum(high, -low), t)
 
     def _parabolas(self, free: np.ndarray, reach: np.ndarray, farthest: np.ndarray, t: np.ndarray) -> Any:
-        """What the parabolas add, in units of 2^s for lengths; 0 where it would be less."""
+        """What the parabolas add to the bound, at least 0; lengths are in units of 2^s."""
         if self.products is None:
             return 0
         width = 2 * np.maximum(-_floor(-reach, self.unit), 1)
@@ -314,14 +317,14 @@ class _Leaves:
 def _floor(above: np.ndarray, below: Any) -> np.ndarray:
     """The quotient of whole numbers, rounded down.
 
-    A quotient that is not whole is 1 / below or more from the next whole number, and rounding moves it by
-    less than that where |above| < 2^53: it is not rounded up to one.
+    A quotient that is not whole is at least 1 / below away from the next whole number. With |above| < 2^53,
+    float rounding moves it by less than that, so it is never rounded up to a whole number.
     """
     return above // below if above.dtype == object else np.floor(above / below)
 
 
-def exact_output(problem: Problem, setting: int, x: np.ndarray) -> Fraction:
-    """The value y f(x) of the network itself, exactly: every weight is a whole number over a power of two.
+def exact_output(problem: VerificationProblem, setting: int, x: np.ndarray) -> Fraction:
+    """The exact value y f(x) of the network: every float is a whole number divided by a power of two.
 
     Args:
         problem: of the network.
@@ -338,7 +341,7 @@ def exact_output(problem: Problem, setting: int, x: np.ndarray) -> Fraction:
 
 
 def _over_power_of_two(values: np.ndarray) -> tuple[Any, int]:
-    """Floats as (nested lists of) whole numbers, over one power of two."""
+    """Floats as (nested lists of) whole numbers, and the power of two that divides them all."""
     ratios = [value.as_integer_ratio() for value in values.ravel().tolist()]
     most = max((below for _, below in ratios), default=1)
     whole = [above * (most // below) for above, below in ratios]

@@ -1,23 +1,19 @@
-"""Certified accuracy over training: every network of a run at many steps, proved, refuted or neither.
+"""Verify the networks of a run at many steps.
 
-The verdicts are measures of the run like any other: events, claims, figures, tables and exports read them.
+The verdicts are stored as measures of the run, so events, claims, figures, tables and exports read them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grokscope.circuits.reading import check_readable
-from grokscope.circuits.verification.target import target_of
-from grokscope.circuits.verification.verdict import Verdict
-from grokscope.circuits.verification.verify import BUDGET, verify
-from grokscope.circuits.weights import Weights, weights_of
+from grokscope.circuits.relu_network import ReluNetwork, relu_network_at
+from grokscope.circuits.target import readable_positions, target_of
+from grokscope.circuits.verification.verify import BUDGET, Verdict, verify
 from grokscope.errors import InputError
 from grokscope.progress import Progress, SilentProgress
 from grokscope.runs.given import GivenMeasures
@@ -37,8 +33,8 @@ FIRST_PROVED = Event("first proved", "proved", ">", 0.5, sustained=1)
 CERTIFIED = Event("certified", "proved", ">", 0.5, sustained="end")
 
 _GROUP = "verification"
-_POINTS = 30  # steps, where none are asked for
-_MOST_BYTES = 400_000_000  # of networks in memory
+_POINTS = 30  # number of steps by default
+_MOST_BYTES = 400_000_000  # of networks in memory at once
 
 
 def certify(
@@ -49,29 +45,29 @@ def certify(
     budget: float = BUDGET,
     progress: Progress | None = None,
 ) -> xr.Dataset:
-    r"""Verify the networks of a run at many steps, and keep the verdicts in the run.
+    r"""Verify the networks of a run at many steps, and store the verdicts in the run.
 
     The measures, over seed and step, with y the task's function:
 
-    - ``proved``, ``refuted``: 1 or 0; both are 0 where it is undecided;
-    - ``worst_margin_lower``: certified: $\min_x y(x) f(x)$ is at least this; NaN where it was refuted;
+    - ``proved``, ``refuted``: 1 or 0; both are 0 if undecided;
+    - ``worst_margin_lower``: a certified lower bound of $\min_x y(x) f(x)$; NaN if refuted;
     - ``worst_margin_upper``: the smallest $y(x) f(x)$ that was found;
-    - ``proof_budget``: seconds that were allowed.
+    - ``proof_budget``: the budget of the verification, in seconds.
 
-    `FIRST_PROVED` and `CERTIFIED` (proved there and at all later points) are their events. Networks are
-    verified side by side, one on each core. What is decided is not decided again, and what is undecided only
-    with a larger budget: a call that was stopped goes on when it is repeated.
+    `FIRST_PROVED` and `CERTIFIED` (proved at this and all later points) are events of these measures.
+    Networks are verified in parallel, one on each core. A decided network is not verified again, an undecided
+    one only with a larger budget; so a call that was stopped continues when it is repeated.
 
     Args:
         run: of a Boolean function of few bits on inputs +-1, and one hidden layer of relu.
-        seeds: which members; None: all.
-        steps: a schedule (see `Schedule`): ``every 10 epochs``, ``log``; or a list of steps (-1: the last):
-            just these. None: about 30 even ones.
+        seeds: of the members; None: all.
+        steps: a schedule (see `Schedule`), as ``every 10 epochs`` or ``log``; or a list of steps (-1 is the
+            last). None: about 30, evenly spaced.
         budget: seconds for each network.
-        progress: told of the work, a unit for each network.
+        progress: advanced by one for each network.
 
     Returns:
-        These measures of the whole run, those of earlier calls included.
+        These measures of all members of the run that have been verified, now or before.
 
     Raises:
         InputError: if the run's networks cannot be verified, or it has no such seed or step.
@@ -88,10 +84,7 @@ def certify(
     """
     from grokscope.training.devices import usable_cores
 
-    check_readable(run)
-    positions = range(len(run.members)) if seeds is None else [run.position(seed) for seed in seeds]
-    if not len(positions):
-        raise InputError("certify: no seeds are given.")
+    positions = readable_positions(run, seeds, "certify")
     targets = {position: target_of(run, position) for position in positions}
     points = _points(run, positions, steps)
     shown = progress or SilentProgress()
@@ -101,9 +94,9 @@ def certify(
         pool = ThreadPoolExecutor(usable_cores())
         try:
             for step, networks in _networks(run, todo):
-                tasks = [partial(_verify, networks[row], *targets[row], budget) for row in todo[step]]
                 verdicts: list[Verdict] = []
-                for future in [pool.submit(task) for task in tasks]:
+                futures = [pool.submit(_verify, networks[row], *targets[row], budget) for row in todo[step]]
+                for future in futures:
                     verdicts.append(future.result())
                     shown.advance(1)
                 given.write(todo[step], [step], _values(verdicts, budget))
@@ -115,7 +108,7 @@ def certify(
     return found
 
 
-def _verify(network: Weights, bits: tuple[int, ...], target: np.ndarray, budget: float) -> Verdict:
+def _verify(network: ReluNetwork, bits: tuple[int, ...], target: np.ndarray, budget: float) -> Verdict:
     return verify(network, bits, target=target, budget=budget)
 
 
@@ -135,10 +128,10 @@ def _values(verdicts: Sequence[Verdict], budget: float) -> dict[str, np.ndarray]
 
 
 def _points(run: Run, positions: Sequence[int], steps: Any) -> list[int]:
-    """The steps that are asked for.
+    """The steps at which to verify.
 
     Raises:
-        InputError: if a member has not come so far.
+        InputError: if a member has not reached a step.
     """
     experiment = run.experiment
     reached = int(min(run.steps_done[position] for position in positions))
@@ -159,7 +152,7 @@ def _points(run: Run, positions: Sequence[int], steps: Any) -> list[int]:
 def _undone(
     found: xr.Dataset | None, run: Run, points: Sequence[int], positions: Sequence[int], budget: float
 ) -> dict[int, list[int]]:
-    """For each step the members that are not decided there, nor tried for as long."""
+    """For each step, the positions of members to verify: neither decided there nor tried with this budget."""
     todo = {step: list(positions) for step in points}
     if found is None:
         return todo
@@ -172,8 +165,8 @@ def _undone(
     return {step: rows for step, rows in todo.items() if rows}
 
 
-def _networks(run: Run, todo: dict[int, list[int]]) -> Iterator[tuple[int, dict[int, Weights]]]:
-    """The networks of each step, by position; many steps are read, or trained again, at a time."""
+def _networks(run: Run, todo: dict[int, list[int]]) -> Iterator[tuple[int, dict[int, ReluNetwork]]]:
+    """The networks of each step, by position; as many steps are read or replayed at once as fit in memory."""
     task = run.experiment.task
     size = 8 * run.experiment.model.n_parameters(task.input_shape, task.n_outputs)
     steps = sorted(todo)
@@ -183,9 +176,5 @@ def _networks(run: Run, todo: dict[int, list[int]]) -> Iterator[tuple[int, dict[
         now, steps = steps[:count], steps[count:]
         leaves = run.networks(now, [run.members.seeds[row] for row in rows])
         for j, step in enumerate(now):
-            of_step: dict[int, Weights] = {}
-            for i, row in enumerate(rows):
-                if row in todo[step]:
-                    one = {name: leaf[i, j] for name, leaf in leaves.items()}
-                    of_step[row] = weights_of(SimpleNamespace(**one, activation="relu"))
-            yield step, of_step
+            missing = set(todo[step])
+            yield step, {row: relu_network_at(leaves, i, j) for i, row in enumerate(rows) if row in missing}

@@ -1,4 +1,4 @@
-"""What is to be decided: a network, the bits of the function, and its value at each of their settings."""
+"""`VerificationProblem`: a network, the bits of a Boolean function, and its value at each setting of them."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from grokscope.circuits.relu_network import ReluNetwork, as_relu_network, width_of
 from grokscope.circuits.subnetwork import Subnetwork
 from grokscope.circuits.support import MOST_BITS, settings_of
-from grokscope.circuits.weights import Weights, weights_of, width_of
 from grokscope.errors import InputError
 
-__all__ = ["Problem", "kept_weights"]
+__all__ = ["VerificationProblem", "kept_weights"]
 
 
 @dataclass(frozen=True, eq=False)
-class Problem:
-    r"""Is $y_s f(x) > 0$ for each setting s of the support and each x that has it?
+class VerificationProblem:
+    r"""Decide whether $y_s f(x) > 0$ for each setting s of the support and each input x with that setting.
 
     With the support set to s, $y_s f(x) = \sum_j v_{sj}\, \mathrm{relu}(B_{sj} + A_j \cdot x')$ where x' are
-    the other bits, $v_{sj} = y_s u_j$, and B has the support's part of the pre-activation.
+    the other bits, $v_{sj} = y_s u_j$, and $B_{sj}$ is the support's part of the pre-activation and the bias.
 
     Attributes:
-        weights: of the network.
-        support: the bits of the function, in the order of ``settings``.
-        others: the other bits.
-        settings: of the support, as `settings_of` lists them, [setting, k].
-        target: the function's value +-1 at each, [setting].
+        weights: the network's arrays.
+        support: the bits of the function, in the order of the columns of ``settings``.
+        others: the other bits, rising.
+        settings: of the support, in the order of `settings_of`, [setting, k].
+        target: the function's value +-1 at each setting, [setting].
         A: weights of the other bits, [other, neuron].
         B, v: [setting, neuron].
     """
 
-    weights: Weights
+    weights: ReluNetwork
     support: tuple[int, ...]
     others: Int[np.ndarray, " other"]
     settings: Float[np.ndarray, "setting k"]
@@ -44,11 +44,12 @@ class Problem:
     v: Float[np.ndarray, "setting neuron"]
 
     @classmethod
-    def of(cls, weights: Weights, support: Sequence[int], target: Any = None) -> Problem:
-        """Split a network along the support; the target is the parity unless a truth table is given.
+    def of(cls, weights: ReluNetwork, support: Sequence[int], target: Any = None) -> VerificationProblem:
+        """Split a network's weights along the support; the target is the parity unless a table is given.
 
         Raises:
-            InputError: if a bit is not there or named twice, there are too many, or the table does not fit.
+            InputError: if a bit does not exist or is named twice, there are too many bits, or the table does
+                not fit.
         """
         n = len(weights.W)
         bits = tuple(int(bit) for bit in support)
@@ -80,31 +81,35 @@ class Problem:
         )
 
     def input(self, setting: int, x: np.ndarray) -> list[int]:
-        """The whole input of a setting and the other bits, as a list of +-1."""
+        """The whole input, a list of +-1, of a setting of the support and the other bits x."""
         whole = np.empty(len(self.weights.W), dtype=np.int64)
         whole[list(self.support)] = self.settings[setting]
         whole[self.others] = x
         return [int(bit) for bit in whole]
 
 
-def kept_weights(network: Any, neurons: Any = None) -> Weights:
-    """The weights of a network, of three arrays (W, b, u), or of some of its neurons.
+def kept_weights(network: Any, neurons: Any = None) -> ReluNetwork:
+    """The arrays of a network, of all its neurons or of some.
+
+    Args:
+        network: one hidden layer of relu with one output, or three arrays (W [bit, neuron], b, u [neuron]).
+        neurons: to keep: a `Subnetwork`, a mask or positions; None: all.
 
     Raises:
-        InputError: if it is no one-hidden-layer relu network with one output, shapes do not fit, a weight is
-            not finite, or a neuron does not exist.
+        InputError: if it is not such a network, shapes do not fit, a weight is not finite, or a neuron does
+            not exist.
     """
-    weights = _arrays(network) if type(network) in (tuple, list) else weights_of(network)
+    weights = _arrays(network) if type(network) in (tuple, list) else as_relu_network(network)
     if not weights.are_finite:
         raise InputError("verify: the network has weights that are not finite; its training diverged.")
     if neurons is None:
         return weights
     width = len(weights.u) if type(network) in (tuple, list) else width_of(network)
-    # behind the neurons there may be an output bias, which every subnetwork keeps
+    # an output bias is the last neuron, which every subnetwork keeps
     return weights.only(np.append(_positions(neurons, width), np.arange(width, len(weights.u))))
 
 
-def _arrays(network: Any) -> Weights:
+def _arrays(network: Any) -> ReluNetwork:
     if len(network) != 3:
         raise InputError(f"verify: a network is given by three arrays W, b, u; these are {len(network)}.")
     W, b, u = (np.asarray(array, dtype=np.float64) for array in network)
@@ -113,7 +118,7 @@ def _arrays(network: Any) -> Weights:
             f"verify: W {W.shape}, b {b.shape}, u {u.shape} do not fit; needed are W [bit, neuron], "
             "b [neuron] and u [neuron]."
         )
-    return Weights(W, b, u)
+    return ReluNetwork(W, b, u)
 
 
 def _positions(neurons: Any, width: int) -> np.ndarray:

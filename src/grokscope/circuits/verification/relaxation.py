@@ -1,10 +1,11 @@
-r"""Lower bounds of the output over subcubes, and which bit to split. In floats: nothing here is trusted.
+r"""Lower bounds of the output over subcubes, and the bit to split a subcube along.
 
-One line stands below each neuron's contribution (``certificate.py`` says why): its chord where the
-contribution is concave ($v_j < 0$), and a line of slope in $[0, v_j]$ where it is convex. Only the sum of the
-lines is bounded, so that what cancels between neurons does. The slopes are chosen by ascent in the dual of
-the triangle relaxation: from scratch for the whole cube, and by a few steps more in each subcube. To the
-bound of the lines comes what parabolas below the concave contributions add.
+Computed in floats and not trusted: ``certificate.py`` checks the result. Each neuron's contribution is
+bounded from below by a line (``certificate.py`` has the proof): its chord if the contribution is concave
+($v_j < 0$), a line of slope in $[0, v_j]$ if it is convex. Only the sum of the lines is minimized, so
+contributions of different neurons can cancel. The slopes maximize the bound by ascent in the dual of the
+triangle relaxation: from scratch for the whole cube, by a few more steps in each subcube. Parabolas below the
+concave contributions add to the bound of the lines.
 """
 
 from __future__ import annotations
@@ -16,26 +17,26 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from grokscope.circuits.verification.certificate import SLOPES
-from grokscope.circuits.verification.problem import Problem
+from grokscope.circuits.verification.problem import VerificationProblem
 
-__all__ = ["Bounds", "Relaxation", "Split", "precision"]
+__all__ = ["BitSplit", "Bounds", "Relaxation", "precision"]
 
-_ASCENT = 200  # steps for whole cubes; most networks that can be proved without splitting need about 20
-_MORE = 4  # steps for a subcube, from its parent's slopes
-_LENGTH = 0.3  # of these steps, as a share of Polyak's
-_LOOSEST = 64  # neurons that a trial split looks at; the lines of the others stay
+_ASCENT = 200  # most steps for whole cubes; networks that are proved without a split mostly need about 20
+_MORE = 4  # most steps for a subcube, from its parent's slopes
+_LENGTH = 0.3  # length of these steps, as a share of Polyak's
+_LOOSEST = 64  # neurons whose lines a trial split recomputes; the lines of the others stay
 _CANDIDATES = 16  # bits that are tried at each node
-_LEAST_GAIN = 1e-4  # so that a split that helps one half only is compared by that half
+_LEAST_GAIN = 1e-4  # lowest gain of a half: a split that helps one half only still gets a positive product
 _MOST_PRODUCTS = 20_000_000  # numbers that are kept for parabolas
-_SMALL = 4096  # weights up to which float64 costs nothing
+_SMALL = 4096  # weights up to which float64 is as fast as float32
 
 
 class Bounds(NamedTuple):
-    """What is known of some subcubes.
+    """Lower bounds on some subcubes, and the lines they come from.
 
     Attributes:
         setting: of the support, [row].
-        fixed: the other bits: +-1, or 0 where free, [row, other].
+        fixed: the other bits: +-1, or 0 if free, [row, other].
         shares: slopes of the lines below convex contributions, in 255ths of v, [row, neuron].
         bound: lower bound of y f(x), [row].
         q: slopes of the lines, [row, neuron].
@@ -60,12 +61,12 @@ class Bounds(NamedTuple):
 
     @property
     def corner(self) -> Float[np.ndarray, "row other"]:
-        """Where the summed line is lowest: a good place to look for a counterexample."""
+        """The corner of each subcube at which the summed line is lowest, a candidate counterexample."""
         return np.where(self.fixed != 0, self.fixed, np.where(self.slope > 0, -1.0, 1.0))
 
 
-class Split(NamedTuple):
-    """The bit that each subcube is split along, and bounds of its halves (+1 first), [row] and [row, 2]."""
+class BitSplit(NamedTuple):
+    """The bit that each subcube is split along, [row], and bounds of its halves (+1 first), [row, 2]."""
 
     bit: Int[np.ndarray, " row"]
     bound: Float[np.ndarray, "row 2"]
@@ -73,14 +74,14 @@ class Split(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Relaxation:
-    """The arrays of a problem, laid out for products of many subcubes at once.
+    """The arrays of a problem, in a layout for matrix products over many subcubes.
 
     Attributes:
         A, AT: weights of the other bits and their transpose.
-        size, transposed_size: their absolute values.
+        size, transposed_size: the absolute values of A and AT.
         B, v: [setting, neuron].
-        pairs: of other bits, each once, [2, pair].
-        products: of the weights of a pair, [neuron, pair]; None without parabolas.
+        pairs: all pairs of other bits, [2, pair].
+        products: $A_{ij} A_{kj}$ of each pair (i, k), [neuron, pair]; None without parabolas.
     """
 
     A: np.ndarray
@@ -93,8 +94,8 @@ class Relaxation:
     products: np.ndarray | None
 
     @classmethod
-    def of(cls, problem: Problem) -> Relaxation:
-        """Lay the arrays out."""
+    def of(cls, problem: VerificationProblem) -> Relaxation:
+        """Lay out the arrays of a problem."""
         dtype = precision(problem)
         A, B, v = (np.ascontiguousarray(array, dtype) for array in (problem.A, problem.B, problem.v))
         AT = np.ascontiguousarray(A.T)
@@ -104,7 +105,7 @@ class Relaxation:
         return cls(A, AT, np.abs(A), np.abs(AT), B, v, pairs, products)
 
     def whole(self, goal: float) -> Bounds:
-        """The bounds of the whole cubes, one for each setting, with slopes from scratch."""
+        """Bounds on the whole cube for each setting, with slopes from scratch."""
         setting = np.arange(len(self.B))
         reach = self.size.sum(axis=0)
         chord = np.clip((self.B + reach) / np.where(reach > 0, 2 * reach, 1), 0, 1)
@@ -112,7 +113,7 @@ class Relaxation:
         return self._ascended(self._lines(setting, fixed, _in_steps(chord)), goal, _ASCENT, 1.0)
 
     def bounds(self, setting: np.ndarray, fixed: np.ndarray, shares: np.ndarray, goal: float) -> Bounds:
-        """The bounds of subcubes, with slopes from those given."""
+        """Bounds on subcubes, with slopes that start from the given ones."""
         parts = self._lines(setting, fixed.astype(self.A.dtype), shares)
         return self._ascended(parts, goal, _MORE, _LENGTH)
 
@@ -129,28 +130,30 @@ class Relaxation:
     def _parabolas(
         self, free: np.ndarray, center: np.ndarray, reach: np.ndarray, t: np.ndarray
     ) -> np.ndarray:
-        r"""What is gained by parabolas below concave contributions instead of chords, [row].
+        r"""The gain of the bound by parabolas below concave contributions, instead of chords, [row].
 
-        $w_j (R_j^2 - (A_j \cdot x)^2)$ can be added to a chord that is $-t_j$ below at 0: ``certificate.py``.
+        $w_j (R_j^2 - (A_j \cdot x)^2)$ can be added to a chord that lies $-t_j$ below the contribution at 0;
+        proof in ``certificate.py``.
         """
         if self.products is None:
             return np.zeros(len(t), t.dtype)
-        reach = np.maximum(reach, 1e-30)  # where it is 0, t is too
+        reach = np.maximum(reach, 1e-30)  # if it is 0, so is t
         w = -t / (2 * reach * (np.abs(center) + reach))
         constant = np.einsum("rj,rj->r", w, np.square(reach) - free @ np.square(self.A))
         mixed = (w @ self.products) * (free[:, self.pairs[0]] * free[:, self.pairs[1]])
         return np.maximum(constant - 2 * np.abs(mixed).sum(axis=1), 0)
 
     def _ascended(self, parts: Bounds, goal: float, steps: int, length: float) -> Bounds:
-        r"""Ascent in the bound, with steps of Polyak's length (goal - bound) / |g|^2 times ``length``.
+        r"""Ascent of the bound in the slopes, with Polyak's steps (goal - bound) g / |g|^2 times ``length``.
 
-        The derivative of the bound in $q_j$ is the pre-activation where the summed line is lowest.
+        The derivative g of the bound in $q_j$ is the pre-activation at the corner where the summed line is
+        lowest.
         """
         v = self.v[parts.setting]
         moves = (np.abs(parts.center) < parts.reach) & (v > 0)
         per_step = np.where(moves, v, 0)
         free = parts.fixed == 0
-        # all but the moving lines
+        # the part of the bound that does not depend on q
         constant = (
             parts.bound + np.abs(parts.slope).sum(axis=1) - np.einsum("rj,rj->r", parts.q, parts.center)
         )
@@ -178,10 +181,11 @@ class Relaxation:
             )
         return best
 
-    def split(self, parts: Bounds, goal: float) -> Split:
-        """Choose a bit for each subcube by trying the likeliest on the loosest neurons.
+    def split(self, parts: Bounds, goal: float) -> BitSplit:
+        """Choose the bit to split each subcube along, by trial splits of candidate bits.
 
-        The bit with the largest product of what the lines of both halves gain (up to the goal) is taken.
+        A trial recomputes the lines of the loosest neurons. The bit with the largest product of the gains of
+        both halves (each counted up to the goal) is taken.
         """
         rows = np.arange(len(parts.bound))
         at = rows[:, None]
@@ -212,24 +216,24 @@ class Relaxation:
         gain = np.maximum(np.minimum(bound - before, most), _LEAST_GAIN)
         product = np.where(np.take_along_axis(free, bits, axis=1), gain.prod(axis=1), -1)
         best = product.argmax(axis=1)
-        return Split(bits[rows, best], np.maximum(bound[rows, :, best], parts.bound[:, None]))
+        return BitSplit(bits[rows, best], np.maximum(bound[rows, :, best], parts.bound[:, None]))
 
     def _candidates(self, parts: Bounds) -> tuple[np.ndarray, np.ndarray]:
-        """Bits whose fixing narrows the triangles the most, and the neurons with the largest ones."""
+        """Candidate bits, whose fixing narrows the triangles the most; neurons with the largest triangles."""
         v = np.abs(self.v[parts.setting])
         between = np.abs(parts.center) < parts.reach
         tilt = np.square(parts.center / np.where(between, parts.reach, 1))
-        # the largest distance of a triangle's sides, and how fast it falls with the reach
+        # the height of a triangle, and its derivative in the reach
         gap = np.where(between, v * parts.reach * (1 - tilt) / 2, 0)
         fall = np.where(between, v * (1 + tilt) / 2, 0)
         score = np.where(parts.fixed == 0, fall @ self.transposed_size, -1)
         return _largest(score, _CANDIDATES), _largest(gap, _LOOSEST)
 
 
-def precision(problem: Problem) -> type[np.floating[Any]]:
-    """The floats that bounds are computed in.
+def precision(problem: VerificationProblem) -> type[np.floating[Any]]:
+    """The float type of the bounds: float32 for large networks, to halve the memory traffic.
 
-    For large networks float32, half the memory traffic: the bounds are checked exactly at the end.
+    The bounds are checked exactly at the end.
     """
     return np.float64 if problem.A.size <= _SMALL else np.float32
 
@@ -237,7 +241,7 @@ def precision(problem: Problem) -> type[np.floating[Any]]:
 def _lines(
     center: np.ndarray, reach: np.ndarray, v: np.ndarray, share: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Slopes and values at 0 of the lines below v relu(z), z within center +- reach."""
+    """Slopes and values at 0 of the lines below v relu(z), for z within center +- reach."""
     low, high = center - reach, center + reach
     between = (low < 0) & (high > 0)
     chord = np.where(between, high / np.where(between, 2 * reach, 1), low >= 0)

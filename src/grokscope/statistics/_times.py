@@ -1,14 +1,16 @@
-"""Times of events that are seen only at measured steps: interval- and right-censored.
+"""Censored times of events, how they are found in measured curves, and ratios of two runs' times.
 
-What goes elsewhere: curves and medians of such times (`_kaplan_meier`, `_turnbull`), ratios of two
-(`_comparison`), and the spec of an event (`Event`, with the schedules).
+An event is seen at a measured step, so its time is known to lie in an interval (interval-censored) or after
+the end of the record (right-censored). Survival curves of such times: `_kaplan_meier.py`; regression:
+`_regression.py`; the spec of an event: `grokscope.spec.events.Event`.
 """
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -16,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from grokscope.errors import InputError
 from grokscope.statistics._estimate import Estimate, FloatArray
-from grokscope.statistics._intervals import wilson
+from grokscope.statistics._intervals import geometric_mean_interval, median_interval, wilson
 
 Comparison = Literal[">", ">=", "<", "<="]
 Divergence = Literal["never", "censored"]
@@ -31,17 +33,16 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
 
 @dataclass(frozen=True, eq=False)
 class CensoredTimes:
-    """When an event happened to each member, as far as it is known: `lower` < time <= `upper`.
+    """Times of an event, one per member, each known to lie in `lower` < time <= `upper`.
 
     Equal ends mean an exact time. An infinite upper end means that the event was not seen
-    (right-censored); a lower end of -inf, which only a delay can have, that nothing bounds it from
-    below.
+    (right-censored). A lower end of -inf, which only a delay can have, means no lower bound.
 
     Attributes:
-        lower: Last step at which the event had not happened yet, one per member (any shape).
-        upper: Step at which it is seen; inf if right-censored.
-        diverged: Step at which the member diverged, which is a competing risk; inf where it did
-            not. Left out, no member did.
+        lower: Last measured step before the event, one per member (any shape).
+        upper: Step at which the event is seen; inf if right-censored.
+        diverged: Step at which the member diverged (a competing risk); inf if it did not. Default: no
+            member diverged.
 
     Raises:
         InputError: if the shapes differ, an end is NaN, or lower exceeds upper.
@@ -123,13 +124,12 @@ class CensoredTimes:
         return CensoredTimes(self.lower * factor, self.upper * factor, self.diverged * factor)
 
     def bounds(self, divergence: Divergence = "never") -> tuple[FloatArray, FloatArray]:
-        """Return flat lower and upper ends, with the competing risk settled.
+        """Return flat lower and upper ends, with divergence as a competing risk or as censoring.
 
         Args:
-            divergence: `"never"`: a member that diverged first will never have the event, so its
-                lower end becomes inf and it stays at risk; shares of events over time are then
-                cumulative incidences. `"censored"`: it is taken out at its last measured step, as
-                if it would have gone on like the others.
+            divergence: `"never"`: a member that diverged before the event never has it; its lower end
+                becomes inf and it stays at risk, so shares of events over time are cumulative incidences.
+                `"censored"`: the member is right-censored at its last measured step.
 
         Raises:
             InputError: for any other `divergence`.
@@ -150,25 +150,23 @@ def event_times(
     diverged: ArrayLike | None = None,
     start: float = 0.0,
 ) -> CensoredTimes:
-    """Find when each member's curve first crosses a threshold and stays across.
+    """Find when each member's curve first crosses a threshold and stays across it.
 
-    The event is at the first measured point from which on `sustained` consecutive measured points
-    (this one included) satisfy `value comparison threshold`. Its time lies between the measured
-    point before and this one. A crossing that the record ends too early to confirm does not count:
-    the member is right-censored at the last point before it, because the event may have been then.
-    A member that satisfies the condition from its first measured point on has its time between
-    `start` and that point. NaN was not measured and is skipped, so that a member's own measured
-    points count.
+    The event is at the first of `sustained` consecutive measured points that satisfy
+    `value comparison threshold`. Its time lies between the measured point before and this one, or between
+    `start` and this one if no point is before. A crossing with fewer than `sustained` points before the end
+    of the record does not count: the member is right-censored at the last point before that crossing. NaN
+    marks a point that was not measured; it is skipped, so only a member's own measured points are counted.
 
     Args:
         steps: Measured steps, increasing, shape (step,).
         values: The measure, shape (..., step): the leading axes are members.
         threshold: The value to cross.
         comparison: `">"`, `">="`, `"<"` or `"<="`.
-        sustained: Number of consecutive measured points, or `"end"`: all points to the end.
+        sustained: Number of consecutive measured points, or `"end"`: all points up to the end.
         diverged: Step at which each member diverged, shape (...), inf or NaN where it did not.
-            Points from there on are not counted.
-        start: The earliest step at which the event could be, where the record begins later.
+            Points from that step on are not used.
+        start: The earliest possible step of the event, if the record begins later.
 
     Returns:
         The times, with the leading shape of `values`, in steps.
@@ -222,5 +220,91 @@ def event_times(
 
 
 def _step_of(steps: FloatArray, count: NDArray[np.int_], number: NDArray[np.int_]) -> FloatArray:
-    """Return the step of each member's measured point `number` (any step where there is none)."""
+    """Return the step of each member's measured point `number` (any step if that point does not exist)."""
     return steps[np.argmax(count >= number[..., None], axis=-1)]
+
+
+def ratio_of_times(
+    a: CensoredTimes,
+    b: CensoredTimes,
+    *,
+    confidence: float = 0.95,
+    method: Literal["median", "geometric_mean"] = "median",
+    divergence: Divergence = "never",
+) -> Estimate:
+    r"""Ratio of the times of the same members in two runs, a / b, with an interval.
+
+    With member i's times in $(l_i, u_i]$ and $(l'_i, u'_i]$ its ratio lies in
+    $(l_i / u'_i, u_i / l'_i)$.
+
+    `"median"` (any censoring): the median over members of the paired ratio, with the interval of the sign
+    test: its low end is an order statistic of the pairs' lower ends, its high end one of their upper ends.
+    The ratio of a pair with only a censored can be as large as inf, with only b censored as
+    small as 0, with both anything from 0 to inf; the interval covers for all possible unseen times. The
+    value is the median of the ratios of the steps at which events were seen: inf or 0 for pairs with one
+    censored; pairs with both censored are left out.
+
+    `"geometric_mean"` (every event seen): $\exp$ of Student's t interval for the mean log-ratio
+    of the midpoints; narrower, and bounded from 2 members on.
+
+    Args:
+        a: Times of the first run, in steps (or any unit; the same as b's).
+        b: Times of the second run, the same members in the same order.
+        confidence: Coverage of the interval.
+        method: `"median"` or `"geometric_mean"`.
+        divergence: See `CensoredTimes.bounds`; with `"never"` a member that diverged in a counts
+            as later than any time.
+
+    Raises:
+        InputError: if members cannot be paired, a time is negative, the method is unknown, or for a
+            geometric mean of times that are zero or were not all seen.
+
+    Example:
+        >>> slow, fast = CensoredTimes([90, 180], [110, 220]), CensoredTimes([45, 90], [55, 110])
+        >>> ratio_of_times(slow, fast).value
+        2.0
+    """
+    if a.lower.shape != b.lower.shape:
+        raise InputError(f"ratio: {a.n} and {b.n} members cannot be paired")
+    a_low, a_high = a.bounds(divergence)
+    b_low, b_high = b.bounds(divergence)
+    if (a.lower < 0).any() or (b.lower < 0).any():
+        raise InputError("ratio: times must not be negative (is this a delay?)")
+    if method == "geometric_mean":
+        return _geometric_mean(a, b, confidence)
+    if method != "median":
+        raise InputError(f"method = {method!r}: must be 'median' or 'geometric_mean'")
+
+    def divide(x: float, y: float, unknown: float) -> float:
+        """Divide x by y; 0/0 and inf/inf leave the ratio `unknown`."""
+        if (x == 0 and y == 0) or (math.isinf(x) and math.isinf(y)):
+            return unknown
+        return math.inf if y == 0 else x / y
+
+    low_ends = [divide(x, y, 0.0) for x, y in zip(a_low, b_high, strict=True)]
+    high_ends = [divide(x, y, math.inf) for x, y in zip(a_high, b_low, strict=True)]
+    seen = [divide(x, y, math.nan) for x, y in zip(a_high, b_high, strict=True)]
+    bounds = median_interval(low_ends, confidence, upper=high_ends)
+    return Estimate(
+        median_interval(seen, confidence).value,
+        max(bounds.low, 0.0),  # a ratio of times cannot be negative
+        bounds.high,
+        a.n,
+        confidence,
+        method="median paired ratio, order statistics (sign test)",
+    )
+
+
+def _geometric_mean(a: CensoredTimes, b: CensoredTimes, confidence: float) -> Estimate:
+    """Return exp of the t interval for the mean log-ratio of midpoints."""
+    unseen = int(np.count_nonzero(~(a.observed & b.observed)))
+    if unseen:
+        raise InputError(
+            f"method = 'geometric_mean': {unseen} of {a.n} pairs have an event that was not seen;"
+            " use 'median'"
+        )
+    x, y = a.midpoint.ravel(), b.midpoint.ravel()
+    if (x <= 0).any() or (y <= 0).any():
+        raise InputError("method = 'geometric_mean': a time is 0; use 'median'")
+    found = geometric_mean_interval(x / y, confidence)
+    return replace(found, method="geometric mean of paired ratios, Student's t")
