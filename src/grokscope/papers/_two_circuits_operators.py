@@ -25,7 +25,6 @@ from grokscope.losses import CrossEntropy
 from grokscope.models.transformer import PowerTransformer
 from grokscope.optimizers import AdamW, Constant
 from grokscope.papers._claims import mean_over_seeds
-from grokscope.papers._drawings import Draw
 from grokscope.papers._operators_evidence import (
     difference_on_plateau,
     mean_on_plateau,
@@ -34,6 +33,7 @@ from grokscope.papers._operators_evidence import (
 )
 from grokscope.papers._paper import Figure, PaperExperiment, Profile, RunLike
 from grokscope.papers._two_circuits_evidence import groks
+from grokscope.papers.figures import Draw
 from grokscope.tasks.modular_operator import ModularOperator
 
 if TYPE_CHECKING:

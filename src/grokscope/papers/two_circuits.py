@@ -27,7 +27,6 @@ from grokscope.losses import Hinge
 from grokscope.models.fully_connected import FullyConnected
 from grokscope.optimizers import SGD
 from grokscope.papers._claims import mean_over_seeds, share_of_seeds
-from grokscope.papers._drawings import beside_null, neurons_of, sensitivity_of, subnetworks_of, training_of
 from grokscope.papers._paper import Figure, Paper, PaperExperiment, Profile
 from grokscope.papers._two_circuits_elsewhere import OTHER_SETTINGS, RANDOM_LABELS
 from grokscope.papers._two_circuits_evidence import (
@@ -51,6 +50,7 @@ from grokscope.papers._two_circuits_operators import (
     OPERATOR_EXPERIMENTS,
     OPERATOR_FIGURES,
 )
+from grokscope.papers.figures import beside_null, neurons_of, sensitivity_of, subnetworks_of, training_of
 from grokscope.tasks.sparse_parity import SparseParity
 
 __all__ = ["TwoCircuits"]

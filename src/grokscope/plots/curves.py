@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from grokscope.errors import InputError
 from grokscope.plots.style import COLOR, line_style
 from grokscope.spec.events import GROKKING, MEMORIZATION, diverged_steps, member_curves
 
@@ -18,7 +19,18 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
 
-__all__ = ["Band", "band", "curve", "in_steps", "mark_events", "seeds_argument", "seeds_text", "standing"]
+__all__ = [
+    "Band",
+    "band",
+    "chosen_seed",
+    "curve",
+    "in_steps",
+    "mark_events",
+    "seeds_argument",
+    "seeds_per_cell",
+    "seeds_text",
+    "standing",
+]
 
 _LOW, _HIGH = 10, 90
 
@@ -60,6 +72,13 @@ def band(values: xr.DataArray) -> Band | None:
     return Band(taken, array, np.nanmean(array, axis=0), low, high)
 
 
+def _percentiles(array: np.ndarray) -> np.ndarray:
+    """Both percentiles along the first axis; the quick routine where nothing is missing."""
+    if np.isnan(array).any():
+        return np.nanpercentile(array, [_LOW, _HIGH], axis=0)
+    return np.percentile(array, [_LOW, _HIGH], axis=0)
+
+
 def curve(axis: Axes, values: xr.DataArray, name: str, label: str | None = None, **line: Any) -> None:
     """Draw one measure [seed, step] against epochs: mean over seeds, and a band where there are several."""
     drawn = band(values)
@@ -82,13 +101,6 @@ def in_steps(measures: xr.Dataset) -> xr.Dataset:
     return measures.assign_coords(epoch=("step", measures["step"].to_numpy().astype(np.float64)))
 
 
-def _percentiles(array: np.ndarray) -> np.ndarray:
-    """Both percentiles along the first axis; the quick routine where nothing is missing."""
-    if np.isnan(array).any():
-        return np.nanpercentile(array, [_LOW, _HIGH], axis=0)
-    return np.percentile(array, [_LOW, _HIGH], axis=0)
-
-
 def mark_events(axes: list[Axes], measures: xr.Dataset) -> None:
     """Vertical lines at the median epochs of memorization and grokking, where half of the seeds get there."""
     for event in (MEMORIZATION, GROKKING):
@@ -108,6 +120,22 @@ def mark_events(axes: list[Axes], measures: xr.Dataset) -> None:
                 zorder=1,
                 label=event.name,
             )
+
+
+def chosen_seed(measures: xr.Dataset, seed: int | None, figure: str) -> int:
+    """The seed for a figure of one seed: the given one; for None the first that groks, else the first.
+
+    Raises:
+        InputError: if streams are crossed, or the run has no such seed; the message begins with ``figure``.
+    """
+    if "seed" not in measures.sizes:
+        raise InputError(f"{figure}: streams are crossed; choose one member along an axis 'seed'.")
+    seeds = [int(one) for one in measures["seed"].to_numpy()]
+    if seed is None:
+        return seeds[int(np.argmax(GROKKING.times(measures).observed))]
+    if seed not in seeds:
+        raise InputError(f"{figure}: seed {seed} is not in the run; it has {seeds[0]} to {seeds[-1]}.")
+    return seed
 
 
 def seeds_text(seeds: Any) -> str:
@@ -137,6 +165,12 @@ def seeds_argument(seeds: Any) -> str:
         return str(len(groups[0]))
     text = ",".join(str(group[0]) if len(group) == 1 else f"{group[0]}:{group[-1] + 1}" for group in groups)
     return f"{text}," if text.isdigit() else text
+
+
+def seeds_per_cell(summary: xr.Dataset) -> str:
+    """The number of seeds in the smallest cell of a sweep's summary, as text."""
+    counts = summary["n"].to_numpy()
+    return f"{np.nanmin(counts):.0f}" if np.isfinite(counts).any() else "no"
 
 
 def _consecutive(seeds: Any) -> list[list[int]]:
