@@ -17,7 +17,6 @@ from grokscope.errors import InputError
 from grokscope.papers._transition import ratio
 from grokscope.spec.events import GROKKING, MEMORIZATION, Event, member_curves
 from grokscope.statistics import CensoredTimes, censored_regression
-from grokscope.sweeps import phases
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -175,12 +174,23 @@ def happened_in(measures: xr.Dataset, what: str, along: str, **settings: Any) ->
 
 
 def phase_of(measures: xr.Dataset, **settings: Any) -> np.ndarray:
-    """The phase [seed] of one cell, as an index into `grokscope.sweeps.PHASES`.
+    """The phase of each seed in one cell, as text [seed]: one of `grokscope.sweeps.PHASES`.
 
     Raises:
         NotTestable: if there is no such cell, or it was not measured for every seed.
+
+    Example:
+        >>> import xarray as xr
+        >>> train, test = (np.where(np.arange(0, 9000, 500) < step, 0.5, 1.0) for step in (1000, 4000))
+        >>> dims, coords = ("seed", "step"), {"step": range(0, 9000, 500)}
+        >>> data = {"train_accuracy": (dims, [train]), "test_accuracy": (dims, [test])}
+        >>> phase_of(xr.Dataset(data, coords)).tolist()
+        ['grokking']
     """
-    return phases({what: times_in(measures, what, **settings) for what in ("memorization", "grokking")})
+    from grokscope.sweeps import PHASES, phases
+
+    codes = phases({what: times_in(measures, what, **settings) for what in ("memorization", "grokking")})
+    return np.array(PHASES)[codes.astype(np.int64)]
 
 
 # ---------------------------------------------------------------- fits over cells and seeds

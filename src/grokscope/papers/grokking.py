@@ -74,17 +74,8 @@ def _experiment(
     return PaperExperiment(name, sentence, _BASE.with_(f"name='{name}'", *overrides), profiles)
 
 
-def _at(operator: str, percent: int) -> PaperExperiment:
-    return _experiment(
-        f"{operator}-{percent}",
-        f"{FORMULAS[operator]} from {percent} % of the table (Figures 1 and 2).",
-        f"task.operator='{operator}'",
-        f"task.train_fraction={percent / 100}",
-    )
-
-
-_FRACTIONS = (40, 50, 60, 80)  # of addition
-_OTHERS = {
+_PERCENTS = {  # of the table, by operator
+    "addition": (40, 50, 60, 80),
     "subtraction": (60, 80),
     "division": (60, 80),
     "sum_of_squares": (60,),
@@ -101,8 +92,16 @@ _EXPERIMENTS = (
         "schedule.measures=['every 500 steps']",
         quick=("optimizer.weight_decay=1.0", "task.train_fraction=0.8"),
     ),
-    *(_at("addition", percent) for percent in _FRACTIONS),
-    *(_at(operator, percent) for operator, percents in _OTHERS.items() for percent in percents),
+    *(
+        _experiment(
+            f"{operator}-{percent}",
+            f"{FORMULAS[operator]} from {percent} % of the table (Figures 1 and 2).",
+            f"task.operator='{operator}'",
+            f"task.train_fraction={percent / 100}",
+        )
+        for operator in _PERCENTS
+        for percent in _PERCENTS[operator]
+    ),
     _experiment(
         "addition-no-decay",
         "Addition from 60 % of the table without weight decay (Figure 2 left).",
@@ -279,9 +278,6 @@ def _accuracy(runs: Mapping[str, RunLike], command: str) -> Drawing:
     return operators_figure({title: runs[name].measures for name, title in titles.items()}, command)
 
 
-_BY_OPERATOR = {"addition": _FRACTIONS, **_OTHERS}
-
-
 def _by_fraction(runs: Mapping[str, RunLike], command: str) -> Drawing:
     # A profile may change the share of the table, so it is read from the run.
     points = {
@@ -289,7 +285,7 @@ def _by_fraction(runs: Mapping[str, RunLike], command: str) -> Drawing:
             (getattr(run.experiment.task, "train_fraction", 0.0), run.measures)
             for run in (runs[f"{operator}-{percent}"] for percent in percents)
         ]
-        for operator, percents in _BY_OPERATOR.items()
+        for operator, percents in _PERCENTS.items()
     }
     return fractions_figure(dict(points[FORMULAS["addition"]]), points, command)
 
@@ -307,7 +303,7 @@ _FIGURES = (
         "Figures 1 center and 2 right: steps to 99 % against the share of the table, and the best test "
         "accuracy by operator.",
         _by_fraction,
-        tuple(f"{operator}-{percent}" for operator in _BY_OPERATOR for percent in _BY_OPERATOR[operator]),
+        tuple(f"{operator}-{percent}" for operator in _PERCENTS for percent in _PERCENTS[operator]),
     ),
 )
 

@@ -22,7 +22,6 @@ from grokscope.papers._paper import Figure, PaperExperiment, Profile, RunLike
 from grokscope.papers._study import Study, bibtex_of, timed
 from grokscope.papers.evidence import ONE_SEED_IN_TEN, exponents, happened_in, part_of, phase_of
 from grokscope.plots.phases import phase_figure
-from grokscope.sweeps import PHASES
 from grokscope.tasks.sparse_parity import SparseParity
 
 if TYPE_CHECKING:
@@ -61,33 +60,33 @@ def _all_phases(measures: xr.Dataset) -> np.ndarray:
     need(measures, "train_accuracy", "test_accuracy")
     decays, samples = measures["weight_decay"].to_numpy(), measures["n_train"].to_numpy()
     found = np.array([phase_of(measures, weight_decay=d, n_train=n) for d in decays for n in samples])
-    four = [PHASES.index(name) for name in ("comprehension", "grokking", "memorization", "confusion")]
+    four = ("comprehension", "grokking", "memorization", "confusion")
     return np.all([(found == phase).any(axis=0) for phase in four], axis=0)
 
 
 def _too_few(measures: xr.Dataset) -> np.ndarray:
-    return ~happened_in(measures, "grokking", along="weight_decay", n_train=_FEW).any(axis=0)
+    return ~np.any(happened_in(measures, "grokking", along="weight_decay", n_train=_FEW), axis=0)
 
 
 def _too_much(measures: xr.Dataset) -> np.ndarray:
-    return ~happened_in(measures, "memorization", along="n_train", weight_decay=_EXCESSIVE).any(axis=0)
+    return ~np.any(happened_in(measures, "memorization", along="n_train", weight_decay=_EXCESSIVE), axis=0)
 
 
 def _nothing_to_grok(measures: xr.Dataset) -> np.ndarray:
-    return phase_of(measures, weight_decay=_STRONG, n_train=_MANY) == PHASES.index("comprehension")
+    return phase_of(measures, weight_decay=_STRONG, n_train=_MANY) == "comprehension"
 
 
 def _saves_data(measures: xr.Dataset) -> np.ndarray:
     """Whether the strong decay needs two thirds or less of the samples that the weak one needs."""
+    need(measures, "test_accuracy")
+    measures = measures.sortby("n_train")
+    samples = measures["n_train"].to_numpy()
 
     def needed(decay: float) -> np.ndarray:
-        grokked = happened_in(line, "grokking", along="n_train", weight_decay=decay)
-        # Where no number suffices, twice the largest one.
+        grokked = happened_in(measures, "grokking", along="n_train", weight_decay=decay)
+        # If no number on the map suffices: twice the largest one.
         return np.where(grokked.any(axis=0), samples[np.argmax(grokked, axis=0)], 2.0 * samples[-1])
 
-    need(measures, "test_accuracy")
-    line = measures.sortby("n_train")
-    samples = line["n_train"].to_numpy()
     return needed(_STRONG) <= 2 / 3 * needed(_WEAK)
 
 

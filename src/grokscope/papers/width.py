@@ -83,7 +83,8 @@ def _difference(standard: xr.Dataset, mean_field: xr.Dataset) -> np.ndarray:
 def _grok_at(measures: xr.Dataset, wanted: Callable[[xr.DataArray], xr.DataArray]) -> np.ndarray:
     """Whether a seed groks at every one of the widths that are wanted."""
     need(measures, "test_accuracy")
-    return happened_in(measures.sel(width=wanted(measures["width"])), "grokking", along="width").all(axis=0)
+    chosen = measures.sel(width=wanted(measures["width"]))
+    return np.all(happened_in(chosen, "grokking", along="width"), axis=0)
 
 
 # ---------------------------------------------------------------- claims

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grokscope.plots.curves import chosen_seed, curve, in_steps, mark_events, standing
+from grokscope.plots.curves import chosen_seed, curve, in_steps, mark_events, median_step, standing
 from grokscope.plots.style import COLOR, LABEL, SMALL, epoch_axis, legend, panels, small_print, x_label
 from grokscope.spec.events import Event, member_curves
 
@@ -50,15 +50,13 @@ def operators_figure(runs: Mapping[str, xr.Dataset], command: str = "", *, by_mi
         if own.sizes["step"] < steps.sizes["step"]:
             windows = f" Each seed: medians within up to {_WINDOWS} windows of the axis."
         for split in ("train", "test"):
-            if f"{split}_accuracy" in own:
-                curve(axis, own[f"{split}_accuracy"], split, LABEL[split])
+            curve(axis, own.get(f"{split}_accuracy"), split, LABEL[split])
         if by_mirror:
             for name, label, color in (
                 ("test_accuracy_mirrored", "test, mirror in training set", _GREEN),
                 ("test_accuracy_unmirrored", "test, mirror held out", _PINK),
             ):
-                if name in own:
-                    curve(axis, own[name], "test", label, color=color, linewidth=0.9)
+                curve(axis, own.get(name), "test", label, color=color, linewidth=0.9)
         if "mirror_share" in own:
             share = float(np.nanmean(own["mirror_share"].to_numpy()))
             if share > 0:
@@ -162,7 +160,7 @@ def _times(axis: Axes, runs: Mapping[float, xr.Dataset], split: str) -> None:
         axis.plot([100 * fraction] * int(seen.sum()), np.maximum(steps[seen], 1), ".", **style)
         if not seen.all():
             axis.plot([100 * fraction], [last], "^", fillstyle="none", **style)
-        medians.append(float(np.sort(steps)[(len(steps) - 1) // 2]))
+        medians.append(median_step(steps))
     kept = [(100 * f, m) for f, m in zip(fractions, medians, strict=True) if np.isfinite(m)]
     if kept:
         axis.plot(*zip(*kept, strict=True), color=COLOR[split], linewidth=1.2, label=split)
@@ -187,24 +185,17 @@ def progress_figure(measures: xr.Dataset, command: str = "") -> Figure:
     own = in_steps(measures)
     figure, axes = panels(["Loss", "Gini coefficient", "Norm of all weights"])
     for split in ("train", "test"):
-        if f"{split}_loss" in own:
-            curve(axes[0], own[f"{split}_loss"], split, LABEL[split])
+        curve(axes[0], own.get(f"{split}_loss"), split, LABEL[split])
     if "restricted_loss" in own:
         values = own["restricted_loss"].sel(split="test")
         curve(axes[0], values, "restricted", "restricted (test pairs)", color=_GREEN)
-    if "excluded_loss" in own:
-        curve(axes[0], own["excluded_loss"], "excluded", "excluded (training pairs)", color=_PINK)
+    curve(axes[0], own.get("excluded_loss"), "excluded", "excluded (training pairs)", color=_PINK)
     axes[0].set_yscale("log")
-    for name, label, color in (
-        ("embedding_gini", "embedding", "black"),
-        ("output_gini", "neurons to logits", _ORANGE),
-    ):
-        if name in own:
-            curve(axes[1], own[name], name, label, color=color)
+    curve(axes[1], own.get("embedding_gini"), "embedding", color="black")
+    curve(axes[1], own.get("output_gini"), "neurons to logits", color=_ORANGE)
     axes[1].set_ylim(0, 1)
-    if "weight_norm" in own:
-        curve(axes[2], own["weight_norm"], "weight_norm", "weights", color="black")
-        axes[2].set_ylim(bottom=0)
+    curve(axes[2], own.get("weight_norm"), "weights", color="black")
+    axes[2].set_ylim(bottom=0)
     for axis in axes:
         epoch_axis(axis, float(own["epoch"].max()), "step")
     mark_events(axes, own)

@@ -60,9 +60,8 @@ def training_figure(measures: xr.Dataset, width: int | None = None, command: str
     figure, axes = _epoch_panels(["Accuracy", "Loss", _SPARSITY], measures)
     accuracy, loss, sparsity = axes
     for split in ("train", "test"):
-        for axis, name in ((accuracy, f"{split}_accuracy"), (loss, f"{split}_loss")):
-            if name in measures:
-                curve(axis, measures[name], split, LABEL[split])
+        curve(accuracy, measures.get(f"{split}_accuracy"), split, LABEL[split])
+        curve(loss, measures.get(f"{split}_loss"), split, LABEL[split])
     accuracy.set_ylim(*_ACCURACY_LIMITS)
     loss.set_ylim(bottom=0)
     top = float(width or 1)
