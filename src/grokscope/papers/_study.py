@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from grokscope.experiment import Experiment
-from grokscope.papers._paper import Paper
+from grokscope.papers import Paper
 
 __all__ = ["Study", "bibtex_of", "timed"]
 

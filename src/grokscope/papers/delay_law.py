@@ -21,7 +21,7 @@ import numpy as np
 from grokscope.claims import Claim, Effect, Region
 from grokscope.models.fully_connected import FullyConnected
 from grokscope.optimizers import SGD
-from grokscope.papers._paper import Figure, PaperExperiment, Profile, RunLike
+from grokscope.papers import Figure, PaperExperiment, Profile, RunLike
 from grokscope.papers._study import Study, bibtex_of, timed
 from grokscope.papers.evidence import exponents, times_in
 from grokscope.plots.sweeps import Quantity, lines_figure

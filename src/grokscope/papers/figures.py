@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from grokscope.papers._paper import RunLike
+from grokscope.papers import RunLike
 from grokscope.plots.runs import (
     neuron_figure,
     null_figure,

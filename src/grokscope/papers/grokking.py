@@ -32,7 +32,7 @@ from grokscope.experiment import Experiment
 from grokscope.losses import CrossEntropy
 from grokscope.models.transformer import PowerTransformer
 from grokscope.optimizers import AdamW, Constant
-from grokscope.papers._paper import Figure, Paper, PaperExperiment, Profile, RunLike
+from grokscope.papers import Figure, Paper, PaperExperiment, Profile, RunLike
 from grokscope.papers._transition import Transition, ratio
 from grokscope.papers.evidence import ratio_of_splits, steps_to
 from grokscope.plots.operators import fractions_figure, operators_figure

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from grokscope.claims import Claim, Effect, Region
-from grokscope.papers._paper import Figure, PaperExperiment, Profile
+from grokscope.papers import Figure, PaperExperiment, Profile
 from grokscope.papers._study import Study, bibtex_of, timed
 from grokscope.papers.evidence import times_in
 from grokscope.plots.sweeps import contest_figure

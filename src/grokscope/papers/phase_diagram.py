@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from grokscope.claims import Claim, Effect, Region, need
-from grokscope.papers._paper import Figure, PaperExperiment, Profile, RunLike
+from grokscope.papers import Figure, PaperExperiment, Profile, RunLike
 from grokscope.papers._study import Study, bibtex_of, timed
 from grokscope.papers.evidence import ONE_SEED_IN_TEN, exponents, happened_in, part_of, phase_of
 from grokscope.plots.phases import phase_figure

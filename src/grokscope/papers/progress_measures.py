@@ -29,7 +29,7 @@ from grokscope.experiment import Experiment
 from grokscope.losses import CrossEntropy
 from grokscope.models.transformer import NandaTransformer
 from grokscope.optimizers import AdamW, Constant
-from grokscope.papers._paper import Figure, Paper, PaperExperiment, Profile, RunLike
+from grokscope.papers import Figure, Paper, PaperExperiment, Profile, RunLike
 from grokscope.papers._transition import Transition, ratio
 from grokscope.papers._two_circuits_evidence import groks
 from grokscope.papers.evidence import ONE_SEED_IN_TEN, ratio_of_splits

@@ -22,7 +22,7 @@ from grokscope.claims import Claim, Effect, Region, need
 from grokscope.models.fully_connected import FullyConnected
 from grokscope.models.mean_field import MeanField
 from grokscope.optimizers import SGD
-from grokscope.papers._paper import Figure, PaperExperiment, Profile, RunLike
+from grokscope.papers import Figure, PaperExperiment, Profile, RunLike
 from grokscope.papers._study import Study, bibtex_of, timed
 from grokscope.papers.evidence import ONE_SEED_IN_TEN, exponents, happened_in
 from grokscope.plots.sweeps import Quantity, lines_figure
