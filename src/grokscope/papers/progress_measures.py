@@ -37,7 +37,7 @@ from grokscope.papers._progress_evidence import (
     time_of_excluded,
     time_of_restricted,
 )
-from grokscope.papers._two_circuits_evidence import groks
+from grokscope.papers.evidence import grokked
 from grokscope.tasks.modular_operator import ModularOperator
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ _CLAIMS = (
         "grok",
         Region.at_least(0.8),
         Effect(0.1, "one seed in ten behaves otherwise"),
-        groks,
+        grokked,
         kind="share",
     ),
     _claim(
@@ -267,7 +267,7 @@ _CLAIMS = (
         "grok",
         Region.at_most(0.2),
         Effect(0.1, "one seed in ten behaves otherwise"),
-        groks,
+        grokked,
         experiment="no-decay",
         kind="share",
     ),
