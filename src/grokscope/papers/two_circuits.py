@@ -567,11 +567,12 @@ def on_plateau(measures: xr.Dataset, name: str) -> np.ndarray:
     The plateau begins at memorization and ends where accuracy on held-out pairs whose mirror is held out too
     exceeds 0.25 at 5 measured points in a row; where it never does, at the end of the run.
     """
+    values = curve(measures, name)
     learned = memorization_times(measures).upper[:, None]
     unmirrored = curve(measures, "test_accuracy_unmirrored")
     generalizes = first_crossing(measures, unmirrored, 0.25, ">")[:, None]
     steps = steps_of(measures)
-    return np.where((steps >= learned) & (steps < generalizes), curve(measures, name), np.nan)
+    return np.where((steps >= learned) & (steps < generalizes), values, np.nan)
 
 
 def median_on_plateau(measures: xr.Dataset, name: str = "test_accuracy") -> np.ndarray:
@@ -592,14 +593,15 @@ def mean_on_plateau(measures: xr.Dataset) -> np.ndarray:
 
 def plateau_over_mirrors(measures: xr.Dataset) -> np.ndarray:
     """C13: accuracy on the plateau over the share of held-out pairs whose mirror is in the training set."""
+    accuracy = median_on_plateau(measures)
     share = value_at(measures, curve(measures, "mirror_share"), memorization_times(measures).upper)
-    return ratio(median_on_plateau(measures), share)
+    return ratio(accuracy, share)
 
 
 def difference_on_plateau(measures: xr.Dataset) -> np.ndarray:
     """C13: accuracy on the plateau on pairs with a mirror in the training set, less that on the others."""
-    mirrored = median_on_plateau(measures, "test_accuracy_mirrored")
-    return mirrored - median_on_plateau(measures, "test_accuracy_unmirrored")
+    unmirrored = median_on_plateau(measures, "test_accuracy_unmirrored")
+    return median_on_plateau(measures, "test_accuracy_mirrored") - unmirrored
 
 
 _operator_claim = partial(Claim, source="Fig. 4, App. A")

@@ -213,8 +213,8 @@ def shares_of_streams(measures: xr.Dataset) -> dict[str, np.ndarray]:
     over pairs of members that share only some streams is the part of the variance that these streams decide
     together (a closed Sobol index). With a the mean over pairs that share the initialization alone, b those
     that share the data too, c those that share the order of batches too: ``init`` = a, ``data`` = b - a
-    (given the initialization), ``order`` = c - a (likewise), and ``together`` = 1 - b - c + a, which only data and
-    order together decide.
+    (given the initialization), ``order`` = c - a (likewise), and ``together`` = 1 - b - c + a, which only
+    data and order together decide.
 
     Raises:
         NotTestable: if no initialization has members of two data sets crossed with two orders of batches.
