@@ -33,6 +33,7 @@ from grokscope.losses import CrossEntropy, Hinge
 from grokscope.models.fully_connected import FullyConnected
 from grokscope.models.transformer import PowerTransformer
 from grokscope.optimizers import SGD, AdamW, Constant
+from grokscope.papers import Figure, Paper, PaperExperiment, Profile, RunLike
 from grokscope.papers._drawings import (
     Draw,
     beside_null,
@@ -41,7 +42,6 @@ from grokscope.papers._drawings import (
     subnetworks_of,
     training_of,
 )
-from grokscope.papers._paper import Figure, Paper, PaperExperiment, Profile, RunLike
 from grokscope.papers.evidence import (
     all_of,
     curve,

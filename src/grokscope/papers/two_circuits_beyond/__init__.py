@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from grokscope.papers._paper import Paper
+from grokscope.papers import Paper
 from grokscope.papers.two_circuits_beyond import (
     cause,
     competition,

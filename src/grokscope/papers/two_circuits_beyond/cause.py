@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from grokscope.claims import Claim, Effect, NotTestable, Region
-from grokscope.papers._paper import Figure, PaperExperiment, RunLike
+from grokscope.papers import Figure, PaperExperiment, RunLike
 from grokscope.papers.two_circuits_beyond.drawing import (
     BLUE,
     GRAY,

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from grokscope.claims import Effect, Region
-from grokscope.papers._paper import Figure, PaperExperiment, RunLike
+from grokscope.papers import Figure, PaperExperiment, RunLike
 from grokscope.papers.two_circuits_beyond.cause import BLOCKS
 from grokscope.papers.two_circuits_beyond.drawing import caption, shares_over_time
 from grokscope.papers.two_circuits_beyond.members import grokking_share_claim, ratio_claim

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from grokscope.papers._paper import RunLike
+from grokscope.papers import RunLike
 from grokscope.papers.two_circuits_beyond.members import MemberTable
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from grokscope.claims import Claim, Effect, Region
-from grokscope.papers._paper import Figure, PaperExperiment, RunLike
+from grokscope.papers import Figure, PaperExperiment, RunLike
 from grokscope.papers.two_circuits_beyond.drawing import (
     BLUE,
     LINE_GRAY,

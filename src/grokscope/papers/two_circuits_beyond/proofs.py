@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from grokscope.claims import Claim, Effect, NotTestable, Region
-from grokscope.papers._paper import Figure, RunLike
+from grokscope.papers import Figure, RunLike
 from grokscope.papers.two_circuits_beyond.drawing import BLUE, GREEN, LINE_GRAY, ORANGE, PINK, axis_labels
 from grokscope.papers.two_circuits_beyond.members import A_TENTH_OF_THE_TIME, MemberTable
 from grokscope.spec.events import MEMORIZATION

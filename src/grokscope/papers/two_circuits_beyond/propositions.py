@@ -12,7 +12,7 @@ from grokscope.claims import Claim, NotTestable, Region
 from grokscope.experiment import Experiment, Recording
 from grokscope.learners.still import Still
 from grokscope.models.construction import Construction
-from grokscope.papers._paper import PaperExperiment
+from grokscope.papers import PaperExperiment
 from grokscope.papers.two_circuits_beyond.members import MemberTable
 from grokscope.papers.two_circuits_beyond.sizes import four_gates_proved
 from grokscope.papers.two_circuits_beyond.standard import PROFILES, PROOFS_AT_THE_END, STANDARD

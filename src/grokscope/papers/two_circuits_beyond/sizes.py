@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from grokscope.claims import Claim, Effect, Region
-from grokscope.papers._paper import Figure, PaperExperiment, RunLike
+from grokscope.papers import Figure, PaperExperiment, RunLike
 from grokscope.papers.two_circuits_beyond.drawing import BLUE, ORANGE, axis_labels, caption
 from grokscope.papers.two_circuits_beyond.members import MemberTable, share_claim
 from grokscope.papers.two_circuits_beyond.standard import GATES, PROFILES, changed

@@ -13,7 +13,7 @@ from grokscope.experiment import Experiment, Recording
 from grokscope.losses import Hinge
 from grokscope.models.fully_connected import FullyConnected
 from grokscope.optimizers import SGD
-from grokscope.papers._paper import Analysis, PaperExperiment, Profile
+from grokscope.papers import Analysis, PaperExperiment, Profile
 from grokscope.starts import FromRun
 from grokscope.tasks.sparse_parity import SparseParity
 
