@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure as Drawing
 
-__all__ = ["BLOCKS", "CLAIMS", "DOSES", "EXPERIMENTS", "FIGURE"]
-
 # ---------------------------------------------------------------- experiments: norms multiplied at epoch 10
 
 DOSES = {"boost-1.25": 1.25, "boost-1.5": 1.5, "boost-2": 2.0, "boost-4": 4.0}

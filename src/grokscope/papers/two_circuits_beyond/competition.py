@@ -20,8 +20,6 @@ from grokscope.papers.two_circuits_beyond.standard import CIRCUIT, CONTROLS, bra
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
-__all__ = ["CLAIMS", "EXPERIMENTS", "FIGURE"]
-
 
 def _prune(name: str, what: str, neurons: Any) -> PaperExperiment:
     return branch(

@@ -14,20 +14,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
 
-__all__ = [
-    "BLUE",
-    "GRAY",
-    "GREEN",
-    "LINE_GRAY",
-    "ORANGE",
-    "PINK",
-    "axis_labels",
-    "caption",
-    "categories",
-    "member_dots",
-    "shares_over_time",
-]
-
 _SMALL = 7.0  # points
 BLUE, ORANGE, GREEN, PINK, GRAY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#555555"
 LINE_GRAY = "#999999"

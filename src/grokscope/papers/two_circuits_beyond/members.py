@@ -20,19 +20,6 @@ from grokscope.statistics import CensoredTimes
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = [
-    "A_TENTH_OF_THE_TIME",
-    "MemberTable",
-    "grokking_share_claim",
-    "mean_by_init",
-    "ratio_claim",
-    "ratios_of_grokking",
-    "share_claim",
-    "share_that_groks",
-    "similarity",
-    "similarity_to_source",
-]
-
 _MEMBER_DIMS = ("seed", "member", *(f"{stream}_seed" for stream in STREAMS))
 
 

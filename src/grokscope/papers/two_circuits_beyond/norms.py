@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure as Drawing
 
-__all__ = ["CLAIMS", "EXPERIMENTS", "FIGURE"]
-
 
 def _bits(k: int, n_train: int, epochs: int, most_seeds: int) -> PaperExperiment:
     task = SparseParity(n=40, k=k, n_train=n_train, n_test=100)

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure as Drawing
 
-__all__ = ["CLAIMS", "FIGURE"]
-
 # ---------------------------------------------------------------- evidence: the last network of each member
 
 

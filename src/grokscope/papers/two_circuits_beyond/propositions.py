@@ -20,8 +20,6 @@ from grokscope.papers.two_circuits_beyond.standard import PROFILES, PROOFS_AT_TH
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["CLAIMS", "EXPERIMENTS"]
-
 
 def _construction(proposition: Literal[1, 2, 3]) -> PaperExperiment:
     name = f"proposition-{proposition}"

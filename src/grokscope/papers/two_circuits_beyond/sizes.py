@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure as Drawing
 
-__all__ = ["ANNEALED", "CLAIMS", "FIGURE", "final_gates", "four_gates_proved"]
-
 ANNEALED = PaperExperiment(
     "annealed",
     "The standard run with the rate taken to 0 over the last third.",

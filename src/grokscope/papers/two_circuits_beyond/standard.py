@@ -20,19 +20,6 @@ from grokscope.tasks.sparse_parity import SparseParity
 if TYPE_CHECKING:
     from grokscope.progress import Progress
 
-__all__ = [
-    "CIRCUIT",
-    "CONTROLS",
-    "GATES",
-    "PROFILES",
-    "PROOFS_AT_THE_END",
-    "STANDARD",
-    "STANDARD_RUN",
-    "STEPS_PER_EPOCH",
-    "branch",
-    "changed",
-]
-
 STEPS_PER_EPOCH = 32
 PROFILES = {"paper": Profile(seeds=100), "quick": Profile(seeds=2)}
 

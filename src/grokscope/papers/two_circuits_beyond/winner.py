@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure as Drawing
 
-__all__ = ["CLAIMS", "EXPERIMENTS", "FIGURE", "MOMENTS", "shares_of_streams", "twin_similarity"]
-
 # ---------------------------------------------------------------- experiments: twins and crossed streams
 
 MOMENTS: dict[str, int | str] = {
