@@ -33,8 +33,7 @@ from grokscope.losses import CrossEntropy
 from grokscope.models.transformer import PowerTransformer
 from grokscope.optimizers import AdamW, Constant
 from grokscope.papers import Figure, Paper, PaperExperiment, Profile, RunLike
-from grokscope.papers._transition import Transition, ratio
-from grokscope.papers.evidence import ratio_of_splits, steps_to
+from grokscope.papers.evidence import curve, ratio, ratio_of_splits, steps_to
 from grokscope.plots.operators import fractions_figure, operators_figure
 from grokscope.tasks.modular_operator import FORMULAS, ModularOperator
 
@@ -143,7 +142,7 @@ def growth_per_percent(less: xr.Dataset, more: xr.Dataset, percent: float) -> np
 
 def best_accuracy(measures: xr.Dataset) -> np.ndarray:
     """The best test accuracy at any measured step [seed]."""
-    values = Transition(measures).series("test_accuracy")
+    values = curve(measures, "test_accuracy")
     best = np.max(values, axis=1, initial=-np.inf, where=~np.isnan(values))
     return np.where(np.isfinite(best), best, np.nan)
 

@@ -30,9 +30,20 @@ from grokscope.losses import CrossEntropy
 from grokscope.models.transformer import NandaTransformer
 from grokscope.optimizers import AdamW, Constant
 from grokscope.papers import Figure, Paper, PaperExperiment, Profile, RunLike
-from grokscope.papers._transition import Transition, ratio
-from grokscope.papers._two_circuits_evidence import groks
-from grokscope.papers.evidence import ONE_SEED_IN_TEN, ratio_of_splits
+from grokscope.papers.evidence import (
+    ONE_SEED_IN_TEN,
+    curve,
+    final_value,
+    first_crossing,
+    grokked,
+    grokking_times,
+    memorization_times,
+    ratio,
+    ratio_of_splits,
+    steps_of,
+    truth_values,
+    value_at,
+)
 from grokscope.plots.operators import operators_figure, progress_figure, spectra_figure
 from grokscope.tasks.modular_operator import ModularOperator
 
@@ -119,21 +130,25 @@ def loss_of_guess(measures: xr.Dataset) -> float:
     return math.log(2 * measures.sizes["frequency"] + 1)
 
 
+def of_grokked(measures: xr.Dataset, values: np.ndarray) -> np.ndarray:
+    """Values [seed]; NaN for seeds that do not grok."""
+    return np.where(grokking_times(measures).observed, values, np.nan)
+
+
 def final(measures: xr.Dataset, name: str) -> np.ndarray:
     """A measure of the last network [seed]; NaN for seeds that do not grok."""
-    t = Transition(measures)
-    return np.where(t.grokking.observed, t.last(t.series(name)), np.nan)
+    return of_grokked(measures, final_value(curve(measures, name)))
 
 
 def few_keys(measures: xr.Dataset, least: int, most: int) -> np.ndarray:
     """Truth values [seed]: groks, and the last network has ``least`` to ``most`` key frequencies."""
-    t = Transition(measures)
-    need(measures, "key_frequencies")
+    need(measures, "train_accuracy", "test_accuracy", "key_frequencies")
     values = measures["key_frequencies"].transpose(..., "frequency", "step").to_numpy()
     counts = values.reshape(-1, *values.shape[-2:])[:, :, -1].sum(axis=1)
     if np.isnan(counts).all():
         raise NotTestable("key_frequencies was measured for no seed")
-    return t.condition(t.grokking.observed & (counts >= least) & (counts <= most), counts)
+    few = (counts >= least) & (counts <= most)
+    return truth_values(measures, grokking_times(measures).observed & few, counts)
 
 
 def excluded_over_chance(measures: xr.Dataset) -> np.ndarray:
@@ -143,49 +158,45 @@ def excluded_over_chance(measures: xr.Dataset) -> np.ndarray:
 
 def restricted_over_test(measures: xr.Dataset) -> np.ndarray:
     """log10 of restricted loss (test pairs) over test loss, of the last network [seed]."""
-    t = Transition(measures)
-    restricted = t.last(t.series("restricted_loss", split="test"))
-    found = ratio(restricted, t.last(t.series("test_loss")))
-    usable = t.grokking.observed & (found > 0)
+    restricted = final_value(curve(measures, "restricted_loss", split="test"))
+    found = ratio(restricted, final_value(curve(measures, "test_loss")))
+    usable = grokking_times(measures).observed & (found > 0)
     return np.log10(found, out=np.full(len(found), np.nan), where=usable)
 
 
 def time_of_restricted(measures: xr.Dataset) -> np.ndarray:
     """Step at which restricted loss (test pairs) falls below half of log p, over that of test loss [seed]."""
-    t = Transition(measures)
     level = loss_of_guess(measures) / 2
-    return ratio(t.crossing(t.series("restricted_loss", split="test"), level, "<"), _test_falls(t, level))
+    restricted = curve(measures, "restricted_loss", split="test")
+    return ratio(first_crossing(measures, restricted, level, "<"), _test_falls(measures, level))
 
 
 def time_of_excluded(measures: xr.Dataset) -> np.ndarray:
     """Step after memorization at which excluded loss exceeds half of log p, over that of test loss [seed]."""
-    t = Transition(measures)
     level = loss_of_guess(measures) / 2
     # Before memorization the excluded loss is high because nothing is learned yet.
-    after = t.steps >= t.memorization.upper[:, None]
-    excluded = np.where(after, t.series("excluded_loss"), np.nan)
-    return ratio(t.crossing(excluded, level, ">"), _test_falls(t, level))
+    after = steps_of(measures) >= memorization_times(measures).upper[:, None]
+    excluded = np.where(after, curve(measures, "excluded_loss"), np.nan)
+    return ratio(first_crossing(measures, excluded, level, ">"), _test_falls(measures, level))
 
 
-def _test_falls(t: Transition, level: float) -> np.ndarray:
+def _test_falls(measures: xr.Dataset, level: float) -> np.ndarray:
     """Step at which test loss falls below a level [seed]; NaN for seeds that do not grok."""
-    return np.where(t.grokking.observed, t.crossing(t.series("test_loss"), level, "<"), np.nan)
+    return of_grokked(measures, first_crossing(measures, curve(measures, "test_loss"), level, "<"))
 
 
 def rise_of_gini(measures: xr.Dataset) -> np.ndarray:
     """Gini coefficient of the embedding's spectrum at the end, less that at memorization [seed]."""
-    t = Transition(measures)
-    values = t.series("embedding_gini")
-    rise = t.last(values) - t.at(values, t.memorization.upper)
-    return np.where(t.grokking.observed, rise, np.nan)
+    values = curve(measures, "embedding_gini")
+    start = value_at(measures, values, memorization_times(measures).upper)
+    return of_grokked(measures, final_value(values) - start)
 
 
 def fraction_of_norm(measures: xr.Dataset) -> np.ndarray:
     """Squared norm of all weights at the end over that at memorization [seed]; NaN without grokking."""
-    t = Transition(measures)
-    squared = t.series("weight_norm") ** 2
-    found = ratio(t.last(squared), t.at(squared, t.memorization.upper))
-    return np.where(t.grokking.observed, found, np.nan)
+    squared = curve(measures, "weight_norm") ** 2
+    start = value_at(measures, squared, memorization_times(measures).upper)
+    return of_grokked(measures, ratio(final_value(squared), start))
 
 
 # ---------------------------------------------------------------- claims
@@ -204,7 +215,7 @@ _CLAIMS = (
         region=Region.at_least(0.8),
         smallest_effect=ONE_SEED_IN_TEN,
         kind="share",
-        evidence=groks,
+        evidence=grokked,
     ),
     _claim(
         id="P2",
@@ -321,7 +332,7 @@ _CLAIMS = (
         smallest_effect=ONE_SEED_IN_TEN,
         kind="share",
         experiment="no-decay",
-        evidence=groks,
+        evidence=grokked,
     ),
     Claim(
         id="P12",
