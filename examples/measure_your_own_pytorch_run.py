@@ -17,10 +17,8 @@ import torch
 from torch import nn
 
 import grokscope as gs
-from grokscope.plots.neurons import neuron_figure
+from grokscope.plots.runs import neuron_figure, subnetwork_figure, training_figure
 from grokscope.plots.save import save_figure
-from grokscope.plots.subnetworks import subnetwork_figure
-from grokscope.plots.training import training_figure
 
 
 def train(folder: Path, epochs: int, n: int, width: int) -> None:

@@ -92,7 +92,7 @@ def _(mo):
 
 @app.cell
 def _(experiment, run):
-    from grokscope.plots.training import training_figure
+    from grokscope.plots.runs import training_figure
 
     training_figure(run.measures, experiment.model.width)
     return

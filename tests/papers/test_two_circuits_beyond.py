@@ -14,9 +14,9 @@ from grokscope.circuits.constructions import least_path_norm
 from grokscope.claims import NotTestable, gather, judge
 from grokscope.experiment import Experiment
 from grokscope.papers import check_paper, find_paper
-from grokscope.papers._two_circuits_beyond_evidence import Cohort, overlap, ratios_of_grokking
-from grokscope.papers._two_circuits_beyond_experiments import DOSES, MOMENTS
-from grokscope.papers._two_circuits_beyond_winner import shares_of_streams, twin_overlaps
+from grokscope.papers.two_circuits_beyond.cause import DOSES
+from grokscope.papers.two_circuits_beyond.members import MemberTable, ratios_of_grokking, similarity
+from grokscope.papers.two_circuits_beyond.winner import MOMENTS, shares_of_streams, twin_similarity
 from grokscope.spec.schedule import Schedule
 
 PAPER = find_paper("two-circuits-beyond")
@@ -279,15 +279,15 @@ def test_members_on_crossed_axes_are_told_apart_from_places_without_one():
             "step": STEPS,
         },
     )
-    assert Cohort(data).seeds == [(3, 3, 1003, 3), (3, 3, 1008, 3), (8, 8, 1008, 8), (8, 8, 2008, 8)]
+    assert MemberTable(data).seeds == [(3, 3, 1003, 3), (3, 3, 1008, 3), (8, 8, 1008, 8), (8, 8, 2008, 8)]
 
 
 def test_likeness():
     a = np.array([[3.0, 4.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
     b = np.array([[3.0, 4.0, 0.0], [0.0, 2.0, 0.0], [1.0, 0.0, 0.0]])
-    np.testing.assert_allclose(overlap(a, b), [1.0, 0.0, np.nan])
+    np.testing.assert_allclose(similarity(a, b), [1.0, 0.0, np.nan])
     same = made()
-    assert twin_overlaps(same.measures, same.measures) == pytest.approx(np.ones(SEEDS))
+    assert twin_similarity(same.measures, same.measures) == pytest.approx(np.ones(SEEDS))
 
 
 def test_figures_can_be_drawn():

@@ -12,12 +12,15 @@ from matplotlib.figure import Figure
 
 from grokscope.errors import InputError, StoreError
 from grokscope.plots.curves import seeds_argument, seeds_text, standing
-from grokscope.plots.neurons import neuron_figure
-from grokscope.plots.null import null_figure
+from grokscope.plots.runs import (
+    neuron_figure,
+    null_figure,
+    sensitivity_figure,
+    subnetwork_figure,
+    training_figure,
+)
 from grokscope.plots.save import render, save_figure, write_atomically
 from grokscope.plots.style import COLOR, epoch_axis, panels, small_print
-from grokscope.plots.subnetworks import sensitivity_figure, subnetwork_figure
-from grokscope.plots.training import training_figure
 from grokscope.spec.parts import kinds
 from grokscope.spec.streams import parse_seeds
 from synthetic_runs import GROKKED, MEMORIZED, SyntheticRun, changed, synthetic_run, unmeasured

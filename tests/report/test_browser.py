@@ -6,6 +6,7 @@ import csv
 import io
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,7 @@ import numpy as np
 import pytest
 
 import grokscope as gs
-from grokscope.claims import gather, judge
-from grokscope.papers._claims import share_of_seeds
+from grokscope.claims import Claim, Effect, Region, gather, judge
 from grokscope.report import view_of, write_page, write_report
 from synthetic_runs import synthetic_run
 
@@ -45,12 +45,28 @@ def report(run: gs.Run) -> Path:
 def claims_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page with two claims, and two experiments of which one never groks."""
     standard, null = synthetic_run(["groks"] * 4, every=3), synthetic_run(["never"] * 4, every=3)
+    share = partial(
+        Claim,
+        paper_value="yes",
+        estimand="the share of seeds that do",
+        region=Region.at_least(0.8),
+        smallest_effect=Effect(0.1, "one seed in ten behaves otherwise"),
+        kind="share",
+    )
     claims = [
-        share_of_seeds(
-            "A1", "Loss falls.", "Fig. 2", "yes", "do", "standard", lambda m: m["test_loss"][:, -1] < 0.5
+        share(
+            id="A1",
+            sentence="Loss falls.",
+            source="Fig. 2",
+            experiment="standard",
+            evidence=lambda m: m["test_loss"][:, -1] < 0.5,
         ),
-        share_of_seeds(
-            "A2", "It does not.", "Fig. 3", "yes", "do", "null", lambda m: m.sensitivity[:, 0, 0, 0] > 9
+        share(
+            id="A2",
+            sentence="It does not.",
+            source="Fig. 3",
+            experiment="null",
+            evidence=lambda m: m.sensitivity[:, 0, 0, 0] > 9,
         ),
     ]
     evidence = {

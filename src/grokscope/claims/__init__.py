@@ -1,10 +1,11 @@
 """Claims of papers as code, and the verdicts on them.
 
-What is here: `Claim` (a sentence, the region of a parameter that means "holds", the evidence per
-seed), `judge` (intervals, tests, control of the false-discovery rate over a table) and the table
-for the terminal and for Markdown.
-What goes elsewhere: the claims themselves (`grokscope.papers`, one file per paper), intervals and
-censored times (`grokscope.statistics`), measures (`grokscope.measures`).
+`Claim` is a sentence, the region of a parameter that means "holds", and a function that computes the
+evidence per seed. `judge` computes intervals and tests, and controls the false-discovery rate over a
+table. `claims_table` and `claims_markdown` write the table.
+
+Elsewhere: the claims themselves (`grokscope.papers`, one file per paper), intervals and censored
+times (`grokscope.statistics`), measures (`grokscope.measures`).
 """
 
 from grokscope.claims._claim import Claim, Effect, Kind, Region

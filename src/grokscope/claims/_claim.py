@@ -1,4 +1,4 @@
-"""What a claim is: a sentence, a parameter, and the region of it that means "holds"."""
+"""`Claim`: a sentence, a parameter, and the region of the parameter that means "holds"."""
 
 from __future__ import annotations
 
@@ -102,11 +102,11 @@ class Region:
 
 @dataclass(frozen=True)
 class Effect:
-    """The smallest effect that matters: how far from the region a parameter must lie to matter.
+    """The smallest effect that matters: the distance from the region at which a parameter matters.
 
     Attributes:
         size: In the claim's unit.
-        meaning: What it is, in words.
+        meaning: The size in words, as "one seed in ten".
     """
 
     size: float
@@ -118,58 +118,57 @@ class Effect:
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A sentence of a paper as something that numbers can hold up or knock down.
+    """A sentence of a paper as a statement about one parameter, which evidence confirms or refutes.
 
     The parameter (`estimand`) is a property of the population of seeds, not of the seeds that were
-    run. By `kind`:
+    run. Its `kind` determines how the interval is computed:
 
-    - `"share"`: the share of seeds of which the sentence is true. Evidence: true or false per seed.
-      A claim about every seed has a region such as `Region.at_least(0.9)`. Five of five seeds are
-      then undecided, because the exact interval still reaches down to 0.48; with all of them true
-      it takes 36 seeds to show a share of 0.9, and 100 seeds may have 4 exceptions.
-    - `"mean"`: the mean over seeds, by Student's t.
-    - `"geometric_mean"`: the geometric mean over seeds, by Student's t of the logarithms: for ratios, which
-      are positive and vary by factors. The region's ends must be positive, or not there.
-    - `"median"`: the median over seeds, distribution-free; evidence may be `CensoredTimes`.
+    - `"share"`: the share of seeds for which the sentence is true; Clopper-Pearson. Evidence: true or
+      false per seed. A claim about every seed has a region such as `Region.at_least(0.9)`. Five of
+      five seeds are then undecided, because the exact interval reaches down to 0.48. If all seeds
+      are true, 36 show a share of 0.9; among 100, up to 4 may be false.
+    - `"mean"`: the mean over seeds; Student's t.
+    - `"geometric_mean"`: the geometric mean over seeds; Student's t of the logarithms. For ratios, which
+      are positive and vary by factors. Finite ends of the region must be positive.
+    - `"median"`: the median over seeds; distribution-free. Evidence may be `CensoredTimes`.
     - `"deterministic"`: numbers without sampling (constructions, exhaustive checks). All must lie
       in the region, which is then a tolerance: `Region.around(target, tolerance)`.
+
+    What several claims share is bound with `functools.partial`.
 
     Attributes:
         id: Short name, unique in its table, as "C3".
         sentence: What is claimed.
-        source: Where, as "Fig. 2 right".
+        source: Where the paper says so, as "Fig. 2 right".
         paper_value: The paper's number or word; None if it gives none.
         unit: Unit of the parameter; empty for a pure number.
-        estimand: The parameter, in words precise enough to be computed another way.
+        estimand: The parameter, in words precise enough to compute it another way.
         region: Values of the parameter that mean "holds".
         smallest_effect: The smallest effect that matters; None only for deterministic claims.
         kind: See above.
         experiment: Name of the experiment whose measures are the evidence.
-        beside: Names of further experiments whose measures the evidence is given too, after the first.
-        evidence: From the experiment's measures to one entry per seed (NaN = not measured), a
-            `CensoredTimes` for a median of times, or for a deterministic claim one number or more.
-            Raises `NotTestable` with the reason where it cannot.
+        beside: Names of further experiments, whose measures `evidence` gets as further arguments.
+        evidence: Function from the experiment's measures to one entry per seed (NaN = not measured);
+            to `CensoredTimes` for a median of times; to one number or more for a deterministic claim.
+            It raises `NotTestable` with the reason where the measures do not have what it needs.
         confidence: Coverage of the interval.
         fixed_on: Seeds on which the region was fixed; begins with "none" if it was fixed beforehand.
-        confirmed_on: Seeds on which it is confirmed.
+        confirmed_on: Seeds that are kept to confirm it.
 
     Raises:
         InputError: for an unknown kind, an empty id, a confidence outside (0, 1), a share region
-            that no share lies in, a geometric mean's region with an end that is not positive, or a missing
-            smallest effect.
+            that contains no share, a geometric mean's region with an end that is not positive, or a
+            missing smallest effect.
 
     Example:
-        >>> claim = Claim(
+        >>> from functools import partial
+        >>> share = partial(Claim, kind="share", region=Region.at_least(0.9), experiment="standard")
+        >>> claim = share(
         ...     id="C1",
         ...     sentence="Test accuracy stays at chance long after the training set is learned.",
         ...     source="Fig. 2 left",
-        ...     paper_value=None,
-        ...     unit="",
         ...     estimand="share of seeds whose grokking step is twice their memorization step",
-        ...     region=Region.at_least(0.9),
         ...     smallest_effect=Effect(0.1, "one seed in ten behaves differently"),
-        ...     kind="share",
-        ...     experiment="standard",
         ...     evidence=lambda measures: measures["delayed"],
         ... )
         >>> print(claim.region)
@@ -194,12 +193,12 @@ class Claim:
 
     @property
     def fixed(self) -> str:
-        """How its region was fixed, in words: on which seeds, or beforehand."""
+        """How the region was fixed, in words: "beforehand" or "on seeds ..."."""
         return "beforehand" if self.fixed_on.startswith("none") else f"on seeds {self.fixed_on}"
 
     @property
     def experiments(self) -> tuple[str, ...]:
-        """All experiments whose measures it is judged by."""
+        """Names of all experiments whose measures are evidence, in the order of `evidence`'s arguments."""
         return self.experiment, *self.beside
 
     def __post_init__(self) -> None:
@@ -212,11 +211,11 @@ class Claim:
         if not 0 < self.confidence < 1:
             raise InputError(f"claim {self.id}: confidence = {self.confidence}, must be in (0, 1)")
         if self.kind == "share" and self.region.excludes(0.0, 1.0):
-            raise InputError(f"claim {self.id}: region {self.region} holds no share from 0 to 1")
+            raise InputError(f"claim {self.id}: region {self.region} contains no share from 0 to 1")
         ends = [end for end in (self.region.low, self.region.high) if math.isfinite(end)]
         if self.kind == "geometric_mean" and min(ends) <= 0:
             raise InputError(
-                f"claim {self.id}: region {self.region}: that of a geometric mean must have positive ends"
+                f"claim {self.id}: region {self.region}: a geometric mean's region must have positive ends"
             )
         if self.smallest_effect is None and self.kind != "deterministic":
             raise InputError(f"claim {self.id}: smallest_effect is missing")

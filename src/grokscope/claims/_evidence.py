@@ -1,4 +1,4 @@
-"""Getting the evidence for a claim, and saying why there is none."""
+"""Compute the evidence for a claim, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Evidence = NDArray[np.float64] | CensoredTimes
 
 
 class NotTestable(GrokscopeError):
-    """A claim's evidence cannot be had from these measures; the message is the reason."""
+    """The measures do not contain a claim's evidence; the message is the reason."""
 
 
 def need(measures: Any, *names: str) -> None:
@@ -39,7 +39,7 @@ def gather(claim: Claim, measures: Any, *others: Any) -> Evidence | NotTestable:
         others: Of the experiments beside it, in the claim's order.
 
     Raises:
-        InputError: if the evidence has not the form that the claim's kind asks for: that is an
+        InputError: if the evidence does not have the form that the claim's kind requires. That is an
             error in the claim, not in the run.
     """
     try:

@@ -33,7 +33,7 @@ class Judged:
         control: How the table's false-discovery rate is controlled; empty without a test.
         adjusted_p: Smallest false-discovery rate at which this claim gets a verdict; None without
             a test.
-        note: What a reader must know: why it is not testable, what was left out.
+        note: Why it is not testable, or what was left out; empty if there is nothing to say.
     """
 
     claim: Claim
@@ -142,7 +142,7 @@ def judge(
 
 
 def _examine(claim: Claim, evidence: Evidence) -> RegionTest | Judged:
-    """Test a claim, or judge it at once where there is nothing to test."""
+    """Test a claim; judge it here if it is deterministic or not testable."""
     try:
         if claim.kind == "deterministic" and not isinstance(evidence, CensoredTimes):
             return _deterministic(claim, evidence)
@@ -158,7 +158,7 @@ def _deterministic(claim: Claim, evidence: np.ndarray) -> Judged:
         raise NotTestable(f"{int(np.isnan(values).sum())} of {len(values)} numbers are missing")
     distance = np.array([abs(claim.region.distance(float(v))) for v in values])
     inside = np.array([claim.region.contains(float(v)) for v in values])
-    # An excluded end lies outside at distance 0: rank outside before inside, then by distance.
+    # An excluded end lies outside, at distance 0: sort by outside first, then by distance.
     worst = float(values[np.lexsort((-distance, inside))[0]])
     note = "" if inside.all() else f"{int((~inside).sum())} of {len(values)} numbers outside"
     verdict: Verdict = "holds" if inside.all() else "fails"
@@ -176,14 +176,14 @@ def _decide(
         alone = "holds"
     elif claim.region.excludes(e.low, e.high):
         alone = "fails"
-    # An interval that ends on the region's edge must not be lost to rounding.
+    # The tolerance keeps rounding from rejecting an interval that ends on the region's edge.
     passes = adjusted <= fdr * (1 + 1e-9)
     notes: list[str] = []
     if alone != "undecided" and not passes:
         notes.append(f"{alone!r} by its interval alone, not at a false-discovery rate of {fdr:g}")
-    asked = evidence.n if isinstance(evidence, CensoredTimes) else np.size(evidence)
-    if asked > e.n:
-        notes.append(f"{asked - e.n} of {asked} seeds not measured")
+    size = evidence.n if isinstance(evidence, CensoredTimes) else np.size(evidence)
+    if size > e.n:
+        notes.append(f"{size - e.n} of {size} seeds not measured")
     if math.isinf(e.low) and math.isinf(e.high):
         level = format_number(100 * e.confidence)
         notes.append(f"{e.n} seeds cannot bound a {claim.kind.replace('_', ' ')} at {level} %")

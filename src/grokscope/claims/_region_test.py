@@ -1,4 +1,4 @@
-r"""Tests of a parameter against a region, made to agree with its interval.
+r"""Tests of a parameter against a region that agree with the parameter's interval.
 
 For each kind of parameter there are two one-sided tests, `greater(x)` of $\theta \le x$ and
 `less(x)` of $\theta \ge x$, whose p-values are at most $\alpha/2$ exactly when the two-sided
@@ -9,9 +9,9 @@ interval at confidence $1 - \alpha$ lies above, or below, x. For the region [a, 
 - "fails" rejects $a \le \theta \le b$, at either end: $p = 2 \min(\mathrm{less}(a),
   \mathrm{greater}(b))$.
 
-So $p \le \alpha$ if and only if the interval lies inside, or outside, the region. The factor 2
-keeps the two the same; it makes "holds" stricter than it must be ($\alpha/2$ would do), and "fails"
-exact for a region that is one point.
+So $p \le \alpha$ if and only if the interval lies inside, or outside, the region. The factor 2 is
+needed for this agreement. It makes "holds" stricter than necessary ($\alpha/2$ would be enough), and
+"fails" exact for a region that is one point.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ OneSided = Callable[[float, bool], float]
 
 @dataclass(frozen=True)
 class RegionTest:
-    """An estimate and the p-values for "holds" and "fails" that belong to its interval."""
+    """An estimate, and the p-values for "holds" and "fails" that agree with its interval."""
 
     estimate: Estimate
     p_holds: float
@@ -50,7 +50,7 @@ def region_test(claim: Claim, evidence: Evidence) -> RegionTest:
     """Estimate the claim's parameter and test it against its region.
 
     Raises:
-        NotTestable: if no interval can be had from the evidence; the message says why.
+        NotTestable: if the evidence does not determine an interval; the message says why.
     """
     if isinstance(evidence, CensoredTimes):
         lower, upper = evidence.bounds()
@@ -110,7 +110,7 @@ def _geometric_mean(claim: Claim, values: np.ndarray) -> RegionTest:
 
 
 def _student(values: np.ndarray, first: float) -> tuple[OneSided, OneSided]:
-    """The two one-sided t tests of a mean; `first` is what the values are if they are equal."""
+    """The two one-sided t tests of a mean; `first` is the first value, for the error message."""
     from scipy.special import stdtr
 
     n = len(values)
@@ -149,7 +149,7 @@ def _median(claim: Claim, lower: np.ndarray, upper: np.ndarray) -> RegionTest:
 
 
 def _combine(estimate: Estimate, region: Region, greater: OneSided, less: OneSided) -> RegionTest:
-    """Return the p-values for "holds" and "fails"; an end that is not there restricts nothing."""
+    """Combine one-sided tests into p-values for "holds" and "fails"; an infinite end restricts nothing."""
     has_low, has_high = not math.isinf(region.low), not math.isinf(region.high)
     above_low = greater(region.low, not region.low_open) if has_low else 0.0
     below_high = less(region.high, not region.high_open) if has_high else 0.0

@@ -1,4 +1,4 @@
-"""The claims table, for the terminal and for Markdown: agreement and disagreement alike."""
+"""The table of judged claims, for the terminal and for Markdown."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _T = TypeVar("_T")
 
 HEADER = ("id", "claim", "source", "paper", "ours", "interval", "n", "verdict")
 
-# Color never alone: the verdict's word is always there.
+# The word of the verdict is always shown, so that color is never the only sign.
 _STYLE: dict[Verdict, str] = {
     "holds": "bold green",
     "fails": "bold red",
@@ -73,7 +73,7 @@ def _cells(one: Judged) -> tuple[str, ...]:
 
 
 def _caption(judged: Sequence[Judged]) -> str:
-    """Say how verdicts were reached, on which seeds, and what is special about single claims."""
+    """Notes: meaning of the verdicts, control of errors, seeds, and the notes of single claims."""
     lines = [
         "holds: interval inside the region; fails: outside; undecided: neither, or not significant"
         " when all the table's claims are taken together."

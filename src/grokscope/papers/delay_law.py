@@ -1,28 +1,30 @@
 r"""How the grokking delay scales with weight decay: is it one over rate times decay?
 
-Not from a paper as such. Where the training set is fitted the loss has no gradient left (hinge), and weights
-shrink by $e^{-\eta\lambda t}$: if that is what ends memorization, delays are some fixed number of decay times
-$1/(\eta\lambda)$, as Omnigrok (Liu et al. 2022, arXiv 2210.01117, Fig. 2c) has it for another task.
+The question is not from a paper. Where the training set is fitted, the hinge loss has no gradient, and
+weights shrink by $e^{-\eta\lambda t}$. If this decay ends memorization, the delay is a fixed number of decay
+times $1/(\eta\lambda)$, as Omnigrok (Liu et al. 2022, arXiv 2210.01117, Fig. 2c) has it for another task.
 
-Here: a sweep of weight decay over three decades by two learning rates, on a small parity task (3 of 20 bits,
-300 samples, 128 neurons) so that long runs are cheap; the claims; the figure. Most members at the smallest
-decays do not get there within the run: they are right-censored, and enter the regression as that. Regions
-were fixed on seeds 0 and 1, at decays from 3e-4 on.
+This file: a sweep of weight decay over three decades by two learning rates, on a small parity task (3 of 20
+bits, 300 samples, 128 neurons) so that long runs are cheap; the evidence; the claims; the figure. Most
+members at the smallest decays do not grok within the run; they enter the regression as right-censored.
+Regions were fixed on seeds 0 and 1, at decays from 3e-4 on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from grokscope.claims import Claim, Effect, Kind, Region
-from grokscope.experiment import Experiment
+from grokscope.claims import Claim, Effect, Region
 from grokscope.models.fully_connected import FullyConnected
 from grokscope.optimizers import SGD
-from grokscope.papers._cells import exponents, times_in
-from grokscope.papers._paper import Figure, Paper, PaperExperiment, Profile, RunLike
+from grokscope.papers import Figure, PaperExperiment, Profile, RunLike
+from grokscope.papers._study import Study, bibtex_of, timed
+from grokscope.papers.evidence import exponents, times_in
+from grokscope.plots.sweeps import Quantity, lines_figure
 from grokscope.statistics import CensoredTimes
 from grokscope.tasks.sparse_parity import SparseParity
 
@@ -34,19 +36,17 @@ __all__ = ["DelayLaw"]
 
 # ---------------------------------------------------------------- the sweep
 
-_BASE = Experiment(
-    name="delay-law",
-    steps=250_000,
-    task=SparseParity(n=20, n_train=300, n_test=400),
-    model=FullyConnected(width=128),
-    optimizer=SGD(learning_rate=0.3, weight_decay=1e-3),
-    measures=("train_accuracy", "test_accuracy"),
-).with_("schedule.measures='log 64'", "schedule.slow_measures='ends'", "schedule.follow='ends'")
-
 _DECAYS = PaperExperiment(
     "decays",
     "Seven weight decays from 1e-5 to 1e-2 by the rates 0.1 and 0.3, up to 250,000 steps.",
-    _BASE,
+    timed(
+        "log 64",
+        name="delay-law",
+        steps=250_000,
+        task=SparseParity(n=20, n_train=300, n_test=400),
+        model=FullyConnected(width=128),
+        optimizer=SGD(learning_rate=0.3, weight_decay=1e-3),
+    ),
     {"paper": Profile(seeds=10), "quick": Profile(seeds=4, overrides=("steps=40000",))},
     over=(
         "optimizer.weight_decay=0.00001,0.00003,0.0001,0.0003,0.001,0.003,0.01",
@@ -54,10 +54,10 @@ _DECAYS = PaperExperiment(
     ),
 )
 
-# ---------------------------------------------------------------- evidence, one entry per seed
+# ---------------------------------------------------------------- evidence: one entry per seed
 
 _AXES = ("weight_decay", "learning_rate")
-_BEND = 3e-4  # where the decays are parted into slow and fast ones
+_BEND = 3e-4  # the decay that separates slow from fast decays
 
 
 def _exponent(what: str, axis: str) -> Callable[[xr.Dataset], np.ndarray]:
@@ -65,15 +65,10 @@ def _exponent(what: str, axis: str) -> Callable[[xr.Dataset], np.ndarray]:
 
 
 def _bend(measures: xr.Dataset) -> np.ndarray:
-    """The exponent below the bend less that above it."""
-    slow, fast = (
-        exponents(measures, "delay", _AXES, where)[0]
-        for where in (
-            lambda weight_decay, **_: weight_decay <= 1.01 * _BEND,
-            lambda weight_decay, **_: weight_decay >= 0.99 * _BEND,
-        )
-    )
-    return slow - fast
+    """The delay's exponent in weight decay up to the bend, less that from the bend on."""
+    slow = exponents(measures, "delay", _AXES, lambda weight_decay, **_: weight_decay <= 1.01 * _BEND)
+    fast = exponents(measures, "delay", _AXES, lambda weight_decay, **_: weight_decay >= 0.99 * _BEND)
+    return slow[0] - fast[0]
 
 
 def _decay_times(measures: xr.Dataset) -> CensoredTimes:
@@ -83,85 +78,57 @@ def _decay_times(measures: xr.Dataset) -> CensoredTimes:
 
 # ---------------------------------------------------------------- claims
 
-
-def _claim(
-    id: str,
-    sentence: str,
-    estimand: str,
-    region: Region,
-    effect: Effect,
-    evidence: Callable[..., Any],
-    kind: Kind = "mean",
-    unit: str = "",
-    source: str = "asked here",
-    paper: str | float | None = None,
-) -> Claim:
-    return Claim(
-        id=id,
-        sentence=sentence,
-        source=source,
-        paper_value=paper,
-        unit=unit,
-        estimand=estimand,
-        region=region,
-        smallest_effect=effect,
-        kind=kind,
-        experiment="decays",
-        evidence=evidence,
-        fixed_on="0-1",
-        confirmed_on="100-109",
-    )
-
-
+_claim = partial(Claim, source="asked here", experiment="decays", fixed_on="0-1", confirmed_on="100-109")
 _TENTH = Effect(0.1, "a factor of two over three decades")
 _REGRESSION = "by censored regression on decay and rate over all cells"
 
 _CLAIMS = (
     _claim(
-        "L1",
-        "The delay is proportional to one over weight decay.",
-        f"the exponent of the delay in weight decay, {_REGRESSION}",
-        Region.around(-1.0, 0.1),
-        _TENTH,
-        _exponent("delay", "weight_decay"),
+        id="L1",
+        sentence="The delay is proportional to one over weight decay.",
         source="Liu et al. 2022 (arXiv 2210.01117), Fig. 2c (another task)",
-        paper=-1.0,
+        paper_value=-1.0,
+        estimand=f"the exponent of the delay in weight decay, {_REGRESSION}",
+        region=Region.around(-1.0, 0.1),
+        smallest_effect=_TENTH,
+        evidence=_exponent("delay", "weight_decay"),
     ),
     _claim(
-        "L2",
-        "The delay is proportional to one over the learning rate.",
-        f"the exponent of the delay in the learning rate, {_REGRESSION}",
-        Region.around(-1.0, 0.1),
-        _TENTH,
-        _exponent("delay", "learning_rate"),
+        id="L2",
+        sentence="The delay is proportional to one over the learning rate.",
+        estimand=f"the exponent of the delay in the learning rate, {_REGRESSION}",
+        region=Region.around(-1.0, 0.1),
+        smallest_effect=_TENTH,
+        evidence=_exponent("delay", "learning_rate"),
     ),
     _claim(
-        "L3",
-        "Memorization does not wait for weight decay.",
-        f"the exponent of the memorization step in weight decay, {_REGRESSION}",
-        Region.around(0.0, 0.1),
-        _TENTH,
-        _exponent("memorization", "weight_decay"),
+        id="L3",
+        sentence="Memorization does not wait for weight decay.",
         source="Liu et al. 2022 (arXiv 2210.01117), Fig. 2c (another task)",
-        paper=0.0,
+        paper_value=0.0,
+        estimand=f"the exponent of the memorization step in weight decay, {_REGRESSION}",
+        region=Region.around(0.0, 0.1),
+        smallest_effect=_TENTH,
+        evidence=_exponent("memorization", "weight_decay"),
     ),
     _claim(
-        "L4",
-        "It is one law from end to end.",
-        f"the delay's exponent in weight decay up to {_BEND:g}, less that from {_BEND:g} on",
-        Region.around(0.0, 0.2),
-        Effect(0.2, "a bend that shows over a decade and a half"),
-        _bend,
+        id="L4",
+        sentence="It is one law from end to end.",
+        estimand=f"the delay's exponent in weight decay up to {_BEND:g}, less that from {_BEND:g} on",
+        region=Region.around(0.0, 0.2),
+        smallest_effect=Effect(0.2, "a bend that shows over a decade and a half"),
+        evidence=_bend,
     ),
     _claim(
-        "L5",
-        "The delay is a few decay times.",
-        "the median over seeds of the delay times rate times decay, at rate 0.3 and weight decay 0.001",
-        Region.between(1.0, 4.0),
-        Effect(1.0, "one decay time"),
-        _decay_times,
-        kind="median",
+        id="L5",
+        sentence="The delay is a few decay times.",
+        estimand="the median over seeds of the delay times rate times decay, at rate 0.3 and weight decay "
+        "0.001",
+        region=Region.between(1.0, 4.0),
+        smallest_effect=Effect(1.0, "one decay time"),
         unit="1/(rate x decay)",
+        kind="median",
+        evidence=_decay_times,
     ),
 )
 
@@ -169,8 +136,6 @@ _CLAIMS = (
 
 
 def _law(runs: Mapping[str, RunLike], command: str) -> Drawing:
-    from grokscope.plots.lines import Quantity, lines_figure
-
     sweep: Any = runs["decays"]
     quantities = (
         Quantity("Memorization step", "memorization_step"),
@@ -180,19 +145,12 @@ def _law(runs: Mapping[str, RunLike], command: str) -> Drawing:
     return lines_figure(sweep.summary, "weight_decay", "learning_rate", quantities, command)
 
 
-class DelayLaw(Paper):
+class DelayLaw(Study):
     """The grokking delay against weight decay over three decades, in steps and in decay times."""
 
     kind: Literal["delay-law"] = "delay-law"
     title = "The grokking delay against weight decay and learning rate"
-    authors = "the grokscope authors"
-    year = 2026
-    bibtex = """@misc{grokscope2026delay,
-  title = {The grokking delay against weight decay and learning rate},
-  author = {{The grokscope authors}},
-  year = {2026},
-  note = {grokscope reproduce delay-law}
-}"""
+    bibtex = bibtex_of("delay", title, "delay-law")
     experiments = (_DECAYS,)
     claims = _CLAIMS
     figures = (

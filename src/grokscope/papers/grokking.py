@@ -1,45 +1,44 @@
 r"""Grokking: Generalization Beyond Overfitting on Small Algorithmic Datasets (arXiv 2201.02177).
 
 A small transformer learns a binary operator from part of its table. It fits the training equations within
-some thousand updates, and generalizes much later, the later the less of the table it has seen.
+some thousand updates and generalizes much later; the less of the table it has seen, the later.
 
-Here: the experiments, the claims, the figures, in this order. `_operators_evidence` has what the claims are
-judged by. Steps to 99 % are the first measured step with an accuracy of at least 0.99, as in the paper; a run
-that does not get there counts with its last step, a lower bound. Claims that compare two runs pair their
-seeds.
+This file: the experiments, the evidence, the claims, the figures. "Steps to 99 %" is the first measured step
+with an accuracy of at least 0.99, as in the paper; a run that does not reach it counts with its last step,
+which is a lower bound. Claims that compare two runs pair their seeds.
 
-Under ``paper`` the network is the paper's (two layers, width 128), p = 97 and the permutations of 5 things, a
-million updates for Figure 1 left and 1e5 for the rest: for a GPU. Under ``quick`` tables and networks are
-small (p = 31, the permutations of 4 things; one layer of width 64 without layer norm, which trains without
-spikes), batches are the whole training set, shares of the table are larger where a small table needs it, and
-weight decay is 1 also in Figure 1. (Batches of 128 leave a last batch of one equation in 80 % of so small a
-table, and with Adam one such update undoes many: training accuracy then stays at 0.3.) What is claimed are
-comparisons of runs that differ in one thing only; numbers of the paper's own size (the factor of 1,000, the
-slope at 25 to 30 %) are judged by regions wide enough for both. The 24 permutations of 4 things are hardly
-generalized from 90 % of their table within 10,000 updates, whatever the decay (1 and 3 were tried, and 25,000
-updates): G2a needs ``paper``.
+Profile ``paper``: the paper's network (two layers, width 128), p = 97, permutations of 5 things, a million
+updates for Figure 1 left and 1e5 for the rest. It needs a GPU.
+
+Profile ``quick``: p = 31, permutations of 4 things; one layer of width 64 without layer norm, which trains
+without spikes; the whole training set as the batch; larger shares of the table where a small table needs
+them; weight decay 1 also in Figure 1. (In 80 % of so small a table, batches of 128 leave a last batch of one
+equation. With Adam one such update undoes many, and training accuracy stays at 0.3.) The claims compare runs
+that differ in one thing; the regions of claims about the paper's own sizes (the factor of 1,000, the slope at
+25 to 30 %) are wide enough for both profiles. G2a needs ``paper``: with weight decay 1 or 3 and up to 25,000
+updates, networks hardly generalize the product of permutations of 4 things, even from 90 % of its table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 
-from grokscope.claims import Claim, Effect, Region
+import numpy as np
+
+from grokscope.claims import Claim, Effect, NotTestable, Region
 from grokscope.experiment import Experiment
 from grokscope.losses import CrossEntropy
 from grokscope.models.transformer import PowerTransformer
 from grokscope.optimizers import AdamW, Constant
-from grokscope.papers._operators_evidence import (
-    best_accuracy,
-    growth_per_percent,
-    ratio_of_splits,
-    ratio_of_steps,
-)
-from grokscope.papers._paper import Figure, Paper, PaperExperiment, Profile, RunLike
+from grokscope.papers import Figure, Paper, PaperExperiment, Profile, RunLike
+from grokscope.papers.evidence import curve, ratio, ratio_of_splits, steps_to
+from grokscope.plots.operators import fractions_figure, operators_figure
 from grokscope.tasks.modular_operator import FORMULAS, ModularOperator
 
 if TYPE_CHECKING:
+    import xarray as xr
     from matplotlib.figure import Figure as Drawing
 
 __all__ = ["Grokking"]
@@ -74,17 +73,8 @@ def _experiment(
     return PaperExperiment(name, sentence, _BASE.with_(f"name='{name}'", *overrides), profiles)
 
 
-def _at(operator: str, percent: int) -> PaperExperiment:
-    return _experiment(
-        f"{operator}-{percent}",
-        f"{FORMULAS[operator]} from {percent} % of the table (Figures 1 and 2).",
-        f"task.operator='{operator}'",
-        f"task.train_fraction={percent / 100}",
-    )
-
-
-_FRACTIONS = (40, 50, 60, 80)  # of addition
-_OTHERS = {
+_PERCENTS = {  # of the table, by operator
+    "addition": (40, 50, 60, 80),
     "subtraction": (60, 80),
     "division": (60, 80),
     "sum_of_squares": (60,),
@@ -101,8 +91,16 @@ _EXPERIMENTS = (
         "schedule.measures=['every 500 steps']",
         quick=("optimizer.weight_decay=1.0", "task.train_fraction=0.8"),
     ),
-    *(_at("addition", percent) for percent in _FRACTIONS),
-    *(_at(operator, percent) for operator, percents in _OTHERS.items() for percent in percents),
+    *(
+        _experiment(
+            f"{operator}-{percent}",
+            f"{FORMULAS[operator]} from {percent} % of the table (Figures 1 and 2).",
+            f"task.operator='{operator}'",
+            f"task.train_fraction={percent / 100}",
+        )
+        for operator in _PERCENTS
+        for percent in _PERCENTS[operator]
+    ),
     _experiment(
         "addition-no-decay",
         "Addition from 60 % of the table without weight decay (Figure 2 left).",
@@ -122,216 +120,189 @@ _EXPERIMENTS = (
     ),
 )
 
+# ---------------------------------------------------------------- evidence: one entry per seed
+
+
+def ratio_of_steps(above: xr.Dataset, below: xr.Dataset, split: str = "test") -> np.ndarray:
+    """Steps to 99 % accuracy in one run over those in another, seeds paired by position [seed].
+
+    A lower bound for seeds that do not get there in the first run; NaN for those that do not in the second.
+    """
+    upper, _ = steps_to(above, split)
+    lower, reached = steps_to(below, split)
+    if len(upper) != len(lower):
+        raise NotTestable(f"the runs have {len(upper)} and {len(lower)} seeds, and cannot be paired")
+    return np.where(reached, ratio(upper, lower), np.nan)
+
+
+def growth_per_percent(less: xr.Dataset, more: xr.Dataset, percent: float) -> np.ndarray:
+    r"""Growth of steps to 99 % test accuracy for each percent less data: $(T_l / T_m)^{1/d} - 1$ [seed]."""
+    return ratio_of_steps(less, more) ** (1 / percent) - 1
+
+
+def best_accuracy(measures: xr.Dataset) -> np.ndarray:
+    """The best test accuracy at any measured step [seed]."""
+    values = curve(measures, "test_accuracy")
+    best = np.max(values, axis=1, initial=-np.inf, where=~np.isnan(values))
+    return np.where(np.isfinite(best), best, np.nan)
+
+
 # ---------------------------------------------------------------- claims
 
-
-def _claim(
-    id: str,
-    sentence: str,
-    source: str,
-    paper: float | str | None,
-    estimand: str,
-    region: Region,
-    effect: Effect,
-    evidence: Callable[..., Any],
-    experiment: str,
-    *beside: str,
-    unit: str = "",
-    kind: Literal["mean", "geometric_mean"] = "mean",
-) -> Claim:
-    """A claim about a mean over seeds; the evidence is given the measures of all experiments named."""
-    return Claim(
-        id=id,
-        sentence=sentence,
-        source=source,
-        paper_value=paper,
-        unit=unit,
-        estimand=f"the {kind.replace('_', ' ')} over seeds of {estimand}",
-        region=region,
-        smallest_effect=effect,
-        kind=kind,
-        experiment=experiment,
-        evidence=evidence,
-        beside=beside,
-    )
-
-
-_FACTOR = Effect(0.25, "a quarter of the steps")
-_BOUND = " (a lower bound where they are not reached)"
+_STEPS = "steps to 99 % test accuracy (a lower bound where they are not reached)"
+_MEAN_STEPS = f"the geometric mean over seeds of {_STEPS}"
+_GROWTH = f"the mean over seeds of the growth of {_STEPS} for each 1 % less data"
+_ratio = partial(
+    Claim, unit="times", kind="geometric_mean", smallest_effect=Effect(0.25, "a quarter of the steps")
+)
 
 _CLAIMS = (
-    _claim(
-        "G1",
-        "Division is generalized long after its training equations are fitted.",
-        "Fig. 1 left, Sec. 3.1",
-        "100 (onset) to 1000 (completion)",
-        f"steps to 99 % test accuracy{_BOUND} over steps to 99 % training accuracy",
-        Region.at_least(10),
-        Effect(2, "a factor of two"),
-        ratio_of_splits,
-        "long-division",
-        unit="times",
+    Claim(
+        id="G1",
+        sentence="Division is generalized long after its training equations are fitted.",
+        source="Fig. 1 left, Sec. 3.1",
+        paper_value="100 (onset) to 1000 (completion)",
+        estimand=f"{_MEAN_STEPS} over steps to 99 % training accuracy",
+        region=Region.at_least(10),
+        smallest_effect=Effect(2, "a factor of two"),
         kind="geometric_mean",
+        unit="times",
+        experiment="long-division",
+        evidence=ratio_of_splits,
     ),
-    _claim(
-        "G2a",
-        "The less data, the longer it takes to generalize: the product of permutations.",
-        "Fig. 1 center, Sec. 3.1.1",
-        "0.4 to 0.5 (S5, 25 to 30 %)",
-        f"the growth of steps to 99 % test accuracy{_BOUND} for each 1 % less data, over 5 %",
-        Region.at_least(0.02),
-        Effect(0.02, "a tenth over 5 %"),
-        lambda less, more: growth_per_percent(less, more, 5),
-        "composition-less-data",
-        "composition-more-data",
+    Claim(
+        id="G2a",
+        sentence="The less data, the longer it takes to generalize: the product of permutations.",
+        source="Fig. 1 center, Sec. 3.1.1",
+        paper_value="0.4 to 0.5 (S5, 25 to 30 %)",
+        estimand=f"{_GROWTH}, over 5 %",
+        region=Region.at_least(0.02),
+        smallest_effect=Effect(0.02, "a tenth over 5 %"),
         unit="per 1 %",
+        experiment="composition-less-data",
+        beside=("composition-more-data",),
+        evidence=lambda less, more: growth_per_percent(less, more, 5),
     ),
-    _claim(
-        "G2b",
-        "The less data, the longer it takes to generalize: addition.",
-        "Fig. 1 center, Sec. 3.1.1",
-        "qualitatively",
-        f"the growth of steps to 99 % test accuracy{_BOUND} for each 1 % less data, from 60 to 50 %",
-        Region.at_least(0.02),
-        Effect(0.02, "a fifth over 10 %"),
-        lambda less, more: growth_per_percent(less, more, 10),
-        "addition-50",
-        "addition-60",
+    Claim(
+        id="G2b",
+        sentence="The less data, the longer it takes to generalize: addition.",
+        source="Fig. 1 center, Sec. 3.1.1",
+        paper_value="qualitatively",
+        estimand=f"{_GROWTH}, from 60 to 50 %",
+        region=Region.at_least(0.02),
+        smallest_effect=Effect(0.02, "a fifth over 10 %"),
         unit="per 1 %",
+        experiment="addition-50",
+        beside=("addition-60",),
+        evidence=lambda less, more: growth_per_percent(less, more, 10),
     ),
-    _claim(
-        "G3",
-        "The training equations are not learned later with less data.",
-        "Sec. 3.1.1",
-        "tends to fall",
-        "steps to 99 % training accuracy on addition with 40 % of the table over those with 80 %",
-        Region.at_most(1.25),
-        _FACTOR,
-        lambda less, more: ratio_of_steps(less, more, "train"),
-        "addition-40",
-        "addition-80",
-        unit="times",
-        kind="geometric_mean",
+    _ratio(
+        id="G3",
+        sentence="The training equations are not learned later with less data.",
+        source="Sec. 3.1.1",
+        paper_value="tends to fall",
+        estimand="the geometric mean over seeds of steps to 99 % training accuracy on addition with 40 % of "
+        "the table over those with 80 %",
+        region=Region.at_most(1.25),
+        experiment="addition-40",
+        beside=("addition-80",),
+        evidence=lambda less, more: ratio_of_steps(less, more, "train"),
     ),
-    _claim(
-        "G4a",
-        "A symmetric operator needs less data than a like one that is not: x + y and x - y.",
-        "Fig. 2 right",
-        "yes",
-        f"steps to 99 % test accuracy{_BOUND} on subtraction over those on addition, both with 60 % of the "
-        "table",
-        Region.at_least(1.5),
-        _FACTOR,
-        ratio_of_steps,
-        "subtraction-60",
-        "addition-60",
-        unit="times",
-        kind="geometric_mean",
+    _ratio(
+        id="G4a",
+        sentence="A symmetric operator needs less data than a like one that is not: x + y and x - y.",
+        source="Fig. 2 right",
+        paper_value="yes",
+        estimand=f"{_MEAN_STEPS} on subtraction over those on addition, both with 60 % of the table",
+        region=Region.at_least(1.5),
+        experiment="subtraction-60",
+        beside=("addition-60",),
+        evidence=ratio_of_steps,
     ),
-    _claim(
-        "G4b",
-        "The same for x^2 + y^2 and x - y.",
-        "Fig. 2 right",
-        "yes",
-        f"steps to 99 % test accuracy{_BOUND} on x - y over those on x^2 + y^2, both with 60 % of the table",
-        Region.at_least(1.5),
-        _FACTOR,
-        ratio_of_steps,
-        "subtraction-60",
-        "sum_of_squares-60",
-        unit="times",
-        kind="geometric_mean",
+    _ratio(
+        id="G4b",
+        sentence="The same for x^2 + y^2 and x - y.",
+        source="Fig. 2 right",
+        paper_value="yes",
+        estimand=f"{_MEAN_STEPS} on x - y over those on x^2 + y^2, both with 60 % of the table",
+        region=Region.at_least(1.5),
+        experiment="subtraction-60",
+        beside=("sum_of_squares-60",),
+        evidence=ratio_of_steps,
     ),
-    _claim(
-        "G5",
-        "Subtraction and division need about the same data.",
-        "Fig. 2 right",
-        "yes",
-        f"steps to 99 % test accuracy{_BOUND} on division over those on subtraction, both with 80 % of the "
-        "table",
-        Region.between(0.5, 2.0),
-        _FACTOR,
-        ratio_of_steps,
-        "division-80",
-        "subtraction-80",
-        unit="times",
-        kind="geometric_mean",
+    _ratio(
+        id="G5",
+        sentence="Subtraction and division need about the same data.",
+        source="Fig. 2 right",
+        paper_value="yes",
+        estimand=f"{_MEAN_STEPS} on division over those on subtraction, both with 80 % of the table",
+        region=Region.between(0.5, 2.0),
+        experiment="division-80",
+        beside=("subtraction-80",),
+        evidence=ratio_of_steps,
     ),
-    _claim(
-        "G6",
-        "x^3 + x y^2 + y is not generalized, even with most of the table.",
-        "Fig. 2 right",
-        "not at 95 %",
-        "best test accuracy within the run, with 80 % of the table",
-        Region.at_most(0.25),
-        Effect(0.1, "one held-out equation in ten"),
-        best_accuracy,
-        "cubic_plus_xy2_plus_y-80",
+    Claim(
+        id="G6",
+        sentence="x^3 + x y^2 + y is not generalized, even with most of the table.",
+        source="Fig. 2 right",
+        paper_value="not at 95 %",
+        estimand="the mean over seeds of best test accuracy within the run, with 80 % of the table",
+        region=Region.at_most(0.25),
+        smallest_effect=Effect(0.1, "one held-out equation in ten"),
+        experiment="cubic_plus_xy2_plus_y-80",
+        evidence=best_accuracy,
     ),
-    _claim(
-        "G7",
-        "Weight decay makes it generalize from data that do not suffice without.",
-        "Sec. 3.3, Fig. 2 left",
-        "halves the data needed",
-        f"steps to 99 % test accuracy{_BOUND} on addition with 60 % of the table, without weight decay over "
-        "with it",
-        Region.at_least(1.5),
-        _FACTOR,
-        ratio_of_steps,
-        "addition-no-decay",
-        "addition-60",
-        unit="times",
-        kind="geometric_mean",
+    _ratio(
+        id="G7",
+        sentence="Weight decay makes it generalize from data that do not suffice without.",
+        source="Sec. 3.3, Fig. 2 left",
+        paper_value="halves the data needed",
+        estimand=f"{_MEAN_STEPS} on addition with 60 % of the table, without weight decay over with it",
+        region=Region.at_least(1.5),
+        experiment="addition-no-decay",
+        beside=("addition-60",),
+        evidence=ratio_of_steps,
     ),
 )
 
 # ---------------------------------------------------------------- figures
 
 
-def _long_division(runs: Mapping[str, RunLike], command: str) -> Drawing:
-    from grokscope.plots.operators import operators_figure
-
-    without = "addition-no-decay"
-    chosen = {"Division, half of the table or more": runs["long-division"].measures}
-    chosen |= {"Addition, 60 %": runs["addition-60"].measures}
-    chosen |= {"Addition, 60 %, no weight decay": runs[without].measures}
-    return operators_figure(chosen, command)
-
-
-def _fractions(runs: Mapping[str, RunLike], command: str) -> Drawing:
-    from grokscope.plots.fractions import fractions_figure
-
-    def fraction(run: RunLike) -> float:
-        return float(getattr(run.experiment.task, "train_fraction", 0.0))
-
-    additions = [runs[f"addition-{percent}"] for percent in _FRACTIONS]
-    by_operator = {FORMULAS["addition"]: [(fraction(run), run.measures) for run in additions]}
-    for operator, percents in _OTHERS.items():
-        some = [runs[f"{operator}-{percent}"] for percent in percents]
-        by_operator[FORMULAS[operator]] = [(fraction(run), run.measures) for run in some]
-    return fractions_figure({fraction(run): run.measures for run in additions}, by_operator, command)
+def _accuracy(runs: Mapping[str, RunLike], command: str) -> Drawing:
+    titles = {
+        "long-division": "Division, half of the table or more",
+        "addition-60": "Addition, 60 %",
+        "addition-no-decay": "Addition, 60 %, no weight decay",
+    }
+    return operators_figure({title: runs[name].measures for name, title in titles.items()}, command)
 
 
-_ALL_FRACTIONS = tuple(
-    f"{operator}-{percent}"
-    for operator, percents in {"addition": _FRACTIONS, **_OTHERS}.items()
-    for percent in percents
-)
+def _by_fraction(runs: Mapping[str, RunLike], command: str) -> Drawing:
+    # A profile may change the share of the table, so it is read from the run.
+    points = {
+        FORMULAS[operator]: [
+            (getattr(run.experiment.task, "train_fraction", 0.0), run.measures)
+            for run in (runs[f"{operator}-{percent}"] for percent in percents)
+        ]
+        for operator, percents in _PERCENTS.items()
+    }
+    return fractions_figure(dict(points[FORMULAS["addition"]]), points, command)
+
 
 _FIGURES = (
     Figure(
         "figure-1-left",
         "Figure 1 left: division is generalized long after it is memorized; beside it addition with and "
         "without weight decay.",
-        _long_division,
+        _accuracy,
         ("long-division", "addition-60", "addition-no-decay"),
     ),
     Figure(
         "figure-1-2",
         "Figures 1 center and 2 right: steps to 99 % against the share of the table, and the best test "
         "accuracy by operator.",
-        _fractions,
-        _ALL_FRACTIONS,
+        _by_fraction,
+        tuple(f"{operator}-{percent}" for operator in _PERCENTS for percent in _PERCENTS[operator]),
     ),
 )
 

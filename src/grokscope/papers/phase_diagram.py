@@ -1,26 +1,27 @@
 """The phase diagram of the standard parity task over weight decay and training-set size.
 
-Not from a paper: the map that papers show single points of. The task, network, rate and batch are the
-standard ones of arXiv 2303.11873; weight decay and the number of training samples are varied. The phases are
-those of Liu et al. 2022 (arXiv 2205.10343, Table 1): comprehension (held-out accuracy follows within 1,000
-steps), grokking (it follows later), memorization (it does not within the run), confusion (not even the
-training set is learned).
+The map is not from a paper; papers show single points of it. Task, network, rate and batch are the standard
+ones of arXiv 2303.11873; weight decay and the number of training samples are varied. The phases are those of
+Liu et al. 2022 (arXiv 2205.10343, Table 1): comprehension (held-out accuracy follows training accuracy within
+1,000 steps), grokking (it follows later), memorization (it does not follow within the run), confusion (not
+even the training set is learned).
 
-Here: the sweep, the claims, the figure, in this order. Regions were fixed on seeds 0 and 1.
+This file: the sweep, the evidence, the claims, the figure. Regions were fixed on seeds 0 and 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from grokscope.claims import Claim, Effect, Region
-from grokscope.experiment import Experiment
-from grokscope.papers._cells import axes_of, exponents, part_of, phase_of, times_in
-from grokscope.papers._paper import Figure, Paper, PaperExperiment, Profile, RunLike
-from grokscope.sweeps import PHASES
+from grokscope.claims import Claim, Effect, Region, need
+from grokscope.papers import Figure, PaperExperiment, Profile, RunLike
+from grokscope.papers._study import Study, bibtex_of, timed
+from grokscope.papers.evidence import ONE_SEED_IN_TEN, exponents, happened_in, part_of, phase_of
+from grokscope.plots.phases import phase_figure
 from grokscope.tasks.sparse_parity import SparseParity
 
 if TYPE_CHECKING:
@@ -31,25 +32,15 @@ __all__ = ["PhaseDiagram"]
 
 # ---------------------------------------------------------------- the sweep
 
-_BASE = Experiment(
-    name="phase-diagram",
-    steps=9600,
-    task=SparseParity(),
-    measures=("train_accuracy", "test_accuracy"),
-).with_("schedule.measures='every 96 steps'", "schedule.slow_measures='ends'", "schedule.follow='ends'")
-
 _MAP = PaperExperiment(
     "map",
     "Weight decay against training samples: 7 by 6 cells of the standard network, 9,600 steps each.",
-    _BASE,
+    timed("every 96 steps", name="phase-diagram", steps=9600, task=SparseParity()),
     {
         "paper": Profile(seeds=25),
         "quick": Profile(
             seeds=4,
-            over=(
-                "optimizer.weight_decay=0.003,0.01,0.03,0.1",
-                "task.n_train=300,500,1000,2000",
-            ),
+            over=("optimizer.weight_decay=0.003,0.01,0.03,0.1", "task.n_train=300,500,1000,2000"),
         ),
     },
     over=(
@@ -58,60 +49,45 @@ _MAP = PaperExperiment(
     ),
 )
 
-# ---------------------------------------------------------------- evidence, one entry per seed
+# ---------------------------------------------------------------- evidence: one entry per seed
 
-_WEAK, _MIDDLE, _STRONG, _EXCESSIVE = 0.003, 0.01, 0.03, 0.1  # decays that both profiles have
-_FEW, _MANY = 300, 2000
-
-
-def _phases(measures: xr.Dataset) -> np.ndarray:
-    """The phase of every member, [decay, samples, seed]."""
-    axes_of(measures)
-    decays, samples = measures["weight_decay"].to_numpy(), measures["n_train"].to_numpy()
-    return np.array([[phase_of(measures, weight_decay=d, n_train=n) for n in samples] for d in decays])
-
-
-def _too_few(measures: xr.Dataset) -> np.ndarray:
-    axes_of(measures)
-    every = [
-        times_in(measures, "grokking", weight_decay=d, n_train=_FEW).observed
-        for d in measures["weight_decay"].to_numpy()
-    ]
-    return ~np.any(every, axis=0)
+_WEAK, _MIDDLE, _STRONG, _EXCESSIVE = 0.003, 0.01, 0.03, 0.1  # weight decays of both profiles
+_FEW, _MANY = 300, 2000  # samples
 
 
 def _all_phases(measures: xr.Dataset) -> np.ndarray:
-    found = _phases(measures)
-    four = [PHASES.index(name) for name in ("comprehension", "grokking", "memorization", "confusion")]
-    return np.all([(found == code).any(axis=(0, 1)) for code in four], axis=0)
+    """Whether each of the four phases is that of some cell."""
+    need(measures, "train_accuracy", "test_accuracy")
+    decays, samples = measures["weight_decay"].to_numpy(), measures["n_train"].to_numpy()
+    found = np.array([phase_of(measures, weight_decay=d, n_train=n) for d in decays for n in samples])
+    four = ("comprehension", "grokking", "memorization", "confusion")
+    return np.all([(found == phase).any(axis=0) for phase in four], axis=0)
 
 
-def _saves_data(measures: xr.Dataset) -> np.ndarray:
-    """Whether the smallest set that is generalized is two thirds at the strong decay or less."""
-    axes_of(measures)
-    samples = np.sort(measures["n_train"].to_numpy())
-
-    def needed(decay: float) -> np.ndarray:
-        seen = np.array(
-            [times_in(measures, "grokking", weight_decay=decay, n_train=n).observed for n in samples]
-        )
-        # none suffices: at least the next size of the map
-        return np.where(seen.any(axis=0), samples[np.argmax(seen, axis=0)], 2.0 * samples[-1])
-
-    return needed(_STRONG) <= 2 / 3 * needed(_WEAK)
-
-
-def _nothing_to_grok(measures: xr.Dataset) -> np.ndarray:
-    return phase_of(measures, weight_decay=_STRONG, n_train=_MANY) == PHASES.index("comprehension")
+def _too_few(measures: xr.Dataset) -> np.ndarray:
+    return ~np.any(happened_in(measures, "grokking", along="weight_decay", n_train=_FEW), axis=0)
 
 
 def _too_much(measures: xr.Dataset) -> np.ndarray:
-    axes_of(measures)
-    every = [
-        times_in(measures, "memorization", weight_decay=_EXCESSIVE, n_train=n).observed
-        for n in measures["n_train"].to_numpy()
-    ]
-    return ~np.any(every, axis=0)
+    return ~np.any(happened_in(measures, "memorization", along="n_train", weight_decay=_EXCESSIVE), axis=0)
+
+
+def _nothing_to_grok(measures: xr.Dataset) -> np.ndarray:
+    return phase_of(measures, weight_decay=_STRONG, n_train=_MANY) == "comprehension"
+
+
+def _saves_data(measures: xr.Dataset) -> np.ndarray:
+    """Whether the strong decay needs two thirds or less of the samples that the weak one needs."""
+    need(measures, "test_accuracy")
+    measures = measures.sortby("n_train")
+    samples = measures["n_train"].to_numpy()
+
+    def needed(decay: float) -> np.ndarray:
+        grokked = happened_in(measures, "grokking", along="n_train", weight_decay=decay)
+        # If no number on the map suffices: twice the largest one.
+        return np.where(grokked.any(axis=0), samples[np.argmax(grokked, axis=0)], 2.0 * samples[-1])
+
+    return needed(_STRONG) <= 2 / 3 * needed(_WEAK)
 
 
 def _exponent_of_samples(measures: xr.Dataset) -> np.ndarray:
@@ -121,80 +97,55 @@ def _exponent_of_samples(measures: xr.Dataset) -> np.ndarray:
 
 # ---------------------------------------------------------------- claims
 
-_MOST = Region.at_least(0.8)
-_ONE_IN_TEN = Effect(0.1, "one seed in ten behaves otherwise")
-
-
-def _share(
-    id: str, sentence: str, what: str, evidence: Callable[..., Any], source: str = "asked here"
-) -> Claim:
-    estimand = f"the share of seeds {what}"
-    return Claim(
-        id=id,
-        sentence=sentence,
-        source=source,
-        paper_value=None,
-        unit="",
-        estimand=estimand,
-        region=_MOST,
-        smallest_effect=_ONE_IN_TEN,
-        kind="share",
-        experiment="map",
-        evidence=evidence,
-        fixed_on="0-1",
-        confirmed_on="100-124",
-    )
-
+_claim = partial(Claim, source="asked here", experiment="map", fixed_on="0-1", confirmed_on="100-124")
+_share = partial(_claim, kind="share", region=Region.at_least(0.8), smallest_effect=ONE_SEED_IN_TEN)
 
 _CLAIMS = (
     _share(
-        "R1",
-        "All four phases are on one map of the standard task.",
-        "in which each of comprehension, grokking, memorization and confusion is the phase of some cell",
-        _all_phases,
-        "Liu et al. 2022, Fig. 6 (another task)",
+        id="R1",
+        sentence="All four phases are on one map of the standard task.",
+        source="Liu et al. 2022, Fig. 6 (another task)",
+        estimand="the share of seeds in which each of comprehension, grokking, memorization and confusion "
+        "is the phase of some cell",
+        evidence=_all_phases,
     ),
     _share(
-        "R2",
-        "With too few samples no weight decay brings generalization.",
-        f"that grok in no cell with {_FEW} samples",
-        _too_few,
+        id="R2",
+        sentence="With too few samples no weight decay brings generalization.",
+        estimand=f"the share of seeds that grok in no cell with {_FEW} samples",
+        evidence=_too_few,
     ),
     _share(
-        "R3",
-        "With too much weight decay not even the training set is learned, however large or small it is.",
-        f"that memorize in no cell with weight decay {_EXCESSIVE:g}",
-        _too_much,
+        id="R3",
+        sentence="With too much weight decay not even the training set is learned, however large or small "
+        "it is.",
+        estimand=f"the share of seeds that memorize in no cell with weight decay {_EXCESSIVE:g}",
+        evidence=_too_much,
     ),
     _share(
-        "R4",
-        "Grokking is an edge: with decay and data enough there is no delay.",
-        f"that are in comprehension with weight decay {_STRONG:g} and {_MANY} samples",
-        _nothing_to_grok,
+        id="R4",
+        sentence="Grokking is an edge: with decay and data enough there is no delay.",
+        estimand=f"the share of seeds that are in comprehension with weight decay {_STRONG:g} and {_MANY} "
+        "samples",
+        evidence=_nothing_to_grok,
     ),
     _share(
-        "R5",
-        "Weight decay stands in for data.",
-        f"that generalize at weight decay {_STRONG:g} from two thirds or less of the samples that they need "
-        f"at {_WEAK:g} (twice the largest set where none suffices)",
-        _saves_data,
-        "Power et al. 2022, Sec. 3.3 (another task)",
+        id="R5",
+        sentence="Weight decay stands in for data.",
+        source="Power et al. 2022, Sec. 3.3 (another task)",
+        estimand=f"the share of seeds that generalize at weight decay {_STRONG:g} from two thirds or less "
+        f"of the samples that they need at {_WEAK:g} (twice the largest set where none suffices)",
+        evidence=_saves_data,
     ),
-    Claim(
+    _claim(
         id="R6",
         sentence="The more data, the earlier it groks.",
         source="Power et al. 2022, Fig. 1 center (another task)",
-        paper_value=None,
-        unit="",
         estimand=f"the exponent of the grokking step in the number of samples (above {_FEW}) at weight decay "
         f"{_MIDDLE:g}, by censored regression",
         region=Region.at_most(-0.5),
         smallest_effect=Effect(0.25, "a sixth of the steps for twice the data"),
-        kind="mean",
-        experiment="map",
         evidence=_exponent_of_samples,
-        fixed_on="0-1",
-        confirmed_on="100-124",
     ),
 )
 
@@ -202,25 +153,16 @@ _CLAIMS = (
 
 
 def _map(runs: Mapping[str, RunLike], command: str) -> Drawing:
-    from grokscope.plots.phases import phase_figure
-
     sweep: Any = runs["map"]
     return phase_figure(sweep.summary, ("weight_decay", "n_train"), command)
 
 
-class PhaseDiagram(Paper):
+class PhaseDiagram(Study):
     """The phases of the standard parity task over weight decay and training-set size."""
 
     kind: Literal["phase-diagram"] = "phase-diagram"
     title = "The phase diagram of sparse parity over weight decay and data"
-    authors = "the grokscope authors"
-    year = 2026
-    bibtex = """@misc{grokscope2026phases,
-  title = {The phase diagram of sparse parity over weight decay and data},
-  author = {{The grokscope authors}},
-  year = {2026},
-  note = {grokscope reproduce phase-diagram}
-}"""
+    bibtex = bibtex_of("phases", title, "phase-diagram")
     experiments = (_MAP,)
     claims = _CLAIMS
     figures = (

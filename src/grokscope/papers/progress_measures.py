@@ -1,46 +1,54 @@
 r"""Progress measures for grokking via mechanistic interpretability (arXiv 2301.05217).
 
-A one-layer transformer learns addition mod 113. The network that it ends as computes with a few frequencies:
-it maps a and b to waves $\cos w_k a$, $\sin w_k a$, combines them to waves of a + b, and reads off the c for
-which they agree. Two losses that are built from these key frequencies move smoothly while accuracy on
-held-out pairs does not: the restricted loss (only key frequencies are left) falls before the test loss does,
-and the excluded loss (key frequencies are taken out) rises.
+A one-layer transformer learns addition mod 113. The trained network computes with a few frequencies: it maps
+a and b to waves $\cos w_k a$, $\sin w_k a$, combines them into waves of a + b, and reads off the c for which
+they agree. Two losses built from these key frequencies change smoothly while accuracy on held-out pairs does
+not: the restricted loss (logits with the key frequencies only) falls before the test loss does, and the
+excluded loss (logits without the key frequencies) rises.
 
-Here: the experiments, the claims, the figures, in this order. `_progress_evidence` has what the claims are
-judged by. Claims about the grokked network are judged on the seeds that grok.
+This file: the experiments, the evidence, the claims, the figures. Claims about the grokked network are judged
+on the seeds that grok.
 
-Under ``quick`` the table is smaller (p = 47, half of it for training) and the network narrower (64 instead of
-128, 256 neurons instead of 512). The algorithm does not depend on p: what is claimed of frequencies, of
-losses over chance and of which comes first is the same. That the delay is thousands of updates long is not
-claimed.
+Profile ``quick``: a smaller table (p = 47, half of it for training) and a narrower network (64 instead of
+128, 256 neurons instead of 512). The algorithm does not depend on p, so claims about frequencies, about
+losses relative to chance and about which event comes first stand. No claim says that the delay is thousands
+of updates long.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+import math
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 
-from grokscope.claims import Claim, Effect, Region
+import numpy as np
+
+from grokscope.claims import Claim, Effect, NotTestable, Region, need
 from grokscope.experiment import Experiment
 from grokscope.losses import CrossEntropy
 from grokscope.models.transformer import NandaTransformer
 from grokscope.optimizers import AdamW, Constant
-from grokscope.papers._operators_evidence import ratio_of_splits
-from grokscope.papers._paper import Figure, Paper, PaperExperiment, Profile, RunLike
-from grokscope.papers._progress_evidence import (
-    excluded_over_chance,
-    few_keys,
-    final,
-    fraction_of_norm,
-    restricted_over_test,
-    rise_of_gini,
-    time_of_excluded,
-    time_of_restricted,
+from grokscope.papers import Figure, Paper, PaperExperiment, Profile, RunLike
+from grokscope.papers.evidence import (
+    ONE_SEED_IN_TEN,
+    curve,
+    final_value,
+    first_crossing,
+    grokked,
+    grokking_times,
+    memorization_times,
+    ratio,
+    ratio_of_splits,
+    steps_of,
+    truth_values,
+    value_at,
 )
-from grokscope.papers._two_circuits_evidence import groks
+from grokscope.plots.operators import operators_figure, progress_figure, spectra_figure
 from grokscope.tasks.modular_operator import ModularOperator
 
 if TYPE_CHECKING:
+    import xarray as xr
     from matplotlib.figure import Figure as Drawing
 
 __all__ = ["ProgressMeasures"]
@@ -112,198 +120,240 @@ _EXPERIMENTS = (
     ),
 )
 
+# ---------------------------------------------------------------- evidence: one entry per seed
+
+
+def loss_of_guess(measures: xr.Dataset) -> float:
+    """The loss of a guess, log p; an odd p has (p - 1) / 2 frequencies."""
+    if "frequency" not in measures.sizes:
+        raise NotTestable("the run has no measure of frequencies")
+    return math.log(2 * measures.sizes["frequency"] + 1)
+
+
+def of_grokked(measures: xr.Dataset, values: np.ndarray) -> np.ndarray:
+    """Values [seed]; NaN for seeds that do not grok."""
+    return np.where(grokking_times(measures).observed, values, np.nan)
+
+
+def final(measures: xr.Dataset, name: str) -> np.ndarray:
+    """A measure of the last network [seed]; NaN for seeds that do not grok."""
+    return of_grokked(measures, final_value(curve(measures, name)))
+
+
+def few_keys(measures: xr.Dataset, least: int, most: int) -> np.ndarray:
+    """Truth values [seed]: groks, and the last network has ``least`` to ``most`` key frequencies."""
+    need(measures, "train_accuracy", "test_accuracy", "key_frequencies")
+    values = measures["key_frequencies"].transpose(..., "frequency", "step").to_numpy()
+    counts = values.reshape(-1, *values.shape[-2:])[:, :, -1].sum(axis=1)
+    if np.isnan(counts).all():
+        raise NotTestable("key_frequencies was measured for no seed")
+    few = (counts >= least) & (counts <= most)
+    return truth_values(measures, grokking_times(measures).observed & few, counts)
+
+
+def excluded_over_chance(measures: xr.Dataset) -> np.ndarray:
+    """Excluded loss of the last network over log p [seed]; NaN for seeds that do not grok."""
+    return final(measures, "excluded_loss") / loss_of_guess(measures)
+
+
+def restricted_over_test(measures: xr.Dataset) -> np.ndarray:
+    """log10 of restricted loss (test pairs) over test loss, of the last network [seed]."""
+    restricted = final_value(curve(measures, "restricted_loss", split="test"))
+    found = ratio(restricted, final_value(curve(measures, "test_loss")))
+    usable = grokking_times(measures).observed & (found > 0)
+    return np.log10(found, out=np.full(len(found), np.nan), where=usable)
+
+
+def time_of_restricted(measures: xr.Dataset) -> np.ndarray:
+    """Step at which restricted loss (test pairs) falls below half of log p, over that of test loss [seed]."""
+    level = loss_of_guess(measures) / 2
+    restricted = curve(measures, "restricted_loss", split="test")
+    return ratio(first_crossing(measures, restricted, level, "<"), _test_falls(measures, level))
+
+
+def time_of_excluded(measures: xr.Dataset) -> np.ndarray:
+    """Step after memorization at which excluded loss exceeds half of log p, over that of test loss [seed]."""
+    level = loss_of_guess(measures) / 2
+    # Before memorization the excluded loss is high because nothing is learned yet.
+    after = steps_of(measures) >= memorization_times(measures).upper[:, None]
+    excluded = np.where(after, curve(measures, "excluded_loss"), np.nan)
+    return ratio(first_crossing(measures, excluded, level, ">"), _test_falls(measures, level))
+
+
+def _test_falls(measures: xr.Dataset, level: float) -> np.ndarray:
+    """Step at which test loss falls below a level [seed]; NaN for seeds that do not grok."""
+    return of_grokked(measures, first_crossing(measures, curve(measures, "test_loss"), level, "<"))
+
+
+def rise_of_gini(measures: xr.Dataset) -> np.ndarray:
+    """Gini coefficient of the embedding's spectrum at the end, less that at memorization [seed]."""
+    values = curve(measures, "embedding_gini")
+    start = value_at(measures, values, memorization_times(measures).upper)
+    return of_grokked(measures, final_value(values) - start)
+
+
+def fraction_of_norm(measures: xr.Dataset) -> np.ndarray:
+    """Squared norm of all weights at the end over that at memorization [seed]; NaN without grokking."""
+    squared = curve(measures, "weight_norm") ** 2
+    start = value_at(measures, squared, memorization_times(measures).upper)
+    return of_grokked(measures, ratio(final_value(squared), start))
+
+
 # ---------------------------------------------------------------- claims
 
-
-def _claim(
-    id: str,
-    sentence: str,
-    source: str,
-    paper: float | str | None,
-    estimand: str,
-    region: Region,
-    effect: Effect,
-    evidence: Callable[..., Any],
-    *,
-    unit: str = "",
-    experiment: str = "mainline",
-    kind: Literal["mean", "geometric_mean", "share"] = "mean",
-) -> Claim:
-    what = "the share of seeds that" if kind == "share" else f"the {kind.replace('_', ' ')} over seeds of"
-    return Claim(
-        id=id,
-        sentence=sentence,
-        source=source,
-        paper_value=paper,
-        unit=unit,
-        estimand=f"{what} {estimand}",
-        region=region,
-        smallest_effect=effect,
-        kind=kind,
-        experiment=experiment,
-        evidence=evidence,
-    )
-
-
+_claim = partial(Claim, experiment="mainline")
 _TENTH = Effect(0.1, "a tenth of the time")
 _HALF = "falls below half of chance (log p / 2), over the step at which the test loss does"
 
 _CLAIMS = (
     _claim(
-        "P1",
-        "Addition is grokked.",
-        "Fig. 2",
-        "5 of 5",
-        "grok",
-        Region.at_least(0.8),
-        Effect(0.1, "one seed in ten behaves otherwise"),
-        groks,
+        id="P1",
+        sentence="Addition is grokked.",
+        source="Fig. 2",
+        paper_value="5 of 5",
+        estimand="the share of seeds that grok",
+        region=Region.at_least(0.8),
+        smallest_effect=ONE_SEED_IN_TEN,
         kind="share",
+        evidence=grokked,
     ),
     _claim(
-        "P2",
-        "The grokked network uses a few key frequencies.",
-        "Sec. 4.1, App. C.2.1",
-        "3 to 5",
-        "grok, and end with 2 to 8 key frequencies (those with 5 % or more of the power of the logits as "
-        "functions of the answer)",
-        Region.at_least(0.8),
-        Effect(0.1, "one seed in ten behaves otherwise"),
-        lambda m: few_keys(m, 2, 8),
+        id="P2",
+        sentence="The grokked network uses a few key frequencies.",
+        source="Sec. 4.1, App. C.2.1",
+        paper_value="3 to 5",
+        estimand="the share of seeds that grok, and end with 2 to 8 key frequencies (those with 5 % or more "
+        "of the power of the logits as functions of the answer)",
+        region=Region.at_least(0.8),
+        smallest_effect=ONE_SEED_IN_TEN,
         kind="share",
+        evidence=lambda m: few_keys(m, 2, 8),
     ),
     _claim(
-        "P3",
-        "Its logits are a sum of cosines of w_k (a + b - c).",
-        "Sec. 4.2",
-        0.95,
-        "the share of the variance of the final logits that such a sum explains",
-        Region.at_least(0.85),
-        Effect(0.05, "a twentieth of the variance"),
-        lambda m: final(m, "logit_cosines"),
+        id="P3",
+        sentence="Its logits are a sum of cosines of w_k (a + b - c).",
+        source="Sec. 4.2",
+        paper_value=0.95,
+        estimand="the mean over seeds of the share of the variance of the final logits that such a sum "
+        "explains",
+        region=Region.at_least(0.85),
+        smallest_effect=Effect(0.05, "a twentieth of the variance"),
+        evidence=lambda m: final(m, "logit_cosines"),
     ),
     _claim(
-        "P4",
-        "Most neurons compute with one frequency.",
-        "Sec. 4.3",
-        0.846,
-        "the share of final neurons of which one frequency explains more than 85 % of the variance",
-        Region.at_least(0.6),
-        Effect(0.1, "one neuron in ten"),
-        lambda m: final(m, "one_frequency_neurons"),
+        id="P4",
+        sentence="Most neurons compute with one frequency.",
+        source="Sec. 4.3",
+        paper_value=0.846,
+        estimand="the mean over seeds of the share of final neurons of which one frequency explains more "
+        "than 85 % of the variance",
+        region=Region.at_least(0.6),
+        smallest_effect=Effect(0.1, "one neuron in ten"),
+        evidence=lambda m: final(m, "one_frequency_neurons"),
     ),
     _claim(
-        "P5",
-        "Without the key frequencies the network is worse than chance.",
-        "Sec. 4.4, Table 5",
-        "5.27 (1.11 of log 113)",
-        "the excluded loss of the final network, over log p",
-        Region.at_least(1.0),
-        Effect(0.1, "a tenth of the loss of a guess"),
-        excluded_over_chance,
-        kind="geometric_mean",
+        id="P5",
+        sentence="Without the key frequencies the network is worse than chance.",
+        source="Sec. 4.4, Table 5",
+        paper_value="5.27 (1.11 of log 113)",
+        estimand="the geometric mean over seeds of the excluded loss of the final network, over log p",
+        region=Region.at_least(1.0),
+        smallest_effect=Effect(0.1, "a tenth of the loss of a guess"),
         unit="log p",
+        kind="geometric_mean",
+        evidence=excluded_over_chance,
     ),
     _claim(
-        "P6",
-        "With nothing but the key frequencies it is better than with all.",
-        "Sec. 4.4",
-        -0.64,
-        "log10 of the restricted loss (test pairs) over the test loss, of the final network",
-        Region.at_most(0.0),
-        Effect(0.1, "a quarter of the loss"),
-        restricted_over_test,
+        id="P6",
+        sentence="With nothing but the key frequencies it is better than with all.",
+        source="Sec. 4.4",
+        paper_value=-0.64,
+        estimand="the mean over seeds of log10 of the restricted loss (test pairs) over the test loss, of "
+        "the final network",
+        region=Region.at_most(0.0),
+        smallest_effect=Effect(0.1, "a quarter of the loss"),
         unit="orders of magnitude",
+        evidence=restricted_over_test,
     ),
     _claim(
-        "P7",
-        "The restricted loss falls well before the test loss does.",
-        "Sec. 5.1, Fig. 7",
-        "yes",
-        f"the step at which the restricted loss (test pairs) {_HALF}",
-        Region.at_most(0.8),
-        _TENTH,
-        time_of_restricted,
+        id="P7",
+        sentence="The restricted loss falls well before the test loss does.",
+        source="Sec. 5.1, Fig. 7",
+        paper_value="yes",
+        estimand="the geometric mean over seeds of the step at which the restricted loss (test pairs) "
+        f"{_HALF}",
+        region=Region.at_most(0.8),
+        smallest_effect=_TENTH,
         kind="geometric_mean",
+        evidence=time_of_restricted,
     ),
     _claim(
-        "P8",
-        "The excluded loss rises before the test loss falls.",
-        "Sec. 5.1, Fig. 7",
-        "yes",
-        "the step at which the excluded loss exceeds half of chance after memorization, over the step at "
-        "which the test loss falls below it",
-        Region.at_most(0.9),
-        _TENTH,
-        time_of_excluded,
+        id="P8",
+        sentence="The excluded loss rises before the test loss falls.",
+        source="Sec. 5.1, Fig. 7",
+        paper_value="yes",
+        estimand="the geometric mean over seeds of the step at which the excluded loss exceeds half of "
+        "chance after memorization, over the step at which the test loss falls below it",
+        region=Region.at_most(0.9),
+        smallest_effect=_TENTH,
         kind="geometric_mean",
+        evidence=time_of_excluded,
     ),
     _claim(
-        "P9",
-        "The spectrum of the embedding becomes sparse.",
-        "Sec. 5.1, Fig. 7",
-        "yes",
-        "the Gini coefficient of the norms of its Fourier components at the end, less that at memorization",
-        Region.at_least(0.1),
-        Effect(0.05, "a twentieth of its range"),
-        rise_of_gini,
+        id="P9",
+        sentence="The spectrum of the embedding becomes sparse.",
+        source="Sec. 5.1, Fig. 7",
+        paper_value="yes",
+        estimand="the mean over seeds of the Gini coefficient of the norms of its Fourier components at the "
+        "end, less that at memorization",
+        region=Region.at_least(0.1),
+        smallest_effect=Effect(0.05, "a twentieth of its range"),
+        evidence=rise_of_gini,
     ),
     _claim(
-        "P10",
-        "The sum of squared weights falls in the end.",
-        "Sec. 5.1, Fig. 7",
-        "yes",
-        "the sum of squared weights of the final network over that at memorization",
-        Region.at_most(0.9),
-        Effect(0.1, "a tenth of the sum"),
-        fraction_of_norm,
+        id="P10",
+        sentence="The sum of squared weights falls in the end.",
+        source="Sec. 5.1, Fig. 7",
+        paper_value="yes",
+        estimand="the geometric mean over seeds of the sum of squared weights of the final network over "
+        "that at memorization",
+        region=Region.at_most(0.9),
+        smallest_effect=Effect(0.1, "a tenth of the sum"),
         kind="geometric_mean",
+        evidence=fraction_of_norm,
     ),
-    _claim(
-        "P11",
-        "Without weight decay nothing is grokked within the run.",
-        "App. D.1",
-        "never",
-        "grok",
-        Region.at_most(0.2),
-        Effect(0.1, "one seed in ten behaves otherwise"),
-        groks,
-        experiment="no-decay",
+    Claim(
+        id="P11",
+        sentence="Without weight decay nothing is grokked within the run.",
+        source="App. D.1",
+        paper_value="never",
+        estimand="the share of seeds that grok",
+        region=Region.at_most(0.2),
+        smallest_effect=ONE_SEED_IN_TEN,
         kind="share",
+        experiment="no-decay",
+        evidence=grokked,
     ),
-    _claim(
-        "P12",
-        "From much data the network generalizes at once.",
-        "App. Fig. 20",
-        "at 60 % and more",
-        "steps to 99 % test accuracy over steps to 99 % training accuracy",
-        Region.at_most(5),
-        Effect(1, "as long as memorization takes"),
-        ratio_of_splits,
+    Claim(
+        id="P12",
+        sentence="From much data the network generalizes at once.",
+        source="App. Fig. 20",
+        paper_value="at 60 % and more",
+        estimand="the geometric mean over seeds of steps to 99 % test accuracy over steps to 99 % training "
+        "accuracy",
+        region=Region.at_most(5),
+        smallest_effect=Effect(1, "as long as memorization takes"),
         unit="times",
-        experiment="much-data",
         kind="geometric_mean",
+        experiment="much-data",
+        evidence=ratio_of_splits,
     ),
 )
 
 # ---------------------------------------------------------------- figures
 
 
-def _progress(runs: Mapping[str, RunLike], command: str) -> Drawing:
-    from grokscope.plots.fourier import progress_figure
-
-    return progress_figure(runs["mainline"].measures, command)
-
-
-def _spectra(runs: Mapping[str, RunLike], command: str) -> Drawing:
-    from grokscope.plots.fourier import spectra_figure
-
-    return spectra_figure(runs["mainline"].measures, command=command)
-
-
 def _data_and_decay(runs: Mapping[str, RunLike], command: str) -> Drawing:
-    from grokscope.plots.operators import operators_figure
-
     titles = {
         "mainline": "Mainline",
         "no-decay": "Without weight decay",
@@ -313,11 +363,16 @@ def _data_and_decay(runs: Mapping[str, RunLike], command: str) -> Drawing:
 
 
 _FIGURES = (
-    Figure("figure-7", "Figure 7: progress measures over training.", _progress, ("mainline",)),
+    Figure(
+        "figure-7",
+        "Figure 7: progress measures over training.",
+        lambda runs, command: progress_figure(runs["mainline"].measures, command),
+        ("mainline",),
+    ),
     Figure(
         "figure-3",
         "Figures 3 and 6: spectra of one grokked network, and what it loses without each frequency.",
-        _spectra,
+        lambda runs, command: spectra_figure(runs["mainline"].measures, command=command),
         ("mainline",),
     ),
     Figure(

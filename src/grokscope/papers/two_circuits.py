@@ -4,58 +4,73 @@ A one-hidden-layer network learns the parity of 3 hidden bits among 40. It first
 nearly all of its 1,000 neurons, at chance on other inputs (memorization). Much later a handful of neurons
 grow fast in norm and take over the output, and held-out accuracy jumps to 100 % (grokking). The rest decay.
 
-Here: the experiments, the claims, the figures, in this order. `_two_circuits_elsewhere` spells out the
-claims beyond the standard run, `_two_circuits_operators` has Figure 4 (modular arithmetic),
-`_two_circuits_evidence` has what each claim is judged by. Throughout,
-memorization is the step from which on train_accuracy > 0.98 at 5 measured points in a row, grokking the same
-for test_accuracy; both are interval-censored by the schedule and right-censored at the end. A seed that
+The file follows the paper, figure by figure. Each section has its experiments, the functions that compute the
+evidence, the claims and the figures; the class at the end puts them together. An evidence function takes the
+measures of one run and returns one number per seed (NaN: not measured, or undefined for that seed) or one
+truth value per seed (1, 0 or NaN).
+
+Memorization is the step from which on train_accuracy > 0.98 at 5 measured points in a row; grokking is the
+same for test_accuracy. Both are interval-censored by the schedule and right-censored at the end. A seed that
 diverges does not do what is claimed. Regions are fixed on seeds 0-4 and confirmed on seeds 100-199.
 
-The paper picks its generalizing neurons by the outcome (the active subnetwork of the last epoch), so where
-their curves end holds by construction. Claims C4, C5 and C7 are therefore judged by what does not: when the
-curves part, relative to when held-out accuracy moves; agreement beyond chance (kappa) instead of agreement;
-and a control matched in norm besides the random one.
+The paper selects its generalizing neurons by the outcome (the active subnetwork of the last epoch), so where
+their curves end holds by construction. Claims C4, C5 and C7 therefore test what does not: the time at which
+the curves part, relative to the rise of held-out accuracy; agreement beyond chance (kappa) instead of
+agreement; and a control matched in norm besides the random one.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
 
 from grokscope.claims import Claim, Effect, Region
 from grokscope.experiment import Experiment
-from grokscope.losses import Hinge
+from grokscope.losses import CrossEntropy, Hinge
 from grokscope.models.fully_connected import FullyConnected
-from grokscope.optimizers import SGD
-from grokscope.papers._claims import mean_over_seeds, share_of_seeds
-from grokscope.papers._drawings import beside_null, neurons_of, sensitivity_of, subnetworks_of, training_of
-from grokscope.papers._paper import Figure, Paper, PaperExperiment, Profile
-from grokscope.papers._two_circuits_elsewhere import OTHER_SETTINGS, RANDOM_LABELS
-from grokscope.papers._two_circuits_evidence import (
-    delay_in_epochs,
-    fall_of_complement,
-    fall_of_loss_gap,
-    fall_of_sparsity,
-    is_six_or_eight,
-    kappa_of,
-    late_grokking,
-    norm_ratio,
-    rise_and_die,
-    share_at_zero,
-    sleep_and_explode,
-    time_of_faithfulness,
-    time_of_norms,
-    time_of_sparsity,
+from grokscope.models.transformer import PowerTransformer
+from grokscope.optimizers import SGD, AdamW, Constant
+from grokscope.papers import Figure, Paper, PaperExperiment, Profile, RunLike
+from grokscope.papers.evidence import (
+    all_of,
+    curve,
+    final_value,
+    finished_seeds,
+    first_crossing,
+    grokked,
+    grokking_times,
+    late_median,
+    memorization_times,
+    neuron_curves,
+    ratio,
+    steps_of,
+    truth_values,
+    value_at,
+    within,
 )
-from grokscope.papers._two_circuits_operators import (
-    OPERATOR_CLAIMS,
-    OPERATOR_EXPERIMENTS,
-    OPERATOR_FIGURES,
+from grokscope.papers.figures import (
+    Draw,
+    beside_null,
+    neurons_of,
+    sensitivity_of,
+    subnetworks_of,
+    training_of,
 )
+from grokscope.spec.events import diverged_steps
+from grokscope.statistics import CensoredTimes
+from grokscope.tasks.modular_operator import ModularOperator
 from grokscope.tasks.sparse_parity import SparseParity
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure as Drawing
 
 __all__ = ["TwoCircuits"]
 
-# ---------------------------------------------------------------- experiments (Section 3.1, Appendix C)
+# ---------------------------------------------------------------- Section 3.1: the standard run
 
 _STANDARD = Experiment(
     name="standard",
@@ -69,13 +84,638 @@ _STANDARD = Experiment(
 _COARSE = ("schedule.measures=['every 5 epochs', 'log']", "schedule.follow='every 5 epochs'")
 _PROFILES = {"paper": Profile(seeds=5), "quick": Profile(seeds=3, overrides=_COARSE)}
 
-_EXPERIMENTS = (
-    PaperExperiment(
-        "standard",
-        "Parity of 3 of 40 bits, 1,000 samples, 1,000 neurons, SGD with weight decay 0.01 (Figures 2, 3, 5).",
-        _STANDARD,
-        _PROFILES,
+_STANDARD_RUN = PaperExperiment(
+    "standard",
+    "Parity of 3 of 40 bits, 1,000 samples, 1,000 neurons, SGD with weight decay 0.01 (Figures 2, 3, 5).",
+    _STANDARD,
+    _PROFILES,
+)
+
+_standard_mean = partial(Claim, kind="mean", experiment="standard")
+# A claim about every seed.
+_share = partial(
+    Claim,
+    kind="share",
+    region=Region.at_least(0.8),
+    smallest_effect=Effect(0.1, "one seed in ten behaves otherwise"),
+)
+_standard_share = partial(_share, experiment="standard")
+
+_NEAR_THE_EVENT = Region.between(2 / 3, 1.5)  # of one time over another
+
+
+def departure_from_chance(measures: xr.Dataset) -> np.ndarray:
+    """The step from which on test_accuracy > 0.65 at 5 points in a row: held-out accuracy has left chance.
+
+    With 100 test points chance alone has a standard deviation of 0.05, so that 0.65 is three of them away.
+    """
+    return first_crossing(measures, curve(measures, "test_accuracy"), 0.65, ">")
+
+
+def _figure_pair(first: int, experiment: str, setting: str) -> tuple[Figure, Figure]:
+    """The paper's two figures of one experiment: training, and subnetworks."""
+    return (
+        Figure(
+            f"figure-{first}",
+            f"Figure {first}: accuracy, loss and effective sparsity{setting}.",
+            training_of(experiment),
+            (experiment,),
+        ),
+        Figure(
+            f"figure-{first + 1}",
+            f"Figure {first + 1}: norm and faithfulness of subnetworks{setting}.",
+            subnetworks_of(experiment),
+            (experiment,),
+        ),
+    )
+
+
+_FIGURES_2_AND_3 = _figure_pair(2, "standard", "")
+
+# ---------------------------------------------------------------- Figure 2: accuracy and loss (C1, C2)
+
+
+def late_grokking(measures: xr.Dataset, highest: float) -> np.ndarray:
+    """C1: memorizes with held-out accuracy up to ``highest``, and groks a quarter later or more."""
+    learned = memorization_times(measures).upper
+    held_out = value_at(measures, curve(measures, "test_accuracy_large"), learned)
+    times = grokking_times(measures)
+    late = times.observed & (times.lower >= 1.25 * learned)
+    return truth_values(measures, late & (held_out <= highest), held_out)
+
+
+def delay_in_epochs(measures: xr.Dataset) -> CensoredTimes:
+    """C1: epochs from memorization to grokking, of finished seeds that memorize; right-censored."""
+    steps_per_epoch = float(measures["step"][-1] / measures["epoch"][-1])
+    memorization = memorization_times(measures)
+    delay = grokking_times(measures) - memorization
+    return delay[finished_seeds(measures) & memorization.observed] * (1 / steps_per_epoch)
+
+
+def fall_of_loss_gap(measures: xr.Dataset) -> np.ndarray:
+    """C2: test minus training loss at memorization, less the same over the last 50 epochs (median)."""
+    gap = curve(measures, "test_loss") - curve(measures, "train_loss")
+    return value_at(measures, gap, memorization_times(measures).upper) - late_median(measures, gap)
+
+
+_ACCURACY_AND_LOSS_CLAIMS = (
+    _standard_share(
+        id="C1a",
+        sentence="Training accuracy is near 100 % well before test accuracy leaves 50 %.",
+        source="Fig. 2 left",
+        paper_value="yes",
+        estimand="the share of seeds that have held-out accuracy (10,000 inputs) of at most 0.65 at "
+        "memorization, and grok a quarter later or more",
+        evidence=lambda m: late_grokking(m, 0.65),
     ),
+    Claim(
+        id="C1b",
+        sentence="The delay from memorization to grokking is long.",
+        source="Fig. 2 left",
+        unit="epochs",
+        estimand="the median over seeds that memorize of the epochs from memorization to grokking (censored)",
+        region=Region.at_least(30),
+        smallest_effect=Effect(10, "a thirtieth of the training"),
+        kind="median",
+        experiment="standard",
+        evidence=delay_in_epochs,
+    ),
+    _standard_mean(
+        id="C2",
+        sentence="Grokking shows in the loss too: test loss stays high after training loss has fallen, then "
+        "follows.",
+        source="Fig. 2 middle",
+        paper_value="yes",
+        estimand="the mean over seeds of test minus training loss at memorization, less the same at the end "
+        "(median of the last 50 epochs)",
+        region=Region.at_least(0.5),
+        smallest_effect=Effect(0.1, "a tenth of the initial loss"),
+        evidence=fall_of_loss_gap,
+    ),
+)
+
+# ---------------------------------------------------------------- Figure 2: effective sparsity (C3)
+
+
+def sparsity_before_and_after(measures: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Medians of effective sparsity [seed]: up to memorization, and over the last 50 epochs."""
+    size = curve(measures, "effective_sparsity")
+    learned = memorization_times(measures).upper
+    until = np.where(np.isfinite(learned), learned, -1)
+    early = np.where(steps_of(measures) <= until[:, None], size, np.nan)
+    before = np.array([np.nanmedian(row) if not np.isnan(row).all() else np.nan for row in early])
+    return before, late_median(measures, size)
+
+
+def fall_of_sparsity(measures: xr.Dataset) -> np.ndarray:
+    """C3: log10 of effective sparsity up to memorization (median) over that of the last 50 epochs."""
+    fall = ratio(*sparsity_before_and_after(measures))
+    return np.log10(np.where(fall > 0, fall, np.nan))
+
+
+def time_of_sparsity(measures: xr.Dataset) -> np.ndarray:
+    """C3: when effective sparsity passes the geometric middle of both, over the grokking step."""
+    before, after = sparsity_before_and_after(measures)
+    middle = np.sqrt(before * after)
+    passed = first_crossing(measures, curve(measures, "effective_sparsity"), middle, "<")
+    return ratio(passed, grokking_times(measures).upper)
+
+
+_SPARSITY_CLAIMS = (
+    _standard_mean(
+        id="C3a",
+        sentence="Effective sparsity, measured on training data alone, falls by orders of magnitude.",
+        source="Fig. 2 right",
+        paper_value="about 1000 to below 10",
+        unit="orders of magnitude",
+        estimand="the mean over seeds of log10 of effective sparsity up to memorization (median) over that "
+        "of the last 50 epochs (median)",
+        region=Region.at_least(1.0),
+        smallest_effect=Effect(0.3, "a factor of two"),
+        evidence=fall_of_sparsity,
+    ),
+    _standard_mean(
+        id="C3b",
+        sentence="It falls at the same time as test accuracy rises.",
+        source="Fig. 2 right",
+        paper_value="yes",
+        estimand="the mean over seeds of the step at which effective sparsity passes the geometric middle of "
+        "both levels, over the grokking step",
+        region=_NEAR_THE_EVENT,
+        smallest_effect=Effect(0.2, "a fifth of the time to grokking"),
+        evidence=time_of_sparsity,
+    ),
+)
+
+# ---------------------------------------------------------------- Figure 3: norms of subnetworks (C4)
+
+
+def norm_over_control(measures: xr.Dataset, control: str) -> np.ndarray:
+    """The norm of the generalizing set over a control's, as a curve."""
+    own = curve(measures, "subnetwork_norm", subnetwork="generalizing")
+    return ratio(own, curve(measures, "subnetwork_norm", subnetwork=control))
+
+
+def early_norm_ratio(measures: xr.Dataset, control: str) -> np.ndarray:
+    """C4: norm of the generalizing set over a control's, half-way to where accuracy leaves chance."""
+    return value_at(measures, norm_over_control(measures, control), departure_from_chance(measures) / 2)
+
+
+def time_of_norms(measures: xr.Dataset, control: str) -> np.ndarray:
+    """C4: when the generalizing norm exceeds 1.5 times a control's, over when accuracy leaves chance."""
+    exceeded = first_crossing(measures, norm_over_control(measures, control), 1.5, ">")
+    return ratio(exceeded, departure_from_chance(measures))
+
+
+_NORM_CLAIMS = (
+    _standard_mean(
+        id="C4a",
+        sentence="Generalizing and random control neurons have like norms well before the transition.",
+        source="Fig. 3 left",
+        paper_value="yes",
+        estimand="the mean over seeds of the generalizing set's mean norm over the random control's, "
+        "half-way to where test accuracy leaves chance",
+        region=Region.between(0.75, 4 / 3),
+        smallest_effect=Effect(1 / 3, "a third of the norm"),
+        evidence=lambda m: early_norm_ratio(m, "control"),
+    ),
+    _standard_mean(
+        id="C4b",
+        sentence="The same against a control matched in norm (not in the paper).",
+        source="Fig. 3 left",
+        estimand="the mean over seeds of the generalizing set's mean norm over the norm-matched control's, "
+        "half-way to where test accuracy leaves chance",
+        region=Region.between(0.75, 4 / 3),
+        smallest_effect=Effect(1 / 3, "a third of the norm"),
+        evidence=lambda m: early_norm_ratio(m, "norm_matched"),
+    ),
+    _standard_mean(
+        id="C4c",
+        sentence="Slightly before the transition the generalizing set's norm begins to grow away from the "
+        "control's.",
+        source="Fig. 3 left",
+        paper_value="slightly before",
+        estimand="the mean over seeds of the step at which the generalizing norm exceeds 1.5 times the "
+        "random control's, over the step at which test accuracy leaves chance",
+        region=Region.between(0.5, 1.0),
+        smallest_effect=Effect(0.1, "a tenth of the time to the transition"),
+        evidence=lambda m: time_of_norms(m, "control"),
+    ),
+)
+
+# ---------------------------------------------------------------- Figure 3: faithfulness of subnetworks (C5)
+
+
+def test_kappa(measures: xr.Dataset, subnetwork: str) -> np.ndarray:
+    """Agreement beyond chance of a subnetwork with the whole network on the test set, as a curve."""
+    return curve(measures, "faithfulness_kappa", subnetwork=subnetwork, split="test")
+
+
+def time_of_faithfulness(measures: xr.Dataset) -> np.ndarray:
+    """C5: when the generalizing set's kappa exceeds 0.9, over the grokking step."""
+    exceeded = first_crossing(measures, test_kappa(measures, "generalizing"), 0.9, ">")
+    return ratio(exceeded, grokking_times(measures).upper)
+
+
+def fall_of_complement(measures: xr.Dataset) -> np.ndarray:
+    """C5: the complementary set's kappa at memorization, less that at grokking."""
+    kappa = test_kappa(measures, "complementary")
+    before = value_at(measures, kappa, memorization_times(measures).upper)
+    return before - value_at(measures, kappa, grokking_times(measures).upper)
+
+
+def mean_kappa(measures: xr.Dataset, control: str) -> np.ndarray:
+    """C5: a control's kappa, mean over all measured points; NaN for seeds that diverged."""
+    kappa = test_kappa(measures, control)
+    kept = ~np.isnan(kappa).all(axis=1) & ~np.isfinite(diverged_steps(measures))
+    result = np.full(len(kappa), np.nan)
+    result[kept] = np.nanmean(kappa[kept], axis=1)
+    return result
+
+
+_FAITHFULNESS_CLAIMS = (
+    _standard_mean(
+        id="C5a",
+        sentence="The generalizing set becomes fully faithful at the transition.",
+        source="Fig. 3 right",
+        paper_value="yes",
+        estimand="the mean over seeds of the step at which the generalizing set's agreement beyond chance "
+        "(kappa, test set) passes 0.9, over the grokking step",
+        region=_NEAR_THE_EVENT,
+        smallest_effect=Effect(0.2, "a fifth of the time to grokking"),
+        evidence=time_of_faithfulness,
+    ),
+    _standard_mean(
+        id="C5b",
+        sentence="The complementary set loses faithfulness at the transition.",
+        source="Fig. 3 right",
+        paper_value="yes",
+        estimand="the mean over seeds of the complementary set's kappa (test set) at memorization, less that "
+        "at grokking",
+        region=Region.at_least(0.25),
+        smallest_effect=Effect(0.1, "a tenth of full agreement"),
+        evidence=fall_of_complement,
+    ),
+    _standard_mean(
+        id="C5c",
+        sentence="A random control stays at chance throughout.",
+        source="Fig. 3 right",
+        paper_value=0.0,
+        estimand="the mean over seeds of the random control's kappa (test set), averaged over the run",
+        region=Region.between(-0.2, 0.2),
+        smallest_effect=Effect(0.2, "slight agreement"),
+        evidence=lambda m: mean_kappa(m, "control"),
+    ),
+    _standard_mean(
+        id="C5d",
+        sentence="So does a control matched in norm (not in the paper).",
+        source="Fig. 3 right",
+        estimand="the mean over seeds of the norm-matched control's kappa (test set), averaged over the run",
+        region=Region.between(-0.2, 0.2),
+        smallest_effect=Effect(0.2, "slight agreement"),
+        evidence=lambda m: mean_kappa(m, "norm_matched"),
+    ),
+)
+
+# ---------------------------------------------------------------- Section 3.3: size of the subnetwork (C6)
+
+
+def is_six_or_eight(measures: xr.Dataset, when: Literal["final", "last 50"]) -> np.ndarray:
+    """C6: whether effective sparsity is 6 or 8, at the final epoch or in the median of the last 50."""
+    size = curve(measures, "effective_sparsity")
+    value = final_value(size) if when == "final" else late_median(measures, size)
+    return truth_values(measures, np.isin(value, (6, 8)), value)
+
+
+_SIZE_CLAIMS = (
+    _standard_share(
+        id="C6a",
+        sentence="The sparse subnetwork ends with 6 or 8 neurons: at the final epoch.",
+        source="Sec. 3.3",
+        paper_value="6, 6, 6, 8, 8",
+        estimand="the share of seeds that have an effective sparsity of 6 or 8 at the final epoch",
+        evidence=lambda m: is_six_or_eight(m, "final"),
+    ),
+    _standard_share(
+        id="C6b",
+        sentence="The sparse subnetwork ends with 6 or 8 neurons: in the median of the last 50 epochs.",
+        source="Sec. 3.3",
+        paper_value="6, 6, 6, 8, 8",
+        estimand="the share of seeds that have a median effective sparsity of 6 or 8 over the last 50 epochs",
+        evidence=lambda m: is_six_or_eight(m, "last 50"),
+    ),
+)
+
+# ---------------------------------------------------------------- Figure 5: norms of single neurons (C7)
+
+
+def share_at_zero(measures: xr.Dataset) -> np.ndarray:
+    """C7: share of neurons whose final norm is below a tenth of the initial one."""
+    norms, _ = neuron_curves(measures, "neuron_norm")
+    first, final = norms[:, :, 0], norms[:, :, -1]
+    dead = np.where(np.isnan(final), np.nan, final < 0.1 * first)
+    return dead.mean(axis=1)
+
+
+def rise_and_die(measures: xr.Dataset) -> np.ndarray:
+    """C7: whether 6 neurons or more grow by 5 % at some time before grokking, and yet end at zero."""
+    norms, taken = neuron_curves(measures, "neuron_norm")
+    times = grokking_times(measures)
+    count = np.zeros(len(norms))
+    for i, own in enumerate(norms):
+        before = own[:, taken <= times.upper[i]]
+        grown = np.nanmax(ratio(before, np.fmin.accumulate(before, axis=1)), axis=1, initial=0) >= 1.05
+        count[i] = np.count_nonzero(grown & (own[:, -1] < 0.1 * own[:, 0]))
+    return truth_values(measures, times.observed & (count >= 6), norms[:, 0, 0])
+
+
+def sleep_and_explode(measures: xr.Dataset) -> np.ndarray:
+    """C7: whether the generalizing norm still falls half-way to the jump, and later doubles."""
+    norm = curve(measures, "subnetwork_norm", subnetwork="generalizing")
+    half = departure_from_chance(measures) / 2
+    least_so_far = np.fmin.accumulate(norm, axis=1)
+    asleep = value_at(measures, ratio(norm, least_so_far), half) <= 1.1
+    exploded = final_value(norm) >= 2 * final_value(least_so_far)
+    condition = asleep & exploded & grokking_times(measures).observed
+    return truth_values(measures, condition, value_at(measures, norm, half))
+
+
+_NEURON_CLAIMS = (
+    _standard_mean(
+        id="C7a",
+        sentence="Most neurons end at zero.",
+        source="Fig. 5",
+        paper_value="yes",
+        estimand="the mean over seeds of the share of neurons whose final norm is below a tenth of their "
+        "initial norm",
+        region=Region.at_least(0.9),
+        smallest_effect=Effect(0.05, "one neuron in twenty"),
+        evidence=share_at_zero,
+    ),
+    _standard_share(
+        id="C7b",
+        sentence="Some neurons grow a little during memorization, then die.",
+        source="Fig. 5",
+        paper_value="yes",
+        estimand="the share of seeds that have 6 neurons or more that grow by 5 % at some time before "
+        "grokking and end below a tenth of their initial norm",
+        evidence=rise_and_die,
+    ),
+    _standard_share(
+        id="C7c",
+        sentence="The generalizing neurons sleep, then explode.",
+        source="Fig. 5",
+        paper_value="yes",
+        estimand="the share of seeds that have a generalizing norm within 10 % of its least value so far "
+        "half-way to where test accuracy leaves chance, that ends at twice its least value or more",
+        evidence=sleep_and_explode,
+    ),
+)
+
+_FIGURE_5 = Figure(
+    "figure-5", "Figure 5: norms of single neurons over training.", neurons_of("standard"), ("standard",)
+)
+_SENSITIVITY_FIGURE = Figure(
+    "sensitivity",
+    "Sensitivity of the subnetworks (measured in the official code, not shown in the paper).",
+    sensitivity_of("standard"),
+    ("standard",),
+)
+
+# ---------------------------------------------------------------- Appendix A, Figure 4: operators mod p (C13)
+#
+# Before it groks addition, a network is already right on about half of the held-out pairs: those (a, b) whose
+# mirror (b, a) it was trained on. Division does not commute, and stays near chance. The paper does not test
+# that this is the reason. Three controls do: subtraction, which is like addition but does not commute;
+# addition split by unordered pairs, so that no mirror is in the training set; and the accuracy on held-out
+# pairs with and without a mirror, separately.
+#
+# The `quick` profile has a smaller table (p = 31 instead of 97, and 60 % of it for training instead of half,
+# which a table this small needs to be grokked), one layer instead of two, half the width, full batches (with
+# small ones so small a network never fits its pairs for good), and fewer updates. Optimizer, weight decay and
+# architecture are the published ones. The claims relate two numbers of one run, accuracy on the plateau and
+# share of mirrors, which both profiles have; that the plateau ends in grokking is claimed of the run itself.
+
+_ADDITION = Experiment(
+    name="addition",
+    steps=100_000,
+    batch_size=512,
+    task=ModularOperator(operator="addition", p=97, train_fraction=0.5),
+    model=PowerTransformer(),
+    loss=CrossEntropy(),
+    optimizer=AdamW(learning_rate=1e-3, weight_decay=1.0, beta2=0.98, schedule=Constant(warmup=10)),
+    measures=(
+        "train_accuracy",
+        "test_accuracy",
+        "train_loss",
+        "test_loss",
+        "mirror_share",
+        "test_accuracy_mirrored",
+        "test_accuracy_unmirrored",
+        "weight_norm",
+    ),
+).with_("schedule.measures=['every 100 steps']", "schedule.slow_measures='ends'", "schedule.follow='ends'")
+
+_SMALL_TABLE = (
+    "batch_size='full'",
+    "task.p=31",
+    "task.train_fraction=0.6",
+    "model.layers=1",
+    "model.width=64",
+    "model.mlp_width=256",
+    "schedule.measures=['every 50 steps']",
+)
+
+
+def _operator(name: str, sentence: str, quick_steps: int, *overrides: str) -> PaperExperiment:
+    quick = Profile(seeds=4, overrides=(f"steps={quick_steps}", *_SMALL_TABLE))
+    return PaperExperiment(
+        name,
+        sentence,
+        _ADDITION.with_(f"name='{name}'", *overrides),
+        {"paper": Profile(seeds=3), "quick": quick},
+        group="binary-operators",
+        default=False,
+    )
+
+
+_OPERATORS = (
+    _operator(
+        "addition",
+        "Addition mod 97, half of the table, with the transformer of Power et al. (Figure 4).",
+        25_000,
+    ),
+    _operator("division", "Division mod 97, likewise (Figure 4).", 4_000, "task.operator='division'"),
+    _operator(
+        "subtraction",
+        "A control that is not in the paper: subtraction, which does not commute.",
+        4_000,
+        "task.operator='subtraction'",
+    ),
+    _operator(
+        "addition-unordered",
+        "A control that is not in the paper: addition with (a, b) and (b, a) always on the same side.",
+        4_000,
+        "task.pairs='unordered'",
+    ),
+)
+
+
+def on_plateau(measures: xr.Dataset, name: str) -> np.ndarray:
+    """A measure as a curve [seed, step], NaN outside the plateau.
+
+    The plateau begins at memorization and ends where accuracy on held-out pairs whose mirror is held out too
+    exceeds 0.25 at 5 measured points in a row; where it never does, at the end of the run.
+    """
+    values = curve(measures, name)
+    learned = memorization_times(measures).upper[:, None]
+    unmirrored = curve(measures, "test_accuracy_unmirrored")
+    generalizes = first_crossing(measures, unmirrored, 0.25, ">")[:, None]
+    steps = steps_of(measures)
+    return np.where((steps >= learned) & (steps < generalizes), values, np.nan)
+
+
+def median_on_plateau(measures: xr.Dataset, name: str = "test_accuracy") -> np.ndarray:
+    """C13: the median of a measure over the plateau."""
+    values = on_plateau(measures, name)
+    result = np.full(len(values), np.nan)
+    some = ~np.isnan(values).all(axis=1)
+    result[some] = np.nanmedian(values[some], axis=1)
+    return result
+
+
+def mean_on_plateau(measures: xr.Dataset) -> np.ndarray:
+    """C13: the mean of test accuracy over the plateau; it varies even where all medians are 0."""
+    values = on_plateau(measures, "test_accuracy")
+    counted = (~np.isnan(values)).sum(axis=1)
+    return np.where(counted > 0, np.nansum(values, axis=1) / np.maximum(counted, 1), np.nan)
+
+
+def plateau_over_mirrors(measures: xr.Dataset) -> np.ndarray:
+    """C13: accuracy on the plateau over the share of held-out pairs whose mirror is in the training set."""
+    accuracy = median_on_plateau(measures)
+    share = value_at(measures, curve(measures, "mirror_share"), memorization_times(measures).upper)
+    return ratio(accuracy, share)
+
+
+def difference_on_plateau(measures: xr.Dataset) -> np.ndarray:
+    """C13: accuracy on the plateau on pairs with a mirror in the training set, less that on the others."""
+    unmirrored = median_on_plateau(measures, "test_accuracy_unmirrored")
+    return median_on_plateau(measures, "test_accuracy_mirrored") - unmirrored
+
+
+_operator_claim = partial(Claim, source="Fig. 4, App. A")
+_operator_share = partial(_share, source="Fig. 4, App. A")
+_PLATEAU = (
+    "test accuracy on the plateau (median from memorization to where accuracy on held-out pairs without a "
+    "mirror in the training set exceeds 0.25)"
+)
+
+_OPERATOR_CLAIMS = (
+    _operator_claim(
+        id="C13a",
+        sentence="On addition the network is above chance before it groks, as much as commutativity "
+        "explains.",
+        paper_value="yes",
+        estimand=f"the mean over seeds of {_PLATEAU}, over the share of held-out pairs whose mirror is in "
+        "the training set",
+        region=Region.between(0.75, 1.1),
+        smallest_effect=Effect(0.1, "a tenth of the pairs that a mirror explains"),
+        experiment="addition",
+        evidence=plateau_over_mirrors,
+    ),
+    _operator_claim(
+        id="C13b",
+        sentence="On division it is near 0 before it groks.",
+        paper_value="near 0",
+        estimand=f"the mean over seeds of {_PLATEAU}",
+        region=Region.at_most(0.1),
+        smallest_effect=Effect(0.05, "one held-out pair in twenty"),
+        experiment="division",
+        evidence=median_on_plateau,
+    ),
+    _operator_share(
+        id="C13c",
+        sentence="Addition is grokked after all.",
+        paper_value="yes",
+        estimand="the share of seeds that grok",
+        experiment="addition",
+        evidence=grokked,
+    ),
+    _operator_claim(
+        id="C13d",
+        sentence="What it is right on before it groks addition are the pairs with a mirror (not in the "
+        "paper).",
+        estimand="the mean over seeds of accuracy on held-out pairs with a mirror in the training set less "
+        "that on those without, both as medians over the plateau",
+        region=Region.at_least(0.7),
+        smallest_effect=Effect(0.1, "a tenth of the pairs"),
+        experiment="addition",
+        evidence=difference_on_plateau,
+    ),
+    _operator_claim(
+        id="C13e",
+        sentence="On subtraction, which is addition without commutativity, it is near 0 too (not in the "
+        "paper).",
+        estimand=f"the mean over seeds of {_PLATEAU}",
+        region=Region.at_most(0.1),
+        smallest_effect=Effect(0.05, "one held-out pair in twenty"),
+        experiment="subtraction",
+        evidence=median_on_plateau,
+    ),
+    _operator_claim(
+        id="C13f",
+        sentence="Addition split by unordered pairs leaves it near 0 (not in the paper).",
+        estimand=f"the mean over seeds of {_PLATEAU.replace('median', 'mean')}",
+        region=Region.at_most(0.1),
+        smallest_effect=Effect(0.05, "one held-out pair in twenty"),
+        experiment="addition-unordered",
+        evidence=mean_on_plateau,
+    ),
+)
+
+
+def _operator_panels(titles: Mapping[str, str], *, by_mirror: bool = False) -> Draw:
+    """A panel for each of these experiments, with its title."""
+
+    def draw(runs: Mapping[str, RunLike], command: str) -> Drawing:
+        from grokscope.plots.operators import operators_figure
+
+        chosen = {title: runs[name].measures for name, title in titles.items()}
+        return operators_figure(chosen, command, by_mirror=by_mirror)
+
+    return draw
+
+
+_PUBLISHED = {"addition": "Addition", "division": "Division"}
+_CONTROLS = {
+    "addition": "Addition, by sort of pair",
+    "subtraction": "Subtraction",
+    "addition-unordered": "Addition, unordered split",
+}
+
+_OPERATOR_FIGURES = (
+    Figure(
+        "figure-4",
+        "Figure 4: addition and division mod p; the dashed line is what commutativity explains.",
+        _operator_panels(_PUBLISHED),
+        tuple(_PUBLISHED),
+    ),
+    Figure(
+        "figure-4-controls",
+        "Controls of Figure 4: pairs with and without a mirror, subtraction, and addition split by unordered "
+        "pairs (not in the paper).",
+        _operator_panels(_CONTROLS, by_mirror=True),
+        tuple(_CONTROLS),
+    ),
+)
+
+# ---------------------------------------------------------------- Appendix C: other settings (C8, C9)
+#
+# C8 and C9 say "all of it also ...": one row for the seeds that show all parts, and one for each part. The
+# bounds of the parts are wider than those of C1 to C5, because one seed must meet all of them.
+
+_OTHER_SETTINGS = (
     PaperExperiment(
         "small-weight-decay",
         "The same at weight decay 0.001; it groks some ten times later (Figures 6 and 7).",
@@ -109,244 +749,129 @@ _EXPERIMENTS = (
         ),
         {"paper": Profile(seeds=5), "quick": Profile(seeds=2, overrides=_COARSE)},
     ),
-    PaperExperiment(
-        "random-labels",
-        "A null that is not in the paper: the standard run with coin flips for labels.",
-        _STANDARD.with_("name='random-labels'", "task.labels='random'"),
-        _PROFILES,
-    ),
-    *OPERATOR_EXPERIMENTS,  # Appendix A
 )
 
-# ---------------------------------------------------------------- claims
-
-_FACTOR = Region.between(2 / 3, 1.5)
-
-_CLAIMS = (
-    share_of_seeds(
-        "C1a",
-        "Training accuracy is near 100 % well before test accuracy leaves 50 %.",
-        "Fig. 2 left",
-        "yes",
-        "have held-out accuracy (10,000 inputs) of at most 0.65 at memorization, and grok a quarter later or "
-        "more",
-        "standard",
-        lambda m: late_grokking(m, 0.65),
+# The parts: name, what the seed does, evidence.
+_PARTS: tuple[tuple[str, str, Callable[[xr.Dataset], np.ndarray]], ...] = (
+    (
+        "grokking in accuracy",
+        "memorize with held-out accuracy of at most 0.75 and grok a quarter later or more",
+        lambda m: late_grokking(m, 0.75),
     ),
-    Claim(
-        id="C1b",
-        sentence="The delay from memorization to grokking is long.",
-        source="Fig. 2 left",
-        paper_value=None,
-        unit="epochs",
-        estimand="the median over seeds that memorize of the epochs from memorization to grokking (censored)",
-        region=Region.at_least(30),
-        smallest_effect=Effect(10, "a thirtieth of the training"),
-        kind="median",
-        experiment="standard",
-        evidence=delay_in_epochs,
+    (
+        "grokking in loss",
+        "lose a gap of 0.25 or more between test and training loss after memorization",
+        lambda m: within(m, fall_of_loss_gap(m), 0.25, np.inf),
     ),
-    mean_over_seeds(
-        "C2",
-        "Grokking shows in the loss too: test loss stays high after training loss has fallen, then follows.",
-        "Fig. 2 middle",
-        "yes",
-        "test minus training loss at memorization, less the same at the end (median of the last 50 epochs)",
-        Region.at_least(0.5),
-        Effect(0.1, "a tenth of the initial loss"),
-        fall_of_loss_gap,
-    ),
-    mean_over_seeds(
-        "C3a",
-        "Effective sparsity, measured on training data alone, falls by orders of magnitude.",
-        "Fig. 2 right",
-        "about 1000 to below 10",
-        "log10 of effective sparsity up to memorization (median) over that of the last 50 epochs (median)",
-        Region.at_least(1.0),
-        Effect(0.3, "a factor of two"),
-        fall_of_sparsity,
-        "orders of magnitude",
-    ),
-    mean_over_seeds(
-        "C3b",
-        "It falls at the same time as test accuracy rises.",
-        "Fig. 2 right",
-        "yes",
-        "the step at which effective sparsity passes the geometric middle of both levels, over the grokking "
-        "step",
-        _FACTOR,
-        Effect(0.2, "a fifth of the time to grokking"),
-        time_of_sparsity,
-    ),
-    mean_over_seeds(
-        "C4a",
-        "Generalizing and random control neurons have like norms well before the transition.",
-        "Fig. 3 left",
-        "yes",
-        "the generalizing set's mean norm over the random control's, half-way to where test accuracy leaves "
-        "chance",
-        Region.between(0.75, 4 / 3),
-        Effect(1 / 3, "a third of the norm"),
-        lambda m: norm_ratio(m, "control"),
-    ),
-    mean_over_seeds(
-        "C4b",
-        "The same against a control matched in norm (not in the paper).",
-        "Fig. 3 left",
-        None,
-        "the generalizing set's mean norm over the norm-matched control's, half-way to where test accuracy "
-        "leaves chance",
-        Region.between(0.75, 4 / 3),
-        Effect(1 / 3, "a third of the norm"),
-        lambda m: norm_ratio(m, "norm_matched"),
-    ),
-    mean_over_seeds(
-        "C4c",
-        "Slightly before the transition the generalizing set's norm begins to grow away from the control's.",
-        "Fig. 3 left",
-        "slightly before",
-        "the step at which the generalizing norm exceeds 1.5 times the random control's, over the step at "
-        "which test accuracy leaves chance",
-        Region.between(0.5, 1.0),
-        Effect(0.1, "a tenth of the time to the transition"),
-        lambda m: time_of_norms(m, "control"),
-    ),
-    mean_over_seeds(
-        "C5a",
-        "The generalizing set becomes fully faithful at the transition.",
-        "Fig. 3 right",
-        "yes",
-        "the step at which the generalizing set's agreement beyond chance (kappa, test set) passes 0.9, over "
-        "the grokking step",
-        _FACTOR,
-        Effect(0.2, "a fifth of the time to grokking"),
-        time_of_faithfulness,
-    ),
-    mean_over_seeds(
-        "C5b",
-        "The complementary set loses faithfulness at the transition.",
-        "Fig. 3 right",
-        "yes",
-        "the complementary set's kappa (test set) at memorization, less that at grokking",
-        Region.at_least(0.25),
-        Effect(0.1, "a tenth of full agreement"),
-        fall_of_complement,
-    ),
-    mean_over_seeds(
-        "C5c",
-        "A random control stays at chance throughout.",
-        "Fig. 3 right",
-        0.0,
-        "the random control's kappa (test set), averaged over the run",
-        Region.between(-0.2, 0.2),
-        Effect(0.2, "slight agreement"),
-        lambda m: kappa_of(m, "control"),
-    ),
-    mean_over_seeds(
-        "C5d",
-        "So does a control matched in norm (not in the paper).",
-        "Fig. 3 right",
-        None,
-        "the norm-matched control's kappa (test set), averaged over the run",
-        Region.between(-0.2, 0.2),
-        Effect(0.2, "slight agreement"),
-        lambda m: kappa_of(m, "norm_matched"),
-    ),
-    share_of_seeds(
-        "C6a",
-        "The sparse subnetwork ends with 6 or 8 neurons: at the final epoch.",
-        "Sec. 3.3",
-        "6, 6, 6, 8, 8",
-        "have an effective sparsity of 6 or 8 at the final epoch",
-        "standard",
-        lambda m: is_six_or_eight(m, "final"),
-    ),
-    share_of_seeds(
-        "C6b",
-        "The sparse subnetwork ends with 6 or 8 neurons: in the median of the last 50 epochs.",
-        "Sec. 3.3",
-        "6, 6, 6, 8, 8",
-        "have a median effective sparsity of 6 or 8 over the last 50 epochs",
-        "standard",
-        lambda m: is_six_or_eight(m, "last 50"),
-    ),
-    mean_over_seeds(
-        "C7a",
-        "Most neurons end at zero.",
-        "Fig. 5",
-        "yes",
-        "the share of neurons whose final norm is below a tenth of their initial norm",
-        Region.at_least(0.9),
-        Effect(0.05, "one neuron in twenty"),
-        share_at_zero,
-    ),
-    share_of_seeds(
-        "C7b",
-        "Some neurons grow a little during memorization, then die.",
-        "Fig. 5",
-        "yes",
-        "have 6 neurons or more that grow by 5 % at some time before grokking and end below a tenth of their "
-        "initial norm",
-        "standard",
-        rise_and_die,
-    ),
-    share_of_seeds(
-        "C7c",
-        "The generalizing neurons sleep, then explode.",
-        "Fig. 5",
-        "yes",
-        "have a generalizing norm within 10 % of its least value so far half-way to where test accuracy "
-        "leaves chance, that ends at twice its least value or more",
-        "standard",
-        sleep_and_explode,
-    ),
-    *OTHER_SETTINGS,  # C8, C9: Appendix C
-    *OPERATOR_CLAIMS,  # C13: Appendix A
-    *RANDOM_LABELS,  # R1-R3: not in the paper
-)
-
-# ---------------------------------------------------------------- figures
-
-
-def _both(first: int, experiment: str, setting: str) -> tuple[Figure, Figure]:
-    """The paper's pair of figures for one experiment: training, and subnetworks."""
-    return (
-        Figure(
-            f"figure-{first}",
-            f"Figure {first}: accuracy, loss and effective sparsity{setting}.",
-            training_of(experiment),
-            (experiment,),
+    (
+        "effective sparsity falls at the same time",
+        "see effective sparsity fall tenfold or more, half of it between 1/2 and 2 times the grokking step",
+        all_of(
+            lambda m: within(m, fall_of_sparsity(m), 1, np.inf),
+            lambda m: within(m, time_of_sparsity(m), 0.5, 2),
         ),
-        Figure(
-            f"figure-{first + 1}",
-            f"Figure {first + 1}: norm and faithfulness of subnetworks{setting}.",
-            subnetworks_of(experiment),
-            (experiment,),
+    ),
+    (
+        "norms part shortly before the transition",
+        "see the generalizing norm exceed 1.5 times the control's between 1/3 and 5/4 of the time at which "
+        "test accuracy leaves chance",
+        lambda m: within(m, time_of_norms(m, "control"), 1 / 3, 1.25),
+    ),
+    (
+        "the generalizing set takes over the output",
+        "see the generalizing kappa pass 0.9 between 1/2 and 2 times the grokking step, the complement's "
+        "fall by 0.1 or more from memorization to grokking, and the control's average within 0.3 of 0",
+        all_of(
+            lambda m: within(m, time_of_faithfulness(m), 0.5, 2),
+            lambda m: within(m, fall_of_complement(m), 0.1, np.inf),
+            lambda m: within(m, mean_kappa(m, "control"), -0.3, 0.3),
+        ),
+    ),
+)
+
+
+def _claims_of_all_parts(id: str, experiment: str, setting: str, source: str) -> tuple[Claim, ...]:
+    """C8 or C9: the claim that a seed shows all parts, then one claim for each part."""
+    claim = partial(_share, source=source, paper_value="yes", experiment=experiment)
+    return (
+        claim(
+            id=id,
+            sentence=f"All of it also {setting}.",
+            estimand=f"the share of seeds that show all of {id}.1 to {id}.{len(_PARTS)}",
+            evidence=all_of(*(evidence for _, _, evidence in _PARTS)),
+        ),
+        *(
+            claim(
+                id=f"{id}.{i}",
+                sentence=f"{name[0].upper()}{name[1:]}, {setting}.",
+                estimand=f"the share of seeds that {what}",
+                evidence=evidence,
+            )
+            for i, (name, what, evidence) in enumerate(_PARTS, 1)
         ),
     )
 
 
-_FIGURES = (
-    *_both(2, "standard", ""),
-    *OPERATOR_FIGURES,
-    Figure(
-        "figure-5", "Figure 5: norms of single neurons over training.", neurons_of("standard"), ("standard",)
+_OTHER_SETTINGS_CLAIMS = (
+    *_claims_of_all_parts("C8", "small-weight-decay", "at weight decay 0.001", "App. C, Figs. 6, 7"),
+    *_claims_of_all_parts("C9", "larger-parity", "with 4 hidden bits", "App. C, Figs. 8, 9"),
+)
+
+_FIGURES_6_TO_9 = (
+    *_figure_pair(6, "small-weight-decay", " at weight decay 0.001"),
+    *_figure_pair(8, "larger-parity", " with 4 hidden bits"),
+)
+
+# ---------------------------------------------------------------- a null: random labels (R1 to R3)
+
+_RANDOM_LABELS = PaperExperiment(
+    "random-labels",
+    "A null that is not in the paper: the standard run with coin flips for labels.",
+    _STANDARD.with_("name='random-labels'", "task.labels='random'"),
+    _PROFILES,
+)
+
+_null_claim = partial(Claim, source="null, not in the paper", experiment="random-labels")
+_null_sparsity_claim = partial(
+    _null_claim,
+    unit="orders of magnitude",
+    estimand="the mean over seeds of log10 of effective sparsity up to memorization (median) over that of "
+    "the last 50 epochs (median)",
+    smallest_effect=Effect(0.1, "a fifth of the neurons"),
+    evidence=fall_of_sparsity,
+)
+
+_RANDOM_LABELS_CLAIMS = (
+    _null_sparsity_claim(
+        id="R1",
+        sentence="With random labels effective sparsity falls too.",
+        region=Region.at_least(0.1),
     ),
-    *_both(6, "small-weight-decay", " at weight decay 0.001"),
-    *_both(8, "larger-parity", " with 4 hidden bits"),
-    Figure(
-        "sensitivity",
-        "Sensitivity of the subnetworks (measured in the official code, not shown in the paper).",
-        sensitivity_of("standard"),
-        ("standard",),
+    _null_sparsity_claim(
+        id="R2",
+        sentence="With random labels effective sparsity does not fall by as much as half an order of "
+        "magnitude.",
+        region=Region.below(0.5),
     ),
-    Figure(
-        "random-labels",
-        "True labels beside random ones: effective sparsity falls for both (not in the paper).",
-        beside_null("standard", "random-labels"),
-        ("standard", "random-labels"),
+    _null_claim(
+        id="R3",
+        sentence="With random labels nothing groks.",
+        estimand="the share of seeds that grok",
+        region=Region.at_most(0.05),
+        smallest_effect=Effect(0.05, "one seed in twenty"),
+        kind="share",
+        evidence=grokked,
     ),
 )
+
+_RANDOM_LABELS_FIGURE = Figure(
+    "random-labels",
+    "True labels beside random ones: effective sparsity falls for both (not in the paper).",
+    beside_null("standard", "random-labels"),
+    ("standard", "random-labels"),
+)
+
+# ---------------------------------------------------------------- the paper
 
 
 class TwoCircuits(Paper):
@@ -364,6 +889,23 @@ class TwoCircuits(Paper):
   eprint = {2303.11873},
   archivePrefix = {arXiv}
 }"""
-    experiments = _EXPERIMENTS
-    claims = _CLAIMS
-    figures = _FIGURES
+    experiments = (_STANDARD_RUN, *_OTHER_SETTINGS, _RANDOM_LABELS, *_OPERATORS)
+    claims = (
+        *_ACCURACY_AND_LOSS_CLAIMS,
+        *_SPARSITY_CLAIMS,
+        *_NORM_CLAIMS,
+        *_FAITHFULNESS_CLAIMS,
+        *_SIZE_CLAIMS,
+        *_NEURON_CLAIMS,
+        *_OTHER_SETTINGS_CLAIMS,
+        *_OPERATOR_CLAIMS,
+        *_RANDOM_LABELS_CLAIMS,
+    )
+    figures = (
+        *_FIGURES_2_AND_3,
+        *_OPERATOR_FIGURES,
+        _FIGURE_5,
+        *_FIGURES_6_TO_9,
+        _SENSITIVITY_FIGURE,
+        _RANDOM_LABELS_FIGURE,
+    )

@@ -1,7 +1,7 @@
-"""Curves over seeds: the mean with the 10th to 90th percentile, marks for memorization and grokking.
+"""Curves over seeds (mean, 10th to 90th percentile), marks for memorization and grokking, small print.
 
-Percentiles rather than standard deviations: a band of shares then stays between 0 and 1, and seeds that
-jump at different times do not make it symmetric.
+Bands are percentiles, not standard deviations: a band of shares stays between 0 and 1, and need not be
+symmetric where seeds jump at different times.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from grokscope.errors import InputError
 from grokscope.plots.style import COLOR, line_style
 from grokscope.spec.events import GROKKING, MEMORIZATION, diverged_steps, member_curves
 
@@ -18,20 +19,32 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
 
-__all__ = ["Band", "band", "curve", "in_steps", "mark_events", "seeds_argument", "seeds_text", "standing"]
+__all__ = [
+    "Band",
+    "band",
+    "chosen_seed",
+    "curve",
+    "in_steps",
+    "mark_events",
+    "median_step",
+    "seeds_argument",
+    "seeds_per_cell",
+    "seeds_text",
+    "standing",
+]
 
 _LOW, _HIGH = 10, 90
 
 
 @dataclass(frozen=True)
 class Band:
-    """A measure's curves and what they are together.
+    """Curves of one measure, with their mean and spread over members.
 
     Attributes:
-        taken: which steps it was measured at, bool [step].
-        each: a member's curve, [member, taken step]; NaN where it was not measured, or the member is lost.
-        mean: over members, [taken step].
-        low, high: the 10th and the 90th percentile over members, [taken step].
+        taken: booleans [step]: whether it was measured at a step.
+        each: each member's curve [member, taken step]; NaN where not measured, and from divergence on.
+        mean: over members [taken step].
+        low, high: the 10th and the 90th percentile over members [taken step].
     """
 
     taken: np.ndarray
@@ -42,9 +55,9 @@ class Band:
 
 
 def band(values: xr.DataArray) -> Band | None:
-    """Mean and spread over members of one measure [seed, step]; None where it was never measured.
+    """Mean and spread over members of one measure [seed, step]; None if it was never measured.
 
-    Points that were not measured are left out; a seed that diverged counts up to where it did.
+    Points that were not measured are left out. A seed that diverged counts up to its divergence.
     """
     array = member_curves(values)
     lost = np.full(len(array), np.inf)
@@ -60,45 +73,47 @@ def band(values: xr.DataArray) -> Band | None:
     return Band(taken, array, np.nanmean(array, axis=0), low, high)
 
 
-def curve(axis: Axes, values: xr.DataArray, name: str, label: str | None = None, **line: Any) -> None:
-    """Draw one measure [seed, step] against epochs: mean over seeds, and a band where there are several."""
-    drawn = band(values)
-    if drawn is None:
+def _percentiles(array: np.ndarray) -> np.ndarray:
+    if np.isnan(array).any():  # np.nanpercentile is much slower
+        return np.nanpercentile(array, [_LOW, _HIGH], axis=0)
+    return np.percentile(array, [_LOW, _HIGH], axis=0)
+
+
+def curve(axis: Axes, values: xr.DataArray | None, name: str, label: str | None = None, **line: Any) -> None:
+    """Draw one measure against epochs: the mean over seeds, and a band if there are several seeds.
+
+    Args:
+        axis: to draw on.
+        values: the measure [seed, step]; None (the run lacks the measure) draws nothing.
+        name: gives the color and line style, see `grokscope.plots.style`.
+        label: for the legend; None takes the name.
+        line: matplotlib's properties of the line, in place of those of the name.
+    """
+    drawn = None if values is None else band(values)
+    if values is None or drawn is None:
         return
     epochs = values["epoch"].to_numpy()[drawn.taken]
-    style: dict[str, Any] = {
-        "color": COLOR.get(name, "black"),
-        "linestyle": line_style(name),
-        "linewidth": 1.2,
-    }
-    style |= line
+    style: dict[str, Any] = {"color": COLOR.get(name, "black"), "linestyle": line_style(name)}
+    style |= {"linewidth": 1.2, **line}
     axis.plot(epochs, drawn.mean, label=label or name, **style)
     if len(drawn.each) > 1:
         axis.fill_between(epochs, drawn.low, drawn.high, color=style["color"], alpha=0.18, linewidth=0)
 
 
 def in_steps(measures: xr.Dataset) -> xr.Dataset:
-    """The measures with steps for epochs, for figures against steps."""
+    """The measures with the step as their coordinate ``epoch``, for figures against steps."""
     return measures.assign_coords(epoch=("step", measures["step"].to_numpy().astype(np.float64)))
 
 
-def _percentiles(array: np.ndarray) -> np.ndarray:
-    """Both percentiles along the first axis; the quick routine where nothing is missing."""
-    if np.isnan(array).any():
-        return np.nanpercentile(array, [_LOW, _HIGH], axis=0)
-    return np.percentile(array, [_LOW, _HIGH], axis=0)
-
-
 def mark_events(axes: list[Axes], measures: xr.Dataset) -> None:
-    """Vertical lines at the median epochs of memorization and grokking, where half of the seeds get there."""
+    """Vertical lines at the median epochs of memorization and grokking, if half of the seeds reach them."""
     for event in (MEMORIZATION, GROKKING):
         if event.measure not in measures:
             continue
-        steps = event.times(measures).upper
-        half = float(np.sort(steps)[(len(steps) - 1) // 2]) if len(steps) else np.inf
-        if not np.isfinite(half):
+        step = median_step(event.times(measures).upper)
+        if not np.isfinite(step):
             continue
-        epoch = float(np.interp(half, measures["step"].to_numpy(), measures["epoch"].to_numpy()))
+        epoch = float(np.interp(step, measures["step"].to_numpy(), measures["epoch"].to_numpy()))
         for axis in axes:
             axis.axvline(
                 epoch,
@@ -110,8 +125,34 @@ def mark_events(axes: list[Axes], measures: xr.Dataset) -> None:
             )
 
 
+def median_step(steps: np.ndarray) -> float:
+    """The step by which half of the seeds [seed] are there; inf if fewer get there.
+
+    Example:
+        >>> median_step(np.array([300.0, 100.0, np.inf, 200.0])), median_step(np.array([]))
+        (200.0, inf)
+    """
+    return float(np.sort(steps)[(len(steps) - 1) // 2]) if len(steps) else np.inf
+
+
+def chosen_seed(measures: xr.Dataset, seed: int | None, figure: str) -> int:
+    """The seed for a figure of one seed: the given one; for None the first that groks, else the first.
+
+    Raises:
+        InputError: if streams are crossed, or the run has no such seed; the message begins with ``figure``.
+    """
+    if "seed" not in measures.sizes:
+        raise InputError(f"{figure}: streams are crossed; choose one member along an axis 'seed'.")
+    seeds = [int(one) for one in measures["seed"].to_numpy()]
+    if seed is None:
+        return seeds[int(np.argmax(GROKKING.times(measures).observed))]
+    if seed not in seeds:
+        raise InputError(f"{figure}: seed {seed} is not in the run; it has {seeds[0]} to {seeds[-1]}.")
+    return seed
+
+
 def seeds_text(seeds: Any) -> str:
-    """Write seeds briefly, for people.
+    """Write seeds as a short text.
 
     Example:
         >>> seeds_text([0, 1, 2, 3, 4]), seeds_text([7]), seeds_text([0, 1, 5, 9, 10, 11])
@@ -126,7 +167,7 @@ def seeds_text(seeds: Any) -> str:
 
 
 def seeds_argument(seeds: Any) -> str:
-    """Write seeds as ``--seeds`` reads them.
+    """Write seeds as an argument of ``--seeds``.
 
     Example:
         >>> seeds_argument(range(5)), seeds_argument([7]), seeds_argument([0, 1, 5, 9, 10, 11])
@@ -137,6 +178,12 @@ def seeds_argument(seeds: Any) -> str:
         return str(len(groups[0]))
     text = ",".join(str(group[0]) if len(group) == 1 else f"{group[0]}:{group[-1] + 1}" for group in groups)
     return f"{text}," if text.isdigit() else text
+
+
+def seeds_per_cell(summary: xr.Dataset) -> str:
+    """The number of seeds in the smallest cell of a sweep's summary, as text."""
+    counts = summary["n"].to_numpy()
+    return f"{np.nanmin(counts):.0f}" if np.isfinite(counts).any() else "no"
 
 
 def _consecutive(seeds: Any) -> list[list[int]]:
@@ -150,7 +197,12 @@ def _consecutive(seeds: Any) -> list[list[int]]:
 
 
 def standing(measures: xr.Dataset, spread: bool = True) -> str:
-    """Small print: what the lines and bands are (if ``spread``), how many seeds, what became of them."""
+    """Small print on a run: its seeds, and how many memorized, grokked and diverged.
+
+    Args:
+        measures: of the run.
+        spread: whether the figure shows means and bands over seeds; they are then explained too.
+    """
     n = len(diverged_steps(measures))
     text = f"{n} members of crossed streams."
     if "seed" in measures.sizes:

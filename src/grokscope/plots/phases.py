@@ -1,4 +1,4 @@
-"""Phase diagrams: heat maps over two axes of a sweep; small multiples where there are more."""
+"""Phase diagrams: heat maps over two axes of a sweep; several small ones for more axes."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grokscope.plots.style import GRID_TOP, grid_of_panels, panels, small_print
+from grokscope.plots.curves import seeds_per_cell
+from grokscope.plots.style import SMALL, TINY, panels, small_print, value_text, x_label
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["PHASE_COLOR", "multiples_figure", "phase_figure", "value_text"]
+__all__ = ["PHASE_COLOR", "multiples_figure", "phase_figure"]
 
-# Okabe and Ito's palette again; in gray each phase is told by its letter.
+# Okabe and Ito's palette; in gray a phase is known by its letter.
 PHASE_COLOR = {
     "comprehension": "#56B4E9",
     "grokking": "#009E73",
@@ -26,10 +27,8 @@ PHASE_COLOR = {
     "diverged": "#D55E00",
 }
 _LETTER = {"comprehension": "C", "grokking": "G", "memorization": "M", "confusion": "X", "diverged": "D"}
-_MOST_LETTERS = 12  # cells along an axis, beyond which they have no text
-_MOST_TICKS = 8
-_MOST_PANELS = 12
-_SMALL, _TINY = 7.0, 5.6
+_MOST_LETTERS = 12  # along an axis with more cells, cells have no text
+_MOST_TICKS, _MOST_PANELS, _COLUMNS = 8, 12, 3
 
 
 def phase_figure(summary: xr.Dataset, names: Sequence[str], command: str = "") -> Figure:
@@ -38,7 +37,7 @@ def phase_figure(summary: xr.Dataset, names: Sequence[str], command: str = "") -
     Args:
         summary: of a sweep over exactly these axes.
         names: of the vertical and the horizontal axis.
-        command: what makes this figure, for the small print.
+        command: the command that makes this figure, for the small print.
 
     Source: phases as in Liu et al. 2022 (arXiv 2205.10343), Figure 6 and Table 1.
     """
@@ -50,20 +49,19 @@ def phase_figure(summary: xr.Dataset, names: Sequence[str], command: str = "") -
     _values(figure, axes[1], summary, names, "share_grokked", log=False, limits=(0.0, 1.0))
     _values(figure, axes[2], summary, names, "delay", log=True)
     for axis in axes[1:]:
-        axis.set_ylabel("")
-        axis.set_yticklabels([])
+        _drop_vertical_labels(axis)
     _legend(figure, summary)
     small_print(figure, _standing(summary), command)
     return figure
 
 
 def multiples_figure(summary: xr.Dataset, names: Sequence[str], command: str = "") -> Figure:
-    """Phase diagrams over the last two axes, one for every value of those before; the first 12 of them.
+    """Phase diagrams over the last two axes, one for each value of the other axes; the first 12 of them.
 
     Args:
         summary: of a sweep over three axes or more.
         names: of the axes.
-        command: what makes this figure, for the small print.
+        command: the command that makes this figure, for the small print.
     """
     outer, inner = names[:-2], names[-2:]
     places = list(itertools.product(*(range(summary.sizes[name]) for name in outer)))
@@ -74,21 +72,20 @@ def multiples_figure(summary: xr.Dataset, names: Sequence[str], command: str = "
         )
         for place in shown
     ]
-    figure, axes = grid_of_panels(titles)
+    figure, axes = panels(titles, columns=_COLUMNS)
     for i, (axis, place) in enumerate(zip(axes, shown, strict=True)):
         _phases(axis, summary.isel(dict(zip(outer, place, strict=True))), inner)
-        if i % 3:
-            axis.set_ylabel("")
-            axis.set_yticklabels([])
+        if i % _COLUMNS:
+            _drop_vertical_labels(axis)
     _legend(figure, summary)
     left_out = f"{len(places) - len(shown)} more of {len(places)} diagrams are not shown. "
     small_print(figure, (left_out if len(shown) < len(places) else "") + _standing(summary), command)
     return figure
 
 
-def value_text(value: Any) -> str:
-    """A label of an axis for people."""
-    return f"{value:g}" if isinstance(value, float | np.floating) else str(value)
+def _drop_vertical_labels(axis: Axes) -> None:
+    axis.set_ylabel("")
+    axis.set_yticklabels([])
 
 
 def _phases(axis: Axes, summary: xr.Dataset, names: Sequence[str]) -> None:
@@ -104,13 +101,12 @@ def _phases(axis: Axes, summary: xr.Dataset, names: Sequence[str]) -> None:
             continue
         phase = listed[int(codes[place])]
         color = np.array(to_rgba(PHASE_COLOR[phase]))
-        # a phase that few share is paler
-        strength = 0.35 + 0.65 * float(share[place])
+        strength = 0.35 + 0.65 * float(share[place])  # a phase of fewer seeds is paler
         image[place] = 1 - strength * (1 - color)
         image[(*place, 3)] = 1.0
         if letters:
             text = _LETTER[phase] + ("" if share[place] == 1 else f"\n{100 * share[place]:.0f}")
-            axis.text(place[1], place[0], text, fontsize=_TINY, ha="center", va="center", linespacing=0.9)
+            axis.text(place[1], place[0], text, fontsize=TINY, ha="center", va="center", linespacing=0.9)
     axis.imshow(image, origin="lower", aspect="auto", interpolation="nearest")
     _label(axis, summary, names)
 
@@ -129,7 +125,7 @@ def _values(
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     if variable not in summary:
-        axis.text(0.5, 0.5, "not measured", transform=axis.transAxes, ha="center", fontsize=_SMALL)
+        axis.text(0.5, 0.5, "not measured", transform=axis.transAxes, ha="center", fontsize=SMALL)
         return
     values = summary[variable].transpose(*names).to_numpy()
     known = values[np.isfinite(values) & ((values > 0) | (not log))]
@@ -138,7 +134,7 @@ def _values(
         norm: Any = LogNorm(max(low, 1.0), max(high, 2 * max(low, 1.0)))
     else:
         norm = Normalize(low, high)
-    axis.set_facecolor("#E4E4E4")  # not reached, or not there
+    axis.set_facecolor("#E4E4E4")  # not reached, or no such cell
     shown = np.where(np.isfinite(values), np.maximum(values, norm.vmin), np.nan)
     mesh = axis.imshow(
         shown, origin="lower", aspect="auto", interpolation="nearest", cmap="viridis", norm=norm
@@ -146,28 +142,26 @@ def _values(
     box = axis.get_position()
     beside = figure.add_axes((box.x1 + 0.006, box.y0, 0.008, box.height))
     bar = figure.colorbar(mesh, cax=beside)
-    if log:  # few ticks, and plain numbers: there is no room for powers
+    if log:  # few ticks without powers, which need more room
         ticks = LogLocator(subs=(1.0, 3.0) if norm.vmax >= 10 * norm.vmin else (1.0, 2.0, 5.0))
         bar.ax.yaxis.set_major_locator(ticks)
         bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         bar.ax.yaxis.set_minor_locator(NullLocator())
-    bar.ax.tick_params(which="both", labelsize=_TINY, length=1.5, pad=1)
+    bar.ax.tick_params(which="both", labelsize=TINY, length=1.5, pad=1)
     _label(axis, summary, names)
 
 
 def _label(axis: Axes, summary: xr.Dataset, names: Sequence[str]) -> None:
-    for name, setter, label in (
-        (names[1], axis.set_xticks, axis.set_xlabel),
-        (names[0], axis.set_yticks, axis.set_ylabel),
-    ):
+    for name, set_ticks in zip(names, (axis.set_yticks, axis.set_xticks), strict=True):
         values = summary[name].to_numpy()
-        every = -(-len(values) // _MOST_TICKS)
-        ticks = list(range(0, len(values), every))
-        setter(ticks, [value_text(values[i]) for i in ticks])
-        label(name.replace("_", " "), fontsize=_SMALL, labelpad=1)
-    axis.tick_params(axis="x", labelrotation=45 if summary.sizes[names[1]] > 3 else 0)
+        places = range(0, len(values), -(-len(values) // _MOST_TICKS))
+        set_ticks(places, [value_text(values[i]) for i in places])
+    x_label(axis, names[1])
+    axis.set_ylabel(names[0].replace("_", " "), fontsize=SMALL, labelpad=1)
+    turned = summary.sizes[names[1]] > 3
+    axis.tick_params(axis="x", labelrotation=45 if turned else 0)
     for tick in axis.get_xticklabels():
-        tick.set_horizontalalignment("right" if summary.sizes[names[1]] > 3 else "center")
+        tick.set_horizontalalignment("right" if turned else "center")
 
 
 def _legend(figure: Figure, summary: xr.Dataset) -> None:
@@ -181,9 +175,9 @@ def _legend(figure: Figure, summary: xr.Dataset) -> None:
         figure.legend(
             handles=handles,
             loc="upper left",
-            bbox_to_anchor=(0.06, GRID_TOP),
+            bbox_to_anchor=(0.06, 1.0),
             ncols=len(handles),
-            fontsize=_SMALL,
+            fontsize=SMALL,
             frameon=False,
             handlelength=1.0,
             columnspacing=1.0,
@@ -192,11 +186,9 @@ def _legend(figure: Figure, summary: xr.Dataset) -> None:
 
 
 def _standing(summary: xr.Dataset) -> str:
-    counts = summary["n"].to_numpy()
-    counts = counts[~np.isnan(counts)]
-    n = "no" if not len(counts) else f"{counts.min():.0f}"
-    if len(counts) and counts.max() > counts.min():
-        n = f"{counts.min():.0f} to {counts.max():.0f}"
+    n, most = seeds_per_cell(summary), summary["n"].max()
+    if most > summary["n"].min():
+        n = f"{n} to {float(most):.0f}"
     shares = summary["phase_share"].to_numpy() if "phase_share" in summary else np.empty(0)
     numbers = "Numbers in cells: share of seeds in that phase, in %. " if np.any(shares < 1) else ""
     return f"{n} seeds per cell. {numbers}Gray: not reached by half of the seeds, or no cell."

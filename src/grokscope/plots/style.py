@@ -1,4 +1,4 @@
-"""The one style file: colors, sizes and axes of every figure.
+"""Colors, sizes, panels and axes of every figure.
 
 Sizes are given to each artist, not through matplotlib's global settings, so that figures can be drawn in
 any thread and look the same whatever the user's settings are. The font is the one matplotlib ships.
@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -17,20 +19,22 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COLOR",
-    "GRID_TOP",
     "LABEL",
+    "SMALL",
+    "TINY",
     "WIDTH",
     "count_axis",
     "epoch_axis",
-    "grid_of_panels",
     "inner_legend",
     "legend",
     "line_style",
     "panels",
     "small_print",
+    "value_text",
+    "x_label",
 ]
 
-# Okabe and Ito's palette, told apart under all common kinds of color blindness; and in gray by line style.
+# Okabe and Ito's palette, told apart with all common kinds of color blindness; line styles do so in gray.
 COLOR = {
     "train": "#D55E00",
     "test": "#0072B2",
@@ -63,12 +67,12 @@ _DASHES: dict[str, Any] = {
 }
 
 WIDTH = 6.75  # inches: a text block of one column
-_TEXT, _SMALL, _PRINT = 8.0, 7.0, 5.6  # points
+_TEXT, SMALL, TINY = 8.0, 7.0, 5.6  # points
 _PANEL_HEIGHT, _TOP, _BOTTOM = 1.62, 0.44, 0.74  # inches
 _PRINT_LINES, _LINE_SPACING = 3, 1.35  # lines that fit below the panels
 _LEFT, _RIGHT, _GAP = 0.5, 0.15, 0.5
-_COLUMNS = 3
-GRID_TOP = 1.0  # where the legend begins, as a share of the figure
+_ROW_GAP = 0.62  # the tick labels below a panel and the title of the next
+_GRID_BOTTOM = 0.12  # tick labels of several rows may be turned, and take more room
 
 
 def line_style(name: str) -> Any:
@@ -76,66 +80,62 @@ def line_style(name: str) -> Any:
     return _DASHES.get(name, "solid")
 
 
-def panels(titles: Sequence[str], height: float = _PANEL_HEIGHT) -> tuple[Figure, list[Axes]]:
-    """A figure with one row of equal panels, aligned, with room for a legend above and print below.
+def panels(
+    titles: Sequence[str], height: float = _PANEL_HEIGHT, columns: int | None = None
+) -> tuple[Figure, list[Axes]]:
+    """A figure of equal panels in rows, with room for a legend above and small print below.
 
     Args:
         titles: one per panel.
-        height: of the panels, in inches.
+        height: of a panel, in inches.
+        columns: panels in a row, at most; None puts all in one row.
     """
     from matplotlib.figure import Figure
 
-    total = height + _TOP + _BOTTOM
+    n = min(columns or len(titles), len(titles))
+    rows = -(-len(titles) // n)
+    total = rows * height + (rows - 1) * _ROW_GAP + _TOP + _BOTTOM + (_GRID_BOTTOM if columns else 0.0)
     figure = Figure(figsize=(WIDTH, total), dpi=100, facecolor="white")
-    wide = (WIDTH - _LEFT - _RIGHT - _GAP * (len(titles) - 1)) / len(titles)
+    wide = (WIDTH - _LEFT - _RIGHT - _GAP * (n - 1)) / n
     axes: list[Axes] = []
     for i, title in enumerate(titles):
-        left = (_LEFT + i * (wide + _GAP)) / WIDTH
-        axis = figure.add_axes((left, _BOTTOM / total, wide / WIDTH, height / total))
-        _finish(axis, title)
+        row, column = divmod(i, n)
+        left = _LEFT + column * (wide + _GAP)
+        foot = total - _TOP - (row + 1) * height - row * _ROW_GAP if columns else _BOTTOM
+        axis = figure.add_axes((left / WIDTH, foot / total, wide / WIDTH, height / total))
+        axis.set_title(title, fontsize=_TEXT, loc="left", pad=4)
+        axis.tick_params(which="both", labelsize=SMALL, width=0.6, length=2.5, pad=2)
+        axis.tick_params(which="minor", width=0.4, length=1.5)
+        for side, spine in axis.spines.items():
+            spine.set_linewidth(0.6)
+            spine.set_visible(side in ("left", "bottom"))
         axes.append(axis)
     return figure, axes
 
 
-def grid_of_panels(titles: Sequence[str], height: float = _PANEL_HEIGHT) -> tuple[Figure, list[Axes]]:
-    """A figure with rows of three equal panels, with room for a legend above and print below."""
-    from matplotlib.figure import Figure
-
-    columns = min(_COLUMNS, len(titles))
-    rows = -(-len(titles) // columns)
-    between = 0.62  # inches: the labels below a panel and the title of the next
-    total = rows * height + (rows - 1) * between + _TOP + _BOTTOM + 0.12
-    figure = Figure(figsize=(WIDTH, total), dpi=100, facecolor="white")
-    wide = (WIDTH - _LEFT - _RIGHT - _GAP * (columns - 1)) / columns
-    axes: list[Axes] = []
-    for i, title in enumerate(titles):
-        row, column = divmod(i, columns)
-        left = (_LEFT + column * (wide + _GAP)) / WIDTH
-        bottom = total - _TOP - (row + 1) * height - row * between
-        axis = figure.add_axes((left, bottom / total, wide / WIDTH, height / total))
-        _finish(axis, title)
-        axes.append(axis)
-    return figure, axes
+def x_label(axis: Axes, text: str) -> None:
+    """Label the horizontal axis in small letters; ``_`` is written as a space."""
+    axis.set_xlabel(text.replace("_", " "), fontsize=SMALL, labelpad=1)
 
 
-def _finish(axis: Axes, title: str) -> None:
-    """What all panels have: a title, small ticks, two thin edges."""
-    axis.set_title(title, fontsize=_TEXT, loc="left", pad=4)
-    axis.tick_params(which="both", labelsize=_SMALL, width=0.6, length=2.5, pad=2)
-    axis.tick_params(which="minor", width=0.4, length=1.5)
-    for side, spine in axis.spines.items():
-        spine.set_linewidth(0.6)
-        spine.set_visible(side in ("left", "bottom"))
+def value_text(value: Any) -> str:
+    """Write a value on an axis of a sweep briefly.
+
+    Example:
+        >>> value_text(0.001), value_text(128), value_text("sgd")
+        ('0.001', '128', 'sgd')
+    """
+    return f"{value:g}" if isinstance(value, float | np.floating) else str(value)
 
 
 def epoch_axis(axis: Axes, last: float, unit: str = "epoch") -> None:
-    """A logarithmic axis of epochs (or steps) on which 0 has a place of its own, left of 1."""
+    """A logarithmic axis of epochs (or steps) with 0 at its left end."""
     from matplotlib.ticker import FixedLocator, FuncFormatter
 
     axis.set_xscale("symlog", linthresh=1, linscale=0.25)
     axis.set_xlim(0, max(last, 2))
     decades = [10**i for i in range(12) if 10**i <= last]
-    # The last epoch gets its number too, where it does not crowd the decade before it.
+    # The last epoch gets a number too, unless it would touch the last decade's.
     free = math.log10(last / decades[-1]) / (math.log10(last) + 0.25) if last > 1 else 0.0
     ends = [last] if free >= 0.14 else []
     axis.xaxis.set_major_locator(FixedLocator([0, *decades, *ends]))
@@ -143,7 +143,7 @@ def epoch_axis(axis: Axes, last: float, unit: str = "epoch") -> None:
         FixedLocator([d * i for d in decades for i in range(2, 10) if d * i <= last])
     )
     axis.xaxis.set_major_formatter(FuncFormatter(lambda epoch, _: f"{epoch:g}"))
-    axis.set_xlabel(unit, fontsize=_SMALL, labelpad=1)
+    x_label(axis, unit)
 
 
 def count_axis(axis: Axes, top: float) -> None:
@@ -156,9 +156,9 @@ def count_axis(axis: Axes, top: float) -> None:
 
 
 def inner_legend(axis: Axes) -> None:
-    """A legend inside a panel, for lines that are in no other; they leave the figure's legend."""
+    """A legend inside a panel, for lines that only this panel has."""
     if axis.get_legend_handles_labels()[0]:
-        axis.legend(loc="lower left", fontsize=_SMALL, frameon=False, handlelength=1.8, borderaxespad=0.2)
+        axis.legend(loc="lower left", fontsize=SMALL, frameon=False, handlelength=1.8, borderaxespad=0.2)
 
 
 def legend(figure: Figure, *sources: Axes) -> None:
@@ -174,7 +174,7 @@ def legend(figure: Figure, *sources: Axes) -> None:
             loc="upper left",
             bbox_to_anchor=(_LEFT / WIDTH - 0.01, 1.0),
             ncols=len(handles),
-            fontsize=_SMALL,
+            fontsize=SMALL,
             frameon=False,
             handlelength=1.7,
             columnspacing=0.9,
@@ -184,16 +184,16 @@ def legend(figure: Figure, *sources: Axes) -> None:
 
 
 def small_print(figure: Figure, *lines: str) -> None:
-    """What a figure stands on (seeds, spread, the command that makes it), small, below the panels."""
+    """Write lines in small letters below the panels: seeds, spread, the command that makes the figure."""
     import textwrap
 
     wrapped = [part for line in lines if line for part in textwrap.wrap(line, 150)]
-    _lengthen(figure, max(0, len(wrapped) - _PRINT_LINES) * _PRINT * _LINE_SPACING / 72)
+    _lengthen(figure, max(0, len(wrapped) - _PRINT_LINES) * TINY * _LINE_SPACING / 72)
     figure.text(
         _LEFT / WIDTH - 0.005,
         0.084 / figure.get_figheight(),
         "\n".join(wrapped),
-        fontsize=_PRINT,
+        fontsize=TINY,
         color="#444444",
         va="bottom",
         ha="left",
@@ -203,7 +203,7 @@ def small_print(figure: Figure, *lines: str) -> None:
 
 
 def _lengthen(figure: Figure, inches: float) -> None:
-    """Make a figure taller at its foot; what is drawn keeps its size."""
+    """Make a figure taller at its foot; its panels keep their size."""
     if not inches:
         return
     old = figure.get_figheight()

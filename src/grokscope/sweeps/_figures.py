@@ -22,8 +22,8 @@ def sweep_figures(sweep: Sweep, command: str = "") -> list[tuple[str, str, Figur
         sweep: with at least one cell that has results.
         command: what makes them, for the small print.
     """
-    from grokscope.plots.axis_curves import axis_figure
     from grokscope.plots.phases import multiples_figure, phase_figure
+    from grokscope.plots.sweeps import axis_figure
 
     summary = sweep.summary.squeeze([name for name in sweep.names if sweep.summary.sizes[name] == 1])
     names = [name for name in sweep.names if name in summary.dims]

@@ -1,17 +1,18 @@
-"""What several claims of `two_circuits_beyond` share: members by their seeds, times and circuits of two runs.
+"""The members of a run, and how members of a branch compare with the members that they start from.
 
-The circuit's neurons are told by path norm, which a rescaling of a neuron does not change. How alike two
-networks' circuits are is the cosine of their vectors of path norms: 1 for the same neurons in the same
-proportions, near 0 for circuits of other neurons.
+A circuit is described by the path norms of all neurons, which rescaling a neuron does not change. The
+similarity of two circuits is the cosine of their vectors of path norms: 1 for the same neurons in the same
+proportions, near 0 for circuits of different neurons.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grokscope.claims import NotTestable, need
+from grokscope.claims import Claim, Effect, NotTestable, Region, need
 from grokscope.spec.events import GROKKING, diverged_steps, member_curves
 from grokscope.spec.streams import STREAMS, Seeds
 from grokscope.statistics import CensoredTimes
@@ -19,17 +20,20 @@ from grokscope.statistics import CensoredTimes
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Cohort", "overlap", "overlaps_with_source", "ratios_of_grokking", "share_that_groks"]
-
 _MEMBER_DIMS = ("seed", "member", *(f"{stream}_seed" for stream in STREAMS))
 
 
-class Cohort:
-    """A run's members as rows, whether they lie along ``seed`` or along crossed streams.
+class MemberTable:
+    """The finished members of a run as rows, along ``seed`` or along crossed streams.
+
+    Members that were neither trained to their end nor diverged are left out.
 
     Attributes:
         measures: the run's.
-        seeds: (init, data, order, noise) of each row.
+        seeds: the four seeds of each row.
+
+    Raises:
+        NotTestable: if train or test accuracy was not measured, or no member is finished.
     """
 
     def __init__(self, measures: xr.Dataset) -> None:
@@ -52,7 +56,7 @@ class Cohort:
 
     @property
     def diverged(self) -> np.ndarray:
-        """Whether each member diverged."""
+        """Booleans [member]: whether it diverged."""
         return np.isfinite(diverged_steps(self.measures))[self._rows]
 
     @property
@@ -60,8 +64,13 @@ class Cohort:
         """When each member grokked."""
         return GROKKING.times(self.measures)[self._rows]
 
-    def last(self, measure: str) -> np.ndarray:
-        """A measure at the last step at which it was taken, [member] or [member, neuron]; NaN if lost.
+    @property
+    def steps(self) -> np.ndarray:
+        """The measured steps."""
+        return self.measures["step"].to_numpy().astype(np.float64)
+
+    def final(self, measure: str) -> np.ndarray:
+        """A measure at the last step, [member] or [member, neuron]; NaN for members that diverged.
 
         Raises:
             NotTestable: if it was measured for no member.
@@ -80,38 +89,35 @@ class Cohort:
         """A measure [member, step].
 
         Raises:
-            NotTestable: if the run has none.
+            NotTestable: if the run does not have it.
         """
         need(self.measures, measure)
-        values = self.measures[measure].transpose(*self._dims, "step")
-        return member_curves(values)[self._rows]
+        return member_curves(self.measures[measure].transpose(*self._dims, "step"))[self._rows]
 
-    @property
-    def steps(self) -> np.ndarray:
-        """The measured steps."""
-        return self.measures["step"].to_numpy().astype(np.float64)
-
-    def source_rows(self, source: Cohort) -> np.ndarray:
-        """For each member the row of the source's member with its initialization and data; -1: none."""
+    def rows_in(self, source: MemberTable) -> np.ndarray:
+        """For each member the row in ``source`` with the same init and data seeds; -1 if there is none."""
         rows = {seeds[:2]: i for i, seeds in enumerate(source.seeds)}
         return np.array([rows.get(seeds[:2], -1) for seeds in self.seeds])
 
 
+# ---------------------------------------------------------------- grokking of a branch and of its source
+
+
 def share_that_groks(branch: xr.Dataset, source: xr.Dataset) -> np.ndarray:
-    """Whether each member groks; of branches only those whose source's member does."""
-    own, other = Cohort(branch), Cohort(source)
-    rows = own.source_rows(other)
+    """Truth values [member]: whether it groks; NaN if the member that it starts from does not."""
+    own, other = MemberTable(branch), MemberTable(source)
+    rows = own.rows_in(other)
     fair = (rows >= 0) & other.grokking.observed[rows]
     return np.where(fair, own.grokking.observed & ~own.diverged, np.nan)
 
 
 def ratios_of_grokking(branch: xr.Dataset, source: xr.Dataset) -> CensoredTimes:
-    """The grokking step of each member over that of the source's member it comes from; censored.
+    """The grokking step of each member over that of the member that it starts from; censored.
 
-    Pairs whose source's member does not grok have no ratio, and are left out.
+    Pairs whose source member does not grok have no ratio and are left out.
     """
-    own, other = Cohort(branch), Cohort(source)
-    rows = own.source_rows(other)
+    own, other = MemberTable(branch), MemberTable(source)
+    rows = own.rows_in(other)
     upper = other.grokking.upper[rows]
     kept = (rows >= 0) & np.isfinite(upper) & (upper > 0)
     if not kept.any():
@@ -123,20 +129,23 @@ def ratios_of_grokking(branch: xr.Dataset, source: xr.Dataset) -> CensoredTimes:
     return CensoredTimes(low, np.where(a.observed, np.maximum(high, low), np.inf))
 
 
-def overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+# ---------------------------------------------------------------- similarity of circuits
+
+
+def similarity(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The cosine of vectors of path norms, along the last axis; NaN where one is 0 or not finite."""
     size = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
     good = np.isfinite(size) & (size > 0)
     return np.divide((a * b).sum(axis=-1), size, out=np.full(np.shape(size), np.nan), where=good)
 
 
-def overlaps_with_source(branch: xr.Dataset, source: xr.Dataset) -> tuple[list[Seeds], np.ndarray]:
-    """How alike each member's final circuit is to that of the source's member it comes from."""
-    own, other = Cohort(branch), Cohort(source)
-    rows = own.source_rows(other)
+def similarity_to_source(branch: xr.Dataset, source: xr.Dataset) -> tuple[list[Seeds], np.ndarray]:
+    """Seeds and similarity of final circuits, of each member and the member that it starts from."""
+    own, other = MemberTable(branch), MemberTable(source)
+    rows = own.rows_in(other)
     kept = rows >= 0
-    found = overlap(own.last("path_norm")[kept], other.last("path_norm")[rows[kept]])
-    return [seeds for seeds, there in zip(own.seeds, kept, strict=True) if there], found
+    found = similarity(own.final("path_norm")[kept], other.final("path_norm")[rows[kept]])
+    return [seeds for seeds, has_source in zip(own.seeds, kept, strict=True) if has_source], found
 
 
 def mean_by_init(seeds: list[Seeds], values: Any) -> np.ndarray:
@@ -145,3 +154,35 @@ def mean_by_init(seeds: list[Seeds], values: Any) -> np.ndarray:
     for (init, *_), value in zip(seeds, values, strict=True):
         each.setdefault(init, []).append(value)
     return np.array([np.nanmean(v) if not np.isnan(v).all() else np.nan for v in each.values()])
+
+
+# ---------------------------------------------------------------- claims of the same shape
+
+# About every seed.
+share_claim = partial(
+    Claim,
+    kind="share",
+    region=Region.at_least(0.8),
+    smallest_effect=Effect(0.1, "one seed in ten behaves otherwise"),
+)
+
+# About the grokking step with an intervention over that without.
+A_TENTH_OF_THE_TIME = Effect(0.1, "a tenth of the time to grokking")
+ratio_claim = partial(
+    Claim,
+    kind="median",
+    estimand="the median over pairs of the grokking step with the intervention over that without",
+    smallest_effect=A_TENTH_OF_THE_TIME,
+    evidence=ratios_of_grokking,
+    beside=("standard",),
+)
+
+# About whether seeds grok in spite of an intervention.
+grokking_share_claim = partial(
+    Claim,
+    kind="share",
+    estimand="the share of seeds that grok, of those that grok without the intervention",
+    smallest_effect=Effect(0.1, "one seed in ten"),
+    evidence=share_that_groks,
+    beside=("standard",),
+)

@@ -1,0 +1,284 @@
+"""N3: is norm growth the cause of grokking?
+
+The norm of the future circuit (the standard run's generalizing subnetwork, known from its end) is multiplied
+early, or kept from growing. Every claim compares members of a branch with those of the standard run that they
+start from: the same up to the intervention.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from grokscope.claims import Claim, Effect, NotTestable, Region
+from grokscope.papers import Figure, PaperExperiment, RunLike
+from grokscope.papers.two_circuits_beyond.drawing import (
+    BLUE,
+    GRAY,
+    LINE_GRAY,
+    axis_labels,
+    caption,
+    categories,
+    member_dots,
+)
+from grokscope.papers.two_circuits_beyond.members import (
+    MemberTable,
+    grokking_share_claim,
+    ratio_claim,
+    ratios_of_grokking,
+    similarity_to_source,
+)
+from grokscope.papers.two_circuits_beyond.standard import CIRCUIT, CONTROLS, STEPS_PER_EPOCH, branch
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure as Drawing
+
+# ---------------------------------------------------------------- experiments: norms multiplied at epoch 10
+
+DOSES = {"boost-1.25": 1.25, "boost-1.5": 1.5, "boost-2": 2.0, "boost-4": 4.0}
+_AT_EPOCH_10 = 10 * STEPS_PER_EPOCH
+
+
+def _boost(name: str, what: str, neurons: Any, factor: float, bits: str = "support") -> PaperExperiment:
+    which = "Weights from the hidden bits" if bits == "support" else "All incoming weights"
+    return branch(
+        name,
+        f"{which} of {what} times {factor:g} at epoch 10.",
+        _AT_EPOCH_10,
+        {"kind": "boost", "factor": factor, "neurons": neurons, "bits": bits},
+        epochs=240,
+        group="boosts",
+    )
+
+
+_BOOSTS = (
+    *(_boost(name, "the future circuit", CIRCUIT, factor) for name, factor in DOSES.items()),
+    _boost("boost-2-next-best", "as many others, the largest of path norm,", CONTROLS["next-best"], 2.0),
+    _boost("boost-2-random", "as many random others", CONTROLS["random"], 2.0),
+    _boost("boost-2-whole", "the future circuit", CIRCUIT, 2.0, bits="all"),
+    branch(
+        "sham-2",
+        "The future circuit as (2W, 2b, u/2) at epoch 10: other norms, the same function.",
+        _AT_EPOCH_10,
+        {"kind": "sham", "factor": 2.0, "neurons": CIRCUIT},
+        epochs=240,
+        group="boosts",
+    ),
+    branch(
+        "sham-compensated",
+        "The same, with all updates in the old coordinates: nothing may change.",
+        _AT_EPOCH_10,
+        {"kind": "sham", "factor": 2.0, "neurons": CIRCUIT, "compensated": True},
+        epochs=240,
+        group="boosts",
+        most_seeds=10,
+    ),
+)
+
+# ---------------------------------------------------------------- experiments: growth blocked
+
+BLOCKS = {"block-all": "all neurons", "block-circuit": "future circuit", "block-norm-matched": "norm-matched"}
+
+
+def _block(name: str, what: str, neurons: Any) -> PaperExperiment:
+    return branch(
+        name,
+        f"The weights from the hidden bits of {what} may not grow in norm from memorization on.",
+        "memorization",
+        {"kind": "clamp", "neurons": neurons, "bits": "support"},
+        group="blocks",
+    )
+
+
+EXPERIMENTS = (
+    *_BOOSTS,
+    _block("block-all", "all neurons", "all"),
+    _block("block-circuit", "the future circuit", CIRCUIT),
+    _block("block-norm-matched", "as many others of like path norm", CONTROLS["norm-matched"]),
+)
+
+# ---------------------------------------------------------------- evidence
+
+
+def dose_response(*measures: xr.Dataset) -> np.ndarray:
+    """The slope [seed] of the log of the ratio of grokking steps against the log of the dose.
+
+    The line goes through ratio 1 at dose 1. A branch that does not grok counts as if it had at its last step.
+
+    Args:
+        measures: of the branches, in the order of the doses, then of the standard run.
+    """
+    *branches, source = measures
+    other = MemberTable(source)
+    doses = np.log(list(DOSES.values()))
+    ratios = np.full((len(branches), len(other.seeds)), np.nan)
+    for i, one in enumerate(branches):
+        own = MemberTable(one)
+        rows = own.rows_in(other)
+        kept = (rows >= 0) & other.grokking.observed[rows]
+        step = np.where(own.grokking.observed, own.grokking.midpoint, own.steps[-1])
+        before = other.grokking.midpoint[rows[kept]]
+        good = (step[kept] > 0) & (before > 0)
+        ratios[i, rows[kept][good]] = np.log(step[kept][good] / before[good])
+    if np.isnan(ratios).all():
+        raise NotTestable("no seed has all doses")
+    return (doses @ ratios) / (doses @ doses)
+
+
+def circuit_similarity(branch: xr.Dataset, source: xr.Dataset) -> np.ndarray:
+    """The similarity of each member's final circuit to that of the member that it starts from."""
+    return similarity_to_source(branch, source)[1]
+
+
+def largest_difference(branch: xr.Dataset, source: xr.Dataset) -> np.ndarray:
+    """The largest difference of each member's accuracy curve from that of the member that it starts from."""
+    own, other = MemberTable(branch), MemberTable(source)
+    rows = own.rows_in(other)
+    if (rows < 0).any():
+        raise NotTestable("a member's source is not there")
+    _, at, at_source = np.intersect1d(own.steps, other.steps, return_indices=True)
+    expected = other.curves("test_accuracy")[rows][:, at_source]
+    return np.nanmax(np.abs(own.curves("test_accuracy")[:, at] - expected), axis=1)
+
+
+# ---------------------------------------------------------------- claims
+
+_ratio = partial(ratio_claim, source="issue N3")
+_groks = partial(grokking_share_claim, source="issue N3")
+_other = partial(Claim, source="issue N3")
+
+_SAME = Region.between(0.9, 1.1)
+_A_TWENTIETH = Effect(0.05, "a twentieth of the time to grokking")
+
+CLAIMS = (
+    _other(
+        id="N3-dose",
+        sentence="The more norm along the hidden bits the future circuit is given early, the sooner it "
+        "groks.",
+        estimand="the mean over seeds of the slope of log grokking step against log dose (1.25, 1.5, 2, 4)",
+        region=Region.at_most(-0.2),
+        smallest_effect=Effect(0.1, "7 % of the time for a doubled norm"),
+        experiment="boost-1.25",
+        evidence=dose_response,
+        beside=(*list(DOSES)[1:], "standard"),
+    ),
+    _ratio(
+        id="N3-boost-2",
+        sentence="A doubled norm along the hidden bits speeds grokking.",
+        experiment="boost-2",
+        region=Region.at_most(0.8),
+    ),
+    _ratio(
+        id="N3-whole",
+        sentence="A doubled norm in all directions does not.",
+        experiment="boost-2-whole",
+        region=Region.at_least(0.95),
+        smallest_effect=_A_TWENTIETH,
+    ),
+    _ratio(
+        id="N3-next-best",
+        sentence="Control: doubling as many of the other largest neurons does not speed it.",
+        experiment="boost-2-next-best",
+        region=Region.at_least(0.95),
+        smallest_effect=_A_TWENTIETH,
+    ),
+    _ratio(
+        id="N3-random",
+        sentence="Control: doubling as many random others does nothing.",
+        experiment="boost-2-random",
+        region=_SAME,
+    ),
+    _ratio(
+        id="N3-sham",
+        sentence="Sham: a doubled incoming norm that leaves the function as it is does not speed it.",
+        experiment="sham-2",
+        region=Region.at_least(0.95),
+        smallest_effect=_A_TWENTIETH,
+    ),
+    _other(
+        id="N3-sham-compensated",
+        sentence="The compensated sham changes nothing at all.",
+        estimand="for each seed the largest difference of the curves of test accuracy with and without it",
+        region=Region.between(0.0, 0.0),
+        kind="deterministic",
+        experiment="sham-compensated",
+        evidence=largest_difference,
+        beside=("standard",),
+    ),
+    _groks(
+        id="N3-block-all",
+        sentence="Blocking all growth along the hidden bits stops grokking.",
+        experiment="block-all",
+        region=Region.at_most(0.1),
+    ),
+    _groks(
+        id="N3-block-circuit",
+        sentence="Blocking the future circuit alone does not stop it.",
+        experiment="block-circuit",
+        region=Region.at_least(0.8),
+    ),
+    _ratio(
+        id="N3-block-delays",
+        sentence="It delays it.",
+        experiment="block-circuit",
+        region=Region.at_least(1.1),
+    ),
+    _other(
+        id="N3-block-other",
+        sentence="For the most part another circuit forms.",
+        estimand="the mean over seeds of the likeness (cosine of path norms) of the final circuits with and "
+        "without the block",
+        region=Region.at_most(0.5),
+        smallest_effect=Effect(0.1, "a tenth of the whole likeness"),
+        experiment="block-circuit",
+        evidence=circuit_similarity,
+        beside=("standard",),
+    ),
+    _ratio(
+        id="N3-block-control",
+        sentence="Control: blocking as many others of like norm does nothing.",
+        experiment="block-norm-matched",
+        region=_SAME,
+    ),
+)
+
+# ---------------------------------------------------------------- figure
+
+_DOSE_2 = {
+    "boost-2": "circuit",
+    "boost-2-next-best": "next best",
+    "boost-2-random": "random",
+    "boost-2-whole": "all directions",
+    "sham-2": "sham",
+}
+
+
+def _draw(runs: Mapping[str, RunLike], command: str) -> Drawing:
+    from grokscope.plots.style import panels
+
+    drawing, (left, right) = panels(["Dose: norm at epoch 10, times", "Controls, at dose 2"])
+    source = runs["standard"].measures
+    for place, name in enumerate(DOSES):
+        member_dots(left, place, ratios_of_grokking(runs[name].measures, source).midpoint, BLUE)
+    categories(left, [f"{dose:g}" for dose in DOSES.values()])
+    for place, name in enumerate(_DOSE_2):
+        color = BLUE if name == "boost-2" else GRAY
+        member_dots(right, place, ratios_of_grokking(runs[name].measures, source).midpoint, color)
+    categories(right, list(_DOSE_2.values()))
+    for axis in (left, right):
+        axis.axhline(1.0, color=LINE_GRAY, linewidth=0.6)
+    axis_labels(left, "", "grokking step, over that without")
+    caption(drawing, runs, [*DOSES, *list(_DOSE_2)[1:]], command)
+    return drawing
+
+
+FIGURE = Figure(
+    "dose-response",
+    "N3: grokking after the future circuit's norm was multiplied early, and controls.",
+    _draw,
+    ("standard", *DOSES, *list(_DOSE_2)[1:]),
+)

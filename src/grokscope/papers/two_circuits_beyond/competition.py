@@ -1,0 +1,126 @@
+"""N4: do the circuits compete?
+
+At memorization all neurons but the future circuit are cut, or circuit and rest no longer feel each other's
+hinge loss. Every claim compares members of a branch with those of the standard run that they start from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from grokscope.claims import Effect, Region
+from grokscope.papers import Figure, PaperExperiment, RunLike
+from grokscope.papers.two_circuits_beyond.cause import BLOCKS
+from grokscope.papers.two_circuits_beyond.drawing import caption, shares_over_time
+from grokscope.papers.two_circuits_beyond.members import grokking_share_claim, ratio_claim
+from grokscope.papers.two_circuits_beyond.standard import CIRCUIT, CONTROLS, branch
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
+
+
+def _prune(name: str, what: str, neurons: Any) -> PaperExperiment:
+    return branch(
+        name,
+        f"At memorization all is cut but {what}.",
+        "memorization",
+        {"kind": "prune", "neurons": neurons},
+        group="prunes",
+    )
+
+
+def _apart(name: str, what: str, neurons: Any) -> PaperExperiment:
+    return branch(
+        name,
+        f"From memorization on {what} and all other neurons do not feel each other's hinge loss.",
+        "memorization",
+        {"kind": "stop_gradient", "groups": [neurons]},
+        group="apart",
+    )
+
+
+EXPERIMENTS = (
+    _prune("prune-to-circuit", "the future circuit", CIRCUIT),
+    _prune("prune-to-random", "as many random others", CONTROLS["random"]),
+    _prune("prune-to-norm-matched", "as many others of like path norm", CONTROLS["norm-matched"]),
+    _prune("prune-to-next-best", "as many others, the largest of path norm", CONTROLS["next-best"]),
+    _apart("circuit-apart", "the future circuit", CIRCUIT),
+    _apart("norm-matched-apart", "as many others of like path norm", CONTROLS["norm-matched"]),
+)
+
+# ---------------------------------------------------------------- claims
+
+_ratio = partial(ratio_claim, source="issue N4")
+_groks = partial(grokking_share_claim, source="issue N4")
+_hardly_groks = partial(_groks, region=Region.at_most(0.1))
+
+CLAIMS = (
+    _groks(
+        id="N4-circuit",
+        sentence="The future circuit alone, all else cut at memorization, groks.",
+        experiment="prune-to-circuit",
+        region=Region.at_least(0.8),
+    ),
+    _ratio(
+        id="N4-sooner",
+        sentence="And sooner than among the others.",
+        experiment="prune-to-circuit",
+        region=Region.at_most(0.8),
+    ),
+    _hardly_groks(id="N4-random", sentence="As many random neurons do not.", experiment="prune-to-random"),
+    _hardly_groks(
+        id="N4-norm-matched",
+        sentence="Nor do as many of like path norm.",
+        experiment="prune-to-norm-matched",
+    ),
+    _hardly_groks(
+        id="N4-next-best", sentence="Nor do the largest of the others.", experiment="prune-to-next-best"
+    ),
+    _ratio(
+        id="N4-apart",
+        sentence="If circuit and rest do not feel each other's hinge loss, grokking comes sooner.",
+        experiment="circuit-apart",
+        region=Region.at_most(0.95),
+        smallest_effect=Effect(0.05, "a twentieth of the time to grokking"),
+    ),
+    _ratio(
+        id="N4-apart-control",
+        sentence="Control: the same for as many others of like path norm changes nothing.",
+        experiment="norm-matched-apart",
+        region=Region.between(0.9, 1.1),
+    ),
+)
+
+# ---------------------------------------------------------------- figure (of N3's blocks, too)
+
+_PRUNES = {
+    "prune-to-circuit": "future circuit",
+    "prune-to-random": "random",
+    "prune-to-norm-matched": "norm-matched",
+    "prune-to-next-best": "next best",
+}
+
+
+def _draw(runs: Mapping[str, RunLike], command: str) -> Drawing:
+    from grokscope.plots.style import inner_legend, panels
+
+    drawing, (left, right) = panels(["Growth along the hidden bits blocked", "All else cut at memorization"])
+    shares_over_time(left, runs, {"standard": "nothing", **BLOCKS})
+    shares_over_time(right, runs, {"standard": "nothing cut", **_PRUNES})
+    for axis, height in ((left, 0.4), (right, 0.68)):  # where no curve is
+        inner_legend(axis)
+        if (shown := axis.get_legend()) is not None:
+            shown.set_loc("center right")
+            shown.set_bbox_to_anchor((1.02, height), axis.transAxes)
+    caption(drawing, runs, [*BLOCKS, *_PRUNES], command, marks="")
+    return drawing
+
+
+FIGURE = Figure(
+    "blocking",
+    "N3, N4: share of seeds that have grokked, with growth blocked and with neurons cut.",
+    _draw,
+    ("standard", *BLOCKS, *_PRUNES),
+)

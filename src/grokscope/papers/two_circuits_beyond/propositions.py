@@ -1,0 +1,120 @@
+"""C10 to C12: the paper's propositions on how few neurons suffice, proved on all 2^40 inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from grokscope.claims import Claim, NotTestable, Region
+from grokscope.experiment import Experiment, Recording
+from grokscope.learners.still import Still
+from grokscope.models.construction import Construction
+from grokscope.papers import PaperExperiment
+from grokscope.papers.two_circuits_beyond.members import MemberTable
+from grokscope.papers.two_circuits_beyond.sizes import four_gates_proved
+from grokscope.papers.two_circuits_beyond.standard import PROFILES, PROOFS_AT_THE_END, STANDARD
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def _construction(proposition: Literal[1, 2, 3]) -> PaperExperiment:
+    name = f"proposition-{proposition}"
+    return PaperExperiment(
+        name,
+        f"The network of Proposition {proposition} for 3 of 40 bits; nothing is trained.",
+        Experiment(
+            name=name,
+            steps=1,
+            batch_size="full",
+            task=STANDARD.task,
+            model=Construction(proposition=proposition, k=3),
+            learner=Still(),
+            measures=("train_accuracy", "test_accuracy"),
+            schedule=Recording(measures="ends", slow_measures="ends", follow="ends"),
+        ),
+        PROFILES,
+        group="constructions",
+        most_seeds=1,
+        analyses=(PROOFS_AT_THE_END,),
+    )
+
+
+EXPERIMENTS = (_construction(1), _construction(2), _construction(3))
+
+# ---------------------------------------------------------------- evidence
+
+
+def share_right(k: int) -> float:
+    """Share of the 2^k settings of k bits that Proposition 1 labels right; 0 if it has not 2^k neurons."""
+    from grokscope.circuits import proposition_1
+    from grokscope.circuits.support import settings_of
+    from grokscope.circuits.relu_network import as_relu_network
+
+    weights, settings = as_relu_network(proposition_1(n=k, k=k)), settings_of(k)
+    if len(weights.u) != 2**k:
+        return 0.0
+    return float((np.sign(weights.outputs(settings)) == settings.prod(axis=1)).mean())
+
+
+def is_proved(ks: tuple[int, ...] = ()) -> Callable[[xr.Dataset], np.ndarray]:
+    """Shares right of Proposition 1 for these k, and 1 if the construction that was run is proved."""
+
+    def evidence(measures: xr.Dataset) -> np.ndarray:
+        proved = MemberTable(measures).final("proved")
+        return np.concatenate([[share_right(k) for k in ks], proved])
+
+    return evidence
+
+
+def four_is_found(standard: xr.Dataset, annealed: xr.Dataset) -> np.ndarray:
+    """Of each seed of both runs whose circuit was read: 1 if it ends with four gates that are proved."""
+    found = np.concatenate([four_gates_proved(standard), four_gates_proved(annealed)])
+    known = found[~np.isnan(found)]
+    if not len(known):
+        raise NotTestable("no circuit was read")
+    return known
+
+
+# ---------------------------------------------------------------- claims
+
+_proposition = partial(
+    Claim,
+    paper_value="yes",
+    kind="deterministic",
+    region=Region.at_least(1.0),
+    estimand="1 if the construction is proved on all 2^40 inputs",
+    evidence=is_proved(),
+)
+
+CLAIMS = (
+    _proposition(
+        id="C10",
+        sentence="2^k neurons suffice for the parity of k bits.",
+        source="Prop. 1",
+        estimand="for k = 1 to 8, the share of the 2^k settings at which the construction is right; and 1 if "
+        "that for 3 of 40 bits is proved on all 2^40 inputs",
+        experiment="proposition-1",
+        evidence=is_proved(tuple(range(1, 9))),
+    ),
+    _proposition(
+        id="C11", sentence="6 neurons suffice for 3 bits.", source="Prop. 2", experiment="proposition-2"
+    ),
+    _proposition(
+        id="C12a", sentence="4 neurons suffice for 3 bits.", source="Prop. 3", experiment="proposition-3"
+    ),
+    _proposition(
+        id="C12b",
+        sentence="SGD does not find 4.",
+        source="Prop. 3",
+        estimand="for each seed of the standard and the annealed run, 1 if it ends with 4 gates whose "
+        "network of 4 neurons is proved on all 2^40 inputs: one is enough to refute it",
+        region=Region.at_most(0.0),
+        experiment="standard",
+        evidence=four_is_found,
+        beside=("annealed",),
+    ),
+)

@@ -1,0 +1,132 @@
+"""The standard run, what is computed of its trained networks, and how other experiments derive from it.
+
+Most experiments start inside the standard run's members. The effect of an intervention is then the difference
+between a member of the branch and the member that it starts from: the two share every number up to the moment
+of the intervention.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from grokscope.experiment import Experiment, Recording
+from grokscope.losses import Hinge
+from grokscope.models.fully_connected import FullyConnected
+from grokscope.optimizers import SGD
+from grokscope.papers import Analysis, PaperExperiment, Profile
+from grokscope.starts import FromRun
+from grokscope.tasks.sparse_parity import SparseParity
+
+if TYPE_CHECKING:
+    from grokscope.progress import Progress
+
+STEPS_PER_EPOCH = 32
+PROFILES = {"paper": Profile(seeds=100), "quick": Profile(seeds=2)}
+
+# ---------------------------------------------------------------- what is computed of trained networks
+
+_WATCHED = 10  # seeds whose networks are verified at many steps
+
+
+def _gates(run: Any, progress: Progress) -> None:
+    from grokscope.circuits.counting import count_gates
+
+    count_gates(run, progress=progress)
+
+
+def _proofs_at_the_end(run: Any, progress: Progress) -> None:
+    from grokscope.circuits.verification.over_training import certify
+
+    certify(run, steps=[-1], progress=progress)
+
+
+def _proofs_over_training(run: Any, progress: Progress) -> None:
+    from grokscope.circuits.verification.over_training import certify
+
+    certify(run, run.members.seeds[:_WATCHED], "every 20 epochs", budget=5.0, progress=progress)
+
+
+def _foresight(run: Any, progress: Progress) -> None:
+    from grokscope.circuits.foresight import foresee
+
+    foresee(run, run.members.seeds[: 2 * _WATCHED], "every 5 epochs", progress=progress)
+
+
+GATES = Analysis("gates", _gates, seconds=0.5)
+PROOFS_AT_THE_END = Analysis("proofs at the end", _proofs_at_the_end, seconds=1.4)
+_PROOFS_OVER_TRAINING = Analysis("proofs over training", _proofs_over_training, seconds=1.0)
+_FORESIGHT = Analysis("foresight", _foresight, seconds=0.4)
+
+# ---------------------------------------------------------------- the standard run
+
+_FEW_MEASURES = ("train_accuracy", "test_accuracy", "path_norm", "path_norm_total")
+
+STANDARD = Experiment(
+    name="standard",
+    epochs=300,
+    batch_size=32,
+    task=SparseParity(n=40, k=3, n_train=1000, n_test=100),
+    model=FullyConnected(width=1000),
+    loss=Hinge(),
+    optimizer=SGD(learning_rate=0.1, weight_decay=0.01),
+    measures=(*_FEW_MEASURES, "test_accuracy_large", "subnetwork_norm"),
+    schedule=Recording(
+        measures="every 2 epochs", slow_measures="every 10 epochs", follow="every 10 epochs", snapshots="ends"
+    ),
+)
+STANDARD_RUN = PaperExperiment(
+    "standard",
+    "The paper's standard run: parity of 3 of 40 bits, 1,000 samples, 1,000 neurons, SGD.",
+    STANDARD,
+    PROFILES,
+    analyses=(GATES, PROOFS_AT_THE_END, _PROOFS_OVER_TRAINING, _FORESIGHT),
+)
+
+# ---------------------------------------------------------------- experiments that derive from it
+
+
+def changed(name: str, **changes: Any) -> Experiment:
+    """The standard experiment with other parts; all measures but accuracies are taken at the ends only."""
+    ends = Recording(measures="every 2 epochs", slow_measures="ends", follow="ends")
+    table: dict[str, Any] = {
+        **dict(STANDARD),
+        "name": name,
+        "measures": _FEW_MEASURES,
+        "schedule": ends,
+        **changes,
+    }
+    return Experiment(**table)
+
+
+def branch(
+    name: str,
+    sentence: str,
+    at: int | str,
+    *interventions: dict[str, Any],
+    epochs: int | None = None,
+    **more: Any,
+) -> PaperExperiment:
+    """Members of the standard run, continued with interventions from a step or event on.
+
+    Args:
+        name: of the experiment.
+        sentence: what it is.
+        at: the step or event at which members branch off.
+        interventions: as tables of a spec.
+        epochs: length; None: that of the standard run.
+        more: further arguments of `PaperExperiment`.
+    """
+    changes = {} if epochs is None else {"epochs": epochs}
+    init = FromRun(run="standard", source=STANDARD.identity, at=at)
+    experiment = changed(name, init=init, interventions=interventions, **changes)
+    return PaperExperiment(name, sentence, experiment, PROFILES, **more)
+
+
+# Sets of neurons, as tables of a spec: the circuit at the end of the standard run, which a branch knows in
+# advance ("the future circuit"), and as many other neurons.
+CIRCUIT = "generalizing"
+CONTROLS: dict[str, Any] = {
+    "random": {"kind": "random", "as_many_as": CIRCUIT, "excluding": CIRCUIT},
+    "next-best": {"kind": "largest", "as_many_as": CIRCUIT, "excluding": CIRCUIT, "by": "path_norm"},
+    "norm-matched": {"kind": "norm_matched", "to": CIRCUIT, "by": "path_norm"},
+}

@@ -1,0 +1,244 @@
+"""Figures of one run: accuracy and loss, subnetworks, neurons, and a run beside a run with random labels.
+
+They are the figures of the two-circuits paper (Merrill, Tsilivis, Shukla 2023, arXiv 2303.11873). All have
+logarithmic epochs, the mean over seeds with its spread, and lines at the median memorization and grokking.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from grokscope.errors import InputError
+from grokscope.plots.curves import chosen_seed, curve, mark_events, standing
+from grokscope.plots.style import (
+    COLOR,
+    LABEL,
+    count_axis,
+    epoch_axis,
+    inner_legend,
+    legend,
+    panels,
+    small_print,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["neuron_figure", "null_figure", "sensitivity_figure", "subnetwork_figure", "training_figure"]
+
+_SUBNETWORKS = ("generalizing", "complementary", "control", "norm_matched")
+_ACCURACY_LIMITS = (0.35, 1.03)
+_SPARSITY = "Effective sparsity (neurons)"
+
+
+def _epoch_panels(
+    titles: Sequence[str], *runs: xr.Dataset, height: float | None = None
+) -> tuple[Figure, list[Axes]]:
+    """Panels against log epochs, up to the last epoch of these runs."""
+    figure, axes = panels(titles) if height is None else panels(titles, height)
+    for axis in axes:
+        epoch_axis(axis, max(float(measures["epoch"].max()) for measures in runs))
+    return figure, axes
+
+
+def training_figure(measures: xr.Dataset, width: int | None = None, command: str = "") -> Figure:
+    """Three panels against log epochs: accuracy, loss, and effective sparsity on the training inputs.
+
+    Args:
+        measures: of one run.
+        width: number of hidden neurons, the top of the sparsity axis; None takes the largest value measured.
+        command: the command that makes this figure, for the small print.
+
+    Source: Merrill, Tsilivis, Shukla 2023 (arXiv 2303.11873), Figures 2, 6 and 8.
+    """
+    figure, axes = _epoch_panels(["Accuracy", "Loss", _SPARSITY], measures)
+    accuracy, loss, sparsity = axes
+    for split in ("train", "test"):
+        curve(accuracy, measures.get(f"{split}_accuracy"), split, LABEL[split])
+        curve(loss, measures.get(f"{split}_loss"), split, LABEL[split])
+    accuracy.set_ylim(*_ACCURACY_LIMITS)
+    loss.set_ylim(bottom=0)
+    top = float(width or 1)
+    for name, label, line in (
+        ("effective_sparsity", "same predictions", {"color": "black"}),
+        ("effective_sparsity_accuracy", "same accuracy", {"color": "#009E73", "linestyle": "dashed"}),
+    ):
+        if name in measures:
+            curve(sparsity, measures[name], name, label, **line)
+            top = max(top, float(measures[name].max()))
+    count_axis(sparsity, top)
+    inner_legend(sparsity)
+    mark_events(axes, measures)
+    legend(figure, accuracy, loss)
+    small_print(figure, standing(measures), command)
+    return figure
+
+
+def null_figure(
+    measures: xr.Dataset, null: xr.Dataset, width: int | None = None, command: str = ""
+) -> Figure:
+    """A run beside its null: the same networks, inputs and batches, with random labels.
+
+    Three panels against log epochs, with both runs: training and test accuracy, and effective sparsity.
+
+    Args:
+        measures: of the run with true labels.
+        null: of the run with random labels.
+        width: number of hidden neurons, the top of the sparsity axis; None takes the largest value measured.
+        command: the command that makes this figure, for the small print.
+    """
+    titles = {
+        "train_accuracy": "Training accuracy",
+        "test_accuracy": "Test accuracy",
+        "effective_sparsity": _SPARSITY,
+    }
+    figure, axes = _epoch_panels(list(titles.values()), measures, null)
+    top = float(width or 1)
+    for axis, name in zip(axes, titles, strict=True):
+        for run, label, color, dash in (
+            (measures, "true labels", COLOR["test"], "solid"),
+            (null, "random labels", COLOR["null"], "dashed"),
+        ):
+            if name in run:
+                curve(axis, run[name], name, label, color=color, linestyle=dash)
+                if name == "effective_sparsity":
+                    top = max(top, float(run[name].max()))
+        axis.set_ylim(*_ACCURACY_LIMITS)
+    count_axis(axes[2], top)
+    mark_events(axes, measures)
+    legend(figure, *axes)
+    random = f"With random labels: {standing(null, spread=False)}"
+    small_print(figure, standing(measures), random, command)
+    return figure
+
+
+def subnetwork_figure(measures: xr.Dataset, split: str = "test", command: str = "") -> Figure:
+    """Three panels against log epochs: norms, faithfulness, and faithfulness beyond chance (kappa).
+
+    The subnetworks were chosen at the last epoch, so the end points of the curves hold by construction. When
+    the curves part, and how the controls behave, does not. Kappa is 0 for agreement by chance.
+
+    Args:
+        measures: of one run.
+        split: whose inputs faithfulness is measured on (the paper: the test set).
+        command: the command that makes this figure, for the small print.
+
+    Source: Merrill, Tsilivis, Shukla 2023 (arXiv 2303.11873), Figures 3, 7 and 9; the norm-matched control
+        and kappa are not in the paper.
+    """
+    titles = {
+        "subnetwork_norm": "Mean norm of neurons",
+        "faithfulness": f"Faithfulness ({split} set)",
+        "faithfulness_kappa": "Faithfulness beyond chance ($\\kappa$)",
+    }
+    figure, axes = _epoch_panels(list(titles.values()), measures)
+    for axis, name in zip(axes, titles, strict=True):
+        if name not in measures:
+            continue
+        values = measures[name]
+        if "split" in values.dims:
+            values = values.sel(split=split)
+        for subnetwork in _SUBNETWORKS:
+            curve(axis, values.sel(subnetwork=subnetwork), subnetwork, LABEL[subnetwork])
+    axes[0].set_ylim(bottom=0)
+    axes[1].axhline(0.5, color="#999999", linewidth=0.5, zorder=0)
+    axes[1].set_ylim(*_ACCURACY_LIMITS)
+    axes[2].axhline(0, color="#999999", linewidth=0.5, zorder=0)
+    axes[2].set_ylim(-0.3, 1.05)
+    mark_events(axes, measures)
+    legend(figure, *axes)
+    small_print(figure, standing(measures), "Sets of neurons are fixed at the last epoch. " + command)
+    return figure
+
+
+def sensitivity_figure(measures: xr.Dataset, command: str = "") -> Figure:
+    """Sensitivity of each subnetwork on the training and on the test inputs, against log epochs.
+
+    A network that computes a k-bit parity has sensitivity k; one that decides by chance has about n / 2.
+
+    Args:
+        measures: of one run.
+        command: the command that makes this figure, for the small print.
+    """
+    splits = {"train": "Sensitivity on training inputs (bits)", "test": "Sensitivity on test inputs (bits)"}
+    figure, axes = _epoch_panels(list(splits.values()), measures)
+    for axis, split in zip(axes, splits, strict=True):
+        if "sensitivity" in measures:
+            for name in _SUBNETWORKS:
+                values = measures["sensitivity"].sel(split=split, subnetwork=name)
+                curve(axis, values, name, LABEL[name])
+        axis.set_ylim(bottom=0)
+    axes[1].sharey(axes[0])
+    mark_events(axes, measures)
+    legend(figure, *axes)
+    small_print(figure, standing(measures), command)
+    return figure
+
+
+def neuron_figure(
+    measures: xr.Dataset, subnetworks: xr.DataArray, seed: int | None = None, command: str = ""
+) -> Figure:
+    """Two panels: the norm of every neuron of one seed against log epochs; the same, enlarged.
+
+    Neurons in both the memorizing and the generalizing subnetwork are drawn as generalizing.
+
+    Args:
+        measures: of one run, with ``neuron_norm``.
+        subnetworks: booleans [seed, subnetwork, neuron].
+        seed: one of the run's; None takes the first seed that groks, else the first.
+        command: the command that makes this figure, for the small print.
+
+    Raises:
+        InputError: if the run has no such seed, or no ``neuron_norm``.
+
+    Source: Merrill, Tsilivis, Shukla 2023 (arXiv 2303.11873), Figure 5.
+    """
+    if "neuron_norm" not in measures:
+        raise InputError("neuron_figure: the run has no measure 'neuron_norm'.")
+    seed = chosen_seed(measures, seed, "neuron_figure")
+    one = measures.sel(seed=[seed])
+    norms = one["neuron_norm"].isel(seed=0).transpose("neuron", "step").to_numpy()
+    taken = ~np.isnan(norms).all(axis=0)
+    norms, epochs = norms[:, taken], one["epoch"].to_numpy()[taken]
+    sets = subnetworks.sel(seed=seed)
+    generalizing = sets.sel(subnetwork="generalizing").to_numpy().astype(bool)
+    memorizing = sets.sel(subnetwork="memorizing").to_numpy().astype(bool) & ~generalizing
+    other = ~(generalizing | memorizing)
+
+    titles = [f"Norm of each neuron (seed {seed})", "The same, enlarged"]
+    figure, axes = _epoch_panels(titles, measures, height=1.9)
+    for axis in axes:
+        _bundle(axis, epochs, norms[other], "other", 1.0, 0.3)
+        _bundle(axis, epochs, norms[memorizing], "memorizing", 2.0, 0.3)
+        _bundle(axis, epochs, norms[generalizing], "generalizing", 3.0, 1.1)
+    axes[0].set_ylim(0, float(np.nanmax(norms, initial=1e-3)) * 1.03)
+    start = float(np.nanmax(norms[:, 0], initial=1e-3)) if norms.shape[1] else 1.0
+    axes[1].set_ylim(0, start * 1.1)
+    mark_events(axes, one)
+    legend(figure, axes[0])
+    counts = f"{int(generalizing.sum())} generalizing, {int(memorizing.sum())} memorizing only,"
+    counts += f" {int(other.sum())} other neurons."
+    small_print(figure, f"{standing(one, spread=False)} {counts}", command)
+    return figure
+
+
+def _bundle(axis: Axes, epochs: np.ndarray, norms: np.ndarray, name: str, order: float, width: float) -> None:
+    """Many thin lines as one artist, drawn as pixels: a thousand paths would make files of megabytes."""
+    from matplotlib.collections import LineCollection
+    from matplotlib.lines import Line2D
+
+    if not norms.size:
+        return
+    points = np.stack([np.broadcast_to(epochs, norms.shape), norms], axis=-1)
+    alpha = 1.0 if len(norms) < 50 else 0.35  # shows the density of a thousand lines
+    lines = LineCollection(
+        list(points), colors=COLOR[name], linewidths=width, alpha=alpha, rasterized=True, zorder=order
+    )
+    axis.add_collection(lines)
+    axis.add_line(Line2D([], [], color=COLOR[name], linewidth=max(width, 0.9), label=name))
