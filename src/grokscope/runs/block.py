@@ -1,8 +1,8 @@
 """Blocks: members that are trained or measured together, as many as fit the devices and the memory.
 
-`cut_blocks` is the one place where members are cut into blocks, for training, for replay, and for the cells of
-a sweep. A block goes from segment to segment, then follows the subnetworks of the end back through time. It
-does not write: its results go to a `Sink` (`grokscope.runs.sink` writes them to the store).
+`cut_blocks` is the one place where members are cut into blocks, for training, for measuring again, and for the
+cells of a sweep. A block goes from segment to segment, then follows the subnetworks of the end back through
+time. It does not write: its results go to a `Sink` (`grokscope.runs.sink` writes them to the store).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Prepare members of a branch or of a run with interventions: where they start, and which neurons are acted on.
+"""Prepare members: where they start, and on which neurons interventions act.
 
-It is resolved once, before the members train, and stored (`grokscope.runs.origins`).
+For branches and for runs with interventions. It is resolved once, before the members train, and stored
+(`grokscope.runs.origins`).
 """
 
 from __future__ import annotations

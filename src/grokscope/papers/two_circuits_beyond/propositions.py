@@ -51,8 +51,8 @@ EXPERIMENTS = (_construction(1), _construction(2), _construction(3))
 def share_right(k: int) -> float:
     """Share of the 2^k settings of k bits that Proposition 1 labels right; 0 if it has not 2^k neurons."""
     from grokscope.circuits import proposition_1
-    from grokscope.circuits.support import settings_of
     from grokscope.circuits.relu_network import as_relu_network
+    from grokscope.circuits.support import settings_of
 
     weights, settings = as_relu_network(proposition_1(n=k, k=k)), settings_of(k)
     if len(weights.u) != 2**k:
