@@ -95,8 +95,8 @@ def _entry(cls: type[Measure]) -> str:
     facts = [f"Axes: {axes}", f"taken: {_PACES[cls.pace]}"]
     if cls.unit:
         facts.append(f"unit: {cls.unit}")
-    if needs := _needs(cls):
-        facts.append(f"needs {needs}")
+    if cls.needs:
+        facts.append(f"needs {', '.join(map(str, cls.needs))}")
     if not cls.default:
         facts.append("only where it is asked for")
     lines = [f"### `{kind}`\n", _formulas(markdown(found[""])) + "\n", "; ".join(facts) + ".\n"]
@@ -112,18 +112,6 @@ def _formulas(text: str) -> str:
     for name, cls in kinds("measure").items():
         text = text.replace(f"`{cls.__name__}`", f"`{name}`")
     return text
-
-
-def _needs(cls: type[Measure]) -> str:
-    needs = [
-        ("one output with labels +-1", cls.needs_signs),
-        ("a one-hidden-layer network", cls.needs_hidden),
-        ("inputs +-1", cls.needs_binary_inputs),
-    ]
-    words = [text for text, wanted in needs if wanted]
-    if cls.needs_splits:
-        words.append(f"{' and '.join(cls.needs_splits)} samples")
-    return ", ".join(words)
 
 
 if __name__ == "__main__":

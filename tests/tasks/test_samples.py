@@ -85,7 +85,7 @@ def test_spec_and_file(tmp_path):
             "task.of: the arrays have labels of kind sign, but task 'boolean_function' has real",
         ),
         (Arrays.from_numpy(**OWN), "task.of: these are samples of a rule, not of other arrays"),
-        ({"n": 5}, "task.kind: say which"),
+        ({"n": 5}, "task.kind is required"),
         ("sparse_partiy", "task 'sparse_partiy' is not known. Did you mean 'sparse_parity'?"),
     ],
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from grokscope.measures._measure import Measure, Pace
+from grokscope.measures.needs import DataSplits, Need, Signs
 
 if TYPE_CHECKING:
     import jax
@@ -40,7 +41,6 @@ class _Accuracy(Measure):
 
 
 class _ZeroOutputs(Measure):
-    needs_signs: ClassVar[bool] = True
     split: ClassVar[str]
 
     def __call__(self, point: Point) -> jax.Array:
@@ -71,7 +71,7 @@ class TrainAccuracy(_Accuracy):
     """
 
     kind: Literal["train_accuracy"] = "train_accuracy"
-    needs_splits: ClassVar[tuple[str, ...]] = ("train",)
+    needs: ClassVar[tuple[Need, ...]] = (DataSplits(("train",)),)
     split: ClassVar[str] = "train"
 
 
@@ -86,7 +86,7 @@ class TestAccuracy(_Accuracy):
     __test__: ClassVar[bool] = False  # not a test class, whatever pytest makes of the name
 
     kind: Literal["test_accuracy"] = "test_accuracy"
-    needs_splits: ClassVar[tuple[str, ...]] = ("test",)
+    needs: ClassVar[tuple[Need, ...]] = (DataSplits(("test",)),)
     split: ClassVar[str] = "test"
 
 
@@ -101,7 +101,7 @@ class TestAccuracyLarge(_Accuracy):
 
     kind: Literal["test_accuracy_large"] = "test_accuracy_large"
     pace: ClassVar[Pace] = "slow"
-    needs_splits: ClassVar[tuple[str, ...]] = ("probe",)
+    needs: ClassVar[tuple[Need, ...]] = (DataSplits(("probe",)),)
     split: ClassVar[str] = "probe"
 
 
@@ -110,7 +110,7 @@ class TrainZeroOutputs(_ZeroOutputs):
 
     kind: Literal["train_zero_outputs"] = "train_zero_outputs"
     unit: ClassVar[str] = "inputs"
-    needs_splits: ClassVar[tuple[str, ...]] = ("train",)
+    needs: ClassVar[tuple[Need, ...]] = (Signs(), DataSplits(("train",)))
     split: ClassVar[str] = "train"
 
 
@@ -121,7 +121,7 @@ class TestZeroOutputs(_ZeroOutputs):
 
     kind: Literal["test_zero_outputs"] = "test_zero_outputs"
     unit: ClassVar[str] = "inputs"
-    needs_splits: ClassVar[tuple[str, ...]] = ("test",)
+    needs: ClassVar[tuple[Need, ...]] = (Signs(), DataSplits(("test",)))
     split: ClassVar[str] = "test"
 
 
@@ -133,5 +133,5 @@ class TestZeroOutputsLarge(_ZeroOutputs):
     kind: Literal["test_zero_outputs_large"] = "test_zero_outputs_large"
     pace: ClassVar[Pace] = "slow"
     unit: ClassVar[str] = "inputs"
-    needs_splits: ClassVar[tuple[str, ...]] = ("probe",)
+    needs: ClassVar[tuple[Need, ...]] = (Signs(), DataSplits(("probe",)))
     split: ClassVar[str] = "probe"

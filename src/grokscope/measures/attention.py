@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from grokscope.measures._measure import Measure, Pace
+from grokscope.measures.needs import AttentionHeads, DataSplits, Need
 
 if TYPE_CHECKING:
     import jax
 
-    from grokscope.experiment import Experiment
     from grokscope.measures._point import Point
 
 __all__ = ["AttentionPattern", "HeadFaithfulness"]
@@ -18,14 +18,6 @@ __all__ = ["AttentionPattern", "HeadFaithfulness"]
 class _OfHeads(Measure):
     pace: ClassVar[Pace] = "slow"
     default: ClassVar[bool] = False
-
-    def missing(self, experiment: Experiment) -> str | None:
-        """Whether there are heads."""
-        from grokscope.models.transformer import Transformer
-
-        if not isinstance(experiment.model, Transformer):
-            return f"{self.name} needs a transformer, not '{experiment.model.kind}'"
-        return super().missing(experiment)
 
 
 class AttentionPattern(_OfHeads):
@@ -43,7 +35,7 @@ class AttentionPattern(_OfHeads):
 
     kind: Literal["attention_pattern"] = "attention_pattern"
     dims: ClassVar[tuple[str, ...]] = ("layer", "head", "position")
-    needs_splits: ClassVar[tuple[str, ...]] = ("train",)
+    needs: ClassVar[tuple[Need, ...]] = (AttentionHeads(), DataSplits(("train",)))
 
     def __call__(self, point: Point) -> jax.Array:
         """The mean patterns."""
@@ -60,7 +52,7 @@ class HeadFaithfulness(_OfHeads):
 
     kind: Literal["head_faithfulness"] = "head_faithfulness"
     dims: ClassVar[tuple[str, ...]] = ("layer", "head")
-    needs_splits: ClassVar[tuple[str, ...]] = ("test",)
+    needs: ClassVar[tuple[Need, ...]] = (AttentionHeads(), DataSplits(("test",)))
 
     def __call__(self, point: Point) -> jax.Array:
         """The agreement with the whole network, for each head."""

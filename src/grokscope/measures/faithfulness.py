@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from grokscope.measures._measure import Measure, Pace
+from grokscope.measures.needs import DataSplits, HiddenNeurons, Need, OneHiddenLayerModel, Signs
 from grokscope.spec.axes import SPLIT_LABELS
 
 if TYPE_CHECKING:
@@ -74,9 +75,8 @@ def _outputs(point: Point, split: str) -> Float[Array, "sample subnetwork"]:
 class _OfSubnetworks(Measure):
     dims: ClassVar[tuple[str, ...]] = ("subnetwork", "split")
     pace: ClassVar[Pace] = "follow"
-    needs_neurons: ClassVar[bool] = True
     default_with_classes: ClassVar[bool] = False  # many forward passes
-    needs_splits: ClassVar[tuple[str, ...]] = SPLIT_LABELS
+    needs: ClassVar[tuple[Need, ...]] = (HiddenNeurons(), DataSplits(SPLIT_LABELS))
 
     def __call__(self, point: Point) -> jax.Array:
         """The value of every subnetwork on every split; NaN for a subnetwork without neurons."""
@@ -155,8 +155,7 @@ class FaithfulnessMeanAblation(_OfSubnetworks):
     """
 
     kind: Literal["faithfulness_mean_ablation"] = "faithfulness_mean_ablation"
-    needs_signs: ClassVar[bool] = True
-    needs_hidden: ClassVar[bool] = True
+    needs: ClassVar[tuple[Need, ...]] = (Signs(), OneHiddenLayerModel(), DataSplits(SPLIT_LABELS))
 
     def _on(self, point: Point, split: str) -> jax.Array:
         import jax.numpy as jnp
@@ -214,7 +213,7 @@ class SubnetworkNorm(Measure):
     kind: Literal["subnetwork_norm"] = "subnetwork_norm"
     dims: ClassVar[tuple[str, ...]] = ("subnetwork",)
     pace: ClassVar[Pace] = "follow"
-    needs_neurons: ClassVar[bool] = True
+    needs: ClassVar[tuple[Need, ...]] = (HiddenNeurons(),)
     default_with_classes: ClassVar[bool] = False
 
     def __call__(self, point: Point) -> jax.Array:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from grokscope.measures._measure import Measure, Pace
+from grokscope.measures.needs import DataSplits, FinalKeyFrequencies, HiddenNeurons, ModularSum, Need
 from grokscope.spec.axes import SPLIT_LABELS
 
 if TYPE_CHECKING:
@@ -93,8 +94,7 @@ def _variance(point: Point) -> jax.Array:
 class _OfLogits(Measure):
     pace: ClassVar[Pace] = "slow"
     default: ClassVar[bool] = False
-    needs_frequencies: ClassVar[bool] = True
-    needs_splits: ClassVar[tuple[str, ...]] = SPLIT_LABELS
+    needs: ClassVar[tuple[Need, ...]] = (ModularSum(), DataSplits(SPLIT_LABELS))
 
 
 class LogitFourier(_OfLogits):
@@ -186,8 +186,8 @@ class KeyFrequencies(_OfLogits):
 
 class _WithKeys(_OfLogits):
     pace: ClassVar[Pace] = "follow_slow"
-    needs_neurons: ClassVar[bool] = True  # what follows a run needs subnetworks, whatever else it follows
-    needs_key_frequencies: ClassVar[bool] = True
+    # neurons, because every measure that follows a run is given its subnetworks
+    needs: ClassVar[tuple[Need, ...]] = (HiddenNeurons(), FinalKeyFrequencies(), DataSplits(SPLIT_LABELS))
 
     def keys(self, point: Point) -> jax.Array:
         """The key frequencies of the final network.

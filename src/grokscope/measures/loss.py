@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from grokscope.measures._measure import Measure
+from grokscope.measures.needs import DataSplits, Need, Signs
 
 if TYPE_CHECKING:
     import jax
@@ -42,7 +43,7 @@ class TrainLoss(_Loss):
     """
 
     kind: Literal["train_loss"] = "train_loss"
-    needs_splits: ClassVar[tuple[str, ...]] = ("train",)
+    needs: ClassVar[tuple[Need, ...]] = (DataSplits(("train",)),)
     split: ClassVar[str] = "train"
 
 
@@ -55,7 +56,7 @@ class TestLoss(_Loss):
     __test__: ClassVar[bool] = False  # not a test class, whatever pytest makes of the name
 
     kind: Literal["test_loss"] = "test_loss"
-    needs_splits: ClassVar[tuple[str, ...]] = ("test",)
+    needs: ClassVar[tuple[Need, ...]] = (DataSplits(("test",)),)
     split: ClassVar[str] = "test"
 
 
@@ -66,8 +67,7 @@ class TrainMarginBelow1(Measure):
     """
 
     kind: Literal["train_margin_below_1"] = "train_margin_below_1"
-    needs_signs: ClassVar[bool] = True
-    needs_splits: ClassVar[tuple[str, ...]] = ("train",)
+    needs: ClassVar[tuple[Need, ...]] = (Signs(), DataSplits(("train",)))
 
     def __call__(self, point: Point) -> jax.Array:
         """mean(y f < 1)."""

@@ -8,26 +8,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from grokscope.measures._measure import Measure
+from grokscope.measures.needs import DataSplits, Need, PairsTask
 
 if TYPE_CHECKING:
     import jax
 
-    from grokscope.experiment import Experiment
     from grokscope.measures._point import Point
 
 __all__ = ["MirrorShare", "TestAccuracyMirrored", "TestAccuracyUnmirrored"]
 
 
 class _OfMirrors(Measure):
-    needs_splits: ClassVar[tuple[str, ...]] = ("test",)
-
-    def missing(self, experiment: Experiment) -> str | None:
-        """Whether the task is one on pairs."""
-        from grokscope.tasks.pairs import Pairs
-
-        if not isinstance(experiment.task, Pairs):
-            return f"{self.name} needs a task on pairs (a binary operator), not '{experiment.task.kind}'"
-        return super().missing(experiment)
+    needs: ClassVar[tuple[Need, ...]] = (PairsTask(), DataSplits(("test",)))
 
 
 class MirrorShare(_OfMirrors):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from grokscope.measures._measure import Measure, Pace
+from grokscope.measures.needs import DataSplits, HiddenNeurons, ModularSum, Need
 from grokscope.spec.axes import SPLIT_LABELS
 
 if TYPE_CHECKING:
@@ -50,9 +51,7 @@ def _block(power: jax.Array, k: int) -> jax.Array:
 class _OfNeurons(Measure):
     pace: ClassVar[Pace] = "slow"
     default: ClassVar[bool] = False
-    needs_neurons: ClassVar[bool] = True
-    needs_frequencies: ClassVar[bool] = True
-    needs_splits: ClassVar[tuple[str, ...]] = SPLIT_LABELS
+    needs: ClassVar[tuple[Need, ...]] = (HiddenNeurons(), ModularSum(), DataSplits(SPLIT_LABELS))
 
 
 class NeuronFrequencyShare(_OfNeurons):

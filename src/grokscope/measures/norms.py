@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from grokscope.measures._measure import Measure, Pace
+from grokscope.measures.needs import HiddenNeurons, NamedMatrices, Need
 
 if TYPE_CHECKING:
     import jax
 
-    from grokscope.experiment import Experiment
     from grokscope.measures._point import Point
 
 __all__ = ["MatrixNorm", "NeuronNorm", "PathNorm", "PathNormTotal", "WeightNorm"]
@@ -34,7 +34,7 @@ class NeuronNorm(Measure):
     kind: Literal["neuron_norm"] = "neuron_norm"
     dims: ClassVar[tuple[str, ...]] = ("neuron",)
     pace: ClassVar[Pace] = "slow"
-    needs_neurons: ClassVar[bool] = True
+    needs: ClassVar[tuple[Need, ...]] = (HiddenNeurons(),)
 
     def __call__(self, point: Point) -> jax.Array:
         """The norms of the columns of W."""
@@ -52,7 +52,7 @@ class PathNorm(Measure):
     kind: Literal["path_norm"] = "path_norm"
     dims: ClassVar[tuple[str, ...]] = ("neuron",)
     pace: ClassVar[Pace] = "slow"
-    needs_neurons: ClassVar[bool] = True
+    needs: ClassVar[tuple[Need, ...]] = (HiddenNeurons(),)
 
     def __call__(self, point: Point) -> jax.Array:
         """The path norm of every neuron."""
@@ -63,7 +63,7 @@ class PathNormTotal(Measure):
     r"""$\sum_j |u_j|\, \lVert (W_j, b_j) \rVert_2$, the path norm of the network (see `PathNorm`)."""
 
     kind: Literal["path_norm_total"] = "path_norm_total"
-    needs_neurons: ClassVar[bool] = True
+    needs: ClassVar[tuple[Need, ...]] = (HiddenNeurons(),)
 
     def __call__(self, point: Point) -> jax.Array:
         """The sum over neurons."""
@@ -96,12 +96,7 @@ class MatrixNorm(Measure):
     kind: Literal["matrix_norm"] = "matrix_norm"
     dims: ClassVar[tuple[str, ...]] = ("matrix",)
     pace: ClassVar[Pace] = "slow"
-
-    def missing(self, experiment: Experiment) -> str | None:
-        """Whether the model names its matrices."""
-        if "matrix" not in experiment.axes:
-            return f"{self.name} needs a model that names its matrices; '{experiment.model.kind}' does not"
-        return super().missing(experiment)
+    needs: ClassVar[tuple[Need, ...]] = (NamedMatrices(),)
 
     def __call__(self, point: Point) -> jax.Array:
         """The norm of every matrix, in the order of the model's axis."""

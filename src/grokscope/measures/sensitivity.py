@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from grokscope.measures._measure import Measure, Pace
 from grokscope.measures.faithfulness import masked_outputs, subnetworks_of
+from grokscope.measures.needs import BinaryInputs, DataSplits, Need, OneHiddenLayerModel, Signs
 from grokscope.spec.axes import SPLIT_LABELS
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ __all__ = ["Sensitivity", "SensitivityFull"]
 
 # Every flip is a forward pass of its own (40 per row); 100 rows per split tell enough.
 _N_ROWS = 100
+_NEEDS = (Signs(), OneHiddenLayerModel(), BinaryInputs(), DataSplits(SPLIT_LABELS))
 
 
 def _mean_flips(point: Point, weights: Float[Array, "neuron column"]) -> Float[Array, "column split"]:
@@ -71,10 +73,7 @@ class Sensitivity(Measure):
     dims: ClassVar[tuple[str, ...]] = ("subnetwork", "split")
     pace: ClassVar[Pace] = "follow_slow"
     unit: ClassVar[str] = "bits"
-    needs_signs: ClassVar[bool] = True
-    needs_hidden: ClassVar[bool] = True
-    needs_binary_inputs: ClassVar[bool] = True
-    needs_splits: ClassVar[tuple[str, ...]] = SPLIT_LABELS
+    needs: ClassVar[tuple[Need, ...]] = _NEEDS
 
     def __call__(self, point: Point) -> jax.Array:
         """The sensitivity of every subnetwork on every split."""
@@ -92,10 +91,7 @@ class SensitivityFull(Measure):
     dims: ClassVar[tuple[str, ...]] = ("split",)
     pace: ClassVar[Pace] = "slow"
     unit: ClassVar[str] = "bits"
-    needs_signs: ClassVar[bool] = True
-    needs_hidden: ClassVar[bool] = True
-    needs_binary_inputs: ClassVar[bool] = True
-    needs_splits: ClassVar[tuple[str, ...]] = SPLIT_LABELS
+    needs: ClassVar[tuple[Need, ...]] = _NEEDS
 
     def __call__(self, point: Point) -> jax.Array:
         """The sensitivity on every split."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from grokscope.measures._measure import Measure, Pace
+from grokscope.measures.needs import DataSplits, Need, OneHiddenLayerModel
 
 if TYPE_CHECKING:
     import jax
@@ -38,8 +39,7 @@ class OutputShare(Measure):
     kind: Literal["output_share"] = "output_share"
     dims: ClassVar[tuple[str, ...]] = ("neuron",)
     pace: ClassVar[Pace] = "slow"
-    needs_hidden: ClassVar[bool] = True
-    needs_splits: ClassVar[tuple[str, ...]] = ("test",)
+    needs: ClassVar[tuple[Need, ...]] = (OneHiddenLayerModel(), DataSplits(("test",)))
 
     def __call__(self, point: Point) -> jax.Array:
         """The shares."""

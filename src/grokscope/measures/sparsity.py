@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from grokscope.measures._measure import Measure, Pace
+from grokscope.measures.needs import DataSplits, HiddenNeurons, Need
 
 if TYPE_CHECKING:
     import jax
@@ -66,7 +67,6 @@ class _Sparsity(Measure):
     order: Literal["incoming_norm", "path_norm"] = "incoming_norm"
 
     unit: ClassVar[str] = "neurons"
-    needs_neurons: ClassVar[bool] = True
     default_with_classes: ClassVar[bool] = False  # many forward passes
     split: ClassVar[str]
     test: ClassVar[Test]
@@ -108,7 +108,7 @@ class EffectiveSparsity(_Sparsity):
     """
 
     kind: Literal["effective_sparsity"] = "effective_sparsity"
-    needs_splits: ClassVar[tuple[str, ...]] = ("train",)
+    needs: ClassVar[tuple[Need, ...]] = (HiddenNeurons(), DataSplits(("train",)))
     split: ClassVar[str] = "train"
     test: ClassVar[Test] = "predictions"
 
@@ -126,7 +126,7 @@ class EffectiveSparsityAccuracy(_Sparsity):
     """
 
     kind: Literal["effective_sparsity_accuracy"] = "effective_sparsity_accuracy"
-    needs_splits: ClassVar[tuple[str, ...]] = ("train",)
+    needs: ClassVar[tuple[Need, ...]] = (HiddenNeurons(), DataSplits(("train",)))
     split: ClassVar[str] = "train"
     test: ClassVar[Test] = "accuracy"
 
@@ -143,7 +143,7 @@ class EffectiveSparsityProbe(_Sparsity):
 
     kind: Literal["effective_sparsity_probe"] = "effective_sparsity_probe"
     pace: ClassVar[Pace] = "slow"
-    needs_splits: ClassVar[tuple[str, ...]] = ("probe",)
+    needs: ClassVar[tuple[Need, ...]] = (HiddenNeurons(), DataSplits(("probe",)))
     split: ClassVar[str] = "probe"
     test: ClassVar[Test] = "predictions"
 
@@ -159,6 +159,6 @@ class EffectiveSparsity99(_Sparsity):
 
     kind: Literal["effective_sparsity_99"] = "effective_sparsity_99"
     pace: ClassVar[Pace] = "slow"
-    needs_splits: ClassVar[tuple[str, ...]] = ("probe",)
+    needs: ClassVar[tuple[Need, ...]] = (HiddenNeurons(), DataSplits(("probe",)))
     split: ClassVar[str] = "probe"
     test: ClassVar[Test] = "predictions_99"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from grokscope.measures._measure import Measure, Pace
+from grokscope.measures.needs import KnownEmbedding, ModularSum, Need
 
 if TYPE_CHECKING:
     import jax
 
-    from grokscope.experiment import Experiment
     from grokscope.measures._point import Point
 
 __all__ = [
@@ -25,18 +25,8 @@ __all__ = [
 class _OfWeights(Measure):
     pace: ClassVar[Pace] = "slow"
     default: ClassVar[bool] = False
-    needs_frequencies: ClassVar[bool] = True
+    needs: ClassVar[tuple[Need, ...]] = (KnownEmbedding(), ModularSum())
     where: ClassVar[Literal["embedding", "output"]]
-
-    def missing(self, experiment: Experiment) -> str | None:
-        """Whether the weights are known."""
-        from grokscope.models.embedding_mlp import EmbeddingMLP
-        from grokscope.models.fully_connected import FullyConnected
-        from grokscope.models.transformer import Transformer
-
-        if not isinstance(experiment.model, EmbeddingMLP | FullyConnected | Transformer):
-            return f"{self.name} needs a network with an embedding and an output map that are known"
-        return super().missing(experiment)
 
     def components(self, point: Point) -> jax.Array:
         """Coefficients of the weights in the Fourier basis, [row, feature]."""

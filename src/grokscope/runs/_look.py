@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from grokscope.errors import InputError
-from grokscope.interventions import Weights
+from grokscope.interventions import NetworkArrays
 from grokscope.measures import active_subnetwork
 from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 from grokscope.spec.streams import Members
@@ -33,7 +33,7 @@ _NO_SOURCE = (
 
 
 class MembersLook:
-    """Members before they train; see `grokscope.interventions.Look`.
+    """Members before they train; see `grokscope.interventions.MemberView`.
 
     Args:
         experiment: of the members.
@@ -80,14 +80,14 @@ class MembersLook:
         np.put_along_axis(bits, drawn.astype(np.int64), True, axis=1)
         return bits
 
-    def weights(self, at: Moment) -> Weights:
+    def weights(self, at: Moment) -> NetworkArrays:
         """Networks at a moment of the source; what the members start from at ``start``."""
         if at.event == "start" and not at.offset and at.factor == 1:
             leaves = self._states
         else:
             leaves = self._needed().states(at)
         names = ("hidden_weight", "hidden_bias", "output_weight")
-        return Weights(*(leaves[f"state.network.{name}"] for name in names))
+        return NetworkArrays(*(leaves[f"state.network.{name}"] for name in names))
 
     def active(self, at: Moment, flavor: Literal["predictions", "accuracy"], order: str) -> np.ndarray:
         """Searched for on the source's training inputs (on the members' own, where there is no source)."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from grokscope.errors import InputError
-from grokscope.interventions import Intervention, Look, Target
+from grokscope.interventions import Intervention, MemberView, Target
 from grokscope.progress import Progress, SilentProgress
 from grokscope.runs._look import MembersLook
 from grokscope.runs._origins import packed_targets
@@ -182,7 +182,7 @@ def _states(
         taken = {name: leaf for name, leaf in states.items() if name.startswith(_NETWORK)}
         _check_fit(taken, {name: w for name, w in wanted.items() if name.startswith(_NETWORK)}, whole=False)
         states = _fresh(experiment, prepared.members)
-        look: Look = MembersLook(experiment, Members(tuple(prepared.members)), taken, source)
+        look: MemberView = MembersLook(experiment, Members(tuple(prepared.members)), taken, source)
         mask = init.neurons.find(look) if init.neurons is not None else None
         names = init.parameters if init.parameters != "all" else None
         for name, leaf in taken.items():
@@ -238,11 +238,11 @@ def _resolve(
 ) -> None:
     """Which neurons each intervention acts on, and when."""
     items = cast("tuple[Intervention, ...]", experiment.interventions)
-    look: Look = MembersLook(experiment, Members(tuple(prepared.members)), states, source)
+    look: MemberView = MembersLook(experiment, Members(tuple(prepared.members)), states, source)
     why = np.full(len(prepared.members), "", object)
     targets: list[Target] = []
     for item in items:
-        mask, bits, more = item.find(look)
+        mask, bits, more = item.select(look)
         at = _steps(item.at, prepared, experiment, source)
         until = np.full(len(at), np.inf)
         if item.until is not None:

@@ -17,7 +17,7 @@ import numpy as np
 from grokscope.errors import GrokscopeError
 from grokscope.measures import Flavor, Measure
 from grokscope.runs._subnetworks import FirstCrossing, found_at_the_end, nothing_found
-from grokscope.spec.stopping import NO_STEP, Ending
+from grokscope.spec.stopping import NO_STEP, StopState
 from grokscope.store.arrays import blanked
 from grokscope.training.cohort import Cohort, leaf_name
 from grokscope.training.devices import in_precision
@@ -101,7 +101,7 @@ class Block:
     follow_slow: tuple[Measure, ...] = ()
     flavor: Flavor = "predictions"
     history_bytes: float = 1e9
-    ending: Ending | None = None
+    ending: StopState | None = None
     _until: np.ndarray | None = None
     _kept: list[tuple[Timeline, Any]] = field(default_factory=list[tuple[Timeline, Any]])
 
@@ -189,7 +189,7 @@ class Block:
         if final is not None and final.until is not None:
             count = len(final.until)
             until = np.minimum(final.until, np.int32(final.step)).astype(np.int32)
-            self.ending = Ending(until, np.full(count, -1, np.int32), np.zeros(count, np.int32))
+            self.ending = StopState(until, np.full(count, -1, np.int32), np.zeros(count, np.int32))
         carry, data = self._start()
         for part, results, networks, after in self._segments(carry, data, after=-1, measured=True):
             carry = after
@@ -217,7 +217,7 @@ class Block:
         if self.ending is None:
             return carry, data
         self._until = self.ending.until
-        return carry._replace(ending=Ending(*map(self.cohort.place, self.ending))), data
+        return carry._replace(ending=StopState(*map(self.cohort.place, self.ending))), data
 
     def _segments(
         self, carry: Carry, data: Any, *, after: int, measured: bool

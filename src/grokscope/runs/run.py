@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
@@ -10,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from grokscope.errors import InputError, did_you_mean
+from grokscope.errors import InputError
 from grokscope.experiment import Experiment
 from grokscope.progress import Progress, SilentProgress
 from grokscope.runs._branched import Origins
-from grokscope.spec.parts import kinds, lookup
+from grokscope.spec.parts import part_of
 from grokscope.spec.schedule import Schedule
 from grokscope.spec.streams import Members, Seeds
+from grokscope.spec.toml import parse_toml
 from grokscope.store.place import BucketPath, Place, as_place
 from grokscope.store.run_store import RunStore
 
@@ -53,7 +53,7 @@ class Run:
     def experiment(self) -> Experiment:
         """The resolved spec."""
         if isinstance(self.path, BucketPath):
-            return Experiment.from_table(tomllib.loads(self._store.experiment_toml))
+            return Experiment.from_table(parse_toml(self._store.experiment_toml))
         return Experiment.from_toml(self.path / "experiment.toml")
 
     @property
@@ -308,7 +308,7 @@ class Run:
         """
         from grokscope.runs._measure import add_measures
 
-        items = [_measure_of(item) for item in measures]
+        items = [part_of("measure", item) for item in measures]
         schedule = None if steps is None else Schedule.parse(steps)
         names = add_measures(self, items, schedule, flavor, progress or SilentProgress())
         self.reread()
@@ -319,18 +319,3 @@ class Run:
         self._store = RunStore.open(self.path)
         for cached in ("measures", "subnetworks", "experiment"):
             self.__dict__.pop(cached, None)
-
-
-def _measure_of(item: Any) -> Any:
-    if isinstance(item, str):
-        known = kinds("measure")
-        if item not in known:
-            raise InputError(
-                f"measure '{item}' is not known.{did_you_mean(item, known)} "
-                f"Known: {', '.join(sorted(known))}."
-            )
-        return known[item]()
-    if isinstance(item, dict):
-        table = dict(item)
-        return lookup("measure", table.pop("kind", ""))(**table)
-    return item

@@ -13,7 +13,7 @@ from grokscope.runs.ended import ending_of
 from grokscope.runs.sink import StoreSink
 from grokscope.runs.trainer import HISTORY_BYTES, block_execution, on_the_way
 from grokscope.runs.wanted import Wanted
-from grokscope.spec.stopping import Ending
+from grokscope.spec.stopping import StopState
 from grokscope.spec.streams import Lineup
 from grokscope.store.run_store import RunStore
 from grokscope.training.cohort import Cohort
@@ -179,7 +179,7 @@ def _rows(arrays: Mapping[str, np.ndarray], own: np.ndarray) -> dict[str, np.nda
     return {name: array[own] for name, array in arrays.items()}
 
 
-def _ending(cells: Sequence[OpenCell], rows: Sequence[Row]) -> Ending:
+def _ending(cells: Sequence[OpenCell], rows: Sequence[Row]) -> StopState:
     """What is known of the ends of rows from the points that they have passed."""
     found: dict[Row, tuple[int, ...]] = {}
     for number in sorted({row.cell for row in rows}):
@@ -187,7 +187,7 @@ def _ending(cells: Sequence[OpenCell], rows: Sequence[Row]) -> Ending:
         cell = cells[number]
         known = ending_of(cell.store, cell.experiment, [row.position for row in own])
         found |= dict(zip(own, zip(*(each.tolist() for each in known), strict=True), strict=True))
-    return Ending(*np.array([found[row] for row in rows], np.int32).T)
+    return StopState(*np.array([found[row] for row in rows], np.int32).T)
 
 
 def _checkpoint(cells: Sequence[OpenCell], rows: Sequence[Row]) -> Checkpoint:
