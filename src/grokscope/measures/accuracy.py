@@ -1,8 +1,4 @@
-"""Accuracy on each split, and how many inputs it leaves out because the output is exactly 0.
-
-Losses and margins are in ``loss.py``; the agreement of parts of a network with the whole in
-``sparsity.py`` and ``faithfulness.py``.
-"""
+"""Accuracy on each split, and the number of inputs without a prediction because the output is exactly 0."""
 
 from __future__ import annotations
 
@@ -30,7 +26,7 @@ class _Accuracy(Measure):
     split: ClassVar[str]
 
     def __call__(self, point: Point) -> jax.Array:
-        """The share of samples predicted right."""
+        """The share of right predictions."""
         import jax.numpy as jnp
 
         f, y = point.outputs(self.split), point.split(self.split).y
@@ -51,12 +47,12 @@ class _ZeroOutputs(Measure):
 
 
 class TrainAccuracy(_Accuracy):
-    r"""Share of the training samples that are predicted right.
+    r"""Share of right predictions on the training samples.
 
     With labels $\pm 1$: $\#\{i: \mathrm{sign} f(x_i) = y_i\} / \#\{i: f(x_i) \ne 0\}$. An input with
-    $f(x) = 0$ has no prediction; it is left out here and counted by `TrainZeroOutputs`. NaN where every
-    output is 0. With classes: the share with $\mathrm{argmax}\, f(x_i) = y_i$; the lowest of equal classes
-    counts.
+    $f(x) = 0$ has no prediction: it is left out here, and counted by `TrainZeroOutputs`. NaN if all outputs
+    are 0. With classes: the share with $\mathrm{argmax}\, f(x_i) = y_i$, which is the lowest of equal
+    classes.
 
     Source: Merrill, Tsilivis, Shukla 2023, Figure 2 left.
 
@@ -76,14 +72,14 @@ class TrainAccuracy(_Accuracy):
 
 
 class TestAccuracy(_Accuracy):
-    """Share of the test samples (the paper's 100) that are predicted right; as `TrainAccuracy`.
+    """Share of right predictions on the test samples (100 in the paper); as `TrainAccuracy`.
 
-    NaN where every output is 0.
+    NaN if all outputs are 0.
 
     Source: Merrill, Tsilivis, Shukla 2023, Figure 2 left.
     """
 
-    __test__: ClassVar[bool] = False  # not a test class, whatever pytest makes of the name
+    __test__: ClassVar[bool] = False  # tells pytest that this is no test class
 
     kind: Literal["test_accuracy"] = "test_accuracy"
     needs: ClassVar[tuple[Need, ...]] = (DataSplits(("test",)),)
@@ -91,10 +87,10 @@ class TestAccuracy(_Accuracy):
 
 
 class TestAccuracyLarge(_Accuracy):
-    """Share of the probe samples (10,000 by default) that are predicted right; as `TrainAccuracy`.
+    """Share of right predictions on the probe samples (10,000 by default); as `TrainAccuracy`.
 
-    100 right out of 100 leaves room for an error of several percent; this one does not. NaN where every
-    output is 0.
+    More precise than `TestAccuracy`: 100 right predictions of 100 are compatible with an error of several
+    percent. NaN if all outputs are 0.
     """
 
     __test__: ClassVar[bool] = False
@@ -106,7 +102,7 @@ class TestAccuracyLarge(_Accuracy):
 
 
 class TrainZeroOutputs(_ZeroOutputs):
-    """How many training inputs have f(x) = 0, and are therefore left out of the shares."""
+    """Number of training inputs with f(x) = 0, which are left out of shares."""
 
     kind: Literal["train_zero_outputs"] = "train_zero_outputs"
     unit: ClassVar[str] = "inputs"
@@ -115,7 +111,7 @@ class TrainZeroOutputs(_ZeroOutputs):
 
 
 class TestZeroOutputs(_ZeroOutputs):
-    """How many test inputs have f(x) = 0, and are therefore left out of the shares."""
+    """Number of test inputs with f(x) = 0, which are left out of shares."""
 
     __test__: ClassVar[bool] = False
 
@@ -126,7 +122,7 @@ class TestZeroOutputs(_ZeroOutputs):
 
 
 class TestZeroOutputsLarge(_ZeroOutputs):
-    """How many probe inputs have f(x) = 0, and are therefore left out of the shares."""
+    """Number of probe inputs with f(x) = 0, which are left out of shares."""
 
     __test__: ClassVar[bool] = False
 

@@ -1,4 +1,4 @@
-"""Attention heads: where they look, and whether the network needs them."""
+"""Attention heads: their attention weights, and how much predictions depend on them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class _OfHeads(Measure):
 
 
 class AttentionPattern(_OfHeads):
-    r"""How much the last position attends to each position; [layer, head, position].
+    r"""The mean attention weights of the last position; [layer, head, position].
 
-    $\overline{\mathrm{softmax}_t (q \cdot k_t / \sqrt{d_h})}$, mean over training inputs; the sum over
+    $\overline{\mathrm{softmax}_t (q \cdot k_t / \sqrt{d_h})}$, mean over training inputs. The sum over
     positions is 1.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), Figure 2 and Section 4.3 (patterns of single inputs).
@@ -45,9 +45,9 @@ class AttentionPattern(_OfHeads):
 
 
 class HeadFaithfulness(_OfHeads):
-    """Share of the test inputs whose prediction stays when one attention head is off; [layer, head].
+    """Share of the test inputs with the same prediction when one attention head is off; [layer, head].
 
-    Off means that the head's output is 0. 1 for a head that no prediction depends on.
+    Off: the head's output is 0. 1 if no prediction depends on the head.
     """
 
     kind: Literal["head_faithfulness"] = "head_faithfulness"

@@ -1,4 +1,4 @@
-"""Which frequency each hidden neuron computes with, over all pairs of addition or subtraction mod p."""
+"""The Fourier spectrum of each hidden neuron over all pairs, for addition or subtraction mod p."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _shares(point: Point) -> jax.Array:
         grid = jnp.zeros((p, p, h.shape[1]), h.dtype).at[a, b].set(h - jnp.mean(h, axis=0))
         matrix = jnp.asarray(basis(p), h.dtype)
         power = jnp.square(jnp.einsum("ka,lb,abn->kln", matrix, matrix, grid))
-        # for each k the block {1, cos_k, sin_k} x {1, cos_k, sin_k}, less the constant, which is 0 here
+        # for each k the block {1, cos_k, sin_k} x {1, cos_k, sin_k}; its constant term is 0 here
         own = by_frequency(power[:, 0]) + by_frequency(power[0])
         own += jnp.stack([_block(power, k) for k in range(1, p // 2 + 1)])
         total = jnp.sum(power, axis=(0, 1))
@@ -57,9 +57,9 @@ class _OfNeurons(Measure):
 class NeuronFrequencyShare(_OfNeurons):
     r"""The largest share of a neuron's variance that one frequency explains; [neuron].
 
-    Over all pairs (a, b): the activation less its mean, projected onto products of two of
-    $1, \cos w_k, \sin w_k$, one of a and one of b, for the best k. 1 for a neuron that computes with one
-    frequency only; 0 for one that is constant.
+    The activation minus its mean, as a function of all pairs (a, b), is projected onto the products of
+    $1, \cos w_k a, \sin w_k a$ with $1, \cos w_k b, \sin w_k b$; the largest share over k is taken. 1 for a
+    neuron with one frequency only, 0 for a constant neuron.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), Section 4.3, and its official code.
 
@@ -84,7 +84,7 @@ class NeuronFrequencyShare(_OfNeurons):
 class NeuronFrequency(_OfNeurons):
     """The frequency that explains most of a neuron's variance, as in `NeuronFrequencyShare`; [neuron], int32.
 
-    0 for a neuron that is constant.
+    0 for a constant neuron.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), Section 4.3, and its official code.
     """
@@ -102,10 +102,10 @@ class NeuronFrequency(_OfNeurons):
 
 
 class OneFrequencyNeurons(_OfNeurons):
-    """Share of the hidden neurons of which one frequency explains more than ``above`` of the variance.
+    """Share of the hidden neurons whose variance is explained to more than ``above`` by one frequency.
 
     Attributes:
-        above: the paper's 0.85.
+        above: the threshold; 0.85 in the paper.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), Section 4.3 (there 84.6 %).
     """

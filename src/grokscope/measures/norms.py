@@ -44,9 +44,8 @@ class NeuronNorm(Measure):
 class PathNorm(Measure):
     r"""$|u_j|\, \lVert (W_j, b_j) \rVert_2$ of each neuron, [neuron].
 
-    With several outputs the first factor is $\lVert u_j \rVert_2$.
-    Unlike the incoming norm it does not change when a neuron is rescaled to $(c W_j, c b_j, u_j / c)$, which
-    leaves the network's outputs as they are.
+    With several outputs the first factor is $\lVert u_j \rVert_2$. Unlike the incoming norm it does not
+    change when a neuron is rescaled to $(c W_j, c b_j, u_j / c)$, which does not change the outputs.
     """
 
     kind: Literal["path_norm"] = "path_norm"
@@ -71,7 +70,7 @@ class PathNormTotal(Measure):
 
 
 class WeightNorm(Measure):
-    r"""$\lVert \theta \rVert_2$: the L2 norm of all parameters of the network, of whatever kind it is."""
+    r"""$\lVert \theta \rVert_2$: the L2 norm of all parameters of the network."""
 
     kind: Literal["weight_norm"] = "weight_norm"
 
@@ -88,7 +87,7 @@ class WeightNorm(Measure):
 class MatrixNorm(Measure):
     r"""$\lVert W \rVert_F$ of each weight matrix of a transformer or an embedding network; [matrix].
 
-    The square root of the sum of squares; the matrices are named on the axis.
+    The Frobenius norm; the labels of the axis are the names of the matrices.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), Section 5.1 (there their sum).
     """

@@ -1,6 +1,6 @@
-"""Effective sparsity: how many neurons, taken in order of their norm, give the whole network's answers.
+"""Effective sparsity: the number of neurons, largest norm first, that predict as the whole network does.
 
-The search is in ``_prefixes.py``; the subnetworks that it finds are made in ``circuits/subnetwork.py``.
+The search is in ``_prefixes.py`` and ``_search.py``.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ __all__ = [
     "EffectiveSparsityProbe",
 ]
 
-# What all measures of one split ask, so that they share one walk over the neurons; and how many hard rows
-# are tried first (the fastest of those tried; no number changes the result).
+# The tests of all measures of a split, which share one search; and the number of hard rows (chosen for
+# speed; it does not change the result).
 _TESTS: dict[str, tuple[Test, ...]] = {
     "train": ("predictions", "accuracy"),
     "probe": ("predictions", "predictions_99"),
@@ -33,7 +33,7 @@ _N_HARD = {"train": 96, "probe": 512}
 
 
 def search(point: Point, split: str, order: Order) -> dict[Test, jax.Array]:
-    """The smallest m for every test of a split, computed once per point."""
+    """The smallest m of each test of a split, computed once per point."""
     import jax.numpy as jnp
 
     from grokscope.measures._prefixes import smallest_prefixes
@@ -85,14 +85,14 @@ class EffectiveSparsity(_Sparsity):
     r"""The smallest m for which $f_m$ predicts what $f$ predicts, on all training inputs.
 
     $\min\{m \in 1..p : \mathrm{sign} f_m(x_i) = \mathrm{sign} f(x_i)\ \forall i\}$, where $f_m$ keeps the m
-    neurons of largest norm. Exact: agreement need not be monotone in m, and is not taken to be. sign(0) is 0:
-    an $f_m(x_i) = 0$ agrees with nothing, and an input with $f(x_i) = 0$ is left out (of a network with no
-    other inputs, 1 is the sparsity). m = p always agrees.
+    neurons of largest norm. The search is exact: agreement need not be monotone in m. sign(0) is 0: an
+    $f_m(x_i) = 0$ agrees with no sign, and an input with $f(x_i) = 0$ is left out (if all are, the result is
+    1). m = p always agrees.
 
     Attributes:
-        order: by which norm neurons are kept: ``incoming_norm`` $\lVert W_j \rVert$ (the paper's), or
-            ``path_norm`` $|u_j| \lVert (W_j, b_j) \rVert$, which rescaling a neuron does not change. Equal
-            norms: the lower index is kept first.
+        order: the norm by which neurons are ranked: ``incoming_norm`` $\lVert W_j \rVert$ (the paper's), or
+            ``path_norm`` $|u_j| \lVert (W_j, b_j) \rVert$, which does not change when a neuron is rescaled.
+            Of equal norms the lower index is first.
 
     Source: Merrill, Tsilivis, Shukla 2023, Section 3.1 and Figure 2 right.
 
@@ -114,10 +114,10 @@ class EffectiveSparsity(_Sparsity):
 
 
 class EffectiveSparsityAccuracy(_Sparsity):
-    r"""The smallest m for which $f_m$ is right on as many training inputs as $f$, as in the official code.
+    r"""The smallest m for which $f_m$ has as many right predictions on the training inputs as $f$.
 
-    Weaker than `EffectiveSparsity` (and never larger): which inputs are right may differ. Inputs with
-    $f(x) = 0$ are left out; m = p always passes.
+    The definition of the official code. It is never larger than `EffectiveSparsity`: the inputs with right
+    predictions may differ. Inputs with $f(x) = 0$ are left out; m = p always passes.
 
     Attributes:
         order: as for `EffectiveSparsity`.
@@ -134,8 +134,8 @@ class EffectiveSparsityAccuracy(_Sparsity):
 class EffectiveSparsityProbe(_Sparsity):
     """`EffectiveSparsity` on the probe (10,000 held-out inputs by default) instead of the training inputs.
 
-    A worst case over many more inputs, so often much larger; but the training inputs are not among them, so
-    it need not be.
+    Usually much larger, because it is a worst case over many more inputs; not always, because the training
+    inputs are not among them.
 
     Attributes:
         order: as for `EffectiveSparsity`.

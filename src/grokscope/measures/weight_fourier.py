@@ -1,4 +1,4 @@
-"""Fourier spectra of weights over residues mod p: of the embedding, and of what neurons add to the logits."""
+"""Fourier spectra over residues mod p of the embedding, and of the weights from neurons to logits."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class EmbeddingFourier(_Norms):
     r"""$\lVert F_k W_E \rVert$: the norm of the embedding's components of frequency k; [frequency].
 
     $F_k$ are the cosine and the sine of frequency k over the residues, each of norm 1; $W_E$ has a row per
-    residue. In a one-hidden-layer network on one-hot tokens $W_E$ is the first layer, of both operands.
+    residue. In a one-hidden-layer network on one-hot tokens $W_E$ is the first layer, for both operands.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), Figure 3.
 
@@ -91,10 +91,10 @@ class EmbeddingFourier(_Norms):
 
 
 class OutputFourier(_Norms):
-    r"""$\lVert F_k W_L^T \rVert$: the norm of frequency k in what the neurons add to the logits; [frequency].
+    r"""$\lVert F_k W_L^T \rVert$: the norm of frequency k in the weights to the logits; [frequency].
 
-    $W_L$ [neuron, answer] is the map from the last hidden layer to the logits (of a transformer
-    $W_{out} W_U$, which leaves a layer norm between them out).
+    $W_L$ [neuron, answer] is the map from the last hidden layer to the logits; in a transformer
+    $W_{out} W_U$, without the layer norm between them.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), Section 4.2.
     """
@@ -106,8 +106,8 @@ class OutputFourier(_Norms):
 class EmbeddingGini(_Gini):
     r"""The Gini coefficient of the norms of the embedding's p Fourier components.
 
-    $\sum_{ij} |x_i - x_j| / (2 p \sum_i x_i)$ with $x_i$ the norm of row i of $F W_E$, the constant one
-    included. It rises where few frequencies are left.
+    $\sum_{ij} |x_i - x_j| / (2 p \sum_i x_i)$ with $x_i$ the norm of row i of $F W_E$, with the constant row.
+    The fewer frequencies, the larger it is.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), Section 5.1.
     """
@@ -129,8 +129,8 @@ class OutputGini(_Gini):
 class EmbeddingParticipation(_Participation):
     r"""The inverse participation ratio of each embedding feature's spectrum, mean over features.
 
-    $\sum_k P_k^2 / (\sum_k P_k)^2$ with $P_k$ the power of frequency k (the constant left out). 1 where each
-    feature has one frequency, 2 / (p - 1) where each has all alike.
+    $\sum_k P_k^2 / (\sum_k P_k)^2$ with $P_k$ the power of frequency k, without the constant. 1 if each
+    feature has one frequency, 2 / (p - 1) if each has all with the same power.
 
     Source: Gromov 2023 (arXiv 2301.02679), Section 3; Doshi et al. 2023 (arXiv 2310.13061).
     """

@@ -1,4 +1,4 @@
-"""Embeddings and one hidden layer: the cheap way to modular arithmetic."""
+"""Token embeddings and one hidden layer; a small network for modular arithmetic."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class EmbeddingMLP(Model):
         )
         # drawn as float32 in either precision, so that both start from the same numbers
         embedding, hidden, output = (
-            # one factor after the other: a scale is a value of the program, which must not change the bits
+            # two factors, in this order: the scale is a traced value and must not change the bits
             jax.random.normal(key, shape, jnp.float32).astype(jnp.result_type(float)) * std * scale
             for key, shape, (std, scale) in zip(jax.random.split(key, 3), shapes, scales, strict=True)
         )
@@ -114,7 +114,7 @@ class EmbeddingMLP(Model):
         return tokens * self.embedding + (inputs + self.bias + n_outputs) * self.width
 
     def flops_per_sample(self, input_shape: tuple[int, ...], n_outputs: int) -> float:
-        """Products forward and backward; what tokens add to the hidden layer is computed once per batch."""
+        """Products forward and backward; the hidden layer of each token is computed once per batch."""
         positions, tokens = input_shape
         return (4.0 * tokens * self._slots(positions) + 6.0 * n_outputs) * self.width
 

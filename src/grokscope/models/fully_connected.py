@@ -45,7 +45,7 @@ class FullyConnected(Model):
 
     @property
     def has_one_hidden_layer(self) -> bool:
-        """It is one."""
+        """True."""
         return True
 
     @property
@@ -66,7 +66,7 @@ class FullyConnected(Model):
         def uniform(key: jax.Array, shape: tuple[int, ...], fan_in: float) -> jax.Array:
             # drawn as float32 in either precision, so that both start from the same numbers
             share = jax.random.uniform(key, shape, jnp.float32, minval=-1.0, maxval=1.0)
-            # one factor after the other: the scale is a value of the program, which must not change the bits
+            # two factors, in this order: the scale is a traced value and must not change the bits
             return share.astype(jnp.result_type(float)) * (1 / math.sqrt(fan_in)) * self.init_scale
 
         hidden = self._hidden_fan_in(n)
@@ -79,7 +79,7 @@ class FullyConnected(Model):
         )
 
     def _hidden_fan_in(self, n_inputs: int) -> float:
-        """One over the square of the bound of W and b."""
+        """1 / bound^2, for the bound of W and b."""
         return n_inputs
 
     def n_parameters(self, input_shape: tuple[int, ...], n_outputs: int) -> int:

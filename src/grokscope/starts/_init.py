@@ -1,4 +1,4 @@
-"""The base of all starts: where a member starts."""
+"""The base of all starts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Init", "InitField"]
 
 
 class Init(Part):
-    """Where members start."""
+    """The state in which members start."""
 
     group: ClassVar[str] = "init"
 
