@@ -178,7 +178,10 @@ class Intervention(Part):
         return per_sample(network(batch.x), batch.y)
 
 
-InterventionField = Annotated[SerializeAsAny[Intervention], resolver(Intervention)]
+if TYPE_CHECKING:
+    InterventionField = Any  # names and tables are converted, which type checkers do not know
+else:
+    InterventionField = Annotated[SerializeAsAny[Intervention], resolver(Intervention)]
 
 
 class ParameterIntervention(Intervention):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import SerializeAsAny
 
@@ -72,4 +72,7 @@ class Measure(Part):
         return tuple(spec.model.n_neurons if dim == "neuron" else sizes[dim] for dim in self.dims)
 
 
-MeasureField = Annotated[SerializeAsAny[Measure], resolver(Measure)]
+if TYPE_CHECKING:
+    MeasureField = Any  # names and tables are converted, which type checkers do not know
+else:
+    MeasureField = Annotated[SerializeAsAny[Measure], resolver(Measure)]
