@@ -96,7 +96,7 @@ def _entry(cls: type[Measure]) -> str:
     if cls.unit:
         facts.append(f"unit: {cls.unit}")
     if cls.needs:
-        facts.append(f"needs {', '.join(map(str, cls.needs))}")
+        facts.append(f"needs {', '.join(need.text for need in cls.needs)}")
     if not cls.default:
         facts.append("not a default")
     lines = [f"### `{kind}`\n", _formulas(markdown(found[""])) + "\n", "; ".join(facts) + ".\n"]

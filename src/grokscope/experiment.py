@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -48,7 +48,7 @@ class Recording(Part):
         snapshots: steps whose networks are kept in the store.
     """
 
-    group: ClassVar[str] = "schedule"
+    group = "schedule"
 
     measures: str | int | tuple[str | int, ...] = "epochs"
     slow_measures: str | int | tuple[str | int, ...] = "log"
@@ -90,8 +90,8 @@ class Experiment(Part):
         (32, 9600)
     """
 
-    group: ClassVar[str] = "experiment"
-    not_identifying: ClassVar[tuple[str, ...]] = ("epochs", "steps", "name", "measures", "schedule", "stop")
+    group = "experiment"
+    not_identifying = ("epochs", "steps", "name", "measures", "schedule", "stop")
 
     name: str = ""
     epochs: int | None = Field(default=None, ge=1, le=10**9)

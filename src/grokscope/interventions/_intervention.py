@@ -78,9 +78,9 @@ class Intervention(Part):
             part of the compiled program.
     """
 
-    group: ClassVar[str] = "intervention"
+    group = "intervention"
     per_member: ClassVar[tuple[str, ...]] = ("name", "at", "until", "neurons")
-    not_identifying: ClassVar[tuple[str, ...]] = ("name",)
+    not_identifying = ("name",)
 
     kind: str
     name: str = ""
@@ -193,7 +193,7 @@ class ParameterIntervention(Intervention):
         parameters: the parameters that are changed; by default all, or only the weights if bits are chosen.
     """
 
-    per_member: ClassVar[tuple[str, ...]] = (*Intervention.per_member, "bits")
+    per_member = (*Intervention.per_member, "bits")
 
     bits: Bits | tuple[int, ...] = "all"
     parameters: tuple[Parameter, ...] | None = None

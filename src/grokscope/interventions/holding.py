@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -60,7 +60,7 @@ class Rate(ParameterIntervention):
     """
 
     kind: Literal["rate"] = "rate"
-    traced: ClassVar[tuple[str, ...]] = ("factor",)
+    traced = ("factor",)
     factor: float = Field(ge=0.0, le=1e6)
 
     def after_update(
@@ -95,8 +95,8 @@ class Clamp(Intervention):
     """
 
     kind: Literal["clamp"] = "clamp"
-    traced: ClassVar[tuple[str, ...]] = ("limit",)
-    per_member: ClassVar[tuple[str, ...]] = (*Intervention.per_member, "bits")
+    traced = ("limit",)
+    per_member = (*Intervention.per_member, "bits")
     norm: Literal["incoming_norm", "path_norm"] = "incoming_norm"
     limit: float = Field(default=1.0, ge=0.0, le=1e6)
     of: Literal["start", "absolute"] = "start"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import numpy as np
 from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator, model_validator
@@ -42,7 +42,7 @@ _RANDOM = 0x72616E64
 class Neurons(Part):
     """A way to choose a set of neurons for each member of a run."""
 
-    group: ClassVar[str] = "neurons"
+    group = "neurons"
 
     kind: str
 

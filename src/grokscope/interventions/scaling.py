@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -38,7 +38,7 @@ class Boost(ParameterIntervention):
     """
 
     kind: Literal["boost"] = "boost"
-    traced: ClassVar[tuple[str, ...]] = ("factor",)
+    traced = ("factor",)
     factor: float = Field(ge=0.0, le=1e6)
 
     @property
@@ -83,7 +83,7 @@ class Sham(Intervention):
     """
 
     kind: Literal["sham"] = "sham"
-    traced: ClassVar[tuple[str, ...]] = ("factor",)
+    traced = ("factor",)
     factor: float = Field(default=2.0, gt=0.0, le=1e6)
     compensated: bool = False
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import field_validator
 
@@ -38,7 +38,7 @@ class Swap(Intervention):
     """
 
     kind: Literal["swap"] = "swap"
-    per_member: ClassVar[tuple[str, ...]] = (*Intervention.per_member, "partners")
+    per_member = (*Intervention.per_member, "partners")
     partners: NeuronsField
     what: Literal["direction", "scale", "output"]
 

@@ -57,7 +57,7 @@ class Learner(Part):
         trains: whether it trains; if not, its networks come from elsewhere and a run cannot be replayed.
     """
 
-    group: ClassVar[str] = "learner"
+    group = "learner"
     trains: ClassVar[bool] = True
 
     kind: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from grokscope.errors import InputError
 from grokscope.learners._learner import Batch, Learner, State
@@ -28,7 +28,7 @@ class Imported(Learner):
     """
 
     kind: Literal["imported"] = "imported"
-    trains: ClassVar[bool] = False
+    trains = False
 
     def init(self, spec: TrainingSpec, key: jax.Array, data: dict[str, jax.Array]) -> State:
         """Not possible: raises `InputError`."""

@@ -21,7 +21,7 @@ class Loss(Part):
         labels: the kind of labels it is for: ``sign`` (+-1), ``class``, or ``any``.
     """
 
-    group: ClassVar[str] = "loss"
+    group = "loss"
 
     kind: str
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from grokscope.losses._loss import Loss
 
@@ -37,7 +37,7 @@ class CrossEntropy(Loss):
     """
 
     kind: Literal["cross_entropy"] = "cross_entropy"
-    labels: ClassVar[Literal["sign", "class", "any"]] = "class"
+    labels = "class"
 
     precision: Literal["as_run", "float64"] = "as_run"
 

@@ -35,7 +35,7 @@ class Measure(Part):
             measure is not among the defaults, and a spec that asks for it is refused with one line.
     """
 
-    group: ClassVar[str] = "measure"
+    group = "measure"
     dims: ClassVar[tuple[str, ...]] = ()
     pace: ClassVar[Pace] = "quick"
     unit: ClassVar[str] = ""

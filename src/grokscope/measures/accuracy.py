@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from grokscope.measures._measure import Measure, Pace
-from grokscope.measures.needs import DataSplits, Need, Signs
+from grokscope.measures._measure import Measure
+from grokscope.measures.needs import PROBE_SPLIT, SIGNS, TEST_SPLIT, TRAIN_SPLIT
 
 if TYPE_CHECKING:
     import jax
@@ -67,8 +67,8 @@ class TrainAccuracy(_Accuracy):
     """
 
     kind: Literal["train_accuracy"] = "train_accuracy"
-    needs: ClassVar[tuple[Need, ...]] = (DataSplits(("train",)),)
-    split: ClassVar[str] = "train"
+    needs = (TRAIN_SPLIT,)
+    split = "train"
 
 
 class TestAccuracy(_Accuracy):
@@ -82,8 +82,8 @@ class TestAccuracy(_Accuracy):
     __test__: ClassVar[bool] = False  # tells pytest that this is no test class
 
     kind: Literal["test_accuracy"] = "test_accuracy"
-    needs: ClassVar[tuple[Need, ...]] = (DataSplits(("test",)),)
-    split: ClassVar[str] = "test"
+    needs = (TEST_SPLIT,)
+    split = "test"
 
 
 class TestAccuracyLarge(_Accuracy):
@@ -96,18 +96,18 @@ class TestAccuracyLarge(_Accuracy):
     __test__: ClassVar[bool] = False
 
     kind: Literal["test_accuracy_large"] = "test_accuracy_large"
-    pace: ClassVar[Pace] = "slow"
-    needs: ClassVar[tuple[Need, ...]] = (DataSplits(("probe",)),)
-    split: ClassVar[str] = "probe"
+    pace = "slow"
+    needs = (PROBE_SPLIT,)
+    split = "probe"
 
 
 class TrainZeroOutputs(_ZeroOutputs):
     """Number of training inputs with f(x) = 0, which are left out of shares."""
 
     kind: Literal["train_zero_outputs"] = "train_zero_outputs"
-    unit: ClassVar[str] = "inputs"
-    needs: ClassVar[tuple[Need, ...]] = (Signs(), DataSplits(("train",)))
-    split: ClassVar[str] = "train"
+    unit = "inputs"
+    needs = (SIGNS, TRAIN_SPLIT)
+    split = "train"
 
 
 class TestZeroOutputs(_ZeroOutputs):
@@ -116,9 +116,9 @@ class TestZeroOutputs(_ZeroOutputs):
     __test__: ClassVar[bool] = False
 
     kind: Literal["test_zero_outputs"] = "test_zero_outputs"
-    unit: ClassVar[str] = "inputs"
-    needs: ClassVar[tuple[Need, ...]] = (Signs(), DataSplits(("test",)))
-    split: ClassVar[str] = "test"
+    unit = "inputs"
+    needs = (SIGNS, TEST_SPLIT)
+    split = "test"
 
 
 class TestZeroOutputsLarge(_ZeroOutputs):
@@ -127,7 +127,7 @@ class TestZeroOutputsLarge(_ZeroOutputs):
     __test__: ClassVar[bool] = False
 
     kind: Literal["test_zero_outputs_large"] = "test_zero_outputs_large"
-    pace: ClassVar[Pace] = "slow"
-    unit: ClassVar[str] = "inputs"
-    needs: ClassVar[tuple[Need, ...]] = (Signs(), DataSplits(("probe",)))
-    split: ClassVar[str] = "probe"
+    pace = "slow"
+    unit = "inputs"
+    needs = (SIGNS, PROBE_SPLIT)
+    split = "probe"

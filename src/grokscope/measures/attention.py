@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
-from grokscope.measures._measure import Measure, Pace
-from grokscope.measures.needs import AttentionHeads, DataSplits, Need
+from grokscope.measures._measure import Measure
+from grokscope.measures.needs import TEST_SPLIT, TRAIN_SPLIT, TRANSFORMER
 
 if TYPE_CHECKING:
     import jax
@@ -16,8 +16,8 @@ __all__ = ["AttentionPattern", "HeadFaithfulness"]
 
 
 class _OfHeads(Measure):
-    pace: ClassVar[Pace] = "slow"
-    default: ClassVar[bool] = False
+    pace = "slow"
+    default = False
 
 
 class AttentionPattern(_OfHeads):
@@ -34,8 +34,8 @@ class AttentionPattern(_OfHeads):
     """
 
     kind: Literal["attention_pattern"] = "attention_pattern"
-    dims: ClassVar[tuple[str, ...]] = ("layer", "head", "position")
-    needs: ClassVar[tuple[Need, ...]] = (AttentionHeads(), DataSplits(("train",)))
+    dims = ("layer", "head", "position")
+    needs = (TRANSFORMER, TRAIN_SPLIT)
 
     def __call__(self, point: Point) -> jax.Array:
         """The mean patterns."""
@@ -51,8 +51,8 @@ class HeadFaithfulness(_OfHeads):
     """
 
     kind: Literal["head_faithfulness"] = "head_faithfulness"
-    dims: ClassVar[tuple[str, ...]] = ("layer", "head")
-    needs: ClassVar[tuple[Need, ...]] = (AttentionHeads(), DataSplits(("test",)))
+    dims = ("layer", "head")
+    needs = (TRANSFORMER, TEST_SPLIT)
 
     def __call__(self, point: Point) -> jax.Array:
         """The agreement with the whole network, for each head."""

@@ -6,10 +6,10 @@ entries of the axis ``split``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
-from grokscope.measures._measure import Measure, Pace
-from grokscope.measures.needs import DataSplits, HiddenNeurons, Need, OneHiddenLayerModel, Signs
+from grokscope.measures._measure import Measure
+from grokscope.measures.needs import HIDDEN_NEURONS, ONE_HIDDEN_LAYER, SIGNS, TEST_SPLIT, TRAIN_SPLIT
 from grokscope.spec.axes import SPLIT_LABELS
 
 if TYPE_CHECKING:
@@ -73,10 +73,10 @@ def _outputs(point: Point, split: str) -> Float[Array, "sample subnetwork"]:
 
 
 class _OfSubnetworks(Measure):
-    dims: ClassVar[tuple[str, ...]] = ("subnetwork", "split")
-    pace: ClassVar[Pace] = "follow"
-    default_with_classes: ClassVar[bool] = False  # many forward passes
-    needs: ClassVar[tuple[Need, ...]] = (HiddenNeurons(), DataSplits(SPLIT_LABELS))
+    dims = ("subnetwork", "split")
+    pace = "follow"
+    default_with_classes = False  # many forward passes
+    needs = (HIDDEN_NEURONS, TRAIN_SPLIT, TEST_SPLIT)
 
     def __call__(self, point: Point) -> jax.Array:
         """The value of every subnetwork on every split; NaN for a subnetwork without neurons."""
@@ -154,7 +154,7 @@ class FaithfulnessMeanAblation(_OfSubnetworks):
     """
 
     kind: Literal["faithfulness_mean_ablation"] = "faithfulness_mean_ablation"
-    needs: ClassVar[tuple[Need, ...]] = (Signs(), OneHiddenLayerModel(), DataSplits(SPLIT_LABELS))
+    needs = (SIGNS, ONE_HIDDEN_LAYER, TRAIN_SPLIT, TEST_SPLIT)
 
     def _on(self, point: Point, split: str) -> jax.Array:
         import jax.numpy as jnp
@@ -210,10 +210,10 @@ class SubnetworkNorm(Measure):
     """
 
     kind: Literal["subnetwork_norm"] = "subnetwork_norm"
-    dims: ClassVar[tuple[str, ...]] = ("subnetwork",)
-    pace: ClassVar[Pace] = "follow"
-    needs: ClassVar[tuple[Need, ...]] = (HiddenNeurons(),)
-    default_with_classes: ClassVar[bool] = False
+    dims = ("subnetwork",)
+    pace = "follow"
+    needs = (HIDDEN_NEURONS,)
+    default_with_classes = False
 
     def __call__(self, point: Point) -> jax.Array:
         """The mean over the neurons of each subnetwork."""

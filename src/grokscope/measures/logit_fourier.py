@@ -8,12 +8,12 @@ training and the test split together.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from grokscope.measures._measure import Measure, Pace
-from grokscope.measures.needs import DataSplits, FinalKeyFrequencies, HiddenNeurons, ModularSum, Need
+from grokscope.measures._measure import Measure
+from grokscope.measures.needs import HIDDEN_NEURONS, KEY_FREQUENCIES, MODULAR_SUM, TEST_SPLIT, TRAIN_SPLIT
 from grokscope.spec.axes import SPLIT_LABELS
 
 if TYPE_CHECKING:
@@ -92,9 +92,9 @@ def _variance(point: Point) -> jax.Array:
 
 
 class _OfLogits(Measure):
-    pace: ClassVar[Pace] = "slow"
-    default: ClassVar[bool] = False
-    needs: ClassVar[tuple[Need, ...]] = (ModularSum(), DataSplits(SPLIT_LABELS))
+    pace = "slow"
+    default = False
+    needs = (MODULAR_SUM, TRAIN_SPLIT, TEST_SPLIT)
 
 
 class LogitFourier(_OfLogits):
@@ -123,7 +123,7 @@ class LogitFourier(_OfLogits):
     """
 
     kind: Literal["logit_fourier"] = "logit_fourier"
-    dims: ClassVar[tuple[str, ...]] = ("frequency",)
+    dims = ("frequency",)
 
     def __call__(self, point: Point) -> jax.Array:
         """The shares."""
@@ -172,7 +172,7 @@ class KeyFrequencies(_OfLogits):
     """
 
     kind: Literal["key_frequencies"] = "key_frequencies"
-    dims: ClassVar[tuple[str, ...]] = ("frequency",)
+    dims = ("frequency",)
 
     share: float = Field(default=0.05, gt=0.0, le=1.0)
 
@@ -185,9 +185,9 @@ class KeyFrequencies(_OfLogits):
 
 
 class _WithKeys(_OfLogits):
-    pace: ClassVar[Pace] = "follow_slow"
+    pace = "follow_slow"
     # neurons, because every measure that follows a run is given its subnetworks
-    needs: ClassVar[tuple[Need, ...]] = (HiddenNeurons(), FinalKeyFrequencies(), DataSplits(SPLIT_LABELS))
+    needs = (HIDDEN_NEURONS, MODULAR_SUM, KEY_FREQUENCIES, TRAIN_SPLIT, TEST_SPLIT)
 
     def keys(self, point: Point) -> jax.Array:
         """The key frequencies of the final network.
@@ -212,7 +212,7 @@ class RestrictedLoss(_WithKeys):
     """
 
     kind: Literal["restricted_loss"] = "restricted_loss"
-    dims: ClassVar[tuple[str, ...]] = ("split",)
+    dims = ("split",)
 
     def __call__(self, point: Point) -> jax.Array:
         """The mean of the experiment's loss on each split."""
@@ -253,7 +253,7 @@ class ExcludedLossByFrequency(_OfLogits):
     """
 
     kind: Literal["excluded_loss_by_frequency"] = "excluded_loss_by_frequency"
-    dims: ClassVar[tuple[str, ...]] = ("frequency",)
+    dims = ("frequency",)
 
     def __call__(self, point: Point) -> jax.Array:
         """The mean of the experiment's loss on the training pairs."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from grokscope.measures._measure import Measure
-from grokscope.measures.needs import DataSplits, Need, Signs
+from grokscope.measures.needs import SIGNS, TEST_SPLIT, TRAIN_SPLIT
 
 if TYPE_CHECKING:
     import jax
@@ -43,8 +43,8 @@ class TrainLoss(_Loss):
     """
 
     kind: Literal["train_loss"] = "train_loss"
-    needs: ClassVar[tuple[Need, ...]] = (DataSplits(("train",)),)
-    split: ClassVar[str] = "train"
+    needs = (TRAIN_SPLIT,)
+    split = "train"
 
 
 class TestLoss(_Loss):
@@ -56,8 +56,8 @@ class TestLoss(_Loss):
     __test__: ClassVar[bool] = False  # tells pytest that this is no test class
 
     kind: Literal["test_loss"] = "test_loss"
-    needs: ClassVar[tuple[Need, ...]] = (DataSplits(("test",)),)
-    split: ClassVar[str] = "test"
+    needs = (TEST_SPLIT,)
+    split = "test"
 
 
 class TrainMarginBelow1(Measure):
@@ -67,7 +67,7 @@ class TrainMarginBelow1(Measure):
     """
 
     kind: Literal["train_margin_below_1"] = "train_margin_below_1"
-    needs: ClassVar[tuple[Need, ...]] = (Signs(), DataSplits(("train",)))
+    needs = (SIGNS, TRAIN_SPLIT)
 
     def __call__(self, point: Point) -> jax.Array:
         """mean(y f < 1)."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from grokscope.measures._measure import Measure
-from grokscope.measures.needs import DataSplits, Need, PairsTask
+from grokscope.measures.needs import PAIRS, TEST_SPLIT
 
 if TYPE_CHECKING:
     import jax
@@ -19,7 +19,7 @@ __all__ = ["MirrorShare", "TestAccuracyMirrored", "TestAccuracyUnmirrored"]
 
 
 class _OfMirrors(Measure):
-    needs: ClassVar[tuple[Need, ...]] = (PairsTask(), DataSplits(("test",)))
+    needs = (PAIRS, TEST_SPLIT)
 
 
 class MirrorShare(_OfMirrors):
@@ -71,7 +71,7 @@ class TestAccuracyMirrored(_AccuracyOfMirrors):
     __test__: ClassVar[bool] = False  # tells pytest that this is no test class
 
     kind: Literal["test_accuracy_mirrored"] = "test_accuracy_mirrored"
-    mirrored: ClassVar[int] = 1
+    mirrored = 1
 
 
 class TestAccuracyUnmirrored(_AccuracyOfMirrors):
@@ -83,4 +83,4 @@ class TestAccuracyUnmirrored(_AccuracyOfMirrors):
     __test__: ClassVar[bool] = False
 
     kind: Literal["test_accuracy_unmirrored"] = "test_accuracy_unmirrored"
-    mirrored: ClassVar[int] = 0
+    mirrored = 0

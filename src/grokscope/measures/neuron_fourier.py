@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from grokscope.measures._measure import Measure, Pace
-from grokscope.measures.needs import DataSplits, HiddenNeurons, ModularSum, Need
+from grokscope.measures._measure import Measure
+from grokscope.measures.needs import HIDDEN_NEURONS, MODULAR_SUM, TEST_SPLIT, TRAIN_SPLIT
 from grokscope.spec.axes import SPLIT_LABELS
 
 if TYPE_CHECKING:
@@ -49,9 +49,9 @@ def _block(power: jax.Array, k: int) -> jax.Array:
 
 
 class _OfNeurons(Measure):
-    pace: ClassVar[Pace] = "slow"
-    default: ClassVar[bool] = False
-    needs: ClassVar[tuple[Need, ...]] = (HiddenNeurons(), ModularSum(), DataSplits(SPLIT_LABELS))
+    pace = "slow"
+    default = False
+    needs = (HIDDEN_NEURONS, MODULAR_SUM, TRAIN_SPLIT, TEST_SPLIT)
 
 
 class NeuronFrequencyShare(_OfNeurons):
@@ -72,7 +72,7 @@ class NeuronFrequencyShare(_OfNeurons):
     """
 
     kind: Literal["neuron_frequency_share"] = "neuron_frequency_share"
-    dims: ClassVar[tuple[str, ...]] = ("neuron",)
+    dims = ("neuron",)
 
     def __call__(self, point: Point) -> jax.Array:
         """The largest share over frequencies."""
@@ -90,7 +90,7 @@ class NeuronFrequency(_OfNeurons):
     """
 
     kind: Literal["neuron_frequency"] = "neuron_frequency"
-    dims: ClassVar[tuple[str, ...]] = ("neuron",)
+    dims = ("neuron",)
 
     def __call__(self, point: Point) -> jax.Array:
         """The number of the frequency."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
-from grokscope.measures._measure import Measure, Pace
-from grokscope.measures.needs import HiddenNeurons, NamedMatrices, Need
+from grokscope.measures._measure import Measure
+from grokscope.measures.needs import HIDDEN_NEURONS, NAMED_MATRICES
 
 if TYPE_CHECKING:
     import jax
@@ -32,9 +32,9 @@ class NeuronNorm(Measure):
     """
 
     kind: Literal["neuron_norm"] = "neuron_norm"
-    dims: ClassVar[tuple[str, ...]] = ("neuron",)
-    pace: ClassVar[Pace] = "slow"
-    needs: ClassVar[tuple[Need, ...]] = (HiddenNeurons(),)
+    dims = ("neuron",)
+    pace = "slow"
+    needs = (HIDDEN_NEURONS,)
 
     def __call__(self, point: Point) -> jax.Array:
         """The norms of the columns of W."""
@@ -49,9 +49,9 @@ class PathNorm(Measure):
     """
 
     kind: Literal["path_norm"] = "path_norm"
-    dims: ClassVar[tuple[str, ...]] = ("neuron",)
-    pace: ClassVar[Pace] = "slow"
-    needs: ClassVar[tuple[Need, ...]] = (HiddenNeurons(),)
+    dims = ("neuron",)
+    pace = "slow"
+    needs = (HIDDEN_NEURONS,)
 
     def __call__(self, point: Point) -> jax.Array:
         """The path norm of every neuron."""
@@ -62,7 +62,7 @@ class PathNormTotal(Measure):
     r"""$\sum_j |u_j|\, \lVert (W_j, b_j) \rVert_2$, the path norm of the network (see `PathNorm`)."""
 
     kind: Literal["path_norm_total"] = "path_norm_total"
-    needs: ClassVar[tuple[Need, ...]] = (HiddenNeurons(),)
+    needs = (HIDDEN_NEURONS,)
 
     def __call__(self, point: Point) -> jax.Array:
         """The sum over neurons."""
@@ -93,9 +93,9 @@ class MatrixNorm(Measure):
     """
 
     kind: Literal["matrix_norm"] = "matrix_norm"
-    dims: ClassVar[tuple[str, ...]] = ("matrix",)
-    pace: ClassVar[Pace] = "slow"
-    needs: ClassVar[tuple[Need, ...]] = (NamedMatrices(),)
+    dims = ("matrix",)
+    pace = "slow"
+    needs = (NAMED_MATRICES,)
 
     def __call__(self, point: Point) -> jax.Array:
         """The norm of every matrix, in the order of the model's axis."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
-from grokscope.measures._measure import Measure, Pace
+from grokscope.measures._measure import Measure
 from grokscope.measures.faithfulness import masked_outputs, subnetworks_of
-from grokscope.measures.needs import BinaryInputs, DataSplits, Need, OneHiddenLayerModel, Signs
+from grokscope.measures.needs import BINARY_INPUTS, ONE_HIDDEN_LAYER, SIGNS, TEST_SPLIT, TRAIN_SPLIT
 from grokscope.spec.axes import SPLIT_LABELS
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ __all__ = ["Sensitivity", "SensitivityFull"]
 
 # Each flipped bit is a forward pass (40 for each row); 100 rows per split are enough.
 _N_ROWS = 100
-_NEEDS = (Signs(), OneHiddenLayerModel(), BinaryInputs(), DataSplits(SPLIT_LABELS))
+_NEEDS = (SIGNS, ONE_HIDDEN_LAYER, BINARY_INPUTS, TRAIN_SPLIT, TEST_SPLIT)
 
 
 def _mean_flips(point: Point, weights: Float[Array, "neuron column"]) -> Float[Array, "column split"]:
@@ -71,10 +71,10 @@ class Sensitivity(Measure):
     """
 
     kind: Literal["sensitivity"] = "sensitivity"
-    dims: ClassVar[tuple[str, ...]] = ("subnetwork", "split")
-    pace: ClassVar[Pace] = "follow_slow"
-    unit: ClassVar[str] = "bits"
-    needs: ClassVar[tuple[Need, ...]] = _NEEDS
+    dims = ("subnetwork", "split")
+    pace = "follow_slow"
+    unit = "bits"
+    needs = _NEEDS
 
     def __call__(self, point: Point) -> jax.Array:
         """The sensitivity of every subnetwork on every split."""
@@ -89,10 +89,10 @@ class SensitivityFull(Measure):
     """`Sensitivity` of the whole network; [split]."""
 
     kind: Literal["sensitivity_full"] = "sensitivity_full"
-    dims: ClassVar[tuple[str, ...]] = ("split",)
-    pace: ClassVar[Pace] = "slow"
-    unit: ClassVar[str] = "bits"
-    needs: ClassVar[tuple[Need, ...]] = _NEEDS
+    dims = ("split",)
+    pace = "slow"
+    unit = "bits"
+    needs = _NEEDS
 
     def __call__(self, point: Point) -> jax.Array:
         """The sensitivity on every split."""

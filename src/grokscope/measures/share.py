@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
-from grokscope.measures._measure import Measure, Pace
-from grokscope.measures.needs import DataSplits, Need, OneHiddenLayerModel
+from grokscope.measures._measure import Measure
+from grokscope.measures.needs import ONE_HIDDEN_LAYER, TEST_SPLIT
 
 if TYPE_CHECKING:
     import jax
@@ -37,9 +37,9 @@ class OutputShare(Measure):
     """
 
     kind: Literal["output_share"] = "output_share"
-    dims: ClassVar[tuple[str, ...]] = ("neuron",)
-    pace: ClassVar[Pace] = "slow"
-    needs: ClassVar[tuple[Need, ...]] = (OneHiddenLayerModel(), DataSplits(("test",)))
+    dims = ("neuron",)
+    pace = "slow"
+    needs = (ONE_HIDDEN_LAYER, TEST_SPLIT)
 
     def __call__(self, point: Point) -> jax.Array:
         """The shares."""

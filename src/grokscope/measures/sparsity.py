@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from grokscope.measures._measure import Measure, Pace
-from grokscope.measures.needs import DataSplits, HiddenNeurons, Need
+from grokscope.measures._measure import Measure
+from grokscope.measures.needs import HIDDEN_NEURONS, PROBE_SPLIT, TRAIN_SPLIT
 
 if TYPE_CHECKING:
     import jax
@@ -66,8 +66,8 @@ def search(point: Point, split: str, order: Order) -> dict[Test, jax.Array]:
 class _Sparsity(Measure):
     order: Literal["incoming_norm", "path_norm"] = "incoming_norm"
 
-    unit: ClassVar[str] = "neurons"
-    default_with_classes: ClassVar[bool] = False  # many forward passes
+    unit = "neurons"
+    default_with_classes = False  # many forward passes
     split: ClassVar[str]
     test: ClassVar[Test]
 
@@ -108,9 +108,9 @@ class EffectiveSparsity(_Sparsity):
     """
 
     kind: Literal["effective_sparsity"] = "effective_sparsity"
-    needs: ClassVar[tuple[Need, ...]] = (HiddenNeurons(), DataSplits(("train",)))
-    split: ClassVar[str] = "train"
-    test: ClassVar[Test] = "predictions"
+    needs = (HIDDEN_NEURONS, TRAIN_SPLIT)
+    split = "train"
+    test = "predictions"
 
 
 class EffectiveSparsityAccuracy(_Sparsity):
@@ -126,9 +126,9 @@ class EffectiveSparsityAccuracy(_Sparsity):
     """
 
     kind: Literal["effective_sparsity_accuracy"] = "effective_sparsity_accuracy"
-    needs: ClassVar[tuple[Need, ...]] = (HiddenNeurons(), DataSplits(("train",)))
-    split: ClassVar[str] = "train"
-    test: ClassVar[Test] = "accuracy"
+    needs = (HIDDEN_NEURONS, TRAIN_SPLIT)
+    split = "train"
+    test = "accuracy"
 
 
 class EffectiveSparsityProbe(_Sparsity):
@@ -142,10 +142,10 @@ class EffectiveSparsityProbe(_Sparsity):
     """
 
     kind: Literal["effective_sparsity_probe"] = "effective_sparsity_probe"
-    pace: ClassVar[Pace] = "slow"
-    needs: ClassVar[tuple[Need, ...]] = (HiddenNeurons(), DataSplits(("probe",)))
-    split: ClassVar[str] = "probe"
-    test: ClassVar[Test] = "predictions"
+    pace = "slow"
+    needs = (HIDDEN_NEURONS, PROBE_SPLIT)
+    split = "probe"
+    test = "predictions"
 
 
 class EffectiveSparsity99(_Sparsity):
@@ -158,7 +158,7 @@ class EffectiveSparsity99(_Sparsity):
     """
 
     kind: Literal["effective_sparsity_99"] = "effective_sparsity_99"
-    pace: ClassVar[Pace] = "slow"
-    needs: ClassVar[tuple[Need, ...]] = (HiddenNeurons(), DataSplits(("probe",)))
-    split: ClassVar[str] = "probe"
-    test: ClassVar[Test] = "predictions_99"
+    pace = "slow"
+    needs = (HIDDEN_NEURONS, PROBE_SPLIT)
+    split = "probe"
+    test = "predictions_99"

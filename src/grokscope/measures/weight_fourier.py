@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from grokscope.measures._measure import Measure, Pace
-from grokscope.measures.needs import KnownEmbedding, ModularSum, Need
+from grokscope.measures._measure import Measure
+from grokscope.measures.needs import KNOWN_EMBEDDING, MODULAR_SUM
 
 if TYPE_CHECKING:
     import jax
@@ -23,9 +23,9 @@ __all__ = [
 
 
 class _OfWeights(Measure):
-    pace: ClassVar[Pace] = "slow"
-    default: ClassVar[bool] = False
-    needs: ClassVar[tuple[Need, ...]] = (KnownEmbedding(), ModularSum())
+    pace = "slow"
+    default = False
+    needs = (KNOWN_EMBEDDING, MODULAR_SUM)
     where: ClassVar[Literal["embedding", "output"]]
 
     def components(self, point: Point) -> jax.Array:
@@ -39,7 +39,7 @@ class _OfWeights(Measure):
 
 
 class _Norms(_OfWeights):
-    dims: ClassVar[tuple[str, ...]] = ("frequency",)
+    dims = ("frequency",)
 
     def __call__(self, point: Point) -> jax.Array:
         """The norm of each frequency's components."""
@@ -87,7 +87,7 @@ class EmbeddingFourier(_Norms):
     """
 
     kind: Literal["embedding_fourier"] = "embedding_fourier"
-    where: ClassVar[Literal["embedding", "output"]] = "embedding"
+    where = "embedding"
 
 
 class OutputFourier(_Norms):
@@ -100,7 +100,7 @@ class OutputFourier(_Norms):
     """
 
     kind: Literal["output_fourier"] = "output_fourier"
-    where: ClassVar[Literal["embedding", "output"]] = "output"
+    where = "output"
 
 
 class EmbeddingGini(_Gini):
@@ -113,7 +113,7 @@ class EmbeddingGini(_Gini):
     """
 
     kind: Literal["embedding_gini"] = "embedding_gini"
-    where: ClassVar[Literal["embedding", "output"]] = "embedding"
+    where = "embedding"
 
 
 class OutputGini(_Gini):
@@ -123,7 +123,7 @@ class OutputGini(_Gini):
     """
 
     kind: Literal["output_gini"] = "output_gini"
-    where: ClassVar[Literal["embedding", "output"]] = "output"
+    where = "output"
 
 
 class EmbeddingParticipation(_Participation):
@@ -136,7 +136,7 @@ class EmbeddingParticipation(_Participation):
     """
 
     kind: Literal["embedding_participation"] = "embedding_participation"
-    where: ClassVar[Literal["embedding", "output"]] = "embedding"
+    where = "embedding"
 
 
 class OutputParticipation(_Participation):
@@ -146,4 +146,4 @@ class OutputParticipation(_Participation):
     """
 
     kind: Literal["output_participation"] = "output_participation"
-    where: ClassVar[Literal["embedding", "output"]] = "output"
+    where = "output"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import SerializeAsAny
 
@@ -18,7 +18,7 @@ __all__ = ["Model", "ModelField", "check_tokens"]
 class Model(Part):
     """A spec of a network."""
 
-    group: ClassVar[str] = "model"
+    group = "model"
 
     kind: str
 

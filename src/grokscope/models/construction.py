@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
@@ -47,7 +47,7 @@ class Construction(FullyConnected):
     """
 
     kind: Literal["construction"] = "construction"
-    traced: ClassVar[tuple[str, ...]] = ("init_scale",)
+    traced = ("init_scale",)
 
     proposition: Literal[1, 2, 3] = 1
     bits: tuple[int, ...] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -45,7 +45,7 @@ class EmbeddingMLP(Model):
     """
 
     kind: Literal["embedding_mlp"] = "embedding_mlp"
-    traced: ClassVar[tuple[str, ...]] = ("embedding_scale", "init_scale")
+    traced = ("embedding_scale", "init_scale")
 
     embedding: int = Field(default=64, ge=1, le=100_000)
     width: int = Field(default=256, ge=1, le=10**7)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -37,7 +37,7 @@ class FullyConnected(Model):
     """
 
     kind: Literal["fully_connected"] = "fully_connected"
-    traced: ClassVar[tuple[str, ...]] = ("init_scale",)
+    traced = ("init_scale",)
 
     width: int = Field(default=1000, ge=1, le=10**12)
     activation: Literal["relu", "quadratic", "gelu", "gelu_exact", "tanh"] = "relu"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -35,7 +35,7 @@ class MeanField(FullyConnected):
     """
 
     kind: Literal["mean_field"] = "mean_field"
-    traced: ClassVar[tuple[str, ...]] = ("init_scale",)
+    traced = ("init_scale",)
 
     activation: Literal["relu"] = "relu"
     base_width: int = Field(default=1000, ge=1, le=10**12)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -37,7 +37,7 @@ class MLP(Model):
     """
 
     kind: Literal["mlp"] = "mlp"
-    traced: ClassVar[tuple[str, ...]] = ("init_scale",)
+    traced = ("init_scale",)
 
     widths: tuple[int, ...] = (1000,)
     activation: Literal["relu", "quadratic", "gelu", "gelu_exact", "tanh"] = "relu"

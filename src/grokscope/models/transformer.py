@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -52,7 +52,7 @@ class Transformer(Model):
     """
 
     kind: Literal["transformer"] = "transformer"
-    traced: ClassVar[tuple[str, ...]] = ("init_scale",)
+    traced = ("init_scale",)
 
     layers: int = Field(default=1, ge=1, le=100)
     width: int = Field(default=128, ge=1, le=100_000)

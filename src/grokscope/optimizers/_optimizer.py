@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, SerializeAsAny
 
@@ -24,8 +24,8 @@ class Optimizer(Part):
         schedule: factor on the rate, as a function of the step.
     """
 
-    group: ClassVar[str] = "optimizer"
-    traced: ClassVar[tuple[str, ...]] = ("learning_rate", "weight_decay")
+    group = "optimizer"
+    traced = ("learning_rate", "weight_decay")
 
     kind: str
     learning_rate: float = Field(default=0.1, gt=0.0, le=1e6)

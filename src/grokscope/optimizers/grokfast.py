@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -37,7 +37,7 @@ class Grokfast(AdaptiveMoments):
     """
 
     kind: Literal["grokfast"] = "grokfast"
-    traced: ClassVar[tuple[str, ...]] = (*AdaptiveMoments.traced, "alpha", "lamb")
+    traced = (*AdaptiveMoments.traced, "alpha", "lamb")
 
     alpha: float = Field(default=0.98, ge=0.0, lt=1.0)
     lamb: float = Field(default=2.0, ge=0.0, le=1e6)

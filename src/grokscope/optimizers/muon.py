@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -44,7 +44,7 @@ class Muon(Optimizer):
     """
 
     kind: Literal["muon"] = "muon"
-    traced: ClassVar[tuple[str, ...]] = (
+    traced = (
         *("learning_rate", "weight_decay", "momentum"),
         *("adam_learning_rate", "beta1", "beta2", "epsilon"),
     )

@@ -20,7 +20,7 @@ class RateSchedule(Part):
             identity.
     """
 
-    group: ClassVar[str] = "rate_schedule"
+    group = "rate_schedule"
     depends_on_length: ClassVar[bool] = False
 
     kind: str
@@ -69,7 +69,7 @@ class Linear(RateSchedule):
     """
 
     kind: Literal["linear"] = "linear"
-    depends_on_length: ClassVar[bool] = True
+    depends_on_length = True
 
     last: float = Field(default=1.0, gt=0.0, le=1.0)
 
@@ -89,7 +89,7 @@ class Cosine(RateSchedule):
     """
 
     kind: Literal["cosine"] = "cosine"
-    depends_on_length: ClassVar[bool] = True
+    depends_on_length = True
 
     def factor(self, step: Any, n_steps: int) -> Any:
         """(1 + cos(pi step / n_steps)) / 2."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -37,7 +37,7 @@ class SGD(Optimizer):
     """
 
     kind: Literal["sgd"] = "sgd"
-    traced: ClassVar[tuple[str, ...]] = ("learning_rate", "weight_decay", "momentum")
+    traced = ("learning_rate", "weight_decay", "momentum")
 
     momentum: float | None = Field(default=None, ge=0.0, lt=1.0)
     decay: Literal["coupled", "decoupled"] = "coupled"

@@ -13,7 +13,7 @@ from grokscope.experiment import Experiment
 from grokscope.losses import CrossEntropy
 from grokscope.measures import Flavor, Measure, Point, find_subnetworks
 from grokscope.measures.logit_fourier import KeyFrequencies
-from grokscope.measures.needs import FinalKeyFrequencies
+from grokscope.measures.needs import KEY_FREQUENCIES
 from grokscope.spec.axes import SUBNETWORK_LABELS
 from grokscope.spec.streams import STREAMS, stream_key
 from grokscope.training.cohort import Cohort
@@ -76,7 +76,7 @@ def found_at_the_end(
         ``key_frequencies``, bool [member, frequency].
     """
     return cohort.each(
-        _finder(flavor, any(FinalKeyFrequencies() in m.needs for m in measures)),
+        _finder(flavor, any(KEY_FREQUENCIES in m.needs for m in measures)),
         final,
         cohort.place(memorized.networks),
         cohort.place(memorized.found),
@@ -89,7 +89,7 @@ def nothing_found(experiment: Experiment, measures: tuple[Measure, ...]) -> dict
     """Of the shapes of what `found_at_the_end` gives for one member."""
     shape = (len(SUBNETWORK_LABELS), experiment.model.n_neurons)
     nothing: dict[str, np.ndarray] = {"subnetworks": np.zeros(shape, dtype=bool)}
-    if any(FinalKeyFrequencies() in m.needs for m in measures):
+    if any(KEY_FREQUENCIES in m.needs for m in measures):
         nothing["key_frequencies"] = np.zeros(len(experiment.axes["frequency"]), dtype=bool)
     return nothing
 

@@ -43,7 +43,7 @@ class Stopping(Part):
         (True, False)
     """
 
-    group: ClassVar[str] = "stop"
+    group = "stop"
 
     grokked_for: int | None = Field(default=None, ge=1, le=10**9)
     diverged: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import SerializeAsAny
 
@@ -14,7 +14,7 @@ __all__ = ["Init", "InitField"]
 class Init(Part):
     """The state in which members start."""
 
-    group: ClassVar[str] = "init"
+    group = "init"
 
     kind: str
 

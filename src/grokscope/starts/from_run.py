@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import field_validator, model_validator
 
@@ -44,7 +44,7 @@ class FromRun(Init):
     """
 
     kind: Literal["from_run"] = "from_run"
-    not_identifying: ClassVar[tuple[str, ...]] = ("run",)
+    not_identifying = ("run",)
 
     run: str
     source: str = ""

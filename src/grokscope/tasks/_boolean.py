@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
@@ -50,7 +50,7 @@ class UniformBits(Task):
             noise stream. Held-out labels are always true.
     """
 
-    traced: ClassVar[tuple[str, ...]] = ("noise",)
+    traced = ("noise",)
 
     n: int = Field(default=40, ge=1, le=100_000)
     n_train: int = Field(default=1000, ge=1, le=10**9)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import SerializeAsAny
 
@@ -36,7 +36,7 @@ class Task(Part):
         n_train: number of training samples.
     """
 
-    group: ClassVar[str] = "task"
+    group = "task"
 
     kind: str
     n_train: int = 1000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, PrivateAttr, model_validator
 
@@ -49,7 +49,7 @@ class Arrays(Task):
     """
 
     kind: Literal["arrays"] = "arrays"
-    not_identifying: ClassVar[tuple[str, ...]] = ("path",)
+    not_identifying = ("path",)
 
     path: str = ""
     sha256: str = ""

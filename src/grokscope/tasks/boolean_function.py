@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
@@ -33,7 +33,7 @@ class Term(Part):
         (0, 1)
     """
 
-    group: ClassVar[str] = "task.terms"
+    group = "task.terms"
 
     bits: tuple[int, ...]
     coefficient: float = 1.0

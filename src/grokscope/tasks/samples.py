@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import model_validator
 
@@ -43,7 +43,7 @@ class Samples(Arrays):
     """
 
     kind: Literal["samples"] = "samples"
-    not_identifying: ClassVar[tuple[str, ...]] = ("path",)
+    not_identifying = ("path",)
 
     of: TaskField
 

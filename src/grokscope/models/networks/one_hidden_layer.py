@@ -95,7 +95,7 @@ class OneHiddenLayer(eqx.Module):
 
 
 class Layers(eqx.Module):
-    r"""Several hidden layers: $f(x) = \sigma(\dots \sigma(x W_1 + b_1) \dots W_L + b_L)\, U + c$, with inputs in rows.
+    r"""$f(x) = \sigma(\dots \sigma(x W_1 + b_1) \dots W_L + b_L)\, U + c$, with several hidden layers.
 
     Attributes:
         weights: $W_i$, each [input, neuron].
