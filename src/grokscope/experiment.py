@@ -110,15 +110,11 @@ class Experiment(Part):
     schedule: Recording = Recording()
     stop: Stopping = Stopping()
 
-    @field_validator("schedule", mode="before")
+    @field_validator("schedule", "stop", mode="before")
     @classmethod
-    def _recording(cls, value: Any) -> Any:
-        return Recording(**value) if isinstance(value, dict) else value
-
-    @field_validator("stop", mode="before")
-    @classmethod
-    def _stop(cls, value: Any) -> Any:
-        return Stopping(**value) if isinstance(value, dict) else value
+    def _table(cls, value: Any, info: ValidationInfo) -> Any:
+        part = Recording if info.field_name == "schedule" else Stopping
+        return part(**value) if isinstance(value, dict) else value
 
     @field_validator("batch_size", mode="after")
     @classmethod

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import numpy as np
-from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, model_validator
 
 from grokscope.errors import InputError, did_you_mean
 from grokscope.spec.axes import SUBNETWORK_LABELS
@@ -33,6 +33,13 @@ __all__ = [
     "Stored",
 ]
 
+
+def _checked(at: int | str) -> int | str:
+    parse_moment(at, "neurons.at")
+    return at
+
+
+At = Annotated[int | str, AfterValidator(_checked)]
 By = Literal["incoming_norm", "path_norm", "output_norm"]
 # Folded into the noise stream's key, so that random sets are independent of label noise and of the control
 # subnetwork.
@@ -189,15 +196,9 @@ class Active(Neurons):
     """
 
     kind: Literal["active"] = "active"
-    at: int | str = "end"
+    at: At = "end"
     flavor: Literal["predictions", "accuracy"] = "predictions"
     order: Literal["incoming_norm", "path_norm"] = "incoming_norm"
-
-    @field_validator("at", mode="after")
-    @classmethod
-    def _moment(cls, value: Any) -> Any:
-        parse_moment(value, "neurons.at")
-        return value
 
     def find(self, members: MemberView) -> np.ndarray:
         """The result of the search on each member's training inputs."""
@@ -303,13 +304,7 @@ class Largest(_Counted):
 
     kind: Literal["largest"] = "largest"
     by: By = "incoming_norm"
-    at: int | str = "start"
-
-    @field_validator("at", mode="after")
-    @classmethod
-    def _moment(cls, value: Any) -> Any:
-        parse_moment(value, "neurons.at")
-        return value
+    at: At = "start"
 
     def find(self, members: MemberView) -> np.ndarray:
         """The neurons of largest norm; of equal ones those with lower numbers."""
@@ -336,13 +331,7 @@ class NormMatched(Neurons):
     kind: Literal["norm_matched"] = "norm_matched"
     to: NeuronsField
     by: By = "incoming_norm"
-    at: int | str = "start"
-
-    @field_validator("at", mode="after")
-    @classmethod
-    def _moment(cls, value: Any) -> Any:
-        parse_moment(value, "neurons.at")
-        return value
+    at: At = "start"
 
     def find(self, members: MemberView) -> np.ndarray:
         """Greedy, the largest neuron first; see `grokscope.measures.norm_matched`."""

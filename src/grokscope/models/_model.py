@@ -12,7 +12,7 @@ from grokscope.spec.parts import Part, resolver
 if TYPE_CHECKING:
     import jax
 
-__all__ = ["Model", "ModelField", "check_tokens"]
+__all__ = ["Model", "ModelField", "check_tokens", "draw_normal", "draw_uniform"]
 
 
 class Model(Part):
@@ -63,6 +63,26 @@ class Model(Part):
 
 
 ModelField = Annotated[SerializeAsAny[Model], resolver(Model)]
+
+
+def draw_uniform(key: jax.Array, shape: tuple[int, ...], bound: float, scale: Any) -> jax.Array:
+    """Initial weights from U(-bound, bound), times a scale that may be traced. Inside jit."""
+    import jax
+    import jax.numpy as jnp
+
+    # drawn as float32 in both precisions, which then start from the same numbers
+    drawn = jax.random.uniform(key, shape, jnp.float32, minval=-1.0, maxval=1.0)
+    # two factors, in this order: the scale is a traced value and must not change the bits
+    return drawn.astype(jnp.result_type(float)) * bound * scale
+
+
+def draw_normal(key: jax.Array, shape: tuple[int, ...], std: float, scale: Any) -> jax.Array:
+    """Initial weights from N(0, std^2), times a scale that may be traced. Inside jit."""
+    import jax
+    import jax.numpy as jnp
+
+    drawn = jax.random.normal(key, shape, jnp.float32)
+    return drawn.astype(jnp.result_type(float)) * std * scale
 
 
 def check_tokens(kind: str, input_shape: tuple[int, ...]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from grokscope.models._model import Model, check_tokens
+from grokscope.models._model import Model, check_tokens, draw_normal
 
 if TYPE_CHECKING:
     import jax
@@ -92,10 +92,8 @@ class EmbeddingMLP(Model):
             (1 / math.sqrt(slots * self.embedding), self.init_scale),
             (1 / math.sqrt(self.width), self.init_scale),
         )
-        # drawn as float32 in either precision, so that both start from the same numbers
         embedding, hidden, output = (
-            # two factors, in this order: the scale is a traced value and must not change the bits
-            jax.random.normal(key, shape, jnp.float32).astype(jnp.result_type(float)) * std * scale
+            draw_normal(key, shape, std, scale)
             for key, shape, (std, scale) in zip(jax.random.split(key, 3), shapes, scales, strict=True)
         )
         return EmbeddingMLPNetwork(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from grokscope.models._model import Model
+from grokscope.models._model import Model, draw_uniform
 
 if TYPE_CHECKING:
     import jax
@@ -56,7 +56,6 @@ class FullyConnected(Model):
     def network(self, key: jax.Array, input_shape: tuple[int, ...], n_outputs: int) -> OneHiddenLayer:
         """Draw W, b and u."""
         import jax
-        import jax.numpy as jnp
 
         from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 
@@ -64,10 +63,7 @@ class FullyConnected(Model):
         weight_key, bias_key, output_key = jax.random.split(key, 3)
 
         def uniform(key: jax.Array, shape: tuple[int, ...], fan_in: float) -> jax.Array:
-            # drawn as float32 in either precision, so that both start from the same numbers
-            share = jax.random.uniform(key, shape, jnp.float32, minval=-1.0, maxval=1.0)
-            # two factors, in this order: the scale is a traced value and must not change the bits
-            return share.astype(jnp.result_type(float)) * (1 / math.sqrt(fan_in)) * self.init_scale
+            return draw_uniform(key, shape, 1 / math.sqrt(fan_in), self.init_scale)
 
         hidden = self._hidden_fan_in(n)
         output_shape = (self.width,) if n_outputs == 1 else (self.width, n_outputs)

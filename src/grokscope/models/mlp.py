@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
 
-from grokscope.models._model import Model
+from grokscope.models._model import Model, draw_uniform
 
 if TYPE_CHECKING:
     import jax
@@ -69,15 +69,11 @@ class MLP(Model):
     def network(self, key: jax.Array, input_shape: tuple[int, ...], n_outputs: int) -> Any:
         """Draw all weights and biases."""
         import jax
-        import jax.numpy as jnp
 
         from grokscope.models.networks.one_hidden_layer import Layers, OneHiddenLayer
 
         def uniform(key: jax.Array, shape: tuple[int, ...], fan_in: int) -> jax.Array:
-            # drawn as float32 in either precision, so that both start from the same numbers
-            share = jax.random.uniform(key, shape, jnp.float32, minval=-1.0, maxval=1.0)
-            # two factors, in this order: the scale is a traced value and must not change the bits
-            return share.astype(jnp.result_type(float)) * (1 / math.sqrt(fan_in)) * self.init_scale
+            return draw_uniform(key, shape, 1 / math.sqrt(fan_in), self.init_scale)
 
         sizes = (math.prod(input_shape), *self.widths)
         *hidden_keys, weight_key, bias_key = jax.random.split(key, 2 * len(self.widths) + 2)

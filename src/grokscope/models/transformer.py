@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, model_validator
 
 from grokscope.errors import InputError
-from grokscope.models._model import Model, check_tokens
+from grokscope.models._model import Model, check_tokens, draw_normal, draw_uniform
 
 if TYPE_CHECKING:
     from typing import Self
@@ -224,20 +224,10 @@ class _Draw:
         return LayerNorm(scale=jnp.ones(size), shift=jnp.zeros(size))
 
     def _normal(self, shape: tuple[int, ...], std: float) -> jax.Array:
-        import jax
-        import jax.numpy as jnp
-
-        # drawn as float32 in either precision, so that both start from the same numbers
-        drawn = jax.random.normal(self._next(), shape, jnp.float32)
-        # two factors, in this order: the scale is a traced value and must not change the bits
-        return drawn.astype(jnp.result_type(float)) * std * self._model.init_scale
+        return draw_normal(self._next(), shape, std, self._model.init_scale)
 
     def _uniform(self, shape: tuple[int, ...], bound: float) -> jax.Array:
-        import jax
-        import jax.numpy as jnp
-
-        drawn = jax.random.uniform(self._next(), shape, jnp.float32, minval=-1.0, maxval=1.0)
-        return drawn.astype(jnp.result_type(float)) * bound * self._model.init_scale
+        return draw_uniform(self._next(), shape, bound, self._model.init_scale)
 
     def _next(self) -> jax.Array:
         import jax
