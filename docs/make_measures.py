@@ -22,28 +22,28 @@ _HEAD = """# Measures
 
 <!-- Made by `python docs/make_measures.py` from the docstrings; change those. -->
 
-A measure is a pure function of a network and its data, in evaluation mode. The same function runs in the
-compiled loop, over snapshots and in a replay, and gives the same numbers there. Where a spec names no
-measures, all default ones that apply are taken; `grokscope measure RUN NAME` adds one to a finished run.
+A measure is a pure function of a network and its data, in evaluation mode. The same function is used in the
+compiled loop, on snapshots and in a replay, with the same results. If a spec lists no measures, all default
+measures that apply are taken; `grokscope measure RUN NAME` adds one to a finished run.
 
 Notation: $f(x) = \\sum_{j=1}^p u_j\\, \\sigma(W_j \\cdot x + b_j)$; $z_j$ is the pre-activation of neuron j;
-$f_S$ keeps the neurons of the set S; $f_m$ the m of largest norm.
+$f_S$ keeps the neurons of the set S; $f_m$ keeps the m neurons of largest norm.
 
-- **Axes.** All measures have `seed` (or the axes of crossed streams) and `step`; further ones are named
+- **Axes.** All measures have `seed` (or the axes of crossed streams) and `step`; further axes are listed
   below. `split` is `train`, `test`. `subnetwork` is `generalizing` (the active subnetwork of the last
   step), `complementary` (all other neurons), `memorizing` (the active subnetwork where train accuracy first
-  passes 0.98), `control` (as many random neurons as the generalizing set has, drawn from all of them), and
-  `norm_matched` (other neurons of like norm at memorization).
-- **When.** *Quick* measures are taken at every point of `schedule.measures` (each epoch), *slow* ones at
-  `schedule.slow_measures` (log-spaced, about 60 for 300 epochs). Measures that *follow* subnetworks need
-  the final network, so they are taken at the end, over the history kept in memory or by replay, at the
-  points of `schedule.follow`; the *slow* ones among them where slow measures are taken.
-- **Flavor.** The active subnetwork keeps all predictions on the training inputs (the paper's definition).
-  `grokscope measure RUN NAME --flavor accuracy` takes the official code's, which keeps the training accuracy;
-  measures of subnetworks are then stored under their name with `_accuracy_flavor`.
+  passes 0.98), `control` (random neurons, as many as in the generalizing set, drawn from all neurons), and
+  `norm_matched` (other neurons with nearly the same norms at memorization).
+- **When.** *Quick* measures are taken at every point of `schedule.measures` (each epoch), *slow* measures at
+  `schedule.slow_measures` (log-spaced, about 60 points for 300 epochs). Measures that *follow* subnetworks
+  need the final network. They are taken at the end of the run, from networks kept in memory or by replay, at
+  the points of `schedule.follow`; the *slow* ones among them at the points of slow measures.
+- **Flavor.** The active subnetwork has the same predictions on all training inputs (the paper's definition).
+  With `grokscope measure RUN NAME --flavor accuracy` it has the same training accuracy (the official code's
+  definition); results are then stored under the name of the measure with `_accuracy_flavor`.
 - **Zero outputs.** The sign of 0 is 0. An input with $f(x) = 0$ has no prediction: it is left out of shares
-  and counted by the `zero_outputs` measures. A part of a network whose output is 0 agrees with nothing.
-- **Not measured** is absent or NaN, never zero.
+  and counted by the `zero_outputs` measures. A subnetwork with output 0 agrees with no prediction.
+- **Values that were not measured** are absent or NaN, never zero.
 """
 _FAMILIES = {
     "accuracy": "Accuracy",
@@ -95,10 +95,10 @@ def _entry(cls: type[Measure]) -> str:
     facts = [f"Axes: {axes}", f"taken: {_PACES[cls.pace]}"]
     if cls.unit:
         facts.append(f"unit: {cls.unit}")
-    if needs := _needs(cls):
-        facts.append(f"needs {needs}")
+    if cls.needs:
+        facts.append(f"needs {', '.join(need.text for need in cls.needs)}")
     if not cls.default:
-        facts.append("only where it is asked for")
+        facts.append("not a default")
     lines = [f"### `{kind}`\n", _formulas(markdown(found[""])) + "\n", "; ".join(facts) + ".\n"]
     options = {name: text for name, text in attributes_of(cls).items() if name in cls.model_fields}
     lines += [f"Option `{name}`: {_formulas(markdown(text))}\n" for name, text in options.items()]
@@ -112,18 +112,6 @@ def _formulas(text: str) -> str:
     for name, cls in kinds("measure").items():
         text = text.replace(f"`{cls.__name__}`", f"`{name}`")
     return text
-
-
-def _needs(cls: type[Measure]) -> str:
-    needs = [
-        ("one output with labels +-1", cls.needs_signs),
-        ("a one-hidden-layer network", cls.needs_hidden),
-        ("inputs +-1", cls.needs_binary_inputs),
-    ]
-    words = [text for text, wanted in needs if wanted]
-    if cls.needs_splits:
-        words.append(f"{' and '.join(cls.needs_splits)} samples")
-    return ", ".join(words)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ _HEAD = """# The spec
 
 <!-- Made by `python docs/make_spec.py` from the classes; change those. -->
 
-An experiment is a TOML file. The smallest one that is useful:
+An experiment is a TOML file. The smallest useful one:
 
 ```toml smallest.toml
 epochs = 300
@@ -35,29 +35,29 @@ epochs = 300
 kind = "sparse_parity"
 ```
 
-Every part is a table with a `kind`; `task = "sparse_parity"` is short for a table with nothing but its
-kind. Whatever is left out has the default shown here. Unknown keys, values of another type and values out
-of range are errors that name the key, the value and what is allowed. Nothing is converted: `"3"` is not a
+Every part is a table with a `kind`; `task = "sparse_parity"` is short for a table with this kind and no other
+keys. Keys that are not given have the default shown here. Unknown keys, values of another type and values out
+of range are errors that name the key, the value and what is allowed. Values are not converted: `"3"` is not a
 number and `1` is not a truth value.
 
 `--set a.b=value` changes one value (TOML, else a bare string); setting a `kind` resets that table to the
 defaults of the kind. `grokscope train` writes the resolved spec, every default included, into the run's
 folder as `experiment.toml`.
 
-The **identity** of an experiment is a hash of what determines the numbers. Keys marked * are not part of
-it: more epochs, more measures, another schedule or stop extend a run. (A rate schedule that depends on
-the length makes the length identifying.) Members (`--seeds`) are not in the spec at all.
+The **identity** of an experiment is a hash of the keys that determine its results. Keys marked * are not part
+of it: more epochs, more measures, another schedule or stop extend a run. (If the rate schedule depends on the
+length, the length is part of the identity.) Members (`--seeds`) are not part of the spec.
 """
 _GROUPS = {
     "task": "What is learned: samples, labels, splits.",
     "model": "The network.",
-    "loss": "The loss of one sample; a batch's is the mean.",
-    "optimizer": "How the loss is minimized.",
+    "loss": "The loss of one sample; the loss of a batch is the mean.",
+    "optimizer": "The algorithm that minimizes the loss.",
     "rate_schedule": "The table `[optimizer.schedule]`: a factor on the learning rate over the run.",
-    "learner": "What turns data into a predictor.",
-    "init": "Where members start. See [branches](branches.md).",
-    "intervention": "What is done to neurons while members train; a list of tables, in this order.",
-    "neurons": "How sets of neurons are chosen: values of keys like `neurons`. See [branches](branches.md).",
+    "learner": "How a network is initialized and updated with data.",
+    "init": "The state in which members start. See [branches](branches.md).",
+    "intervention": "Changes to neurons while members train; a list of tables, applied in this order.",
+    "neurons": "Sets of neurons: values of keys like `neurons`. See [branches](branches.md).",
 }
 _TITLES = {
     "rate_schedule": "[optimizer.schedule]",
@@ -65,18 +65,6 @@ _TITLES = {
     "neurons": "neurons = { kind = ... }",
 }
 _BOUNDS = {"ge": "from {}", "gt": "above {}", "le": "to {}", "lt": "below {}"}
-# Keys whose classes explain them by a formula only.
-_ALSO = {
-    "beta1": "rate of the mean of the gradient",
-    "beta2": "rate of the mean of its square",
-    "epsilon": "added to the root of the mean square",
-    "momentum": "m; without it there is no momentum",
-    "alpha": "how slow the mean is",
-    "decay": "whether weight decay goes through the momentum (`coupled`) or past it (`decoupled`)",
-    "n_train": "found from the arrays (with `train_subset`, that many)",
-    "n_test": "found from the arrays",
-    "n_probe": "found from the arrays",
-}
 
 
 def main() -> None:
@@ -125,10 +113,9 @@ def _table(cls: type[Part], skip: tuple[str, ...] = (), *, stars: bool = True) -
         if name in skip:
             continue
         star = "\\*" if stars and name in cls.not_identifying else ""
-        text = meaning.get(name) or field.description or _ALSO[name]
         lines.append(
             f"| `{name}`{star} | {_type(field.annotation, field.metadata)} | {_default(field)} "
-            f"| {markdown(text, one_line=True)} |"
+            f"| {markdown(meaning[name], one_line=True)} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -78,7 +78,7 @@ BAD = [
     ),
     (
         "epochs = 3\n[task]\nn = 40",
-        "task.kind: say which; allowed: arrays, boolean_function, modular_operator, permutation_operator, "
+        "task.kind is required; allowed: arrays, boolean_function, modular_operator, permutation_operator, "
         "samples, sparse_parity.",
     ),
     ("epochs = 3\ntask = 5", "task: must be a table (got 5)."),
@@ -156,7 +156,7 @@ BAD = [
     ),
     (
         "epochs = 3\nmeasures = [5]\n[task]\nkind = 'sparse_parity'",
-        "measures: each one is a name or a table with a kind.",
+        "measures[0]: must be a table (got 5).",
     ),
     (
         "epochs = 3\nmeasures = 'log'\n[task]\nkind = 'sparse_parity'",

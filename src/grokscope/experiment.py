@@ -1,55 +1,54 @@
-"""Experiment: what is asked for, typed and validated; TOML in and out; identity."""
+"""Experiment: the parts put together and validated; TOML in and out; identity."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
-import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from grokscope.errors import InputError
+from grokscope.interventions import InterventionField
 from grokscope.learners import LearnerField
 from grokscope.learners.gradient import Gradient
 from grokscope.losses import Hinge, LossField
+from grokscope.measures import MeasureField
 from grokscope.models import ModelField
 from grokscope.models.fully_connected import FullyConnected
 from grokscope.optimizers import SGD, OptimizerField
-from grokscope.spec.axes import SPLIT_LABELS, SUBNETWORK_LABELS
+from grokscope.spec.axes import measure_axes
 from grokscope.spec.overrides import overridden, without_none
-from grokscope.spec.parts import Part, looking_in, lookup
+from grokscope.spec.parts import Part, looking_in
 from grokscope.spec.schedule import Schedule
 from grokscope.spec.stopping import Stopping
+from grokscope.spec.toml import read_toml
 from grokscope.starts import Fresh, FromRun, InitField
 from grokscope.tasks import TaskField
 
 if TYPE_CHECKING:
     from typing import Self
 
-    from grokscope.interventions import Intervention
-    from grokscope.measures import Measure
+__all__ = ["Experiment", "Recording"]
 
-__all__ = ["Experiment", "read_spec"]
-
-# Version of what identity means; part of the hash, so that a change of meaning changes the identity.
+# The version of the definition of identity; part of the hash.
 _IDENTITY_VERSION = 1
 _LABELS = {"sign": "labels +-1", "real": "real labels", "class": "classes", "any": "any labels"}
 
 
 class Recording(Part):
-    """What is recorded when (table ``[schedule]``); it changes no bit of the training.
+    """When measures are taken and networks are stored (table ``[schedule]``); the training is the same.
 
     Attributes:
-        measures: when the quick measures are taken.
-        slow_measures: when measures on the probe, sensitivity and per-neuron arrays are taken.
-        follow: when the measures of subnetworks are taken, which are known only at the end.
-        snapshots: which states are kept in the store.
+        measures: steps at which quick measures are taken.
+        slow_measures: steps at which slow measures are taken (probe, sensitivity, arrays by neuron).
+        follow: steps at which measures of subnetworks are taken; subnetworks are found at the end of the run.
+        snapshots: steps whose networks are kept in the store.
     """
 
-    group: ClassVar[str] = "schedule"
+    group = "schedule"
 
     measures: str | int | tuple[str | int, ...] = "epochs"
     slow_measures: str | int | tuple[str | int, ...] = "log"
@@ -67,23 +66,23 @@ class Recording(Part):
 
 
 class Experiment(Part):
-    """What is trained, for how long, and what is recorded.
+    """A training experiment: its parts, its length, and what is recorded.
 
     Attributes:
         name: a label for people.
         task, model, loss, optimizer, learner: the parts; each a table with a ``kind``.
-        init: where members start: from a fresh network, or inside another run.
-        interventions: what is done to neurons while members train, in this order; tables with a ``kind``.
+        init: where members start: from a fresh network, or from a state of another run.
+        interventions: changes to neurons while members train, in this order; tables with a ``kind``.
         batch_size: samples per update, or ``full``.
-        epochs, steps: the length; give one of them. Online tasks count in steps.
-        online: draw fresh samples for every update instead of passing over a training set.
-        precision: ``float32`` or ``float64`` (of parameters, data and loss).
-        measures: what to measure, by name or as a table; None takes the defaults that apply.
-        schedule: when (see `Recording`).
-        stop: when a member is trained no further (see `grokscope.spec.stopping.Stopping`); never by default.
+        epochs, steps: the length; give one of them, and ``steps`` if ``online`` is true.
+        online: draw fresh samples for every update, instead of batches of a training set.
+        precision: ``float32`` or ``float64``, of parameters, data and loss.
+        measures: measures to take, by name or as tables; if not given, the defaults that apply.
+        schedule: when measures are taken and networks are stored (see `Recording`).
+        stop: early stopping (see `grokscope.spec.stopping.Stopping`); none by default.
 
     Raises:
-        InputError: one line that names the field and says what is allowed.
+        InputError: if a field is not valid; one line that names the field and says what is allowed.
 
     Example:
         >>> experiment = Experiment(task="sparse_parity", epochs=300)
@@ -91,8 +90,8 @@ class Experiment(Part):
         (32, 9600)
     """
 
-    group: ClassVar[str] = "experiment"
-    not_identifying: ClassVar[tuple[str, ...]] = ("epochs", "steps", "name", "measures", "schedule", "stop")
+    group = "experiment"
+    not_identifying = ("epochs", "steps", "name", "measures", "schedule", "stop")
 
     name: str = ""
     epochs: int | None = Field(default=None, ge=1, le=10**9)
@@ -106,20 +105,16 @@ class Experiment(Part):
     optimizer: OptimizerField = SGD(weight_decay=0.01)
     learner: LearnerField = Gradient()
     init: InitField = Fresh()
-    interventions: tuple[Any, ...] = ()
-    measures: tuple[Any, ...] | None = None
+    interventions: tuple[InterventionField, ...] = ()
+    measures: tuple[MeasureField, ...] | None = None
     schedule: Recording = Recording()
     stop: Stopping = Stopping()
 
-    @field_validator("schedule", mode="before")
+    @field_validator("schedule", "stop", mode="before")
     @classmethod
-    def _recording(cls, value: Any) -> Any:
-        return Recording(**value) if isinstance(value, dict) else value
-
-    @field_validator("stop", mode="before")
-    @classmethod
-    def _stop(cls, value: Any) -> Any:
-        return Stopping(**value) if isinstance(value, dict) else value
+    def _table(cls, value: Any, info: ValidationInfo) -> Any:
+        part = Recording if info.field_name == "schedule" else Stopping
+        return part(**value) if isinstance(value, dict) else value
 
     @field_validator("batch_size", mode="after")
     @classmethod
@@ -130,35 +125,25 @@ class Experiment(Part):
 
     @field_validator("measures", mode="after")
     @classmethod
-    def _measures(cls, value: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
-        if value is None:
-            return None
-        measures = tuple(cast("Measure", _part_of("measure", item, "measures", named=True)) for item in value)
-        names = [measure.kind for measure in measures]
+    def _measures(cls, value: tuple[MeasureField, ...] | None) -> tuple[MeasureField, ...] | None:
+        names = [measure.kind for measure in value or ()]
         for name in names:
             if names.count(name) > 1:
                 raise InputError(f"measures: '{name}' is given twice.")
-        return measures
-
-    @field_validator("interventions", mode="before")
-    @classmethod
-    def _interventions(cls, value: Any) -> Any:
-        if not isinstance(value, list | tuple):
-            return value
-        return tuple(_part_of("intervention", item, "interventions", named=False) for item in value)
+        return value
 
     @model_validator(mode="after")
     def _check_interventions(self) -> Self:
-        for item in cast("tuple[Intervention, ...]", self.interventions):
+        for item in self.interventions:
             if (lack := item.missing(self)) is not None:
                 raise InputError(f"interventions: {lack}.")
-        if sum("losses" in item.stages for item in self.interventions) > 1:
-            raise InputError("interventions: one stop_gradient at most; name all groups in it.")
+        if sum("sample_losses" in item.stages for item in self.interventions) > 1:
+            raise InputError("interventions: at most one stop_gradient; give all groups in it.")
         return self
 
     @model_validator(mode="after")
     def _source(self) -> Self:
-        """Fill in the identity of the run that members start in: it is part of ours."""
+        """Fill in the identity of the source run: it is part of this experiment's identity."""
         if isinstance(self.init, FromRun) and not self.init.source:
             file = Path(self.init.run) / "experiment.toml"
             if not file.is_file():
@@ -166,7 +151,7 @@ class Experiment(Part):
                     f"init.run: '{self.init.run}' is not the folder of a run (it has no {file.name})."
                 )
             found = self.init.model_copy(update={"source": Experiment.from_toml(file).identity})
-            object.__setattr__(self, "init", found)  # it is frozen for others; here it is still being made
+            object.__setattr__(self, "init", found)  # frozen, but still being made here
         return self
 
     @model_validator(mode="after")
@@ -189,37 +174,31 @@ class Experiment(Part):
 
     @property
     def steps_per_epoch(self) -> int:
-        """Updates per pass over the training set (the last batch may be smaller); else 1."""
+        """Updates per pass over the training set; 1 for full batches and online experiments."""
         if self.online or self.batch_size == "full":
             return 1
         return math.ceil(self.task.n_train / int(self.batch_size))
 
     @property
     def n_steps(self) -> int:
-        """Updates in all."""
+        """Number of updates."""
         return self.steps if self.steps is not None else self.steps_per_epoch * (self.epochs or 0)
 
     @property
     def axes(self) -> dict[str, tuple[Any, ...]]:
         """Labels of the axes that measures can have besides seed, step and neuron, by axis name."""
-        task = self.task
-        return {
-            "subnetwork": SUBNETWORK_LABELS,
-            "split": SPLIT_LABELS,
-            **task.axes,
-            **self.model.axes(task.input_shape, task.n_outputs),
-        }
+        return measure_axes(self.task, self.model)
 
     @property
     def numbers(self) -> dict[str, float]:
-        """What the compiled program takes as values, by path, e.g. ``optimizer.learning_rate``.
+        """The numbers that the compiled program takes as traced values, by path (``task.noise``, say).
 
-        Always, so that a member has the same bits whether its company has the same numbers or others.
+        Always passed as traced values, so a member's result does not depend on the other members.
         """
         found: dict[str, float] = {}
         for table, name in self._traced():
             value = getattr(getattr(self, table), name)
-            if value is not None:  # None is another program (no momentum, say)
+            if value is not None:  # None makes another program (no momentum, say)
                 found[f"{table}.{name}"] = float(value)
         for i, item in enumerate(self.interventions):
             found |= {f"interventions.{i}.{name}": float(getattr(item, name)) for name in item.traced}
@@ -227,10 +206,10 @@ class Experiment(Part):
 
     @property
     def shape(self) -> Experiment:
-        """What of the experiment the compiled program is made of: equal shapes share one program.
+        """The experiment without its traced values: the key of the compiled program. Not validated.
 
-        The `numbers` are 1 in it, and what does not determine the numbers is left out, as are the states from
-        which members start and the sets of neurons, which are values too. Not validated.
+        The `numbers` are set to 1; fields that do not determine the results, the states in which members
+        start and the sets of neurons are reset.
         """
         paths = [path.split(".") for path in self.numbers if not path.startswith("interventions.")]
         parts = {
@@ -239,19 +218,19 @@ class Experiment(Part):
         }
         length = {} if self.optimizer.schedule.depends_on_length else {"epochs": None, "steps": 1}
         blank = {"name": "", "measures": None, "schedule": Recording(), "stop": Stopping()}
-        items = tuple(item.as_program() for item in self.interventions)
+        items = tuple(item.without_member_values() for item in self.interventions)
         start = {"init": Fresh(), "interventions": items}
         return self.model_copy(update={**parts, **length, **blank, **start})
 
     def _traced(self) -> list[tuple[str, str]]:
-        """The fields that are values of the compiled program, as (table, name)."""
+        """The traced fields, as (table, name)."""
         tables = {name: getattr(self, name) for name in type(self).model_fields}
         return [(t, n) for t, part in tables.items() if isinstance(part, Part) for n in part.traced]
 
     def identifying(self) -> dict[str, Any]:
-        """The experiment as a JSON table, without what does not determine the numbers."""
+        """The experiment as a JSON table, without the fields that do not determine the results."""
         table = super().identifying()
-        if self.is_plain:  # as it was before there were branches
+        if self.is_plain:  # the identity of plain runs is older than these two keys
             del table["init"], table["interventions"]
         else:
             table["interventions"] = [item.identifying() for item in self.interventions]
@@ -259,9 +238,10 @@ class Experiment(Part):
 
     @property
     def identity(self) -> str:
-        """Hash (64 hex digits) of what determines the numbers: not seeds, length, schedule, measures or name.
+        """Hash (64 hex digits) of what determines the results.
 
-        A rate schedule that depends on the length makes the length part of it.
+        Seeds, length, schedule, measures, stop and name are not in it; the length is, where the rate
+        schedule depends on it.
         """
         table = self.identifying()
         if self.optimizer.schedule.depends_on_length:
@@ -271,23 +251,23 @@ class Experiment(Part):
 
     @property
     def is_plain(self) -> bool:
-        """Whether members start fresh and nothing is done to them."""
+        """Whether members start from fresh networks and there are no interventions."""
         return not self.interventions and isinstance(self.init, Fresh)
 
     @property
     def states_optimizer(self) -> bool:
-        """Whether the optimizer was asked for: how networks of others were trained may not be known."""
+        """Whether the spec has an optimizer; an imported run need not have one."""
         return self.learner.trains or self.optimizer != type(self).model_fields["optimizer"].default
 
     def to_toml(self, folder: str | Path | None = None) -> str:
         """The resolved spec as TOML: every field, defaults included.
 
         Args:
-            folder: where to write what lies only in memory (a task's arrays), so that the spec can name it;
-                `from_toml` finds it there, beside the spec.
+            folder: the folder to which arrays of the task that exist only in memory are written, and in
+                which the spec will lie.
 
         Raises:
-            InputError: if something lies only in memory and no folder is given.
+            InputError: if the task has arrays only in memory, and no folder is given.
         """
         import tomli_w
 
@@ -305,51 +285,18 @@ class Experiment(Part):
             InputError: if the file cannot be read, is not TOML (with the line), or is not a valid spec.
         """
         file = Path(path)
-        table = read_spec(file)
+        table = read_toml(file)
         with looking_in(file.parent):
             return cls.from_table(table, overrides)
 
     @classmethod
     def from_table(cls, table: dict[str, Any], overrides: tuple[str, ...] = ()) -> Experiment:
-        """Make an experiment of a (TOML) table, with ``a.b=value`` overrides."""
+        """Make an experiment from a (TOML) table, with ``a.b=value`` overrides."""
         if "sweep" in table:
-            raise InputError("sweep: this spec is one of a sweep; give it to grokscope sweep.")
+            raise InputError("sweep: this is the spec of a sweep; give it to grokscope sweep.")
         return cls(**overridden(cls, table, overrides))
 
     def with_(self, *overrides: str) -> Experiment:
         """A copy with ``a.b=value`` overrides; changing a ``kind`` resets that table to its defaults."""
         table = without_none(self.model_dump(mode="json"))
         return type(self).from_table(table, overrides)
-
-
-def read_spec(file: Path) -> dict[str, Any]:
-    """The table in a spec file.
-
-    Raises:
-        InputError: if the file cannot be read, or is not TOML (with the line).
-    """
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{file}: cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{file}: is not UTF-8 text.") from None
-    except RecursionError:
-        raise InputError(f"{file}: not valid TOML: it is nested too deeply.") from None
-    except ValueError as error:  # TOMLDecodeError is one; a number of thousands of digits is another
-        raise InputError(f"{file}: not valid TOML: {str(error).partition(';')[0]}.") from None
-
-
-def _part_of(group: str, item: Any, field: str, *, named: bool) -> Part:
-    """An item of a list of parts: a part, a table with a kind, or (where allowed) the kind's name."""
-    if named and isinstance(item, str):
-        item = {"kind": item}
-    if isinstance(item, dict):
-        table: dict[str, Any] = dict(item)
-        kind = table.pop("kind", None)
-        if isinstance(kind, str):
-            item = lookup(group, kind)(**table)
-    if not (isinstance(item, Part) and item.group == group):
-        a_name = "a name or " if named else ""
-        raise InputError(f"{field}: each one is {a_name}a table with a kind.")
-    return item

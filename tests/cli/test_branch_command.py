@@ -92,7 +92,7 @@ def test_interventions_seeds_and_members_left_out(cli, run, tmp_path):
             "neurons: 99 does not exist; the network has 16, 0..15.",
         ),
         (("--at", "test_accuracy > 2"), "no member of 2 can start: seed 0: test_accuracy > 2: was not seen"),
-        (("--at", "3", "--set", "interventions.0.factor=2"), "--set interventions.0: there is no such one;"),
+        (("--at", "3", "--set", "interventions.0.factor=2"), "--set interventions.0: index out of range;"),
         ((), "Missing option '--at'."),
     ],
 )

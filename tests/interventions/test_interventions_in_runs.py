@@ -176,7 +176,7 @@ def test_an_intervention_that_cannot_be_done_says_why(parent, tmp_path, item, at
     [
         (
             {"kind": "freeze", "at": "memorization"},
-            "event memorization: is that of a source run, and there is none",
+            "event memorization: needs a source run, and there is none",
         ),
         ({"kind": "freeze", "neurons": "generalizing"}, "neurons: this set is chosen by a source run"),
         ({"kind": "freeze", "neurons": {"kind": "largest", "count": 2, "at": 7}}, "chosen by a source run"),
@@ -210,5 +210,5 @@ def test_a_network_that_it_cannot_act_on(model, item, message):
 
 def test_one_stop_gradient_is_enough():
     stop = {"kind": "stop_gradient", "groups": [[0]]}
-    with pytest.raises(InputError, match="one stop_gradient at most; name all groups in it"):
+    with pytest.raises(InputError, match="at most one stop_gradient; give all groups in it"):
         gs.Experiment(task="sparse_parity", epochs=1, interventions=[stop, stop])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from grokscope.errors import InputError
-from grokscope.interventions._look import Weights
+from grokscope.interventions import NetworkArrays
 from grokscope.interventions.ablation import Prune
 from grokscope.interventions.holding import Clamp, Freeze
 from grokscope.interventions.neurons import Largest, Random
@@ -19,7 +19,7 @@ WIDTH, BITS, MEMBERS = 12, 5, 4
 
 
 @dataclass
-class FakeLook:
+class FakeMembers:
     """Four members with random weights, other ones at the start than at the end."""
 
     width: int = WIDTH
@@ -27,11 +27,11 @@ class FakeLook:
     seeds: np.ndarray = field(default_factory=lambda: np.array([(s + 100, s, s, s) for s in range(MEMBERS)]))
     source_seeds: np.ndarray = field(default_factory=lambda: np.array([(s,) * 4 for s in range(MEMBERS)]))
 
-    def weights(self, at: Moment) -> Weights:
+    def weights(self, at: Moment) -> NetworkArrays:
         self.asked.append(at)
         rng = np.random.default_rng(0 if at == parse_moment("start") else 1)
         shapes = (MEMBERS, BITS, WIDTH), (MEMBERS, WIDTH), (MEMBERS, WIDTH)
-        return Weights(*(rng.normal(size=shape) for shape in shapes))
+        return NetworkArrays(*(rng.normal(size=shape) for shape in shapes))
 
     def support(self) -> np.ndarray:
         return np.repeat([[True, False, True, False, False]], MEMBERS, axis=0)
@@ -46,7 +46,7 @@ class FakeLook:
 
 def found(neurons):
     """The sets of each member, by the short forms too."""
-    mask = Prune(neurons=neurons).neurons.find(FakeLook())
+    mask = Prune(neurons=neurons).neurons.find(FakeMembers())
     assert mask.shape == (MEMBERS, WIDTH)
     return [np.flatnonzero(row).tolist() for row in mask]
 
@@ -75,7 +75,7 @@ def test_sets_of_the_source():
 
 
 def test_random_sets_are_as_large_and_leave_out_what_is_excluded():
-    look = FakeLook()
+    members = FakeMembers()
     spec = {"kind": "random", "as_many_as": "generalizing", "excluding": "generalizing"}
     sets = found(spec)
     assert [len(one) for one in sets] == [3, 2, 4, 1]
@@ -85,15 +85,15 @@ def test_random_sets_are_as_large_and_leave_out_what_is_excluded():
     assert [len(one) for one in other] == [3, 2, 4, 1]
     assert other != sets
     # every neuron is about as likely as any other, and members draw for themselves
-    drawn = np.mean([Random(count=3, seed=s).find(look) for s in range(300)], axis=0)
+    drawn = np.mean([Random(count=3, seed=s).find(members) for s in range(300)], axis=0)
     assert np.abs(drawn - 3 / WIDTH).max() < 5 * np.sqrt(0.25 * 0.75 / 300)
-    assert not np.array_equal(*Random(count=6).find(look)[:2])
+    assert not np.array_equal(*Random(count=6).find(members)[:2])
 
 
 @pytest.mark.parametrize("by", ["incoming_norm", "path_norm", "output_norm"])
 def test_the_largest_and_the_next_best(by):
-    look = FakeLook()
-    w, b, u = look.weights(parse_moment("start"))
+    members = FakeMembers()
+    w, b, u = members.weights(parse_moment("start"))
     size = {
         "incoming_norm": lambda m, j: np.sqrt(sum(w[m, i, j] ** 2 for i in range(BITS))),
         "path_norm": lambda m, j: (
@@ -112,28 +112,28 @@ def test_the_largest_and_the_next_best(by):
 
 def test_norm_matched_sets():
     spec = {"kind": "norm_matched", "to": "generalizing"}
-    norms = np.linalg.norm(FakeLook().weights(parse_moment("start")).hidden_weight, axis=1)
+    norms = np.linalg.norm(FakeMembers().weights(parse_moment("start")).hidden_weight, axis=1)
     for row, (matched, kept) in enumerate(zip(found(spec), found("generalizing"), strict=True)):
         mask = [j in kept for j in range(WIDTH)]
         assert matched == np.flatnonzero(norm_matched(mask, norms[row].tolist())).tolist()
 
 
 def test_bits_are_listed_or_known_by_the_task():
-    look = FakeLook()
+    members = FakeMembers()
     for bits, wanted in (("support", [0, 2]), ("others", [1, 3, 4]), ([4], [4]), ("all", [0, 1, 2, 3, 4])):
         for item in (Freeze(bits=bits), Clamp(bits=bits)):
-            assert np.flatnonzero(item.find(look)[1][1]).tolist() == wanted
+            assert np.flatnonzero(item.select(members).bits[1]).tolist() == wanted
 
 
 def test_swaps_are_pairs():
-    mask, _, more = Swap(neurons=[4, 1], partners=[2, 9], what="scale").find(FakeLook())
+    mask, _, more = Swap(neurons=[4, 1], partners=[2, 9], what="scale").select(FakeMembers())
     assert np.flatnonzero(mask[0]).tolist() == [1, 2, 4, 9]
     assert more["partner"][0].tolist() == [0, 2, 1, 3, 9, 5, 6, 7, 8, 4, 10, 11]
 
 
 def test_groups_see_what_they_are_told():
     item = StopGradient(groups=[[0, 1], [2]], feels=[[1, 0, 0.5], [1, 1, 1], [0, 0, 1]])
-    _, _, more = item.find(FakeLook())
+    _, _, more = item.select(FakeMembers())
     assert more["own"][0].astype(int).tolist() == [
         [1, 1] + [0] * 10,
         [0, 0, 1] + [0] * 9,
@@ -146,32 +146,32 @@ def test_groups_see_what_they_are_told():
     ("make", "message"),
     [
         (lambda: found([12]), "neurons: 12 does not exist; the network has 12, 0..11."),
-        (lambda: found([1, 1]), "neurons: one is named twice."),
-        (lambda: found({0: [1]}), "neurons.seeds: there is no set for seed 1."),
+        (lambda: found([1, 1]), "neurons: a neuron is listed twice."),
+        (lambda: found({0: [1]}), "neurons.seeds: no set for seed 1."),
         (
             lambda: found({"kind": "random", "count": 13}),
-            r"neurons: 13 are asked for, and there are 12 to choose from \(of 12, 0 left out\).",
+            r"neurons: 13 are required, and there are 12 to choose from \(of 12, 0 excluded\).",
         ),
         (
             lambda: found(
                 {"kind": "largest", "as_many_as": {"kind": "complement", "of": [1]}, "excluding": [2, 3]}
             ),
-            r"neurons: 11 are asked for, and there are 10 to choose from \(of 12, 2 left out\).",
+            r"neurons: 11 are required, and there are 10 to choose from \(of 12, 2 excluded\).",
         ),
         (
-            lambda: Freeze(bits=[5]).find(FakeLook()),
+            lambda: Freeze(bits=[5]).select(FakeMembers()),
             r"interventions.bits: 5 is not one of the 5 bits 0..4.",
         ),
         (
-            lambda: Swap(neurons=[1, 2], partners=[3], what="scale").find(FakeLook()),
-            "interventions.partners: 2 neurons and 1 partners; there must be as many.",
+            lambda: Swap(neurons=[1, 2], partners=[3], what="scale").select(FakeMembers()),
+            "interventions.partners: 2 neurons and 1 partners; the numbers must be equal.",
         ),
         (
-            lambda: Swap(neurons=[1], partners=[1], what="scale").find(FakeLook()),
+            lambda: Swap(neurons=[1], partners=[1], what="scale").select(FakeMembers()),
             "interventions.partners: a neuron cannot be its own or another pair's partner.",
         ),
         (
-            lambda: StopGradient(groups=[[1], [1, 2]]).find(FakeLook()),
+            lambda: StopGradient(groups=[[1], [1, 2]]).select(FakeMembers()),
             r"interventions.groups: neuron 1 is in two groups \(member 0\).",
         ),
     ],
@@ -223,6 +223,6 @@ def test_events_need_a_run_in_which_they_happened():
 
 
 def test_largest_asks_for_the_moment_it_names():
-    look = FakeLook()
-    Largest(count=1, at="memorization + 3").find(look)
-    assert look.asked == [parse_moment("memorization + 3")]
+    members = FakeMembers()
+    Largest(count=1, at="memorization + 3").find(members)
+    assert members.asked == [parse_moment("memorization + 3")]

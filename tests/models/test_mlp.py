@@ -11,8 +11,7 @@ import scipy.stats
 from grokscope.errors import InputError
 from grokscope.experiment import Experiment
 from grokscope.models.mlp import MLP
-from grokscope.models.networks.layers import Layers
-from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
+from grokscope.models.networks.one_hidden_layer import Layers, OneHiddenLayer
 
 SIGMA = {
     "relu": lambda z: np.maximum(z, 0),
@@ -88,7 +87,7 @@ def test_neurons_are_looked_into_where_there_is_one_layer():
 
 @pytest.mark.parametrize("widths", [[], [0], [3, -1], [10**13]])
 def test_widths_that_are_none(widths):
-    with pytest.raises(InputError, match=r"model\.widths: must name one width"):
+    with pytest.raises(InputError, match=r"model\.widths: must have one width"):
         MLP(widths=widths)
 
 

@@ -35,9 +35,18 @@ EFFECT = 0.5  # standard deviations; for shares a tenth
 
 def claim(kind: str, region: Region) -> Claim:
     return Claim(
-        id="C", sentence="It is so.", source="here", paper_value=None, unit="", estimand="the parameter", region=region,
-        smallest_effect=Effect(0.1, "a tenth"), kind=kind, experiment="standard", evidence=lambda measures: measures,
-    )  # fmt: skip
+        id="C",
+        sentence="It is so.",
+        source="here",
+        paper_value=None,
+        unit="",
+        estimand="the parameter",
+        region=region,
+        smallest_effect=Effect(0.1, "a tenth"),
+        kind=kind,
+        experiment="standard",
+        evidence=lambda measures: measures,
+    )
 
 
 def normal(rng, n, theta):

@@ -42,7 +42,7 @@ def test_the_rule_is_what_its_words_say(values, stable, diverged_at, by_divergen
     curve = np.array([values], np.float32)
     rule = StopRule(stable if by_accuracy else None, by_divergence)
     counts = np.ones_like(curve, bool)
-    found = rule.over(steps, curve, np.array([diverged_at], np.int32), counts)
+    found = rule.state_after(steps, curve, np.array([diverged_at], np.int32), counts)
     asked = stable if by_accuracy else None
     assert found.until[0] == by_hand(steps, curve[0], asked, diverged_at, by_divergence)
     # one that was stopped because it had grokked is one in which grokking is seen, in what was measured of it
@@ -61,8 +61,8 @@ def test_points_that_do_not_count_change_nothing(values, at):
     counts = np.ones_like(curve, bool)
     counts[:, at % len(values)] = False
     kept = counts[0]
-    found = rule.over(steps, curve, nothing, counts)
-    without = rule.over(steps[kept], curve[:, kept], nothing, counts[:, kept])
+    found = rule.state_after(steps, curve, nothing, counts)
+    without = rule.state_after(steps[kept], curve[:, kept], nothing, counts[:, kept])
     assert found.until == without.until
 
 

@@ -49,10 +49,10 @@ def test_parse_ranges(ranges):
         ("x", "seeds: 'x' is neither a seed nor a range like 20:30."),
         ("1,2:x", "seeds: '2:x' is neither a seed nor a range like 20:30."),
         ("1.5", "seeds: '1.5' is neither a seed nor a range like 20:30."),
-        ("", "seeds: '' names none; write a count (5) or a list (5,9,20:30)."),
-        (",", "seeds: ',' names none; write a count (5) or a list (5,9,20:30)."),
-        ("1,9:9", "seeds: the range '9:9' is empty; the end is not in it."),
-        ("30:20", "seeds: the range '30:20' is empty; the end is not in it."),
+        ("", "seeds: '' has no seed; write a count (5) or a list (5,9,20:30)."),
+        (",", "seeds: ',' has no seed; write a count (5) or a list (5,9,20:30)."),
+        ("1,9:9", "seeds: the range '9:9' is empty; its end is excluded."),
+        ("30:20", "seeds: the range '30:20' is empty; its end is excluded."),
         ("0:1000000000000", "seeds: 1000000000000 are too many; at most 10000000."),
         ("1000000000000", "seeds: 1000000000000 are too many; at most 10000000."),
         ("1,1", "seeds: a member is given twice."),
@@ -62,7 +62,7 @@ def test_parse_ranges(ranges):
         ([], "seeds: at least one is needed."),
         ("int=3", "seeds: 'int=3' is not STREAM=SEEDS with one of init, data, order, noise."),
         ("init=3;init=4", "seeds: 'init=4' is not STREAM=SEEDS with one of init, data, order, noise."),
-        ("init=", "seeds: '' names none; write a count (5) or a list (5,9,20:30)."),
+        ("init=", "seeds: '' has no seed; write a count (5) or a list (5,9,20:30)."),
     ],
 )
 def test_bad_seeds(text, message):

@@ -194,7 +194,7 @@ def test_arrays_in_memory_need_a_file_for_a_spec(tmp_path, forgotten):
     with pytest.raises(InputError) as error:
         first.to_toml()
     assert str(error.value) == (
-        "task: these arrays lie only in memory, and a spec file needs them in a file: "
+        "task: these arrays exist only in memory, and a spec needs them in a file: "
         "use task.save('data.safetensors'), or to_toml(folder)."
     )
     for _ in range(2):  # the second time the file is there
@@ -206,7 +206,7 @@ def test_arrays_in_memory_need_a_file_for_a_spec(tmp_path, forgotten):
     assert again.identity == first.identity
     assert again.task.train_subset == 5
     forgotten.clear()
-    with pytest.raises(InputError, match=r"lay in the memory of another process; save them there"):
+    with pytest.raises(InputError, match=r"were in the memory of another process; save them there"):
         Arrays(sha256=first.task.sha256)
     with pytest.raises(InputError, match=r"^task\.path: this key must be given"):
         Arrays()
@@ -239,7 +239,7 @@ BAD_ARRAYS = [
     ),
     (
         with_(trian_x=some()["test_x"]),
-        "no array 'trian_x' is known. Did you mean 'train_x'? "
+        "array 'trian_x' is not known. Did you mean 'train_x'? "
         "Allowed: train_x, train_y, test_x, test_y, probe_x, probe_y.",
     ),
     (with_(train_x=NAN), "train_x: [3, 1, 2] is nan; numbers must be finite."),

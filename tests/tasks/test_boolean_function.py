@@ -108,8 +108,8 @@ def test_parity_has_the_very_data_of_sparse_parity():
 BAD = [
     ({}, "task: give exactly one of terms and preset."),
     ({"preset": "parity", "k": 2, "terms": [{"bits": [0]}]}, "task: give exactly one of terms and preset."),
-    ({"preset": "parity"}, "task: k goes with preset: give both, or neither."),
-    ({"terms": [{"bits": [0]}], "k": 2}, "task: k goes with preset: give both, or neither."),
+    ({"preset": "parity"}, "task: k and preset belong together: give both, or neither."),
+    ({"terms": [{"bits": [0]}], "k": 2}, "task: k and preset belong together: give both, or neither."),
     ({"preset": "parity", "k": 9}, "task: k must be at most n = 8, but k = 9."),
     ({"preset": "majority", "k": 4}, "task: preset 'majority' needs an odd k (got 4)."),
     (
@@ -117,10 +117,10 @@ BAD = [
         "task.preset: must be 'parity', 'majority', 'and' or 'staircase' (got 'majorty'). "
         "Did you mean 'majority'?",
     ),
-    ({"terms": [{"bits": [0, 8]}]}, "task: terms name bit 8; the last of n = 8 bits is 7."),
+    ({"terms": [{"bits": [0, 8]}]}, "task: terms have bit 8; the last of n = 8 bits is 7."),
     ({"terms": [{"bits": [0, -1]}]}, "task.terms.bits: bits count from 0, but one is -1."),
     ({"terms": [{"bits": [2, 2]}]}, "task.terms.bits: a bit is named twice in [2, 2]."),
-    ({"terms": [{"bits": [0, 1]}, {"bits": [1, 0]}]}, "task: terms name bits [0, 1] twice."),
+    ({"terms": [{"bits": [0, 1]}, {"bits": [1, 0]}]}, "task: terms have bits [0, 1] twice."),
     (
         {"terms": [{"bits": [0], "coefficient": 0.0}]},
         "task: the term of bits [0] has coefficient 0; leave it out.",
@@ -149,7 +149,7 @@ BAD = [
     ),
     (
         {"preset": "and", "k": 3, "output": "real"},
-        "task: preset 'and' has signs; output = 'real' needs terms or another preset.",
+        "task: preset 'and' is a sign; output = 'real' needs terms or another preset.",
     ),
     (
         {"preset": "parity", "k": 3, "output": "real", "labels": "random"},
@@ -182,7 +182,7 @@ def test_many_bits_are_not_listed_and_a_tie_there_is_plus_one():
     x[0, :9] = x[1, :10] = -1
     assert np.asarray(task.value(jax.numpy.asarray(x), None)).tolist() == [1.0, -1.0, 1.0]
     assert task.facts()["spectrum"] is None
-    with pytest.raises(InputError, match="more than 16 bits is not listed"):
+    with pytest.raises(InputError, match="more than 16 bits is not computed"):
         task.walsh_spectrum()
 
 

@@ -84,8 +84,8 @@ def test_spec_and_file(tmp_path):
             {"kind": "boolean_function", "n": 5, "preset": "parity", "k": 2, "output": "real"},
             "task.of: the arrays have labels of kind sign, but task 'boolean_function' has real",
         ),
-        (Arrays.from_numpy(**OWN), "task.of: these are samples of a rule, not of other arrays"),
-        ({"n": 5}, "task.kind: say which"),
+        (Arrays.from_numpy(**OWN), "task.of: must be a task with a rule, not arrays"),
+        ({"n": 5}, "task.kind is required"),
         ("sparse_partiy", "task 'sparse_partiy' is not known. Did you mean 'sparse_parity'?"),
     ],
 )

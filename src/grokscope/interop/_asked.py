@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from grokscope.errors import InputError
 from grokscope.experiment import Experiment
-from grokscope.spec.parts import Part, looking_in, lookup
+from grokscope.spec.parts import Part, looking_in, part_of
 from grokscope.spec.schedule import Schedule
+from grokscope.spec.toml import read_toml
 from grokscope.tasks import Task
 from grokscope.tasks.arrays import Arrays
 from grokscope.tasks.samples import Samples
@@ -56,17 +56,9 @@ class Asked:
         if isinstance(spec, Mapping):
             return cls(_whole(dict(spec)))
         file = Path(spec)
-        try:
-            if file.stat().st_size > _MOST_TOML:
-                raise InputError(f"{file}: has {file.stat().st_size} bytes; this is no spec.")
-            table = tomllib.loads(file.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"{file}: cannot be read: {error.strerror}.") from None
-        except UnicodeDecodeError:
-            raise InputError(f"{file}: is not UTF-8 text.") from None
-        except tomllib.TOMLDecodeError as error:
-            raise InputError(f"{file}: not valid TOML: {error}.") from None
-        return cls(_whole(table), file.parent)
+        if file.is_file() and file.stat().st_size > _MOST_TOML:
+            raise InputError(f"{file}: has {file.stat().st_size} bytes; this is no spec.")
+        return cls(_whole(read_toml(file)), file.parent)
 
     @property
     def task(self) -> Task | None:
@@ -74,12 +66,8 @@ class Asked:
         found = self.table.get("task")
         if found is None or isinstance(found, Task):
             return found
-        table = {"kind": found} if isinstance(found, str) else dict(found)
-        kind = table.pop("kind", None)
-        if not isinstance(kind, str):
-            raise InputError("task.kind: say which.")
         with looking_in(self.folder):
-            return cast("Task", lookup("task", kind)(**table))
+            return part_of("task", found if isinstance(found, str) else dict(found))
 
     @property
     def length(self) -> dict[str, int]:

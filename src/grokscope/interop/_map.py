@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import fnmatch
 import math
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ import numpy as np
 
 from grokscope.errors import InputError, did_you_mean
 from grokscope.interop._tensors import Tensors
+from grokscope.spec.toml import read_toml
 
 __all__ = ["Entry", "Op", "WeightMap", "spoken_shapes"]
 
@@ -135,13 +135,7 @@ class WeightMap:
         Raises:
             InputError: naming the file and what is wrong.
         """
-        try:
-            table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read: {error.strerror}.") from None
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise InputError(f"{path}: not valid TOML: {error}.") from None
-        return cls.from_table(table, str(path))
+        return cls.from_table(read_toml(path), str(path))
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], label: str = "map") -> WeightMap:

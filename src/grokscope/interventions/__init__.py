@@ -1,13 +1,22 @@
-"""Interventions: what is done to neurons while a member trains. Specs, with pure functions inside.
+"""Interventions: changes to neurons while a member trains. One file per family.
 
-One file per family; copy ``scaling.py`` when adding one. An intervention says from when to when it acts,
-on which neurons (``neurons.py``: how sets are chosen), and what it does to the network there. What of it
-differs from member to member (sets, steps, strengths) is resolved before the training
-(``runs/prepare.py``) and enters the compiled loop as values (``training/intervening.py``).
+An intervention names the neurons it acts on (``neurons.py``), the moments at which it begins and ends, and
+the change to the network. Values that differ from member to member (neurons, steps, factors) are resolved
+before the training and passed to the compiled loop as traced values (``training/intervening.py``). To add
+one, copy ``scaling.py``.
 """
 
-from grokscope.interventions._intervention import Intervention, Target
-from grokscope.interventions._look import Look, Weights
-from grokscope.interventions._select import Neurons, NeuronsField
+from grokscope.interventions._intervention import Intervention, InterventionField, Selection, Target
+from grokscope.interventions._members import MemberView, NetworkArrays
+from grokscope.interventions.neurons import Neurons, NeuronsField
 
-__all__ = ["Intervention", "Look", "Neurons", "NeuronsField", "Target", "Weights"]
+__all__ = [
+    "Intervention",
+    "InterventionField",
+    "MemberView",
+    "NetworkArrays",
+    "Neurons",
+    "NeuronsField",
+    "Selection",
+    "Target",
+]

@@ -1,16 +1,15 @@
-"""The base of all interventions, and what of one differs from member to member."""
+"""The base of all interventions, and of those on some parameters."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
-from pydantic import field_validator
+from pydantic import SerializeAsAny, field_validator
 
 from grokscope.errors import InputError
-from grokscope.interventions._select import NeuronsField
-from grokscope.interventions.neurons import All
+from grokscope.interventions.neurons import All, NeuronsField
 from grokscope.spec.moments import parse_moment
-from grokscope.spec.parts import Part
+from grokscope.spec.parts import Part, resolver
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,27 +18,41 @@ if TYPE_CHECKING:
     import jax
     import numpy as np
 
-    from grokscope.experiment import Experiment
-    from grokscope.interventions._look import Look
+    from grokscope.interventions._members import MemberView
     from grokscope.learners import Batch
     from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
+    from grokscope.spec.training_spec import TrainingSpec
 
-__all__ = ["Bits", "Intervention", "OnParameters", "Target"]
+__all__ = ["Bits", "Intervention", "InterventionField", "ParameterIntervention", "Selection", "Target"]
 
 Bits = Literal["all", "support", "others"]
 Parameter = Literal["hidden_weight", "hidden_bias", "output_weight"]
 _PARAMETERS: tuple[Parameter, ...] = ("hidden_weight", "hidden_bias", "output_weight")
 
 
+class Selection(NamedTuple):
+    """What an intervention acts on in each member, found before training.
+
+    Attributes:
+        mask: the neurons, bool [member, neuron].
+        bits: the input bits whose weights are changed, bool [member, bit].
+        more: further arrays [member, ...] by name (partners, groups).
+    """
+
+    mask: np.ndarray
+    bits: np.ndarray
+    more: dict[str, np.ndarray]
+
+
 class Target(NamedTuple):
-    """On what and when an intervention acts in one member: values of the compiled program.
+    """On what and when an intervention acts in one member: traced values of the compiled program.
 
     Attributes:
         mask: the neurons, bool [neuron].
-        bits: the input bits whose weights are meant, bool [bit].
-        at, until: steps (updates done): it acts on the state at ``at`` and on the updates from there to
-            ``until``.
-        more: what a kind needs besides (partners, groups), arrays by name.
+        bits: the input bits whose weights are changed, bool [bit].
+        at, until: steps (updates done). It acts once on the state at ``at``, and on each update from there
+            to ``until``.
+        more: further arrays by name (partners, groups).
     """
 
     mask: Any
@@ -50,23 +63,24 @@ class Target(NamedTuple):
 
 
 class Intervention(Part):
-    """What is done to some neurons from a moment on: pure functions, called inside jit.
+    """A change to some neurons from a moment on, as pure functions that are called inside jit.
 
-    `begin` changes the state at the step ``at``, once; `after` corrects the outcome of every update from
-    there to ``until``. What is kept for later (norms at the start, say) is the memory.
+    `begin` changes the state at step ``at``, once. `before_update` and `after_update` change the network
+    around each update from there to ``until``; `sample_losses` replaces the loss of these updates. What
+    `record` returns at ``at`` is kept and given to `after_update`.
 
     Attributes:
         name: a label; the kind if not given.
-        at: from when: a step, ``start`` (of the run or branch), or an event of the source run.
-        until: until when; left out: to the end. An event that does not come: to the end.
-        neurons: on which neurons.
-        per_member: names of the fields that are not part of the compiled program, because they are resolved
-            to a `Target`.
+        at: when it begins: a step, ``start`` (of the run or branch), or an event of the source run.
+        until: when it ends; to the end of the run if not given, or if the event is not seen.
+        neurons: the neurons it acts on.
+        per_member: names of the fields that are resolved to a `Target` for each member, and therefore not
+            part of the compiled program.
     """
 
-    group: ClassVar[str] = "intervention"
+    group = "intervention"
     per_member: ClassVar[tuple[str, ...]] = ("name", "at", "until", "neurons")
-    not_identifying: ClassVar[tuple[str, ...]] = ("name",)
+    not_identifying = ("name",)
 
     kind: str
     name: str = ""
@@ -83,83 +97,103 @@ class Intervention(Part):
 
     @property
     def label(self) -> str:
-        """What to call it."""
+        """The name, or the kind if it has none."""
         return self.name or self.kind
 
     @property
     def stages(self) -> frozenset[str]:
-        """When it does something: of ``begin``, ``after``, ``enter`` and ``losses`` those it defines."""
+        """Which of ``begin``, ``before_update``, ``after_update`` and ``sample_losses`` it defines."""
         return frozenset(
             name
-            for name in ("begin", "after", "enter", "losses")
+            for name in ("begin", "before_update", "after_update", "sample_losses")
             if getattr(type(self), name) is not getattr(Intervention, name)
         )
 
-    def missing(self, experiment: Experiment) -> str | None:
-        """What it needs and the experiment lacks (one line), or None."""
-        if not experiment.model.has_one_hidden_layer:
-            return f"{self.label} needs a one-hidden-layer network, not '{experiment.model.kind}'"
+    def missing(self, spec: TrainingSpec) -> str | None:
+        """The reason why the intervention does not apply to an experiment (one line), or None."""
+        if not spec.model.has_one_hidden_layer:
+            return f"{self.label} needs a one-hidden-layer network, not '{spec.model.kind}'"
         return None
 
-    def find(self, look: Look) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-        """Which neurons, which bits, and what else: bool [member, neuron], [member, bit], arrays by name."""
+    def select(self, members: MemberView) -> Selection:
+        """Find the neurons and the bits to act on in each member."""
         import numpy as np
 
-        mask = self.neurons.find(look)
-        n_bits = look.weights(parse_moment("start")).hidden_weight.shape[1]
-        return mask, np.ones((len(mask), n_bits), bool), {}
+        mask = self.neurons.find(members)
+        n_bits = members.weights(parse_moment("start")).hidden_weight.shape[1]
+        return Selection(mask, np.ones((len(mask), n_bits), bool), {})
 
-    def as_program(self) -> Self:
-        """The intervention without what differs from member to member, as a key of compiled programs."""
+    def without_member_values(self) -> Self:
+        """Strip the values that differ from member to member; used as the compile key."""
         reset = {name: type(self).model_fields[name].default for name in self.per_member}
         return self.model_copy(update=reset | dict.fromkeys(self.traced, 1.0))
 
     # --- inside jit, for one member ---
 
     def begin(self, network: OneHiddenLayer, target: Target, data: dict[str, jax.Array]) -> OneHiddenLayer:
-        """The network when the intervention begins."""
+        """Change the network once, at step ``at``."""
         del target, data
         return network
 
-    def remember(self, network: OneHiddenLayer, target: Target) -> Any:
-        """What is kept of the network as it is when the intervention begins: an array, or ()."""
+    def record(self, network: OneHiddenLayer, target: Target) -> Any:
+        """Values of the network at step ``at`` that `after_update` needs: an array, or ()."""
         del network, target
         return ()
 
-    def after(
-        self, before: OneHiddenLayer, network: OneHiddenLayer, target: Target, memory: Any
-    ) -> OneHiddenLayer:
-        """The network after an update, from what it was before the update and what the update made of it."""
-        del before, target, memory
-        return network
-
-    def enter(self, network: OneHiddenLayer, target: Target) -> OneHiddenLayer:
-        """The network as the update is to see it (`after` leads back)."""
+    def before_update(self, network: OneHiddenLayer, target: Target) -> OneHiddenLayer:
+        """Transform the network before the update; `after_update` transforms it back."""
         del target
         return network
 
-    def losses(
+    def after_update(
+        self, before: OneHiddenLayer, network: OneHiddenLayer, target: Target, recorded: Any
+    ) -> OneHiddenLayer:
+        """Change the network after an update.
+
+        Args:
+            before: the network before the update.
+            network: the network after it.
+            target: what is acted on.
+            recorded: what `record` returned.
+        """
+        del before, target, recorded
+        return network
+
+    def sample_losses(
         self,
         per_sample: Callable[[jax.Array, jax.Array], jax.Array],
         network: OneHiddenLayer,
         batch: Batch,
         target: Target,
     ) -> jax.Array:
-        """The loss of each sample as the update is to see it."""
+        """The loss of each sample that the update minimizes, [sample].
+
+        Args:
+            per_sample: the experiment's loss, of outputs and labels.
+            network: the network.
+            batch: its samples.
+            target: what is acted on.
+        """
         del target
         return per_sample(network(batch.x), batch.y)
 
 
-class OnParameters(Intervention):
+if TYPE_CHECKING:
+    InterventionField = Any  # names and tables are converted, which type checkers do not know
+else:
+    InterventionField = Annotated[SerializeAsAny[Intervention], resolver(Intervention)]
+
+
+class ParameterIntervention(Intervention):
     """An intervention on some parameters of the neurons.
 
     Attributes:
-        bits: which input bits' weights: ``all``, ``support`` (the hidden bits of the task), ``others``, or a
-            list.
-        parameters: which parameters; all of them if not given, but only the weights where bits are chosen.
+        bits: input bits whose weights are changed: ``all``, ``support`` (the hidden bits of the task),
+            ``others``, or a list.
+        parameters: the parameters that are changed; by default all, or only the weights if bits are chosen.
     """
 
-    per_member: ClassVar[tuple[str, ...]] = (*Intervention.per_member, "bits")
+    per_member = (*Intervention.per_member, "bits")
 
     bits: Bits | tuple[int, ...] = "all"
     parameters: tuple[Parameter, ...] | None = None
@@ -171,9 +205,9 @@ class OnParameters(Intervention):
             raise ValueError(f"name each of {', '.join(_PARAMETERS)} at most once, and at least one")
         return value
 
-    def as_program(self) -> Self:
-        """What differs between members is left out; which parameters are changed is not."""
-        return super().as_program().model_copy(update={"parameters": self.changed})
+    def without_member_values(self) -> Self:
+        """As the base does; the changed parameters stay part of the program."""
+        return super().without_member_values().model_copy(update={"parameters": self.changed})
 
     @property
     def changed(self) -> tuple[Parameter, ...]:
@@ -182,18 +216,35 @@ class OnParameters(Intervention):
             return self.parameters
         return _PARAMETERS if self.bits == "all" else ("hidden_weight",)
 
-    def find(self, look: Look) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-        """Neurons and bits."""
-        mask, every, more = super().find(look)
-        return mask, chosen_bits(self.bits, every, look), more
+    def select(self, members: MemberView) -> Selection:
+        """Find the neurons and the bits."""
+        selection = super().select(members)
+        return selection._replace(bits=chosen_bits(self.bits, selection.bits, members))
 
-    def where(self, network: OneHiddenLayer, target: Target) -> OneHiddenLayer:
-        """A network of booleans: which numbers are meant. Inside jit."""
-        return selection(network, target, self.changed)
+    def parameter_mask(self, network: OneHiddenLayer, target: Target) -> OneHiddenLayer:
+        """A network of booleans, true for each number that is changed. Inside jit."""
+        import jax
+        import jax.numpy as jnp
+
+        mask, bits = target.mask, target.bits
+        several = network.output_weight.ndim > 1
+        chosen: dict[str, jax.Array] = {
+            "hidden_weight": bits[:, None] & mask[None, :],
+            "hidden_bias": mask,
+            "output_weight": mask[:, None] if several else mask,
+        }
+        none = jnp.zeros((), bool)
+        unchanged = jax.tree.map(lambda leaf: none, network)  # an output bias belongs to no neuron
+        return replace_arrays(unchanged, **{name: chosen[name] for name in self.changed})
 
 
-def chosen_bits(bits: Bits | tuple[int, ...], every: np.ndarray, look: Look) -> np.ndarray:
-    """The bits that are meant, bool [member, bit].
+def chosen_bits(bits: Bits | tuple[int, ...], every: np.ndarray, members: MemberView) -> np.ndarray:
+    """The chosen input bits, bool [member, bit].
+
+    Args:
+        bits: the value of the spec.
+        every: an array of that shape.
+        members: the members.
 
     Raises:
         InputError: if a bit does not exist, or the task does not know its hidden bits.
@@ -201,9 +252,9 @@ def chosen_bits(bits: Bits | tuple[int, ...], every: np.ndarray, look: Look) -> 
     if bits == "all":
         return every
     if bits == "support":
-        return look.support()
+        return members.support()
     if bits == "others":
-        return ~look.support()
+        return ~members.support()
     count = every.shape[1]
     if wrong := [bit for bit in bits if not 0 <= bit < count]:
         raise InputError(f"interventions.bits: {wrong[0]} is not one of the {count} bits 0..{count - 1}.")
@@ -212,38 +263,21 @@ def chosen_bits(bits: Bits | tuple[int, ...], every: np.ndarray, look: Look) -> 
     return chosen
 
 
-def selection(network: OneHiddenLayer, target: Target, parameters: tuple[Parameter, ...]) -> OneHiddenLayer:
-    """Which numbers of a network the parameters of the target's neurons (and bits) are."""
-    import jax
-    import jax.numpy as jnp
-
-    mask, bits = target.mask, target.bits
-    several = network.output_weight.ndim > 1
-    chosen: dict[str, jax.Array] = {
-        "hidden_weight": bits[:, None] & mask[None, :],
-        "hidden_bias": mask,
-        "output_weight": mask[:, None] if several else mask,
-    }
-    none = jnp.zeros((), bool)
-    nowhere = jax.tree.map(lambda leaf: none, network)  # an output bias belongs to no neuron
-    return network_of(nowhere, **{name: chosen[name] for name in parameters})
-
-
-def network_of(like: OneHiddenLayer, **arrays: Any) -> OneHiddenLayer:
-    """A network like another with some other arrays (of any kind: also booleans)."""
+def replace_arrays(network: OneHiddenLayer, **arrays: Any) -> OneHiddenLayer:
+    """A copy of the network with other arrays (of any type, booleans too) in some fields."""
     import jax
 
-    # by way of the tree: the class checks that its fields hold numbers of the right shape
-    paths, structure = jax.tree_util.tree_flatten_with_path(like)
+    # through the tree: the class checks that its fields hold numbers of the right shape
+    paths, structure = jax.tree_util.tree_flatten_with_path(network)
     names = [path[-1].name for path, _ in paths]
     return jax.tree_util.tree_unflatten(
         structure, [arrays.get(name, leaf) for name, (_, leaf) in zip(names, paths, strict=True)]
     )
 
 
-def chosen_of(where: OneHiddenLayer, there: OneHiddenLayer, elsewhere: OneHiddenLayer) -> OneHiddenLayer:
-    """Numbers of one network where chosen, of the other elsewhere."""
+def where_masked(mask: OneHiddenLayer, inside: OneHiddenLayer, outside: OneHiddenLayer) -> OneHiddenLayer:
+    """The numbers of one network where the mask is true, of another where it is false."""
     import jax
     import jax.numpy as jnp
 
-    return jax.tree.map(jnp.where, where, there, elsewhere)
+    return jax.tree.map(jnp.where, mask, inside, outside)

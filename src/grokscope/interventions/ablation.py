@@ -1,4 +1,4 @@
-"""Interventions that take neurons away: ablate a set, or prune to it."""
+"""Interventions that remove neurons: ablate a set, or prune to it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import model_validator
 
-from grokscope.interventions._intervention import Intervention, OnParameters, Target, chosen_of, network_of
+from grokscope.interventions._intervention import (
+    Intervention,
+    ParameterIntervention,
+    Target,
+    replace_arrays,
+    where_masked,
+)
 
 if TYPE_CHECKING:
     from typing import Self
@@ -18,19 +24,17 @@ if TYPE_CHECKING:
 __all__ = ["Ablate", "Prune"]
 
 
-class Ablate(OnParameters):
+class Ablate(ParameterIntervention):
     r"""Set neurons to zero, or to their mean, and keep them there.
 
     ``zero``: the chosen parameters become 0. ``mean``: the neuron gives its mean activation over the
-    training inputs whatever the input, $W_j \leftarrow 0$, $b_j \leftarrow 1$,
-    $u_j \leftarrow u_j \overline{\sigma(z_j)} / \sigma(1)$ (there need not be an output bias to
-    put it in).
+    training inputs for every input: $W_j \leftarrow 0$, $b_j \leftarrow 1$,
+    $u_j \leftarrow u_j \overline{\sigma(z_j)} / \sigma(1)$ (this needs no output bias).
 
     Attributes:
         value: ``zero`` or ``mean``.
-        once: let go of them after that; without it they are held until ``until``. A neuron all of whose
-            parameters are 0 has no gradient: set only the ``output_weight`` to 0 if it is to be able to
-            grow again.
+        once: set them once and let them train on; otherwise they are held until ``until``. A neuron whose
+            parameters are all 0 has no gradient: to let it grow again, set only the ``output_weight`` to 0.
 
     Example:
         >>> Ablate(neurons=[4], value="mean").once
@@ -43,7 +47,7 @@ class Ablate(OnParameters):
 
     @property
     def stages(self) -> frozenset[str]:
-        """They are set, and kept there unless it is once."""
+        """``begin`` alone with ``once``."""
         return frozenset({"begin"}) if self.once else super().stages
 
     @model_validator(mode="after")
@@ -51,13 +55,13 @@ class Ablate(OnParameters):
         if self.value == "mean" and (self.parameters is not None or self.bits != "all"):
             raise ValueError("value = 'mean' sets all parameters; leave parameters and bits out")
         if self.once and self.until is not None:
-            raise ValueError("with once = true there is no until; leave it out")
+            raise ValueError("once = true allows no until; leave it out")
         return self
 
     def begin(self, network: OneHiddenLayer, target: Target, data: dict[str, jax.Array]) -> OneHiddenLayer:
-        """Zero, or the mean over the training inputs."""
+        """Set the parameters."""
         if self.value == "zero":
-            return _zero(self.where(network, target), network)
+            return _zero(self.parameter_mask(network, target), network)
         import jax.numpy as jnp
 
         from grokscope.models.networks.one_hidden_layer import ACTIVATIONS
@@ -66,28 +70,28 @@ class Ablate(OnParameters):
         share = jnp.mean(network.hidden(data["train_x"]), axis=0) / ACTIVATIONS[network.activation](
             jnp.ones((), u.dtype)
         )
-        fixed = network_of(
+        fixed = replace_arrays(
             network,
             hidden_weight=jnp.zeros_like(network.hidden_weight),
             hidden_bias=jnp.ones_like(network.hidden_bias),
             output_weight=u * (share if u.ndim == 1 else share[:, None]),
         )
-        return chosen_of(self.where(network, target), fixed, network)
+        return where_masked(self.parameter_mask(network, target), fixed, network)
 
-    def after(
-        self, before: OneHiddenLayer, network: OneHiddenLayer, target: Target, memory: Any
+    def after_update(
+        self, before: OneHiddenLayer, network: OneHiddenLayer, target: Target, recorded: Any
     ) -> OneHiddenLayer:
-        """Where they were set."""
-        del memory
-        where = self.where(network, target)
-        return _zero(where, network) if self.value == "zero" else chosen_of(where, before, network)
+        """Undo the update of these parameters."""
+        del recorded
+        mask = self.parameter_mask(network, target)
+        return _zero(mask, network) if self.value == "zero" else where_masked(mask, before, network)
 
 
 class Prune(Intervention):
-    """Keep the chosen neurons and go on with them alone: all others are set to 0 and held there.
+    """Keep the chosen neurons; set all others to 0 and hold them there.
 
     Attributes:
-        neurons: those that are kept.
+        neurons: the neurons that are kept.
 
     Example:
         >>> Prune(neurons="generalizing", at="memorization").neurons.name
@@ -97,15 +101,15 @@ class Prune(Intervention):
     kind: Literal["prune"] = "prune"
 
     def begin(self, network: OneHiddenLayer, target: Target, data: dict[str, jax.Array]) -> OneHiddenLayer:
-        """The others at 0."""
+        """Set the others to 0."""
         del data
         return self._pruned(network, target)
 
-    def after(
-        self, before: OneHiddenLayer, network: OneHiddenLayer, target: Target, memory: Any
+    def after_update(
+        self, before: OneHiddenLayer, network: OneHiddenLayer, target: Target, recorded: Any
     ) -> OneHiddenLayer:
-        """The others at 0."""
-        del before, memory
+        """Set the others to 0 again."""
+        del before, recorded
         return self._pruned(network, target)
 
     def _pruned(self, network: OneHiddenLayer, target: Target) -> OneHiddenLayer:
@@ -117,7 +121,7 @@ class Prune(Intervention):
             return jnp.where(kept, leaf, 0)
 
         u = network.output_weight
-        return network_of(
+        return replace_arrays(
             network,
             hidden_weight=only(network.hidden_weight),
             hidden_bias=only(network.hidden_bias),
@@ -125,8 +129,8 @@ class Prune(Intervention):
         )
 
 
-def _zero(where: OneHiddenLayer, network: OneHiddenLayer) -> OneHiddenLayer:
+def _zero(mask: OneHiddenLayer, network: OneHiddenLayer) -> OneHiddenLayer:
     import jax
     import jax.numpy as jnp
 
-    return chosen_of(where, jax.tree.map(jnp.zeros_like, network), network)
+    return where_masked(mask, jax.tree.map(jnp.zeros_like, network), network)

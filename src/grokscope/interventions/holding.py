@@ -1,35 +1,35 @@
-"""Interventions that hold parameters: freeze them, let them move slower or faster, or bound a norm."""
+"""Interventions that limit how parameters change: freeze, another rate, a bound on a norm."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
 from grokscope.interventions._intervention import (
     Bits,
     Intervention,
-    OnParameters,
+    ParameterIntervention,
+    Selection,
     Target,
     chosen_bits,
-    chosen_of,
-    network_of,
+    replace_arrays,
+    where_masked,
 )
 
 if TYPE_CHECKING:
     from typing import Self
 
     import jax
-    import numpy as np
 
-    from grokscope.interventions._look import Look
+    from grokscope.interventions._members import MemberView
     from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 
 __all__ = ["Clamp", "Freeze", "Rate"]
 
 
-class Freeze(OnParameters):
-    """Keep parameters at the values that they have: neither gradients nor weight decay move them.
+class Freeze(ParameterIntervention):
+    """Keep parameters at their values: neither gradients nor weight decay change them.
 
     Example:
         >>> Freeze(neurons="all", bits="support", at="memorization").changed
@@ -38,18 +38,18 @@ class Freeze(OnParameters):
 
     kind: Literal["freeze"] = "freeze"
 
-    def after(
-        self, before: OneHiddenLayer, network: OneHiddenLayer, target: Target, memory: Any
+    def after_update(
+        self, before: OneHiddenLayer, network: OneHiddenLayer, target: Target, recorded: Any
     ) -> OneHiddenLayer:
-        """What was there before the update."""
-        del memory
-        return chosen_of(self.where(network, target), before, network)
+        """Undo the update of these parameters."""
+        del recorded
+        return where_masked(self.parameter_mask(network, target), before, network)
 
 
-class Rate(OnParameters):
-    r"""Let parameters move at another rate: $\theta + c\,\Delta\theta$ after an update by $\Delta\theta$.
+class Rate(ParameterIntervention):
+    r"""Multiply the updates of parameters: $\theta + c\,\Delta\theta$ after an update by $\Delta\theta$.
 
-    With SGD it is a learning rate of their own. A factor of 1 changes no bit, 0 is `Freeze`.
+    With SGD this is another learning rate for these parameters. A factor of 1 changes no bit; 0 is `Freeze`.
 
     Attributes:
         factor: c.
@@ -60,34 +60,34 @@ class Rate(OnParameters):
     """
 
     kind: Literal["rate"] = "rate"
-    traced: ClassVar[tuple[str, ...]] = ("factor",)
+    traced = ("factor",)
     factor: float = Field(ge=0.0, le=1e6)
 
-    def after(
-        self, before: OneHiddenLayer, network: OneHiddenLayer, target: Target, memory: Any
+    def after_update(
+        self, before: OneHiddenLayer, network: OneHiddenLayer, target: Target, recorded: Any
     ) -> OneHiddenLayer:
-        """C times the new value and 1 - c times the old: exact at 0 and at 1."""
+        """C times the new value plus 1 - c times the old one, which is exact for c = 0 and c = 1."""
         import jax
 
-        del memory
+        del recorded
         c = self.factor
         moved = jax.tree.map(lambda old, new: c * new + (1.0 - c) * old, before, network)
-        return chosen_of(self.where(network, target), moved, network)
+        return where_masked(self.parameter_mask(network, target), moved, network)
 
 
 class Clamp(Intervention):
-    r"""Bound a norm of each neuron: where it exceeds its limit after an update, it is scaled back to it.
+    r"""Bound a norm of each neuron: a neuron above the limit after an update is scaled down to it.
 
-    ``incoming_norm`` is $\lVert W_j \rVert$, over the chosen bits where bits are chosen; these weights are
-    scaled. ``path_norm`` is $|u_j| \lVert (W_j, b_j) \rVert$; $W_j$, $b_j$ and $u_j$ are scaled alike.
+    ``incoming_norm`` is $\lVert W_j \rVert$ over the chosen bits; these weights are scaled. ``path_norm`` is
+    $|u_j| \lVert (W_j, b_j) \rVert$; $W_j$, $b_j$ and $u_j$ are scaled by the same factor.
 
     Attributes:
-        norm: which.
+        norm: ``incoming_norm`` or ``path_norm``.
         limit: the largest allowed value, in units of `of`.
-        of: ``start`` (of each neuron's value when the clamp begins) or ``absolute``.
-        exactly: also scale up what is below the limit (a norm of 0 stays).
-        bits: see the incoming norm: ``all``, ``support`` (the hidden bits of the task), ``others``, or a
-            list.
+        of: ``start`` (the neuron's norm when the clamp begins) or ``absolute``.
+        exactly: also scale up neurons below the limit (a norm of 0 stays 0).
+        bits: input bits of the incoming norm: ``all``, ``support`` (the hidden bits of the task), ``others``,
+            or a list.
 
     Example:
         >>> Clamp(neurons="all", bits="support").limit
@@ -95,8 +95,8 @@ class Clamp(Intervention):
     """
 
     kind: Literal["clamp"] = "clamp"
-    traced: ClassVar[tuple[str, ...]] = ("limit",)
-    per_member: ClassVar[tuple[str, ...]] = (*Intervention.per_member, "bits")
+    traced = ("limit",)
+    per_member = (*Intervention.per_member, "bits")
     norm: Literal["incoming_norm", "path_norm"] = "incoming_norm"
     limit: float = Field(default=1.0, ge=0.0, le=1e6)
     of: Literal["start", "absolute"] = "start"
@@ -106,29 +106,29 @@ class Clamp(Intervention):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.norm == "path_norm" and self.bits != "all":
-            raise ValueError("bits go with norm = 'incoming_norm'")
+            raise ValueError("bits need norm = 'incoming_norm'")
         return self
 
-    def find(self, look: Look) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-        """Neurons and bits."""
-        mask, every, more = super().find(look)
-        return mask, chosen_bits(self.bits, every, look), more
+    def select(self, members: MemberView) -> Selection:
+        """Find the neurons and the bits."""
+        selection = super().select(members)
+        return selection._replace(bits=chosen_bits(self.bits, selection.bits, members))
 
     def begin(self, network: OneHiddenLayer, target: Target, data: dict[str, jax.Array]) -> OneHiddenLayer:
-        """The limit holds at once."""
+        """Apply the limit."""
         del data
-        return self._bounded(network, target, self.remember(network, target))
+        return self._bounded(network, target, self.record(network, target))
 
-    def remember(self, network: OneHiddenLayer, target: Target) -> Any:
-        """Each neuron's norm."""
+    def record(self, network: OneHiddenLayer, target: Target) -> Any:
+        """The norm of each neuron, if the limit is relative to it."""
         return self._norm(network, target) if self.of == "start" else ()
 
-    def after(
-        self, before: OneHiddenLayer, network: OneHiddenLayer, target: Target, memory: Any
+    def after_update(
+        self, before: OneHiddenLayer, network: OneHiddenLayer, target: Target, recorded: Any
     ) -> OneHiddenLayer:
-        """Scaled back to the limit."""
+        """Apply the limit."""
         del before
-        return self._bounded(network, target, memory)
+        return self._bounded(network, target, recorded)
 
     def _norm(self, network: OneHiddenLayer, target: Target) -> jax.Array:
         import jax.numpy as jnp
@@ -140,20 +140,20 @@ class Clamp(Intervention):
         out = jnp.abs(u) if u.ndim == 1 else jnp.linalg.norm(u, axis=1)
         return out * jnp.sqrt(jnp.sum(square, axis=0) + jnp.square(network.hidden_bias))
 
-    def _bounded(self, network: OneHiddenLayer, target: Target, memory: Any) -> OneHiddenLayer:
+    def _bounded(self, network: OneHiddenLayer, target: Target, recorded: Any) -> OneHiddenLayer:
         import jax.numpy as jnp
 
         norm = self._norm(network, target)
-        limit = self.limit * memory if self.of == "start" else self.limit
+        limit = self.limit * recorded if self.of == "start" else self.limit
         off = (norm > 0) & (norm != limit) if self.exactly else norm > limit
         scaled = target.mask & off
         scale = jnp.where(scaled, limit / jnp.where(scaled, norm, 1), 1).astype(norm.dtype)
         if self.norm == "incoming_norm":
             weight = jnp.where(target.bits[:, None], network.hidden_weight * scale, network.hidden_weight)
-            return network_of(network, hidden_weight=weight)
+            return replace_arrays(network, hidden_weight=weight)
         scale = jnp.sqrt(scale)
         u = network.output_weight
-        return network_of(
+        return replace_arrays(
             network,
             hidden_weight=network.hidden_weight * scale,
             hidden_bias=network.hidden_bias * scale,

@@ -1,21 +1,23 @@
-"""Ways to choose neurons: listed, by seed, a run's subnetworks, the largest, random or norm-matched ones."""
+"""Ways to choose neurons: all, listed, by seed, a run's subnetworks, the largest, random, norm-matched."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, cast
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import numpy as np
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, model_validator
 
-from grokscope.errors import InputError
-from grokscope.interventions._select import Neurons, NeuronsField
+from grokscope.errors import InputError, did_you_mean
+from grokscope.spec.axes import SUBNETWORK_LABELS
 from grokscope.spec.moments import parse_moment
-from grokscope.spec.streams import Seeds
+from grokscope.spec.parts import Part, kinds, part_of
+from grokscope.spec.streams import MAX_INT32, Seeds
 
 if TYPE_CHECKING:
     from typing import Self
 
-    from grokscope.interventions._look import Look
+    from grokscope.interventions._members import MemberView
 
 __all__ = [
     "Active",
@@ -24,14 +26,63 @@ __all__ = [
     "Complement",
     "Largest",
     "Listed",
+    "Neurons",
+    "NeuronsField",
     "NormMatched",
     "Random",
     "Stored",
 ]
 
+
+def _checked(at: int | str) -> int | str:
+    parse_moment(at, "neurons.at")
+    return at
+
+
+At = Annotated[int | str, AfterValidator(_checked)]
 By = Literal["incoming_norm", "path_norm", "output_norm"]
-# Folded into the noise stream's key, so that random sets share no draw with label noise or the control set.
+# Folded into the noise stream's key, so that random sets are independent of label noise and of the control
+# subnetwork.
 _RANDOM = 0x72616E64
+
+
+class Neurons(Part):
+    """A way to choose a set of neurons for each member of a run."""
+
+    group = "neurons"
+
+    kind: str
+
+    def find(self, members: MemberView) -> np.ndarray:
+        """The sets, bool [member, neuron].
+
+        Raises:
+            InputError: if a neuron does not exist, or what the choice depends on is not available.
+        """
+        raise NotImplementedError
+
+
+def _resolve(value: Any) -> Any:
+    """Also the short forms: a subnetwork's name, a list of neurons, a mask, or sets by seed."""
+    if isinstance(value, str) and value in SUBNETWORK_LABELS:
+        value = {"kind": "subnetwork", "name": value}
+    if isinstance(value, str) and value not in (known := kinds("neurons")):
+        hint = did_you_mean(value, [*SUBNETWORK_LABELS, *known])
+        raise InputError(
+            f"neurons '{value}' is not known.{hint} Known: a list, {', '.join(SUBNETWORK_LABELS)}, all, "
+            f"or a table with a kind: {', '.join(sorted(known))}."
+        )
+    mask: Any = value
+    if getattr(mask, "ndim", None) == 1 and str(getattr(mask, "dtype", "")) == "bool":
+        value = [int(j) for j in mask.nonzero()[0]]
+    if isinstance(value, list | tuple):
+        value = {"kind": "listed", "neurons": tuple(value)}
+    if isinstance(value, Mapping) and value and all(isinstance(key, int | tuple) for key in value):
+        value = {"kind": "by_seed", "seeds": tuple(value), "sets": tuple(tuple(s) for s in value.values())}
+    return part_of("neurons", value)
+
+
+NeuronsField = Annotated[SerializeAsAny[Neurons], BeforeValidator(_resolve)]
 
 
 class All(Neurons):
@@ -44,13 +95,13 @@ class All(Neurons):
 
     kind: Literal["all"] = "all"
 
-    def find(self, look: Look) -> np.ndarray:
-        """True everywhere."""
-        return np.ones((len(look.seeds), look.width), bool)
+    def find(self, members: MemberView) -> np.ndarray:
+        """True for every neuron."""
+        return np.ones((len(members.seeds), members.width), bool)
 
 
 class Listed(Neurons):
-    """The same neurons in every member, by number; ``neurons = [3, 17]`` is short for it.
+    """The same neurons in every member, by number. Short form: ``neurons = [3, 17]``.
 
     Attributes:
         neurons: numbers from 0.
@@ -63,19 +114,20 @@ class Listed(Neurons):
     kind: Literal["listed"] = "listed"
     neurons: tuple[int, ...]
 
-    def find(self, look: Look) -> np.ndarray:
-        """True at the listed places."""
-        return np.repeat(_mask(self.neurons, look.width)[None], len(look.seeds), axis=0)
+    def find(self, members: MemberView) -> np.ndarray:
+        """True for the listed neurons."""
+        return np.repeat(_mask(self.neurons, members.width)[None], len(members.seeds), axis=0)
 
 
 class BySeed(Neurons):
-    """A set of its own for each member; in Python ``{seed: neurons}`` is short for it.
+    """Another set for each member. Short form in Python: ``{seed: neurons}``.
 
-    Members of a branch have the set of the source's member that they branch from.
+    A member of a branch takes the set of the source's member that it branches from.
 
     Attributes:
-        seeds: of the members: a seed (all four streams alike), or four (init, data, order, noise).
-        sets: for each of them, numbers of neurons.
+        seeds: the seeds of the members: one seed, if it is the same in all four streams, or four (init, data,
+            order, noise).
+        sets: the numbers of the neurons, a list for each of the seeds.
 
     Example:
         >>> BySeed(seeds=[0, 1], sets=[[3, 17], [5]]).sets[1]
@@ -94,22 +146,22 @@ class BySeed(Neurons):
             raise ValueError("a seed is given twice")
         return self
 
-    def find(self, look: Look) -> np.ndarray:
+    def find(self, members: MemberView) -> np.ndarray:
         """The set of each member's seed."""
         sets = {
             (s,) * 4 if isinstance(s, int) else s: set_ for s, set_ in zip(self.seeds, self.sets, strict=True)
         }
         rows: list[np.ndarray] = []
-        for seeds in map(tuple, look.source_seeds.tolist()):
+        for seeds in map(tuple, members.source_seeds.tolist()):
             if seeds not in sets:
                 shown = seeds[0] if len(set(seeds)) == 1 else seeds
-                raise InputError(f"neurons.seeds: there is no set for seed {shown}.")
-            rows.append(_mask(sets[cast("Any", seeds)], look.width))
+                raise InputError(f"neurons.seeds: no set for seed {shown}.")
+            rows.append(_mask(sets[cast("Any", seeds)], members.width))
         return np.stack(rows)
 
 
 class Stored(Neurons):
-    """A subnetwork that the source run keeps; its name alone is short for it.
+    """A subnetwork that the source run has stored. Short form: its name.
 
     Attributes:
         name: ``generalizing``, ``complementary``, ``memorizing``, ``control`` or ``norm_matched``.
@@ -124,19 +176,19 @@ class Stored(Neurons):
     name: Literal["generalizing", "complementary", "memorizing", "control", "norm_matched"]
     flavor: Literal["predictions", "accuracy"] = "predictions"
 
-    def find(self, look: Look) -> np.ndarray:
-        """As it was found when the source run ended."""
-        return look.subnetwork(self.name, self.flavor)
+    def find(self, members: MemberView) -> np.ndarray:
+        """The subnetwork found at the end of the source run."""
+        return members.subnetwork(self.name, self.flavor)
 
 
 class Active(Neurons):
-    """The active subnetwork at a moment of the source run: the fewest largest neurons that predict as all do.
+    """The active subnetwork at a moment: the fewest neurons, largest first, that predict as all do.
 
     Attributes:
-        at: a step or event of the source run, ``end`` (its last state), or ``start`` (where the branch
-            begins).
+        at: a step or event of the source run, ``end`` (its last state), or ``start`` (the state in which the
+            branch starts).
         flavor: ``predictions`` or ``accuracy`` (see the measures ``effective_sparsity...``).
-        order: which norm ranks the neurons.
+        order: the norm by which neurons are ranked.
 
     Example:
         >>> Active().at
@@ -144,19 +196,13 @@ class Active(Neurons):
     """
 
     kind: Literal["active"] = "active"
-    at: int | str = "end"
+    at: At = "end"
     flavor: Literal["predictions", "accuracy"] = "predictions"
     order: Literal["incoming_norm", "path_norm"] = "incoming_norm"
 
-    @field_validator("at", mode="after")
-    @classmethod
-    def _moment(cls, value: Any) -> Any:
-        parse_moment(value, "neurons.at")
-        return value
-
-    def find(self, look: Look) -> np.ndarray:
-        """Searched for on each member's training inputs."""
-        return look.active(parse_moment(self.at), self.flavor, self.order)
+    def find(self, members: MemberView) -> np.ndarray:
+        """The result of the search on each member's training inputs."""
+        return members.active(parse_moment(self.at), self.flavor, self.order)
 
 
 class Complement(Neurons):
@@ -173,9 +219,9 @@ class Complement(Neurons):
     kind: Literal["complement"] = "complement"
     of: NeuronsField
 
-    def find(self, look: Look) -> np.ndarray:
-        """The others."""
-        return ~self.of.find(look)
+    def find(self, members: MemberView) -> np.ndarray:
+        """The complement."""
+        return ~self.of.find(members)
 
 
 class _Counted(Neurons):
@@ -189,21 +235,21 @@ class _Counted(Neurons):
             raise ValueError("give exactly one of count and as_many_as")
         return self
 
-    def _first(self, look: Look, ranks: np.ndarray) -> np.ndarray:
-        """The first neurons of each member by rank, those left out aside."""
-        barred = self.excluding.find(look) if self.excluding is not None else np.zeros(ranks.shape, bool)
+    def _first(self, members: MemberView, ranks: np.ndarray) -> np.ndarray:
+        """The neurons of lowest rank in each member, without the excluded ones."""
+        barred = self.excluding.find(members) if self.excluding is not None else np.zeros(ranks.shape, bool)
         if self.as_many_as is not None:
-            counts = self.as_many_as.find(look).sum(axis=1)
+            counts = self.as_many_as.find(members).sum(axis=1)
         else:
             counts = np.full(len(ranks), self.count or 0)
         free = (~barred).sum(axis=1)
         if (counts > free).any():
             worst = int(np.argmax(counts > free))
             raise InputError(
-                f"neurons: {counts[worst]} are asked for, and there are {free[worst]} to choose from "
-                f"(of {look.width}, {barred[worst].sum()} left out)."
+                f"neurons: {counts[worst]} are required, and there are {free[worst]} to choose from "
+                f"(of {members.width}, {barred[worst].sum()} excluded)."
             )
-        order = np.argsort(np.where(barred, look.width, ranks), axis=1, kind="stable")
+        order = np.argsort(np.where(barred, members.width, ranks), axis=1, kind="stable")
         chosen = np.zeros(ranks.shape, bool)
         for row, count in enumerate(counts):
             chosen[row, order[row, :count]] = True
@@ -215,9 +261,9 @@ class Random(_Counted):
 
     Attributes:
         count: how many; or
-        as_many_as: as many as this set has.
+        as_many_as: a set of the same size.
         excluding: neurons that are not drawn.
-        seed: another seed draws another set.
+        seed: each seed gives another draw.
 
     Example:
         >>> Random(as_many_as="generalizing", excluding="generalizing").seed
@@ -225,20 +271,20 @@ class Random(_Counted):
     """
 
     kind: Literal["random"] = "random"
-    seed: int = Field(default=0, ge=0, lt=2**31)
+    seed: int = Field(default=0, ge=0, le=MAX_INT32)
 
-    def find(self, look: Look) -> np.ndarray:
-        """The first of a random order."""
+    def find(self, members: MemberView) -> np.ndarray:
+        """The first neurons of a random order."""
         import jax
 
         from grokscope.spec.streams import STREAMS, stream_key
 
         def shuffled(noise: jax.Array) -> jax.Array:
             key = jax.random.fold_in(jax.random.fold_in(stream_key("noise", noise), _RANDOM), self.seed)
-            return jax.random.permutation(key, look.width)
+            return jax.random.permutation(key, members.width)
 
-        noise = look.source_seeds[:, STREAMS.index("noise")].astype(np.uint32)
-        return self._first(look, np.asarray(jax.vmap(shuffled)(jax.numpy.asarray(noise))))
+        noise = members.source_seeds[:, STREAMS.index("noise")].astype(np.uint32)
+        return self._first(members, np.asarray(jax.vmap(shuffled)(jax.numpy.asarray(noise))))
 
 
 class Largest(_Counted):
@@ -246,10 +292,10 @@ class Largest(_Counted):
 
     Attributes:
         count: how many; or
-        as_many_as: as many as this set has.
-        excluding: neurons that are passed over (so that the next best are taken).
-        by: incoming norm, path norm, or norm of the output weights.
-        at: a step or event of the source run, ``end``, or ``start`` (where the branch begins).
+        as_many_as: a set of the same size.
+        excluding: neurons that are skipped, so that the next largest are taken.
+        by: the norm: ``incoming_norm``, ``path_norm``, or ``output_norm`` (of the output weights).
+        at: a step or event of the source run, ``end``, or ``start`` (the state in which the branch starts).
 
     Example:
         >>> Largest(count=8, by="path_norm").at
@@ -258,30 +304,24 @@ class Largest(_Counted):
 
     kind: Literal["largest"] = "largest"
     by: By = "incoming_norm"
-    at: int | str = "start"
+    at: At = "start"
 
-    @field_validator("at", mode="after")
-    @classmethod
-    def _moment(cls, value: Any) -> Any:
-        parse_moment(value, "neurons.at")
-        return value
-
-    def find(self, look: Look) -> np.ndarray:
-        """The first by falling norm; equal ones by number."""
-        norm = norms(look, self.at, self.by)
+    def find(self, members: MemberView) -> np.ndarray:
+        """The neurons of largest norm; of equal ones those with lower numbers."""
+        norm = norms(members, self.at, self.by)
         order = np.argsort(-norm, axis=1, kind="stable")
         ranks = np.empty_like(order)
-        np.put_along_axis(ranks, order, np.arange(look.width)[None], axis=1)
-        return self._first(look, ranks)
+        np.put_along_axis(ranks, order, np.arange(members.width)[None], axis=1)
+        return self._first(members, ranks)
 
 
 class NormMatched(Neurons):
-    """For each neuron of a set another one of like norm, not in the set.
+    """For each neuron of a set, a neuron outside the set with nearly the same norm.
 
     Attributes:
         to: the set.
-        by: which norm.
-        at: when they are matched: a step or event of the source run, ``end``, or ``start``.
+        by: the norm that is matched.
+        at: the moment of the norms: a step or event of the source run, ``end``, or ``start``.
 
     Example:
         >>> NormMatched(to="generalizing").by
@@ -291,23 +331,17 @@ class NormMatched(Neurons):
     kind: Literal["norm_matched"] = "norm_matched"
     to: NeuronsField
     by: By = "incoming_norm"
-    at: int | str = "start"
+    at: At = "start"
 
-    @field_validator("at", mode="after")
-    @classmethod
-    def _moment(cls, value: Any) -> Any:
-        parse_moment(value, "neurons.at")
-        return value
-
-    def find(self, look: Look) -> np.ndarray:
-        """Greedy, the largest neuron first; see `grokscope.measures._subnetworks.norm_matched`."""
-        masks, norm = self.to.find(look), norms(look, self.at, self.by)
+    def find(self, members: MemberView) -> np.ndarray:
+        """Greedy, the largest neuron first; see `grokscope.measures.norm_matched`."""
+        masks, norm = self.to.find(members), norms(members, self.at, self.by)
         return np.stack([_matched(mask, size) for mask, size in zip(masks, norm, strict=True)])
 
 
-def norms(look: Look, at: int | str, by: By) -> np.ndarray:
+def norms(members: MemberView, at: int | str, by: By) -> np.ndarray:
     """A norm of every neuron at a moment, [member, neuron]."""
-    weights = look.weights(parse_moment(at))
+    weights = members.weights(parse_moment(at))
     if by == "incoming_norm":
         return np.linalg.norm(weights.hidden_weight, axis=1)
     u = weights.output_weight
@@ -319,7 +353,7 @@ def norms(look: Look, at: int | str, by: By) -> np.ndarray:
 
 
 def _matched(mask: np.ndarray, norm: np.ndarray) -> np.ndarray:
-    """As `norm_matched`, of numpy arrays: it is served one by one, and members are few."""
+    """As `grokscope.measures.norm_matched`, in numpy, for one member."""
     taken = np.zeros(len(mask), bool)
     members = [j for j in np.argsort(-norm, kind="stable") if mask[j]]
     for j in members[: int((~mask).sum())]:
@@ -332,7 +366,7 @@ def _mask(neurons: tuple[int, ...], width: int) -> np.ndarray:
     if wrong := [j for j in neurons if not 0 <= j < width]:
         raise InputError(f"neurons: {wrong[0]} does not exist; the network has {width}, 0..{width - 1}.")
     if len(set(neurons)) != len(neurons):
-        raise InputError("neurons: one is named twice.")
+        raise InputError("neurons: a neuron is listed twice.")
     mask = np.zeros(width, bool)
     mask[list(neurons)] = True
     return mask

@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import field_validator
 
 from grokscope.errors import InputError
-from grokscope.interventions._intervention import Intervention, Target, network_of
-from grokscope.interventions._select import NeuronsField
+from grokscope.interventions._intervention import Intervention, Selection, Target, replace_arrays
+from grokscope.interventions.neurons import NeuronsField
 
 if TYPE_CHECKING:
     import jax
-    import numpy as np
 
-    from grokscope.interventions._look import Look
+    from grokscope.interventions._members import MemberView
     from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 
 __all__ = ["Swap"]
 
 
 class Swap(Intervention):
-    r"""Exchange something, once, between pairs of neurons.
+    r"""Exchange directions, norms or output weights between pairs of neurons, once.
 
-    With $v_j = (W_j, b_j)$: ``direction`` exchanges $v_j / \lVert v_j \rVert$ and leaves the sizes,
-    ``scale`` exchanges $\lVert v_j \rVert$ and leaves the directions, ``output`` exchanges $u_j$. A neuron
-    with $v_j = 0$ has no direction and stays, and so does its partner.
+    With $v_j = (W_j, b_j)$: ``direction`` exchanges $v_j / \lVert v_j \rVert$ and keeps the norms,
+    ``scale`` exchanges $\lVert v_j \rVert$ and keeps the directions, ``output`` exchanges $u_j$. A pair in
+    which a neuron has $v_j = 0$, and so no direction, is not changed by the first two.
 
     Attributes:
-        neurons: one of each pair.
-        partners: the other of each pair, as many and none of the same; the n-th by number goes with the n-th.
+        neurons: the first neuron of each pair.
+        partners: the second neuron of each pair: as many, all different from the first ones. The n-th in
+            order of number belongs to the n-th.
         what: what is exchanged.
 
     Example:
@@ -38,7 +38,7 @@ class Swap(Intervention):
     """
 
     kind: Literal["swap"] = "swap"
-    per_member: ClassVar[tuple[str, ...]] = (*Intervention.per_member, "partners")
+    per_member = (*Intervention.per_member, "partners")
     partners: NeuronsField
     what: Literal["direction", "scale", "output"]
 
@@ -46,36 +46,36 @@ class Swap(Intervention):
     @classmethod
     def _once(cls, value: Any) -> Any:
         if value is not None:
-            raise ValueError("a swap happens once; leave until out")
+            raise ValueError("a swap acts once; leave until out")
         return value
 
-    def find(self, look: Look) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-        """The pairs as a permutation of the neurons, ``partner`` [member, neuron]."""
+    def select(self, members: MemberView) -> Selection:
+        """Also ``partner`` [member, neuron]: the pairs as a permutation of the neurons."""
         import numpy as np
 
-        mask, bits, more = super().find(look)
-        others = self.partners.find(look)
+        mask, bits, more = super().select(members)
+        others = self.partners.find(members)
         if (mask & others).any():
             raise InputError("interventions.partners: a neuron cannot be its own or another pair's partner.")
-        partner = np.tile(np.arange(look.width, dtype=np.int32), (len(mask), 1))
+        partner = np.tile(np.arange(members.width, dtype=np.int32), (len(mask), 1))
         for row in range(len(mask)):
             one, other = np.flatnonzero(mask[row]), np.flatnonzero(others[row])
             if len(one) != len(other):
                 raise InputError(
-                    f"interventions.partners: {len(one)} neurons and {len(other)} partners; there must be as "
-                    "many."
+                    f"interventions.partners: {len(one)} neurons and {len(other)} partners; the numbers "
+                    "must be equal."
                 )
             partner[row, one], partner[row, other] = other, one
-        return mask | others, bits, {**more, "partner": partner}
+        return Selection(mask | others, bits, {**more, "partner": partner})
 
     def begin(self, network: OneHiddenLayer, target: Target, data: dict[str, jax.Array]) -> OneHiddenLayer:
-        """Exchange."""
+        """Exchange, by the permutation ``partner``."""
         import jax.numpy as jnp
 
         del data
         partner = target.more["partner"]
         if self.what == "output":
-            return network_of(network, output_weight=network.output_weight[partner])
+            return replace_arrays(network, output_weight=network.output_weight[partner])
         w, b = network.hidden_weight, network.hidden_bias
         size = jnp.sqrt(jnp.sum(jnp.square(w), axis=0) + jnp.square(b))
         moved = (partner != jnp.arange(len(partner))) & (size > 0) & (size[partner] > 0)
@@ -86,6 +86,6 @@ class Swap(Intervention):
         else:
             factor = size[partner] / safe
             new_w, new_b = w * factor, b * factor
-        return network_of(
+        return replace_arrays(
             network, hidden_weight=jnp.where(moved, new_w, w), hidden_bias=jnp.where(moved, new_b, b)
         )

@@ -1,7 +1,7 @@
-"""Learners: what turns data into a predictor. One file per learner; copy ``gradient.py`` when adding one.
+"""Learners: how a state is initialized, updated with a batch, and turned into predictions. One file per kind.
 
-The gradient learner (a model, a loss and an optimizer) is one; closed forms and Gaussian processes are
-others, and the learner of imported runs, which trains nothing.
+``gradient`` minimizes a loss by an optimizer, ``still`` keeps the initial network, ``imported`` holds
+networks that were trained elsewhere. To add one, copy ``gradient.py``.
 """
 
 from grokscope.learners._learner import Batch, Learner, LearnerField, State

@@ -1,4 +1,4 @@
-"""The base of all learners, and the state they carry."""
+"""The base of all learners, and their state."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from grokscope.spec.parts import Part, resolver
 if TYPE_CHECKING:
     import jax
 
-    from grokscope.experiment import Experiment
+    from grokscope.spec.training_spec import TrainingSpec
 
 __all__ = ["Batch", "Learner", "LearnerField", "State"]
 
 
 class State(NamedTuple):
-    """What a learner carries from step to step; a pytree.
+    """The state of a learner between updates; a pytree.
 
-    A checkpoint holds all of it; a snapshot holds what `Learner.predict` needs: ``network`` and ``masks``.
-    Randomness is not in it: keys are functions of (stream seed, step), so nothing can fall out of step.
+    A checkpoint holds all of it; a snapshot holds the part that `Learner.predictor` needs. Random keys are
+    not part of it: they are functions of stream seed and step.
 
     Attributes:
         network: the predictor, a pytree of arrays (an equinox module for gradient learners).
-        model_state: what a model carries besides parameters (running statistics), or ().
+        model_state: state of the model besides its parameters (running statistics), or ().
         optimizer_state: the optimizer's state, or ().
-        masks: None, or a pytree like ``network`` of 0/1 factors; masked parameters act and train as zero.
+        masks: None, or a pytree like ``network`` of 0/1 factors; parameters with factor 0 act and train as 0.
     """
 
     network: Any
@@ -37,12 +37,12 @@ class State(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Samples of one update.
+    """The samples of one update.
 
     Attributes:
         x: inputs [sample, *input].
         y: labels [sample].
-        weight: None, or [sample]: 1 for a sample, 0 for padding (an epoch's last, smaller batch).
+        weight: None, or [sample]: 1 for a sample, 0 for padding (in the last, smaller batch of an epoch).
     """
 
     x: Any
@@ -51,40 +51,44 @@ class Batch(NamedTuple):
 
 
 class Learner(Part):
-    """How a state starts, moves with a batch, and predicts. Pure functions, called inside jit."""
+    """How a state is initialized, updated and used to predict. Pure functions, called inside jit.
 
-    group: ClassVar[str] = "learner"
-    trains: ClassVar[bool] = True  # False: its networks come from elsewhere, and cannot be made again
+    Attributes:
+        trains: whether it trains; if not, its networks come from elsewhere and a run cannot be replayed.
+    """
+
+    group = "learner"
+    trains: ClassVar[bool] = True
 
     kind: str
 
-    def init(self, experiment: Experiment, key: jax.Array, data: dict[str, jax.Array]) -> State:
+    def init(self, spec: TrainingSpec, key: jax.Array, data: dict[str, jax.Array]) -> State:
         """The state before the first update."""
         raise NotImplementedError
 
     def update(
         self,
-        experiment: Experiment,
+        spec: TrainingSpec,
         state: State,
         batch: Batch,
         key: jax.Array,
         step: jax.Array,
         losses: Callable[[Any, Batch], jax.Array] | None = None,
     ) -> tuple[State, jax.Array]:
-        """The state after one update with a batch, and the batch's loss before it (a scalar).
+        """The state after one update with a batch, and the batch's loss before the update (a scalar).
 
         Args:
-            experiment: what is trained.
-            state: before the update.
-            batch: its samples.
-            key: for what is drawn.
-            step: updates done before.
-            losses: instead of the experiment's loss: the loss of each sample, of a predictor and a batch.
+            spec: the experiment.
+            state: the state before the update.
+            batch: the samples.
+            key: random key of this update.
+            step: number of updates done before.
+            losses: replaces the experiment's loss: the losses [sample] of a predictor on a batch.
         """
         raise NotImplementedError
 
     def predictor(self, state: State) -> Any:
-        """The network as it predicts (masks applied): a callable [sample, *input] -> outputs."""
+        """The network with masks applied: a callable from inputs [sample, *input] to outputs."""
         raise NotImplementedError
 
 

@@ -10,7 +10,7 @@ from grokscope.learners._learner import Batch, Learner, State
 if TYPE_CHECKING:
     import jax
 
-    from grokscope.experiment import Experiment
+    from grokscope.spec.training_spec import TrainingSpec
 
 __all__ = ["Gradient"]
 
@@ -20,7 +20,7 @@ class Gradient(Learner):
 
     $\theta \leftarrow \theta + \mathrm{optimizer}(\nabla_\theta \bar L)$.
 
-    The experiment's tables ``model``, ``loss`` and ``optimizer`` say of what.
+    The model, the loss and the optimizer are the experiment's.
 
     Example:
         >>> Gradient().kind
@@ -29,17 +29,17 @@ class Gradient(Learner):
 
     kind: Literal["gradient"] = "gradient"
 
-    def init(self, experiment: Experiment, key: jax.Array, data: dict[str, jax.Array]) -> State:
-        """A fresh network and optimizer state."""
+    def init(self, spec: TrainingSpec, key: jax.Array, data: dict[str, jax.Array]) -> State:
+        """A new network and optimizer state."""
         del data
-        task = experiment.task
-        network = experiment.model.network(key, task.input_shape, task.n_outputs)
-        optimizer = experiment.optimizer.transform(experiment.n_steps)
+        task = spec.task
+        network = spec.model.network(key, task.input_shape, task.n_outputs)
+        optimizer = spec.optimizer.transform(spec.n_steps)
         return State(network=network, optimizer_state=optimizer.init(network))
 
     def update(
         self,
-        experiment: Experiment,
+        spec: TrainingSpec,
         state: State,
         batch: Batch,
         key: jax.Array,
@@ -51,26 +51,26 @@ class Gradient(Learner):
         import jax.numpy as jnp
         import optax
 
-        del key, step  # this learner draws nothing; the optimizer counts its own steps
+        del key, step  # nothing is random here, and the optimizer counts its own steps
 
         def mean_loss(network: Any) -> jax.Array:
             predictor = self.predictor(state._replace(network=network))
             if losses is not None:
                 each = losses(predictor, batch)
             else:
-                each = experiment.loss.per_sample(predictor(batch.x), batch.y)
+                each = spec.loss.per_sample(predictor(batch.x), batch.y)
             if batch.weight is None:
                 return jnp.mean(each)
             return jnp.sum(each * batch.weight) / jnp.sum(batch.weight)
 
         loss, gradient = jax.value_and_grad(mean_loss)(state.network)
-        optimizer = experiment.optimizer.transform(experiment.n_steps)
+        optimizer = spec.optimizer.transform(spec.n_steps)
         updates, optimizer_state = optimizer.update(gradient, state.optimizer_state, state.network)
         network = optax.apply_updates(state.network, updates)
         return state._replace(network=network, optimizer_state=optimizer_state), loss
 
     def predictor(self, state: State) -> Any:
-        """The network with its masks multiplied in."""
+        """The network times its masks."""
         import jax
 
         if state.masks is None:

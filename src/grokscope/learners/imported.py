@@ -1,9 +1,9 @@
-"""The learner of imported runs: it holds networks that were trained elsewhere, and trains nothing."""
+"""The learner of imported runs, whose networks were trained elsewhere."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from grokscope.errors import InputError
 from grokscope.learners._learner import Batch, Learner, State
@@ -11,16 +11,16 @@ from grokscope.learners._learner import Batch, Learner, State
 if TYPE_CHECKING:
     import jax
 
-    from grokscope.experiment import Experiment
+    from grokscope.spec.training_spec import TrainingSpec
 
 __all__ = ["Imported"]
 
 
 class Imported(Learner):
-    """Networks that were trained elsewhere, as ``grokscope import`` writes them into specs.
+    """Networks that were trained elsewhere; ``grokscope import`` writes this learner into specs.
 
-    There is nothing to train or to replay: snapshots are all there is. The table ``[optimizer]`` is a remark,
-    and is left out of a spec that does not name one.
+    The run has snapshots only: it cannot be trained or replayed. The table ``[optimizer]`` is optional and
+    for information.
 
     Example:
         >>> Imported().trains
@@ -28,24 +28,24 @@ class Imported(Learner):
     """
 
     kind: Literal["imported"] = "imported"
-    trains: ClassVar[bool] = False
+    trains = False
 
-    def init(self, experiment: Experiment, key: jax.Array, data: dict[str, jax.Array]) -> State:
-        """Refuse."""
-        del experiment, key, data
+    def init(self, spec: TrainingSpec, key: jax.Array, data: dict[str, jax.Array]) -> State:
+        """Not possible: raises `InputError`."""
+        del spec, key, data
         self._refuse()
 
     def update(
         self,
-        experiment: Experiment,
+        spec: TrainingSpec,
         state: State,
         batch: Batch,
         key: jax.Array,
         step: jax.Array,
         losses: Callable[[Any, Batch], jax.Array] | None = None,
     ) -> tuple[State, jax.Array]:
-        """Refuse."""
-        del experiment, state, batch, key, step, losses
+        """Not possible: raises `InputError`."""
+        del spec, state, batch, key, step, losses
         self._refuse()
 
     def predictor(self, state: State) -> Any:

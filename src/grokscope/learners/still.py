@@ -1,4 +1,4 @@
-"""The learner that learns nothing: the network stays as it was made."""
+"""The learner that keeps the initial network."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from grokscope.learners._learner import Batch, Learner, State
 if TYPE_CHECKING:
     import jax
 
-    from grokscope.experiment import Experiment
+    from grokscope.spec.training_spec import TrainingSpec
 
 __all__ = ["Still"]
 
 
 class Still(Learner):
-    r"""$\theta \leftarrow \theta$: the model's network as it is made, whatever optimizer the spec names.
+    r"""$\theta \leftarrow \theta$: keep the model's initial network. The optimizer is not used.
 
-    For networks that are constructed, not trained, so that they can be stored, measured and read like any
-    run; and as a null: what a measure says of networks that have learned nothing.
+    For networks that are constructed instead of trained, so that they can be stored, measured and read like
+    those of any run; and as a null model, for measures of untrained networks.
 
     Example:
         >>> Still().kind
@@ -28,15 +28,15 @@ class Still(Learner):
 
     kind: Literal["still"] = "still"
 
-    def init(self, experiment: Experiment, key: jax.Array, data: dict[str, jax.Array]) -> State:
-        """The network, and nothing else."""
+    def init(self, spec: TrainingSpec, key: jax.Array, data: dict[str, jax.Array]) -> State:
+        """The model's network."""
         del data
-        task = experiment.task
-        return State(network=experiment.model.network(key, task.input_shape, task.n_outputs))
+        task = spec.task
+        return State(network=spec.model.network(key, task.input_shape, task.n_outputs))
 
     def update(
         self,
-        experiment: Experiment,
+        spec: TrainingSpec,
         state: State,
         batch: Batch,
         key: jax.Array,
@@ -47,7 +47,7 @@ class Still(Learner):
         import jax.numpy as jnp
 
         del key, step, losses
-        each = experiment.loss.per_sample(state.network(batch.x), batch.y)
+        each = spec.loss.per_sample(state.network(batch.x), batch.y)
         weight = jnp.ones_like(each) if batch.weight is None else batch.weight
         return state, jnp.sum(each * weight) / jnp.sum(weight)
 

@@ -1,4 +1,4 @@
-"""Losses: per-sample functions of a network's outputs and the labels. The batch loss is their mean."""
+"""Losses: functions of the outputs and the labels of each sample. The batch loss is their mean."""
 
 from grokscope.losses._loss import Loss, LossField
 from grokscope.losses.cross_entropy import CrossEntropy

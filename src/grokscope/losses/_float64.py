@@ -1,4 +1,4 @@
-"""The cross-entropy in double precision inside a float32 program."""
+"""The cross-entropy in double precision, inside a float32 program."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def cross_entropy(logits: Float[Array, "sample output"], y: Int[Array, " sample"
 
 
 def _value_and_gradient(logits: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
-    # float64 exists only in here: both results are rounded before jax forgets that there is such a type
+    # float64 is enabled in this block only: both results are rounded before it ends
     with jax.enable_x64(True):
         wide = logits.astype(jnp.float64)
         wide = wide - jnp.max(wide, axis=-1, keepdims=True)
@@ -35,7 +35,7 @@ def _forward(logits: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def _backward(gradient: jax.Array, cotangent: jax.Array) -> tuple[jax.Array, Any]:
-    # labels are whole numbers: their cotangent is the empty type
+    # labels are integers, whose cotangent has the type float0
     nothing = np.zeros(cotangent.shape, dtype=jax.dtypes.float0)
     return gradient * cotangent[:, None], nothing
 

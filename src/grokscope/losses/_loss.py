@@ -15,13 +15,16 @@ __all__ = ["Loss", "LossField"]
 
 
 class Loss(Part):
-    """A loss of one sample."""
+    """A loss of one sample.
 
-    group: ClassVar[str] = "loss"
+    Attributes:
+        labels: the kind of labels it is for: ``sign`` (+-1), ``class``, or ``any``.
+    """
+
+    group = "loss"
 
     kind: str
 
-    # whether it is for one output with labels +-1, for classes, or for either
     labels: ClassVar[Literal["sign", "class", "any"]] = "any"
 
     def per_sample(self, outputs: jax.Array, y: jax.Array) -> jax.Array:

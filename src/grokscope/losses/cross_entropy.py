@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from grokscope.losses._loss import Loss
 
@@ -15,13 +15,13 @@ __all__ = ["CrossEntropy"]
 class CrossEntropy(Loss):
     r"""$-\log \mathrm{softmax}(f(x))_y$ for class labels.
 
-    In float32 the loss of a sample is 0, and its gradient rounded away, once the other classes have less than
-    $6 \cdot 10^{-8}$ of the probability. Long runs at small loss feel that; ``float64`` computes the loss and
-    its gradient with respect to the logits in double precision, from the float32 logits of the network, and
-    rounds both only at the end.
+    In float32 the loss of a sample and its gradient round to 0 when the other classes have less than
+    $6 \cdot 10^{-8}$ of the probability, which matters in long runs at small loss. With ``float64`` the loss
+    and its gradient with respect to the logits are computed in double precision from the network's float32
+    logits, and then rounded.
 
     Attributes:
-        precision: ``as_run`` (that of the run), or ``float64``.
+        precision: ``as_run`` (the precision of the run) or ``float64``.
 
     Source: float64 as in Nanda et al. 2023 (arXiv 2301.05217), Appendix D.2.
 
@@ -37,7 +37,7 @@ class CrossEntropy(Loss):
     """
 
     kind: Literal["cross_entropy"] = "cross_entropy"
-    labels: ClassVar[Literal["sign", "class", "any"]] = "class"
+    labels = "class"
 
     precision: Literal["as_run", "float64"] = "as_run"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from grokscope.losses._loss import Loss
 
@@ -22,7 +22,7 @@ class Hinge(Loss):
     """
 
     kind: Literal["hinge"] = "hinge"
-    labels: ClassVar[Literal["sign", "class", "any"]] = "sign"
+    labels = "sign"
 
     def per_sample(self, outputs: jax.Array, y: jax.Array) -> jax.Array:
         """max(0, 1 - y f)."""
@@ -41,7 +41,7 @@ class Logistic(Loss):
     """
 
     kind: Literal["logistic"] = "logistic"
-    labels: ClassVar[Literal["sign", "class", "any"]] = "sign"
+    labels = "sign"
 
     def per_sample(self, outputs: jax.Array, y: jax.Array) -> jax.Array:
         """log(1 + exp(-y f)), computed without overflow."""

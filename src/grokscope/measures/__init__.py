@@ -1,8 +1,7 @@
 """Measures: pure functions of (state, data), in evaluation mode. One file per family.
 
-Copy ``accuracy.py`` when adding one, and run `check_measure` of ``check.py`` on it. A measure sees a `Point`
-and returns an array; the compiled loop, a replay and a folder of imported checkpoints all call the same
-function.
+A measure maps a `Point` (a network and its data) to an array. The compiled loop, a replay and an import of
+checkpoints call the same function. To add one, copy ``accuracy.py`` and run `check_measure` of ``check.py``.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from grokscope.measures._measure import Measure
+from grokscope.measures._measure import Measure, MeasureField
 
 if TYPE_CHECKING:
     from grokscope.measures._point import Order, Point, Split
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Flavor",
     "Measure",
+    "MeasureField",
     "Order",
     "Point",
     "Split",
@@ -39,7 +39,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    # specs list measures without importing jax, which these need
+    # imported when used: they import jax, which specs must not
     if name in _HOMES:
         return getattr(importlib.import_module(f"grokscope.measures.{_HOMES[name]}"), name)
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

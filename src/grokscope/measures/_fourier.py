@@ -1,4 +1,4 @@
-r"""The Fourier basis on residues mod p, and numbers that say how concentrated a spectrum is.
+r"""The Fourier basis on residues mod p, and measures of how concentrated a spectrum is.
 
 The basis is real and orthonormal: $1/\sqrt p$, then for each frequency k = 1..p/2 the functions
 $\cos(2 \pi k a / p)$ and $\sin(2 \pi k a / p)$, each of norm 1; at k = p/2 there is no sine.
@@ -51,16 +51,16 @@ def components(values: Float[Array, "residue ..."]) -> Float[Array, "row ..."]:
 
 
 def by_frequency(power: Float[Array, "row ..."]) -> Float[Array, "frequency ..."]:
-    """Sums over the rows of each frequency 1..p // 2, of cosine and sine; the constant is left out."""
+    """Sums over the two rows (cosine, sine) of each frequency 1..p // 2; the constant is left out."""
     p = len(power)
     padded = jnp.concatenate([power[1:], jnp.zeros_like(power[: 1 - p % 2])])
     return padded[0::2] + padded[1::2]
 
 
 def gini(values: Float[Array, " n"]) -> Float[Array, ""]:
-    r"""The Gini coefficient $\sum_{ij} |x_i - x_j| / (2 n \sum_i x_i)$ of numbers that are not negative.
+    r"""The Gini coefficient $\sum_{ij} |x_i - x_j| / (2 n \sum_i x_i)$ of non-negative numbers.
 
-    0 where all are equal, near 1 where one has all; 0 where all are 0.
+    0 if all are equal (also if all are 0); near 1 if one of them is much larger than all others.
 
     Example:
         >>> round(float(gini(jnp.array([0.0, 0.0, 3.0]))), 4)
@@ -73,9 +73,9 @@ def gini(values: Float[Array, " n"]) -> Float[Array, ""]:
 
 
 def participation(power: Float[Array, "frequency column"]) -> Float[Array, " column"]:
-    r"""The inverse participation ratio $\sum_k P_k^2 / (\sum_k P_k)^2$ of each column; 0 where all are 0.
+    r"""The inverse participation ratio $\sum_k P_k^2 / (\sum_k P_k)^2$ of each column; 0 if all are 0.
 
-    1 where one frequency has all the power, 1 over their number where all have the same.
+    1 if one frequency has all the power; 1 / (number of frequencies) if all have the same power.
     """
     total = jnp.sum(power, axis=0)
     share = power / jnp.where(total > 0, total, 1)
@@ -83,20 +83,20 @@ def participation(power: Float[Array, "frequency column"]) -> Float[Array, " col
 
 
 def token_weights(network: Any, x: jax.Array, n_residues: int) -> Float[Array, "residue feature"]:
-    """What the tokens of the residues are mapped to: the embedding, or the first weights of a network.
+    """Weights from the tokens of the residues: the embedding, or the first layer for both operands.
 
     Args:
-        network: with an ``embedding``, or a one-hidden-layer network on one-hot tokens.
+        network: a network with an ``embedding``, or a one-hidden-layer network on one-hot tokens.
         x: any inputs [sample, position, token], for their shape.
-        n_residues: how many tokens are residues.
+        n_residues: number of tokens that are residues.
 
     Raises:
-        TypeError: if the network has neither.
+        TypeError: if the network is neither.
     """
     if hasattr(network, "embedding"):
         return network.embedding[:n_residues]
     if not hasattr(network, "hidden_weight"):
-        raise TypeError(f"{type(network).__name__} has no weights from tokens that we know of")
+        raise TypeError(f"{type(network).__name__} has no known weights from tokens")
     positions, tokens = x.shape[1:]
     weights = network.hidden_weight.reshape(positions, tokens, -1)[:2]
     return jnp.concatenate(list(weights), axis=-1)[:n_residues]

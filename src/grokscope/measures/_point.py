@@ -1,4 +1,4 @@
-"""Point: one network and its data, as a measure sees them; what several measures need is computed once."""
+"""Point: a network and its data, given to measures, with a cache of shared intermediate results."""
 
 from __future__ import annotations
 
@@ -30,19 +30,18 @@ class Split(NamedTuple):
 
 
 class Point:
-    """A network at one step, with its data. Lives inside one traced function.
+    """A network at one step, with its data. Used inside one traced function.
 
-    Intermediate results that measures share (outputs, neuron norms, the pruning order) are cached, so that
-    they are traced once however many measures ask. Ask for them where the measure starts, not inside the
-    branch of a ``lax.cond`` or the body of a loop: what is cached there cannot be used outside.
+    Intermediate results that several measures need (outputs, neuron norms, the pruning order) are cached, so
+    that they are traced once. Request them at the beginning of a measure, not inside a branch of ``lax.cond``
+    or a loop body: a value that is cached there cannot be used outside.
 
     Attributes:
-        network: the predictor, masks applied.
+        network: the predictor, with masks applied.
         data: the member's and the shared arrays, ``<split>_x`` and ``<split>_y``.
         loss: the experiment's loss.
-        subnetworks: for measures of pace ``follow``: 0/1 masks [subnetwork, neuron], else None.
-        key_frequencies: for measures of pace ``follow`` that need them: those of the final network, as a
-            mask [frequency], else None.
+        subnetworks: masks [subnetwork, neuron] for measures of pace ``follow`` or ``follow_slow``; else None.
+        key_frequencies: mask [frequency] of the final network, for measures that need it; else None.
     """
 
     def __init__(
@@ -61,13 +60,13 @@ class Point:
         self._cache: dict[str, Any] = {}
 
     def cached(self, key: str, make: Callable[[], T]) -> T:
-        """The value made under this key, made on the first call (for what several measures share)."""
+        """The value under a key, made on the first call; for values that several measures share."""
         if key not in self._cache:
             self._cache[key] = make()
         return cast("T", self._cache[key])
 
     def copied(self) -> Point:
-        """The same point with what is cached so far; what is asked of one is not known to the other."""
+        """A copy with the values cached so far; later values of one are not seen by the other."""
         other = copy.copy(self)
         other._cache = dict(self._cache)
         return other
@@ -96,7 +95,7 @@ class Point:
         return self.cached(f"outputs {split}", make)
 
     def has_marks(self, split: str) -> bool:
-        """Whether the outputs on a split come with prefix sums: where it is large and the network can."""
+        """Whether outputs come with prefix sums: on many rows, of one hidden layer with one output."""
         network = self.network
         large = len(self.split(split).x) > CHUNK
         return large and isinstance(network, OneHiddenLayer) and network.output_weight.ndim == 1
@@ -112,14 +111,14 @@ class Point:
 
     @property
     def layer(self) -> OneHiddenLayer:
-        """The network, where it is a one-hidden-layer network."""
+        """The network; a TypeError if it is not a one-hidden-layer network."""
         if not isinstance(self.network, OneHiddenLayer):
             raise TypeError(f"{type(self.network).__name__} is not a one-hidden-layer network")
         return self.network
 
     @property
     def neurons(self) -> HasNeurons:
-        """The network, where it has hidden neurons."""
+        """The network; a TypeError if it has no hidden neurons that can be told apart."""
         if not has_neurons(self.network):
             raise TypeError(f"{type(self.network).__name__} has no hidden neurons that can be told apart")
         return self.network
@@ -147,7 +146,7 @@ class Point:
 
         def make() -> jax.Array:
             norm = self.neuron_norm if order == "incoming_norm" else self.path_norm
-            # equal values keep their order here too; on a CPU it is several times faster than argsort
+            # top_k keeps the order of equal values, and on a CPU is several times faster than argsort
             return jax.lax.top_k(norm, len(norm))[1]
 
         return self.cached(f"order {order}", make)

@@ -1,4 +1,4 @@
-"""What a network predicts: a sign or a class; and in how far two networks predict the same."""
+"""Predictions from outputs: a sign or a class; and their margins."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ __all__ = ["has_prediction", "margins", "predictions"]
 
 
 def predictions(outputs: Num[Array, ...], n_outputs: int) -> Num[Array, ...]:
-    """The sign of an output; the class of the largest of several, the lowest of equal ones.
+    """The sign of one output; of several the class with the largest, the lowest of equal ones.
 
-    Outputs that hold NaN predict NaN, or class -1: nothing.
+    Outputs with NaN have no prediction: NaN, or class -1.
 
     Args:
         outputs: [...] for one output, [..., output] for several.
-        n_outputs: how many.
+        n_outputs: number of outputs.
     """
     if n_outputs == 1:
         return jnp.sign(outputs)
@@ -23,12 +23,12 @@ def predictions(outputs: Num[Array, ...], n_outputs: int) -> Num[Array, ...]:
 
 
 def has_prediction(predicted: Num[Array, ...], n_outputs: int) -> Bool[Array, ...]:
-    """Where something is predicted: a sign of 0 (or NaN) and a class of NaNs are nothing."""
+    """Whether there is a prediction: false for the signs 0 and NaN and the class -1."""
     return jnp.abs(predicted) == 1 if n_outputs == 1 else predicted >= 0
 
 
 def margins(outputs: Num[Array, "sample ..."], n_outputs: int) -> Num[Array, " sample"]:
-    """How far each prediction is from another one: |f|, or the largest output less the second largest."""
+    """The margin of each prediction: |f|, or the largest output minus the second largest."""
     if n_outputs == 1:
         return jnp.abs(outputs)
     largest = jnp.sort(outputs, axis=-1)[:, -2:]

@@ -1,13 +1,11 @@
 """The exact search behind effective sparsity: the smallest m for which f_m passes a test.
 
-f_m keeps the first m neurons of an order. That f_m passes a test says nothing of f_{m+1}.
-This is for one hidden layer with one output; any other network is searched in ``_search.py``. The measures
-are in ``sparsity.py``.
+f_m keeps the first m neurons of an order. If f_m passes a test, f_{m+1} need not pass it. This file is for
+one hidden layer with one output; ``_search.py`` is for other networks; the measures are in ``sparsity.py``.
 
-How it is fast and still exact: neurons are walked in blocks, in order, and the walk ends at the first
-block that holds an m that passes. In each block all m are first tried on the few "hard" rows that are
-likeliest to fail (smallest |f|), which refutes most of them for good. Only a block with an m that is left is
-tried on all rows, and only that decides.
+Neurons are visited in blocks, in order; the search ends at the first block with an m that passes. In each
+block all m are first tested on a few "hard" rows, which are most likely to fail (smallest |f|) and rule out
+most m. The remaining m are tested on all rows, so the result is exact.
 """
 
 from __future__ import annotations
@@ -27,13 +25,13 @@ __all__ = ["CHUNK", "Counts", "Test", "in_pieces", "outputs_and_marks", "passes"
 Test = Literal["predictions", "accuracy", "predictions_99"]
 
 _BLOCK = 64  # neurons per block
-_GROUP = 16  # prefix sums within a group are one product with a triangle of ones
-CHUNK = 1000  # rows tried at once
-_MARKS = 8  # known sums at this many places at most, the end included
+_GROUP = 16  # prefix sums within a group are one product with a triangular matrix of ones
+CHUNK = 1000  # rows tested at once
+_MARKS = 8  # largest number of m with stored prefix sums, p included
 
 
 class _Rows(NamedTuple):
-    """Rows with what the tests need; ``right`` and ``wrong`` are both False where f(x) = 0 and in padding."""
+    """Rows and what the tests need; ``right`` and ``wrong`` are both False if f(x) = 0, and in padding."""
 
     x: Float[Array, "... sample bit"]
     sign: Float[Array, "... sample"]
@@ -42,7 +40,7 @@ class _Rows(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """For each m of a block: rows on which f_m fails, in the way each test counts them."""
+    """For each m of a block: numbers of rows, by what f and f_m predict."""
 
     lost: Int[Array, " block"]  # f right, sign f_m another
     wrong_lost: Int[Array, " block"]  # f wrong, sign f_m another
@@ -60,11 +58,11 @@ def smallest_prefixes(
     hidden: Float[Array, "sample neuron"] | None = None,
     marks: Float[Array, "sample mark"] | None = None,
 ) -> tuple[Int[Array, ""], ...]:
-    r"""For each test the smallest m in 1..p such that $f_m$ passes it; all tests share one walk.
+    r"""For each test the smallest m in 1..p such that $f_m$ passes it; all tests in one search.
 
     $f_m(x) = c + \sum_{j \le m} u_{o_j} \sigma(W_{o_j} \cdot x + b_{o_j})$ for the order o, with the output
-    bias c where there is one. Rows with f(x) = 0 are left out; sign(0) agrees with nothing; m = p passes by
-    definition, whatever rounding says. Tests:
+    bias c if there is one. Rows with f(x) = 0 are left out; sign(0) agrees with no sign; m = p passes by
+    definition, also with rounding errors. Tests:
 
     - ``predictions``: sign f_m = sign f on every row;
     - ``accuracy``: as many rows right under f_m as under f;
@@ -72,15 +70,15 @@ def smallest_prefixes(
 
     Args:
         layer: the network, with one output.
-        order: neurons, the ones kept first in front.
-        x: inputs, flattened to rows.
+        order: the neurons, in the order in which they are kept.
+        x: inputs.
         f: the whole network's outputs on them.
-        right: whether sign f is the label (read by ``accuracy`` only).
-        tests: which tests.
-        n_hard: rows to try first; any number gives the same answer.
-        hidden: the hidden activations on x, where they are at hand (and x is one chunk): skipped blocks are
-            summed from them.
-        marks: for the same order, what `outputs_and_marks` gives: skipped blocks are looked up.
+        right: whether sign f is the label (used by ``accuracy`` only).
+        tests: the tests.
+        n_hard: number of hard rows; it does not change the result.
+        hidden: the hidden activations on x, if known and x is one chunk: sums of skipped blocks are computed
+            from them.
+        marks: the prefix sums of `outputs_and_marks` for the same order: sums of skipped blocks start there.
     """
     p = layer.hidden_weight.shape[1]
     block, every = _block(p), _mark_every(p)
@@ -92,13 +90,13 @@ def smallest_prefixes(
     known = None if marks is None or marks.shape[1] == 0 else _in_chunks(marks)
 
     def prefixes(x: jax.Array, start: jax.Array, k: jax.Array) -> jax.Array:
-        """f_m on rows for all m of block k, given f_m at its start; [sample, block]."""
+        """f_m on rows for all m of block k, given the sums at its start; [sample, block]."""
         return _prefix_sums(
             _contributions(layer, x, lax.dynamic_slice_in_dim(padded, k * block, block)), start
         )
 
     def advanced(i: jax.Array, start: jax.Array, at: jax.Array, to: jax.Array) -> jax.Array:
-        """The running sum of chunk i at the start of block ``to``, from that at the start of block ``at``."""
+        """The sums of chunk i at the start of block ``to``, from those at the start of block ``at``."""
         if hidden is not None and len(chunks.x) == 1:
             activations = hidden
             place = jnp.arange(p, dtype=jnp.int32)
@@ -120,7 +118,7 @@ def smallest_prefixes(
     def try_all_rows(
         possible: Bool[Array, "test block"], k: jax.Array, sums: jax.Array, at: jax.Array
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Which of the possible m pass on all rows: chunk after chunk, until no m is left or no rows."""
+        """Which of the possible m pass on all rows; chunk by chunk, until no m is left."""
 
         def step(carry: tuple[Any, ...]) -> tuple[Any, ...]:
             i, counts, _, sums, at = carry
@@ -163,9 +161,9 @@ def smallest_prefixes(
 def outputs_and_marks(
     layer: OneHiddenLayer, order: Int[Array, " neuron"], x: Float[Array, "sample ..."]
 ) -> tuple[Float[Array, " sample"], Float[Array, "sample mark"]]:
-    """f(x) and, from the same pass, f_m(x) at a few m, from which a search on many rows starts.
+    """f(x), and from the same forward pass the prefix sums f_m(x) at a few m, for a search on many rows.
 
-    A second pass over 10,000 rows would cost more than everything else that is measured at a point.
+    A second pass over 10,000 rows would take longer than all other measures of a point.
     """
     p = len(order)
     every = _mark_every(p) * _block(p)
@@ -177,7 +175,7 @@ def outputs_and_marks(
 
 
 def in_pieces(function: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
-    """A function of rows, a fixed number of rows at a time: a large hidden layer would not fit a cache."""
+    """Apply a function of rows to `CHUNK` rows at a time, so that the hidden layer fits a CPU cache."""
     n_whole = len(x) // CHUNK * CHUNK
     if not n_whole:
         return function(x)
@@ -187,7 +185,7 @@ def in_pieces(function: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.A
 
 
 def _block(p: int) -> int:
-    """Neurons per block: fewer where there are not as many."""
+    """Neurons per block: `_BLOCK`, or fewer in a small network."""
     return min(_BLOCK, -(-p // _GROUP) * _GROUP)
 
 
@@ -201,9 +199,9 @@ def _rows(x: jax.Array, f: jax.Array, right: jax.Array) -> _Rows:
 
 
 def _hardest(rows: _Rows, f: jax.Array, count: int) -> tuple[_Rows, jax.Array]:
-    """The rows to try first, and how many wrong rows are not among them.
+    """The hard rows, and the number of wrong rows that are not among them.
 
-    Wrong rows come first: once all of them are in, ``accuracy`` can be refuted by the hard rows alone.
+    Wrong rows come first: if all of them are included, the hard rows alone can rule out ``accuracy``.
     """
     hardness = jnp.where(rows.wrong, jnp.inf, jnp.where(rows.right, -jnp.abs(f), -jnp.inf))
     _, index = lax.top_k(hardness, count)
@@ -244,7 +242,7 @@ def _count(values: Float[Array, "sample block"], rows: _Rows) -> Counts:
     def count(which: jax.Array) -> jax.Array:
         return jnp.sum(which, axis=0, dtype=jnp.int32)
 
-    other = ~(agreement > 0)  # also where f_m is 0 or NaN
+    other = ~(agreement > 0)  # true also if f_m is 0 or NaN
     return Counts(
         lost=count(other & rows.right[:, None]),
         wrong_lost=count(other & rows.wrong[:, None]),
@@ -255,12 +253,12 @@ def _count(values: Float[Array, "sample block"], rows: _Rows) -> Counts:
 def passes(
     counts: Counts, tests: tuple[Test, ...], n_rows: jax.Array, unseen: jax.Array, complete: jax.Array
 ) -> Bool[Array, "test block"]:
-    """Which m have not failed yet, when at most ``unseen`` wrong rows are still to be counted."""
+    """Which m have not failed yet, if up to ``unseen`` wrong rows are not counted yet."""
     lost = counts.lost + counts.wrong_lost
     passes = {
         "predictions": lost == 0,
         "predictions_99": lost * 100 <= n_rows,
-        # more lost than can still be gained is a failure already; less lost than gained only at the end
+        # it fails at once if more are lost than can be gained; if fewer are lost, only when all are counted
         "accuracy": (counts.lost <= counts.gained + unseen) & (~complete | (counts.lost >= counts.gained)),
     }
     return jnp.stack([passes[test] for test in tests])

@@ -1,8 +1,8 @@
 """The exact search behind effective sparsity for any network with hidden neurons, by masked forward passes.
 
-As in ``_prefixes.py``, nothing is taken to be monotone in m. Values of m are tried in blocks, in order;
-within a block rows are tried in chunks, the likeliest to fail first, until every m has failed or the rows
-are at an end. Only an m that has passed on all rows counts.
+As in ``_prefixes.py``, a test need not be monotone in m. Values of m are tested in blocks, in order; in a
+block, rows are tested in chunks, those most likely to fail first, until every m has failed or all rows have
+been tested.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from grokscope.models.networks.neurons import HasNeurons
 
 __all__ = ["search_prefixes"]
 
-# Values of m tried at once, and rows per chunk; they change no result.
+# Values of m per block, and rows per chunk; they do not change the result.
 _BLOCK, _CHUNK = 16, 64
 
 
@@ -36,11 +36,11 @@ def search_prefixes(
 
     Args:
         network: any network with hidden neurons.
-        order: neurons, the ones kept first in front.
+        order: the neurons, in the order in which they are kept.
         x: inputs.
         f: the whole network's outputs on them.
-        y: their labels (read by ``accuracy`` only).
-        tests: which tests.
+        y: their labels (used by ``accuracy`` only).
+        tests: the tests.
     """
     p, n_outputs = len(order), 1 if f.ndim == 1 else f.shape[1]
     rank = jnp.zeros(p, jnp.int32).at[order].set(jnp.arange(p, dtype=jnp.int32))
@@ -48,7 +48,7 @@ def search_prefixes(
     counted = has_prediction(whole, n_outputs)
     right = counted & (whole == y)
     wrong = counted & ~right
-    # wrong rows first: once all of them are in, ``accuracy`` can be refuted by the rows seen so far
+    # wrong rows first: after all of them, the rows tested so far can rule out ``accuracy``
     hardness = jnp.where(wrong, jnp.inf, jnp.where(right, -margins(f, n_outputs), -jnp.inf))
     rows = jnp.argsort(-hardness, stable=True)
     size = min(_CHUNK, len(x))
@@ -58,7 +58,7 @@ def search_prefixes(
     n_rows, n_wrong = jnp.sum(counted, dtype=jnp.int32), jnp.sum(wrong, dtype=jnp.int32)
 
     def count(m: jax.Array, i: jax.Array) -> tuple[Counts, jax.Array]:
-        """Of chunk i: in which ways each m fails, and how many wrong rows it has."""
+        """The counts of each m on chunk i, and the number of its wrong rows."""
         at, is_row = rows[i], real[i]
         is_right, is_wrong = right[at] & is_row, wrong[at] & is_row
 

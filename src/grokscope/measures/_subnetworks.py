@@ -1,7 +1,7 @@
-"""How the five subnetworks that are followed through a run are found, as masks over neurons.
+"""Find the five subnetworks that are measured through a run, as masks over neurons.
 
-The functions can run inside jit, one member at a time or under vmap. Measures of the subnetworks are in
-``faithfulness.py``, ``norms.py`` and ``sensitivity.py``; what is done with one is in ``circuits/``.
+All functions work inside jit and under vmap. Measures of subnetworks are in ``faithfulness.py`` and
+``sensitivity.py``; tools for them are in ``circuits/``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["Flavor", "active_subnetwork", "find_subnetworks", "norm_matched"]
 
 Flavor = Literal["predictions", "accuracy"]
 
-# Folded into the noise stream's key, so that the control set shares no draw with label noise.
+# Folded into the noise stream's key, so that the control set is independent of label noise.
 _CONTROL = 0x636F6E
 
 
@@ -34,11 +34,11 @@ def active_subnetwork(
     r"""The active subnetwork: the m largest neurons, m the effective sparsity on the training inputs.
 
     Args:
-        network: any with hidden neurons.
+        network: a network with hidden neurons.
         data: ``train_x`` [sample, *input] and ``train_y`` [sample].
         flavor: ``predictions`` (the paper's definition: the same prediction on every training input) or
-            ``accuracy`` (the official code's: as many training inputs right).
-        order: which norm ranks the neurons.
+            ``accuracy`` (the official code's: the same number of right predictions on them).
+        order: the norm by which neurons are ranked.
 
     Source: Merrill, Tsilivis, Shukla 2023, Section 3.1.
 
@@ -55,7 +55,7 @@ def active_subnetwork(
     from grokscope.losses import Hinge
     from grokscope.measures._point import Point
 
-    point = Point(network, data, Hinge())  # the search does not ask for the loss
+    point = Point(network, data, Hinge())  # the search does not use the loss
     m = search(point, "train", order)[flavor]
     neurons = point.order_by(order)
     return jnp.zeros(len(neurons), bool).at[neurons].set(jnp.arange(len(neurons)) < m)
@@ -70,24 +70,24 @@ def find_subnetworks(
     order: Order = "incoming_norm",
     has_memorized: bool | jax.Array = True,
 ) -> Bool[Array, "subnetwork neuron"]:
-    """The five subnetworks that are followed through a run, in the order of ``SUBNETWORK_LABELS``.
+    """The five subnetworks that are measured through a run, in the order of ``SUBNETWORK_LABELS``.
 
     - generalizing: the active subnetwork of the final network;
     - complementary: all other neurons;
     - memorizing: the active subnetwork at the memorization point, the first with train accuracy above 0.98;
-    - control: as many neurons as the generalizing one has, drawn from ALL neurons (as in the official code:
-      it may share members with the generalizing one, on average size^2 / width of them);
-    - norm-matched: see `norm_matched`, at the memorization point.
+    - control: random neurons, as many as in the generalizing one, drawn from all neurons (as in the official
+      code: the two share size^2 / width neurons on average);
+    - norm-matched: see `norm_matched`, with norms at the memorization point.
 
     Args:
         final: the network at the end of the run.
-        at_memorization: the network at the memorization point (anything where there is none).
+        at_memorization: the network at the memorization point (any network if there is none).
         data: the member's ``train_x`` and ``train_y``.
         noise_key: the key of the member's noise stream.
         flavor: see `active_subnetwork`.
         order: see `active_subnetwork`.
-        has_memorized: whether there is a memorization point. Without one the memorizing and the norm-matched
-            subnetwork have no neurons, and all their measures are NaN.
+        has_memorized: whether there is a memorization point. If not, the memorizing and the norm-matched
+            subnetwork are empty, and all their measures are NaN.
 
     Source: Merrill, Tsilivis, Shukla 2023, Section 3.2; the memorizing one is the official code's.
     """
@@ -105,15 +105,15 @@ def find_subnetworks(
 
 
 def norm_matched(mask: Bool[Array, " neuron"], norm: Float[Array, " neuron"]) -> Bool[Array, " neuron"]:
-    r"""For each member another neuron, not a member, of like norm: a control that is as large, and as strong.
+    r"""For each neuron of a set, a neuron outside the set with nearly the same norm; a control set.
 
-    Greedy: members are served by falling norm (equal ones by index); each takes, of the neurons that are
-    neither members nor taken, the one with the least $|\lVert W_i \rVert - \lVert W_j \rVert|$ (of equals
-    the lowest index). Where there are fewer others than members, all others are taken.
+    Greedy: the neurons i of the set are matched in order of decreasing norm (equal norms: by index), each
+    with the neuron j outside the set, not yet taken, of smallest $|\lVert W_i \rVert - \lVert W_j \rVert|$
+    (of equal ones the lowest index). If there are fewer neurons outside the set, all of them are taken.
 
     Args:
-        mask: the members.
-        norm: every neuron's norm at the point at which they are matched.
+        mask: the set.
+        norm: the norm of every neuron.
 
     Example:
         >>> import jax.numpy as jnp

@@ -1,14 +1,11 @@
-"""Accuracy on each split, and how many inputs it leaves out because the output is exactly 0.
-
-Losses and margins are in ``loss.py``; the agreement of parts of a network with the whole in
-``sparsity.py`` and ``faithfulness.py``.
-"""
+"""Accuracy on each split, and the number of inputs without a prediction because the output is exactly 0."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from grokscope.measures._measure import Measure, Pace
+from grokscope.measures._measure import Measure
+from grokscope.measures.needs import PROBE_SPLIT, SIGNS, TEST_SPLIT, TRAIN_SPLIT
 
 if TYPE_CHECKING:
     import jax
@@ -29,7 +26,7 @@ class _Accuracy(Measure):
     split: ClassVar[str]
 
     def __call__(self, point: Point) -> jax.Array:
-        """The share of samples predicted right."""
+        """The share of right predictions."""
         import jax.numpy as jnp
 
         f, y = point.outputs(self.split), point.split(self.split).y
@@ -40,7 +37,6 @@ class _Accuracy(Measure):
 
 
 class _ZeroOutputs(Measure):
-    needs_signs: ClassVar[bool] = True
     split: ClassVar[str]
 
     def __call__(self, point: Point) -> jax.Array:
@@ -51,12 +47,12 @@ class _ZeroOutputs(Measure):
 
 
 class TrainAccuracy(_Accuracy):
-    r"""Share of the training samples that are predicted right.
+    r"""Share of right predictions on the training samples.
 
     With labels $\pm 1$: $\#\{i: \mathrm{sign} f(x_i) = y_i\} / \#\{i: f(x_i) \ne 0\}$. An input with
-    $f(x) = 0$ has no prediction; it is left out here and counted by `TrainZeroOutputs`. NaN where every
-    output is 0. With classes: the share with $\mathrm{argmax}\, f(x_i) = y_i$; the lowest of equal classes
-    counts.
+    $f(x) = 0$ has no prediction: it is left out here, and counted by `TrainZeroOutputs`. NaN if all outputs
+    are 0. With classes: the share with $\mathrm{argmax}\, f(x_i) = y_i$, which is the lowest of equal
+    classes.
 
     Source: Merrill, Tsilivis, Shukla 2023, Figure 2 left.
 
@@ -71,67 +67,67 @@ class TrainAccuracy(_Accuracy):
     """
 
     kind: Literal["train_accuracy"] = "train_accuracy"
-    needs_splits: ClassVar[tuple[str, ...]] = ("train",)
-    split: ClassVar[str] = "train"
+    needs = (TRAIN_SPLIT,)
+    split = "train"
 
 
 class TestAccuracy(_Accuracy):
-    """Share of the test samples (the paper's 100) that are predicted right; as `TrainAccuracy`.
+    """Share of right predictions on the test samples (100 in the paper); as `TrainAccuracy`.
 
-    NaN where every output is 0.
+    NaN if all outputs are 0.
 
     Source: Merrill, Tsilivis, Shukla 2023, Figure 2 left.
     """
 
-    __test__: ClassVar[bool] = False  # not a test class, whatever pytest makes of the name
+    __test__: ClassVar[bool] = False  # tells pytest that this is no test class
 
     kind: Literal["test_accuracy"] = "test_accuracy"
-    needs_splits: ClassVar[tuple[str, ...]] = ("test",)
-    split: ClassVar[str] = "test"
+    needs = (TEST_SPLIT,)
+    split = "test"
 
 
 class TestAccuracyLarge(_Accuracy):
-    """Share of the probe samples (10,000 by default) that are predicted right; as `TrainAccuracy`.
+    """Share of right predictions on the probe samples (10,000 by default); as `TrainAccuracy`.
 
-    100 right out of 100 leaves room for an error of several percent; this one does not. NaN where every
-    output is 0.
+    More precise than `TestAccuracy`: 100 right predictions of 100 are compatible with an error of several
+    percent. NaN if all outputs are 0.
     """
 
     __test__: ClassVar[bool] = False
 
     kind: Literal["test_accuracy_large"] = "test_accuracy_large"
-    pace: ClassVar[Pace] = "slow"
-    needs_splits: ClassVar[tuple[str, ...]] = ("probe",)
-    split: ClassVar[str] = "probe"
+    pace = "slow"
+    needs = (PROBE_SPLIT,)
+    split = "probe"
 
 
 class TrainZeroOutputs(_ZeroOutputs):
-    """How many training inputs have f(x) = 0, and are therefore left out of the shares."""
+    """Number of training inputs with f(x) = 0, which are left out of shares."""
 
     kind: Literal["train_zero_outputs"] = "train_zero_outputs"
-    unit: ClassVar[str] = "inputs"
-    needs_splits: ClassVar[tuple[str, ...]] = ("train",)
-    split: ClassVar[str] = "train"
+    unit = "inputs"
+    needs = (SIGNS, TRAIN_SPLIT)
+    split = "train"
 
 
 class TestZeroOutputs(_ZeroOutputs):
-    """How many test inputs have f(x) = 0, and are therefore left out of the shares."""
+    """Number of test inputs with f(x) = 0, which are left out of shares."""
 
     __test__: ClassVar[bool] = False
 
     kind: Literal["test_zero_outputs"] = "test_zero_outputs"
-    unit: ClassVar[str] = "inputs"
-    needs_splits: ClassVar[tuple[str, ...]] = ("test",)
-    split: ClassVar[str] = "test"
+    unit = "inputs"
+    needs = (SIGNS, TEST_SPLIT)
+    split = "test"
 
 
 class TestZeroOutputsLarge(_ZeroOutputs):
-    """How many probe inputs have f(x) = 0, and are therefore left out of the shares."""
+    """Number of probe inputs with f(x) = 0, which are left out of shares."""
 
     __test__: ClassVar[bool] = False
 
     kind: Literal["test_zero_outputs_large"] = "test_zero_outputs_large"
-    pace: ClassVar[Pace] = "slow"
-    unit: ClassVar[str] = "inputs"
-    needs_splits: ClassVar[tuple[str, ...]] = ("probe",)
-    split: ClassVar[str] = "probe"
+    pace = "slow"
+    unit = "inputs"
+    needs = (SIGNS, PROBE_SPLIT)
+    split = "probe"

@@ -1,37 +1,29 @@
-"""Attention heads: where they look, and whether the network needs them."""
+"""Attention heads: their attention weights, and how much predictions depend on them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
-from grokscope.measures._measure import Measure, Pace
+from grokscope.measures._measure import Measure
+from grokscope.measures.needs import TEST_SPLIT, TRAIN_SPLIT, TRANSFORMER
 
 if TYPE_CHECKING:
     import jax
 
-    from grokscope.experiment import Experiment
     from grokscope.measures._point import Point
 
 __all__ = ["AttentionPattern", "HeadFaithfulness"]
 
 
 class _OfHeads(Measure):
-    pace: ClassVar[Pace] = "slow"
-    default: ClassVar[bool] = False
-
-    def missing(self, experiment: Experiment) -> str | None:
-        """Whether there are heads."""
-        from grokscope.models.transformer import Transformer
-
-        if not isinstance(experiment.model, Transformer):
-            return f"{self.name} needs a transformer, not '{experiment.model.kind}'"
-        return super().missing(experiment)
+    pace = "slow"
+    default = False
 
 
 class AttentionPattern(_OfHeads):
-    r"""How much the last position attends to each position; [layer, head, position].
+    r"""The mean attention weights of the last position; [layer, head, position].
 
-    $\overline{\mathrm{softmax}_t (q \cdot k_t / \sqrt{d_h})}$, mean over training inputs; the sum over
+    $\overline{\mathrm{softmax}_t (q \cdot k_t / \sqrt{d_h})}$, mean over training inputs. The sum over
     positions is 1.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), Figure 2 and Section 4.3 (patterns of single inputs).
@@ -42,8 +34,8 @@ class AttentionPattern(_OfHeads):
     """
 
     kind: Literal["attention_pattern"] = "attention_pattern"
-    dims: ClassVar[tuple[str, ...]] = ("layer", "head", "position")
-    needs_splits: ClassVar[tuple[str, ...]] = ("train",)
+    dims = ("layer", "head", "position")
+    needs = (TRANSFORMER, TRAIN_SPLIT)
 
     def __call__(self, point: Point) -> jax.Array:
         """The mean patterns."""
@@ -53,14 +45,14 @@ class AttentionPattern(_OfHeads):
 
 
 class HeadFaithfulness(_OfHeads):
-    """Share of the test inputs whose prediction stays when one attention head is off; [layer, head].
+    """Share of the test inputs with the same prediction when one attention head is off; [layer, head].
 
-    Off means that the head's output is 0. 1 for a head that no prediction depends on.
+    Off: the head's output is 0. 1 if no prediction depends on the head.
     """
 
     kind: Literal["head_faithfulness"] = "head_faithfulness"
-    dims: ClassVar[tuple[str, ...]] = ("layer", "head")
-    needs_splits: ClassVar[tuple[str, ...]] = ("test",)
+    dims = ("layer", "head")
+    needs = (TRANSFORMER, TEST_SPLIT)
 
     def __call__(self, point: Point) -> jax.Array:
         """The agreement with the whole network, for each head."""

@@ -1,20 +1,28 @@
-"""The conformance suite for measures: run `check_measure` on a measure of your own, in a test or by hand."""
+"""The conformance check for measures: call `check_measure` on a measure of your own."""
 
 from __future__ import annotations
 
 import inspect
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
+from grokscope.losses import CrossEntropy, Hinge, Loss
 from grokscope.measures._measure import Measure, Pace
-from grokscope.spec.axes import SPLIT_LABELS, SUBNETWORK_LABELS
+from grokscope.models import Model
+from grokscope.models.fully_connected import FullyConnected
+from grokscope.models.transformer import Transformer
+from grokscope.optimizers import SGD, Optimizer
+from grokscope.spec.axes import SPLIT_LABELS, SUBNETWORK_LABELS, measure_axes
 from grokscope.spec.parts import Part, kinds, lookup
 from grokscope.tasks import Task
+from grokscope.tasks.modular_operator import ModularOperator
+from grokscope.tasks.sparse_parity import SparseParity
 
 if TYPE_CHECKING:
     import jax
 
-    from grokscope.experiment import Experiment
     from grokscope.measures._point import Point
+    from grokscope.spec.training_spec import TrainingSpec
 
 __all__ = ["check_measure"]
 
@@ -38,21 +46,37 @@ class _Classes(Task):
         return 5
 
 
-def check_measure(measure: type[Measure] | Measure, experiment: Experiment | None = None) -> None:
+@dataclass(frozen=True)
+class _SmallSpec:
+    """What a measure may read of an experiment."""
+
+    task: Task
+    model: Model
+    loss: Loss
+    optimizer: Optimizer = field(default_factory=SGD)
+    precision: Literal["float32", "float64"] = "float32"
+    n_steps: int = 1
+
+    @property
+    def axes(self) -> dict[str, tuple[Any, ...]]:
+        return measure_axes(self.task, self.model)
+
+
+def check_measure(measure: type[Measure] | Measure, experiment: TrainingSpec | None = None) -> None:
     """Check that a measure keeps the contract of `Measure`, on small random networks.
 
-    Its declarations: a registered kind, a docstring, a pace, axes with known sizes, a name. Its result: the
-    declared shape; a float of the network's precision or int32; no infinity, and NaN only if the docstring
-    says "NaN". Purity: the same bits when asked twice; the same numbers under jit, vmap and ``lax.map``, and
-    when every other measure has been asked before. `missing` returns None or one line, and does not fail.
+    Declarations: a registered kind, a docstring, a pace, axes of known size, a name. Result: the declared
+    shape; the float type of the network, or int32; no infinity, and NaN only if the docstring says "NaN".
+    Purity: the same bits in a second call; the same numbers under jit, vmap and ``lax.map``, and after all
+    other measures of the same point. `missing` returns None or one line, and raises nothing.
 
     Args:
-        measure: the class (made with its defaults), or one made with options.
-        experiment: what to measure on; needed where the measure needs more than a small sparse parity with a
-            one-hidden-layer network has, and more than a small addition with a transformer has.
+        measure: the class (made with its defaults), or an instance.
+        experiment: the experiment to measure on. By default a small sparse parity with a one-hidden-layer
+            network, or a small addition with a transformer if the measure does not apply to that.
 
     Raises:
-        AssertionError: with one line that names the measure and what it does wrong.
+        AssertionError: naming the measure and the violation, in one line.
 
     Example:
         >>> from grokscope.measures.accuracy import TrainAccuracy
@@ -60,7 +84,7 @@ def check_measure(measure: type[Measure] | Measure, experiment: Experiment | Non
     """
     made = _made(measure) if isinstance(measure, type) else measure
     if experiment is None:
-        parity = _small_experiment()
+        parity = _small_parity()
         experiment = parity if made.missing(parity) is None else _small_addition()
     _check_declarations(made)
     _check_missing(made, experiment)
@@ -72,28 +96,14 @@ def _require(holds: object, measure: Measure, fault: str) -> None:
         raise AssertionError(f"measure '{measure.kind}': {fault}")
 
 
-def _small_experiment() -> Experiment:
-    from grokscope.experiment import Experiment
-    from grokscope.models.fully_connected import FullyConnected
-    from grokscope.tasks.sparse_parity import SparseParity
-
+def _small_parity() -> _SmallSpec:
     task = SparseParity(n=6, k=2, n_train=12, n_test=10, n_probe=14)
-    return Experiment(task=task, model=FullyConnected(width=8), epochs=1)
+    return _SmallSpec(task, FullyConnected(width=8), Hinge())
 
 
-def _small_addition() -> Experiment:
-    from grokscope.experiment import Experiment
-    from grokscope.losses import CrossEntropy
-    from grokscope.models.transformer import Transformer
-    from grokscope.tasks.modular_operator import ModularOperator
-
+def _small_addition() -> _SmallSpec:
     task = ModularOperator(operator="addition", p=5, operator_token=False)
-    return Experiment(
-        task=task,
-        model=Transformer(width=8, heads=2, mlp_width=6),
-        loss=CrossEntropy(),
-        epochs=1,
-    )
+    return _SmallSpec(task, Transformer(width=8, heads=2, mlp_width=6), CrossEntropy())
 
 
 def _made(cls: type[Part]) -> Measure:
@@ -114,29 +124,32 @@ def _check_declarations(measure: Measure) -> None:
     )
 
 
-def _check_missing(measure: Measure, experiment: Experiment) -> None:
-    lack = measure.missing(experiment)
-    _require(lack is None, measure, f"cannot be checked on this experiment: {lack}")
-    other = experiment.model_copy(update={"task": _Classes(kind="classes")})
+def _check_missing(measure: Measure, experiment: TrainingSpec) -> None:
+    reason = measure.missing(experiment)
+    _require(reason is None, measure, f"cannot be checked on this experiment: {reason}")
+    other = _SmallSpec(_Classes(kind="classes"), experiment.model, experiment.loss)
     said = measure.missing(other)
     _require(
         said is None or (isinstance(cast("Any", said), str) and said.strip() and "\n" not in said),
         measure,
         f"missing() says {said!r} instead of one line",
     )
-    needs = measure.needs_signs or measure.needs_binary_inputs or measure.needs_frequencies
-    needs = needs or {"test", "probe"} & {*measure.needs_splits}
-    _require(said is not None or not needs, measure, "missing() finds nothing missing though needs are")
+    lacking = [need for need in measure.needs if need.missing(other) is not None]
+    _require(said is not None or not lacking, measure, "missing() returns None though a need is not met")
 
 
-def _members(experiment: Experiment) -> tuple[Any, ...]:
-    """Network, data and what is followed; kept, for to compile the draws takes longest."""
-    if experiment.identity not in _drawn:
-        _drawn[experiment.identity] = _draw_members(experiment)
-    return _drawn[experiment.identity]
+def _key(experiment: TrainingSpec) -> str:
+    return repr((experiment.task, experiment.model, experiment.loss, experiment.precision))
 
 
-def _draw_members(experiment: Experiment) -> tuple[Any, ...]:
+def _members(experiment: TrainingSpec) -> tuple[Any, ...]:
+    """Network, data, subnetworks and key frequencies of some members; cached: compiling takes longest."""
+    if (key := _key(experiment)) not in _drawn:
+        _drawn[key] = _draw_members(experiment)
+    return _drawn[key]
+
+
+def _draw_members(experiment: TrainingSpec) -> tuple[Any, ...]:
     import jax
     import numpy as np
 
@@ -149,7 +162,7 @@ def _draw_members(experiment: Experiment) -> tuple[Any, ...]:
         init, data, noise, masks = jax.random.split(key, 4)
         network = experiment.model.network(init, task.input_shape, task.n_outputs)
         subnetworks = jax.random.bernoulli(masks, 0.5, (len(SUBNETWORK_LABELS), width))
-        # the complement as in a real run, and a member that never memorized
+        # the complement as in a run, and an empty memorizing subnetwork (the member never memorized)
         subnetworks = subnetworks.at[1].set(~subnetworks[0]).at[2].set(False)
         found = {"subnetworks": subnetworks}
         if n_frequencies:
@@ -162,7 +175,7 @@ def _draw_members(experiment: Experiment) -> tuple[Any, ...]:
     return tuple(jax.tree.map(np.asarray, member) for member in members)
 
 
-def _check_results(measure: Measure, experiment: Experiment) -> None:
+def _check_results(measure: Measure, experiment: TrainingSpec) -> None:
     import jax
     import numpy as np
 
@@ -197,7 +210,7 @@ def _check_results(measure: Measure, experiment: Experiment) -> None:
     _require(documented or not np.isnan(result).any(), measure, "gives NaN, and its docstring has no 'NaN'")
 
     def crowded() -> jax.Array:
-        # not compiled: that is much quicker for so many measures, of which only one is wanted
+        # not compiled, which is faster: many measures are traced, and one is needed
         with jax.disable_jit():
             return measure(_crowded_point(experiment, follows="follow" in measure.pace))
 
@@ -209,14 +222,14 @@ def _check_results(measure: Measure, experiment: Experiment) -> None:
         _require(_close(expected, found), measure, f"gives other numbers {way}")
 
 
-def _crowded_point(experiment: Experiment, *, follows: bool) -> Point:
-    """A point at which every kind that can be taken there has been asked; a copy of one that is kept."""
+def _crowded_point(experiment: TrainingSpec, *, follows: bool) -> Point:
+    """A copy of a cached point at which all measures that apply have been taken."""
     import jax
 
     from grokscope.measures._point import Point
 
     known = kinds("measure")
-    name = (experiment.identity, follows, tuple(known.values()))
+    name = (_key(experiment), follows, tuple(known.values()))
     if name not in _crowded:
         network, data, found = jax.tree.map(jax.numpy.asarray, _members(experiment)[0])
         point = Point(network, data, experiment.loss, **found if follows else {})
@@ -224,13 +237,13 @@ def _crowded_point(experiment: Experiment, *, follows: bool) -> Point:
             if (follows or "follow" not in measure.pace) and measure.missing(experiment) is None:
                 measure(point)
         for old in [key for key in _crowded if key[2] != name[2]]:
-            del _crowded[old]  # not asked for again
+            del _crowded[old]  # the known measures have changed
         _crowded[name] = point
     return _crowded[name].copied()
 
 
 def _close(expected: Any, found: Any) -> bool:
-    """Equal integers, or floats that are equal but for rounding."""
+    """Equal integers, or floats that are equal up to rounding."""
     import numpy as np
 
     if np.issubdtype(expected.dtype, np.integer):

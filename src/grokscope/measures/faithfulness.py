@@ -1,14 +1,15 @@
-"""How much of the whole network's answers each subnetwork gives; and the subnetworks' norms.
+"""Agreement of each subnetwork's predictions with the whole network's; and the norms of subnetworks.
 
-Which neurons a subnetwork has is decided at the end of a run, by ``circuits/subnetwork.py``. The training
-and the test split are always kept apart: they are two entries of the axis ``split``.
+The subnetworks are found at the end of a run (``_subnetworks.py``). The training and the test split are two
+entries of the axis ``split``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
-from grokscope.measures._measure import Measure, Pace
+from grokscope.measures._measure import Measure
+from grokscope.measures.needs import HIDDEN_NEURONS, ONE_HIDDEN_LAYER, SIGNS, TEST_SPLIT, TRAIN_SPLIT
 from grokscope.spec.axes import SPLIT_LABELS
 
 if TYPE_CHECKING:
@@ -21,10 +22,10 @@ __all__ = ["Faithfulness", "FaithfulnessKappa", "FaithfulnessMeanAblation", "Sub
 
 
 def subnetworks_of(point: Point) -> jax.Array:
-    """The masks, [subnetwork, neuron], as numbers 0 and 1 of the network's kind.
+    """The masks [subnetwork, neuron], as numbers 0 and 1 of the network's type.
 
     Raises:
-        ValueError: where the point has none (a fault of the caller, who must find them first).
+        ValueError: if the caller has not given the point subnetworks.
     """
     if point.subnetworks is None:
         raise ValueError("this measure needs a point with subnetworks")
@@ -32,9 +33,9 @@ def subnetworks_of(point: Point) -> jax.Array:
 
 
 def masked_outputs(output_weight: jax.Array, masks: jax.Array) -> Float[Array, "neuron column"]:
-    """The output weights with all but the members' entries 0, one column per subnetwork.
+    """The output weights of each subnetwork, one column each, 0 for all other neurons.
 
-    The columns are padded to a multiple of 8: a product with 5 is slower than with 8 on a CPU.
+    Padded with zero columns to a multiple of 8: on a CPU a product with 8 columns is faster than with 5.
     """
     import jax.numpy as jnp
 
@@ -42,7 +43,7 @@ def masked_outputs(output_weight: jax.Array, masks: jax.Array) -> Float[Array, "
 
 
 def _predictions(point: Point, split: str) -> Num[Array, "sample subnetwork"]:
-    """What each subnetwork predicts when all other neurons are set to 0."""
+    """The predictions of each subnetwork: all other neurons are set to 0."""
     from jax import lax
 
     from grokscope.measures._predictions import predictions
@@ -62,7 +63,7 @@ def _n_outputs(point: Point, split: str) -> int:
 
 
 def _outputs(point: Point, split: str) -> Float[Array, "sample subnetwork"]:
-    """What each subnetwork of a one-hidden-layer network with one output computes."""
+    """The outputs of each subnetwork of a one-hidden-layer network with one output."""
     masks = subnetworks_of(point)
     weights = masked_outputs(point.layer.output_weight, masks)
     hidden = point.hidden(split)
@@ -72,11 +73,10 @@ def _outputs(point: Point, split: str) -> Float[Array, "sample subnetwork"]:
 
 
 class _OfSubnetworks(Measure):
-    dims: ClassVar[tuple[str, ...]] = ("subnetwork", "split")
-    pace: ClassVar[Pace] = "follow"
-    needs_neurons: ClassVar[bool] = True
-    default_with_classes: ClassVar[bool] = False  # many forward passes
-    needs_splits: ClassVar[tuple[str, ...]] = SPLIT_LABELS
+    dims = ("subnetwork", "split")
+    pace = "follow"
+    default_with_classes = False  # many forward passes
+    needs = (HIDDEN_NEURONS, TRAIN_SPLIT, TEST_SPLIT)
 
     def __call__(self, point: Point) -> jax.Array:
         """The value of every subnetwork on every split; NaN for a subnetwork without neurons."""
@@ -104,10 +104,9 @@ def _agreement(point: Point, split: str, predicted: jax.Array) -> jax.Array:
 
 
 def _ratio(counts: jax.Array, n: jax.Array) -> jax.Array:
-    """Counts over one count, rounded once: 18 / 20 is the number nearest to 0.9.
+    """Counts / n, rounded once: 18 / 20 is the number nearest to 0.9.
 
-    Left to itself the compiler may multiply by 1 / n, which is the last digit off, in one program and not in
-    another.
+    Without the barrier the compiler may multiply by 1 / n in some programs, which rounds differently.
     """
     import jax.numpy as jnp
     from jax import lax
@@ -119,10 +118,10 @@ class Faithfulness(_OfSubnetworks):
     r"""The share of inputs on which a subnetwork predicts what the whole network predicts.
 
     With labels $\pm 1$: $\#\{i: \mathrm{sign} f_S(x_i) = \mathrm{sign} f(x_i)\} / \#\{i: f(x_i) \ne 0\}$ with
-    $f_S(x) = \sum_{j \in S} u_j \sigma(z_j)$: all other neurons are set to 0 (zero-ablation); an output bias,
-    where there is one, stays. sign(0) is 0: a subnetwork with output 0 agrees with nothing. With classes the
-    prediction is the class of the largest output (the lowest of equal ones), and no input is left out.
-    [subnetwork, split]; NaN for a subnetwork without neurons, or where every output is 0.
+    $f_S(x) = \sum_{j \in S} u_j \sigma(z_j)$: all other neurons are set to 0 (zero-ablation); the output bias
+    is kept. sign(0) is 0: a subnetwork with output 0 agrees with no prediction. With classes the prediction
+    is the class with the largest output (the lowest of equal ones), and no input is left out.
+    [subnetwork, split]; NaN for a subnetwork without neurons, or if all outputs are 0.
 
     Source: Merrill, Tsilivis, Shukla 2023, Section 3.2 and Figure 3 right (there on the test set).
 
@@ -147,16 +146,15 @@ class Faithfulness(_OfSubnetworks):
 
 
 class FaithfulnessMeanAblation(_OfSubnetworks):
-    r"""`Faithfulness` with mean-ablation: a dropped neuron gives its mean activation on the training inputs.
+    r"""`Faithfulness` with mean-ablation: other neurons give their mean activation on the training inputs.
 
-    $f_S(x) = \sum_{j \in S} u_j \sigma(z_j(x)) + \sum_{j \notin S} u_j \overline{\sigma(z_j)}$. Setting to 0
-    also takes away what the dropped neurons add on average; this leaves it. [subnetwork, split]; NaN for a
-    subnetwork without neurons, or where every output of the whole network is 0.
+    $f_S(x) = \sum_{j \in S} u_j \sigma(z_j(x)) + \sum_{j \notin S} u_j \overline{\sigma(z_j)}$. Unlike
+    zero-ablation it keeps the mean contribution of the other neurons. [subnetwork, split]; NaN for a
+    subnetwork without neurons, or if all outputs of the whole network are 0.
     """
 
     kind: Literal["faithfulness_mean_ablation"] = "faithfulness_mean_ablation"
-    needs_signs: ClassVar[bool] = True
-    needs_hidden: ClassVar[bool] = True
+    needs = (SIGNS, ONE_HIDDEN_LAYER, TRAIN_SPLIT, TEST_SPLIT)
 
     def _on(self, point: Point, split: str) -> jax.Array:
         import jax.numpy as jnp
@@ -174,9 +172,9 @@ class FaithfulnessKappa(_OfSubnetworks):
     $\kappa = (p_o - p_e) / (1 - p_e)$, with $p_o$ the `Faithfulness` and
     $p_e = \sum_{s = \pm 1} P(\mathrm{sign} f_S = s)\, P(\mathrm{sign} f = s)$ the agreement that two
     independent predictions with the same shares of each sign (with classes: of each class) would have; all
-    over the inputs with $f(x) \ne 0$. 1 is full agreement, 0 chance. [subnetwork, split]; NaN for a
-    subnetwork without neurons, where every output is 0, and where kappa is undefined ($p_e = 1$: both always
-    give the same answer).
+    over the inputs with $f(x) \ne 0$. 1 is full agreement, 0 is agreement by chance. [subnetwork, split]; NaN
+    for a subnetwork without neurons, if all outputs are 0, or if kappa is undefined ($p_e = 1$: both give one
+    and the same prediction on all inputs).
 
     Source: Cohen 1960, "A coefficient of agreement for nominal scales".
     """
@@ -212,12 +210,12 @@ class SubnetworkNorm(Measure):
     """
 
     kind: Literal["subnetwork_norm"] = "subnetwork_norm"
-    dims: ClassVar[tuple[str, ...]] = ("subnetwork",)
-    pace: ClassVar[Pace] = "follow"
-    needs_neurons: ClassVar[bool] = True
-    default_with_classes: ClassVar[bool] = False
+    dims = ("subnetwork",)
+    pace = "follow"
+    needs = (HIDDEN_NEURONS,)
+    default_with_classes = False
 
     def __call__(self, point: Point) -> jax.Array:
-        """The mean over members."""
+        """The mean over the neurons of each subnetwork."""
         masks = subnetworks_of(point)
         return masks @ point.neuron_norm / masks.sum(axis=1)

@@ -1,18 +1,19 @@
 r"""Fourier measures of the logits of a + b or a - b mod p: key frequencies, restricted and excluded loss.
 
-The functions $\cos(w_k (a \pm b))$ and $\sin(w_k (a \pm b))$ of a pair, $w_k = 2 \pi k / p$, are functions of
-the right answer alone. The part of the logits that lies in their span is therefore found from the mean of
-the logits over all pairs with the same answer, a p x p matrix, and a Fourier transform of its columns. All
-pairs are needed: they are the training and the test split together.
+The functions $\cos(w_k (a \pm b))$ and $\sin(w_k (a \pm b))$ of a pair, $w_k = 2 \pi k / p$, depend on the
+right answer only. The projection of the logits onto them is therefore computed from the mean logits of all
+pairs with the same answer, a p x p matrix, by a Fourier transform of its columns. This needs all pairs: the
+training and the test split together.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from grokscope.measures._measure import Measure, Pace
+from grokscope.measures._measure import Measure
+from grokscope.measures.needs import HIDDEN_NEURONS, KEY_FREQUENCIES, MODULAR_SUM, TEST_SPLIT, TRAIN_SPLIT
 from grokscope.spec.axes import SPLIT_LABELS
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def _by_answer(point: Point) -> jax.Array:
 
 
 def _at_frequencies(coefficients: jax.Array, keep: jax.Array, *, constant: bool) -> jax.Array:
-    """The function of the answer that has some frequencies only, [answer, output]."""
+    """The mean logits by answer with some frequencies only, [answer, output]."""
     import jax.numpy as jnp
 
     from grokscope.measures._fourier import basis, frequency_of_row
@@ -70,14 +71,14 @@ def _shares(point: Point) -> jax.Array:
 
     coefficients = _by_answer(point)
     total = _variance(point)
-    # what is the same for all outputs changes no softmax
+    # a constant over all outputs does not change the softmax
     centered = coefficients - jnp.mean(coefficients, axis=1, keepdims=True)
     power = by_frequency(jnp.sum(jnp.square(centered), axis=1)) * len(coefficients)
     return power / jnp.where(total > 0, total, 1)
 
 
 def _variance(point: Point) -> jax.Array:
-    """Sum of squares of all logits, less their mean over outputs, then less that over pairs."""
+    """Sum of squares of all logits, minus their mean over outputs, then minus their mean over pairs."""
     import jax.numpy as jnp
 
     f = [point.outputs(split) for split in SPLIT_LABELS]
@@ -91,19 +92,18 @@ def _variance(point: Point) -> jax.Array:
 
 
 class _OfLogits(Measure):
-    pace: ClassVar[Pace] = "slow"
-    default: ClassVar[bool] = False
-    needs_frequencies: ClassVar[bool] = True
-    needs_splits: ClassVar[tuple[str, ...]] = SPLIT_LABELS
+    pace = "slow"
+    default = False
+    needs = (MODULAR_SUM, TRAIN_SPLIT, TEST_SPLIT)
 
 
 class LogitFourier(_OfLogits):
-    r"""Share of the logits' variance that is a wave of frequency k in the answer; [frequency].
+    r"""Share of the logits' variance at each frequency of the answer; [frequency].
 
-    Logits L(a, b, c) over all pairs, less their mean over c (which changes no softmax) and then over pairs:
-    $\lVert P_k L \rVert^2 / \lVert L \rVert^2$, $P_k$ the projection onto $\cos(w_k c^*)$ and
-    $\sin(w_k c^*)$, functions of the answer $c^* = a \pm b$. The sum over k is at most 1: the rest depends
-    on more than the answer. 0 where all logits are equal.
+    From the logits L(a, b, c) of all pairs the mean over c (which does not change the softmax) and then the
+    mean over pairs are subtracted. The share is $\lVert P_k L \rVert^2 / \lVert L \rVert^2$, with $P_k$ the
+    projection onto $\cos(w_k c^*)$ and $\sin(w_k c^*)$ of the answer $c^* = a \pm b$. The sum over k is at
+    most 1; it is 1 if the logits depend on the answer only. 0 if all logits are equal.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), Sections 4.1 and 4.4.
 
@@ -123,7 +123,7 @@ class LogitFourier(_OfLogits):
     """
 
     kind: Literal["logit_fourier"] = "logit_fourier"
-    dims: ClassVar[tuple[str, ...]] = ("frequency",)
+    dims = ("frequency",)
 
     def __call__(self, point: Point) -> jax.Array:
         """The shares."""
@@ -133,8 +133,8 @@ class LogitFourier(_OfLogits):
 class LogitCosines(_OfLogits):
     r"""Share of the logits' variance that is $\sum_k \alpha_k \cos(w_k (c^* - c))$, by least squares.
 
-    This is the form of the algorithm that the networks were found to compute. Variance as in `LogitFourier`;
-    0 where all logits are equal.
+    This is the form of the algorithm that the paper found in the networks. Variance as in `LogitFourier`; 0
+    if all logits are equal.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), Section 4.2.
     """
@@ -161,23 +161,23 @@ class LogitCosines(_OfLogits):
 class KeyFrequencies(_OfLogits):
     r"""Which frequencies the logits use: 1 where `LogitFourier` is at least ``share`` of its sum, else 0.
 
-    [frequency], int32. The paper calls those frequencies key that have coefficients which are not trivial,
-    and gives no number; ``share`` is ours. `RestrictedLoss` and `ExcludedLoss` take those of the final
-    network, with the default share.
+    [frequency], int32. The paper defines key frequencies by "non-trivial" coefficients, without a number;
+    ``share`` is our choice. `RestrictedLoss` and `ExcludedLoss` use the key frequencies of the final network,
+    with the default share.
 
     Attributes:
-        share: of the power that lies in functions of the answer.
+        share: the smallest share of the power in functions of the answer.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), Section 4.1.
     """
 
     kind: Literal["key_frequencies"] = "key_frequencies"
-    dims: ClassVar[tuple[str, ...]] = ("frequency",)
+    dims = ("frequency",)
 
     share: float = Field(default=0.05, gt=0.0, le=1.0)
 
     def __call__(self, point: Point) -> jax.Array:
-        """1 and 0."""
+        """1 for each key frequency, else 0."""
         import jax.numpy as jnp
 
         shares = _shares(point)
@@ -185,15 +185,15 @@ class KeyFrequencies(_OfLogits):
 
 
 class _WithKeys(_OfLogits):
-    pace: ClassVar[Pace] = "follow_slow"
-    needs_neurons: ClassVar[bool] = True  # what follows a run needs subnetworks, whatever else it follows
-    needs_key_frequencies: ClassVar[bool] = True
+    pace = "follow_slow"
+    # neurons, because every measure that follows a run is given its subnetworks
+    needs = (HIDDEN_NEURONS, MODULAR_SUM, KEY_FREQUENCIES, TRAIN_SPLIT, TEST_SPLIT)
 
     def keys(self, point: Point) -> jax.Array:
         """The key frequencies of the final network.
 
         Raises:
-            ValueError: where the point has none (a fault of the caller, who must find them first).
+            ValueError: if the caller has not given the point key frequencies.
         """
         if point.key_frequencies is None:
             raise ValueError("this measure needs a point with key frequencies")
@@ -201,21 +201,21 @@ class _WithKeys(_OfLogits):
 
 
 class RestrictedLoss(_WithKeys):
-    r"""Loss of the logits that keep only the key frequencies of the final network; [split].
+    r"""Loss of the logits with only the key frequencies of the final network; [split].
 
-    $\ell(\overline L + P L)$: $\overline L$ is the mean over all pairs, P the projection onto
-    $\cos(w_k (a \pm b))$ and $\sin(w_k (a \pm b))$ for the key frequencies k (`KeyFrequencies`). Of networks
-    that grok it falls before the test loss does.
+    $\ell(\overline L + P L)$ with $\overline L$ the mean over all pairs, and P the projection onto
+    $\cos(w_k (a \pm b))$ and $\sin(w_k (a \pm b))$ for the key frequencies k (`KeyFrequencies`). In networks
+    that grok it falls before the test loss.
 
-    Source: Nanda et al. 2023 (arXiv 2301.05217), Section 5.1 and Figure 7; the paper does not say on which
-        pairs, the official code takes all, and training pairs.
+    Source: Nanda et al. 2023 (arXiv 2301.05217), Section 5.1 and Figure 7. The paper does not say which pairs
+        are used; the official code has two variants, all pairs and training pairs.
     """
 
     kind: Literal["restricted_loss"] = "restricted_loss"
-    dims: ClassVar[tuple[str, ...]] = ("split",)
+    dims = ("split",)
 
     def __call__(self, point: Point) -> jax.Array:
-        """The mean of the experiment's loss on either split."""
+        """The mean of the experiment's loss on each split."""
         import jax.numpy as jnp
 
         logits = _at_frequencies(_by_answer(point), self.keys(point), constant=True)
@@ -226,8 +226,8 @@ class RestrictedLoss(_WithKeys):
 class ExcludedLoss(_WithKeys):
     r"""Training loss of the logits without the key frequencies of the final network.
 
-    $\ell(L - P L)$ on the training pairs, with P as for `RestrictedLoss`. What a network has memorized is
-    left; it rises while the network comes to rely on the key frequencies.
+    $\ell(L - P L)$ on the training pairs, with P as in `RestrictedLoss`. It measures the part of the network
+    that memorizes, and rises as the network relies more on the key frequencies.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), Section 5.1 and Figure 7.
     """
@@ -244,16 +244,16 @@ class ExcludedLoss(_WithKeys):
 
 
 class ExcludedLossByFrequency(_OfLogits):
-    r"""Training loss of the logits without one frequency, for each of them; [frequency].
+    r"""Training loss of the logits without one frequency, for each frequency; [frequency].
 
-    $\ell(L - P_k L)$ as in `ExcludedLoss`, for every k alone: it does not need the final network. Its
-    largest value says how much the network relies on its most important frequency.
+    $\ell(L - P_k L)$ as in `ExcludedLoss`, for each k alone; it does not need the final network. Its largest
+    value shows how much the network relies on its most important frequency.
 
     Source: the official code of Nanda et al. 2023 (arXiv 2301.05217).
     """
 
     kind: Literal["excluded_loss_by_frequency"] = "excluded_loss_by_frequency"
-    dims: ClassVar[tuple[str, ...]] = ("frequency",)
+    dims = ("frequency",)
 
     def __call__(self, point: Point) -> jax.Array:
         """The mean of the experiment's loss on the training pairs."""

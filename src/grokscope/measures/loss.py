@@ -1,10 +1,11 @@
-"""Losses on each split, and the share of training samples that still push on the weights."""
+"""Losses on each split, and the share of training samples with a margin below 1."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from grokscope.measures._measure import Measure
+from grokscope.measures.needs import SIGNS, TEST_SPLIT, TRAIN_SPLIT
 
 if TYPE_CHECKING:
     import jax
@@ -27,7 +28,7 @@ class _Loss(Measure):
 class TrainLoss(_Loss):
     r"""Mean loss over the training samples, $\frac1N \sum_i \ell(f(x_i), y_i)$, without weight decay.
 
-    The loss is the experiment's.
+    $\ell$ is the experiment's loss.
 
     Source: Merrill, Tsilivis, Shukla 2023, Figure 2 middle.
 
@@ -42,8 +43,8 @@ class TrainLoss(_Loss):
     """
 
     kind: Literal["train_loss"] = "train_loss"
-    needs_splits: ClassVar[tuple[str, ...]] = ("train",)
-    split: ClassVar[str] = "train"
+    needs = (TRAIN_SPLIT,)
+    split = "train"
 
 
 class TestLoss(_Loss):
@@ -52,22 +53,21 @@ class TestLoss(_Loss):
     Source: Merrill, Tsilivis, Shukla 2023, Figure 2 middle.
     """
 
-    __test__: ClassVar[bool] = False  # not a test class, whatever pytest makes of the name
+    __test__: ClassVar[bool] = False  # tells pytest that this is no test class
 
     kind: Literal["test_loss"] = "test_loss"
-    needs_splits: ClassVar[tuple[str, ...]] = ("test",)
-    split: ClassVar[str] = "test"
+    needs = (TEST_SPLIT,)
+    split = "test"
 
 
 class TrainMarginBelow1(Measure):
     r"""Share of the training samples with margin $y_i f(x_i) < 1$.
 
-    These are the samples with a hinge loss above 0, the only ones that have a gradient.
+    With the hinge loss these are the samples whose loss and gradient are not 0.
     """
 
     kind: Literal["train_margin_below_1"] = "train_margin_below_1"
-    needs_signs: ClassVar[bool] = True
-    needs_splits: ClassVar[tuple[str, ...]] = ("train",)
+    needs = (SIGNS, TRAIN_SPLIT)
 
     def __call__(self, point: Point) -> jax.Array:
         """mean(y f < 1)."""

@@ -1,6 +1,6 @@
-"""Held-out pairs (a, b) whose mirror (b, a) was trained on: what commutativity alone explains.
+"""Test accuracy on pairs (a, b) whose mirror (b, a) is a training pair, and on the others.
 
-For tasks on pairs, whose data say of every test sample whether its mirror is a training sample.
+For tasks on pairs; their data mark the test samples whose mirror is a training sample.
 """
 
 from __future__ import annotations
@@ -8,33 +8,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from grokscope.measures._measure import Measure
+from grokscope.measures.needs import PAIRS, TEST_SPLIT
 
 if TYPE_CHECKING:
     import jax
 
-    from grokscope.experiment import Experiment
     from grokscope.measures._point import Point
 
 __all__ = ["MirrorShare", "TestAccuracyMirrored", "TestAccuracyUnmirrored"]
 
 
 class _OfMirrors(Measure):
-    needs_splits: ClassVar[tuple[str, ...]] = ("test",)
-
-    def missing(self, experiment: Experiment) -> str | None:
-        """Whether the task is one on pairs."""
-        from grokscope.tasks.pairs import Pairs
-
-        if not isinstance(experiment.task, Pairs):
-            return f"{self.name} needs a task on pairs (a binary operator), not '{experiment.task.kind}'"
-        return super().missing(experiment)
+    needs = (PAIRS, TEST_SPLIT)
 
 
 class MirrorShare(_OfMirrors):
     r"""Share of the held-out pairs (a, b) whose mirror (b, a) is in the training set.
 
-    A network that has memorized its training set and knows only that the operator commutes has this test
-    accuracy (plus what it guesses). It depends on the split alone, so it is the same at every step.
+    It is the test accuracy of a network that has memorized the training set and knows that the operator
+    commutes, but nothing else (without lucky guesses). It depends on the split only and is constant over
+    steps.
 
     Source: Merrill, Tsilivis, Shukla 2023, Figure 4 (the dashed line).
 
@@ -60,34 +53,34 @@ class _AccuracyOfMirrors(_OfMirrors):
     mirrored: ClassVar[int]
 
     def __call__(self, point: Point) -> jax.Array:
-        """The share of right answers among the held-out pairs of one sort."""
+        """The share of right predictions among the held-out pairs with, or without, a mirror."""
         import jax.numpy as jnp
 
         f, y = point.outputs("test"), point.split("test").y
-        sort = point.data["test_mirrored"] == self.mirrored
+        selected = point.data["test_mirrored"] == self.mirrored
         right = jnp.argmax(f, axis=-1) == y
-        return jnp.sum(right & sort, dtype=f.dtype) / jnp.sum(sort, dtype=f.dtype)
+        return jnp.sum(right & selected, dtype=f.dtype) / jnp.sum(selected, dtype=f.dtype)
 
 
 class TestAccuracyMirrored(_AccuracyOfMirrors):
     """Test accuracy on the held-out pairs whose mirror is in the training set.
 
-    NaN where there is no such pair.
+    NaN if there is no such pair.
     """
 
-    __test__: ClassVar[bool] = False  # not a test class, whatever pytest makes of the name
+    __test__: ClassVar[bool] = False  # tells pytest that this is no test class
 
     kind: Literal["test_accuracy_mirrored"] = "test_accuracy_mirrored"
-    mirrored: ClassVar[int] = 1
+    mirrored = 1
 
 
 class TestAccuracyUnmirrored(_AccuracyOfMirrors):
-    """Test accuracy on the held-out pairs whose mirror is not in the training set: what symmetry cannot tell.
+    """Test accuracy on the held-out pairs whose mirror is not in the training set.
 
-    NaN where there is no such pair.
+    NaN if there is no such pair.
     """
 
     __test__: ClassVar[bool] = False
 
     kind: Literal["test_accuracy_unmirrored"] = "test_accuracy_unmirrored"
-    mirrored: ClassVar[int] = 0
+    mirrored = 0

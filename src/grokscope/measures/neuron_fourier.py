@@ -1,12 +1,13 @@
-"""Which frequency each hidden neuron computes with, over all pairs of addition or subtraction mod p."""
+"""The Fourier spectrum of each hidden neuron over all pairs, for addition or subtraction mod p."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from grokscope.measures._measure import Measure, Pace
+from grokscope.measures._measure import Measure
+from grokscope.measures.needs import HIDDEN_NEURONS, MODULAR_SUM, TEST_SPLIT, TRAIN_SPLIT
 from grokscope.spec.axes import SPLIT_LABELS
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def _shares(point: Point) -> jax.Array:
         grid = jnp.zeros((p, p, h.shape[1]), h.dtype).at[a, b].set(h - jnp.mean(h, axis=0))
         matrix = jnp.asarray(basis(p), h.dtype)
         power = jnp.square(jnp.einsum("ka,lb,abn->kln", matrix, matrix, grid))
-        # for each k the block {1, cos_k, sin_k} x {1, cos_k, sin_k}, less the constant, which is 0 here
+        # for each k the block {1, cos_k, sin_k} x {1, cos_k, sin_k}; its constant term is 0 here
         own = by_frequency(power[:, 0]) + by_frequency(power[0])
         own += jnp.stack([_block(power, k) for k in range(1, p // 2 + 1)])
         total = jnp.sum(power, axis=(0, 1))
@@ -48,19 +49,17 @@ def _block(power: jax.Array, k: int) -> jax.Array:
 
 
 class _OfNeurons(Measure):
-    pace: ClassVar[Pace] = "slow"
-    default: ClassVar[bool] = False
-    needs_neurons: ClassVar[bool] = True
-    needs_frequencies: ClassVar[bool] = True
-    needs_splits: ClassVar[tuple[str, ...]] = SPLIT_LABELS
+    pace = "slow"
+    default = False
+    needs = (HIDDEN_NEURONS, MODULAR_SUM, TRAIN_SPLIT, TEST_SPLIT)
 
 
 class NeuronFrequencyShare(_OfNeurons):
     r"""The largest share of a neuron's variance that one frequency explains; [neuron].
 
-    Over all pairs (a, b): the activation less its mean, projected onto products of two of
-    $1, \cos w_k, \sin w_k$, one of a and one of b, for the best k. 1 for a neuron that computes with one
-    frequency only; 0 for one that is constant.
+    The activation minus its mean, as a function of all pairs (a, b), is projected onto the products of
+    $1, \cos w_k a, \sin w_k a$ with $1, \cos w_k b, \sin w_k b$; the largest share over k is taken. 1 for a
+    neuron with one frequency only, 0 for a constant neuron.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), Section 4.3, and its official code.
 
@@ -73,7 +72,7 @@ class NeuronFrequencyShare(_OfNeurons):
     """
 
     kind: Literal["neuron_frequency_share"] = "neuron_frequency_share"
-    dims: ClassVar[tuple[str, ...]] = ("neuron",)
+    dims = ("neuron",)
 
     def __call__(self, point: Point) -> jax.Array:
         """The largest share over frequencies."""
@@ -85,13 +84,13 @@ class NeuronFrequencyShare(_OfNeurons):
 class NeuronFrequency(_OfNeurons):
     """The frequency that explains most of a neuron's variance, as in `NeuronFrequencyShare`; [neuron], int32.
 
-    0 for a neuron that is constant.
+    0 for a constant neuron.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), Section 4.3, and its official code.
     """
 
     kind: Literal["neuron_frequency"] = "neuron_frequency"
-    dims: ClassVar[tuple[str, ...]] = ("neuron",)
+    dims = ("neuron",)
 
     def __call__(self, point: Point) -> jax.Array:
         """The number of the frequency."""
@@ -103,10 +102,10 @@ class NeuronFrequency(_OfNeurons):
 
 
 class OneFrequencyNeurons(_OfNeurons):
-    """Share of the hidden neurons of which one frequency explains more than ``above`` of the variance.
+    """Share of the hidden neurons whose variance is explained to more than ``above`` by one frequency.
 
     Attributes:
-        above: the paper's 0.85.
+        above: the threshold; 0.85 in the paper.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), Section 4.3 (there 84.6 %).
     """

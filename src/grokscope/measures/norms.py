@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
-from grokscope.measures._measure import Measure, Pace
+from grokscope.measures._measure import Measure
+from grokscope.measures.needs import HIDDEN_NEURONS, NAMED_MATRICES
 
 if TYPE_CHECKING:
     import jax
 
-    from grokscope.experiment import Experiment
     from grokscope.measures._point import Point
 
 __all__ = ["MatrixNorm", "NeuronNorm", "PathNorm", "PathNormTotal", "WeightNorm"]
@@ -32,9 +32,9 @@ class NeuronNorm(Measure):
     """
 
     kind: Literal["neuron_norm"] = "neuron_norm"
-    dims: ClassVar[tuple[str, ...]] = ("neuron",)
-    pace: ClassVar[Pace] = "slow"
-    needs_neurons: ClassVar[bool] = True
+    dims = ("neuron",)
+    pace = "slow"
+    needs = (HIDDEN_NEURONS,)
 
     def __call__(self, point: Point) -> jax.Array:
         """The norms of the columns of W."""
@@ -44,15 +44,14 @@ class NeuronNorm(Measure):
 class PathNorm(Measure):
     r"""$|u_j|\, \lVert (W_j, b_j) \rVert_2$ of each neuron, [neuron].
 
-    With several outputs the first factor is $\lVert u_j \rVert_2$.
-    Unlike the incoming norm it does not change when a neuron is rescaled to $(c W_j, c b_j, u_j / c)$, which
-    leaves the network's outputs as they are.
+    With several outputs the first factor is $\lVert u_j \rVert_2$. Unlike the incoming norm it does not
+    change when a neuron is rescaled to $(c W_j, c b_j, u_j / c)$, which does not change the outputs.
     """
 
     kind: Literal["path_norm"] = "path_norm"
-    dims: ClassVar[tuple[str, ...]] = ("neuron",)
-    pace: ClassVar[Pace] = "slow"
-    needs_neurons: ClassVar[bool] = True
+    dims = ("neuron",)
+    pace = "slow"
+    needs = (HIDDEN_NEURONS,)
 
     def __call__(self, point: Point) -> jax.Array:
         """The path norm of every neuron."""
@@ -63,7 +62,7 @@ class PathNormTotal(Measure):
     r"""$\sum_j |u_j|\, \lVert (W_j, b_j) \rVert_2$, the path norm of the network (see `PathNorm`)."""
 
     kind: Literal["path_norm_total"] = "path_norm_total"
-    needs_neurons: ClassVar[bool] = True
+    needs = (HIDDEN_NEURONS,)
 
     def __call__(self, point: Point) -> jax.Array:
         """The sum over neurons."""
@@ -71,7 +70,7 @@ class PathNormTotal(Measure):
 
 
 class WeightNorm(Measure):
-    r"""$\lVert \theta \rVert_2$: the L2 norm of all parameters of the network, of whatever kind it is."""
+    r"""$\lVert \theta \rVert_2$: the L2 norm of all parameters of the network."""
 
     kind: Literal["weight_norm"] = "weight_norm"
 
@@ -88,20 +87,15 @@ class WeightNorm(Measure):
 class MatrixNorm(Measure):
     r"""$\lVert W \rVert_F$ of each weight matrix of a transformer or an embedding network; [matrix].
 
-    The square root of the sum of squares; the matrices are named on the axis.
+    The Frobenius norm; the labels of the axis are the names of the matrices.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), Section 5.1 (there their sum).
     """
 
     kind: Literal["matrix_norm"] = "matrix_norm"
-    dims: ClassVar[tuple[str, ...]] = ("matrix",)
-    pace: ClassVar[Pace] = "slow"
-
-    def missing(self, experiment: Experiment) -> str | None:
-        """Whether the model names its matrices."""
-        if "matrix" not in experiment.axes:
-            return f"{self.name} needs a model that names its matrices; '{experiment.model.kind}' does not"
-        return super().missing(experiment)
+    dims = ("matrix",)
+    pace = "slow"
+    needs = (NAMED_MATRICES,)
 
     def __call__(self, point: Point) -> jax.Array:
         """The norm of every matrix, in the order of the model's axis."""

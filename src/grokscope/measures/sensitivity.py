@@ -1,11 +1,12 @@
-"""Sensitivity: to how many of its bits an answer is sensitive, for the whole network and its subnetworks."""
+"""Sensitivity: the number of input bits that change the prediction, of the network and its subnetworks."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
-from grokscope.measures._measure import Measure, Pace
+from grokscope.measures._measure import Measure
 from grokscope.measures.faithfulness import masked_outputs, subnetworks_of
+from grokscope.measures.needs import BINARY_INPUTS, ONE_HIDDEN_LAYER, SIGNS, TEST_SPLIT, TRAIN_SPLIT
 from grokscope.spec.axes import SPLIT_LABELS
 
 if TYPE_CHECKING:
@@ -16,12 +17,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Sensitivity", "SensitivityFull"]
 
-# Every flip is a forward pass of its own (40 per row); 100 rows per split tell enough.
+# Each flipped bit is a forward pass (40 for each row); 100 rows per split are enough.
 _N_ROWS = 100
+_NEEDS = (SIGNS, ONE_HIDDEN_LAYER, BINARY_INPUTS, TRAIN_SPLIT, TEST_SPLIT)
 
 
 def _mean_flips(point: Point, weights: Float[Array, "neuron column"]) -> Float[Array, "column split"]:
-    """Per column of output weights: how many single-bit flips change the output's sign, mean over rows."""
+    """Per column of output weights: number of bits whose flip changes the sign, mean over rows."""
     import jax.numpy as jnp
     from jax import lax
 
@@ -46,11 +48,12 @@ def _mean_flips(point: Point, weights: Float[Array, "neuron column"]) -> Float[A
 
 
 class Sensitivity(Measure):
-    r"""How many single-bit flips change a subnetwork's answer, mean over inputs; [subnetwork, split].
+    r"""Number of input bits whose flip changes a subnetwork's prediction, mean over inputs.
 
     $\frac1N \sum_i \#\{b \in 1..n : \mathrm{sign} f_S(x_i^{\oplus b}) \ne \mathrm{sign} f_S(x_i)\}$, where
-    $x^{\oplus b}$ is x with bit b negated. The sign is -1, 0 or 1; no input is left out. The first 100 inputs
-    of each split are used. A k-parity has sensitivity k. NaN for a subnetwork without neurons.
+    $x^{\oplus b}$ is x with bit b negated; [subnetwork, split]. The sign is -1, 0 or 1; no input is left out.
+    The first 100 inputs of each split are used. A k-parity has sensitivity k. NaN for a subnetwork without
+    neurons.
 
     Source: the official code of Merrill, Tsilivis, Shukla 2023.
 
@@ -68,13 +71,10 @@ class Sensitivity(Measure):
     """
 
     kind: Literal["sensitivity"] = "sensitivity"
-    dims: ClassVar[tuple[str, ...]] = ("subnetwork", "split")
-    pace: ClassVar[Pace] = "follow_slow"
-    unit: ClassVar[str] = "bits"
-    needs_signs: ClassVar[bool] = True
-    needs_hidden: ClassVar[bool] = True
-    needs_binary_inputs: ClassVar[bool] = True
-    needs_splits: ClassVar[tuple[str, ...]] = SPLIT_LABELS
+    dims = ("subnetwork", "split")
+    pace = "follow_slow"
+    unit = "bits"
+    needs = _NEEDS
 
     def __call__(self, point: Point) -> jax.Array:
         """The sensitivity of every subnetwork on every split."""
@@ -89,13 +89,10 @@ class SensitivityFull(Measure):
     """`Sensitivity` of the whole network; [split]."""
 
     kind: Literal["sensitivity_full"] = "sensitivity_full"
-    dims: ClassVar[tuple[str, ...]] = ("split",)
-    pace: ClassVar[Pace] = "slow"
-    unit: ClassVar[str] = "bits"
-    needs_signs: ClassVar[bool] = True
-    needs_hidden: ClassVar[bool] = True
-    needs_binary_inputs: ClassVar[bool] = True
-    needs_splits: ClassVar[tuple[str, ...]] = SPLIT_LABELS
+    dims = ("split",)
+    pace = "slow"
+    unit = "bits"
+    needs = _NEEDS
 
     def __call__(self, point: Point) -> jax.Array:
         """The sensitivity on every split."""

@@ -1,10 +1,11 @@
-"""How the output of a network is shared out among its neurons."""
+"""The contribution of each neuron to the output."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
-from grokscope.measures._measure import Measure, Pace
+from grokscope.measures._measure import Measure
+from grokscope.measures.needs import ONE_HIDDEN_LAYER, TEST_SPLIT
 
 if TYPE_CHECKING:
     import jax
@@ -15,14 +16,14 @@ __all__ = ["OutputShare"]
 
 
 class OutputShare(Measure):
-    r"""Each neuron's share of the output on the test inputs; [neuron], adds up to 1.
+    r"""Each neuron's share of the output on the test inputs; [neuron]. The sum over neurons is 1.
 
     With $h_j(x)$ the neuron's activation and means over the test inputs:
     $s_j = \overline{|u_j h_j(x)|} \,/\, \sum_i \overline{|u_i h_i(x)|}$. With several outputs $|u_j|$ is
-    $\lVert u_j \rVert_2$. Signs are left out, so that neurons which cancel each other keep their shares.
-    NaN where every neuron is silent on every test input.
+    $\lVert u_j \rVert_2$. Absolute values are used, so that neurons that cancel each other keep their shares.
+    NaN if every activation is 0 on every test input.
 
-    Source: not in a paper; the competition in the report is drawn from it.
+    Source: none; it is shown in the report, as the competition of circuits.
 
     Example:
         >>> import jax.numpy as jnp
@@ -36,10 +37,9 @@ class OutputShare(Measure):
     """
 
     kind: Literal["output_share"] = "output_share"
-    dims: ClassVar[tuple[str, ...]] = ("neuron",)
-    pace: ClassVar[Pace] = "slow"
-    needs_hidden: ClassVar[bool] = True
-    needs_splits: ClassVar[tuple[str, ...]] = ("test",)
+    dims = ("neuron",)
+    pace = "slow"
+    needs = (ONE_HIDDEN_LAYER, TEST_SPLIT)
 
     def __call__(self, point: Point) -> jax.Array:
         """The shares."""
@@ -47,5 +47,5 @@ class OutputShare(Measure):
 
         u = point.layer.output_weight
         strength = jnp.abs(u) if u.ndim == 1 else jnp.linalg.norm(u, axis=1)
-        given = jnp.mean(jnp.abs(point.hidden("test")), axis=0) * strength
-        return given / jnp.sum(given)
+        contribution = jnp.mean(jnp.abs(point.hidden("test")), axis=0) * strength
+        return contribution / jnp.sum(contribution)

@@ -1,13 +1,14 @@
-"""Effective sparsity: how many neurons, taken in order of their norm, give the whole network's answers.
+"""Effective sparsity: the number of neurons, largest norm first, that predict as the whole network does.
 
-The search is in ``_prefixes.py``; the subnetworks that it finds are made in ``circuits/subnetwork.py``.
+The search is in ``_prefixes.py`` and ``_search.py``.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from grokscope.measures._measure import Measure, Pace
+from grokscope.measures._measure import Measure
+from grokscope.measures.needs import HIDDEN_NEURONS, PROBE_SPLIT, TRAIN_SPLIT
 
 if TYPE_CHECKING:
     import jax
@@ -22,8 +23,8 @@ __all__ = [
     "EffectiveSparsityProbe",
 ]
 
-# What all measures of one split ask, so that they share one walk over the neurons; and how many hard rows
-# are tried first (the fastest of those tried; no number changes the result).
+# The tests of all measures of a split, which share one search; and the number of hard rows (chosen for
+# speed; it does not change the result).
 _TESTS: dict[str, tuple[Test, ...]] = {
     "train": ("predictions", "accuracy"),
     "probe": ("predictions", "predictions_99"),
@@ -32,7 +33,7 @@ _N_HARD = {"train": 96, "probe": 512}
 
 
 def search(point: Point, split: str, order: Order) -> dict[Test, jax.Array]:
-    """The smallest m for every test of a split, computed once per point."""
+    """The smallest m of each test of a split, computed once per point."""
     import jax.numpy as jnp
 
     from grokscope.measures._prefixes import smallest_prefixes
@@ -65,9 +66,8 @@ def search(point: Point, split: str, order: Order) -> dict[Test, jax.Array]:
 class _Sparsity(Measure):
     order: Literal["incoming_norm", "path_norm"] = "incoming_norm"
 
-    unit: ClassVar[str] = "neurons"
-    needs_neurons: ClassVar[bool] = True
-    default_with_classes: ClassVar[bool] = False  # many forward passes
+    unit = "neurons"
+    default_with_classes = False  # many forward passes
     split: ClassVar[str]
     test: ClassVar[Test]
 
@@ -85,14 +85,14 @@ class EffectiveSparsity(_Sparsity):
     r"""The smallest m for which $f_m$ predicts what $f$ predicts, on all training inputs.
 
     $\min\{m \in 1..p : \mathrm{sign} f_m(x_i) = \mathrm{sign} f(x_i)\ \forall i\}$, where $f_m$ keeps the m
-    neurons of largest norm. Exact: agreement need not be monotone in m, and is not taken to be. sign(0) is 0:
-    an $f_m(x_i) = 0$ agrees with nothing, and an input with $f(x_i) = 0$ is left out (of a network with no
-    other inputs, 1 is the sparsity). m = p always agrees.
+    neurons of largest norm. The search is exact: agreement need not be monotone in m. sign(0) is 0: an
+    $f_m(x_i) = 0$ agrees with no sign, and an input with $f(x_i) = 0$ is left out (if all are, the result is
+    1). m = p always agrees.
 
     Attributes:
-        order: by which norm neurons are kept: ``incoming_norm`` $\lVert W_j \rVert$ (the paper's), or
-            ``path_norm`` $|u_j| \lVert (W_j, b_j) \rVert$, which rescaling a neuron does not change. Equal
-            norms: the lower index is kept first.
+        order: the norm by which neurons are ranked: ``incoming_norm`` $\lVert W_j \rVert$ (the paper's), or
+            ``path_norm`` $|u_j| \lVert (W_j, b_j) \rVert$, which does not change when a neuron is rescaled.
+            Of equal norms the lower index is first.
 
     Source: Merrill, Tsilivis, Shukla 2023, Section 3.1 and Figure 2 right.
 
@@ -108,16 +108,16 @@ class EffectiveSparsity(_Sparsity):
     """
 
     kind: Literal["effective_sparsity"] = "effective_sparsity"
-    needs_splits: ClassVar[tuple[str, ...]] = ("train",)
-    split: ClassVar[str] = "train"
-    test: ClassVar[Test] = "predictions"
+    needs = (HIDDEN_NEURONS, TRAIN_SPLIT)
+    split = "train"
+    test = "predictions"
 
 
 class EffectiveSparsityAccuracy(_Sparsity):
-    r"""The smallest m for which $f_m$ is right on as many training inputs as $f$, as in the official code.
+    r"""The smallest m for which $f_m$ has as many right predictions on the training inputs as $f$.
 
-    Weaker than `EffectiveSparsity` (and never larger): which inputs are right may differ. Inputs with
-    $f(x) = 0$ are left out; m = p always passes.
+    The definition of the official code. It is never larger than `EffectiveSparsity`: the inputs with right
+    predictions may differ. Inputs with $f(x) = 0$ are left out; m = p always passes.
 
     Attributes:
         order: as for `EffectiveSparsity`.
@@ -126,26 +126,26 @@ class EffectiveSparsityAccuracy(_Sparsity):
     """
 
     kind: Literal["effective_sparsity_accuracy"] = "effective_sparsity_accuracy"
-    needs_splits: ClassVar[tuple[str, ...]] = ("train",)
-    split: ClassVar[str] = "train"
-    test: ClassVar[Test] = "accuracy"
+    needs = (HIDDEN_NEURONS, TRAIN_SPLIT)
+    split = "train"
+    test = "accuracy"
 
 
 class EffectiveSparsityProbe(_Sparsity):
     """`EffectiveSparsity` on the probe (10,000 held-out inputs by default) instead of the training inputs.
 
-    A worst case over many more inputs, so often much larger; but the training inputs are not among them, so
-    it need not be.
+    Usually much larger, because it is a worst case over many more inputs; not always, because the training
+    inputs are not among them.
 
     Attributes:
         order: as for `EffectiveSparsity`.
     """
 
     kind: Literal["effective_sparsity_probe"] = "effective_sparsity_probe"
-    pace: ClassVar[Pace] = "slow"
-    needs_splits: ClassVar[tuple[str, ...]] = ("probe",)
-    split: ClassVar[str] = "probe"
-    test: ClassVar[Test] = "predictions"
+    pace = "slow"
+    needs = (HIDDEN_NEURONS, PROBE_SPLIT)
+    split = "probe"
+    test = "predictions"
 
 
 class EffectiveSparsity99(_Sparsity):
@@ -158,7 +158,7 @@ class EffectiveSparsity99(_Sparsity):
     """
 
     kind: Literal["effective_sparsity_99"] = "effective_sparsity_99"
-    pace: ClassVar[Pace] = "slow"
-    needs_splits: ClassVar[tuple[str, ...]] = ("probe",)
-    split: ClassVar[str] = "probe"
-    test: ClassVar[Test] = "predictions_99"
+    pace = "slow"
+    needs = (HIDDEN_NEURONS, PROBE_SPLIT)
+    split = "probe"
+    test = "predictions_99"

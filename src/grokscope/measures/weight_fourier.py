@@ -1,15 +1,15 @@
-"""Fourier spectra of weights over residues mod p: of the embedding, and of what neurons add to the logits."""
+"""Fourier spectra over residues mod p of the embedding, and of the weights from neurons to logits."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from grokscope.measures._measure import Measure, Pace
+from grokscope.measures._measure import Measure
+from grokscope.measures.needs import KNOWN_EMBEDDING, MODULAR_SUM
 
 if TYPE_CHECKING:
     import jax
 
-    from grokscope.experiment import Experiment
     from grokscope.measures._point import Point
 
 __all__ = [
@@ -23,20 +23,10 @@ __all__ = [
 
 
 class _OfWeights(Measure):
-    pace: ClassVar[Pace] = "slow"
-    default: ClassVar[bool] = False
-    needs_frequencies: ClassVar[bool] = True
+    pace = "slow"
+    default = False
+    needs = (KNOWN_EMBEDDING, MODULAR_SUM)
     where: ClassVar[Literal["embedding", "output"]]
-
-    def missing(self, experiment: Experiment) -> str | None:
-        """Whether the weights are known."""
-        from grokscope.models.embedding_mlp import EmbeddingMLP
-        from grokscope.models.fully_connected import FullyConnected
-        from grokscope.models.transformer import Transformer
-
-        if not isinstance(experiment.model, EmbeddingMLP | FullyConnected | Transformer):
-            return f"{self.name} needs a network with an embedding and an output map that are known"
-        return super().missing(experiment)
 
     def components(self, point: Point) -> jax.Array:
         """Coefficients of the weights in the Fourier basis, [row, feature]."""
@@ -49,7 +39,7 @@ class _OfWeights(Measure):
 
 
 class _Norms(_OfWeights):
-    dims: ClassVar[tuple[str, ...]] = ("frequency",)
+    dims = ("frequency",)
 
     def __call__(self, point: Point) -> jax.Array:
         """The norm of each frequency's components."""
@@ -84,7 +74,7 @@ class EmbeddingFourier(_Norms):
     r"""$\lVert F_k W_E \rVert$: the norm of the embedding's components of frequency k; [frequency].
 
     $F_k$ are the cosine and the sine of frequency k over the residues, each of norm 1; $W_E$ has a row per
-    residue. In a one-hidden-layer network on one-hot tokens $W_E$ is the first layer, of both operands.
+    residue. In a one-hidden-layer network on one-hot tokens $W_E$ is the first layer, for both operands.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), Figure 3.
 
@@ -97,33 +87,33 @@ class EmbeddingFourier(_Norms):
     """
 
     kind: Literal["embedding_fourier"] = "embedding_fourier"
-    where: ClassVar[Literal["embedding", "output"]] = "embedding"
+    where = "embedding"
 
 
 class OutputFourier(_Norms):
-    r"""$\lVert F_k W_L^T \rVert$: the norm of frequency k in what the neurons add to the logits; [frequency].
+    r"""$\lVert F_k W_L^T \rVert$: the norm of frequency k in the weights to the logits; [frequency].
 
-    $W_L$ [neuron, answer] is the map from the last hidden layer to the logits (of a transformer
-    $W_{out} W_U$, which leaves a layer norm between them out).
+    $W_L$ [neuron, answer] is the map from the last hidden layer to the logits; in a transformer
+    $W_{out} W_U$, without the layer norm between them.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), Section 4.2.
     """
 
     kind: Literal["output_fourier"] = "output_fourier"
-    where: ClassVar[Literal["embedding", "output"]] = "output"
+    where = "output"
 
 
 class EmbeddingGini(_Gini):
     r"""The Gini coefficient of the norms of the embedding's p Fourier components.
 
-    $\sum_{ij} |x_i - x_j| / (2 p \sum_i x_i)$ with $x_i$ the norm of row i of $F W_E$, the constant one
-    included. It rises where few frequencies are left.
+    $\sum_{ij} |x_i - x_j| / (2 p \sum_i x_i)$ with $x_i$ the norm of row i of $F W_E$, with the constant row.
+    The fewer frequencies, the larger it is.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), Section 5.1.
     """
 
     kind: Literal["embedding_gini"] = "embedding_gini"
-    where: ClassVar[Literal["embedding", "output"]] = "embedding"
+    where = "embedding"
 
 
 class OutputGini(_Gini):
@@ -133,20 +123,20 @@ class OutputGini(_Gini):
     """
 
     kind: Literal["output_gini"] = "output_gini"
-    where: ClassVar[Literal["embedding", "output"]] = "output"
+    where = "output"
 
 
 class EmbeddingParticipation(_Participation):
     r"""The inverse participation ratio of each embedding feature's spectrum, mean over features.
 
-    $\sum_k P_k^2 / (\sum_k P_k)^2$ with $P_k$ the power of frequency k (the constant left out). 1 where each
-    feature has one frequency, 2 / (p - 1) where each has all alike.
+    $\sum_k P_k^2 / (\sum_k P_k)^2$ with $P_k$ the power of frequency k, without the constant. 1 if each
+    feature has one frequency, 2 / (p - 1) if each has all with the same power.
 
     Source: Gromov 2023 (arXiv 2301.02679), Section 3; Doshi et al. 2023 (arXiv 2310.13061).
     """
 
     kind: Literal["embedding_participation"] = "embedding_participation"
-    where: ClassVar[Literal["embedding", "output"]] = "embedding"
+    where = "embedding"
 
 
 class OutputParticipation(_Participation):
@@ -156,4 +146,4 @@ class OutputParticipation(_Participation):
     """
 
     kind: Literal["output_participation"] = "output_participation"
-    where: ClassVar[Literal["embedding", "output"]] = "output"
+    where = "output"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import SerializeAsAny
 
@@ -12,40 +12,40 @@ from grokscope.spec.parts import Part, resolver
 if TYPE_CHECKING:
     import jax
 
-__all__ = ["Model", "ModelField", "check_tokens"]
+__all__ = ["Model", "ModelField", "check_tokens", "draw_normal", "draw_uniform"]
 
 
 class Model(Part):
     """A spec of a network."""
 
-    group: ClassVar[str] = "model"
+    group = "model"
 
     kind: str
 
     @property
     def has_one_hidden_layer(self) -> bool:
-        """Whether its networks are one-hidden-layer networks, into whose neurons measures can look."""
+        """Whether its networks are `grokscope.models.networks.one_hidden_layer.OneHiddenLayer`."""
         return False
 
     @property
     def n_neurons(self) -> int:
-        """How many hidden neurons its networks have, 0 where they have none that can be told apart."""
+        """The number of hidden neurons that measures can tell apart; 0 if there are none."""
         return 0
 
     def axes(self, input_shape: tuple[int, ...], n_outputs: int) -> dict[str, tuple[Any, ...]]:
-        """Labels of axes that measures of its networks have besides the usual ones, by axis name."""
+        """Labels of further axes that measures of its networks can have, by axis name."""
         del input_shape, n_outputs
         return {}
 
     def check_inputs(self, input_shape: tuple[int, ...], n_outputs: int) -> None:
-        """Check that networks can read inputs of this shape, and have this many outputs.
+        """Check that networks can take inputs of this shape and have this number of outputs.
 
         Raises:
-            InputError: if they cannot; the message says what they can.
+            InputError: if they cannot; the message says what is allowed.
         """
 
     def network(self, key: jax.Array, input_shape: tuple[int, ...], n_outputs: int) -> Any:
-        """Draw a freshly initialized network (an equinox module). Called inside jit.
+        """Draw a new network (an equinox module). Called inside jit.
 
         Returns:
             A module with ``network(x)``: [sample, *input] -> [sample] if ``n_outputs`` is 1, else
@@ -54,15 +54,35 @@ class Model(Part):
         raise NotImplementedError
 
     def n_parameters(self, input_shape: tuple[int, ...], n_outputs: int) -> int:
-        """How many parameters the network has (to predict memory and time before anything is allocated)."""
+        """Number of parameters (for predictions of memory and time)."""
         raise NotImplementedError
 
     def flops_per_sample(self, input_shape: tuple[int, ...], n_outputs: int) -> float:
-        """Floating-point operations of one forward and backward pass per sample (a prediction of time)."""
+        """Floating-point operations per sample of one forward and backward pass (for predictions of time)."""
         return 6.0 * self.n_parameters(input_shape, n_outputs)
 
 
 ModelField = Annotated[SerializeAsAny[Model], resolver(Model)]
+
+
+def draw_uniform(key: jax.Array, shape: tuple[int, ...], bound: float, scale: Any) -> jax.Array:
+    """Initial weights from U(-bound, bound), times a scale that may be traced. Inside jit."""
+    import jax
+    import jax.numpy as jnp
+
+    # drawn as float32 in both precisions, which then start from the same numbers
+    drawn = jax.random.uniform(key, shape, jnp.float32, minval=-1.0, maxval=1.0)
+    # two factors, in this order: the scale is a traced value and must not change the bits
+    return drawn.astype(jnp.result_type(float)) * bound * scale
+
+
+def draw_normal(key: jax.Array, shape: tuple[int, ...], std: float, scale: Any) -> jax.Array:
+    """Initial weights from N(0, std^2), times a scale that may be traced. Inside jit."""
+    import jax
+    import jax.numpy as jnp
+
+    drawn = jax.random.normal(key, shape, jnp.float32)
+    return drawn.astype(jnp.result_type(float)) * std * scale
 
 
 def check_tokens(kind: str, input_shape: tuple[int, ...]) -> None:

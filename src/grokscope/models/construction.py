@@ -1,9 +1,9 @@
-"""A one-hidden-layer network that computes a parity from the start: the constructions of the paper."""
+"""One-hidden-layer networks that compute a parity by construction: the propositions of the paper."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
@@ -23,21 +23,21 @@ __all__ = ["Construction"]
 class Construction(FullyConnected):
     r"""One hidden layer of relu that computes $\prod_{i \in S} x_i$ exactly, by a proposition of the paper.
 
-    It is a start like any other: with learning rate 0 a run stays there, with another it moves on.
-    Propositions 2 and 3 are for three bits. The network does not depend on the init stream.
+    The construction is the initial network, from which a run trains as from any other. It does not depend on
+    the init stream. Propositions 2 and 3 are for three bits.
 
     Attributes:
         proposition: 1 ($2^k$ neurons, one AND for each setting of the bits), 2 (6 neurons) or 3 (4 neurons,
             one of them constant).
         bits: S, counted from 0; the first k if not given.
-        k: how many bits, where ``bits`` is not given.
-        width: neurons; those beyond the construction's are zero, 0 adds none.
+        k: number of bits, if ``bits`` is not given.
+        width: number of neurons; 0: as many as the construction needs. Additional neurons are zero.
         activation: only ``relu``.
         init_scale: factor on all initial parameters.
 
     Raises:
-        InputError: if the proposition cannot have that many bits, a bit is given twice, or the width is too
-            small.
+        InputError: if the proposition is not for that number of bits, a bit is given twice, or the width is
+            too small.
 
     Source: Merrill, Tsilivis, Shukla 2023, Propositions 1, 2 and 3.
 
@@ -47,7 +47,7 @@ class Construction(FullyConnected):
     """
 
     kind: Literal["construction"] = "construction"
-    traced: ClassVar[tuple[str, ...]] = ("init_scale",)
+    traced = ("init_scale",)
 
     proposition: Literal[1, 2, 3] = 1
     bits: tuple[int, ...] | None = None
@@ -62,7 +62,7 @@ class Construction(FullyConnected):
         if self.bits is not None:
             if not self.bits or len(set(self.bits)) < len(self.bits) or min(self.bits) < 0:
                 raise ValueError(f"bits must be different numbers from 0, at least one (got {self.bits})")
-            object.__setattr__(self, "k", len(self.bits))  # it is frozen for others; here it is being made
+            object.__setattr__(self, "k", len(self.bits))  # frozen, but still being made here
         if self.proposition != 1 and self.k != 3:
             raise ValueError(
                 f"Proposition {self.proposition} is for 3 bits, not {self.k}; Proposition 1 is for any"
@@ -75,7 +75,7 @@ class Construction(FullyConnected):
         if not self.width:
             object.__setattr__(self, "width", needed)
         if self.width < needed:
-            raise ValueError(f"width must be at least {needed} (got {self.width}); 0 takes as many as needed")
+            raise ValueError(f"width must be at least {needed} (got {self.width}); 0 takes the number needed")
         return self
 
     def network(self, key: jax.Array, input_shape: tuple[int, ...], n_outputs: int) -> OneHiddenLayer:

@@ -1,13 +1,13 @@
-"""Embeddings and one hidden layer: the cheap way to modular arithmetic."""
+"""Token embeddings and one hidden layer; a small network for modular arithmetic."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from grokscope.models._model import Model, check_tokens
+from grokscope.models._model import Model, check_tokens, draw_normal
 
 if TYPE_CHECKING:
     import jax
@@ -45,7 +45,7 @@ class EmbeddingMLP(Model):
     """
 
     kind: Literal["embedding_mlp"] = "embedding_mlp"
-    traced: ClassVar[tuple[str, ...]] = ("embedding_scale", "init_scale")
+    traced = ("embedding_scale", "init_scale")
 
     embedding: int = Field(default=64, ge=1, le=100_000)
     width: int = Field(default=256, ge=1, le=10**7)
@@ -92,10 +92,8 @@ class EmbeddingMLP(Model):
             (1 / math.sqrt(slots * self.embedding), self.init_scale),
             (1 / math.sqrt(self.width), self.init_scale),
         )
-        # drawn as float32 in either precision, so that both start from the same numbers
         embedding, hidden, output = (
-            # one factor after the other: a scale is a value of the program, which must not change the bits
-            jax.random.normal(key, shape, jnp.float32).astype(jnp.result_type(float)) * std * scale
+            draw_normal(key, shape, std, scale)
             for key, shape, (std, scale) in zip(jax.random.split(key, 3), shapes, scales, strict=True)
         )
         return EmbeddingMLPNetwork(
@@ -114,7 +112,7 @@ class EmbeddingMLP(Model):
         return tokens * self.embedding + (inputs + self.bias + n_outputs) * self.width
 
     def flops_per_sample(self, input_shape: tuple[int, ...], n_outputs: int) -> float:
-        """Products forward and backward; what tokens add to the hidden layer is computed once per batch."""
+        """Products forward and backward; the hidden layer of each token is computed once per batch."""
         positions, tokens = input_shape
         return (4.0 * tokens * self._slots(positions) + 6.0 * n_outputs) * self.width
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from grokscope.models._model import Model
+from grokscope.models._model import Model, draw_uniform
 
 if TYPE_CHECKING:
     import jax
@@ -37,7 +37,7 @@ class FullyConnected(Model):
     """
 
     kind: Literal["fully_connected"] = "fully_connected"
-    traced: ClassVar[tuple[str, ...]] = ("init_scale",)
+    traced = ("init_scale",)
 
     width: int = Field(default=1000, ge=1, le=10**12)
     activation: Literal["relu", "quadratic", "gelu", "gelu_exact", "tanh"] = "relu"
@@ -45,7 +45,7 @@ class FullyConnected(Model):
 
     @property
     def has_one_hidden_layer(self) -> bool:
-        """It is one."""
+        """True."""
         return True
 
     @property
@@ -56,7 +56,6 @@ class FullyConnected(Model):
     def network(self, key: jax.Array, input_shape: tuple[int, ...], n_outputs: int) -> OneHiddenLayer:
         """Draw W, b and u."""
         import jax
-        import jax.numpy as jnp
 
         from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 
@@ -64,10 +63,7 @@ class FullyConnected(Model):
         weight_key, bias_key, output_key = jax.random.split(key, 3)
 
         def uniform(key: jax.Array, shape: tuple[int, ...], fan_in: float) -> jax.Array:
-            # drawn as float32 in either precision, so that both start from the same numbers
-            share = jax.random.uniform(key, shape, jnp.float32, minval=-1.0, maxval=1.0)
-            # one factor after the other: the scale is a value of the program, which must not change the bits
-            return share.astype(jnp.result_type(float)) * (1 / math.sqrt(fan_in)) * self.init_scale
+            return draw_uniform(key, shape, 1 / math.sqrt(fan_in), self.init_scale)
 
         hidden = self._hidden_fan_in(n)
         output_shape = (self.width,) if n_outputs == 1 else (self.width, n_outputs)
@@ -79,7 +75,7 @@ class FullyConnected(Model):
         )
 
     def _hidden_fan_in(self, n_inputs: int) -> float:
-        """One over the square of the bound of W and b."""
+        """1 / bound^2, for the bound of W and b."""
         return n_inputs
 
     def n_parameters(self, input_shape: tuple[int, ...], n_outputs: int) -> int:

@@ -1,8 +1,8 @@
-"""The one-hidden-layer network in a mean-field parametrization: rates mean the same at every width."""
+"""The one-hidden-layer network in a mean-field parametrization, in which rates do not depend on width."""
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -12,21 +12,20 @@ __all__ = ["MeanField"]
 
 
 class MeanField(FullyConnected):
-    r"""`fully_connected` with hidden weights drawn smaller by $\sqrt{p_0/p}$: width changes no rate.
+    r"""`fully_connected` with hidden weights smaller by $\sqrt{p_0/p}$: rates do not depend on width.
 
-    In `fully_connected` width changes the effective rate: the wider the network, the faster its outputs move
-    at one learning rate, and the less each neuron does. Here, with SGD, the network is
-    $\frac{p_0}{p} \sum_j \upsilon_j\, \sigma(\omega_j \cdot x + \beta_j)$, every neuron drawn as in a
+    In `fully_connected` the effective rate grows with width: at the same learning rate the outputs of a wider
+    network change faster, and each neuron changes less. Here, with SGD, the network is
+    $\frac{p_0}{p} \sum_j \upsilon_j\, \sigma(\omega_j \cdot x + \beta_j)$, with neurons drawn as in a
     `fully_connected` network of width $p_0$ and trained with rate $\eta\, p/p_0$ and decay
-    $\lambda\, p_0/p$. For ReLU a factor can be moved between the layers, so it is written as $\sum_j u_j\,
-    \sigma(W_j \cdot x + b_j)$ with $(W, b, u) = \sqrt{p_0/p}\,(\omega, \beta, \upsilon)$, rate $\eta$ and
-    decay $\lambda$: only the start differs, and at $p = p_0$ nothing does.
+    $\lambda\, p_0/p$. With relu a factor can be moved between the layers. The network is therefore
+    implemented as $\sum_j u_j\, \sigma(W_j \cdot x + b_j)$ with
+    $(W, b, u) = \sqrt{p_0/p}\,(\omega, \beta, \upsilon)$, rate $\eta$ and decay $\lambda$: only the
+    initialization differs from `fully_connected`, and at $p = p_0$ it is the same.
 
     Attributes:
-        width: number p of hidden neurons.
         activation: only ``relu``.
-        init_scale: factor on all initial parameters.
-        base_width: $p_0$, where it is `fully_connected`.
+        base_width: $p_0$, the width at which it equals `fully_connected`.
 
     Source: Mei, Montanari, Nguyen 2018 (arXiv 1804.06561), Section 2, with decay.
 
@@ -36,7 +35,7 @@ class MeanField(FullyConnected):
     """
 
     kind: Literal["mean_field"] = "mean_field"
-    traced: ClassVar[tuple[str, ...]] = ("init_scale",)
+    traced = ("init_scale",)
 
     activation: Literal["relu"] = "relu"
     base_width: int = Field(default=1000, ge=1, le=10**12)

@@ -1,14 +1,14 @@
-"""Plain multilayer perceptrons with biases, as PyTorch users write them with ``nn.Sequential``."""
+"""Multilayer perceptrons with biases, as in PyTorch's ``nn.Sequential``."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
 
-from grokscope.models._model import Model
+from grokscope.models._model import Model, draw_uniform
 
 if TYPE_CHECKING:
     import jax
@@ -20,14 +20,15 @@ class MLP(Model):
     r"""$f(x) = \sigma(\dots \sigma(x W_1 + b_1) \dots W_L + b_L)\, U + c$, the usual ``nn.Sequential``.
 
     Initialization is PyTorch's default for ``nn.Linear``: weights and biases $\sim U(\pm 1/\sqrt{m})$ for a
-    layer with m inputs, all multiplied by ``init_scale``. With one width its hidden neurons can be measured
-    as those of ``fully_connected``, from which it differs by the output bias; subnetworks keep that bias.
+    layer with m inputs, all multiplied by ``init_scale``. With one hidden layer it differs from
+    ``fully_connected`` by the output bias only, and has the same measures of neurons; subnetworks keep the
+    output bias.
 
     Attributes:
-        widths: neurons of each hidden layer, from the inputs on.
+        widths: number of neurons of each hidden layer, the one next to the inputs first.
         activation: $\sigma$: ``relu``, ``quadratic`` ($z^2$), ``gelu`` (its tanh approximation),
             ``gelu_exact`` or ``tanh``.
-        output_bias: whether there is c.
+        output_bias: whether there is an output bias c.
         init_scale: factor on all initial parameters.
 
     Example:
@@ -36,7 +37,7 @@ class MLP(Model):
     """
 
     kind: Literal["mlp"] = "mlp"
-    traced: ClassVar[tuple[str, ...]] = ("init_scale",)
+    traced = ("init_scale",)
 
     widths: tuple[int, ...] = (1000,)
     activation: Literal["relu", "quadratic", "gelu", "gelu_exact", "tanh"] = "relu"
@@ -47,37 +48,32 @@ class MLP(Model):
     @classmethod
     def _some(cls, value: tuple[int, ...]) -> tuple[int, ...]:
         if not value or not all(1 <= width <= 10**12 for width in value):
-            raise ValueError("must name one width from 1 to 1,000,000,000,000 for each hidden layer")
+            raise ValueError("must have one width from 1 to 1,000,000,000,000 for each hidden layer")
         return value
 
     @property
     def has_one_hidden_layer(self) -> bool:
-        """With one width."""
+        """With one hidden layer."""
         return len(self.widths) == 1
 
     @property
     def width(self) -> int | None:
-        """Neurons of the hidden layer; None where there are several layers."""
+        """Neurons of the hidden layer; None if there are several layers."""
         return self.widths[0] if self.has_one_hidden_layer else None
 
     @property
     def n_neurons(self) -> int:
-        """Those of the hidden layer, where there is one only."""
+        """Neurons of the hidden layer; 0 if there are several layers."""
         return self.width or 0
 
     def network(self, key: jax.Array, input_shape: tuple[int, ...], n_outputs: int) -> Any:
         """Draw all weights and biases."""
         import jax
-        import jax.numpy as jnp
 
-        from grokscope.models.networks.layers import Layers
-        from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
+        from grokscope.models.networks.one_hidden_layer import Layers, OneHiddenLayer
 
         def uniform(key: jax.Array, shape: tuple[int, ...], fan_in: int) -> jax.Array:
-            # drawn as float32 in either precision, so that both start from the same numbers
-            share = jax.random.uniform(key, shape, jnp.float32, minval=-1.0, maxval=1.0)
-            # one factor after the other: the scale is a value of the program, which must not change the bits
-            return share.astype(jnp.result_type(float)) * (1 / math.sqrt(fan_in)) * self.init_scale
+            return draw_uniform(key, shape, 1 / math.sqrt(fan_in), self.init_scale)
 
         sizes = (math.prod(input_shape), *self.widths)
         *hidden_keys, weight_key, bias_key = jax.random.split(key, 2 * len(self.widths) + 2)

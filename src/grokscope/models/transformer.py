@@ -1,14 +1,14 @@
-"""Decoder-only transformers that read a short sequence and answer at its last position."""
+"""Decoder-only transformers on short sequences; the output is taken at the last position."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
 from grokscope.errors import InputError
-from grokscope.models._model import Model, check_tokens
+from grokscope.models._model import Model, check_tokens, draw_normal, draw_uniform
 
 if TYPE_CHECKING:
     from typing import Self
@@ -21,29 +21,30 @@ __all__ = ["NandaTransformer", "PowerTransformer", "Transformer"]
 
 
 class Transformer(Model):
-    r"""A decoder-only transformer on one-hot tokens [position, token]; the answer is read at the last one.
+    r"""A decoder-only transformer on one-hot tokens [position, token]; its output is at the last position.
 
     Each layer: $x \leftarrow x + \mathrm{attention}(x)$ with a causal mask, then
-    $x \leftarrow x + \sigma(x W_{in} + b) W_{out}$; logits are $x W_U$. There are no biases
-    but those of ``mlp_bias``.
+    $x \leftarrow x + \sigma(x W_{in} + b) W_{out}$; logits are $x W_U$. The only biases are those of
+    ``mlp_bias``.
 
     Attributes:
-        layers: how many.
-        width: of the stream, d.
+        layers: number of layers.
+        width: d, features of the residual stream.
         heads: attention heads per layer, each of width / heads features.
         mlp_width: hidden neurons per layer.
         activation: $\sigma$: ``relu``, ``quadratic`` ($z^2$), ``gelu`` or ``tanh``.
-        norm: layer norm: ``none``, ``post`` (after each sum) or ``pre`` (before each part, and at the end).
+        norm: layer norm: ``none``, ``post`` (after each sum) or ``pre`` (before attention, before the
+            perceptron, and at the end).
         positions: ``learned``, ``sinusoidal`` (fixed) or ``none``.
-        tied: whether the unembedding is the embedding, transposed.
+        tied: whether the unembedding is the transposed embedding.
         mlp_bias: whether the perceptrons have biases.
-        init: ``normal`` (all $N(0, 1/d)$, but the unembedding $N(0, 1/\mathrm{tokens})$; biases 0) or
-            ``torch`` (linear maps $U(\pm 1/\sqrt{\mathrm{inputs}})$, embeddings $N(0, 1)$: its defaults).
-        init_scale: factor on all initial weights but those of the layer norms.
+        init: ``normal`` ($N(0, 1/d)$; the unembedding $N(0, 1/\mathrm{tokens})$; biases 0) or ``torch``
+            (PyTorch's defaults: linear maps $U(\pm 1/\sqrt{\mathrm{inputs}})$, embeddings $N(0, 1)$).
+        init_scale: factor on all initial weights except those of the layer norms.
 
     Raises:
-        InputError: if the heads do not divide the width; in an experiment, if inputs are not sequences of
-            tokens, or an unembedding is to be tied that has more outputs than there are tokens.
+        InputError: if ``heads`` does not divide ``width``; in an experiment, if inputs are not sequences of
+            tokens, or a tied unembedding would have more outputs than there are tokens.
 
     Example:
         >>> Transformer(layers=1, width=128, heads=4, mlp_width=512).n_parameters((3, 114), 113)
@@ -51,7 +52,7 @@ class Transformer(Model):
     """
 
     kind: Literal["transformer"] = "transformer"
-    traced: ClassVar[tuple[str, ...]] = ("init_scale",)
+    traced = ("init_scale",)
 
     layers: int = Field(default=1, ge=1, le=100)
     width: int = Field(default=128, ge=1, le=100_000)
@@ -73,14 +74,14 @@ class Transformer(Model):
 
     @property
     def n_neurons(self) -> int:
-        """Those of all layers."""
+        """Hidden neurons of all layers."""
         return self.layers * self.mlp_width
 
     def check_inputs(self, input_shape: tuple[int, ...], n_outputs: int) -> None:
         """Inputs must be sequences of one-hot tokens.
 
         Raises:
-            InputError: if they are not, or the tokens are too few for tied outputs.
+            InputError: if they are not, or there are fewer tokens than tied outputs.
         """
         check_tokens(self.kind, input_shape)
         if self.tied and n_outputs > input_shape[1]:
@@ -107,7 +108,7 @@ class Transformer(Model):
 
         draw = _Draw(self, key)
         positions, tokens = input_shape
-        # Nanda: N(0, 1/d) for what is added to the stream, N(0, 1/outputs) for what is read from it
+        # init 'normal', as in Nanda et al.: N(0, 1/d); the unembedding N(0, 1/tokens)
         return TransformerNetwork(
             embedding=draw.embedding((tokens, self.width)),
             position=draw.embedding((positions, self.width)) if self.positions == "learned" else None,
@@ -149,7 +150,7 @@ class Transformer(Model):
         return around + self.layers * layer
 
     def flops_per_sample(self, input_shape: tuple[int, ...], n_outputs: int) -> float:
-        """Products forward and backward: the last layer is computed at the last position only."""
+        """Products forward and backward; the last layer is computed at the last position only."""
         positions, tokens = input_shape
         d, h = self.width, self.mlp_width
         inner = positions * (4 * d * d + 2 * d * h + 2 * positions * d)
@@ -161,7 +162,7 @@ class Transformer(Model):
 class NandaTransformer(Transformer):
     """The one-layer transformer of Nanda et al.: no layer norm, learned positions, ReLU.
 
-    All keys are those of ``transformer``; only some defaults differ.
+    A ``transformer`` with other defaults.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), Section 3; initialization as in the official code.
 
@@ -176,14 +177,13 @@ class NandaTransformer(Transformer):
 class PowerTransformer(Transformer):
     """The two-layer transformer of Power et al.: layer norm after each sum, fixed positions, no biases.
 
-    All keys are those of ``transformer``; only some defaults differ. The two-circuits paper uses it for its
-    Figure 4.
+    A ``transformer`` with other defaults. The two-circuits paper uses it for its Figure 4.
 
-    Source: Power et al. 2022 (arXiv 2201.02177), Appendix A.1.2; what the paper leaves open as in the
-        official code.
+    Source: Power et al. 2022 (arXiv 2201.02177), Appendix A.1.2; details that the paper does not give are
+        those of the official code.
 
     Example:
-        >>> PowerTransformer().n_parameters((4, 99), 97) - 2 * 128 * 98  # but for the embeddings
+        >>> PowerTransformer().n_parameters((4, 99), 97) - 2 * 128 * 98  # without the embeddings
         394240
     """
 
@@ -197,7 +197,7 @@ class PowerTransformer(Transformer):
 
 
 class _Draw:
-    """Draws weights one after another, each from a key of its own."""
+    """Draws weights one after another, each with its own key."""
 
     def __init__(self, model: Transformer, key: jax.Array) -> None:
         self._model, self._key, self._count = model, key, 0
@@ -224,20 +224,10 @@ class _Draw:
         return LayerNorm(scale=jnp.ones(size), shift=jnp.zeros(size))
 
     def _normal(self, shape: tuple[int, ...], std: float) -> jax.Array:
-        import jax
-        import jax.numpy as jnp
-
-        # drawn as float32 in either precision, so that both start from the same numbers
-        drawn = jax.random.normal(self._next(), shape, jnp.float32)
-        # one factor after the other: the scale is a value of the program, which must not change the bits
-        return drawn.astype(jnp.result_type(float)) * std * self._model.init_scale
+        return draw_normal(self._next(), shape, std, self._model.init_scale)
 
     def _uniform(self, shape: tuple[int, ...], bound: float) -> jax.Array:
-        import jax
-        import jax.numpy as jnp
-
-        drawn = jax.random.uniform(self._next(), shape, jnp.float32, minval=-1.0, maxval=1.0)
-        return drawn.astype(jnp.result_type(float)) * bound * self._model.init_scale
+        return draw_uniform(self._next(), shape, bound, self._model.init_scale)
 
     def _next(self) -> jax.Array:
         import jax

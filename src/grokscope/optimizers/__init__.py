@@ -1,8 +1,6 @@
-"""Optimizers, built from optax, and rate schedules: one file each, found by discovery.
+"""Optimizers, made from optax transformations, and rate schedules. One file per optimizer.
 
-What is here: what turns a gradient into an update. What goes elsewhere: what the gradient is of
-(`grokscope.losses`, `grokscope.learners`), and what is done to single neurons (`grokscope.interventions`).
-Copy ``sgd.py`` when adding one; its fields in ``traced`` are values of the compiled program.
+To add one, copy ``sgd.py``; fields listed in ``traced`` are traced values of the compiled program.
 """
 
 from grokscope.optimizers._optimizer import Optimizer, OptimizerField

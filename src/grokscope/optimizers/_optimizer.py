@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, SerializeAsAny
 
@@ -16,16 +16,16 @@ __all__ = ["Optimizer", "OptimizerField", "with_decay"]
 
 
 class Optimizer(Part):
-    """A gradient optimizer.
+    r"""A gradient optimizer.
 
     Attributes:
-        learning_rate: the rate at full height.
-        weight_decay: strength of the pull to zero on all parameters.
-        schedule: factor on the rate over the run.
+        learning_rate: $\eta$, the rate before the factor of the schedule.
+        weight_decay: $\lambda$, the strength of weight decay, on all parameters.
+        schedule: factor on the rate, as a function of the step.
     """
 
-    group: ClassVar[str] = "optimizer"
-    traced: ClassVar[tuple[str, ...]] = ("learning_rate", "weight_decay")
+    group = "optimizer"
+    traced = ("learning_rate", "weight_decay")
 
     kind: str
     learning_rate: float = Field(default=0.1, gt=0.0, le=1e6)
@@ -37,7 +37,7 @@ class Optimizer(Part):
         raise NotImplementedError
 
     def _rate(self, n_steps: int, full: Any = None) -> Any:
-        """The rate over the run; ``full`` is its height where that is not ``learning_rate``."""
+        """The rate as a number or a function of the step; ``full`` replaces ``learning_rate``."""
         height = self.learning_rate if full is None else full
         if isinstance(self.schedule, Constant) and not self.schedule.warmup:
             return height

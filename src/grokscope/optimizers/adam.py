@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -15,9 +15,15 @@ __all__ = ["Adam", "AdamW", "AdaptiveMoments"]
 
 
 class AdaptiveMoments(Optimizer):
-    """What Adam and AdamW share."""
+    """The base of Adam, AdamW and Grokfast.
 
-    traced: ClassVar[tuple[str, ...]] = ("learning_rate", "weight_decay", "beta1", "beta2", "epsilon")
+    Attributes:
+        beta1: decay rate of the mean of the gradient.
+        beta2: decay rate of the mean of its square.
+        epsilon: added to the root of the mean square.
+    """
+
+    traced = ("learning_rate", "weight_decay", "beta1", "beta2", "epsilon")
 
     learning_rate: float = Field(default=1e-3, gt=0.0, le=1e6)
     beta1: float = Field(default=0.9, ge=0.0, lt=1.0)
@@ -25,7 +31,7 @@ class AdaptiveMoments(Optimizer):
     epsilon: float = Field(default=1e-8, gt=0.0, le=1.0)
 
     def moments(self) -> optax.GradientTransformation:
-        """The gradient's mean over the root of its mean square, both corrected for their start."""
+        """The mean of the gradient over the root of its mean square, both bias-corrected."""
         import optax
 
         return optax.scale_by_adam(self.beta1, self.beta2, self.epsilon)
@@ -35,7 +41,7 @@ class Adam(AdaptiveMoments):
     r"""Adam, with PyTorch's coupled weight decay: moments are taken of $g + \lambda\theta$.
 
     $\theta \leftarrow \theta - \eta\, \hat m/(\sqrt{\hat v}+\epsilon)$, with the bias-corrected means
-    $\hat m$ of $g + \lambda\theta$ (rate ``beta1``) and $\hat v$ of its square (``beta2``).
+    $\hat m$ of $g + \lambda\theta$ and $\hat v$ of its square.
 
     Source: Kingma and Ba 2015 (arXiv 1412.6980), Algorithm 1; PyTorch ``torch.optim.Adam``.
 

@@ -1,8 +1,8 @@
-"""Grokfast: Adam on gradients whose slow part is amplified."""
+"""Grokfast: Adam on gradients whose slowly varying part is amplified."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -16,20 +16,20 @@ __all__ = ["Grokfast", "amplify_slow_gradients"]
 
 
 class Grokfast(AdaptiveMoments):
-    r"""Adam on $\hat g = g + \lambda_f \mu$, the gradient with its slow part amplified.
+    r"""Adam on $\hat g = g + \lambda_f \mu$, where $\mu$ is a moving average of the gradient.
 
-    $\mu \leftarrow \alpha\mu + (1-\alpha) g$ starts as the first gradient. A gradient that stays as it is
-    comes out $1 + \lambda_f$ times as large, a fast one as it was. With ``lamb = 0`` this is Adam (AdamW with
-    ``decay = "decoupled"``).
+    $\mu \leftarrow \alpha\mu + (1-\alpha) g$, and $\mu$ is initially the first gradient. A constant gradient
+    is multiplied by $1 + \lambda_f$, a fast varying one is not changed. With ``lamb = 0`` this is Adam (AdamW
+    with ``decay = "decoupled"``).
 
     Attributes:
-        alpha: $\alpha$, how slow the mean is; it remembers about $1/(1-\alpha)$ steps.
-        lamb: $\lambda_f$, how strongly the mean is added.
-        decay: whether weight decay goes into the moments (``coupled``, as in the official code, but past the
-            filter) or past them (``decoupled``).
+        alpha: $\alpha$, the decay rate of the average, which covers about $1/(1-\alpha)$ steps.
+        lamb: $\lambda_f$, the factor of the average.
+        decay: ``coupled``: weight decay is added to the filtered gradient, before the moments (as in the
+            official code); ``decoupled``: it is added after the moments.
 
-    Source: Lee et al. 2024 (arXiv 2405.20233), Grokfast-EMA, as the official code computes it (Algorithm 2
-    starts the mean elsewhere).
+    Source: Lee et al. 2024 (arXiv 2405.20233), Grokfast-EMA, as in the official code (Algorithm 2 has another
+        initial average).
 
     Example:
         >>> Grokfast().alpha, Grokfast().lamb
@@ -37,7 +37,7 @@ class Grokfast(AdaptiveMoments):
     """
 
     kind: Literal["grokfast"] = "grokfast"
-    traced: ClassVar[tuple[str, ...]] = (*AdaptiveMoments.traced, "alpha", "lamb")
+    traced = (*AdaptiveMoments.traced, "alpha", "lamb")
 
     alpha: float = Field(default=0.98, ge=0.0, lt=1.0)
     lamb: float = Field(default=2.0, ge=0.0, le=1e6)
@@ -53,18 +53,18 @@ class Grokfast(AdaptiveMoments):
         return optax.chain(amplify_slow_gradients(self.alpha, self.lamb), adam)
 
 
-class _Slow(NamedTuple):
-    """The mean of the gradients so far, and how many there were."""
+class _SlowGradient(NamedTuple):
+    """The moving average of the gradient, and whether it has begun (count 1)."""
 
     count: Any
     mean: Any
 
 
 def amplify_slow_gradients(alpha: Any, lamb: Any) -> optax.GradientTransformation:
-    r"""The filter alone, as an optax transformation: $g \mapsto g + \lambda_f \mu$; see `Grokfast`.
+    r"""The filter of `Grokfast` as an optax transformation: $g \mapsto g + \lambda_f \mu$.
 
     Args:
-        alpha: $\alpha$ of the mean.
+        alpha: $\alpha$.
         lamb: $\lambda_f$.
 
     Example:
@@ -73,21 +73,21 @@ def amplify_slow_gradients(alpha: Any, lamb: Any) -> optax.GradientTransformatio
         >>> g = jnp.array(1.0)
         >>> first, state = filtered.update(g, filtered.init(g))
         >>> second, state = filtered.update(-g, state)
-        >>> float(first), float(second)  # the mean is 1, then 0
+        >>> float(first), float(second)  # the average is 1, then 0
         (3.0, -1.0)
     """
     import jax
     import jax.numpy as jnp
     import optax
 
-    def init(params: Any) -> _Slow:
-        return _Slow(jnp.zeros([], jnp.int32), jax.tree.map(jnp.zeros_like, params))
+    def init(params: Any) -> _SlowGradient:
+        return _SlowGradient(jnp.zeros([], jnp.int32), jax.tree.map(jnp.zeros_like, params))
 
-    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, _Slow]:
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, _SlowGradient]:
         del params
-        kept = jnp.where(state.count > 0, alpha, 0.0)  # the first gradient is the first mean
+        kept = jnp.where(state.count > 0, alpha, 0.0)  # the average starts as the first gradient
         mean = jax.tree.map(lambda m, g: (kept * m + (1 - kept) * g).astype(g.dtype), state.mean, updates)
         filtered = jax.tree.map(lambda g, m: (g + lamb * m).astype(g.dtype), updates, mean)
-        return filtered, _Slow(jnp.minimum(state.count + 1, 1), mean)
+        return filtered, _SlowGradient(jnp.minimum(state.count + 1, 1), mean)
 
     return optax.GradientTransformation(init, update)

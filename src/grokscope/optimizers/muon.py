@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -14,26 +14,29 @@ if TYPE_CHECKING:
 
 __all__ = ["Muon"]
 
-# matrices that read tokens or write outputs: left to Adam, as by the authors
+# matrices next to tokens or outputs, which are trained by Adam, as by the authors
 _NOT_HIDDEN = ("embedding", "position", "unembedding", "output_weight")
 
 
 class Muon(Optimizer):
     r"""Momentum of each hidden matrix, orthogonalized; AdamW for all other parameters.
 
-    $m \leftarrow \beta m + (1-\beta) g$, $u = \beta m + (1-\beta) g$ (Nesterov), both corrected for their
-    start as by optax, and $W \leftarrow W - \eta\,(\sqrt{\max(1, o/i)}\; O(u) + \lambda W)$ for i inputs
-    and o neurons. O brings all singular values near 1 (into 0.5 to 1.5): $X = u/\|u\|_F$, and five times
+    $m \leftarrow \beta m + (1-\beta) g$, $u = \beta m + (1-\beta) g$ (Nesterov), both bias-corrected as in
+    optax, and $W \leftarrow W - \eta\,(\sqrt{\max(1, o/i)}\; O(u) + \lambda W)$ for i inputs
+    and o neurons. O brings all singular values into 0.5 to 1.5: $X = u/\|u\|_F$, then five times
     $X \leftarrow 3.4445\,X + (-4.7750\,A + 2.0315\,A^2)\,X$ with $A = X X^\top$. Biases, embeddings and
-    output weights are trained by AdamW, with a rate of their own and the same $\lambda$.
+    output weights are trained by AdamW, with another rate and the same $\lambda$.
 
     Attributes:
         learning_rate: $\eta$ of the hidden matrices.
         momentum: $\beta$.
-        adam_learning_rate: the rate of all other parameters; the schedule goes for both.
+        adam_learning_rate: the rate of all other parameters; the schedule applies to both.
+        beta1: decay rate of AdamW's mean of the gradient.
+        beta2: decay rate of AdamW's mean of its square.
+        epsilon: added to the root of AdamW's mean square.
 
     Source: Jordan et al. 2024 (github.com/KellerJordan/Muon), by ``optax.contrib``; for grokking: Tveit et
-    al. 2025 (arXiv 2504.16041).
+        al. 2025 (arXiv 2504.16041).
 
     Example:
         >>> Muon(learning_rate=0.01).momentum
@@ -41,7 +44,7 @@ class Muon(Optimizer):
     """
 
     kind: Literal["muon"] = "muon"
-    traced: ClassVar[tuple[str, ...]] = (
+    traced = (
         *("learning_rate", "weight_decay", "momentum"),
         *("adam_learning_rate", "beta1", "beta2", "epsilon"),
     )
@@ -54,7 +57,7 @@ class Muon(Optimizer):
     epsilon: float = Field(default=1e-8, gt=0.0, le=1.0)
 
     def transform(self, n_steps: int) -> optax.GradientTransformation:
-        """Two optimizers, each for its part of the parameters."""
+        """Two optimizers, each for some of the parameters."""
         import optax
         from optax import contrib
 
@@ -75,7 +78,7 @@ class Muon(Optimizer):
 
 
 def _parts(params: Any) -> Any:
-    """Of each parameter, by which of the two it is trained."""
+    """For each parameter ``matrix`` or ``other``: the optimizer that trains it."""
     import jax
 
     def part(path: tuple[Any, ...], leaf: Any) -> str:
@@ -86,7 +89,7 @@ def _parts(params: Any) -> Any:
 
 
 def _wide(shape: tuple[int, ...]) -> float:
-    """The factor on the update of a matrix with more neurons than inputs: the root of their ratio."""
+    """The factor on the update of a matrix: the root of neurons / inputs, at least 1."""
     return math.sqrt(max(1.0, shape[-1] / math.prod(shape[:-1])))
 
 
@@ -95,7 +98,7 @@ def _widened(update: Any, _: Any) -> Any:
 
 
 def _last_is_output(params: Any) -> Any:
-    """Of each matrix, which axes are inputs: all but the last."""
+    """The axes of each matrix: all but the last are inputs."""
     import jax
     from optax.contrib import MuonDimensionNumbers
 

@@ -1,4 +1,4 @@
-"""Rate schedules: a factor on the learning rate over the run."""
+"""Rate schedules: factors on the learning rate as functions of the step."""
 
 from __future__ import annotations
 
@@ -12,21 +12,26 @@ __all__ = ["Constant", "Cosine", "Linear", "RateSchedule", "RateScheduleField"]
 
 
 class RateSchedule(Part):
-    """A factor on the learning rate as a function of the step."""
+    """A factor on the learning rate as a function of the step.
 
-    group: ClassVar[str] = "rate_schedule"
-    # whether the factor at a step depends on the length of the run (then the length is identifying)
+    Attributes:
+        warmup: number of steps over which the rate rises linearly from 0.
+        depends_on_length: whether the factor depends on the length of the run; then the length is part of the
+            identity.
+    """
+
+    group = "rate_schedule"
     depends_on_length: ClassVar[bool] = False
 
     kind: str
-    warmup: int = Field(default=0, ge=0, description="steps over which the rate rises linearly from 0")
+    warmup: int = Field(default=0, ge=0)
 
     def factor(self, step: Any, n_steps: int) -> Any:
-        """The factor after warm-up at a step (0 = the first update) of a run of ``n_steps``."""
+        """The factor at a step (0: the first update) of a run of ``n_steps``, without warm-up."""
         raise NotImplementedError
 
     def __call__(self, step: Any, n_steps: int) -> Any:
-        """The factor at a step, warm-up included: min(1, (step + 1) / warmup) times `factor`."""
+        """The factor at a step, with warm-up: min(1, (step + 1) / warmup) times `factor`."""
         import jax.numpy as jnp
 
         value = self.factor(step, n_steps)
@@ -37,7 +42,7 @@ RateScheduleField = Annotated[SerializeAsAny[RateSchedule], resolver(RateSchedul
 
 
 class Constant(RateSchedule):
-    """The rate stays as it is.
+    """A constant rate.
 
     Example:
         >>> float(Constant()(step=7, n_steps=10))
@@ -53,7 +58,7 @@ class Constant(RateSchedule):
 
 
 class Linear(RateSchedule):
-    """The rate falls linearly to 0 over the last part of the run.
+    """A rate that falls linearly to 0 over the last part of the run.
 
     Attributes:
         last: share of the run over which it falls.
@@ -64,7 +69,7 @@ class Linear(RateSchedule):
     """
 
     kind: Literal["linear"] = "linear"
-    depends_on_length: ClassVar[bool] = True
+    depends_on_length = True
 
     last: float = Field(default=1.0, gt=0.0, le=1.0)
 
@@ -76,7 +81,7 @@ class Linear(RateSchedule):
 
 
 class Cosine(RateSchedule):
-    """The rate falls to 0 along half a cosine.
+    """A rate that falls to 0 along half a cosine.
 
     Example:
         >>> [round(float(Cosine()(step, 10)), 2) for step in (0, 5, 10)]
@@ -84,7 +89,7 @@ class Cosine(RateSchedule):
     """
 
     kind: Literal["cosine"] = "cosine"
-    depends_on_length: ClassVar[bool] = True
+    depends_on_length = True
 
     def factor(self, step: Any, n_steps: int) -> Any:
         """(1 + cos(pi step / n_steps)) / 2."""

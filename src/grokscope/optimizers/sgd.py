@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -18,7 +18,12 @@ class SGD(Optimizer):
     r"""Stochastic gradient descent: $\theta \leftarrow \theta - \eta\,(g + \lambda\theta)$.
 
     With momentum $m$: $v \leftarrow m v + (g + \lambda\theta)$, $\theta \leftarrow \theta - \eta v$
-    (PyTorch's form, no dampening). ``decay = "decoupled"`` leaves $\lambda\theta$ out of $v$.
+    (PyTorch's form, no dampening).
+
+    Attributes:
+        momentum: $m$; no momentum if not given.
+        decay: ``coupled``: $\lambda\theta$ is added to the gradient, before the momentum; ``decoupled``:
+            after it.
 
     Source: PyTorch ``torch.optim.SGD``; the official code of arXiv 2303.11873 uses it with its defaults.
 
@@ -32,7 +37,7 @@ class SGD(Optimizer):
     """
 
     kind: Literal["sgd"] = "sgd"
-    traced: ClassVar[tuple[str, ...]] = ("learning_rate", "weight_decay", "momentum")
+    traced = ("learning_rate", "weight_decay", "momentum")
 
     momentum: float | None = Field(default=None, ge=0.0, lt=1.0)
     decay: Literal["coupled", "decoupled"] = "coupled"

@@ -84,9 +84,9 @@ def _check_experiments(paper: Paper) -> None:
 
 
 def _table(spec: Experiment) -> dict[str, Any]:
-    import tomllib
+    from grokscope.spec.toml import parse_toml
 
-    return tomllib.loads(spec.to_toml())
+    return parse_toml(spec.to_toml())
 
 
 def _check_references(paper: Paper) -> None:

@@ -1,7 +1,7 @@
 """Blocks: members that are trained or measured together, as many as fit the devices and the memory.
 
-`cut_blocks` is the one place where members are cut into blocks, for training, for measuring again, and for the
-cells of a sweep. A block goes from segment to segment, then follows the subnetworks of the end back through
+`cut_blocks` is the one place where members are cut into blocks: for training, for measuring again, and for
+the cells of a sweep. A block goes from segment to segment, then follows the final subnetworks back through
 time. It does not write: its results go to a `Sink` (`grokscope.runs.sink` writes them to the store).
 """
 
@@ -21,11 +21,12 @@ from grokscope.errors import GrokscopeError
 from grokscope.losses import CrossEntropy
 from grokscope.measures import Flavor, Measure, Point, find_subnetworks
 from grokscope.measures.logit_fourier import KeyFrequencies
+from grokscope.measures.needs import KEY_FREQUENCIES
 from grokscope.runs.ended import ending_of
 from grokscope.runs.networks import stacked_network
 from grokscope.runs.origins import cohort_of, start_steps
 from grokscope.spec.axes import SUBNETWORK_LABELS
-from grokscope.spec.stopping import NO_STEP, Ending
+from grokscope.spec.stopping import NO_STEP, StopState
 from grokscope.spec.streams import STREAMS, Lineup, stream_key
 from grokscope.store.arrays import blanked
 from grokscope.training.cohort import Cohort, array_leaves
@@ -131,7 +132,7 @@ class Block:
     follow_slow: tuple[Measure, ...] = ()
     flavor: Flavor = "predictions"
     history_bytes: float = 1e9
-    ending: Ending | None = None
+    ending: StopState | None = None
     _until: np.ndarray | None = None
     _kept: list[tuple[Timeline, Any]] = field(default_factory=list[tuple[Timeline, Any]])
 
@@ -219,7 +220,7 @@ class Block:
         if final is not None and final.until is not None:
             count = len(final.until)
             until = np.minimum(final.until, np.int32(final.step)).astype(np.int32)
-            self.ending = Ending(until, np.full(count, -1, np.int32), np.zeros(count, np.int32))
+            self.ending = StopState(until, np.full(count, -1, np.int32), np.zeros(count, np.int32))
         carry, data = self._start()
         for part, results, networks, after in self._segments(carry, data, after=-1, measured=True):
             carry = after
@@ -247,7 +248,7 @@ class Block:
         if self.ending is None:
             return carry, data
         self._until = self.ending.until
-        return carry._replace(ending=Ending(*map(self.cohort.place, self.ending))), data
+        return carry._replace(ending=StopState(*map(self.cohort.place, self.ending))), data
 
     def _segments(
         self, carry: Carry, data: Any, *, after: int, measured: bool
@@ -502,7 +503,7 @@ def cut_blocks(
     loop = MemberLoop(experiment, wanted.quick, wanted.slow, keep, rule)
     for low in range(0, len(rows), execution.capacity):
         part = list(rows[low : low + execution.capacity])
-        ending = None if rule is None else Ending(*np.array(_by_row(runs, part, _endings), np.int32).T)
+        ending = None if rule is None else StopState(*np.array(_by_row(runs, part, _endings), np.int32).T)
         cohort = _cohort(runs, part, loop, execution)
         yield (
             Block(cohort, timeline, wanted.follow, wanted.follow_slow, flavor, HISTORY_BYTES, ending),
@@ -613,7 +614,7 @@ def found_at_the_end(
         ``key_frequencies``, bool [member, frequency].
     """
     return cohort.each(
-        _finder(flavor, any(m.needs_key_frequencies for m in measures)),
+        _finder(flavor, any(KEY_FREQUENCIES in m.needs for m in measures)),
         final,
         cohort.place(memorized.networks),
         cohort.place(memorized.found),
@@ -626,7 +627,7 @@ def nothing_found(experiment: Experiment, measures: tuple[Measure, ...]) -> dict
     """Zeros in the shapes that `found_at_the_end` gives for one member."""
     shape = (len(SUBNETWORK_LABELS), experiment.model.n_neurons)
     nothing: dict[str, np.ndarray] = {"subnetworks": np.zeros(shape, dtype=bool)}
-    if any(m.needs_key_frequencies for m in measures):
+    if any(KEY_FREQUENCIES in m.needs for m in measures):
         nothing["key_frequencies"] = np.zeros(len(experiment.axes["frequency"]), dtype=bool)
     return nothing
 

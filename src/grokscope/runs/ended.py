@@ -9,7 +9,7 @@ import numpy as np
 
 from grokscope.errors import InputError
 from grokscope.runs.origins import start_steps
-from grokscope.spec.stopping import NO_STEP, Ending, StopRule, fresh_ending
+from grokscope.spec.stopping import NO_STEP, StopRule, StopState, initial_stop_state
 from grokscope.training.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ def rule_of(experiment: Experiment, wanted: Wanted) -> StopRule | None:
     return rule
 
 
-def ending_of(store: RunReader, experiment: Experiment, positions: Sequence[int]) -> Ending:
+def ending_of(store: RunReader, experiment: Experiment, positions: Sequence[int]) -> StopState:
     """What is known of members' ends from the points that they have passed, arrays [member]."""
     rule = experiment.stop.rule(experiment.steps_per_epoch)
     rows = np.asarray(positions, np.int64)
     if rule is None or not len(rows):
-        return fresh_ending(len(rows))
+        return initial_stop_state(len(rows))
     origins, done = start_steps(store, positions), store.steps_done[rows]
     line = Timeline.of(experiment)
     steps = np.union1d(line.steps[line.quick], origins)
@@ -52,7 +52,7 @@ def ending_of(store: RunReader, experiment: Experiment, positions: Sequence[int]
         values = store.read_block(rule.measure, rows, steps, (slice(None), slice(None)))
         if values is not None:
             counts &= ~np.isnan(values) | (store.diverged_step[rows] >= 0)[:, None]
-    return rule.over(steps, values, store.diverged_step[rows].astype(np.int32), counts)
+    return rule.state_after(steps, values, store.diverged_step[rows].astype(np.int32), counts)
 
 
 def ended(store: RunReader, experiment: Experiment, positions: Sequence[int]) -> np.ndarray:

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from grokscope.errors import InputError
-from grokscope.interventions import Intervention, Target, Weights
+from grokscope.interventions import Intervention, NetworkArrays, Target
 from grokscope.measures import active_subnetwork
 from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 from grokscope.progress import Progress, SilentProgress
@@ -248,7 +248,7 @@ def _resolve(
     why = np.full(len(prepared.members), "", object)
     targets: list[Target] = []
     for item in items:
-        mask, bits, more = item.find(look)
+        mask, bits, more = item.select(look)
         at = _steps(item.at, prepared, experiment, source)
         until = np.full(len(at), np.inf)
         if item.until is not None:
@@ -417,7 +417,7 @@ def source_steps(init: Init) -> int:
 
 
 class StoredMembers:
-    """Read access to members before they train; implements `grokscope.interventions.Look`.
+    """Read access to members before they train; implements `grokscope.interventions.MemberView`.
 
     Args:
         experiment: of the members.
@@ -464,14 +464,14 @@ class StoredMembers:
         np.put_along_axis(bits, drawn.astype(np.int64), True, axis=1)
         return bits
 
-    def weights(self, at: Moment) -> Weights:
+    def weights(self, at: Moment) -> NetworkArrays:
         """Networks at a moment of the source; what the members start from at ``start``."""
         if at.event == "start" and not at.offset and at.factor == 1:
             leaves = self._states
         else:
             leaves = self._needed().states(at)
         names = ("hidden_weight", "hidden_bias", "output_weight")
-        return Weights(*(leaves[f"state.network.{name}"] for name in names))
+        return NetworkArrays(*(leaves[f"state.network.{name}"] for name in names))
 
     def active(self, at: Moment, flavor: Literal["predictions", "accuracy"], order: str) -> np.ndarray:
         """Searched for on the source's training inputs (on the members' own, where there is no source)."""

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from grokscope.errors import InputError, did_you_mean
+from grokscope.errors import InputError
 from grokscope.experiment import Experiment
 from grokscope.progress import Progress, SilentProgress
-from grokscope.spec.parts import kinds, lookup
+from grokscope.spec.parts import part_of
 from grokscope.spec.schedule import Schedule
 from grokscope.spec.streams import Members, Seeds
 from grokscope.store.open import open_store
@@ -299,7 +299,7 @@ class Run:
         """
         from grokscope.runs.measure import add_measures
 
-        items = [_measure_of(item) for item in measures]
+        items = [part_of("measure", item) for item in measures]
         schedule = None if steps is None else Schedule.parse(steps)
         names = add_measures(self.path, items, schedule, flavor, progress or SilentProgress())
         self.reread()
@@ -369,18 +369,3 @@ def train(
 def default_folder(experiment: Experiment) -> Path:
     """``runs/<task>-<identity, 8 characters>``."""
     return Path("runs") / f"{experiment.task.kind}-{experiment.identity[:8]}"
-
-
-def _measure_of(item: Any) -> Any:
-    if isinstance(item, str):
-        known = kinds("measure")
-        if item not in known:
-            raise InputError(
-                f"measure '{item}' is not known.{did_you_mean(item, known)} "
-                f"Known: {', '.join(sorted(known))}."
-            )
-        return known[item]()
-    if isinstance(item, dict):
-        table = dict(item)
-        return lookup("measure", table.pop("kind", ""))(**table)
-    return item

@@ -1,7 +1,7 @@
-"""Events of a run: memorization, grokking, the delay between them, and divergence, as censored times.
+"""Events of a run (memorization, grokking, divergence) and when they happen to its members.
 
-What is here: `Event`, a value that says what counts as having happened, and how it is read from a run's
-measures. What goes elsewhere: the times themselves and their statistics (`grokscope.statistics`).
+An `Event` is a condition on a measure. Its times are read from a run's measures as censored times; their
+statistics are in `grokscope.statistics`.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Event:
-    """A measure crosses a threshold and stays across.
+    """A measure crosses a threshold and stays beyond it.
 
     Attributes:
-        name: what to call it.
+        name: a label.
         measure: name of a measure without axes besides seed and step.
         comparison: ``>``, ``>=``, ``<`` or ``<=``.
-        threshold: the value to cross.
-        sustained: for how many consecutive measured points, the first one included; ``end``: for all that
-            follow.
+        threshold: the value that the measure is compared with.
+        sustained: the number of consecutive measured points at which the comparison must hold, the first
+            one included; ``end``: it must hold at all points to the end.
 
     Example:
         >>> print(GROKKING)
@@ -53,10 +53,10 @@ class Event:
     sustained: int | Literal["end"] = 5
 
     def times(self, measures: xr.Dataset) -> CensoredTimes:
-        """When it happened to each member, in steps: interval-censored by the schedule.
+        """The step of the event in each member, interval-censored by the schedule.
 
         Raises:
-            InputError: if the measures lack the one it is defined by.
+            InputError: if the event's measure is not among the measures.
         """
         if self.measure not in measures:
             raise InputError(
@@ -86,10 +86,10 @@ _FORM = re.compile(r"\s*([a-z_]\w*)\s*([<>]=?)\s*(-?\d+(?:\.\d*)?(?:[eE][+-]?\d+
 
 
 def parse_event(text: str) -> Event:
-    """Read an event: ``memorization``, ``grokking``, or ``MEASURE > NUMBER [for N]`` (N measured points; 5).
+    """Read an event: ``memorization``, ``grokking``, or ``MEASURE > NUMBER [for N]`` (N points; default 5).
 
     Raises:
-        InputError: if it is none of these; the message lists what is allowed.
+        InputError: if the text is none of these; the message lists what is allowed.
 
     Example:
         >>> print(parse_event("train_loss <= 0.01 for 3"))
@@ -108,21 +108,21 @@ def parse_event(text: str) -> Event:
 
 
 def grokking_delay(measures: xr.Dataset) -> CensoredTimes:
-    """Steps from memorization to grokking, per seed: right-censored where no grokking was seen."""
+    """Steps from memorization to grokking, per seed; right-censored where grokking was not seen."""
     return GROKKING.times(measures) - MEMORIZATION.times(measures)
 
 
 def member_curves(values: xr.DataArray) -> np.ndarray:
-    """A measure as floats [member, step], whether members are along ``seed`` or along crossed streams."""
+    """A measure as float64 [member, step], of members along ``seed`` or along the axes of crossed streams."""
     array = values.transpose(..., "step").to_numpy().astype(np.float64)
     return array.reshape(-1, array.shape[-1])
 
 
 def diverged_steps(measures: xr.Dataset) -> np.ndarray:
-    """The first step that is lost to divergence, per member; inf where there is none.
+    """The step at which each member diverged, as floats [member]; inf where it did not.
 
-    A run says so itself (coordinate ``diverged_step``, -1 for none). Where measures come from elsewhere, it
-    is the first step from which on the training loss is not finite, to the end.
+    A run records it (coordinate ``diverged_step``, -1 for none). For other measures it is the first step
+    from which the training loss is not finite at any later point.
     """
     if "diverged_step" in measures.coords:
         recorded = measures["diverged_step"].to_numpy().astype(np.float64).ravel()
@@ -133,12 +133,12 @@ def diverged_steps(measures: xr.Dataset) -> np.ndarray:
     loss = member_curves(measures["train_loss"])
     steps = measures["step"].to_numpy().astype(np.float64)
     finite = np.isfinite(loss)
-    taken = finite.any(axis=0)  # points at which it was measured at all
+    taken = finite.any(axis=0)  # points at which the loss was measured
     if not taken.any():
         return np.full(len(loss), np.inf)
     finite, steps = finite[:, taken], steps[taken]
-    # Number of points up to and with the last finite one; the next is the first of the lost ones. A member
-    # of which nothing was measured has not diverged: nothing is known of it.
+    # The number of points up to the last finite one; the member diverged at the point after it. A member
+    # without any finite point counts as not diverged: there is no evidence.
     kept = np.where(finite.any(axis=1), finite.shape[1] - np.argmax(finite[:, ::-1], axis=1), 0)
     lost = (kept > 0) & (kept < len(steps))
     return np.where(lost, steps[np.minimum(kept, len(steps) - 1)], np.inf)

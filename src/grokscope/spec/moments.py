@@ -1,4 +1,4 @@
-"""Moments: a step, or a step relative to an event of a run, as a value of a spec."""
+"""Moments: a step of a run, given by a number or relative to an event."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _ALLOWED = (
 
 @dataclass(frozen=True)
 class Moment:
-    """A step of a run, by itself or relative to an event.
+    """A step of a run: factor * (step of the event) + offset, rounded down.
 
     Attributes:
-        event: relative to which event; ``start`` and ``end`` are the run's; None: to step 0.
-        factor: what the event's step is multiplied by.
+        event: the event; or ``start`` or ``end`` of the run; None: step 0.
+        factor: factor on the event's step.
         offset: steps added.
 
     Example:
@@ -50,16 +50,16 @@ class Moment:
         return f"Moment(event={event}, factor={self.factor}, offset={self.offset})"
 
     def steps(self, measures: xr.Dataset | None, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-        """The step of each member as a float; inf where the event was not seen.
+        """The step in each member, float64 [member]; inf where the event was not seen.
 
         Args:
-            measures: of the run whose events are meant, [member] in the order of the others; None where
-                there is none (then only ``start``, ``end`` and plain steps have a meaning).
-            start: the step at which each member's run starts.
-            end: the step at which it ends.
+            measures: measures of the source run, members in the order of ``start``; None if there is no
+                source run (then the moment must be a step, ``start`` or ``end``).
+            start: the step at which each member starts, [member].
+            end: the step at which each member ends, [member].
 
         Raises:
-            InputError: if an event is asked for and there are no measures, or not the event's.
+            InputError: if the moment needs an event, and there is no source run or it lacks the measure.
         """
         if self.event is None:
             base = np.zeros(len(start))
@@ -71,32 +71,32 @@ class Moment:
             assert isinstance(self.event, Event)
             if measures is None:
                 raise InputError(
-                    f"event {self.event.name}: is that of a source run, and there is none; give a step, or "
+                    f"event {self.event.name}: needs a source run, and there is none; give a step, or "
                     "branch from a run: grokscope branch RUN --at STEP|EVENT."
                 )
             base = self.event.times(measures).upper
-        with np.errstate(invalid="ignore"):  # 0 * inf: the event was not seen
+        with np.errstate(invalid="ignore"):  # 0 * inf, where the event was not seen
             steps = np.floor(self.factor * base) + self.offset
         return np.where(np.isfinite(base), steps, np.inf)
 
     @property
     def is_event(self) -> bool:
-        """Whether it depends on what happened in a run."""
+        """Whether it depends on an event of a source run."""
         return isinstance(self.event, Event)
 
 
 def parse_moment(value: Any, where: str = "at") -> Moment:
     """Read a moment: ``[FACTOR *] EVENT [+|- STEPS]``, or a step.
 
-    The step of an event is the first measured point at which it is seen, ``start`` the step at which the run
-    (or the branch) begins, ``end`` the last step of the run that is looked at.
+    The step of an event is the first measured point at which it is seen; ``start`` is the step at which the
+    run (or the branch) starts, ``end`` its last step.
 
     Args:
-        value: as in a spec.
-        where: the key, for messages.
+        value: the value in a spec.
+        where: its key, for messages.
 
     Raises:
-        InputError: if it is none, or the event is not known.
+        InputError: if the value is not a moment, or the event is not known.
 
     Example:
         >>> parse_moment(320).offset, parse_moment("test_accuracy > 0.9 for 3").event.sustained

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable
 from typing import Any
 
 from grokscope.errors import InputError, did_you_mean
 from grokscope.spec.parts import Part, lookup
+from grokscope.spec.toml import parse_value
 
 __all__ = ["overridden", "without_none"]
 
-# fields that hold lists of parts, and the parts' group
+# fields that hold a list of parts -> the group of these parts
 _LISTS = {"interventions": "intervention", "measures": "measure"}
 
 
 def overridden(cls: type[Part], table: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
-    """A copy of a spec's table with every ``a.b=value``; a value is TOML, else a bare string.
+    """A copy of a spec's table with the overrides ``a.b=value`` applied; a value is TOML, else a bare string.
 
-    In lists of tables the place counts from 0 (``interventions.0.factor=2``).
-    A table that the spec leaves out starts from its default. Changing a ``kind`` resets its table; kinds
-    are changed first, so that no override is lost to one after it.
+    Items of a list are numbered from 0 (``interventions.0.factor=2``). A table that the spec does not have
+    starts from its default. A new ``kind`` resets its table; kinds are changed first, so that they reset no
+    other override.
 
     Raises:
-        InputError: if it is not of this form, or goes through a key that does not exist or is no table.
+        InputError: if an override has another form, or its key does not exist or is not inside a table.
 
     Example:
         >>> from grokscope.experiment import Experiment
@@ -40,8 +40,8 @@ def _sets_table(cls: type[Part], override: str) -> bool:
     *above, last = (name.strip() for name in override.partition("=")[0].split("."))
     level: type[Part] | None = cls
     for name in above:
-        level = _part_of(level, name) if level is not None else None
-    return last == "kind" or (level is not None and _part_of(level, last) is not None)
+        level = _part_class(level, name) if level is not None else None
+    return last == "kind" or (level is not None and _part_class(level, last) is not None)
 
 
 def _one(cls: type[Part], table: dict[str, Any], override: str) -> dict[str, Any]:
@@ -50,16 +50,14 @@ def _one(cls: type[Part], table: dict[str, Any], override: str) -> dict[str, Any
     if not equals or not all(names):
         raise InputError(f"--set '{override}': write a.b=value, for example optimizer.weight_decay=0.001.")
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text.strip()
-    except (RecursionError, ValueError):  # nested without end, or a number of thousands of digits
+        value = parse_value(text)
+    except ValueError:
         raise InputError(f"--set {path.strip()}: '{text[:20]}...' is not a value.") from None
     changed = dict(table)
     if len(names) > 2 and names[0] in _LISTS:
         changed[names[0]] = _item(names, text, changed.get(names[0], ()))
         return changed
-    # the length is one of two keys; setting one takes the other's place
+    # the length has two keys, of which a spec has one: setting one removes the other
     for one, other in (("epochs", "steps"), ("steps", "epochs")):
         if names == [one]:
             changed.pop(other, None)
@@ -72,7 +70,7 @@ def _one(cls: type[Part], table: dict[str, Any], override: str) -> dict[str, Any
             raise InputError(f"--set {shown}: no such key.{hint} Allowed: {allowed}.")
         if depth == len(names) - 1:
             break
-        base = _part_of(level, name)
+        base = _part_class(level, name)
         if base is None:
             raise InputError(f"--set {path.strip()}: '{name}' is not a table.")
         below = _table(inner.get(name, level.model_fields[name].default))
@@ -84,19 +82,19 @@ def _one(cls: type[Part], table: dict[str, Any], override: str) -> dict[str, Any
             level = lookup(base.group, kind)
     if names[-1] == "kind" and inner.get("kind") != value:
         inner.clear()
-    if isinstance(value, str) and _part_of(level, names[-1]) is not None:
+    if isinstance(value, str) and _part_class(level, names[-1]) is not None:
         value = {"kind": value}
     inner[names[-1]] = value
     return changed
 
 
 def _item(names: list[str], text: str, items: Any) -> list[Any]:
-    """A list of tables with a value changed in one of them."""
+    """The list of tables with a value changed in one of them."""
     field, place, *inside = names
     listed = list(items) if isinstance(items, list | tuple) else []
     if not place.isdigit() or int(place) >= len(listed):
-        have = f"0 to {len(listed) - 1}" if listed else "none"
-        raise InputError(f"--set {field}.{place}: there is no such one; there are {have}.")
+        valid = f"valid: 0 to {len(listed) - 1}" if listed else "the list is empty"
+        raise InputError(f"--set {field}.{place}: index out of range; {valid}.")
     item = _table(listed[int(place)])
     kind = item.get("kind")
     if not isinstance(kind, str):
@@ -109,7 +107,7 @@ def _item(names: list[str], text: str, items: Any) -> list[Any]:
 
 
 def without_none(value: Any) -> Any:
-    """A JSON value without the keys that are None, which TOML cannot say."""
+    """A JSON value without the keys that are None, which TOML cannot express."""
     if isinstance(value, dict):
         return {key: without_none(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):
@@ -117,8 +115,8 @@ def without_none(value: Any) -> Any:
     return value
 
 
-def _part_of(level: type[Part], name: str) -> type[Part] | None:
-    """The class of parts a field holds, or None where it holds plain values."""
+def _part_class(level: type[Part], name: str) -> type[Part] | None:
+    """The class of the part in a field, or None where the field holds plain values."""
     field = level.model_fields.get(name)
     kind = field.annotation if field is not None else None
     return kind if isinstance(kind, type) and issubclass(kind, Part) else None

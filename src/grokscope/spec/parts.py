@@ -12,6 +12,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import pkgutil
+import re
 import sys
 import traceback
 import typing
@@ -24,14 +25,25 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from grokscope.errors import InputError, did_you_mean
-from grokscope.spec._faults import explain
 
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["PLUGIN_PREFIX", "Part", "find_file", "kinds", "load_plugin", "looking_in", "lookup", "resolver"]
+    from pydantic_core import ErrorDetails
 
-# group -> where its kinds live: a package (every public module in it) or a single module
+__all__ = [
+    "PLUGIN_PREFIX",
+    "Part",
+    "find_file",
+    "kinds",
+    "load_plugin",
+    "looking_in",
+    "lookup",
+    "part_of",
+    "resolver",
+]
+
+# group -> where its kinds are defined: a package (every public module in it) or a single module
 _HOMES = {
     "task": "grokscope.tasks",
     "model": "grokscope.models",
@@ -45,7 +57,28 @@ _HOMES = {
     "measure": "grokscope.measures",
     "paper": "grokscope.papers",
 }
-PLUGIN_PREFIX = "grokscope_plugin_"  # of the names of the modules that plug-ins are loaded as
+# the name of a group's table in a spec, where it is not the group's name
+_TABLES = {"experiment": "", "rate_schedule": "optimizer.schedule", "intervention": "interventions"}
+_WANTED = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "string_type": "a text",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "a table",
+    "model_type": "a table",
+    "model_attributes_type": "a table",
+}
+_BOUNDS = {
+    "greater_than_equal": ("ge", "at least"),
+    "greater_than": ("gt", "greater than"),
+    "less_than_equal": ("le", "at most"),
+    "less_than": ("lt", "less than"),
+}
+PLUGIN_PREFIX = "grokscope_plugin_"  # of the module names of plug-ins
 _kinds: dict[str, dict[str, type[Part]]] = {}
 _discovered: set[str] = set()
 _spec_folder: ContextVar[Path | None] = ContextVar("_spec_folder", default=None)
@@ -54,17 +87,17 @@ _spec_folder: ContextVar[Path | None] = ContextVar("_spec_folder", default=None)
 class Part(BaseModel):
     """A frozen, validated table of a spec.
 
-    Values are taken as they are written: no text for a number, no number for a truth value; lists become
-    tuples and numpy's scalars plain numbers.
+    Values are not converted: no text for a number, no number for a truth value. Lists become tuples, and
+    numpy scalars plain numbers.
 
     Attributes:
         group: the group it belongs to (set by the group's base class).
-        traced: names of the fields that are plain numbers to the compiled program. Members that differ
-            only in these share one program; inside it such a field holds a traced array.
-        not_identifying: names of the fields that do not determine the numbers (a file's path, say).
+        traced: names of the number fields that the compiled program takes as traced values. Members that
+            differ only in these share one program.
+        not_identifying: names of the fields that do not determine the results (a file's path, say).
 
     Raises:
-        InputError: when a field is unknown, missing or out of range; it says the first fault.
+        InputError: if a field is unknown, missing or out of range; the message names the first such field.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
@@ -77,13 +110,13 @@ class Part(BaseModel):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise InputError(explain(type(self), error)) from None
+            raise InputError(_one_line(type(self), error)) from None
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         field = cls.model_fields.get("kind")
-        # a subclass that inherits its kind is a helper of that kind, not another one
+        # a subclass that inherits its kind is not a new kind
         if (
             cls.group
             and field is not None
@@ -99,12 +132,12 @@ class Part(BaseModel):
         return _frozen(value, lists=_takes_lists(annotation))
 
     def with_traced(self, values: dict[str, Any]) -> Self:
-        """Return a copy whose traced fields hold the given (possibly traced) numbers, unvalidated."""
+        """A copy with other (possibly traced) numbers in its traced fields, not validated."""
         known = {name: value for name, value in values.items() if name in self.traced}
         return self.model_copy(update=known) if known else self
 
     def identifying(self) -> dict[str, Any]:
-        """The part as a JSON table, without what does not determine the numbers."""
+        """The part as a JSON table, without the fields that do not determine the results."""
         table = self.model_dump(mode="json")
         for name in type(self).model_fields:
             value = getattr(self, name)
@@ -116,21 +149,39 @@ class Part(BaseModel):
 
 
 def resolver(base: type[Part]) -> BeforeValidator:
-    """What a spec field of the base's group accepts: a part, a table with a kind, or a kind's name."""
+    """A pydantic validator for fields of the base's group: applies `part_of` to the value."""
 
     def resolve(value: Any) -> Any:
-        if isinstance(value, str):
-            value = {"kind": value}
-        if not isinstance(value, dict):
-            return value
-        table: dict[str, Any] = dict(value)
-        kind = table.pop("kind", None)
-        if not isinstance(kind, str):
-            allowed = ", ".join(sorted(kinds(base.group)))
-            raise InputError(f"{base.group}.kind: say which; allowed: {allowed}.")
-        return lookup(base.group, kind)(**table)
+        return part_of(base.group, value)
 
     return BeforeValidator(resolve)
+
+
+def part_of(group: str, value: Any) -> Any:
+    """Make the part of a group that a value of a spec describes.
+
+    Args:
+        group: the group, for example ``task``.
+        value: a table with a ``kind``, or the name of a kind. Anything else is returned unchanged: a part
+            is one already, and other values are for pydantic to report.
+
+    Raises:
+        InputError: if the kind is missing or not known, or a field of the part is not valid.
+
+    Example:
+        >>> part_of("task", "sparse_parity") == part_of("task", {"kind": "sparse_parity", "k": 3})
+        True
+    """
+    if isinstance(value, str):
+        value = {"kind": value}
+    if not isinstance(value, dict):
+        return value
+    table: dict[str, Any] = dict(value)
+    kind = table.pop("kind", None)
+    if not isinstance(kind, str):
+        table_name, allowed = _TABLES.get(group, group), ", ".join(sorted(kinds(group)))
+        raise InputError(f"{table_name}.kind is required; allowed: {allowed}.")
+    return lookup(group, kind)(**table)
 
 
 def kinds(group: str) -> dict[str, type[Part]]:
@@ -156,7 +207,7 @@ def lookup(group: str, kind: str) -> type[Part]:
     """The class of a kind.
 
     Raises:
-        InputError: if there is no such kind; the message lists the kinds there are.
+        InputError: if the kind is not known; the message lists the known kinds.
     """
     known = kinds(group)
     if kind not in known:
@@ -168,7 +219,7 @@ def lookup(group: str, kind: str) -> type[Part]:
 
 
 def load_plugin(path: str | Path) -> None:
-    """Import a Python file of the user's own, which defines kinds of parts. It runs with the user's rights.
+    """Import a user's Python file that defines kinds of parts. It runs with the user's rights.
 
     Raises:
         InputError: if the file does not exist, is not Python, or fails while it is imported.
@@ -188,7 +239,7 @@ def load_plugin(path: str | Path) -> None:
     try:
         spec.loader.exec_module(module)
         for group in [group for group, table in _kinds.items() if table != before.get(group, {})]:
-            kinds(group)  # so that a kind that is there already is noticed now
+            kinds(group)  # a kind that exists already is reported now, not at its first use
     except (Exception, SystemExit) as error:
         del sys.modules[name]
         _kinds.clear()
@@ -204,7 +255,7 @@ def load_plugin(path: str | Path) -> None:
 
 @contextmanager
 def looking_in(folder: Path) -> Generator[None]:
-    """While a spec file is read: files it names that are not in the working folder are looked for here."""
+    """Search this folder too for the files that a spec names (see `find_file`), inside a ``with`` block."""
     token = _spec_folder.set(folder)
     try:
         yield
@@ -241,9 +292,76 @@ def _frozen(value: Any, *, lists: bool) -> Any:
     """Lists as tuples (unless the field takes lists), numpy's scalars as plain numbers."""
     if isinstance(value, list | tuple):
         if type(value) not in (list, tuple):
-            return value  # a named tuple knows itself what it is
+            return value  # a named tuple stays one
         items = [_frozen(item, lists=lists) for item in value]
         return items if lists and isinstance(value, list) else tuple(items)
     if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
         return value.item()
     return value
+
+
+def _one_line(cls: type[Part], error: ValidationError) -> str:
+    """Turn a pydantic error into a one-line message about the first invalid field.
+
+    Unknown keys come first: a mistyped key is often the reason why another is missing.
+    """
+    faults = sorted(error.errors(include_url=False), key=lambda fault: fault["type"] != "extra_forbidden")
+    first = faults[0]
+    table = _TABLES.get(cls.group, cls.group)
+    field = str(first["loc"][0]) if first["loc"] else ""
+    if not field:
+        return f"{table or cls.group or cls.__name__}: {_lower(first['msg'])}."
+    where = f"{table}.{field}" if table else field
+    if first["type"] == "extra_forbidden":
+        allowed = [name for name in cls.model_fields if name != "kind"]
+        return f"{where}: no such key.{did_you_mean(field, allowed)} Allowed: {', '.join(allowed)}."
+    if first["type"] == "missing":
+        return f"{where}: this key must be given."
+    # the members of a union fail one by one; an error in one item says more than an error in the list
+    same = [fault for fault in faults if fault["loc"][:1] == first["loc"][:1]]
+    same = [fault for fault in same if _index(fault) is not None] or same
+    index = _index(same[0])
+    same = [fault for fault in same if _index(fault) == index]
+    where += "" if index is None else f"[{index}]"
+    given = same[0]["input"]
+    wanted = list(dict.fromkeys(filter(None, (_wanted(fault) for fault in same))))
+    if not wanted:
+        return f"{where}: {_lower(same[0]['msg'])}{_got(given)}."
+    words = [word for fault in same for word in re.findall(r"'([^']*)'", _expected(fault))]
+    hint = did_you_mean(given, words) if isinstance(given, str) else ""
+    return f"{where}: must be {' or '.join(wanted)}{_got(given)}.{hint}"
+
+
+def _index(fault: ErrorDetails) -> int | None:
+    return next((item for item in fault["loc"] if isinstance(item, int)), None)
+
+
+def _expected(fault: ErrorDetails) -> str:
+    return str(fault.get("ctx", {}).get("expected", ""))
+
+
+def _wanted(fault: ErrorDetails) -> str:
+    """What the value must be, or an empty text where the type of the error does not tell."""
+    kind = fault["type"]
+    if kind in _BOUNDS:
+        key, words = _BOUNDS[kind]
+        bound = fault.get("ctx", {})[key]
+        return f"{words} {bound}" if isinstance(bound, int) else f"{words} {bound:g}"
+    if kind == "literal_error":
+        return _expected(fault)
+    return _WANTED.get(kind, "")
+
+
+def _lower(message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    return message[:1].lower() + message[1:]
+
+
+def _got(value: Any) -> str:
+    if isinstance(value, bool):
+        return f" (got {str(value).lower()})"
+    if isinstance(value, int | float):
+        return f" (got {value})"
+    if isinstance(value, str):
+        return f" (got {value!r})" if len(value) <= 60 else f" (got {value[:60]!r}...)"
+    return ""

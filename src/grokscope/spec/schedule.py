@@ -1,7 +1,7 @@
-"""Schedules: at which steps something is done. A schedule is a value; it can be joined with others.
+"""Schedules: the steps at which something is measured or kept.
 
-Schedules do not depend on the length of a run, so a longer run's points contain the shorter one's. The
-initial and the final state are always among the points.
+A schedule does not depend on the length of a run, so the points of a longer run include those of a shorter
+one. The initial and the final state are always among the points.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Schedule"]
 
 _EVERY = re.compile(r"every (\d+) (steps?|epochs?)")
 _LOG = re.compile(r"log(?: (\d+))?")
-# A spec that asks for more points than this is a mistake ('every 1 steps' of 10^12, say).
+# More points than this are a mistake ('every 1 steps' of 10^12 steps, say).
 _MOST_POINTS = 10_000_000
 _MOST_PER_DECADE = 100_000
 _ALLOWED = (
@@ -30,11 +30,11 @@ _ALLOWED = (
 
 @dataclass(frozen=True)
 class Schedule:
-    """Steps at which something is done.
+    """A set of steps, as the union of pieces. ``|`` joins two schedules.
 
     Attributes:
         pieces: texts (``epochs``, ``every 10 epochs``, ``every 5 steps``, ``log``, ``log 12``, ``ends``) or
-            explicit steps (negative: counted from the end, -1 is the final state); the union counts.
+            steps (negative: counted from the end, -1 is the final state).
 
     Raises:
         InputError: if a piece is none of these.
@@ -74,10 +74,10 @@ class Schedule:
         return Schedule(self.pieces + tuple(p for p in other.pieces if p not in self.pieces))
 
     def points(self, steps_per_epoch: int, n_steps: int) -> np.ndarray:
-        """The sorted steps in 0..n_steps, both ends included, int64.
+        """The steps, sorted, with 0 and ``n_steps`` among them; int64 [point].
 
         Raises:
-            InputError: if they are more than 10 million.
+            InputError: if there are more than 10 million.
         """
         steps = {0, n_steps}
         for piece in self.pieces:

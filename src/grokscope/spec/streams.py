@@ -1,4 +1,4 @@
-"""Random streams: which seeds a member has, and the keys that come from them.
+"""Random streams: the seeds of a member, and the random keys made from them.
 
 A member has one seed in each of four named streams: ``init`` (initial parameters), ``data`` (samples),
 ``order`` (batches) and ``noise`` (label noise, random subnetworks, anything else that is drawn).
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["MAX_INT32", "STREAMS", "Lineup", "Members", "Seeds", "on_members", "parse_seeds", "stream_key"]
 
 STREAMS = ("init", "data", "order", "noise")
-# Seeds and steps are 32-bit integers in the compiled program. As a step it means: never.
+# The largest seed or step: both are int32 in the compiled program. As a step it means "never".
 MAX_INT32 = 2**31 - 1
 _MOST_MEMBERS = 10_000_000
 
@@ -54,7 +54,7 @@ class Seeds(NamedTuple):
 
     @property
     def label(self) -> int | Seeds:
-        """The seed where all four are equal, else the four: as users write and read it."""
+        """The seed if all four are equal, else the four seeds; for messages and labels."""
         return self.init if len(set(self)) == 1 else self
 
     def __repr__(self) -> str:
@@ -63,10 +63,10 @@ class Seeds(NamedTuple):
 
 @dataclass(frozen=True)
 class Members:
-    """The members of a cohort: for each, its seed in every stream.
+    """Members, each with its seeds in the four streams.
 
     Attributes:
-        seeds: one tuple (init, data, order, noise) per member; no member twice.
+        seeds: the seeds of each member; no member twice.
 
     Example:
         >>> Members.of_seeds([0, 1]).seeds
@@ -89,7 +89,7 @@ class Members:
 
     @classmethod
     def of_seeds(cls, seeds: Iterable[int]) -> Members:
-        """All four streams take the same seed, as in the paper."""
+        """One member per seed, with the same seed in all four streams (as in the paper)."""
         return cls(tuple(map(Seeds.same, seeds)))
 
     @classmethod
@@ -101,7 +101,7 @@ class Members:
         order: Iterable[int] = (0,),
         noise: Iterable[int] = (0,),
     ) -> Members:
-        """Every combination of the given seeds, the last stream fastest."""
+        """Every combination of the given seeds; the last stream varies fastest."""
         return cls(tuple(itertools.starmap(Seeds, itertools.product(init, data, order, noise))))
 
     @classmethod
@@ -136,18 +136,18 @@ class Members:
 
     @property
     def is_plain(self) -> bool:
-        """Whether every member has one seed for all four streams."""
+        """Whether every member has the same seed in all four streams."""
         return all(len(set(member)) == 1 for member in self.seeds)
 
     def without(self, done: Iterable[Seeds]) -> list[Seeds]:
-        """The members that are not among those done, in order."""
+        """The members that are not in ``done``, in order."""
         skip = set(done)
         return [member for member in self.seeds if member not in skip]
 
 
 @dataclass(frozen=True)
 class Lineup(Members):
-    """Members of several experiments side by side, among whom the same seeds may come more than once.
+    """Members of several experiments side by side; the same seeds may occur more than once.
 
     Example:
         >>> len(Lineup(((0, 0, 0, 0), (0, 0, 0, 0))))
@@ -161,7 +161,7 @@ class Lineup(Members):
 
 
 def _as_seeds(members: Members) -> None:
-    """Turn plain tuples of four into `Seeds`; the dataclass is frozen for everyone else."""
+    """Convert the tuples of four seeds into `Seeds`, in the frozen dataclass, while it is made."""
     object.__setattr__(members, "seeds", tuple(itertools.starmap(Seeds, members.seeds)))
 
 
@@ -184,7 +184,7 @@ def parse_seeds(text: int | str | Iterable[int]) -> list[int]:
 
 
 def _some(seeds: range) -> range:
-    # before they are written out one by one
+    # checked before the range is expanded
     if len(seeds) > _MOST_MEMBERS:
         raise InputError(f"seeds: {len(seeds)} are too many; at most {_MOST_MEMBERS}.")
     return seeds
@@ -199,10 +199,10 @@ def _listed(text: str) -> list[int]:
         except ValueError:
             raise InputError(f"seeds: '{piece}' is neither a seed nor a range like 20:30.") from None
         if not listed:
-            raise InputError(f"seeds: the range '{piece}' is empty; the end is not in it.")
+            raise InputError(f"seeds: the range '{piece}' is empty; its end is excluded.")
         seeds.extend(_some(listed))
     if not seeds:
-        raise InputError(f"seeds: '{text}' names none; write a count (5) or a list (5,9,20:30).")
+        raise InputError(f"seeds: '{text}' has no seed; write a count (5) or a list (5,9,20:30).")
     return seeds
 
 
@@ -214,14 +214,12 @@ def stream_key(stream: str, seed: jax.Array | int) -> jax.Array:
 
 
 def on_members(measures: xr.Dataset, members: Iterable[Seeds]) -> xr.Dataset:
-    """The measures of these members, in this order, along one axis ``seed``.
-
-    The axes of a run are its seeds, or its crossed streams (``init_seed``, ``data_seed``, ...), in which
-    case not every place of the box need be a member.
+    """Select members of a run: their measures, in this order, along one axis ``seed``.
 
     Args:
-        measures: a run's.
-        members: seeds of (init, data, order, noise); each is in the run.
+        measures: of a run, with the axis ``seed``, or with an axis for each crossed stream (``init_seed``,
+            ``data_seed``, ...).
+        members: the seeds of members of the run.
 
     Example:
         >>> import xarray as xr

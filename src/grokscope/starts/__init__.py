@@ -1,4 +1,4 @@
-"""Starts: where members start, from a fresh network or inside another run. One file per kind."""
+"""Starts: the state in which members start, fresh or from another run. One file per kind."""
 
 from grokscope.starts._init import Init, InitField
 from grokscope.starts.fresh import Fresh

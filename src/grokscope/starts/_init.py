@@ -1,8 +1,8 @@
-"""The base of all starts: where a member starts."""
+"""The base of all starts."""
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import SerializeAsAny
 
@@ -12,9 +12,9 @@ __all__ = ["Init", "InitField"]
 
 
 class Init(Part):
-    """Where members start."""
+    """The state in which members start."""
 
-    group: ClassVar[str] = "init"
+    group = "init"
 
     kind: str
 

@@ -1,11 +1,11 @@
-"""Start inside another run: a branch, or a transplant."""
+"""Start from a state of another run: a branch, or a transplant."""
 
 from __future__ import annotations
 
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import field_validator, model_validator
 
@@ -21,22 +21,22 @@ __all__ = ["FromRun"]
 
 
 class FromRun(Init):
-    """The state of another run's members at a step: a branch.
+    """A branch: start from the states of another run's members at a step.
 
-    A member branches from the source's member that shares most of its four seeds (init, data, order, noise;
-    of several with as many, the one that shares the first of these). Where the source's member has not come
-    to the moment, or the event was not seen in it, there is no branch.
+    A member branches from the source's member with which it shares most of its four seeds (init, data, order,
+    noise); of several, from the one that shares the first of these. A member is left out if the source's
+    member has not reached the moment, or the event was not seen in it.
 
     Attributes:
-        run: the source's folder.
-        source: its identity; found from the folder if not given, and compared if it is.
-        at: a step, or an event of the source; each member branches at its own step then.
-        parameters: ``all`` takes the whole state over (the optimizer's too); else a list of parameters
-            (``hidden_weight``, ``hidden_bias``, ``output_weight``; an empty list takes none): all others
-            are fresh, from the member's init stream, and so is the optimizer.
-        neurons: only these neurons' parameters are taken over (a transplant); all others are fresh, and so is
-            the optimizer.
-        clock: ``source``: steps go on from the source's; ``zero``: they begin anew.
+        run: the folder of the source run.
+        source: the identity of the source run; found from the folder if not given, checked if given.
+        at: a step; or an event of the source, at which each member branches at its own step.
+        parameters: ``all``: the whole state is taken over, with the optimizer's; or a list of parameters
+            (``hidden_weight``, ``hidden_bias``, ``output_weight``, or none). All other parameters are new,
+            from the member's init stream, and the optimizer starts anew.
+        neurons: take over the parameters of these neurons only (a transplant). All others are new, and the
+            optimizer starts anew.
+        clock: ``source``: steps continue from the source's step; ``zero``: they start at 0.
 
     Example:
         >>> FromRun(run="runs/slow", source="ab" * 32, at="memorization").clock
@@ -44,7 +44,7 @@ class FromRun(Init):
     """
 
     kind: Literal["from_run"] = "from_run"
-    not_identifying: ClassVar[tuple[str, ...]] = ("run",)
+    not_identifying = ("run",)
 
     run: str
     source: str = ""
@@ -70,13 +70,13 @@ class FromRun(Init):
     def _moment(cls, value: Any) -> Any:
         moment = parse_moment(value, "init.at")
         if moment.event in ("start", "end"):
-            raise ValueError("must be a step or an event of the source run (the end of a run is a step too)")
+            raise ValueError("must be a step or an event of the source run; give the end of a run as a step")
         return value
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.neurons is not None and self.parameters != "all" and not self.parameters:
-            raise ValueError("neurons with parameters = [] would take nothing over; leave one of them out")
+            raise ValueError("neurons with parameters = [] would take over nothing; leave one of them out")
         return self
 
     @property
@@ -85,5 +85,5 @@ class FromRun(Init):
         return self.parameters == "all" and self.neurons is None
 
     def seen_from(self, folder: Path) -> FromRun:
-        """The same with a path relative to a folder (where the spec will lie), so that both can be moved."""
+        """A copy whose path is relative to the folder of the spec, so that both can be moved together."""
         return self.model_copy(update={"run": os.path.relpath(Path(self.run), folder)})

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,6 +14,7 @@ import numpy as np
 
 from grokscope.errors import InputError, StoreError, did_you_mean
 from grokscope.spec.streams import Seeds
+from grokscope.spec.toml import parse_toml
 from grokscope.store.arrays import DamagedError
 from grokscope.store.checksums import RUN_FILES, read_checksums, state_sha256
 from grokscope.store.disk import explain
@@ -125,7 +125,7 @@ class RunReader:
         from grokscope.experiment import Experiment
 
         if isinstance(self.path, BucketPath):
-            return Experiment.from_table(tomllib.loads(self.experiment_toml))
+            return Experiment.from_table(parse_toml(self.experiment_toml))
         return Experiment.from_toml(self.path / _EXPERIMENT)
 
     def position(self, seed: int | Seeds) -> int:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from grokscope.errors import InputError
 from grokscope.experiment import Experiment
+from grokscope.spec.toml import parse_value
 
 __all__ = ["Axis", "axis_names", "axis_of", "canonical", "parse_axis", "point_text", "split_values"]
 
@@ -187,10 +187,7 @@ def _values(key: str, text: str, whole: bool) -> list[Any]:
     kind, colon, rest = text.partition(":")
     if colon and kind in ("log", "lin"):
         return _range(key, kind, rest, whole)
-    try:
-        return [tomllib.loads(f"value = {text}")["value"]]
-    except tomllib.TOMLDecodeError:
-        return [text]
+    return [parse_value(text)]
 
 
 def _range(key: str, kind: str, text: str, whole: bool) -> list[Any]:

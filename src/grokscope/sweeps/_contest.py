@@ -8,7 +8,6 @@ again, only what is missing is done.
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +22,7 @@ from grokscope.experiment import Experiment
 from grokscope.progress import Progress
 from grokscope.runs import train
 from grokscope.runs.run import Run
+from grokscope.spec.toml import parse_toml
 from grokscope.statistics import Estimate, kaplan_meier
 from grokscope.store.disk import atomic_write
 from grokscope.sweeps._axes import Axis
@@ -91,7 +91,7 @@ class Contest:
     @cached_property
     def experiment(self) -> Experiment:
         """The base, which contenders change."""
-        return Experiment.from_table(tomllib.loads(self._base))
+        return Experiment.from_table(parse_toml(self._base))
 
     @cached_property
     def tuning(self) -> dict[str, Sweep]:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from grokscope.errors import InputError, did_you_mean
-from grokscope.experiment import Experiment, read_spec
+from grokscope.experiment import Experiment
 from grokscope.spec.parts import looking_in
 from grokscope.spec.streams import Members
+from grokscope.spec.toml import read_toml
 from grokscope.sweeps._spec import SweepSpec
 
 __all__ = ["Contender", "ContestSpec", "is_contest_file"]
@@ -108,7 +109,7 @@ class ContestSpec:
             InputError: if the file or a value in it is not valid.
         """
         file = Path(path)
-        table = read_spec(file)
+        table = read_toml(file)
         own = table.pop("sweep", {})
         _only(own, _KEYS, "sweep")
         found = own.get("contenders", {})
@@ -151,7 +152,7 @@ class ContestSpec:
 
 def is_contest_file(path: str | Path) -> bool:
     """Whether a spec file asks for a contest."""
-    own = read_spec(Path(path)).get("sweep", {})
+    own = read_toml(Path(path)).get("sweep", {})
     kind = own.get("kind", "grid") if isinstance(own, dict) else "grid"
     if kind not in ("grid", "contest"):
         raise InputError(f"sweep.kind: '{kind}' is not one of grid, contest.")

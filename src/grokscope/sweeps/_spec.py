@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from grokscope.errors import InputError, did_you_mean
-from grokscope.experiment import Experiment, read_spec
+from grokscope.experiment import Experiment
 from grokscope.spec.parts import looking_in
 from grokscope.spec.streams import Members
+from grokscope.spec.toml import read_toml
 from grokscope.sweeps._axes import Axis, axis_from_table, axis_names, axis_of, parse_axis, point_text
 
 __all__ = ["Cell", "SweepSpec"]
@@ -112,7 +113,7 @@ class SweepSpec:
             InputError: if the file or a value in it is not valid.
         """
         file = Path(path)
-        table = read_spec(file)
+        table = read_toml(file)
         own = table.pop("sweep", {})
         if not isinstance(own, dict):
             raise InputError("sweep: must be a table with over, zip and seeds.")

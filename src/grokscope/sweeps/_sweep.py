@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections import OrderedDict
 from collections.abc import Iterator
 from functools import cached_property
@@ -14,6 +13,7 @@ from grokscope.experiment import Experiment
 from grokscope.runs.run import Run
 from grokscope.spec.parts import looking_in
 from grokscope.spec.streams import Members, Seeds
+from grokscope.spec.toml import parse_toml
 from grokscope.store.open import is_run_at, open_store
 from grokscope.store.place import Place, as_place
 from grokscope.store.run_store import RunStore
@@ -68,7 +68,7 @@ class Sweep:
     def experiment(self) -> Experiment:
         """The base experiment, which the cells change."""
         with looking_in(self.path if isinstance(self.path, Path) else Path()):
-            return Experiment.from_table(tomllib.loads(self._manifest.base))
+            return Experiment.from_table(parse_toml(self._manifest.base))
 
     @cached_property
     def axes(self) -> tuple[Axis, ...]:

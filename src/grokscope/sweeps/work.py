@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import shutil
 import time
-import tomllib
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,6 +21,7 @@ from grokscope.runs.trainer import Trainer, train_rows
 from grokscope.runs.wanted import Wanted
 from grokscope.spec.parts import looking_in
 from grokscope.spec.streams import Members
+from grokscope.spec.toml import parse_toml
 from grokscope.store.place import as_place
 from grokscope.sweeps._cell_store import OpenCell, open_cell
 from grokscope.sweeps._fingerprints import difference_but_precision
@@ -146,7 +146,7 @@ def _experiments(task: Task) -> list[Experiment]:
     """The experiments of the task's cells, made from the base as it was sent."""
     place = as_place(task.place)
     with looking_in(place if isinstance(place, Path) else Path()):
-        base = Experiment.from_table(tomllib.loads(task.base))
+        base = Experiment.from_table(parse_toml(task.base))
         experiments = [changed(base, cell.settings) for cell in task.cells]
     for cell, experiment in zip(task.cells, experiments, strict=True):
         if experiment.identity != cell.identity:

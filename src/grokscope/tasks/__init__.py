@@ -1,7 +1,8 @@
-"""Tasks: what is to be learned. One file per task; copy ``sparse_parity.py`` when adding one.
+"""Tasks: what is learned. One file per task.
 
-A task makes labelled samples from random keys. How they are served in batches is ``training/sources.py``.
-``check.py`` says whether a task keeps to what it must; ``_boolean.py`` is what functions of signs share.
+A task makes labelled samples from random keys; ``training/sources.py`` serves them in batches. To add one,
+copy ``sparse_parity.py`` and run `check_task` of ``check.py``. Bases for several tasks: ``_boolean.py``
+(functions of random signs) and ``pairs.py`` (binary operators).
 """
 
 from grokscope.tasks._task import Task, TaskField

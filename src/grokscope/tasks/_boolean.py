@@ -1,8 +1,8 @@
-"""What tasks on uniform signs share: inputs, held-out sets, and what happens to training labels."""
+"""The base of tasks on uniform random signs: inputs, held-out sets, and random or noisy training labels."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 __all__ = ["UniformBits", "signs"]
 
-# The held-out inputs are one fixed draw each, the same for every member and every run.
+# Each held-out set is one fixed draw, the same for every member and every run.
 _TEST_KEY, _PROBE_KEY = 1_000_001, 1_000_002
 
 
 def signs(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    """Fair coins +-1 from single random bits, the same in every precision.
+    """Random signs +-1, uniform, from single random bits; the same in every precision.
 
     Example:
         >>> import jax
@@ -37,19 +37,20 @@ def signs(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
 class UniformBits(Task):
     r"""A function of $x$ uniform on $\{-1, +1\}^n$; the base of sparse parity and its relatives.
 
-    A subclass gives `value`, and `hidden` where something of the function is drawn per data seed.
+    A subclass defines `value`, and `hidden` if the function is drawn for each data seed.
 
     Attributes:
         n: number of input bits.
         n_train: training samples, drawn anew for each data seed.
         n_test: test samples, one fixed draw for all seeds (the paper has 100).
         n_probe: probe samples, another fixed draw.
-        labels: ``true``, ``random`` (fair coins on the training set: nothing to generalize), or ``noisy``.
-        noise: with ``labels = "noisy"``, the share of training labels that are flipped (each one
-            independently with this probability, from the noise stream). Held-out labels are always true.
+        labels: ``true``, ``random`` (random training labels, so that nothing can be generalized), or
+            ``noisy``.
+        noise: with ``labels = "noisy"``, the probability with which each training label is flipped, from the
+            noise stream. Held-out labels are always true.
     """
 
-    traced: ClassVar[tuple[str, ...]] = ("noise",)
+    traced = ("noise",)
 
     n: int = Field(default=40, ge=1, le=100_000)
     n_train: int = Field(default=1000, ge=1, le=10**9)
@@ -65,11 +66,11 @@ class UniformBits(Task):
         return self
 
     def value(self, x: jax.Array, hidden: jax.Array | None) -> jax.Array:
-        """The true label of each input, [sample]; ``hidden`` is what `hidden` drew."""
+        """The true label of each input, [sample], given what `hidden` returned."""
         raise NotImplementedError
 
     def hidden(self, key: jax.Array) -> jax.Array | None:
-        """What of the function is drawn per data seed (stored as ``support``), or None."""
+        """Parameters of the function drawn from the data seed's key (stored as ``support``), or None."""
         del key
         return None
 
@@ -89,7 +90,7 @@ class UniformBits(Task):
         return True
 
     def shared_data(self) -> dict[str, jax.Array]:
-        """The fixed test and probe inputs, and their labels where the function is the same for all."""
+        """The fixed test and probe inputs, with labels unless the function is drawn for each data seed."""
         import jax
 
         data: dict[str, jax.Array] = {}
@@ -101,7 +102,7 @@ class UniformBits(Task):
         return data
 
     def member_data(self, data_key: jax.Array, noise_key: jax.Array) -> dict[str, jax.Array]:
-        """The training set of one data seed (and, where the function is drawn, everything it decides)."""
+        """The training set; with a drawn function also its parameters and the held-out labels."""
         import jax
         import jax.numpy as jnp
 
@@ -122,11 +123,11 @@ class UniformBits(Task):
         return {**data, "train_x": x, "train_y": y}
 
     def sample(self, key: jax.Array, count: int) -> tuple[jax.Array, jax.Array]:
-        """Fresh uniform inputs with true labels."""
+        """New uniform inputs with true labels."""
         x = signs(key, (count, self.n))
         return x, self.value(x, None)
 
     @property
     def can_sample(self) -> bool:
-        """Online samples have true labels of a fixed function; anything else needs a finite set."""
+        """Only with true labels of a fixed function."""
         return self.labels == "true" and not self.is_drawn

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import SerializeAsAny
 
@@ -20,20 +20,23 @@ SPLITS = ("train", "test", "probe")
 
 
 class Task(Part):
-    """What is to be learned: samples, labels, splits, and facts an analysis may need.
+    """What is learned: samples, labels, splits, and facts for analyses.
 
-    Data are a flat dictionary of arrays named ``<split>_x`` [sample, *input] and ``<split>_y`` [sample]:
-    ``train`` (what is learned from), ``test`` (the paper's small held-out set) and, where the task has
-    one, ``probe`` (a large held-out set on which fine measures are taken).
+    Data are a dictionary of arrays ``<split>_x`` [sample, *input] and ``<split>_y`` [sample]. The splits are
+    ``train``, ``test`` (a small held-out set, as in the paper) and, if the task has one, ``probe`` (a large
+    held-out set for fine measures).
 
-    Labels: where ``n_outputs`` is 1 they are +-1 (or real numbers, for regression) as floats; else class
-    numbers 0..n_outputs-1 as int32. Floats have JAX's default precision, and the same values in float32
-    and float64, so that a run in either precision learns from the same data.
+    Labels are floats, +-1 or real numbers, if ``n_outputs`` is 1; else class numbers 0..n_outputs-1 as int32.
+    Floats have JAX's default precision and the same values in float32 and float64, so that runs in both
+    precisions learn from the same data.
 
-    `check_task` in ``tasks/check.py`` says whether a task keeps to all this.
+    `check_task` in ``tasks/check.py`` checks this contract.
+
+    Attributes:
+        n_train: number of training samples.
     """
 
-    group: ClassVar[str] = "task"
+    group = "task"
 
     kind: str
     n_train: int = 1000
@@ -45,31 +48,31 @@ class Task(Part):
 
     @property
     def n_outputs(self) -> int:
-        """How many numbers a network must return per input: 1, or the number of classes."""
+        """The number of outputs of a network: 1, or the number of classes."""
         return 1
 
     @property
     def label_kind(self) -> Literal["sign", "real", "class"]:
-        """What labels are: signs +-1, real numbers, or class numbers; it decides which losses fit."""
+        """The kind of labels: signs +-1, real numbers, or class numbers. Losses are for some kinds only."""
         return "sign" if self.n_outputs == 1 else "class"
 
     @property
     def has_fixed_test(self) -> bool:
-        """Whether the test inputs are the same for every member (not where a finite set is split)."""
+        """Whether all members have the same test inputs (not where each member splits a finite set)."""
         return True
 
     @property
     def has_binary_inputs(self) -> bool:
-        """Whether every input coordinate is +-1 (what sensitivity and exact verification need)."""
+        """Whether every input coordinate is +-1 (needed for sensitivity and exact verification)."""
         return False
 
     @property
     def axes(self) -> dict[str, tuple[Any, ...]]:
-        """Labels of axes that measures of this task have besides the usual ones, by axis name."""
+        """Labels of further axes that measures of this task can have, by axis name."""
         return {}
 
     def shared_data(self) -> dict[str, jax.Array]:
-        """The arrays that are the same for every member (a fixed test set, say). Called inside jit."""
+        """The arrays that all members share (a fixed test set, say). Called inside jit."""
         return {}
 
     def member_data(self, data_key: jax.Array, noise_key: jax.Array) -> dict[str, jax.Array]:
@@ -77,29 +80,29 @@ class Task(Part):
         raise NotImplementedError
 
     def sample(self, key: jax.Array, count: int) -> tuple[jax.Array, jax.Array]:
-        """Draw ``count`` fresh labelled samples (online training). Called inside jit.
+        """Draw ``count`` new labelled samples, for online training. Called inside jit.
 
         Raises:
-            InputError: from the spec's check, where the task cannot be sampled online.
+            NotImplementedError: if the task cannot be trained on online.
         """
         raise NotImplementedError
 
     @property
     def can_sample(self) -> bool:
-        """Whether `sample` works, so that the task can be trained on online."""
+        """Whether `sample` works (online training)."""
         return type(self).sample is not Task.sample
 
     def written(self, folder: Path | None) -> Self:
-        """The task as a spec file can name it; what lies only in memory is written to the folder.
+        """The task for a spec file; arrays that exist only in memory are written to the folder.
 
         Raises:
-            InputError: if something lies only in memory and there is no folder.
+            InputError: if arrays exist only in memory and no folder is given.
         """
         del folder
         return self
 
     def facts(self) -> dict[str, Any]:
-        """What is known of the task's inside (hidden bits, mirror pairs, ...), for analyses and reports."""
+        """Facts about the task (hidden bits, formula, ...), as JSON values, for analyses and reports."""
         return {}
 
 

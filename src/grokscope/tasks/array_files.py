@@ -1,4 +1,4 @@
-"""Reading, checking and hashing the user's arrays; the task that serves them is ``arrays.py``."""
+"""Read, check and hash a user's arrays, for the task in ``arrays.py``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NEEDED = ("train_x", "train_y", "test_x", "test_y")
 _ALLOWED = (*_NEEDED, "probe_x", "probe_y")
 _MOST_HEADER = 1_000_000
 _MOST_CLASSES = 1_000_000
-_MOST_UNPACKED = 100_000_000  # bytes beyond the file's own: an archive of a megabyte can hold a terabyte
+_MOST_UNPACKED = 100_000_000  # bytes beyond the file's size: a small archive can expand to a terabyte
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Samples:
     n_outputs: int
 
     def count(self, split: str) -> int:
-        """Rows of a split; 0 where there is none."""
+        """Number of rows of a split; 0 if the split is missing."""
         return len(self.arrays.get(f"{split}_x", ()))
 
     @cached_property
@@ -50,13 +50,13 @@ class Samples:
         return all(bool(np.all(np.abs(a) == 1)) for name, a in self.arrays.items() if name.endswith("_x"))
 
 
-# by hash: what was made from memory, and what was read, so that an unchanged file is read once
+# arrays by hash, from memory and from files; an unchanged file is read once
 remembered: dict[str, Samples] = {}
 _stamps: dict[tuple[str, int, int], str] = {}
 
 
 def check(arrays: Mapping[str, Any], source: str) -> Samples:
-    """Check the arrays and find out what their labels are.
+    """Check arrays and detect the kind of their labels.
 
     Raises:
         InputError: naming the source and the array.
@@ -64,7 +64,7 @@ def check(arrays: Mapping[str, Any], source: str) -> Samples:
     for name in arrays:
         if name not in _ALLOWED:
             raise InputError(
-                f"{source}: no array '{name}' is known.{did_you_mean(name, _ALLOWED)} "
+                f"{source}: array '{name}' is not known.{did_you_mean(name, _ALLOWED)} "
                 f"Allowed: {', '.join(_ALLOWED)}."
             )
     needed = _ALLOWED if any(name.startswith("probe_") for name in arrays) else _NEEDED
@@ -88,7 +88,7 @@ def read(file: Path, shown: str) -> Samples:
     """Read and check a file.
 
     Raises:
-        InputError: if it is neither kind of file, damaged, or holds wrong arrays.
+        InputError: if it is no .safetensors or .npz file, is damaged, or its arrays are not valid.
     """
     if not file.is_file():
         raise InputError(f"task.path: '{shown}' is not a file that exists.")
@@ -121,11 +121,11 @@ def load(file: Path, shown: str) -> dict[str, np.ndarray]:
 
 
 def save(samples: Samples, file: Path) -> None:
-    """Write arrays to a new file; the same arrays may be there already.
+    """Write arrays to a new file; a file with the same arrays is left as it is.
 
     Raises:
-        InputError: if the name ends in neither .safetensors nor .npz, the file cannot be written, or holds
-            something else.
+        InputError: if the name ends in neither .safetensors nor .npz, the file cannot be written, or it
+            exists with other arrays.
     """
     if file.suffix not in (".safetensors", ".npz"):
         raise InputError(f"'{file}' must end in .safetensors or .npz.")

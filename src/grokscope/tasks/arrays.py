@@ -1,9 +1,9 @@
-"""The user's own arrays as a task, from a safetensors or npz file or from memory."""
+"""A user's arrays as a task, from a safetensors or npz file or from memory."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, PrivateAttr, model_validator
 
@@ -26,17 +26,19 @@ class Arrays(Task):
 
     Inputs are [sample, ...] numbers. Labels are [sample]: all $\pm 1$ (one output); whole numbers
     0..classes-1 of an integer type (one output per class); or other numbers of a floating type (one output,
-    for the squared loss). ``n_train``, ``n_test``, ``n_probe`` and ``sha256`` are found from the arrays;
-    where a spec gives them, they must agree.
+    for the squared loss). If a spec gives ``n_train``, ``n_test``, ``n_probe`` or ``sha256``, they must agree
+    with the arrays.
 
     Attributes:
-        path: a ``.safetensors`` or ``.npz`` file, relative to the working folder or the spec file's.
-        sha256: hash of the arrays' names, types, shapes and bytes; it identifies the task, the path does not.
-        train_subset: draw this many of the training rows for each data seed, without replacement.
+        path: a ``.safetensors`` or ``.npz`` file, relative to the working folder or to the spec's folder.
+        sha256: hash of the arrays' names, types, shapes and bytes. It is part of the identity, the path not.
+        train_subset: number of training rows to draw for each data seed, without replacement.
+        n_train: found from the arrays; with ``train_subset``, that number.
+        n_test, n_probe: found from the arrays.
 
     Raises:
         InputError: if the file cannot be read, an array is missing or has a wrong shape, type or value, or
-            the arrays are not those of ``sha256``.
+            the arrays have another hash than ``sha256``.
 
     Example:
         >>> import numpy as np
@@ -47,7 +49,7 @@ class Arrays(Task):
     """
 
     kind: Literal["arrays"] = "arrays"
-    not_identifying: ClassVar[tuple[str, ...]] = ("path",)
+    not_identifying = ("path",)
 
     path: str = ""
     sha256: str = ""
@@ -55,7 +57,7 @@ class Arrays(Task):
     n_train: int = Field(default=0, ge=0)
     n_test: int = Field(default=0, ge=0)
     n_probe: int = Field(default=0, ge=0)
-    # where the file was found, for another process that gets this task
+    # the absolute path, for another process that is given this task
     _file: str = PrivateAttr(default="")
 
     @model_validator(mode="after")
@@ -63,7 +65,7 @@ class Arrays(Task):
         if self.path:
             file = find_file(self.path)
             self._file = str(file.absolute())
-            # a run's spec names a file beside it; a spec that is changed in memory has the arrays there
+            # a run's spec names a file beside itself; if it is not found, its arrays may be in memory
             known = remembered.get(self.sha256) if not file.exists() else None
             samples = known or read(Path(self._file), self.path)
         else:
@@ -82,11 +84,11 @@ class Arrays(Task):
             given = getattr(self, name)
             if given and given != value:
                 raise InputError(f"task.{name}: found from the arrays: {value} (got {given}); leave it out.")
-            object.__setattr__(self, name, value)  # it is frozen for others; here it is still being made
+            object.__setattr__(self, name, value)  # frozen, but still being made here
         return self
 
     def _found(self, samples: Samples) -> dict[str, Any]:
-        """The fields that the arrays decide."""
+        """The fields that follow from the arrays."""
         return {
             "sha256": samples.sha256,
             "n_train": self.train_subset or samples.count("train"),
@@ -96,7 +98,7 @@ class Arrays(Task):
 
     @classmethod
     def from_numpy(cls, *, train_subset: int | None = None, **arrays: np.ndarray) -> Arrays:
-        """A task of arrays in memory; a spec in a file needs them in one: see `save`.
+        """A task of arrays in memory. A spec file needs them in a file: see `save`.
 
         Args:
             train_subset: as in the class.
@@ -110,28 +112,28 @@ class Arrays(Task):
         return cls(sha256=samples.sha256, train_subset=train_subset)
 
     def save(self, path: str | Path) -> Arrays:
-        """Write the arrays to a ``.safetensors`` or ``.npz`` file; returns the task that names it.
+        """Write the arrays to a ``.safetensors`` or ``.npz`` file; returns the task with that path.
 
         Raises:
-            InputError: if the name ends in neither, or there is a file already with other arrays.
+            InputError: if the name ends in neither, or the file exists with other arrays.
         """
         save(self._samples, Path(path))
         return self._at(str(path))
 
     def _at(self, path: str) -> Arrays:
-        """The same task with its arrays in a file."""
+        """The same task with another path."""
         return Arrays(path=path, sha256=self.sha256, train_subset=self.train_subset)
 
     def written(self, folder: Path | None) -> Arrays:
         """The task with a path; with a folder the arrays are saved there, under a name from their hash.
 
-        So a run holds what it was trained on, also where the file that the spec named is moved or changed.
+        A run keeps its training data this way, also if the file that the spec names is moved or changed.
         """
         if folder is None and self.path:
             return self
         if folder is None:
             raise InputError(
-                "task: these arrays lie only in memory, and a spec file needs them in a file: "
+                "task: these arrays exist only in memory, and a spec needs them in a file: "
                 "use task.save('data.safetensors'), or to_toml(folder)."
             )
         name = f"arrays-{self.sha256[:16]}.safetensors"
@@ -148,7 +150,7 @@ class Arrays(Task):
         if not self.sha256:
             raise InputError("task.path: this key must be given: a .safetensors or .npz file.")
         raise InputError(
-            f"task.path: the arrays (sha256 {self.sha256[:8]}...) lay in the memory of another process; "
+            f"task.path: the arrays (sha256 {self.sha256[:8]}...) were in the memory of another process; "
             "save them there with task.save('data.safetensors') and give that path."
         )
 
@@ -164,7 +166,7 @@ class Arrays(Task):
 
     @property
     def label_kind(self) -> Literal["sign", "real", "class"]:
-        """As the labels are."""
+        """The kind of the labels."""
         return self._samples.label_kind
 
     @property
@@ -173,7 +175,7 @@ class Arrays(Task):
         return self._samples.has_binary_inputs
 
     def shared_data(self) -> dict[str, jax.Array]:
-        """All arrays, or with ``train_subset`` all but the training set."""
+        """All arrays; with ``train_subset`` all but the training set."""
         return {
             name: self._array(name)
             for name in self._samples.arrays

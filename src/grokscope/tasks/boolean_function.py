@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
@@ -21,7 +21,7 @@ __all__ = ["BooleanFunction", "Term"]
 # Functions of at most this many bits are listed in full: for ties, and for the spectrum of their sign.
 _MOST_LISTED = 16
 _MOST_FACTS = 1024
-# A float32 sum of t terms is off by less than (t + 1) of this share of the sum of |c_S|.
+# The error of a float32 sum of t terms is below (t + 1) times this times the sum of |c_S|.
 _ROUNDING = 2.0**-23
 
 
@@ -33,7 +33,7 @@ class Term(Part):
         (0, 1)
     """
 
-    group: ClassVar[str] = "task.terms"
+    group = "task.terms"
 
     bits: tuple[int, ...]
     coefficient: float = 1.0
@@ -56,16 +56,17 @@ class BooleanFunction(UniformBits):
     $x_1 + x_1 x_2 + \dots + x_1 \cdots x_k$.
 
     Attributes:
-        n, n_train, n_test, n_probe, labels, noise: as in sparse parity.
-        terms: the function; each a table with ``bits`` (from 0) and ``coefficient``.
-        preset, k: instead of terms, a function of the first k bits.
+        terms: the terms of s; each a table with ``bits`` (from 0) and ``coefficient``.
+        preset: a function of the first k bits, instead of ``terms``.
+        k: the number of bits of the preset.
         output: ``sign`` (labels +-1), or ``real`` (labels s(x), for the squared loss).
 
-    A function of more than 16 bits is not searched for ties; there sign(0) is +1.
+    With ``output = "sign"`` a sum of 0 (a tie) is an error, except for functions of more than 16 bits: these
+    are not searched for ties, and the sign of 0 is +1.
 
     Raises:
         InputError: if a bit is not below n, a term is given twice or is zero, neither or both of terms and
-            preset are given, or the sign is that of 0 for some setting of the bits.
+            preset are given, or the sum is 0 for some setting of the bits.
 
     Source: O'Donnell 2014, Analysis of Boolean Functions, Section 1.2; staircases: Abbe et al. 2021
         (arXiv 2108.10573).
@@ -94,7 +95,7 @@ class BooleanFunction(UniformBits):
         if bool(self.terms) == (self.preset is not None):
             raise ValueError("give exactly one of terms and preset")
         if (self.preset is None) != (self.k is None):
-            raise ValueError("k goes with preset: give both, or neither")
+            raise ValueError("k and preset belong together: give both, or neither")
         if self.k is not None and self.k > self.n:
             raise ValueError(f"k must be at most n = {self.n}, but k = {self.k}")
         if self.preset == "majority" and self.k is not None and self.k % 2 == 0:
@@ -103,10 +104,10 @@ class BooleanFunction(UniformBits):
         for term in self.terms:
             if term.bits and term.bits[-1] >= self.n:
                 raise ValueError(
-                    f"terms name bit {term.bits[-1]}; the last of n = {self.n} bits is {self.n - 1}"
+                    f"terms have bit {term.bits[-1]}; the last of n = {self.n} bits is {self.n - 1}"
                 )
             if named.count(term.bits) > 1:
-                raise ValueError(f"terms name bits {list(term.bits)} twice")
+                raise ValueError(f"terms have bits {list(term.bits)} twice")
             if term.coefficient == 0.0:
                 raise ValueError(f"the term of bits {list(term.bits)} has coefficient 0; leave it out")
         if self.output == "real":
@@ -114,7 +115,7 @@ class BooleanFunction(UniformBits):
                 raise ValueError("output = 'real' needs labels = 'true'")
             if self.preset in ("majority", "and"):
                 raise ValueError(
-                    f"preset '{self.preset}' has signs; output = 'real' needs terms or another preset"
+                    f"preset '{self.preset}' is a sign; output = 'real' needs terms or another preset"
                 )
         elif len(self.support) <= _MOST_LISTED:
             self._check_ties()
@@ -140,11 +141,11 @@ class BooleanFunction(UniformBits):
 
     @property
     def support(self) -> tuple[int, ...]:
-        """The bits that the function is written with, sorted."""
+        """The bits of all terms, sorted."""
         return tuple(sorted({bit for bits, _ in self._sum() for bit in bits}))
 
     def value(self, x: jax.Array, hidden: jax.Array | None) -> jax.Array:
-        """The sum's sign, or the sum. Terms are added one by one, in their order."""
+        """The sign of the sum, or the sum. Terms are added one by one, in their order."""
         import jax
         import jax.numpy as jnp
 
@@ -172,7 +173,9 @@ class BooleanFunction(UniformBits):
         if self.output == "real":
             found = [Term(bits=bits, coefficient=c) for bits, c in self._sum()]
         elif len(self.support) > _MOST_LISTED:
-            raise InputError(f"task: the spectrum of a sign of more than {_MOST_LISTED} bits is not listed.")
+            raise InputError(
+                f"task: the spectrum of a sign of more than {_MOST_LISTED} bits is not computed."
+            )
         else:
             y = np.where(self._listed() >= 0, 1.0, -1.0)
             coefficients = _hadamard(y) / y.size
@@ -183,7 +186,7 @@ class BooleanFunction(UniformBits):
         return sorted(found, key=lambda term: (len(term.bits), term.bits))
 
     def facts(self) -> dict[str, Any]:
-        """``support``, and ``spectrum`` of the labels (None where longer than 1,024 terms or not known)."""
+        """``support``, and ``spectrum`` of the labels (None if it has over 1,024 terms or is not known)."""
         spectrum = None
         if self.output == "real" or len(self.support) <= _MOST_LISTED:
             terms = self.walsh_spectrum()
@@ -192,7 +195,7 @@ class BooleanFunction(UniformBits):
         return {"support": list(self.support), "spectrum": spectrum}
 
     def _sum(self) -> list[tuple[tuple[int, ...], float]]:
-        """The terms, those of a preset written out."""
+        """The terms, also for a preset."""
         k = self.k or 0
         if self.preset == "parity":
             return [(tuple(range(k)), 1.0)]
@@ -207,7 +210,7 @@ class BooleanFunction(UniformBits):
         return tuple(bit for i, bit in enumerate(self.support) if index >> i & 1)
 
     def _listed(self) -> np.ndarray:
-        """The sum at every setting of the support; bit i of the position says whether support[i] is -1."""
+        """The sum at every setting of the support; bit i of the index is 1 where support[i] is -1."""
         place = {bit: i for i, bit in enumerate(self.support)}
         coefficients = np.zeros(2 ** len(place))
         for bits, c in self._sum():

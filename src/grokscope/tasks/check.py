@@ -1,4 +1,4 @@
-"""What every task must keep to, as a check that you can run on yours: ``check_task(MyTask())``."""
+"""The conformance check for tasks: call `check_task` on a task of your own."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["check_task"]
 
 
 def check_task(task: Task) -> None:
-    """Check that a task keeps to what `Task` says: shapes, types, labels, splits, keys, jit, facts.
+    """Check that a task keeps the contract of `Task`: shapes, types, labels, splits, keys, jit, facts.
 
     Raises:
-        AssertionError: saying what is wrong and what is wanted.
+        AssertionError: naming the violation and what is required, in one line.
 
     Example:
         >>> from grokscope.tasks.sparse_parity import SparseParity
@@ -38,7 +38,7 @@ def check_task(task: Task) -> None:
     if task.has_fixed_test:
         _want("test_x" in shared, "test_x must come from shared_data: it is the same for every member")
     _check_keys(task, member, dict(member_data(key, key)), dict(member_data(other, other)))
-    # shapes alone: compiling it once more would cost more than all the rest
+    # shapes only: compiling it again would take longer than the rest of the check
     keys = jax.random.split(key, 2)
     for name, array in dict(jax.eval_shape(jax.vmap(task.member_data), keys, keys)).items():
         _want(array.shape[1:] == member[name].shape, f"{name} has another shape under vmap")
@@ -96,7 +96,7 @@ def _check_samples(task: Task, x: Any, y: Any, split: str) -> None:
         f"{split} inputs must be finite floats or integers",
     )
     if task.has_binary_inputs:
-        _want(bool((np.abs(x) == 1).all()), f"{split} inputs must be +-1, for has_binary_inputs is true")
+        _want(bool((np.abs(x) == 1).all()), f"{split} inputs must be +-1, because has_binary_inputs is true")
     _want(y.shape == x.shape[:1], f"{split} labels have shape {y.shape}, not {x.shape[:1]}")
     if task.label_kind == "class":
         _want(y.dtype == np.int32, f"{split} labels must be int32 (got {y.dtype})")
@@ -118,7 +118,7 @@ def _check_keys(task: Task, one: dict[str, Any], same: dict[str, Any], other: di
     if one:
         differs = any(not np.array_equal(one[name], other[name]) for name in one)
         _want(
-            differs, "member_data does not depend on its keys; what all members share goes into shared_data"
+            differs, "member_data does not depend on its keys; return what all members share from shared_data"
         )
     if task.has_fixed_test and "test_x" in one:
         _want(bool(np.array_equal(one["test_x"], other["test_x"])), "test_x differs between members")

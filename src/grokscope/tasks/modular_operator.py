@@ -52,7 +52,7 @@ FORMULAS = {name: operator.formula for name, operator in _OPERATORS.items()}
 
 
 class ModularOperator(Pairs):
-    r"""$c = a \circ b \bmod p$ for all a and b from 0 to p - 1 (in a quotient b is not 0).
+    r"""$c = a \circ b \bmod p$ for all a and b from 0 to p - 1 (with b > 0 for a quotient).
 
     Operators: ``addition`` $x + y$, ``subtraction`` $x - y$, ``multiplication`` $x y$, ``division`` $x / y$,
     ``division_or_subtraction`` ($x / y$ where y is odd, else $x - y$), ``sum_of_squares`` $x^2 + y^2$,
@@ -60,9 +60,8 @@ class ModularOperator(Pairs):
     $x^3 + x y$, ``cubic_plus_xy2_plus_y`` $x^3 + x y^2 + y$.
 
     Attributes:
-        operator: which.
-        p: the modulus; prime where the operator divides.
-        train_fraction, operator_token, equals_token, split, pairs: see below.
+        operator: the operator.
+        p: the modulus; it must be prime if the operator divides.
 
     Raises:
         InputError: if the operator divides and p is not prime, or a split would be empty.
@@ -85,7 +84,7 @@ class ModularOperator(Pairs):
     @model_validator(mode="before")
     @classmethod
     def _check_inverses(cls, values: dict[str, Any]) -> dict[str, Any]:
-        # before the table is made, which needs the inverses
+        # checked before the table of equations is made, which needs the inverses
         operator = _OPERATORS.get(values.get("operator", "addition"))
         p = values.get("p", 97)
         if operator is not None and operator.inverts and type(p) is int and p >= 2 and not _is_prime(p):
@@ -99,18 +98,18 @@ class ModularOperator(Pairs):
 
     @property
     def table(self) -> Table:
-        """All equations."""
+        """All equations of the operator."""
         return _table(self.operator, self.p)
 
     @property
     def axes(self) -> dict[str, tuple[Any, ...]]:
-        """``frequency``: 1..p // 2, where the answer is a sum or a difference (for the Fourier measures)."""
+        """``frequency``: 1..p // 2, for addition and subtraction (the Fourier measures)."""
         if self.operator not in ("addition", "subtraction"):
             return {}
         return {"frequency": tuple(range(1, self.p // 2 + 1))}
 
     def facts(self) -> dict[str, Any]:
-        """As for all pairs, and the ``formula``."""
+        """The facts of all pairs, and the ``formula``."""
         return {"formula": f"{FORMULAS[self.operator]} (mod {self.p})", **super().facts()}
 
 

@@ -1,4 +1,4 @@
-"""What tasks on pairs of elements share: tokens, the split of a finite table, and mirror pairs."""
+"""The base of tasks on pairs of elements: tokens, the split of a finite table, and mirror pairs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Pairs", "Table"]
 
-# The split of ``split = "fixed"``: one draw, the same for every member and every run.
+# The key of ``split = "fixed"``: one draw, the same for every member and every run.
 _SPLIT_KEY = 1_000_003
 
 
@@ -25,7 +25,7 @@ class Table(NamedTuple):
 
     Attributes:
         rows: (a, b, c), sorted by a, then b; int64 [equation, 3].
-        mirror: the row of (b, a) for every row (a, b), -1 where the table does not have it; [equation].
+        mirror: for every row (a, b) the row of (b, a), or -1 if the table has none; int [equation].
     """
 
     rows: np.ndarray
@@ -33,7 +33,7 @@ class Table(NamedTuple):
 
     @classmethod
     def of(cls, rows: np.ndarray) -> Table:
-        """The table of these equations.
+        """Make the table of some equations.
 
         Example:
             >>> Table.of(np.array([[0, 1, 0], [1, 0, 1], [0, 2, 1]])).mirror.tolist()
@@ -48,18 +48,19 @@ class Table(NamedTuple):
 class Pairs(Task):
     r"""All equations $a \circ b = c$ over a finite set, split into training and test equations.
 
-    The base of operators on residues and on permutations; a subclass gives `table` and `elements`. An input
-    is the sequence of tokens ``a [operator] b [=]``, each one-hot: [position, token]. The answer c is the
-    class.
+    The base of operators on residues and on permutations; a subclass defines `table` and `elements`. An
+    input is the sequence of tokens ``a [operator] b [=]``, each one-hot: [position, token]. The label is the
+    class c.
 
     Attributes:
-        train_fraction: share of the equations that are trained on; all others are the test split.
+        train_fraction: share of the equations in the training split; all others are in the test split.
         operator_token: whether there is a token for the operator between a and b.
-        equals_token: whether there is a token for the equals sign behind b.
+        equals_token: whether there is a token for the equals sign after b.
         split: ``seed`` (drawn from the data stream of each member) or ``fixed`` (one draw for all).
-        pairs: ``ordered`` ((a, b) and (b, a) fall on either side independently), or ``unordered`` (both
-            on the same side, so that commutativity says nothing of held-out equations). The same share is
-            drawn of pairs that have a mirror and of pairs that have none (a = b, say).
+        pairs: ``ordered`` ((a, b) and (b, a) are split independently), or ``unordered`` (both go into the
+            same split, so that commutativity does not help on the test split). The same share is drawn of
+            equations with a mirror and of those without (a = b, say).
+        n_train, n_test: follow from ``train_fraction``; leave them out.
     """
 
     train_fraction: float = Field(default=0.5, gt=0.0, lt=1.0)
@@ -67,13 +68,13 @@ class Pairs(Task):
     equals_token: bool = True
     split: Literal["seed", "fixed"] = "seed"
     pairs: Literal["ordered", "unordered"] = "ordered"
-    # found from the table, and no part of the spec
+    # follow from the table; not written to specs
     n_train: int = Field(default=0, exclude=True, repr=False)
     n_test: int = Field(default=0, exclude=True, repr=False)
 
     @property
     def elements(self) -> int:
-        """How many elements there are, numbered from 0."""
+        """The number of elements, which are numbered from 0."""
         raise NotImplementedError
 
     @property
@@ -96,12 +97,12 @@ class Pairs(Task):
                     f"train_fraction = {self.train_fraction:g} leaves the {split} split empty: "
                     f"there are {count} equations"
                 )
-            object.__setattr__(self, name, value)  # it is frozen for others; here it is still being made
+            object.__setattr__(self, name, value)  # frozen, but still being made here
         return self
 
     @property
     def vocabulary(self) -> int:
-        """Number of tokens: the elements, then the operator, then the equals sign, where they are used."""
+        """Number of tokens: the elements, then the operator and the equals sign, if they are used."""
         return self.elements + self.operator_token + self.equals_token
 
     @property
@@ -116,11 +117,11 @@ class Pairs(Task):
 
     @property
     def has_fixed_test(self) -> bool:
-        """Only where the split is fixed."""
+        """Only with ``split = "fixed"``."""
         return self.split == "fixed"
 
     def shared_data(self) -> dict[str, jax.Array]:
-        """Everything, where the split is fixed."""
+        """All arrays, with ``split = "fixed"``; else none."""
         import jax
 
         return self._data(jax.random.key(_SPLIT_KEY)) if self.split == "fixed" else {}
@@ -135,11 +136,11 @@ class Pairs(Task):
         return self._data(data_key) if self.split == "seed" else {}
 
     def facts(self) -> dict[str, Any]:
-        """Sizes, and what commutativity can tell.
+        """Sizes, and how far commutativity helps on the test split.
 
-        ``elements``, ``equations``, ``vocabulary``; ``commutative``; ``symmetric_share``: of the pairs
-        a != b whose mirror is in the table, the share with the same answer; ``expected_mirror_share``: how
-        many of the held-out equations have their mirror in the training set, on average over splits.
+        ``elements``, ``equations``, ``vocabulary``; ``commutative``; ``symmetric_share``: of the pairs a != b
+        whose mirror is in the table, the share with the same answer; ``expected_mirror_share``: the expected
+        share of test equations whose mirror is in the training split.
         """
         table, mirror = self.table
         paired = (mirror >= 0) & (table[:, 0] != table[:, 1])

@@ -1,4 +1,4 @@
-"""Binary operators on the permutations of a few things: the group tasks of Power et al."""
+"""Binary operators on permutations: the group tasks of Power et al."""
 
 from __future__ import annotations
 
@@ -19,16 +19,15 @@ _FORMULAS = {"composition": "x y", "conjugation": "x y x^-1", "triple_product": 
 
 
 class PermutationOperator(Pairs):
-    r"""$c = a \circ b$ for all permutations a and b of ``degree`` things ($S_5$: 120 permutations).
+    r"""$c = a \circ b$ for all permutations a and b of ``degree`` elements ($S_5$: 120 permutations).
 
     Operators: ``composition`` $x y$, ``conjugation`` $x y x^{-1}$, ``triple_product`` $x y x$. The product
-    applies its right factor first: $(x y)(i) = x(y(i))$. Permutations are numbered in the order of the
-    dictionary, so 0 is the identity.
+    applies its right factor first: $(x y)(i) = x(y(i))$. Permutations are numbered in lexicographic order, so
+    0 is the identity.
 
     Attributes:
-        operator: which.
-        degree: how many things are permuted.
-        train_fraction, operator_token, equals_token, split, pairs: see below.
+        operator: the operator.
+        degree: number of elements that are permuted.
 
     Raises:
         InputError: if a split would be empty.
@@ -53,11 +52,11 @@ class PermutationOperator(Pairs):
 
     @property
     def table(self) -> Table:
-        """All equations."""
+        """All equations of the operator."""
         return _table(self.operator, self.degree)
 
     def facts(self) -> dict[str, Any]:
-        """As for all pairs, and the ``formula``."""
+        """The facts of all pairs, and the ``formula``."""
         return {"formula": f"{_FORMULAS[self.operator]} in S_{self.degree}", **super().facts()}
 
 

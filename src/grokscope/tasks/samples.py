@@ -1,8 +1,8 @@
-"""Samples of the user's own of a known task: what a network was really trained on, and what it is of."""
+"""A user's own samples of a known task: the data on which a network was trained elsewhere."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import model_validator
 
@@ -20,19 +20,18 @@ __all__ = ["Samples"]
 
 
 class Samples(Arrays):
-    """Arrays of your own that are samples of another task, which gives the probe and the facts.
+    """Arrays of your own that are samples of another task, which provides the probe and the facts.
 
-    Networks that were trained elsewhere saw samples that only files hold, yet what they learned is a known
-    function: the training and test sets come from the arrays, and all else (a large probe, the hidden bits,
-    fresh samples) from the task ``of``.
+    For networks that were trained elsewhere on data in files, on a function that is known: the training and
+    test splits come from the arrays; the probe, the facts (hidden bits, say) and online samples come from the
+    task ``of``.
 
     Attributes:
-        path, sha256, train_subset: as in ``arrays``.
-        of: the task that the arrays are samples of, a table with a ``kind``.
-        n_train, n_test, n_probe: found from the arrays; without ``probe_x``, the probe is that of the task.
+        of: the task of which the arrays are samples, a table with a ``kind``.
+        n_probe: found from the arrays; without ``probe_x``, that of the task.
 
     Raises:
-        InputError: as ``arrays``, or if inputs or labels are of another kind than those of the task.
+        InputError: as for ``arrays``, or if inputs or labels are of another kind than those of the task.
 
     Example:
         >>> import numpy as np
@@ -44,7 +43,7 @@ class Samples(Arrays):
     """
 
     kind: Literal["samples"] = "samples"
-    not_identifying: ClassVar[tuple[str, ...]] = ("path",)
+    not_identifying = ("path",)
 
     of: TaskField
 
@@ -56,7 +55,7 @@ class Samples(Arrays):
             ("n_outputs", "this many outputs:"),
         )
         if isinstance(self.of, Arrays):
-            raise InputError("task.of: these are samples of a rule, not of other arrays.")
+            raise InputError("task.of: must be a task with a rule, not arrays.")
         for name, words in checks:
             ours, theirs = getattr(self, name), getattr(self.of, name)
             if ours != theirs:
@@ -67,7 +66,7 @@ class Samples(Arrays):
 
     def _found(self, samples: Checked) -> dict[str, Any]:
         found = super()._found(samples)
-        # where the function itself is drawn, its labels are not those of these samples
+        # a function drawn for each data seed is another one than that of these samples
         if not found["n_probe"] and not getattr(self.of, "is_drawn", False):
             found["n_probe"] = getattr(self.of, "n_probe", 0)
         return found
@@ -76,7 +75,7 @@ class Samples(Arrays):
         return Samples(path=path, sha256=self.sha256, train_subset=self.train_subset, of=self.of)
 
     def shared_data(self) -> dict[str, jax.Array]:
-        """The arrays, and the probe of the task where they have none."""
+        """The arrays; and the probe of the task, if they have none."""
         data = super().shared_data()
         if self.n_probe and "probe_x" not in data:
             rule = self.of.shared_data()
@@ -89,7 +88,7 @@ class Samples(Arrays):
         return getattr(self.of, "axes", {})
 
     def sample(self, key: jax.Array, count: int) -> tuple[jax.Array, jax.Array]:
-        """Fresh samples of the task."""
+        """New samples of the task."""
         return self.of.sample(key, count)
 
     @property

@@ -20,15 +20,9 @@ class SparseParity(UniformBits):
     r"""Sparse parity: $y = \prod_{i \in S} x_i$ for $x$ uniform on $\{-1, +1\}^n$, $|S| = k$ hidden bits.
 
     Attributes:
-        n: number of input bits.
         k: number of hidden bits, 1 <= k <= n.
-        n_train: training samples, drawn anew for each data seed.
-        n_test: test samples, one fixed draw for all seeds (the paper has 100).
-        n_probe: probe samples, another fixed draw.
-        support: ``first`` (bits 0..k-1, as in the official code) or ``drawn`` (from the data stream).
-        labels: ``true``, ``random`` (fair coins on the training set: nothing to generalize), or ``noisy``.
-        noise: with ``labels = "noisy"``, the share of training labels that are flipped (each one
-            independently with this probability, from the noise stream). Held-out labels are always true.
+        support: the hidden bits: ``first`` (bits 0..k-1, as in the official code) or ``drawn`` (from the data
+            stream).
 
     Raises:
         InputError: if k > n, or noise is given without noisy labels.
@@ -57,7 +51,7 @@ class SparseParity(UniformBits):
         return self.support == "drawn"
 
     def hidden(self, key: jax.Array) -> jax.Array | None:
-        """The hidden bits, sorted, where they are drawn."""
+        """The hidden bits, sorted, if they are drawn; else None."""
         import jax
         import jax.numpy as jnp
 
@@ -70,5 +64,5 @@ class SparseParity(UniformBits):
         return (x[:, : self.k] if hidden is None else x[:, hidden]).prod(axis=1)
 
     def facts(self) -> dict[str, Any]:
-        """``support``: the hidden bits (None where they are drawn per data seed)."""
+        """``support``: the hidden bits, or None if they are drawn for each data seed."""
         return {"support": None if self.is_drawn else list(range(self.k))}

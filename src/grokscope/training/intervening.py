@@ -41,7 +41,7 @@ def begin(
     memory: list[Any] = []
     for item, target in zip(interventions, orders.targets, strict=True):
         now = target.at == orders.origin
-        kept = item.remember(network, target)
+        kept = item.record(network, target)
         memory.append(_chosen(now, kept, jax.tree.map(jnp.zeros_like, kept)))
         if "begin" in item.stages:
             network = _chosen(now, item.begin(network, target, data), network)
@@ -65,15 +65,15 @@ def intervened(
 
     inner = before
     for (item, target), on in zip(acts, active, strict=True):
-        if "enter" in item.stages:
-            inner = _chosen(on, item.enter(inner, target), inner)
+        if "before_update" in item.stages:
+            inner = _chosen(on, item.before_update(inner, target), inner)
     state, loss = _updated(experiment, state._replace(network=inner), batch, key, step, acts, active)
 
     # a fusion of the update with what follows could round it differently
     network = lax.optimization_barrier(state.network)
     for (item, target), on, kept in zip(acts, active, memory, strict=True):
-        if "after" in item.stages:
-            network = _chosen(on, item.after(before, network, target, kept), network)
+        if "after_update" in item.stages:
+            network = _chosen(on, item.after_update(before, network, target, kept), network)
     network, memory = _begun(acts, network, step + 1, data, memory)
     return state._replace(network=network), loss, memory
 
@@ -93,11 +93,11 @@ def _updated(
         return experiment.learner.update(experiment, state, batch, key, step)
 
     for (item, target), on in zip(acts, active, strict=True):
-        if "losses" in item.stages:
+        if "sample_losses" in item.stages:
 
             def other(item: Intervention = item, target: Target = target) -> tuple[State, jax.Array]:
                 def losses(network: Any, batch: Batch) -> jax.Array:
-                    return item.losses(experiment.loss.per_sample, network, batch, target)
+                    return item.sample_losses(experiment.loss.per_sample, network, batch, target)
 
                 return experiment.learner.update(experiment, state, batch, key, step, losses)
 
@@ -118,7 +118,7 @@ def _begun(
     def work() -> tuple[Any, tuple[Any, ...]]:
         changed, kept = network, list(memory)
         for i, ((item, target), now) in enumerate(zip(acts, starts, strict=True)):
-            kept[i] = _chosen(now, item.remember(changed, target), kept[i])
+            kept[i] = _chosen(now, item.record(changed, target), kept[i])
             if "begin" in item.stages:
                 changed = _chosen(now, item.begin(changed, target, data), changed)
         return changed, tuple(kept)

@@ -14,7 +14,7 @@ from jax import lax
 
 from grokscope.learners import State
 from grokscope.measures import Point
-from grokscope.spec.stopping import Ending, StopRule
+from grokscope.spec.stopping import StopRule, StopState
 from grokscope.spec.streams import STREAMS, stream_key
 from grokscope.training.intervening import Orders, begin, intervened
 from grokscope.training.sources import source_of
@@ -52,7 +52,7 @@ class Carry(NamedTuple):
         state: the learner's state.
         diverged: the step whose batch loss was the first not to be finite, -1 while there is none.
         memory: what each intervention keeps; () without interventions.
-        ending: where members may end before the last point, what is known of that (an `Ending`); else ().
+        ending: where members may end before the last point, what is known of that (an `StopState`); else ().
     """
 
     state: State
@@ -140,7 +140,7 @@ class MemberLoop:
             outer: tuple[Carry, Any, jax.Array], at: SegmentPlan
         ) -> tuple[tuple[Carry, Any, jax.Array], tuple[dict[str, jax.Array], Any]]:
             carry, served, step = outer
-            ends = isinstance(carry.ending, Ending)
+            ends = isinstance(carry.ending, StopState)
             stop = jnp.minimum(at.stop, carry.ending.until) if ends else at.stop
             carry, served = lax.fori_loop(step, stop, update, (carry, served))
             # keep what measures do from being fused into the updates: observing changes no bit
@@ -173,7 +173,7 @@ class MemberLoop:
 
     def _looked(
         self, carry: Carry, at: SegmentPlan, results: dict[str, jax.Array], orders: Orders | None
-    ) -> Ending:
+    ) -> StopState:
         """What is known of the member's end after a point."""
         assert self.rule is not None
         counts = at.quick
@@ -182,7 +182,7 @@ class MemberLoop:
             if at.own is not None:
                 counts &= ~at.own | (at.stop == orders.origin)
         value = results.get(self.rule.measure)
-        return self.rule.looked(carry.ending, at.stop, value, carry.diverged, counts, jnp)
+        return self.rule.update(carry.ending, at.stop, value, carry.diverged, counts, jnp)
 
     def follow(
         self,

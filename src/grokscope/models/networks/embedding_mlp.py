@@ -17,10 +17,11 @@ class EmbeddingMLPNetwork(eqx.Module):
 
     Attributes:
         embedding: $W_E$ [token, feature], the same at every position.
-        hidden_weight: $V$ [position, feature, neuron]; one position where embeddings are added up.
+        hidden_weight: $V$ [position, feature, neuron]; one position if embeddings are added.
         hidden_bias: b [neuron], or None.
         output_weight: U [neuron, output].
-        n_outputs, activation, adds: as the fields of the spec say.
+        activation: name of $\sigma$.
+        adds: whether the embeddings of all positions are added.
     """
 
     embedding: Float[Array, "*member token feature"]
@@ -31,13 +32,13 @@ class EmbeddingMLPNetwork(eqx.Module):
     adds: bool = eqx.field(static=True)
 
     def __call__(self, x: Float[Array, "sample position token"]) -> Float[Array, "sample ..."]:
-        """The logits; [sample] where there is one output."""
+        """The logits; [sample] if there is one output."""
         logits = self.hidden(x) @ self.output_weight
         return logits[:, 0] if logits.shape[-1] == 1 else logits
 
     def hidden(self, x: Float[Array, "sample position token"]) -> Float[Array, "sample neuron"]:
         """The hidden activations."""
-        # tokens are few: what each adds to the hidden layer is one small product, for all samples at once
+        # the hidden layer of each token is computed once, and used for all samples
         if self.adds:
             z = jnp.sum(x, axis=1) @ (self.embedding @ self.hidden_weight[0])
         else:
@@ -46,12 +47,12 @@ class EmbeddingMLPNetwork(eqx.Module):
 
     @property
     def per_token(self) -> Float[Array, "*member position token neuron"]:
-        """What a token at a position adds to the pre-activations."""
+        """The contribution of each token at each position to the pre-activations."""
         return self.embedding[..., None, :, :] @ self.hidden_weight
 
     @property
     def output_map(self) -> Float[Array, "*member neuron output"]:
-        """What each neuron adds to the logits."""
+        """Weights from each neuron to the logits."""
         return self.output_weight
 
     @property
@@ -62,7 +63,7 @@ class EmbeddingMLPNetwork(eqx.Module):
 
     @property
     def incoming_bias(self) -> Float[Array, "*member neuron"]:
-        """Bias of each neuron; zeros where there are none."""
+        """Bias of each neuron; zeros if there are no biases."""
         if self.hidden_bias is None:
             return jnp.zeros_like(self.output_weight[..., 0])
         return self.hidden_bias

@@ -1,7 +1,7 @@
-"""What circuit tools ask of a network with hidden neurons, whatever its kind.
+"""The interface of networks with hidden neurons, for measures and circuit tools.
 
-A network that has these methods can be pruned, searched and followed neuron by neuron. Neurons are numbered
-through all layers; a neuron is off where its activation is 0 at every position.
+A network with these methods can be pruned and measured neuron by neuron. Neurons are numbered through all
+layers; an "off" neuron has activation 0 at every position.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class HasNeurons(Protocol):
         ...
 
     def hidden(self, x: Float[Array, "sample ..."]) -> Float[Array, "sample neuron"]:
-        """The activations from which the output is read (in a transformer: at the last position)."""
+        """The activations of all neurons (in a transformer: at the last position)."""
         ...
 
     @property
@@ -33,7 +33,7 @@ class HasNeurons(Protocol):
 
     @property
     def incoming_bias(self) -> Float[Array, "*member neuron"]:
-        """Bias of each neuron; zeros where there are none."""
+        """Bias of each neuron; zeros if there are no biases."""
         ...
 
     @property
@@ -51,10 +51,10 @@ class HasNeurons(Protocol):
 
 
 def has_neurons(network: Any) -> TypeGuard[HasNeurons]:
-    """Whether a network has these methods (its properties are not computed for that)."""
+    """Whether a network has these methods (without evaluating its properties)."""
     return all(hasattr(type(network), name) for name in ("hidden", "incoming", "outgoing", "keeping"))
 
 
 def ones_like(network: Any) -> Any:
-    """Masks that leave everything as it is."""
+    """Masks of ones, which change nothing."""
     return jax.tree.map(lambda leaf: jax.numpy.ones_like(leaf), network)

@@ -1,4 +1,4 @@
-"""The network that `FullyConnected` and `MLP` make; circuit tools look into its fields."""
+"""The networks of `FullyConnected` and `MLP`: one hidden layer, or several."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float
 
 from grokscope.models.networks.neurons import ones_like
 
-__all__ = ["ACTIVATIONS", "OneHiddenLayer"]
+__all__ = ["ACTIVATIONS", "Layers", "OneHiddenLayer"]
 
 ACTIVATIONS = {
     "relu": jax.nn.relu,
@@ -26,11 +26,11 @@ class OneHiddenLayer(eqx.Module):
     r"""$f(x) = \sigma(x W + b)\, u + c$, with inputs in rows.
 
     Attributes:
-        hidden_weight: W, [bit, neuron] (one column per neuron: products run along memory on a CPU).
+        hidden_weight: W, [bit, neuron] (a column per neuron, which is the faster layout on a CPU).
         hidden_bias: b, [neuron].
-        output_weight: u, [neuron], or [neuron, output] where there are several outputs.
+        output_weight: u, [neuron], or [neuron, output] if there are several outputs.
         activation: name of $\sigma$.
-        output_bias: c, a number, or [output]; None: there is none. Subnetworks keep it: it is no neuron's.
+        output_bias: c, a number or [output]; or None. It belongs to no neuron, so subnetworks keep it.
     """
 
     hidden_weight: Float[Array, "*member bit neuron"]
@@ -52,7 +52,7 @@ class OneHiddenLayer(eqx.Module):
         return self.shifted(self.hidden(x) @ self.output_weight)
 
     def shifted(self, sums: Float[Array, "*sum"]) -> Float[Array, "*sum"]:
-        """Sums over neurons (of all, or of some) with the output bias added, where there is one."""
+        """Sums over neurons plus the output bias, if there is one."""
         return sums if self.output_bias is None else sums + self.output_bias
 
     @property
@@ -73,7 +73,7 @@ class OneHiddenLayer(eqx.Module):
 
     @property
     def output_map(self) -> Float[Array, "*member neuron output"]:
-        """What each neuron adds to the outputs: u, as a matrix."""
+        """Weights from each neuron to the outputs: u, as a matrix."""
         return self.outgoing
 
     def keeping(self, keep: Bool[Array, " neuron"] | Float[Array, " neuron"]) -> OneHiddenLayer:
@@ -92,3 +92,30 @@ class OneHiddenLayer(eqx.Module):
 
     def _rows(self, keep: jax.Array) -> jax.Array:
         return keep if self.output_weight.ndim == 1 else keep[:, None]
+
+
+class Layers(eqx.Module):
+    r"""$f(x) = \sigma(\dots \sigma(x W_1 + b_1) \dots W_L + b_L)\, U + c$, with several hidden layers.
+
+    Attributes:
+        weights: $W_i$, each [input, neuron].
+        biases: $b_i$, each [neuron].
+        output_weight: U, [neuron], or [neuron, output] if there are several outputs.
+        output_bias: c, a number or [output]; or None.
+        activation: name of $\sigma$.
+    """
+
+    weights: tuple[Float[Array, "*member _ _"], ...]
+    biases: tuple[Float[Array, "*member _"], ...]
+    output_weight: Float[Array, "*member neuron ..."]
+    output_bias: Float[Array, "*output"] | None = None
+    activation: str = eqx.field(static=True, default="relu")
+
+    def __call__(self, x: Float[Array, "sample ..."]) -> Float[Array, "sample ..."]:
+        """The outputs f(x)."""
+        activation = ACTIVATIONS[self.activation]
+        values = x.reshape(x.shape[0], -1)
+        for weight, bias in zip(self.weights, self.biases, strict=True):
+            values = activation(values @ weight + bias)
+        sums = values @ self.output_weight
+        return sums if self.output_bias is None else sums + self.output_bias

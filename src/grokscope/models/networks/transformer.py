@@ -1,4 +1,4 @@
-"""The network that `Transformer` makes: decoder-only, read at the last position."""
+"""The network of `Transformer`: decoder-only, with the output at the last position."""
 
 from __future__ import annotations
 
@@ -32,29 +32,29 @@ class LayerNorm(eqx.Module):
         return centered * jax.lax.rsqrt(variance + _EPSILON) * self.scale + self.shift
 
 
-class Looked(NamedTuple):
-    """The stream before the first layer, where a row is one of few: that of a token at a position.
+class EmbeddedTokens(NamedTuple):
+    """The residual stream before the first layer, as a table of embeddings and the tokens.
 
-    What a map does to every row it does to ``table`` alone, and the result is looked up. That is exact, and
-    spares the first layer's keys and values the products of all samples, and all of their gradients.
+    A function of each row is applied to the table, and the results are looked up by token. This is exact, and
+    saves products over all samples (and their gradients) for keys and values of the first layer.
 
     Attributes:
         table: the embedding of each token at each position [position, token, feature].
-        tokens: numbers [sample, position].
+        tokens: the token numbers [sample, position].
     """
 
     table: Float[Array, "position token feature"]
     tokens: Int[Array, "sample position"]
 
 
-Stream = Looked | Float[Array, "sample position feature"]
+Stream = EmbeddedTokens | Float[Array, "sample position feature"]
 
 
 def _mapped(
     x: Stream, last_only: bool = False, function: Callable[[jax.Array], jax.Array] = lambda rows: rows
 ) -> jax.Array:
     """A function of each row of a stream, [sample, position, ...], at all positions or at the last one."""
-    if not isinstance(x, Looked):
+    if not isinstance(x, EmbeddedTokens):
         return function(x[:, -1:] if last_only else x)
     first = x.table.shape[0] - 1 if last_only else 0
     found = function(x.table[first:])
@@ -65,12 +65,12 @@ def _mapped(
 class Block(eqx.Module):
     """One layer: attention, then a perceptron, each added to its input.
 
-    Heads lie side by side in the columns of ``query``, ``key`` and ``value``, and in the rows of
+    The heads are blocks of columns of ``query``, ``key`` and ``value``, and blocks of rows of
     ``attention_out``.
 
     Attributes:
         query, key, value, attention_out: [width, width].
-        mlp_in, mlp_bias, mlp_out, mlp_out_bias: the perceptron; no biases: None.
+        mlp_in, mlp_bias, mlp_out, mlp_out_bias: the perceptron; biases may be None.
         attention_norm, mlp_norm: layer norms, or None.
         heads, activation, norm: see `Transformer`.
     """
@@ -92,7 +92,7 @@ class Block(eqx.Module):
     def __call__(
         self, x: Stream, last_only: bool
     ) -> tuple[Float[Array, "sample query feature"], Float[Array, "sample neuron"]]:
-        """The layer's output at every position, or at the last one only; and the neurons at the last."""
+        """The output at every position (or at the last one only), and the neurons at the last position."""
         given = _mapped(x, last_only)
         attended = self._mix(x, self.pattern(x, last_only)) @ self.attention_out
         middle = self._added(given, attended, self.attention_norm)
@@ -141,11 +141,12 @@ class TransformerNetwork(eqx.Module):
 
     Attributes:
         embedding: $W_E$ [token, feature].
-        position: learned $W_{pos}$ [position, feature]; None where positions are fixed or there are none.
+        position: learned $W_{pos}$ [position, feature]; None with fixed or no positions.
         blocks: the layers.
         final_norm: a layer norm before the logits (with ``norm = "pre"``), or None.
-        unembedding: $W_U$ [feature, output]; None where it is tied to the embedding of the first tokens.
-        n_outputs, sinusoidal: as the fields say.
+        unembedding: $W_U$ [feature, output]; None if it is tied to the embedding of the first tokens.
+        n_outputs: number of outputs.
+        sinusoidal: whether there are fixed positions.
     """
 
     embedding: Float[Array, "*member token feature"]
@@ -157,7 +158,7 @@ class TransformerNetwork(eqx.Module):
     sinusoidal: bool = eqx.field(static=True, default=False)
 
     def __call__(self, x: Float[Array, "sample position token"]) -> Float[Array, "sample ..."]:
-        """The logits; [sample] where there is one output."""
+        """The logits; [sample] if there is one output."""
         out = self._run(x)[0]
         out = out if self.final_norm is None else self.final_norm(out)
         logits = out @ self.readout
@@ -165,14 +166,14 @@ class TransformerNetwork(eqx.Module):
 
     @property
     def readout(self) -> Float[Array, "*member feature output"]:
-        """$W_U$, also where it is tied."""
+        """$W_U$, tied or not."""
         if self.unembedding is not None:
             return self.unembedding
         return jnp.swapaxes(self.embedding, -1, -2)[..., : self.n_outputs]
 
     @property
     def output_map(self) -> Float[Array, "*member neuron output"]:
-        """$W_L = W_{out} W_U$ of the last layer: what each neuron adds to the logits, but for layer norm."""
+        """$W_L = W_{out} W_U$ of the last layer: weights from neurons to logits, without layer norm."""
         return self.blocks[-1].mlp_out @ self.readout
 
     def hidden(self, x: Float[Array, "sample position token"]) -> Float[Array, "sample neuron"]:
@@ -182,7 +183,7 @@ class TransformerNetwork(eqx.Module):
     def attention(
         self, x: Float[Array, "sample position token"]
     ) -> Float[Array, "sample layer head position"]:
-        """How much the last position attends to each position."""
+        """The attention weights of the last position."""
         patterns: list[jax.Array] = []
         at: Stream = self._embedded(x)
         for i, block in enumerate(self.blocks):
@@ -198,7 +199,7 @@ class TransformerNetwork(eqx.Module):
 
     @property
     def incoming_bias(self) -> Float[Array, "*member neuron"]:
-        """Bias of each neuron; zeros where there are none."""
+        """Bias of each neuron; zeros if there are no biases."""
         parts = [b.mlp_in[..., 0, :] * 0 if b.mlp_bias is None else b.mlp_bias for b in self.blocks]
         return jnp.concatenate(parts, axis=-1)
 
@@ -258,19 +259,19 @@ class TransformerNetwork(eqx.Module):
         at: Stream = self._embedded(x)
         neurons: list[jax.Array] = []
         for i, block in enumerate(self.blocks):
-            # what the last layer computes at other positions is never read
+            # the last layer is needed at the last position only
             at, h = block(at, last_only=i + 1 == len(self.blocks))
             neurons.append(h)
         return _mapped(at)[:, -1], neurons
 
-    def _embedded(self, x: jax.Array) -> Looked:
+    def _embedded(self, x: jax.Array) -> EmbeddedTokens:
         positions, width = x.shape[-2], self.embedding.shape[-1]
         added = jnp.zeros((positions, width), self.embedding.dtype)
         if self.position is not None:
             added = self.position
         elif self.sinusoidal:
             added = sinusoids(positions, width).astype(added.dtype)
-        return Looked(self.embedding + added[:, None], jnp.argmax(x, axis=-1))
+        return EmbeddedTokens(self.embedding + added[:, None], jnp.argmax(x, axis=-1))
 
     def _by_layer(self, keep: jax.Array) -> list[tuple[Block, jax.Array]]:
         parts = jnp.split(keep, len(self.blocks))

@@ -1,0 +1,99 @@
+"""Needs: what an experiment must have so that a measure applies; values, listed in ``Measure.needs``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from grokscope.models.embedding_mlp import EmbeddingMLP
+from grokscope.models.fully_connected import FullyConnected
+from grokscope.models.transformer import Transformer
+from grokscope.tasks.pairs import Pairs
+
+if TYPE_CHECKING:
+    from grokscope.spec.training_spec import TrainingSpec
+
+__all__ = [
+    "BINARY_INPUTS",
+    "HIDDEN_NEURONS",
+    "KEY_FREQUENCIES",
+    "KNOWN_EMBEDDING",
+    "MODULAR_SUM",
+    "NAMED_MATRICES",
+    "ONE_HIDDEN_LAYER",
+    "PAIRS",
+    "PROBE_SPLIT",
+    "SIGNS",
+    "TEST_SPLIT",
+    "TRAIN_SPLIT",
+    "TRANSFORMER",
+    "Need",
+]
+
+
+@dataclass(frozen=True)
+class Need:
+    """Something that an experiment must have.
+
+    Attributes:
+        text: what it is.
+        is_met: whether an experiment has it.
+        instead: what an experiment without it has instead, as the end of the message; may contain ``{task}``
+            and ``{model}``, the kinds of these.
+
+    Example:
+        >>> from grokscope import Experiment
+        >>> small = Need("at most 9 neurons", lambda spec: spec.model.n_neurons <= 9, "; '{model}' has more")
+        >>> small.missing(Experiment(task="sparse_parity", epochs=1))
+        "at most 9 neurons; 'fully_connected' has more"
+    """
+
+    text: str
+    is_met: Callable[[TrainingSpec], bool]
+    instead: str
+
+    def missing(self, spec: TrainingSpec) -> str | None:
+        """What is needed and what the experiment has instead, in one line; None if the need is met."""
+        if self.is_met(spec):
+            return None
+        return self.text + self.instead.format(task=spec.task.kind, model=spec.model.kind)
+
+
+def _split(name: str) -> Need:
+    def is_met(spec: TrainingSpec) -> bool:
+        return getattr(spec.task, f"n_{name}", 0) > 0
+
+    return Need(f"a {name} split", is_met, "; task '{task}' has none")
+
+
+TRAIN_SPLIT, TEST_SPLIT, PROBE_SPLIT = _split("train"), _split("test"), _split("probe")
+SIGNS = Need(
+    "one output with labels +-1", lambda spec: spec.task.n_outputs == 1, "; task '{task}' has classes"
+)
+BINARY_INPUTS = Need(
+    "inputs +-1", lambda spec: spec.task.has_binary_inputs, "; those of task '{task}' are not"
+)
+PAIRS = Need(
+    "a task on pairs (a binary operator)", lambda spec: isinstance(spec.task, Pairs), ", not '{task}'"
+)
+MODULAR_SUM = Need(  # over all pairs
+    "addition or subtraction mod p", lambda spec: "frequency" in spec.task.axes, "; task '{task}' is not"
+)
+# For measures of pace follow, in ``point.key_frequencies``.
+KEY_FREQUENCIES = Need("key frequencies of the final network", MODULAR_SUM.is_met, "; task '{task}' has none")
+ONE_HIDDEN_LAYER = Need(
+    "a one-hidden-layer network", lambda spec: spec.model.has_one_hidden_layer, ", not '{model}'"
+)
+HIDDEN_NEURONS = Need(
+    "a network with hidden neurons", lambda spec: spec.model.n_neurons > 0, ", not '{model}'"
+)
+TRANSFORMER = Need("a transformer", lambda spec: isinstance(spec.model, Transformer), ", not '{model}'")
+KNOWN_EMBEDDING = Need(
+    "a network with an embedding and an output map that are known",
+    lambda spec: isinstance(spec.model, EmbeddingMLP | FullyConnected | Transformer),
+    "",
+)
+NAMED_MATRICES = Need(
+    "a model that names its matrices", lambda spec: "matrix" in spec.axes, "; '{model}' does not"
+)
