@@ -42,6 +42,7 @@ LAYERS = (
     ("plots",),
     ("sweeps",),
     ("papers",),
+    ("reproduction",),
     ("report",),
     ("cli",),
     ("__main__",),

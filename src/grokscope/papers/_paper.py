@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from grokscope.claims import Claim
 from grokscope.errors import InputError, did_you_mean
 from grokscope.experiment import Experiment
-from grokscope.progress import Progress
+from grokscope.papers._experiments import PaperExperiment
 from grokscope.spec.parts import Part, kinds, lookup
-from grokscope.spec.streams import Members
 from grokscope.starts import FromRun
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure as Drawing
 
-    from grokscope.sweeps import Contender, ContestSpec, SweepSpec
-
-__all__ = ["Analysis", "Figure", "Paper", "PaperExperiment", "Profile", "RunLike", "find_paper", "papers"]
+__all__ = ["Figure", "Paper", "RunLike", "find_paper", "papers"]
 
 
 class RunLike(Protocol):
@@ -46,154 +43,6 @@ class RunLike(Protocol):
     def provenance(self) -> dict[str, Any]:
         """Versions, commit, host, command, wall time."""
         ...
-
-
-@dataclass(frozen=True)
-class Profile:
-    """How much of an experiment is done.
-
-    Attributes:
-        seeds: what ``--seeds`` would be.
-        overrides: changes of the spec, as for ``--set``.
-        over: of a sweep, the axes in place of the experiment's own, as for ``--over``.
-        contenders: of a contest, those in place of the experiment's own.
-        tuning: of a contest, the seeds on which settings are chosen.
-    """
-
-    seeds: int | str = 5
-    overrides: tuple[str, ...] = ()
-    over: tuple[str, ...] = ()
-    contenders: tuple[Contender, ...] = ()
-    tuning: int | str = 3
-
-
-@dataclass(frozen=True)
-class Analysis:
-    """What is computed from the networks of a run once it is trained, and kept in it as measures.
-
-    For what takes too long to be computed whenever the claims are judged: gates, proofs.
-
-    Attributes:
-        name: what it is, in a word or two.
-        take: from the run and the progress; it writes its measures (`grokscope.runs.GivenMeasures`), and does
-            nothing where they are there already.
-        seconds: of one core per member, for the plan.
-    """
-
-    name: str
-    take: Callable[[Any, Progress], Any]
-    seconds: float
-
-
-@dataclass(frozen=True)
-class PaperExperiment:
-    """One experiment of a paper.
-
-    With axes it is a sweep: what it leaves behind is a `grokscope.sweeps.Sweep`, whose measures (which claims
-    are given) are over the axes, too. With contenders it is a contest, with measures over ``contender``.
-
-    Where the spec's ``init`` names one of the paper's experiments (``FromRun(run="standard", ...)``), members
-    start in that one's run: it is trained first, and its identity is filled in.
-
-    Attributes:
-        name: as on the command line.
-        sentence: what it is and which figures come from it.
-        experiment: the spec at full size.
-        over: axes of a sweep, as for ``--over``; keys that go in step are joined by ``;``.
-        contenders: of a contest; the first is the reference.
-        streams: other seeds that each member is run with (of a branch: continued with), as for ``--seeds``
-            of ``grokscope branch``: ``order=1000,1001`` or ``data=+0,+1000``.
-        most_seeds: of the seeds that are asked for only so many, the first ones; None: all.
-        analyses: what is computed from the networks of a run afterwards.
-        profiles: ``paper`` (as the authors did) and ``quick`` (what is left out where that takes long).
-        group: a name for several experiments together, which stands for all of them on the command line.
-        default: whether it is run when no experiment is named.
-        needs_gpu: whether it is hopeless without one.
-    """
-
-    name: str
-    sentence: str
-    experiment: Experiment
-    profiles: Mapping[str, Profile] = field(
-        default_factory=lambda: {"paper": Profile(), "quick": Profile(seeds=2)}
-    )
-    group: str = ""
-    default: bool = True
-    needs_gpu: bool = False
-    streams: str = ""
-    over: tuple[str, ...] = ()
-    contenders: tuple[Contender, ...] = ()
-    most_seeds: int | None = None
-    analyses: tuple[Analysis, ...] = ()
-
-    def members(self, seeds: int | str) -> Members:
-        """The members for ``--seeds``: these seeds, or the first of them, each with the other streams."""
-        listed = Members.parse(seeds)
-        if self.most_seeds is not None:
-            listed = listed[: self.most_seeds]
-        if not self.streams:
-            return listed
-        from grokscope.runs import branch_members
-
-        return branch_members(listed, self.streams)
-
-    @property
-    def is_sweep(self) -> bool:
-        """Whether it is a sweep."""
-        return bool(self.over)
-
-    @property
-    def is_contest(self) -> bool:
-        """Whether it is a contest."""
-        return bool(self.contenders)
-
-    def contest(self, profile: str, seeds: int | str | None = None) -> ContestSpec:
-        """The contest under a profile.
-
-        Args:
-            profile: its name.
-            seeds: fresh ones, as for ``--seeds``; None takes the profile's.
-
-        Raises:
-            InputError: for an unknown profile, or a contest that is not fair.
-        """
-        from grokscope.sweeps import ContestSpec
-
-        spec, usual = self.under(profile)
-        chosen = self.profiles[profile]
-        fresh = usual if seeds is None else seeds
-        return ContestSpec.of(spec, chosen.contenders or self.contenders, chosen.tuning, fresh)
-
-    def grid(self, profile: str, seeds: int | str | None = None) -> SweepSpec:
-        """The sweep under a profile.
-
-        Args:
-            profile: its name.
-            seeds: of every cell, as for ``--seeds``; None takes the profile's.
-
-        Raises:
-            InputError: for an unknown profile, or axes that are not valid.
-        """
-        from grokscope.sweeps import SweepSpec
-
-        spec, usual = self.under(profile)
-        over = self.profiles[profile].over or self.over
-        return SweepSpec.of(spec, over, seeds=usual if seeds is None else seeds)
-
-    def under(self, profile: str) -> tuple[Experiment, int | str]:
-        """The spec and the seeds under a profile.
-
-        Raises:
-            InputError: for an unknown profile.
-        """
-        if profile not in self.profiles:
-            raise InputError(
-                f"profile '{profile}' is not known.{did_you_mean(profile, self.profiles)} "
-                f"Known: {', '.join(self.profiles)}."
-            )
-        chosen = self.profiles[profile]
-        spec = self.experiment.with_(*chosen.overrides) if chosen.overrides else self.experiment
-        return spec, chosen.seeds
 
 
 @dataclass(frozen=True)

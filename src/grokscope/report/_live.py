@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from grokscope.errors import GrokscopeError, StoreError
-from grokscope.report._glance import facts_of
 from grokscope.report._page import page_html, policy
-from grokscope.report._views import view_of
+from grokscope.report._runs import facts_of, view_of
 
 __all__ = ["LiveReport"]
 
