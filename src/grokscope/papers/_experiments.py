@@ -220,7 +220,7 @@ class RunExperiment(PaperExperiment):
     Attributes:
         streams: further seeds that each member is run with (of a branch: continued with), as for ``--seeds``
             of ``grokscope branch``: ``order=1000,1001`` or ``data=+0,+1000``.
-        most_seeds: of the seeds that are asked for only so many, the first ones; None: all.
+        most_seeds: limit on the requested seeds: the first so many are taken; None: all of them.
         analyses: computed from the networks of the run when it is trained.
     """
 

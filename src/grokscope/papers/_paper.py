@@ -1,4 +1,4 @@
-"""What a paper is to grokscope: experiments to run, claims to judge, figures to draw."""
+"""A paper: experiments to run, claims to judge, figures to draw."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Figure", "Paper", "RunLike", "find_paper", "papers"]
 
 
 class RunLike(Protocol):
-    """What claims and figures need of a run; `grokscope.Run` has it."""
+    """The part of a run (`grokscope.Run`) that claims and figures use."""
 
     @property
     def experiment(self) -> Experiment:
@@ -52,7 +52,7 @@ class Figure:
     Attributes:
         id: the file's name, as ``figure-2``.
         title: what it shows.
-        draw: from the runs by experiment, and the command for the small print, to a matplotlib Figure.
+        draw: function of the runs by experiment, and of the command to print on it, to a matplotlib Figure.
         needs: experiments without which it cannot be drawn.
     """
 
@@ -117,17 +117,17 @@ class Paper(Part):
         if not names:
             return self._with_sources(one for one in self.experiments if one.default)
         groups = self.groups
-        asked = [one for name in names for one in groups.get(name, ()) or [self.experiment(name)]]
-        return self._with_sources(asked)
+        named = [one for name in names for one in groups.get(name, ()) or [self.experiment(name)]]
+        return self._with_sources(named)
 
     def source_of(self, one: PaperExperiment) -> PaperExperiment | None:
-        """The experiment of the paper in whose run the members of another start, if they do."""
+        """The experiment of the paper in whose run the members of another start; None if they do not."""
         init = one.experiment.init
         names = {other.name for other in self.experiments}
         return self.experiment(init.run) if isinstance(init, FromRun) and init.run in names else None
 
     def placed(self, one: PaperExperiment, profile: str, folder: Path) -> tuple[Experiment, int | str]:
-        """The spec and the seeds under a profile, in a reproduction's folder, where its source lies.
+        """The spec and the seeds under a profile; the source of a branch is its run in the same folder.
 
         Raises:
             InputError: for an unknown profile.
@@ -152,7 +152,7 @@ class Paper(Part):
 
 
 def papers() -> dict[str, Paper]:
-    """All papers there are, by name."""
+    """All registered papers, by name."""
     return {name: find_paper(name) for name in sorted(kinds("paper"))}
 
 
@@ -160,7 +160,7 @@ def find_paper(paper: str | Paper) -> Paper:
     """The paper of a name.
 
     Raises:
-        InputError: if there is no such paper; the message lists those there are.
+        InputError: if there is no such paper; the message lists the known ones.
     """
     if isinstance(paper, Paper):
         return paper

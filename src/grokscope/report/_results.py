@@ -29,7 +29,7 @@ def show(result: Any, name: str = "", sentence: str = "") -> dict[str, Any]:
     """The parts of a page (`page_html`) that show a result: a run, a `Sweep` or a `Contest`.
 
     Args:
-        result: a sweep, a contest; everything else is taken for a run (see `view_of`).
+        result: a sweep, a contest; anything else is treated as a run (see `view_of`).
         name: of the experiment.
         sentence: what the experiment is.
     """
