@@ -288,22 +288,11 @@ def reproduce(
     folder = Path(out) if out is not None else Path("runs") / found.kind
     _check_folder(folder, found.kind)
     chosen = [found.experiment(row.name) for row in planned.rows]
-    todo = [(one, *found.placed(one, planned.profile, folder)) for one in chosen]
-    for one, spec, _ in todo:  # before hours of work on the experiments that come first
-        one.check_folder(spec, planned.profile, folder / one.name)
-    told = _Preloading(progress or SilentProgress())
-    runs = {
-        one.name: one.execute(
-            spec,
-            planned.profile,
-            usual if planned.seeds is None else planned.seeds,
-            folder / one.name,
-            told,
-            rates=rates,
-            **options,
-        )
-        for one, spec, usual in todo
-    }
+    jobs = [(one, found.job(one, planned.profile, folder, planned.seeds)) for one in chosen]
+    for one, job in jobs:  # before hours of work on the experiments that come first
+        one.check_folder(job)
+    reported = _Preloading(progress or SilentProgress())
+    runs = {one.name: one.execute(job, reported, rates=rates, **options) for one, job in jobs}
     from grokscope.plots.save import write_atomically
 
     record = asdict(planned)

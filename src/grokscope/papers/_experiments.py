@@ -29,6 +29,7 @@ __all__ = [
     "ContestExperiment",
     "ContestProfile",
     "Cost",
+    "Job",
     "PaperExperiment",
     "Profile",
     "RunExperiment",
@@ -111,6 +112,23 @@ class Cost:
 
 
 @dataclass(frozen=True)
+class Job:
+    """An experiment to be executed in a reproduction (`Paper.job`).
+
+    Attributes:
+        spec: the experiment under the profile; of a branch, with the path and identity of its source.
+        profile: its name.
+        seeds: as for ``--seeds``.
+        folder: of the result.
+    """
+
+    spec: Experiment
+    profile: str
+    seeds: int | str
+    folder: Path
+
+
+@dataclass(frozen=True)
 class PaperExperiment(ABC):
     """One experiment of a paper: the base of `RunExperiment`, `SweepExperiment` and `ContestExperiment`.
 
@@ -136,22 +154,12 @@ class PaperExperiment(ABC):
 
     @abstractmethod
     def execute(
-        self,
-        spec: Experiment,
-        profile: str,
-        seeds: int | str,
-        folder: Path,
-        progress: Progress,
-        rates: Rates | None = None,
-        **options: Any,
+        self, job: Job, progress: Progress, rates: Rates | None = None, **options: Any
     ) -> Run | Sweep | Contest:
-        """Train what is missing in a folder.
+        """Train what is missing in the job's folder.
 
         Args:
-            spec: the experiment under the profile (`Paper.placed`).
-            profile: its name.
-            seeds: as for ``--seeds``.
-            folder: of the result.
+            job: spec, seeds and folder.
             progress: told of the work.
             rates: of this machine; None measures them where they are needed.
             options: as for `grokscope.train`.
@@ -166,7 +174,7 @@ class PaperExperiment(ABC):
         """
 
     @abstractmethod
-    def check_folder(self, spec: Experiment, profile: str, folder: Path) -> None:
+    def check_folder(self, job: Job) -> None:
         """Refuse a folder that holds the result of another experiment.
 
         Raises:
@@ -239,24 +247,15 @@ class RunExperiment(PaperExperiment):
 
         return branch_members(listed, self.streams)
 
-    def execute(
-        self,
-        spec: Experiment,
-        profile: str,
-        seeds: int | str,
-        folder: Path,
-        progress: Progress,
-        rates: Rates | None = None,
-        **options: Any,
-    ) -> Run:
+    def execute(self, job: Job, progress: Progress, rates: Rates | None = None, **options: Any) -> Run:
         """Train the members that are missing, and run the analyses."""
         from grokscope.runs import open_run, train
 
-        del profile, rates
-        run = train(spec, self.members(seeds), out=folder, progress=progress, **options)
+        del rates
+        run = train(job.spec, self.members(job.seeds), out=job.folder, progress=progress, **options)
         for analysis in self.analyses:
             analysis.take(run, progress)
-        return open_run(folder) if self.analyses else run
+        return open_run(job.folder) if self.analyses else run
 
     def open(self, folder: Path) -> Run | None:
         """Open the run in a folder; None if the folder has none."""
@@ -264,14 +263,13 @@ class RunExperiment(PaperExperiment):
 
         return open_run(folder) if (folder / "experiment.toml").is_file() else None
 
-    def check_folder(self, spec: Experiment, profile: str, folder: Path) -> None:
+    def check_folder(self, job: Job) -> None:
         """Refuse a folder that holds another run."""
         from grokscope.store.folder import is_run
         from grokscope.store.run_store import RunStore
 
-        del profile
-        if is_run(folder):
-            RunStore.open(folder).require_identity(spec.identity)
+        if is_run(job.folder):
+            RunStore.open(job.folder).require_identity(job.spec.identity)
 
     def cost(self, profile: str, seeds: int | str | None, rates: Rates) -> Cost:
         """Predict the cost of training and of the analyses."""
@@ -315,21 +313,12 @@ class SweepExperiment(PaperExperiment):
         own = chosen.over if isinstance(chosen, SweepProfile) else ()
         return SweepSpec.of(spec, own or self.over, seeds=seeds)
 
-    def execute(
-        self,
-        spec: Experiment,
-        profile: str,
-        seeds: int | str,
-        folder: Path,
-        progress: Progress,
-        rates: Rates | None = None,
-        **options: Any,
-    ) -> Sweep:
+    def execute(self, job: Job, progress: Progress, rates: Rates | None = None, **options: Any) -> Sweep:
         """Train the cells that are missing."""
         from grokscope.sweeps import run_sweep
 
-        grid = self._grid(spec, profile, seeds)
-        return run_sweep(grid, out=folder, progress=progress, rates=rates, **options)
+        grid = self._grid(job.spec, job.profile, job.seeds)
+        return run_sweep(grid, out=job.folder, progress=progress, rates=rates, **options)
 
     def open(self, folder: Path) -> Sweep | None:
         """Open the sweep in a folder; None if the folder has none."""
@@ -337,12 +326,12 @@ class SweepExperiment(PaperExperiment):
 
         return open_sweep(folder) if is_sweep(folder) else None
 
-    def check_folder(self, spec: Experiment, profile: str, folder: Path) -> None:
+    def check_folder(self, job: Job) -> None:
         """Refuse a folder that holds another sweep."""
         from grokscope.sweeps import is_sweep, plan_for
 
-        if is_sweep(folder):
-            plan_for(self._grid(spec, profile, self.profile(profile).seeds), folder)
+        if is_sweep(job.folder):
+            plan_for(self._grid(job.spec, job.profile, job.seeds), job.folder)
 
     def cost(self, profile: str, seeds: int | str | None, rates: Rates) -> Cost:
         """Predict the cost of all cells."""
@@ -389,21 +378,12 @@ class ContestExperiment(PaperExperiment):
         own = chosen if isinstance(chosen, ContestProfile) else ContestProfile()
         return ContestSpec.of(spec, own.contenders or self.contenders, own.tuning, seeds)
 
-    def execute(
-        self,
-        spec: Experiment,
-        profile: str,
-        seeds: int | str,
-        folder: Path,
-        progress: Progress,
-        rates: Rates | None = None,
-        **options: Any,
-    ) -> Contest:
+    def execute(self, job: Job, progress: Progress, rates: Rates | None = None, **options: Any) -> Contest:
         """Tune the contenders and train the chosen settings, as far as that is missing."""
         from grokscope.sweeps import run_contest
 
-        asked = self._contest(spec, profile, seeds)
-        return run_contest(asked, out=folder, progress=progress, rates=rates, **options)
+        contest = self._contest(job.spec, job.profile, job.seeds)
+        return run_contest(contest, out=job.folder, progress=progress, rates=rates, **options)
 
     def open(self, folder: Path) -> Contest | None:
         """Open the contest in a folder; None if the folder has none."""
@@ -411,7 +391,7 @@ class ContestExperiment(PaperExperiment):
 
         return open_contest(folder) if is_contest(folder) else None
 
-    def check_folder(self, spec: Experiment, profile: str, folder: Path) -> None:
+    def check_folder(self, job: Job) -> None:
         """Do nothing: `grokscope.sweeps.run_contest` refuses another contest's folder before it trains."""
 
     def cost(self, profile: str, seeds: int | str | None, rates: Rates) -> Cost:

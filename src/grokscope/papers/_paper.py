@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from grokscope.claims import Claim
 from grokscope.errors import InputError, did_you_mean
 from grokscope.experiment import Experiment
-from grokscope.papers._experiments import PaperExperiment
+from grokscope.papers._experiments import Job, PaperExperiment
 from grokscope.spec.parts import Part, kinds, lookup
 from grokscope.starts import FromRun
 
@@ -126,19 +126,25 @@ class Paper(Part):
         names = {other.name for other in self.experiments}
         return self.experiment(init.run) if isinstance(init, FromRun) and init.run in names else None
 
-    def placed(self, one: PaperExperiment, profile: str, folder: Path) -> tuple[Experiment, int | str]:
-        """The spec and the seeds under a profile; the source of a branch is its run in the same folder.
+    def job(self, one: PaperExperiment, profile: str, folder: Path, seeds: int | str | None = None) -> Job:
+        """An experiment under a profile, to be executed in a reproduction's folder.
+
+        Args:
+            one: the experiment; if it is a branch, its source is the run of that name in the folder.
+            profile: its name.
+            folder: of the reproduction.
+            seeds: as for ``--seeds``; None takes the profile's.
 
         Raises:
             InputError: for an unknown profile.
         """
-        spec, seeds = one.under(profile)
+        spec, usual = one.under(profile)
         source = self.source_of(one)
-        if source is None or not isinstance(spec.init, FromRun):
-            return spec, seeds
-        identity = self.placed(source, profile, folder)[0].identity
-        init = spec.init.model_copy(update={"run": str(folder / source.name), "source": identity})
-        return spec.model_copy(update={"init": init}), seeds
+        if source is not None and isinstance(spec.init, FromRun):
+            identity = self.job(source, profile, folder).spec.identity
+            init = spec.init.model_copy(update={"run": str(folder / source.name), "source": identity})
+            spec = spec.model_copy(update={"init": init})
+        return Job(spec, profile, usual if seeds is None else seeds, folder / one.name)
 
     def _with_sources(self, chosen: Iterable[PaperExperiment]) -> list[PaperExperiment]:
         """Experiments and those in whose runs they start, each once, in the paper's order."""
