@@ -43,6 +43,7 @@ LAYERS = (
     ("plots",),
     ("sweeps",),
     ("papers",),
+    ("reproduction",),
     ("report",),
     ("cli",),
     ("__main__",),

@@ -3,11 +3,10 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import pytest
 
-import grokscope
 from grokscope.errors import InputError
 
 
@@ -38,17 +37,17 @@ def papers(monkeypatch):
         paper: str
         summary = "the claims table"
 
+        def to_json(self):
+            return {"paper": self.paper}
+
     def reproduce(planned, *, out=None, progress=None, **options):
         fake.done.append((planned, out, options))
         progress.start(1, "standard")
         progress.advance(1)
         return Done(planned.paper)
 
-    monkeypatch.setattr("grokscope.report.reproduce", reproduce)
-    module = ModuleType("grokscope.papers")
-    module.plan = plan
-    monkeypatch.setitem(sys.modules, "grokscope.papers", module)
-    monkeypatch.setattr(grokscope, "papers", module, raising=False)
+    monkeypatch.setattr("grokscope.report.reproduce_with_page", reproduce)
+    monkeypatch.setattr("grokscope.reproduction.plan", plan)
     return fake
 
 

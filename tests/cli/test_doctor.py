@@ -8,7 +8,7 @@ import pytest
 
 from grokscope.cli.doctor import compile_cache, examine, expected_times
 from grokscope.experiment import Experiment
-from grokscope.spec.streams import Members
+from grokscope.papers import Cost
 from grokscope.training.rates import Rates, predict_seconds
 
 RATES = Rates(device="cpu", cores=2, large=220.0, at_shape=158.0, free=1.0, seconds=0.0)
@@ -20,16 +20,10 @@ class OneOfPaper:
     experiment: Experiment
     needs_gpu: bool = False
     sentence: str = "what it is"
-    is_sweep: bool = False
-    is_contest: bool = False
-    analyses: tuple[()] = ()
 
-    def members(self, seeds):
-        return Members.parse(seeds)
-
-    def under(self, profile):
-        assert profile == "paper"
-        return self.experiment, "0:7"
+    def cost(self, profile, seeds, rates):
+        assert (profile, seeds) == ("paper", None)
+        return Cost(7, predict_seconds(self.experiment, 7, rates), 0)
 
 
 @pytest.fixture

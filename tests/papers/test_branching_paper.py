@@ -9,8 +9,8 @@ import pytest
 
 from grokscope.claims import Claim, Effect, Region
 from grokscope.experiment import Experiment
-from grokscope.papers import Figure, Paper, PaperExperiment, Profile, plan
-from grokscope.report import reproduce
+from grokscope.papers import Figure, Paper, PaperExperiment, Profile, RunExperiment
+from grokscope.reproduction import plan, reproduce
 from grokscope.spec import parts
 from grokscope.starts import FromRun
 from grokscope.training.rates import Rates
@@ -63,11 +63,9 @@ def paper(monkeypatch):
         kind: Literal["branching"] = "branching"
         title: ClassVar[str] = "Branches"
         experiments: ClassVar[tuple[PaperExperiment, ...]] = (
-            PaperExperiment("main", "The source.", MAIN, PROFILES),
-            PaperExperiment(
-                "frozen", "Nothing moves.", branched(interventions=[{"kind": "freeze"}]), PROFILES
-            ),
-            PaperExperiment("twins", "Other orders.", branched(), PROFILES, streams="order=70,71"),
+            RunExperiment("main", "The source.", MAIN, PROFILES),
+            RunExperiment("frozen", "Nothing moves.", branched(interventions=[{"kind": "freeze"}]), PROFILES),
+            RunExperiment("twins", "Other orders.", branched(), PROFILES, streams="order=70,71"),
         )
         claims: ClassVar[tuple[Claim, ...]] = tuple(map(claim, ("main", "frozen", "twins")))
         figures: ClassVar[tuple[Figure, ...]] = ()

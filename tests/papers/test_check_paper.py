@@ -9,7 +9,7 @@ import pytest
 
 from grokscope.claims import Claim, Effect, Region
 from grokscope.experiment import Experiment
-from grokscope.papers import Figure, Paper, PaperExperiment, Profile, check_paper
+from grokscope.papers import Figure, Paper, Profile, RunExperiment, check_paper
 from synthetic_runs import synthetic_run
 
 
@@ -30,7 +30,7 @@ def make(**changes: Any) -> Paper:
             measures["train_accuracy"][:, -1].notnull()
         ),
     )
-    main = PaperExperiment("main", "All there is.", Experiment(task="sparse_parity", epochs=3))
+    main = RunExperiment("main", "All there is.", Experiment(task="sparse_parity", epochs=3))
     attributes: dict[str, Any] = {
         "title": "A paper",
         "authors": "A. Author",

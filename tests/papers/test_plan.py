@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from grokscope.errors import InputError
-from grokscope.papers import Plan, papers, plan
+from grokscope.papers import papers
+from grokscope.reproduction import Plan, plan
 from grokscope.training.rates import Rates
 
 FAST = Rates("cpu", cores=8, large=2000.0, at_shape=1200.0, free=1.0, seconds=0.0)

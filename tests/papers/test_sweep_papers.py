@@ -12,7 +12,6 @@ import xarray as xr
 from grokscope.claims import Judged, gather, judge
 from grokscope.papers import check_paper, find_paper
 from grokscope.papers.check import MadeUpRun
-from grokscope.sweeps import SweepSpec, axis_coordinates
 
 PAPERS = {name: find_paper(name) for name in ("phase-diagram", "delay-law", "width", "optimizers")}
 CLAIMS = {claim.id: (paper, claim) for paper in PAPERS.values() for claim in paper.claims}
@@ -24,10 +23,7 @@ def run(claim_id: str, law: Law, scatter: float = 0.1) -> MadeUpRun:
     """A sweep like that of the claim's experiment, whose members jump at the steps of a law, more or less."""
     paper, claim = CLAIMS[claim_id]
     one = paper.experiment(claim.experiment)
-    if one.is_contest:
-        axes = {"contender": np.array([contender.name for contender in one.contenders])}
-    else:
-        axes = {name: found[1] for name, found in _coordinates(one.grid("paper")).items()}
+    axes = {name: np.asarray(labels) for name, (_, labels) in one.coordinates("paper").items()}
     shape = tuple(map(len, axes.values()))
     steps = np.unique([0, *np.geomspace(1, one.experiment.n_steps, 300).astype(int)])
     rng = np.random.default_rng(0)
@@ -42,10 +38,6 @@ def run(claim_id: str, law: Law, scatter: float = 0.1) -> MadeUpRun:
     coords["diverged_step"] = (dims[:-1], np.full((*shape, SEEDS), -1))
     measures = xr.Dataset({name: (dims, values) for name, values in data.items()}, coords)
     return MadeUpRun(one.experiment, measures, xr.DataArray())
-
-
-def _coordinates(spec: SweepSpec) -> dict[str, Any]:
-    return axis_coordinates(spec.names, spec.axes)
 
 
 def usual_map(cell: dict[str, Any]) -> tuple[float, float]:

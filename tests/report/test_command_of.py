@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from grokscope.papers.two_circuits_beyond import TwoCircuitsBeyond
-from grokscope.report._reproduction import command_of
+from grokscope.reproduction import command_of
 from grokscope.spec.streams import Members
 
 PAPER = TwoCircuitsBeyond()

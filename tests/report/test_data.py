@@ -16,13 +16,11 @@ import grokscope as gs
 from grokscope.claims import Claim, Effect, Judged, Region
 from grokscope.report._arrays import embedded_json, log_code, packed
 from grokscope.report._circuits import circuit_of
+from grokscope.report._claims import evidence_svg, measures_read, panels_of_claims
 from grokscope.report._competition import GROUPS, competition_of
-from grokscope.report._curves import Curves, member_labels
-from grokscope.report._evidence import evidence_svg, measures_read
+from grokscope.report._curves import Curves, member_labels, panels_for
 from grokscope.report._networks import networks_of
-from grokscope.report._page import _panels_of_claims
-from grokscope.report._panels import panels_for
-from grokscope.report._views import view_of
+from grokscope.report._runs import view_of
 from grokscope.spec.streams import Members
 from synthetic_runs import synthetic_run
 
@@ -249,7 +247,7 @@ def test_the_papers_claims_lead_to_their_plots() -> None:
 
     view = view_of(synthetic_run(["groks"] * 3, every=10), "standard")
     claims = [one for one in find_paper("two-circuits").claims if one.experiment == "standard"]
-    panels = _panels_of_claims([Judged(one, None, None, 0, "not testable") for one in claims], [view])
+    panels = panels_of_claims([Judged(one, None, None, 0, "not testable") for one in claims], [view.curves])
     first = {name: found[0] for name, found in panels.items()}
     expected = {"C1b": "accuracy", "C2": "loss", "C3a": "sparsity", "C4a": "norms", "C5a": "kappa",
                 "C7a": "competition"}  # fmt: skip

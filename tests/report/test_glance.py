@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from grokscope.report._glance import facts_of
+from grokscope.report._runs import facts_of
 
 STEPS = np.arange(0, 401, 10)
 

@@ -17,7 +17,7 @@ import pytest
 import grokscope as gs
 from grokscope.progress import SilentProgress
 from grokscope.report import LiveReport
-from grokscope.report._bundle import script_hash
+from grokscope.report._page import script_hash
 
 SMALL = gs.Experiment(
     name="small",

@@ -17,7 +17,7 @@ import pytest
 from grokscope.claims import Claim, Effect, Judged, Region
 from grokscope.experiment import Experiment
 from grokscope.report import ReportFigure, page_html, run_info, view_of, write_page, write_report
-from grokscope.report._bundle import script
+from grokscope.report._page import script
 from synthetic_runs import SyntheticRun, synthetic_run
 
 EVIL = '<script>alert("x")</script>&"\''

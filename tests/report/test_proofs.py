@@ -13,14 +13,12 @@ import pytest
 
 import grokscope as gs
 from grokscope.circuits.verification import certify
-from grokscope.report import _proofs, view_of, write_page
+from grokscope.report import ReportFigure, _circuits, page_html, view_of, write_page
 from grokscope.report._competition import competition_of
 from grokscope.report._curves import Curves
-from grokscope.report._figures import figure_html
-from grokscope.report._glance import facts_of
 from grokscope.report._networks import networks_of
-from grokscope.report._provenance import RunInfo, summary_html
-from grokscope.report._views import RunView
+from grokscope.report._provenance import RunInfo
+from grokscope.report._runs import RunView, facts_of
 
 N = 8
 ALL = np.array(list(itertools.product((-1.0, 1.0), repeat=N)))
@@ -43,7 +41,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> gs.Run:
 def view(run: gs.Run) -> RunView:
     """What the page shows of it, with time for all proofs."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_proofs, "_SECONDS", 600.0)
+        patch.setattr(_circuits, "_SECONDS", 600.0)
         return view_of(run, "name")
 
 
@@ -68,9 +66,9 @@ def test_verdicts_are_those_of_trying_every_input(run: gs.Run, view: RunView) ->
     told: set[str] = set()
     for seed, proofs in found.proofs.items():
         assert (proofs.bits, proofs.is_parity, proofs.n) == ((0, 1), True, N)
-        assert sorted(proofs.found) == list(range(len(found.steps)))
+        assert sorted(proofs.verdicts) == list(range(len(found.steps)))
         for k in range(0, len(found.steps), 3):
-            one, step = proofs.found[k], int(found.steps[k])
+            one, step = proofs.verdicts[k], int(found.steps[k])
             worst = worst_margin(run, seed, step)
             told.add(one.verdict)
             assert one.verdict == ("proved" if worst > 0 else "counterexample")
@@ -87,16 +85,16 @@ def test_verdicts_are_those_of_trying_every_input(run: gs.Run, view: RunView) ->
 def test_without_time_the_last_networks_are_tried_all_the_same(
     run: gs.Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_proofs, "_SECONDS", -1.0)
-    monkeypatch.setattr(_proofs, "_INPUTS", 1)
+    monkeypatch.setattr(_circuits, "_SECONDS", -1.0)
+    monkeypatch.setattr(_circuits, "_INPUTS", 1)
     found = competition_of(run, "name")
     assert found is not None
     for seed, proofs in found.proofs.items():
         last = len(found.steps) - 1
-        assert proofs.found[last].verdict == (
+        assert proofs.verdicts[last].verdict == (
             "proved" if worst_margin(run, seed, int(found.steps[-1])) > 0 else "counterexample"
         )
-        assert len(proofs.found) < len(found.steps)
+        assert len(proofs.verdicts) < len(found.steps)
 
 
 def test_what_was_certified_is_taken_from_the_run_and_marked(
@@ -105,16 +103,16 @@ def test_what_was_certified_is_taken_from_the_run_and_marked(
     shutil.copytree(run.path, tmp_path / "run")
     own = gs.open_run(tmp_path / "run")
     certified = certify(own, steps=[int(step) for step in own.kept_steps(0)[::6]])
-    monkeypatch.setattr(_proofs, "_verified", lambda *args: pytest.fail("was decided before"))
-    monkeypatch.setattr(_proofs, "_wrong", lambda *args: None)
-    monkeypatch.setattr(_proofs, "_SECONDS", -1.0)
+    monkeypatch.setattr(_circuits, "_verified", lambda *args: pytest.fail("was decided before"))
+    monkeypatch.setattr(_circuits, "_wrong", lambda *args: None)
+    monkeypatch.setattr(_circuits, "_SECONDS", -1.0)
     steps = certified["step"].to_numpy()
     networks, _ = networks_of(own, steps, 2)
-    proofs = _proofs.proofs_of(own, steps, networks)
+    proofs = _circuits.proofs_of(own, steps, networks)
     for seed in (0, 1):
         for k, step in enumerate(steps):
             refuted = bool(certified["refuted"].sel(seed=seed, step=step))
-            assert proofs[seed].found[k].verdict == ("counterexample" if refuted else "proved")
+            assert proofs[seed].verdicts[k].verdict == ("counterexample" if refuted else "proved")
     events = {event["name"]: event["steps"] for event in Curves(own, "name").data()["events"]}
     right = [[worst_margin(own, seed, int(step)) > 0 for step in steps] for seed in (0, 1)]
     first = [next((int(steps[k]) for k in range(len(steps)) if all(row[k:])), None) for row in right]
@@ -155,25 +153,37 @@ def info(**provenance: Any) -> RunInfo:
     return RunInfo("name", "2 (0-1)", "", provenance)
 
 
+def text_of(*infos: RunInfo) -> str:
+    """The line at the top of the page of these runs."""
+    line = re.search('<p class="soft">(.*?)</p>', page_html("Title", runs=infos))
+    assert line is not None
+    return re.sub("<[^>]+>", "", line[1])
+
+
 def test_the_top_says_what_was_run() -> None:
     one = info(
         packages={"grokscope": "1.2"}, git={"commit": "0123456789abcdef", "dirty": True}, wall_seconds=2
     )
-    text = re.sub("<[^>]+>", "", summary_html([one]))
-    assert text == (
+    assert text_of(one) == (
         "seeds: 2 (0-1) &middot; grokscope 1.2 &middot; commit 0123456789 with changes &middot; 2 s &middot; "
         "spec and all versions"
     )
     other = info(packages={"grokscope": "1.3"}, git=None, wall_seconds=5)
-    text = re.sub("<[^>]+>", "", summary_html([one, other]))  # what differs is not said
-    assert text == "seeds: 2 (0-1) &middot; 7 s &middot; spec and all versions"
+    # what differs is not said
+    assert text_of(one, other) == "seeds: 2 (0-1) &middot; 7 s &middot; spec and all versions"
+
+
+def figure_html(data: bytes) -> str:
+    """The figure on a page."""
+    page = page_html("Title", figures=[ReportFigure("a", "A", data)])
+    return page[page.index('<figure class="picture" id="a">') : page.index("</figure>")]
 
 
 def test_pictures_tell_their_size_before_they_are_drawn() -> None:
     svg = (
         b'<?xml version="1.0"?><svg width="9pt" viewBox="0 0 486 201.6" xmlns="http://www.w3.org/2000/svg"/>'
     )
-    assert ' width="486" height="202" ' in figure_html("a", "A", svg)
+    assert ' width="486" height="202" ' in figure_html(svg)
     png = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + (640).to_bytes(4, "big") + (48).to_bytes(4, "big")
-    assert ' width="640" height="48" ' in figure_html("a", "A", png)
-    assert " width=" not in figure_html("a", "A", b"<svg/>")
+    assert ' width="640" height="48" ' in figure_html(png)
+    assert " width=" not in figure_html(b"<svg/>")

@@ -1,7 +1,7 @@
-"""Comparison of two runs, paired on members: how much later does one grok, and in what share of members?
+"""Comparison of two runs, paired on members: the ratio of their grokking times, and the shares that grok.
 
-What goes elsewhere: events (`grokscope.spec.events`), the statistics themselves (`grokscope.statistics`), and
-what is claimed of a run (`grokscope.claims`).
+What goes elsewhere: events (`grokscope.spec.events`), the statistics (`grokscope.statistics`), claims about a
+run (`grokscope.claims`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Comparison:
 
     Attributes:
         event: what is timed, in words.
-        pairing: what was paired with what, in words.
+        pairing: which members form a pair, in words.
         n: number of pairs.
         unpaired: number of members that only a, only b has.
         share_a, share_b: share of the pairs in which the event was seen.
@@ -54,17 +54,17 @@ class Comparison:
 
 
 def compare(a: Run, b: Run, event: Event = GROKKING) -> Comparison:
-    """Compare when an event happens in two runs, pair by pair.
+    """Compare the times of an event in two runs, pair by pair.
 
-    A pair is the same seeds in all four streams; of a branch and its source, a member and the one that it
-    branches from; of two branches of one source, members that branch from the same one. Several members of a
-    run that go into one pair (twins with other seeds) count as one, with the median of their times: pairs
-    stay independent, and n counts them. A branch has the source's past before the step at which it begins.
+    A pair has the same seeds in all four streams; of a branch and its source, it is a member and the one that
+    it branches from; of two branches of one source, members that branch from the same one. Several members of
+    a run in one pair (twins with other seeds) count as one, with the median of their times, so pairs are
+    independent. Before its first step a branch has the measures of its source.
 
     Args:
-        a: the first run; a ratio above 1 says that it is the slower one.
+        a: the first run; a ratio above 1 means that it is the slower one.
         b: the second run.
-        event: what is timed.
+        event: the event.
 
     Raises:
         InputError: if the event's measure is missing, or the runs have no member in common.
@@ -104,7 +104,7 @@ def compare(a: Run, b: Run, event: Event = GROKKING) -> Comparison:
 
 
 def _keys(a: Run, b: Run) -> tuple[Sequence[Seeds], Sequence[Seeds], str]:
-    """For each member of either run what it is paired by."""
+    """The key of each member of either run (equal keys make a pair), and the pairing in words."""
     if _is_source(b, a):
         return _sources(a), b.members.seeds, "each member of A with the one of B that it branches from"
     if _is_source(a, b):
@@ -125,7 +125,7 @@ def _sources(run: Run) -> Sequence[Seeds]:
 
 
 def _times(run: Run, event: Event, past: Run | None) -> CensoredTimes:
-    """The event in every member of a run, which before its branches began had the past of another."""
+    """The times of the event in every member; before a branch begins, its source is searched."""
     measures = on_members(run.measures, run.members)
     init = run.experiment.init
     if past is None or not isinstance(init, FromRun) or init.clock == "zero" or not init.takes_all:
@@ -134,7 +134,7 @@ def _times(run: Run, event: Event, past: Run | None) -> CensoredTimes:
 
 
 def _with_past(own: xr.Dataset, past: xr.Dataset, run: Run, name: str) -> xr.Dataset:
-    """A measure of branches, at steps before they begin that of the members from which they come."""
+    """A measure of branches; at steps before they begin, that of their source members."""
     import xarray as xr
 
     steps = np.union1d(own["step"].to_numpy(), past["step"].to_numpy())
@@ -152,7 +152,7 @@ def _with_past(own: xr.Dataset, past: xr.Dataset, run: Run, name: str) -> xr.Dat
 
 
 def _paired(times: CensoredTimes, keys: Sequence[Seeds], shared: tuple[Seeds, ...]) -> CensoredTimes:
-    """One time per pair: the median of those that belong to it."""
+    """One time per pair: the median over its members."""
     rows: dict[Seeds, list[int]] = {key: [] for key in shared}
     for i, key in enumerate(keys):
         if key in rows:

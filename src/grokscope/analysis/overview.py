@@ -1,6 +1,7 @@
-"""Overview of a run: what it is, how far it is, its claims, events, curves and last circuits.
+"""Overview of a run: its state, claims, events, curves and last circuits.
 
-What goes elsewhere: how it is shown (``cli/_show.py``, and the report), events (`grokscope.spec.events`).
+What goes elsewhere: printing it (``cli``), the HTML page (`grokscope.report`), events
+(`grokscope.spec.events`).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CircuitSeen", "EventSeen", "Overview", "claims_beside", "overview_of"]
 
-# Measures with an axis of subnetworks that are shown curve by curve, of these subnetworks on test inputs.
+# Measures with an axis of subnetworks, of which the curves of these subnetworks on test inputs are shown.
 _FOLLOWED = ("subnetwork_norm", "faithfulness")
 _SETS = ("generalizing", "complementary", "control")
 
@@ -54,11 +55,11 @@ class CircuitSeen:
     Attributes:
         seed: of the member; a list of four where they differ.
         support: the bits that it uses; empty if none was found.
-        neurons: how many active neurons the circuit is made of.
+        neurons: number of active neurons.
         formula: the sign of a sum of gates; empty if there are none.
-        right, settings: at how many settings of the support the gates' sum has the sign of the parity, of
-            how many.
-        why: one line on what the answer stands on.
+        right, settings: number of settings of the support at which the gates' sum has the sign of the
+            parity, and of all settings.
+        why: one line on how the support was found.
     """
 
     seed: Any
@@ -72,15 +73,15 @@ class CircuitSeen:
 
 @dataclass(frozen=True)
 class Overview:
-    """What there is to know of a run at a glance.
+    """A run at a glance.
 
     Attributes:
-        path, identity: where and what it is.
-        kinds: part of the experiment -> its kind; an imported run may not know its optimizer.
+        path, identity: of the run.
+        kinds: part of the experiment -> its kind; the optimizer of an imported run may be unknown.
         seeds: of the members; for crossed streams one (init, data, order, noise) each.
-        steps_done: updates done, by the member that is least far.
-        n_steps: updates asked for.
-        complete: whether all that was asked for is there.
+        steps_done: updates done by all members.
+        n_steps: updates to be done.
+        complete: whether all members have done them.
         steps_saved: member-steps that early stopping left out.
         events: those whose measure is in the run.
         curves: scalar measure -> its mean over members at each measured step, [step]; and the same of norm
@@ -89,8 +90,8 @@ class Overview:
         circuits: of the first members, where networks can be read as circuits.
         measures: names of all measures.
         provenance: as recorded.
-        start: where members start, if it is inside another run, in words.
-        interventions: what is done to neurons, by label.
+        start: the start of members inside another run, in words; empty for other runs.
+        interventions: their labels.
     """
 
     path: str
@@ -112,11 +113,11 @@ class Overview:
 
 
 def overview_of(run: Run, circuits: int = 0) -> Overview:
-    """Collect what there is to know of a run at a glance.
+    """Collect the overview of a run.
 
     Args:
-        run: to look at.
-        circuits: of how many members the last network is read as a circuit.
+        run: any run.
+        circuits: number of members whose last network is read as a circuit.
 
     Example:
         >>> overview_of(run).events[0].share  # doctest: +SKIP
@@ -148,7 +149,7 @@ def overview_of(run: Run, circuits: int = 0) -> Overview:
 
 
 def claims_beside(folder: Path) -> list[dict[str, Any]]:
-    """The entries of a reproduction's ``claims.json``; none if the folder has no such file, or another's."""
+    """The entries of a reproduction's ``claims.json``; none if the folder has no such valid file."""
     try:
         found = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -169,7 +170,7 @@ def _claims_about(path: Any) -> list[dict[str, Any]]:
 
 
 def _circuits(run: Run, most: int) -> list[CircuitSeen]:
-    """The circuits of the first members; none where networks cannot be read, or are not there yet."""
+    """The circuits of the first members; none where networks cannot be read, or do not exist yet."""
     from grokscope.circuits.reading import read_circuit
     from grokscope.circuits.target import check_readable
 
@@ -196,7 +197,7 @@ def _circuits(run: Run, most: int) -> list[CircuitSeen]:
 
 
 def _start(run: Run) -> str:
-    """Where the members of a branch come from; empty for other runs."""
+    """The source and the first step of a branch, in words; empty for other runs."""
     init = run.experiment.init
     if not isinstance(init, FromRun):
         return ""
@@ -214,7 +215,7 @@ def _seen(event: Event, measures: Any) -> EventSeen:
 
 
 def _curves(measures: Any) -> list[tuple[str, list[float]]]:
-    """The mean over members of every measure of one number per member and step, where it was taken."""
+    """The mean over members of every scalar measure, at the steps at which it was measured."""
     found: list[tuple[str, list[float]]] = []
     for name, array in _scalars(measures):
         values = np.asarray(array.transpose("seed", "step").values, np.float64)
@@ -226,7 +227,7 @@ def _curves(measures: Any) -> list[tuple[str, list[float]]]:
 
 
 def _scalars(measures: Any) -> Iterator[tuple[str, Any]]:
-    """The measures of one number per member and step; of some others, this number for each subnetwork."""
+    """The scalar measures, and some measures of subnetworks for each subnetwork."""
     for name in map(str, measures.data_vars):
         array = measures[name]
         if name in _FOLLOWED and "subnetwork" in array.dims:

@@ -28,7 +28,6 @@ def contest(
     from grokscope import sweeps
     from grokscope.progress import RichProgress
     from grokscope.report import finish_contest
-    from grokscope.report._contest import ends_text
     from grokscope.statistics import format_number
 
     asked = sweeps.ContestSpec.from_toml(spec, overrides, seeds)
@@ -71,7 +70,7 @@ def contest(
     out.table(["contender", "chosen", "grokked", "grokking step", "speed-up", "tuning score"], rows)
     for one in done.standings:
         if one.ends:
-            out.line(f"{one.name}: {ends_text(one)}")
+            out.line(f"{one.name}: {one.ends_text}")
     out.line(f"report: {page}")
 
 

@@ -13,7 +13,7 @@ from grokscope.cli import _print as out
 from grokscope.errors import InputError
 
 if TYPE_CHECKING:
-    from grokscope.papers import Plan
+    from grokscope.reproduction import Plan
 
 # A plan that takes longer is confirmed: by --yes, or by a person.
 _ASK_SECONDS = 3600.0
@@ -85,9 +85,9 @@ def reproduce(
     """
     with out.json_only(json):
         options.load_plugins(plugin)
-        from grokscope.papers import plan
         from grokscope.progress import RichProgress
-        from grokscope.report import reproduce as reproduced
+        from grokscope.report import reproduce_with_page
+        from grokscope.reproduction import plan
 
         planned = plan(paper, experiments or None, seeds=seeds, profile=profile)
         if dry_run:
@@ -96,11 +96,11 @@ def reproduce(
         out.note(str(planned))
         _confirm(planned, yes)
         with RichProgress() as progress:
-            done = reproduced(
+            done = reproduce_with_page(
                 planned, out=folder, progress=progress, allow_other_numerics=allow_other_numerics
             )
         if json:
-            out.document(done)
+            out.document(done.to_json())
         else:
             out.line(done.summary)
 

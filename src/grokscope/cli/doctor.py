@@ -55,14 +55,14 @@ def expected_times(rates: Rates) -> list[Expected]:
         >>> expected_times(Rates("cpu", 2, 220.0, 158.0, 1.0, 0.5))[0].experiment  # doctest: +SKIP
         'standard'
     """
-    from grokscope.papers import papers, plan_row
+    from grokscope.papers import papers
 
     found: list[Expected] = []
     for name, paper in papers().items():
         for one in paper.experiments:
-            row = plan_row(one, "paper", None, rates)
+            cost = one.cost("paper", None, rates)
             hopeless = one.needs_gpu and rates.device == "cpu"
-            found.append(Expected(name, one.name, row.members, None if hopeless else row.seconds))
+            found.append(Expected(name, one.name, cost.members, None if hopeless else cost.seconds))
     return found
 
 

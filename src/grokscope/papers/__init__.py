@@ -1,38 +1,44 @@
-"""Papers: one file each, with its experiments, claims and figures, readable top to bottom like the paper.
+"""Papers: one file each, with its experiments, claims and figures, in the order of the paper.
 
-What is here: the papers, what a paper is (`Paper`), what a reproduction would run (`plan`), and the checks
-that every paper must pass (`check_paper`, for papers outside the package too). What goes elsewhere: what a
-claim is (`grokscope.claims`), figures that any run can have (`grokscope.plots`), reproducing a paper and its
-page (`grokscope.report`).
+What is here: the papers, what a paper is (`Paper`), its experiments (`RunExperiment`, `SweepExperiment`,
+`ContestExperiment`), and the check that every paper must pass (`check_paper`, for papers outside the package
+too). What goes elsewhere: what a claim is (`grokscope.claims`), figures that any run can have
+(`grokscope.plots`), planning and reproducing a paper (`grokscope.reproduction`), its page
+(`grokscope.report`).
 
 Copy ``two_circuits.py`` when adding one: a file in this folder, or anywhere with ``--plugin FILE``.
 """
 
-from grokscope.papers._paper import (
+from grokscope.papers._experiments import (
     Analysis,
-    Figure,
-    Paper,
+    ContestExperiment,
+    ContestProfile,
+    Cost,
+    Job,
     PaperExperiment,
     Profile,
-    RunLike,
-    find_paper,
-    papers,
+    RunExperiment,
+    SweepExperiment,
+    SweepProfile,
 )
-from grokscope.papers._plan import Plan, PlanRow, plan, plan_row
+from grokscope.papers._paper import Figure, Paper, RunLike, find_paper, papers
 from grokscope.papers.check import check_paper
 
 __all__ = [
     "Analysis",
+    "ContestExperiment",
+    "ContestProfile",
+    "Cost",
     "Figure",
+    "Job",
     "Paper",
     "PaperExperiment",
-    "Plan",
-    "PlanRow",
     "Profile",
+    "RunExperiment",
     "RunLike",
+    "SweepExperiment",
+    "SweepProfile",
     "check_paper",
     "find_paper",
     "papers",
-    "plan",
-    "plan_row",
 ]

@@ -1,31 +1,28 @@
-"""What a paper is to grokscope: experiments to run, claims to judge, figures to draw."""
+"""A paper: experiments to run, claims to judge, figures to draw."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from grokscope.claims import Claim
 from grokscope.errors import InputError, did_you_mean
 from grokscope.experiment import Experiment
-from grokscope.progress import Progress
+from grokscope.papers._experiments import Job, PaperExperiment
 from grokscope.spec.parts import Part, kinds, lookup
-from grokscope.spec.streams import Members
 from grokscope.starts import FromRun
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure as Drawing
 
-    from grokscope.sweeps import Contender, ContestSpec, SweepSpec
-
-__all__ = ["Analysis", "Figure", "Paper", "PaperExperiment", "Profile", "RunLike", "find_paper", "papers"]
+__all__ = ["Figure", "Paper", "RunLike", "find_paper", "papers"]
 
 
 class RunLike(Protocol):
-    """What claims and figures need of a run; `grokscope.Run` has it."""
+    """The part of a run (`grokscope.Run`) that claims and figures use."""
 
     @property
     def experiment(self) -> Experiment:
@@ -49,161 +46,13 @@ class RunLike(Protocol):
 
 
 @dataclass(frozen=True)
-class Profile:
-    """How much of an experiment is done.
-
-    Attributes:
-        seeds: what ``--seeds`` would be.
-        overrides: changes of the spec, as for ``--set``.
-        over: of a sweep, the axes in place of the experiment's own, as for ``--over``.
-        contenders: of a contest, those in place of the experiment's own.
-        tuning: of a contest, the seeds on which settings are chosen.
-    """
-
-    seeds: int | str = 5
-    overrides: tuple[str, ...] = ()
-    over: tuple[str, ...] = ()
-    contenders: tuple[Contender, ...] = ()
-    tuning: int | str = 3
-
-
-@dataclass(frozen=True)
-class Analysis:
-    """What is computed from the networks of a run once it is trained, and kept in it as measures.
-
-    For what takes too long to be computed whenever the claims are judged: gates, proofs.
-
-    Attributes:
-        name: what it is, in a word or two.
-        take: from the run and the progress; it writes its measures (`grokscope.runs.GivenMeasures`), and does
-            nothing where they are there already.
-        seconds: of one core per member, for the plan.
-    """
-
-    name: str
-    take: Callable[[Any, Progress], Any]
-    seconds: float
-
-
-@dataclass(frozen=True)
-class PaperExperiment:
-    """One experiment of a paper.
-
-    With axes it is a sweep: what it leaves behind is a `grokscope.sweeps.Sweep`, whose measures (which claims
-    are given) are over the axes, too. With contenders it is a contest, with measures over ``contender``.
-
-    Where the spec's ``init`` names one of the paper's experiments (``FromRun(run="standard", ...)``), members
-    start in that one's run: it is trained first, and its identity is filled in.
-
-    Attributes:
-        name: as on the command line.
-        sentence: what it is and which figures come from it.
-        experiment: the spec at full size.
-        over: axes of a sweep, as for ``--over``; keys that go in step are joined by ``;``.
-        contenders: of a contest; the first is the reference.
-        streams: other seeds that each member is run with (of a branch: continued with), as for ``--seeds``
-            of ``grokscope branch``: ``order=1000,1001`` or ``data=+0,+1000``.
-        most_seeds: of the seeds that are asked for only so many, the first ones; None: all.
-        analyses: what is computed from the networks of a run afterwards.
-        profiles: ``paper`` (as the authors did) and ``quick`` (what is left out where that takes long).
-        group: a name for several experiments together, which stands for all of them on the command line.
-        default: whether it is run when no experiment is named.
-        needs_gpu: whether it is hopeless without one.
-    """
-
-    name: str
-    sentence: str
-    experiment: Experiment
-    profiles: Mapping[str, Profile] = field(
-        default_factory=lambda: {"paper": Profile(), "quick": Profile(seeds=2)}
-    )
-    group: str = ""
-    default: bool = True
-    needs_gpu: bool = False
-    streams: str = ""
-    over: tuple[str, ...] = ()
-    contenders: tuple[Contender, ...] = ()
-    most_seeds: int | None = None
-    analyses: tuple[Analysis, ...] = ()
-
-    def members(self, seeds: int | str) -> Members:
-        """The members for ``--seeds``: these seeds, or the first of them, each with the other streams."""
-        listed = Members.parse(seeds)
-        if self.most_seeds is not None:
-            listed = listed[: self.most_seeds]
-        if not self.streams:
-            return listed
-        from grokscope.runs import branch_members
-
-        return branch_members(listed, self.streams)
-
-    @property
-    def is_sweep(self) -> bool:
-        """Whether it is a sweep."""
-        return bool(self.over)
-
-    @property
-    def is_contest(self) -> bool:
-        """Whether it is a contest."""
-        return bool(self.contenders)
-
-    def contest(self, profile: str, seeds: int | str | None = None) -> ContestSpec:
-        """The contest under a profile.
-
-        Args:
-            profile: its name.
-            seeds: fresh ones, as for ``--seeds``; None takes the profile's.
-
-        Raises:
-            InputError: for an unknown profile, or a contest that is not fair.
-        """
-        from grokscope.sweeps import ContestSpec
-
-        spec, usual = self.under(profile)
-        chosen = self.profiles[profile]
-        fresh = usual if seeds is None else seeds
-        return ContestSpec.of(spec, chosen.contenders or self.contenders, chosen.tuning, fresh)
-
-    def grid(self, profile: str, seeds: int | str | None = None) -> SweepSpec:
-        """The sweep under a profile.
-
-        Args:
-            profile: its name.
-            seeds: of every cell, as for ``--seeds``; None takes the profile's.
-
-        Raises:
-            InputError: for an unknown profile, or axes that are not valid.
-        """
-        from grokscope.sweeps import SweepSpec
-
-        spec, usual = self.under(profile)
-        over = self.profiles[profile].over or self.over
-        return SweepSpec.of(spec, over, seeds=usual if seeds is None else seeds)
-
-    def under(self, profile: str) -> tuple[Experiment, int | str]:
-        """The spec and the seeds under a profile.
-
-        Raises:
-            InputError: for an unknown profile.
-        """
-        if profile not in self.profiles:
-            raise InputError(
-                f"profile '{profile}' is not known.{did_you_mean(profile, self.profiles)} "
-                f"Known: {', '.join(self.profiles)}."
-            )
-        chosen = self.profiles[profile]
-        spec = self.experiment.with_(*chosen.overrides) if chosen.overrides else self.experiment
-        return spec, chosen.seeds
-
-
-@dataclass(frozen=True)
 class Figure:
     """One figure of a paper.
 
     Attributes:
         id: the file's name, as ``figure-2``.
         title: what it shows.
-        draw: from the runs by experiment, and the command for the small print, to a matplotlib Figure.
+        draw: function of the runs by experiment, and of the command to print on it, to a matplotlib Figure.
         needs: experiments without which it cannot be drawn.
     """
 
@@ -268,28 +117,34 @@ class Paper(Part):
         if not names:
             return self._with_sources(one for one in self.experiments if one.default)
         groups = self.groups
-        asked = [one for name in names for one in groups.get(name, ()) or [self.experiment(name)]]
-        return self._with_sources(asked)
+        named = [one for name in names for one in groups.get(name, ()) or [self.experiment(name)]]
+        return self._with_sources(named)
 
     def source_of(self, one: PaperExperiment) -> PaperExperiment | None:
-        """The experiment of the paper in whose run the members of another start, if they do."""
+        """The experiment of the paper in whose run the members of another start; None if they do not."""
         init = one.experiment.init
         names = {other.name for other in self.experiments}
         return self.experiment(init.run) if isinstance(init, FromRun) and init.run in names else None
 
-    def placed(self, one: PaperExperiment, profile: str, folder: Path) -> tuple[Experiment, int | str]:
-        """The spec and the seeds under a profile, in a reproduction's folder, where its source lies.
+    def job(self, one: PaperExperiment, profile: str, folder: Path, seeds: int | str | None = None) -> Job:
+        """An experiment under a profile, to be executed in a reproduction's folder.
+
+        Args:
+            one: the experiment; if it is a branch, its source is the run of that name in the folder.
+            profile: its name.
+            folder: of the reproduction.
+            seeds: as for ``--seeds``; None takes the profile's.
 
         Raises:
             InputError: for an unknown profile.
         """
-        spec, seeds = one.under(profile)
+        spec, usual = one.under(profile)
         source = self.source_of(one)
-        if source is None or not isinstance(spec.init, FromRun):
-            return spec, seeds
-        identity = self.placed(source, profile, folder)[0].identity
-        init = spec.init.model_copy(update={"run": str(folder / source.name), "source": identity})
-        return spec.model_copy(update={"init": init}), seeds
+        if source is not None and isinstance(spec.init, FromRun):
+            identity = self.job(source, profile, folder).spec.identity
+            init = spec.init.model_copy(update={"run": str(folder / source.name), "source": identity})
+            spec = spec.model_copy(update={"init": init})
+        return Job(spec, profile, usual if seeds is None else seeds, folder / one.name)
 
     def _with_sources(self, chosen: Iterable[PaperExperiment]) -> list[PaperExperiment]:
         """Experiments and those in whose runs they start, each once, in the paper's order."""
@@ -303,7 +158,7 @@ class Paper(Part):
 
 
 def papers() -> dict[str, Paper]:
-    """All papers there are, by name."""
+    """All registered papers, by name."""
     return {name: find_paper(name) for name in sorted(kinds("paper"))}
 
 
@@ -311,7 +166,7 @@ def find_paper(paper: str | Paper) -> Paper:
     """The paper of a name.
 
     Raises:
-        InputError: if there is no such paper; the message lists those there are.
+        InputError: if there is no such paper; the message lists the known ones.
     """
     if isinstance(paper, Paper):
         return paper

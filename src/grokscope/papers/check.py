@@ -1,4 +1,4 @@
-"""What every paper must keep to, as a check that you can run on yours: ``check_paper(MyPaper())``."""
+"""Conformance check of a paper, for papers outside the package too: ``check_paper(MyPaper())``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grokscope.papers._paper import Paper, PaperExperiment, RunLike
+from grokscope.papers._experiments import ContestExperiment, PaperExperiment, SweepExperiment
+from grokscope.papers._paper import Paper, RunLike
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -22,19 +23,18 @@ _SEEDS, _POINTS, _WIDTH = 12, 60, 16
 
 
 def check_paper(paper: Paper, examples: Iterable[Mapping[str, RunLike]] = ()) -> None:
-    """Check that a paper keeps to what `Paper` says, and that each of its claims can fail.
+    """Check that a paper is complete and valid (`Paper`), and that each of its claims can fail.
 
-    Every claim is judged on made-up runs (nothing measured; curves that are flat, rise, fall, jump late or
-    not at all; noise), alone, each time with the others absent. It must never raise, must be "not testable"
-    where nothing was measured, and must come out as "fails" at least once. Claims that need more
-    particular curves to fail are given them as ``examples``.
+    Every claim is judged alone on made-up runs: nothing measured; curves that are flat, rise, fall, jump
+    early or late; noise. It must never raise, must be "not testable" where nothing was measured, and must
+    fail at least once. Claims that fail only on particular curves are given them as ``examples``.
 
     Args:
         paper: the paper.
         examples: further runs by experiment name, on some of which the remaining claims fail.
 
     Raises:
-        AssertionError: saying what is wrong and what is wanted.
+        AssertionError: with what is wrong and what is required.
     """
     _check_texts(paper)
     _check_experiments(paper)
@@ -73,10 +73,10 @@ def _check_experiments(paper: Paper) -> None:
         for profile in ("paper", "quick"):
             _want(profile in one.profiles, f"experiment {one.name} has no profile '{profile}'")
             spec, seeds = one.under(profile)
-            if one.is_contest:
-                one.contest(profile)  # it says itself where it is not fair
-            if one.is_sweep:
-                cells = len(list(one.grid(profile).cells()))  # each is a valid spec, and no two are the same
+            if isinstance(one, ContestExperiment):
+                one.contest(profile)  # raises where it is not fair
+            if isinstance(one, SweepExperiment):
+                cells = len(list(one.grid(profile).cells()))  # raises for invalid specs, and for equal ones
                 _want(cells > 1, f"experiment {one.name} is a sweep of one cell under '{profile}'")
             _want(len(one.members(seeds)) >= 1, f"experiment {one.name} has no seeds under '{profile}'")
             same = type(spec).from_table(_table(spec)) == spec
@@ -148,7 +148,7 @@ class MadeUpRun:
 
 
 def made_up_runs(experiment: Experiment) -> Iterator[tuple[str, MadeUpRun]]:
-    """Runs with every measure there is, made of one shape of curve each, scaled to all sizes."""
+    """Runs with every registered measure, each run of one shape of curve."""
     rng = np.random.default_rng(0)
     time = np.linspace(0, 1, _POINTS)
     shapes = {
@@ -174,20 +174,14 @@ def made_up_runs(experiment: Experiment) -> Iterator[tuple[str, MadeUpRun]]:
 
 
 def _on_axes(run: MadeUpRun, one: PaperExperiment) -> MadeUpRun:
-    """Of a sweep: the same curves in every cell; of a contest: for every contender."""
-    from grokscope.sweeps import axis_coordinates
-
-    coords: dict[str, Any] = {}
-    if one.is_contest:
-        axes = {"contender": [contender.name for contender in one.contenders]}
-    elif one.is_sweep:
-        spec = one.grid("paper")
-        coords = axis_coordinates(spec.names, spec.axes)
-        axes = {name: coords.pop(name)[1] for name in spec.names}
-    else:
+    """The same curves in every cell of a sweep, for every contender of a contest."""
+    coords = one.coordinates("paper")
+    if not coords:
         return run
+    axes = {name: labels for name, (axis, labels) in coords.items() if axis == (name,)}
+    others = {name: coord for name, coord in coords.items() if name not in axes}
     plain = [name for name, array in run.measures.items() if set(array.dims) == {"seed", "step"}]
-    measures = run.measures[plain].expand_dims(axes).assign_coords(coords)
+    measures = run.measures[plain].expand_dims(axes).assign_coords(others)
     return replace(run, experiment=one.experiment, measures=measures)
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from grokscope.claims import Claim, Effect, Region
 from grokscope.models.fully_connected import FullyConnected
 from grokscope.optimizers import SGD
-from grokscope.papers import Figure, PaperExperiment, Profile, RunLike
+from grokscope.papers import Figure, Profile, RunLike, SweepExperiment
 from grokscope.papers._study import Study, bibtex_of, timed
 from grokscope.papers.evidence import exponents, times_in
 from grokscope.plots.sweeps import Quantity, lines_figure
@@ -36,7 +36,7 @@ __all__ = ["DelayLaw"]
 
 # ---------------------------------------------------------------- the sweep
 
-_DECAYS = PaperExperiment(
+_DECAYS = SweepExperiment(
     "decays",
     "Seven weight decays from 1e-5 to 1e-2 by the rates 0.1 and 0.3, up to 250,000 steps.",
     timed(

@@ -32,7 +32,7 @@ from grokscope.experiment import Experiment
 from grokscope.losses import CrossEntropy
 from grokscope.models.transformer import PowerTransformer
 from grokscope.optimizers import AdamW, Constant
-from grokscope.papers import Figure, Paper, PaperExperiment, Profile, RunLike
+from grokscope.papers import Figure, Paper, PaperExperiment, Profile, RunExperiment, RunLike
 from grokscope.papers.evidence import curve, ratio, ratio_of_splits, steps_to
 from grokscope.plots.operators import fractions_figure, operators_figure
 from grokscope.tasks.modular_operator import FORMULAS, ModularOperator
@@ -70,7 +70,7 @@ def _experiment(
     name: str, sentence: str, *overrides: str, quick: tuple[str, ...] = (), small: tuple[str, ...] = _MODULAR
 ) -> PaperExperiment:
     profiles = {"paper": Profile(seeds=3), "quick": Profile(seeds=4, overrides=(*small, *quick))}
-    return PaperExperiment(name, sentence, _BASE.with_(f"name='{name}'", *overrides), profiles)
+    return RunExperiment(name, sentence, _BASE.with_(f"name='{name}'", *overrides), profiles)
 
 
 _PERCENTS = {  # of the table, by operator

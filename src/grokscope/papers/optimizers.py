@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from grokscope.claims import Claim, Effect, Region
-from grokscope.papers import Figure, PaperExperiment, Profile
+from grokscope.papers import ContestExperiment, ContestProfile, Figure
 from grokscope.papers._study import Study, bibtex_of, timed
 from grokscope.papers.evidence import times_in
 from grokscope.plots.sweeps import contest_figure
@@ -78,13 +78,13 @@ _QUICK_CONTENDERS = (
     Contender("muon", _over(learning_rate="0.003,0.01", weight_decay="0.3,1.0"), ("optimizer.kind=muon",)),
 )
 
-_CONTEST = PaperExperiment(
+_CONTEST = ContestExperiment(
     "contest",
     "Four optimizers, 16 settings each on 3 seeds, the best of each on fresh seeds.",
     timed("every 48 steps", name="optimizers", steps=9600, task=SparseParity()),
     {
-        "paper": Profile(seeds="200:225", tuning=3),
-        "quick": Profile(seeds="200:208", tuning=2, contenders=_QUICK_CONTENDERS),
+        "paper": ContestProfile(seeds="200:225", tuning=3),
+        "quick": ContestProfile(seeds="200:208", tuning=2, contenders=_QUICK_CONTENDERS),
     },
     contenders=_CONTENDERS,
 )

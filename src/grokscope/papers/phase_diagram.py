@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from grokscope.claims import Claim, Effect, Region, need
-from grokscope.papers import Figure, PaperExperiment, Profile, RunLike
+from grokscope.papers import Figure, Profile, RunLike, SweepExperiment, SweepProfile
 from grokscope.papers._study import Study, bibtex_of, timed
 from grokscope.papers.evidence import ONE_SEED_IN_TEN, exponents, happened_in, part_of, phase_of
 from grokscope.plots.phases import phase_figure
@@ -32,13 +32,13 @@ __all__ = ["PhaseDiagram"]
 
 # ---------------------------------------------------------------- the sweep
 
-_MAP = PaperExperiment(
+_MAP = SweepExperiment(
     "map",
     "Weight decay against training samples: 7 by 6 cells of the standard network, 9,600 steps each.",
     timed("every 96 steps", name="phase-diagram", steps=9600, task=SparseParity()),
     {
         "paper": Profile(seeds=25),
-        "quick": Profile(
+        "quick": SweepProfile(
             seeds=4,
             over=("optimizer.weight_decay=0.003,0.01,0.03,0.1", "task.n_train=300,500,1000,2000"),
         ),

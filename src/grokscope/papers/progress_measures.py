@@ -29,7 +29,7 @@ from grokscope.experiment import Experiment
 from grokscope.losses import CrossEntropy
 from grokscope.models.transformer import NandaTransformer
 from grokscope.optimizers import AdamW, Constant
-from grokscope.papers import Figure, Paper, PaperExperiment, Profile, RunLike
+from grokscope.papers import Figure, Paper, Profile, RunExperiment, RunLike
 from grokscope.papers.evidence import (
     ONE_SEED_IN_TEN,
     curve,
@@ -79,7 +79,7 @@ _SMALL = ("task.p=47", "model.width=64", "model.mlp_width=256")
 _ACCURACY = "measures=['train_accuracy', 'test_accuracy', 'train_loss', 'test_loss', 'weight_norm']"
 
 _EXPERIMENTS = (
-    PaperExperiment(
+    RunExperiment(
         "mainline",
         "Addition mod 113 from 30 % of the table, weight decay 1 (Sections 3 to 5, Figures 2, 3 and 7).",
         _MAINLINE,
@@ -98,7 +98,7 @@ _EXPERIMENTS = (
             ),
         },
     ),
-    PaperExperiment(
+    RunExperiment(
         "no-decay",
         "The same without weight decay (Appendix D.1).",
         _MAINLINE.with_("name='no-decay'", "optimizer.weight_decay=0.0", _ACCURACY),
@@ -107,7 +107,7 @@ _EXPERIMENTS = (
             "quick": Profile(seeds=4, overrides=(*_SMALL, "steps=5000", "task.train_fraction=0.5")),
         },
     ),
-    PaperExperiment(
+    RunExperiment(
         "much-data",
         "The same from 70 % of the table (Figure 20).",
         _MAINLINE.with_("name='much-data'", "steps=10000", "task.train_fraction=0.7", _ACCURACY),

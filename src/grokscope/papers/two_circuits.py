@@ -33,7 +33,7 @@ from grokscope.losses import CrossEntropy, Hinge
 from grokscope.models.fully_connected import FullyConnected
 from grokscope.models.transformer import PowerTransformer
 from grokscope.optimizers import SGD, AdamW, Constant
-from grokscope.papers import Figure, Paper, PaperExperiment, Profile, RunLike
+from grokscope.papers import Figure, Paper, PaperExperiment, Profile, RunExperiment, RunLike
 from grokscope.papers.evidence import (
     all_of,
     curve,
@@ -84,7 +84,7 @@ _STANDARD = Experiment(
 _COARSE = ("schedule.measures=['every 5 epochs', 'log']", "schedule.follow='every 5 epochs'")
 _PROFILES = {"paper": Profile(seeds=5), "quick": Profile(seeds=3, overrides=_COARSE)}
 
-_STANDARD_RUN = PaperExperiment(
+_STANDARD_RUN = RunExperiment(
     "standard",
     "Parity of 3 of 40 bits, 1,000 samples, 1,000 neurons, SGD with weight decay 0.01 (Figures 2, 3, 5).",
     _STANDARD,
@@ -529,7 +529,7 @@ _SMALL_TABLE = (
 
 def _operator(name: str, sentence: str, quick_steps: int, *overrides: str) -> PaperExperiment:
     quick = Profile(seeds=4, overrides=(f"steps={quick_steps}", *_SMALL_TABLE))
-    return PaperExperiment(
+    return RunExperiment(
         name,
         sentence,
         _ADDITION.with_(f"name='{name}'", *overrides),
@@ -716,7 +716,7 @@ _OPERATOR_FIGURES = (
 # bounds of the parts are wider than those of C1 to C5, because one seed must meet all of them.
 
 _OTHER_SETTINGS = (
-    PaperExperiment(
+    RunExperiment(
         "small-weight-decay",
         "The same at weight decay 0.001; it groks some ten times later (Figures 6 and 7).",
         _STANDARD.with_(
@@ -737,7 +737,7 @@ _OTHER_SETTINGS = (
             ),
         },
     ),
-    PaperExperiment(
+    RunExperiment(
         "larger-parity",
         "The same with 4 hidden bits (Figures 8 and 9).",
         _STANDARD.with_(
@@ -824,7 +824,7 @@ _FIGURES_6_TO_9 = (
 
 # ---------------------------------------------------------------- a null: random labels (R1 to R3)
 
-_RANDOM_LABELS = PaperExperiment(
+_RANDOM_LABELS = RunExperiment(
     "random-labels",
     "A null that is not in the paper: the standard run with coin flips for labels.",
     _STANDARD.with_("name='random-labels'", "task.labels='random'"),

@@ -22,7 +22,7 @@ from grokscope.claims import Claim, Effect, Region, need
 from grokscope.models.fully_connected import FullyConnected
 from grokscope.models.mean_field import MeanField
 from grokscope.optimizers import SGD
-from grokscope.papers import Figure, PaperExperiment, Profile, RunLike
+from grokscope.papers import Figure, Profile, RunLike, SweepExperiment, SweepProfile
 from grokscope.papers._study import Study, bibtex_of, timed
 from grokscope.papers.evidence import ONE_SEED_IN_TEN, exponents, happened_in
 from grokscope.plots.sweeps import Quantity, lines_figure
@@ -48,18 +48,18 @@ _BASE = timed(
 )
 _PROFILES = {
     "paper": Profile(seeds=25),
-    "quick": Profile(seeds=4, over=("model.width=8,16,32,128,512",)),
+    "quick": SweepProfile(seeds=4, over=("model.width=8,16,32,128,512",)),
 }
 _OVER = ("model.width=8,16,32,64,128,256,512,1024,2048",)
 
-_STANDARD = PaperExperiment(
+_STANDARD = SweepExperiment(
     "standard",
     "Nine widths from 8 to 2,048, PyTorch's initialization.",
     _BASE,
     _PROFILES,
     over=_OVER,
 )
-_MEAN_FIELD = PaperExperiment(
+_MEAN_FIELD = SweepExperiment(
     "mean-field",
     "The same widths in a mean-field parametrization that agrees with the standard one at 128.",
     _BASE.model_copy(

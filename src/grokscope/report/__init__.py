@@ -1,36 +1,36 @@
-"""Reports: one self-contained HTML page from judged claims, figures and runs.
+"""Reports: one self-contained HTML page about a run, a sweep, a contest or a paper's reproduction.
 
-What is here: `reproduce` (train a paper's experiments, judge its claims, draw its figures, write its page),
-`write_report` (the page of a run, of two runs, of a sweep, or of a paper's reproduction), `write_page` (any
-page of claims, figures and runs). Behind them, one file for each thing on the page: ``_claims``,
-``_evidence``, ``_glance``, ``_curves`` with ``_panels``, ``_competition`` with ``_weights``, ``_figures``,
-``_tables``, ``_provenance``, ``_sweep``. Numbers are reduced in Python (``_arrays``) and drawn by
-``assets/*.js`` (``_bundle``). What goes elsewhere: figures for papers (`grokscope.plots`), judging
-(`grokscope.claims`), what belongs together (`grokscope.papers`). A page loads nothing; every text on it is
-escaped.
+What is here: `write_report` (the page of what is in a folder), `reproduce_with_page` (reproduce a paper and
+write its page), `write_page` (any page of claims, figures and runs), `LiveReport` (the page of a run while it
+trains). There is one file for each section of the page, which reduces its numbers in Python; templates and
+scripts (``templates/``, ``assets/``) make the HTML and draw. What goes elsewhere: figures for papers
+(`grokscope.plots`), judging (`grokscope.claims`), planning and training a paper (`grokscope.reproduction`).
 """
 
-from grokscope.report._contest import finish_contest
 from grokscope.report._figures import ReportFigure
-from grokscope.report._folder import write_report
 from grokscope.report._live import LiveReport
 from grokscope.report._page import page_html, write_page
 from grokscope.report._provenance import RunInfo, run_info
-from grokscope.report._reproduction import Reproduction, reproduce
-from grokscope.report._sweep import finish_sweep
-from grokscope.report._views import RunView, view_of
+from grokscope.report._results import (
+    finish_contest,
+    finish_sweep,
+    reproduce_with_page,
+    show,
+    write_report,
+)
+from grokscope.report._runs import RunView, view_of
 
 __all__ = [
     "LiveReport",
     "ReportFigure",
-    "Reproduction",
     "RunInfo",
     "RunView",
     "finish_contest",
     "finish_sweep",
     "page_html",
-    "reproduce",
+    "reproduce_with_page",
     "run_info",
+    "show",
     "view_of",
     "write_page",
     "write_report",

@@ -1,22 +1,48 @@
-"""Numbers on their way into the page: typed arrays in base 64, and JSON that cannot end its own tag."""
+"""Numbers as the page's script and tables take them: packed arrays, JSON in a script element, tables."""
 
 from __future__ import annotations
 
 import base64
 import json
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-__all__ = ["LogCode", "embedded_json", "log_code", "packed"]
+__all__ = ["LogCode", "Table", "embedded_json", "log_code", "log_spaced", "packed"]
 
-_NONE = 65535  # the code of what is not a number
+_NONE = 65535  # the code of NaN
+_ROWS = 14  # of a table over time
+
+
+class Table(NamedTuple):
+    """A table of texts.
+
+    Attributes:
+        title: its caption.
+        head: names of the columns.
+        rows: one text per column each.
+        heading: printed above the table; empty for none.
+    """
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    heading: str = ""
+
+
+def log_spaced(steps: np.ndarray, most: int = _ROWS) -> list[int]:
+    """Positions of at most so many steps, log-spaced, the first and the last among them."""
+    if len(steps) <= most:
+        return list(range(len(steps)))
+    targets = np.geomspace(max(steps[1], 1), steps[-1], most - 1)
+    return sorted({0, *(int(np.argmin(np.abs(steps - target))) for target in targets)})
 
 
 def packed(values: ArrayLike, kind: str) -> dict[str, Any]:
-    """An array as the page's script reads it.
+    """An array in base 64, as the page's script reads it.
 
     Args:
         values: of any shape.
@@ -38,7 +64,7 @@ class LogCode:
     """Positive numbers in 16 bits, evenly spaced in their logarithm.
 
     Attributes:
-        low, high: the numbers of the codes 0 and 65534; smaller and larger ones get these.
+        low, high: the numbers of the codes 0 and 65534; numbers outside are clipped to them.
     """
 
     def __init__(self, low: float, high: float) -> None:
@@ -54,16 +80,20 @@ class LogCode:
 
     @property
     def relative_error(self) -> float:
-        """How far a decoded number between `low` and `high` may be off, relative to it."""
+        """The largest relative error of a decoded number between `low` and `high`."""
         return math.expm1(math.log(self.high / self.low) / (_NONE - 1) / 2)
+
+    def data(self, values: np.ndarray) -> dict[str, Any]:
+        """The codes of some values, and the range, for the page's script."""
+        return {"low": self.low, "high": self.high, "codes": packed(self.codes(values), "u2")}
 
 
 def log_code(values: np.ndarray, decades: float) -> LogCode:
-    """A code that reaches from the largest number down by some decades, at most.
+    """A code that covers the values, at most a number of decades down from the largest.
 
     Args:
-        values: what is to be coded; NaN, 0 and below do not count.
-        decades: how many decades at most; what is smaller is drawn at the lower end.
+        values: to be coded; NaN, 0 and negative numbers do not count.
+        decades: of the range, at most.
 
     Example:
         >>> code = log_code(np.array([1e-9, 0.5, 2.0]), decades=4)
@@ -79,7 +109,7 @@ def log_code(values: np.ndarray, decades: float) -> LogCode:
 
 
 def embedded_json(value: Any) -> str:
-    r"""JSON to stand inside a ``script`` element: no text in it can end the element or start a comment.
+    r"""JSON for a ``script`` element: no text in it can end the element or start a comment.
 
     Raises:
         ValueError: for a number that is not finite; JSON has none.

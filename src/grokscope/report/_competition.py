@@ -1,36 +1,37 @@
-"""The competition of neurons as the page has it: norm and share of the output over snapshots, and weights."""
+"""The competition of neurons on the page: norm and share of the output of each neuron over snapshots."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from grokscope.errors import GrokscopeError
-from grokscope.report._arrays import log_code, packed
-from grokscope.report._circuits import CircuitView, circuit_of, support_of
+from grokscope.report._arrays import Table, log_code, log_spaced, packed
+from grokscope.report._circuits import CircuitView, Proofs, circuit_of, proofs_of, support_of
 from grokscope.report._curves import member_labels
-from grokscope.report._networks import networks_of
-from grokscope.report._proofs import Proofs, proofs_of
-from grokscope.report._weights import Weights, weights_of
+from grokscope.report._networks import WeightMap, networks_of, weight_map
 from grokscope.spec.streams import on_members
+from grokscope.statistics import format_number
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["GROUPS", "Competition", "competition_of"]
+__all__ = ["GROUPS", "Competition", "competition_of", "competition_tables"]
 
 GROUPS = ("generalizing", "memorizing", "other")
 # What all neurons of one run may take in the page, before they are written in base 64.
 _MOST_BYTES = 1_800_000
 _MOST_SNAPSHOTS = 240
 _DECADES = 5.0
+_NEURONS = 12  # of a table
 
 
 @dataclass(frozen=True, eq=False)
 class Competition:
-    """The neurons of some members of a run, at the steps at which they were looked at.
+    """The neurons of some members of a run, at the steps at which they were measured.
 
     Attributes:
         name: of the experiment.
@@ -40,10 +41,10 @@ class Competition:
         share: each neuron's share of the output, [member, snapshot, neuron].
         share_is: what the share is, in words.
         group: of each neuron, a position in `GROUPS`, [member, neuron].
-        weights: of the members whose networks could be had, by position.
+        weights: of the members whose networks are known, by position.
         circuits: of those among them that can be read as gates.
         proofs: of those whose labels are a function of a few known bits.
-        note: why there are no weights, or not of all.
+        note: the reason why weights of some members are missing.
     """
 
     name: str
@@ -53,14 +54,14 @@ class Competition:
     share: np.ndarray
     share_is: str
     group: np.ndarray
-    weights: dict[int, Weights]
+    weights: dict[int, WeightMap]
     circuits: dict[int, CircuitView]
     proofs: dict[int, Proofs]
     note: str = ""
 
     @property
     def group_share(self) -> np.ndarray:
-        """What each group of neurons has of the output, [member, snapshot, group]."""
+        """Share of the output of each group of neurons, [member, snapshot, group]."""
         parts = [
             np.where(np.equal(self.group[:, None], g), self.share, 0.0).sum(axis=-1)
             for g in range(len(GROUPS))
@@ -69,15 +70,14 @@ class Competition:
         return np.where(lost[..., None], np.nan, np.stack(parts, axis=-1))
 
     def data(self) -> dict[str, Any]:
-        """What the page's script is given."""
-        norm, share = log_code(self.norm, _DECADES), log_code(self.share, _DECADES)
+        """The numbers for the page's script."""
         return {
             "name": self.name,
             "members": self.labels,
             "steps": packed(self.steps, "f8"),
             "neurons": int(self.norm.shape[-1]),
-            "norm": {"low": norm.low, "high": norm.high, "codes": packed(norm.codes(self.norm), "u2")},
-            "share": {"low": share.low, "high": share.high, "codes": packed(share.codes(self.share), "u2")},
+            "norm": log_code(self.norm, _DECADES).data(self.norm),
+            "share": log_code(self.share, _DECADES).data(self.share),
             "shareIs": self.share_is,
             "groups": list(GROUPS),
             "group": packed(self.group, "u1"),
@@ -95,7 +95,7 @@ def competition_of(run: Any, name: str, *, with_networks: bool = True) -> Compet
     Args:
         run: anything with ``experiment``, ``measures``, ``members`` and ``subnetworks``.
         name: of the experiment.
-        with_networks: whether to look for the networks themselves, by replay where that is quick.
+        with_networks: whether to read the networks themselves, by replay where that is quick.
     """
     measures = on_members(run.measures, run.members)
     share_name = next((one for one in ("output_share", "path_norm") if one in measures), None)
@@ -117,7 +117,7 @@ def competition_of(run: Any, name: str, *, with_networks: bool = True) -> Compet
     steps = measures["step"].to_numpy()[rows].astype(np.int64)
     group = _groups(run, shown, width)
     networks, note = networks_of(run, steps, shown) if with_networks else ({}, "")
-    weights = {i: weights_of(one, group[i], share[i], support_of(run, i)) for i, one in networks.items()}
+    weights = {i: weight_map(one, group[i], share[i], support_of(run, i)) for i, one in networks.items()}
     circuits = {i: read for i, one in networks.items() if (read := circuit_of(run, i, one)) is not None}
     return Competition(
         name,
@@ -163,3 +163,30 @@ def _groups(run: Any, shown: int, width: int) -> np.ndarray:
         if name in labels:
             group[sets[:, labels.index(name)].astype(bool)] = GROUPS.index(name)
     return group
+
+
+def competition_tables(competitions: Sequence[Competition]) -> list[Table]:
+    """Each group's share of the output over time, and the largest neurons at the end."""
+    tables: list[Table] = []
+    for one in competitions:
+        for i, label in enumerate(one.labels[:5]):
+            name = f"{one.name}, seed {label}"
+            shares = one.group_share[i]
+            rows = [
+                [str(int(one.steps[k])), *(format_number(float(share)) for share in shares[k])]
+                for k in log_spaced(one.steps)
+            ]
+            tables.append(Table(f"{name}: {one.share_is}, by group", ["step", *GROUPS], rows))
+            last = np.nan_to_num(one.share[i, -1])
+            rows = [
+                [
+                    str(int(j)),
+                    GROUPS[one.group[i, j]],
+                    format_number(float(one.norm[i, -1, j])),
+                    format_number(float(one.share[i, -1, j])),
+                ]
+                for j in np.argsort(-last, kind="stable")[:_NEURONS]
+            ]
+            title = f"{name}: the {len(rows)} neurons with the largest share at the end"
+            tables.append(Table(title, ["neuron", "group", "norm", "share"], rows))
+    return tables

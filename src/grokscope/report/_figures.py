@@ -1,4 +1,4 @@
-"""Figures that are pictures: embedded whole, so that no two figures' ids can meet."""
+"""Figures on the page: each embedded as an image, so that ids inside of two SVGs cannot clash."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import base64
 import re
 import struct
 from dataclasses import dataclass
-from html import escape
 from urllib.parse import quote
 
-__all__ = ["ReportFigure", "figure_html"]
+__all__ = ["ReportFigure"]
 
-# What may stand in an address between double quotes as it is.
+# Characters that may stand in an address between double quotes as they are.
 _PLAIN = " !$'()*+,-./:;=?@[]_~"
 
 
@@ -21,7 +20,7 @@ class ReportFigure:
 
     Attributes:
         id: its anchor.
-        title: its caption and what is read out for those who cannot see it.
+        title: its caption, and its text for readers who cannot see it.
         data: SVG or PNG.
     """
 
@@ -29,28 +28,23 @@ class ReportFigure:
     title: str
     data: bytes
 
-
-def figure_html(name: str, title: str, data: bytes) -> str:
-    """A figure (SVG or PNG) embedded as an image of its own."""
-    if data.startswith(b"\x89PNG"):
-        source = f"data:image/png;base64,{base64.b64encode(data).decode()}"
-    else:
+    @property
+    def source(self) -> str:
+        """The picture as a data address, safe between double quotes."""
+        if self._is_png:
+            return f"data:image/png;base64,{base64.b64encode(self.data).decode()}"
         # An SVG is mostly digits: escaped it is a quarter smaller than in base 64.
-        source = f"data:image/svg+xml,{quote(data, safe=_PLAIN)}"
-    size = _size(data)
-    # With its size a picture has its place before it is drawn, and what a link leads to stays where it is.
-    sized = f' width="{size[0]}" height="{size[1]}"' if size else ""
-    return (
-        f'<figure class="picture" id="{escape(name)}"><div><img loading="lazy"{sized} '
-        f'alt="{escape(title)}" src="{source}"></div>'
-        f"<figcaption>{escape(title)}</figcaption></figure>"
-    )
+        return f"data:image/svg+xml,{quote(self.data, safe=_PLAIN)}"
 
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Width and height; None if the picture does not state them."""
+        if self._is_png and len(self.data) >= 24:
+            width, height = struct.unpack(">II", self.data[16:24])
+            return width, height
+        box = re.search(rb'<svg[^>]*?\sviewBox="[\d.-]+ [\d.-]+ ([\d.]+) ([\d.]+)"', self.data[:4000])
+        return (round(float(box[1])), round(float(box[2]))) if box else None
 
-def _size(data: bytes) -> tuple[int, int] | None:
-    """Width and height of a picture; None if it does not tell."""
-    if data.startswith(b"\x89PNG") and len(data) >= 24:
-        width, height = struct.unpack(">II", data[16:24])
-        return width, height
-    box = re.search(rb'<svg[^>]*?\sviewBox="[\d.-]+ [\d.-]+ ([\d.]+) ([\d.]+)"', data[:4000])
-    return (round(float(box[1])), round(float(box[2]))) if box else None
+    @property
+    def _is_png(self) -> bool:
+        return self.data.startswith(b"\x89PNG")

@@ -1,8 +1,8 @@
-"""A run's page while the run goes on: served on this machine alone, for reading alone.
+"""The page of a run while it trains: a read-only web server for this machine only.
 
-The page is at an address that cannot be guessed, on 127.0.0.1; everything else is refused, and so are
-requests under another host's name, which is how a web page elsewhere could be led here. The page asks for
-the newest numbers now and then; they are made anew when the run has been committed.
+The page is on 127.0.0.1 at an address that cannot be guessed. All other paths are refused, and so are
+requests with another host's name (DNS rebinding). The page asks for the newest numbers every few seconds;
+they are computed again after each commit of the run.
 """
 
 from __future__ import annotations
@@ -17,26 +17,25 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from grokscope.errors import GrokscopeError, StoreError
-from grokscope.report._glance import facts_of
 from grokscope.report._page import page_html, policy
-from grokscope.report._views import view_of
+from grokscope.report._runs import facts_of, view_of
 
 __all__ = ["LiveReport"]
 
 _HOST = "127.0.0.1"
-_HEARD_SECONDS = 12.0  # a page that is open has asked within these
+_OPEN_SECONDS = 12.0  # a page that is open has sent a request within these
 _POLL = 0.1
 
 
 class LiveReport:
-    """Serves the page of a run that may not have begun yet, from a thread of its own.
+    """Serves the page of a run, which may not have begun yet, from a thread of its own.
 
     Attributes:
         folder: of the run.
         address: of the page.
 
     Raises:
-        StoreError: if no port can be had.
+        StoreError: if no port is available.
 
     Example:
         >>> import tempfile
@@ -50,8 +49,8 @@ class LiveReport:
         self._token = secrets.token_urlsafe(18)
         self._lock = threading.Lock()
         self._kept: tuple[str, bytes] = ("", b"{}")
-        self._sent = ""  # the version that a page has seen last
-        self._heard = float("-inf")
+        self._sent = ""  # the version that was sent last
+        self._last_request = float("-inf")
         try:
             self._server = ThreadingHTTPServer((_HOST, 0), self._handler(), bind_and_activate=True)
         except OSError as error:
@@ -76,7 +75,7 @@ class LiveReport:
         self._thread.join()
 
     def let_it_end(self, seconds: float = 6.0) -> None:
-        """Wait until a page that is open has seen the last numbers; not at all if there is none."""
+        """Wait until an open page has got the last numbers; return at once if none is open."""
         until = time.monotonic() + seconds
         last = self._data()[0]
         while time.monotonic() < until and self._sent != last and self._is_open:
@@ -84,21 +83,21 @@ class LiveReport:
 
     @property
     def _is_open(self) -> bool:
-        return time.monotonic() - self._heard < _HEARD_SECONDS
+        return time.monotonic() - self._last_request < _OPEN_SECONDS
 
     def answer(self, path: str, host: str, known: str) -> tuple[HTTPStatus, str, bytes, str]:
-        """Status, kind, body and version for a request.
+        """The answer to a request: status, content type, body and version.
 
         Args:
-            path: that is asked for.
-            host: under which name.
-            known: the version that the page has already.
+            path: of the request.
+            host: its header ``Host``.
+            known: its header ``If-None-Match``: the version that the page has already.
         """
         first, _, rest = path.removeprefix("/").partition("/")
         right = secrets.compare_digest(first.encode(), self._token.encode())
         if host not in self._hosts or not right or rest not in ("", "data"):
             return HTTPStatus.NOT_FOUND, "text/plain", b"", ""
-        self._heard = time.monotonic()
+        self._last_request = time.monotonic()
         version, data = self._data()
         if rest == "":
             return HTTPStatus.OK, "text/html", self._page().encode(), ""
@@ -108,7 +107,7 @@ class LiveReport:
         return HTTPStatus.OK, "application/json", data, version
 
     def _data(self) -> tuple[str, bytes]:
-        """The version of the run and its numbers; made once for each version."""
+        """The version of the run and its numbers; computed once for each version."""
         with self._lock:
             try:
                 from grokscope.runs import open_run
@@ -121,7 +120,7 @@ class LiveReport:
                     )
                     self._kept = (version, text.encode())
             except GrokscopeError:
-                pass  # not begun yet, or between two commits: what there was stays
+                pass  # not begun yet, or between two commits: keep the last numbers
             return self._kept
 
     def _page(self) -> str:
@@ -162,7 +161,7 @@ class LiveReport:
 
 
 def _numbers_of(run: Any, name: str) -> dict[str, Any]:
-    """What the page shows of a run that is under way."""
+    """The numbers of a run for its page, as far as it has been trained."""
     found: dict[str, Any] = {
         "name": name,
         "done": int(min(run.steps_done, default=0)),

@@ -1,29 +1,54 @@
-"""The page as a whole: sections of plain HTML, the numbers for the plots, and the script that draws them."""
+"""The page as a whole: sections from templates, the numbers for the plots, and the script that draws them.
+
+Every text is escaped by the templates (``templates/*.html``, with autoescape). The page loads nothing, and
+its content security policy lets no script run but ours (``assets/*.js``).
+"""
 
 from __future__ import annotations
 
+import base64
+import functools
+import hashlib
 from collections.abc import Mapping, Sequence
-from html import escape
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grokscope.report._arrays import embedded_json
-from grokscope.report._bundle import script, script_hash, style
-from grokscope.report._claims import claims_section, tally
-from grokscope.report._evidence import measures_read
-from grokscope.report._figures import ReportFigure, figure_html
-from grokscope.report._glance import glance_html
-from grokscope.report._provenance import RunInfo, block, run_html, summary_html, table_html
-from grokscope.report._sweep_view import SweepView
-from grokscope.report._tables import competition_tables, curve_tables, folded, table
-from grokscope.report._views import RunView
-from grokscope.spec.events import GROKKING, MEMORIZATION
+from grokscope.report._arrays import Table, embedded_json
+from grokscope.report._claims import claims_section, figures_of_claims, panels_of_claims, tally
+from grokscope.report._competition import competition_tables
+from grokscope.report._curves import curve_tables
+from grokscope.report._figures import ReportFigure
+from grokscope.report._provenance import RunInfo, summary
+from grokscope.report._runs import RunView, facts_of
+from grokscope.report._sweeps import SweepView
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
+
     from grokscope.claims import Evidence, Judged, NotTestable
 
-__all__ = ["page_html", "policy", "write_page"]
+__all__ = ["page_html", "policy", "script", "script_hash", "write_page"]
 
+# Joined in this order: a file may use what those before it define.
+_SCRIPTS = (
+    "core.js",
+    "scale.js",
+    "pen.js",
+    "plot.js",
+    "panel.js",
+    "curves.js",
+    "sweep.js",
+    "neurons.js",
+    "weights.js",
+    "circuit.js",
+    "proof.js",
+    "player.js",
+    "competition-files.js",
+    "competition.js",
+    "live.js",
+    "page.js",
+)
 _OVER_TIME = (
     "One time axis for all plots: the mean over seeds with the 10th to the 90th percentile, or one seed "
     "alone. Vertical lines: memorization, grokking and, where it was computed, certified (proved from there "
@@ -54,78 +79,89 @@ def page_html(
     sweep: SweepView | None = None,
     live: bool = False,
 ) -> str:
-    """The page as a string: nothing is loaded, one script of ours runs, every text is escaped.
+    """The page as a string: nothing is loaded, only our script runs, every text is escaped.
 
     Args:
         title: of the page.
         judged: the claims table.
         evidence: by id of the claim, what it was judged by, for the small plots.
         figures: pictures, in order.
-        views: runs to be looked at.
+        views: runs to show.
         overlay: whether the runs are drawn over each other instead of one at a time.
-        runs: where the numbers come from; those of the views if not given.
-        kicker: a few words over the title.
+        runs: provenance; that of the views if not given.
+        kicker: a few words above the title.
         lead: a sentence under the title.
-        command: what makes this page.
+        command: the command that makes this page.
         bibtex: how to cite what was reproduced.
         tables: further tables, each a heading and rows of a name and a text.
-        sweep: a sweep to be looked at, in place of views.
+        sweep: a sweep to show, in place of views.
         live: whether the page asks its server for the numbers, again and again.
     """
-    sections: list[tuple[str, str, str]] = []  # anchor, name in the navigation, HTML
+    from grokscope import __version__
+
+    sections: list[dict[str, Any]] = []
     data: dict[str, Any] = {}
+
+    def add(template: str, anchor: str, name: str, **context: Any) -> None:
+        sections.append({"template": f"{template}.html", "id": anchor, "name": name, **context})
+
+    def interactive(
+        anchor: str, name: str, heading: str, text: str, numbers: Sequence[Table] | None = None
+    ) -> None:
+        add("interactive", anchor, name, heading=heading, lead=text, tables=numbers)
+
     if judged:
-        panels = _panels_of_claims(judged, views)
-        anchors = _figures_of_claims(judged, figures)
-        rows = claims_section(judged, evidence, panels, anchors)
-        sections.append(("claims", "Claims", f"<h2>Claims</h2>{rows}"))
+        panels = panels_of_claims(judged, [view.curves for view in views])
+        anchors = figures_of_claims(judged, [figure.id for figure in figures])
+        add("claims", "claims", "Claims", **claims_section(judged, evidence or {}, panels, anchors))
     if sweep is not None:
         data["sweep"] = sweep.data()
         data["curves"] = {"runs": [one.data() for one in sweep.curves], "overlay": True}
-        cells = folded(table("The cells, with 95 % intervals", *sweep.table))
-        sections.append(("sweep", "Cells", _interactive("sweep", "The cells", _CELLS, cells)))
-        sections.append(("curves", "Over time", _interactive("curves", "Over time", _CHOSEN, "")))
-    for i, (heading, facts) in enumerate(tables):
-        sections.append((f"table-{i}", heading, table_html(heading, facts)))
-    if live:
-        data["live"] = True
-        sections.append(("curves", "Over time", _interactive("curves", "Over time", _OVER_TIME, "")))
-        html = _interactive("competition", "The competition of neurons", _COMPETING, "")
-        sections.append(("competition", "Neurons", html))
+        interactive("sweep", "Cells", "The cells", _CELLS, [sweep.table])
+        interactive("curves", "Over time", "Over time", _CHOSEN)
+    for i, (heading, rows) in enumerate(tables):
+        add("facts", f"table-{i}", heading, rows=rows)
     if views:
         data["curves"] = {"runs": [view.curves.data() for view in views], "overlay": overlay}
-        numbers = curve_tables([view.curves for view in views])
-        sections.append(("curves", "Over time", _interactive("curves", "Over time", _OVER_TIME, numbers)))
+    if views or live:
+        numbers = None if live else curve_tables([view.curves for view in views])
+        interactive("curves", "Over time", "Over time", _OVER_TIME, numbers)
     competitions = [view.competition for view in views if view.competition is not None]
     if competitions:
         data["competition"] = {"runs": [one.data() for one in competitions]}
-        numbers = competition_tables(competitions)
-        html = _interactive("competition", "The competition of neurons", _COMPETING, numbers)
-        sections.append(("competition", "Neurons", html))
+    if competitions or live:
+        numbers = None if live else competition_tables(competitions)
+        interactive("competition", "Neurons", "The competition of neurons", _COMPETING, numbers)
     if figures:
-        pictures = "".join(figure_html(one.id, one.title, one.data) for one in figures)
-        heading = f"Figures as printed ({len(figures)})"
-        sections.append(
-            (
-                "figures",
-                "Figures",
-                f"<h2>Figures</h2><details open><summary>{heading}</summary>{pictures}</details>",
-            )
-        )
+        add("figures", "figures", "Figures", figures=figures)
     infos = list(runs) or [view.info for view in views]
     if infos:
-        html = "".join(run_html(info) for info in infos)
-        sections.append(("numbers", "Where from", f"<h2>Where the numbers come from</h2>{html}"))
+        add("provenance", "numbers", "Provenance", runs=infos)
     if bibtex:
-        sections.append(("cite", "Cite", f"<h2>To cite</h2>{block(bibtex, 'the citation')}"))
-    head = _head(title, kicker, lead, command, judged, views)
-    if infos:
-        head += summary_html(infos)
+        add("citation", "cite", "Cite", bibtex=bibtex)
     if live:
-        head += (
-            '<p id="live" class="live" role="status">waiting for the first numbers</p><div id="glance"></div>'
+        data["live"] = True
+    return (
+        _templates()
+        .get_template("page.html")
+        .render(
+            title=title,
+            kicker=kicker,
+            lead=lead,
+            command=command,
+            counts=tally(judged),
+            facts=[{"name": view.name, "facts": facts_of(view)} for view in views],
+            summary=summary(infos),
+            has_provenance=bool(infos),
+            sections=sections,
+            live=live,
+            data=embedded_json(data),
+            policy=policy(live=live),
+            style=_asset("page.css"),
+            script=script(),
+            version=__version__,
         )
-    return _document(title, head, sections, data)
+    )
 
 
 def write_page(path: str | Path, title: str, **parts: Any) -> Path:
@@ -140,58 +176,11 @@ def write_page(path: str | Path, title: str, **parts: Any) -> Path:
     return Path(path)
 
 
-def _head(
-    title: str, kicker: str, lead: str, command: str, judged: Sequence[Judged], views: Sequence[RunView]
-) -> str:
-    parts = [f'<p class="kicker">{escape(kicker)}</p>' if kicker else "", f"<h1>{escape(title)}</h1>"]
-    if lead:
-        parts.append(f'<p class="lead">{escape(lead)}</p>')
-    if judged:
-        parts.append(tally(judged))
-    if views:
-        parts.append(glance_html(views))
-    if command:
-        parts.append(block(command, "the command"))
-    return "".join(parts)
-
-
-def _interactive(name: str, heading: str, lead: str, numbers: str) -> str:
-    """A section that the script fills; without scripts its tables are all there is."""
-    return (
-        f'<div data-component="{name}"><h2>{escape(heading)}</h2><p class="soft">{escape(lead)}</p>'
-        f'<div class="app" hidden></div>{numbers}</div>'
-    )
-
-
-def _document(
-    title: str, head: str, sections: Sequence[tuple[str, str, str]], data: Mapping[str, Any]
-) -> str:
-    from grokscope import __version__
-
-    links = "".join(f'<a href="#{escape(anchor)}">{escape(name)}</a>' for anchor, name, _ in sections)
-    body = "\n".join(f'<section id="{escape(anchor)}">{html}</section>' for anchor, _, html in sections)
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy(live=bool(data.get("live")))}">'
-        f"<title>{escape(title)}</title><style>{style()}</style></head>\n<body>\n"
-        f'<a class="skip" href="#main">To the content</a>'
-        f'<nav class="bar" aria-label="Sections"><div><div>{links}</div>'
-        '<button type="button" id="theme" class="tool" hidden></button></div></nav>\n'
-        f'<main id="main"><header>{head}</header>\n{body}\n'
-        f'<p class="soft foot">Made by grokscope {escape(__version__)}. '
-        f"{'' if data.get('live') else 'This page is one file; it loads nothing.'}</p></main>\n"
-        '<p id="said" class="sr" role="status" aria-live="polite"></p>\n'
-        f'<script type="application/json" id="page-data">{embedded_json(data)}</script>\n'
-        f"<script>{script()}</script>\n</body></html>\n"
-    )
-
-
 def policy(*, live: bool = False) -> str:
-    """The content security policy: nothing is loaded, and no script runs but our own, whatever texts contain.
+    """The content security policy: nothing is loaded, and no script runs but ours, whatever texts contain.
 
     Args:
-        live: the page may ask the server that it came from for numbers.
+        live: whether the page may ask the server that it came from for numbers.
     """
     rules = {
         "default-src": "'none'",
@@ -205,37 +194,32 @@ def policy(*, live: bool = False) -> str:
     return "; ".join(f"{name} {value}" for name, value in rules.items())
 
 
-def _panels_of_claims(judged: Sequence[Judged], views: Sequence[RunView]) -> dict[str, list[str]]:
-    """By id of the claim: the plots of the measures that its evidence looks at.
-
-    Accuracies come last: most evidence looks at them only for when a seed memorized and grokked. So does the
-    training loss, by which divergence is seen where a run does not record it.
-    """
-    by_name = {view.name: view.curves for view in views}
-    found: dict[str, list[str]] = {}
-    for one in judged:
-        curves = by_name.get(one.claim.experiment)
-        if curves is None:
-            continue
-        timing = {MEMORIZATION.measure, GROKKING.measure, "train_loss"}
-        read = sorted(measures_read(one.claim, curves.measures), key=lambda name: name in timing)
-        panels: list[str] = []
-        for name in read:
-            if "neuron" in curves.measures[name].dims:
-                panels.append("competition")
-            panels += [panel.id for panel in curves.panels if name in panel.measures]
-        found[one.claim.id] = list(dict.fromkeys(panels))
-    return found
+@functools.cache
+def script() -> str:
+    """The page's script, in a scope of its own."""
+    body = "\n".join(_asset(name) for name in _SCRIPTS)
+    return f'(() => {{\n"use strict";\n{body}\n}})();\n'
 
 
-def _figures_of_claims(judged: Sequence[Judged], figures: Sequence[ReportFigure]) -> dict[str, str]:
-    """By id of the claim: the picture that its source names ("Fig. 3 left" is ``figure-3``)."""
-    import re
+@functools.cache
+def script_hash() -> str:
+    """The script's hash, as a content security policy names it."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script().encode()).digest()).decode()}"
 
-    known = {figure.id for figure in figures}
-    found: dict[str, str] = {}
-    for one in judged:
-        number = re.search(r"Fig(?:ure)?\.? (\d+)", one.claim.source)
-        if number and f"figure-{number[1]}" in known:
-            found[one.claim.id] = f"figure-{number[1]}"
-    return found
+
+@functools.cache
+def _asset(name: str) -> str:
+    return files("grokscope.report").joinpath("assets", name).read_text(encoding="utf-8")
+
+
+@functools.cache
+def _templates() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("grokscope.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

@@ -67,6 +67,11 @@ class Standing:
     speedup: Estimate | None
     ends: tuple[str, ...] = ()
 
+    @property
+    def ends_text(self) -> str:
+        """A warning that names ``ends``."""
+        return f"at an end of what was tried, so that a better one may lie beyond: {', '.join(self.ends)}"
+
 
 class Contest:
     """A contest on disk. Reading only."""

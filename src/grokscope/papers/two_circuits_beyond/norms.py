@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from grokscope.claims import Claim, Effect, Region
-from grokscope.papers import Figure, PaperExperiment, RunLike
+from grokscope.papers import Figure, PaperExperiment, RunExperiment, RunLike
 from grokscope.papers.two_circuits_beyond.drawing import (
     BLUE,
     LINE_GRAY,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 def _bits(k: int, n_train: int, epochs: int, most_seeds: int) -> PaperExperiment:
     task = SparseParity(n=40, k=k, n_train=n_train, n_test=100)
-    return PaperExperiment(
+    return RunExperiment(
         f"{k}-bits",
         f"The standard run with {k} hidden bits, {n_train:,} samples, {epochs} epochs.",
         changed(f"{k}-bits", task=task, epochs=epochs),

@@ -12,7 +12,7 @@ from grokscope.claims import Claim, NotTestable, Region
 from grokscope.experiment import Experiment, Recording
 from grokscope.learners.still import Still
 from grokscope.models.construction import Construction
-from grokscope.papers import PaperExperiment
+from grokscope.papers import PaperExperiment, RunExperiment
 from grokscope.papers.two_circuits_beyond.members import MemberTable
 from grokscope.papers.two_circuits_beyond.sizes import four_gates_proved
 from grokscope.papers.two_circuits_beyond.standard import PROFILES, PROOFS_AT_THE_END, STANDARD
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def _construction(proposition: Literal[1, 2, 3]) -> PaperExperiment:
     name = f"proposition-{proposition}"
-    return PaperExperiment(
+    return RunExperiment(
         name,
         f"The network of Proposition {proposition} for 3 of 40 bits; nothing is trained.",
         Experiment(

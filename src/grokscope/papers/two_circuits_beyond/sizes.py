@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from grokscope.claims import Claim, Effect, Region
-from grokscope.papers import Figure, PaperExperiment, RunLike
+from grokscope.papers import Figure, RunExperiment, RunLike
 from grokscope.papers.two_circuits_beyond.drawing import BLUE, ORANGE, axis_labels, caption
 from grokscope.papers.two_circuits_beyond.members import MemberTable, share_claim
 from grokscope.papers.two_circuits_beyond.standard import GATES, PROFILES, changed
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure as Drawing
 
-ANNEALED = PaperExperiment(
+ANNEALED = RunExperiment(
     "annealed",
     "The standard run with the rate taken to 0 over the last third.",
     changed(

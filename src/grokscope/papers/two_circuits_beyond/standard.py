@@ -13,7 +13,7 @@ from grokscope.experiment import Experiment, Recording
 from grokscope.losses import Hinge
 from grokscope.models.fully_connected import FullyConnected
 from grokscope.optimizers import SGD
-from grokscope.papers import Analysis, PaperExperiment, Profile
+from grokscope.papers import Analysis, PaperExperiment, Profile, RunExperiment
 from grokscope.starts import FromRun
 from grokscope.tasks.sparse_parity import SparseParity
 
@@ -74,7 +74,7 @@ STANDARD = Experiment(
         measures="every 2 epochs", slow_measures="every 10 epochs", follow="every 10 epochs", snapshots="ends"
     ),
 )
-STANDARD_RUN = PaperExperiment(
+STANDARD_RUN = RunExperiment(
     "standard",
     "The paper's standard run: parity of 3 of 40 bits, 1,000 samples, 1,000 neurons, SGD.",
     STANDARD,
@@ -119,7 +119,7 @@ def branch(
     changes = {} if epochs is None else {"epochs": epochs}
     init = FromRun(run="standard", source=STANDARD.identity, at=at)
     experiment = changed(name, init=init, interventions=interventions, **changes)
-    return PaperExperiment(name, sentence, experiment, PROFILES, **more)
+    return RunExperiment(name, sentence, experiment, PROFILES, **more)
 
 
 # Sets of neurons, as tables of a spec: the circuit at the end of the standard run, which a branch knows in

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from grokscope.claims import Claim, Effect, NotTestable, Region
-from grokscope.papers import Figure, PaperExperiment, RunLike
+from grokscope.papers import Figure, RunExperiment, RunLike
 from grokscope.papers.two_circuits_beyond.drawing import (
     BLUE,
     LINE_GRAY,
@@ -60,7 +60,7 @@ _TWINS = tuple(
     )
     for name, at in MOMENTS.items()
 )
-_CROSSED = PaperExperiment(
+_CROSSED = RunExperiment(
     "crossed",
     "Each initialization with two data sets crossed with two orders of batches.",
     changed("crossed"),

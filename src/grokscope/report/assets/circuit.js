@@ -2,10 +2,10 @@
 
 const WIRES = { row: 40, top: 26, gate: 46, tall: 28 };
 
-// Room for the gates of the end; where there are more at an earlier step, they stand closer.
+// Sized for the gates of the last snapshot; more gates at an earlier step are drawn closer together.
 const circuitHeight = (circuit) => WIRES.top + WIRES.row * Math.max(circuit.gates.at(-1).length, circuit.support.length, 5) + 12;
 
-// Gates keep their places while time goes by: they stand in the order of their first neurons at the end.
+// Gates keep their places over the snapshots: the order of their first neurons at the last one.
 function placed(circuit, i) {
   const order = circuit.gates.at(-1).flatMap((gate) => gate.neurons);
   const rank = (gate) => Math.min(...gate.neurons.map((n) => (order.includes(n) ? order.indexOf(n) : order.length)));

@@ -1,4 +1,4 @@
-// What can be taken away from the competition: pictures and tables of the snapshot that is shown.
+// Downloads of the competition: pictures and tables of the snapshot that is shown.
 
 const placeOf = (view) => fileName(view.page.state.title, view.data.name, `seed-${view.data.members[view.member]}`, `step-${view.steps[view.now]}`);
 
@@ -28,7 +28,7 @@ function saveCircuit(view) {
   download(`${placeOf(view)}-circuit.svg`, String(pen), "image/svg+xml");
 }
 
-// Codes stand for numbers to four digits; no more are written.
+// Codes are exact to four digits; no more are written.
 const four = (value) => (Number.isNaN(value) ? NaN : Number(value.toPrecision(4)));
 
 function saveNeurons(view) {

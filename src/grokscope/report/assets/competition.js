@@ -18,7 +18,7 @@ class Competition {
     this.draw();
   }
 
-  // New numbers of the same run; who looks at the last snapshot goes on to the new last one.
+  // New numbers of the same run; a slider at the last snapshot moves to the new last one.
   renew(runs) {
     const last = this.now >= this.count - 1;
     runs.forEach((run, i) => Object.assign(this.all[i], run));
@@ -36,7 +36,7 @@ class Competition {
     return unpack(this.data.steps);
   }
 
-  // The snapshot nearest to where time stands.
+  // The snapshot nearest to the current time.
   get now() {
     return Math.round(this.page.state.snapshot);
   }
@@ -160,7 +160,7 @@ class Competition {
     return this.cache;
   }
 
-  // The state in words: under the slider, in the legend, and for those who cannot see the plots.
+  // The state in words: under the slider, in the legend, and for screen readers.
   tell() {
     const { data, member, page } = this;
     const i = this.now;
@@ -187,7 +187,7 @@ class Competition {
     this.drawGates();
   }
 
-  // Go to a snapshot, and take the cursor of the time axis along.
+  // Go to a snapshot, and move the cursor of the time axis there.
   go(snapshot) {
     const { page } = this;
     const to = Math.min(Math.max(snapshot, 0), this.count - 1);
@@ -195,7 +195,7 @@ class Competition {
     page.set({ snapshot: to });
   }
 
-  // Which run and member is looked at: the ones of the time axis, where they are here too.
+  // The run and member that are shown: those of the time axis, if they are here too.
   choose() {
     const { page } = this;
     const name = page.curves?.[page.state.run]?.name ?? this.data.name;
@@ -227,7 +227,7 @@ class Competition {
       this.draw();
     });
     page.on(["snapshot", "theme"], () => this.draw());
-    // A click on the time axis is a step to look at here.
+    // A click on the time axis selects a snapshot here.
     page.on(["pinned"], (state) => {
       if (state.pinned === null || this.player.playing || !page.curves) return;
       const step = state.unit === "step" ? state.pinned : state.pinned * page.curves[state.run].stepsPerEpoch;

@@ -1,8 +1,8 @@
-// What every part of the page uses: elements, numbers, arrays, colors, downloads, and the shared state.
+// Shared by all parts of the page: elements, numbers, arrays, colors, downloads, and the shared state.
 
 const byId = (id) => document.getElementById(id);
 
-// An element. Texts only ever become text, never markup.
+// An element. Texts become text nodes, never markup.
 function el(name, attributes = {}, ...children) {
   const [tag, ...classes] = name.split(".");
   const node = document.createElement(tag || "div");
@@ -21,7 +21,7 @@ const ARRAYS = {
   f4: Float32Array, f8: Float64Array, i4: Int32Array, i2: Int16Array, u2: Uint16Array, u1: Uint8Array,
 };
 
-// A typed array from what Python wrote, with its shape; decoded once, when it is first asked for.
+// A typed array as packed by Python, with its shape; decoded once, at its first use.
 function unpack(written) {
   if (!written.values) {
     const text = atob(written.data);
@@ -35,7 +35,7 @@ function unpack(written) {
   return written.values;
 }
 
-// Four significant digits, whole numbers in full; exponents only where all else would be zeros.
+// Four significant digits, whole numbers in full; exponents for very small and very large ones.
 function format(value) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
@@ -45,12 +45,12 @@ function format(value) {
   return String(Number(value.toPrecision(4))).replace("-", "−");
 }
 
-// Three digits, for what stands beside a number.
+// Three digits.
 const brief = (value) => format(Number(value.toPrecision(3)));
 
 const percent = (share) => (Number.isNaN(share) ? "–" : `${format(Number((100 * share).toPrecision(3)))} %`);
 
-// The shortest decimal that is this number in 32 bits: what a table shows is what the store has.
+// The shortest decimal that is this number in 32 bits, as it is stored.
 function shortest(value) {
   if (!Number.isFinite(value)) return "";
   for (let digits = 1; digits < 10; digits++) {
@@ -60,7 +60,7 @@ function shortest(value) {
   return String(value);
 }
 
-// Colors live in the style sheet; a canvas asks for them by name, in the theme of the moment.
+// Colors of the style sheet by name, in the current theme, for canvases.
 let colorCache = new Map();
 function color(name) {
   if (!colorCache.has(name)) {
@@ -90,7 +90,7 @@ function download(name, text, type) {
   setTimeout(() => URL.revokeObjectURL(url), 10000);
 }
 
-// A cell that a spreadsheet could take for a formula is made a text.
+// Quote a cell that a spreadsheet would read as a formula.
 function csv(rows) {
   const cell = (value) => {
     let text = typeof value === "number" ? shortest(value) : String(value ?? "");
@@ -102,12 +102,12 @@ function csv(rows) {
 
 const fileName = (...parts) => parts.join("-").toLowerCase().replace(/[^a-z0-9.]+/g, "-").replace(/^-+|-+$/g, "");
 
-// Said to those who cannot see what changed.
+// Announce a change to screen readers.
 function announce(text) {
   byId("said").textContent = text;
 }
 
-// State that parts of the page share; whoever listens to a key is told once per frame.
+// Shared state; listeners to a key are called once per frame.
 function observable(initial) {
   const state = { ...initial };
   const listeners = [];

@@ -13,7 +13,7 @@ function curvesSection(root, data, page) {
 
   const chosen = () => (state.overlay ? state.runs.map((i) => curves[i]) : [curves[state.run]]);
 
-  // The whole of the time axis, in the unit of the moment.
+  // The whole time axis, in the current unit.
   const whole = () => {
     const runs = chosen();
     const unit = (run) => (state.unit === "step" ? 1 : run.stepsPerEpoch);
@@ -114,7 +114,7 @@ function curvesSection(root, data, page) {
   updateSeeds();
   updateKey();
 
-  // Bring the panels with some measures to sight.
+  // Scroll to the panels with some measures, and mark them.
   page.showPanels = (ids, run) => {
     if (run !== null && run !== state.run && !state.overlay) {
       page.set({ run, member: null, cursor: null, pinned: null });
@@ -132,5 +132,5 @@ function curvesSection(root, data, page) {
   };
 }
 
-// Whether those who look have asked for less movement.
+// Whether the reader prefers reduced motion.
 const calm = () => window.matchMedia("(prefers-reduced-motion: reduce)").matches;

@@ -1,8 +1,8 @@
-// The page of a run that goes on: asks for the newest numbers, and shows them in place.
+// The page of a run that is training: fetches the newest numbers, and shows them in place.
 
 const ASK_EVERY = 2000;
 
-// `holder.page` is the shared state; a new one takes its place when there is more to see than before.
+// `holder.page` is the shared state; it is replaced when there are more plots than before.
 function startLive(holder) {
   let known = "";
   let shape = "";

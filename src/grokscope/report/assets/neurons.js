@@ -1,9 +1,9 @@
-// Neurons as points: norm against share of the output; and what each group has, over the snapshots.
+// Neurons as points: norm against share of the output; and the share of each group over the snapshots.
 
 const GROUP_COLORS = ["generalizing", "memorizing", "other"];
 const CLOUD = { left: 52, right: 14, top: 12, bottom: 36 };
 
-// The axes of the cloud of neurons, from what the codes stand for.
+// The axes of the cloud of neurons, from the ranges of the codes.
 function cloudScales(data, width, height) {
   const x = logarithmic([data.norm.low, data.norm.high * 1.2], [CLOUD.left, width - CLOUD.right]);
   const y = logarithmic([data.share.low, data.share.high * 1.4], [height - CLOUD.bottom, CLOUD.top]);
@@ -30,7 +30,7 @@ function cloudPixels(data, member, snapshot, scales, out) {
   }
 }
 
-// The neuron that is drawn near a pixel; the few generalizing ones, which are larger, from farther away.
+// The neuron drawn near a pixel; generalizing ones, which are larger, within a larger distance.
 function cloudNearest(data, member, pixels, x, y) {
   const groups = unpack(data.group);
   let best = { away: 100, neuron: null };
@@ -42,7 +42,7 @@ function cloudNearest(data, member, pixels, x, y) {
   return best.neuron;
 }
 
-// What a code stands for.
+// The number of a code.
 function decoded(axis, index) {
   const code = unpack(axis.codes)[index];
   return code === 65535 ? NaN : axis.low * (axis.high / axis.low) ** (code / 65534);
@@ -79,7 +79,7 @@ function drawCloud(pen, data, view) {
   if (marked !== null) drawTrail(pen, data, member, marked, snapshot, scales, view);
 }
 
-// Where one neuron has been and will be.
+// The path of one neuron over all snapshots.
 function drawTrail(pen, data, member, neuron, snapshot, scales, view) {
   const n = data.steps.shape[0];
   const path = Array.from({ length: n }, (_, i) => {
@@ -115,7 +115,7 @@ function drawStrip(pen, data, view) {
     pen.line(columns.map(x), line, { color: color("card"), width: 4, alpha: 0.75 });
     pen.line(columns.map(x), line, { color: color("ink"), width: 1.8, dash });
   }
-  // Names beside their marks: the last one after it, those before it in front; none lies on another.
+  // Names beside their marks: the last one behind it, the others in front; without overlap.
   const events = [...view.events].sort((one, other) => one.at - other.at);
   let free = 0;
   events.forEach((event, i) => {

@@ -30,7 +30,7 @@ function startSections(page, data) {
   }
 }
 
-// Light, dark, or as the system says; remembered where the browser lets us.
+// Light, dark, or as the system is set; remembered where the browser allows it.
 function themeButton(holder) {
   const root = document.documentElement;
   const button = byId("theme");
@@ -80,7 +80,7 @@ function copyButtons() {
   }
 }
 
-// A claim leads to the plots of what it is judged by.
+// A claim links to the plots of the measures it is judged by.
 function claimLinks(holder) {
   for (const link of document.querySelectorAll("a[data-panels]")) {
     link.addEventListener("click", (event) => {

@@ -1,7 +1,7 @@
-// A panel: title, legend with the values under the cursor, plot, and what can be taken away.
+// A panel: title, legend with the values under the cursor, plot, and downloads.
 
 class Panel {
-  // `page`: the shared state; `curves`: what Python wrote, one entry per run; `entry`: id, title, scale.
+  // `page`: the shared state; `curves`: the data from Python, one entry per run; `entry`: id, title, scale.
   constructor(page, curves, entry) {
     this.page = page;
     this.curves = curves;
@@ -24,7 +24,7 @@ class Panel {
       this.legend, this.area);
     this.logButton.setAttribute("aria-pressed", String(this.logY));
     watchWidth(this.area, () => this.draw());
-    // A cursor that moves by itself is drawn where it can be seen.
+    // Panels in or near the window draw the cursor at once.
     new IntersectionObserver((entries) => {
       this.inView = entries.at(-1).isIntersecting;
       if (this.inView) this.cursorNow();
@@ -38,7 +38,7 @@ class Panel {
     this.draw();
   }
 
-  // The lines that there are now: of the chosen run, or of all runs where they are overlaid.
+  // The current lines: of the chosen run, or of all runs where they are overlaid.
   lines() {
     const { state } = this.page;
     const runs = state.overlay ? state.runs : [state.run];
@@ -150,7 +150,7 @@ class Panel {
     }
   }
 
-  // Out of sight it waits until the cursor rests.
+  // Panels outside of the window draw it when it rests.
   drawCursor() {
     clearTimeout(this.later);
     if (this.inView !== false) this.cursorNow();
@@ -175,7 +175,7 @@ class Panel {
       if (label) {
         const spread = alone < 0 && this.curves[run].members.length > 1;
         const [low, high] = [unpack(variant.low)[i], unpack(variant.high)[i]];
-        // What is left of rounding in a share or an agreement is 0.
+        // Rounding errors in a share or an agreement are shown as 0.
         const isShare = this.entry.scale === "unit" || this.entry.id === "kappa";
         label.textContent = format(isShare && Math.abs(value) < 1e-6 ? 0 : value);
         if (spread && low < high) label.append(el("span.spread", {}, ` ${brief(low)} to ${brief(high)}`));
@@ -251,7 +251,7 @@ class Panel {
     this.page.point(line.xs[Math.min(Math.max(i + by, 0), line.xs.length - 1)]);
   }
 
-  // Where every member has its curve, a click takes the one that is near.
+  // Where every member has its curve, a click chooses the nearest one.
   pickMember(event) {
     const { state } = this.page;
     if (state.display !== "each" || state.member !== null) return;

@@ -1,4 +1,4 @@
-// Pens: the same drawing on a canvas (for the screen) or as SVG (to take away). Colors are CSS colors.
+// Pens: the same drawing on a canvas (for the screen) or as SVG (to download). Colors are CSS colors.
 
 const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif';
 
@@ -90,7 +90,7 @@ class CanvasPen {
     c.globalAlpha = 1;
   }
 
-  // Any shape, in the language of SVG's paths.
+  // Any shape, as an SVG path.
   path(shape, { fill = null, stroke = null, width = 1, dash = null, alpha = 1 }) {
     const c = this.c;
     const path = new Path2D(shape);

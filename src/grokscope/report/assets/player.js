@@ -1,10 +1,10 @@
-// Time goes by: the play button, the speed, the slider and the strip over it.
+// The player: the play button, the speed, the slider and the strip over it.
 
 const SLIDER_PAD = 9; // half of the slider's thumb: the strip and the slider have one axis
 const STRIP_HEIGHT = 92;
 
 class Player {
-  // `at` and `count` tell the snapshot and how many there are; `go` moves to one; `root` gets the frame rate.
+  // `at` and `count`: the snapshot and the number of snapshots; `go` moves to one; `root` gets the frame rate.
   constructor({ page, root, count, go }) {
     Object.assign(this, { page, root, count, go });
     this.playing = false;

@@ -1,4 +1,4 @@
-// One plot over the time axis: drawn by a pen, the same on the screen and in the file that is taken away.
+// One plot over the time axis: drawn by a pen, the same on the screen and in the downloaded file.
 
 const DASHES = {
   train: [6, 2.5], complementary: [6, 2.5], control: [1.5, 2], "norm-matched": [5, 2, 1.5, 2],
@@ -7,7 +7,7 @@ const DASHES = {
 const EVENT_DASHES = { memorization: [5, 3], grokking: [2, 2.5], certified: null };
 const MARGIN = { left: 46, right: 12, top: 14, bottom: 30 };
 
-// The y axis of a plot: from what is shown within the times shown.
+// The y axis of a plot: the range of the shown lines within the shown times.
 function valueScale(kind, log, curves, domain, range) {
   let [low, high] = [Infinity, -Infinity];
   let least = Infinity;
@@ -86,7 +86,7 @@ function drawPlot(pen, spec) {
   return { x, y, box };
 }
 
-// Names over the marks: the first one ends at its mark, the last begins there, none lies on another.
+// Names over the marks: the first one ends at its mark, the last begins there, without overlap.
 function nameMarks(pen, marks, x, box) {
   let free = box.x;
   marks.sort((a, b) => a.at - b.at).forEach((mark, i) => {

@@ -1,4 +1,4 @@
-// What is known of a network for ALL inputs: proved, refuted by an input, or not known; in words.
+// The verdict on a network for ALL inputs, in words: proved, refuted by an input, undecided or not tried.
 
 const PROOF_VERDICTS = {
   proved: ["holds", "proved"], counterexample: ["fails", "refuted"], undecided: ["undecided", "undecided"],
@@ -17,8 +17,8 @@ function proofNodes(proofs, snapshot) {
     proved: `The output has the sign of ${wanted}, with a margin of at least ${found.margin === null ? 0 : brief(found.margin ?? NaN)}.`,
     counterexample: found.input ? `The output should have the sign of ${wanted}; here it ${misses}:`
       : `The output should have the sign of ${wanted}; at some input it ${misses}.`,
-    undecided: `There was no time to prove that the output has the sign of ${wanted}, and no input where it has not was found.`,
-    none: "The time for proofs on this page went to other networks. To try this one: grokscope circuits RUN --seed S --step T --prove.",
+    undecided: `In the time allowed, it was neither proved that the output has the sign of ${wanted}, nor was an input found where it has not.`,
+    none: "The time for proofs on this page was spent on other networks. To try this one: grokscope circuits RUN --seed S --step T --prove.",
   }[found.verdict];
   const nodes = [el("p.soft.all", {}, `All 2^${proofs.n} inputs, whole network: `,
     el(`span.verdict.${look}`, { "data-name": "proof" }, word), ` ${text}`)];
@@ -26,7 +26,7 @@ function proofNodes(proofs, snapshot) {
   return nodes;
 }
 
-// An input as signs, the bits that count first.
+// An input as signs, the bits of the support first.
 function inputNode(input, bits) {
   const sign = (bit) => (input[bit] === "+" ? "+" : "−");
   const others = Array.from(input, (_, bit) => bit).filter((bit) => !bits.includes(bit));

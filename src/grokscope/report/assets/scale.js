@@ -1,6 +1,6 @@
-// Scales: from numbers to pixels and back, and where ticks stand.
+// Scales: from numbers to pixels and back, and the positions of ticks.
 
-// Ticks at 1, 2 or 5 times a power of ten, about as many as asked for.
+// Ticks at 1, 2 or 5 times a power of ten, about as many as requested.
 function niceTicks(low, high, count) {
   if (!(high > low)) return [low];
   const rough = (high - low) / Math.max(count, 1);

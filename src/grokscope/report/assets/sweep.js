@@ -27,7 +27,7 @@ class SweepMap {
       el("div.scroll", {}, this.grid), this.legend, this.facts);
     page.on(["theme"], () => this.draw());
     const first = data.cells.filter((cell) => cell.curves !== null);
-    // One that generalizes and one that does not, where there are both.
+    // At first one cell that generalizes and one that does not, if there are both.
     const some = [["grokking", "comprehension"], ["memorization", "confusion"]].map((phases) => phases.map((phase) => first.find((cell) => cell.phase === phase)).find(Boolean));
     for (const cell of some.some(Boolean) ? some : first.slice(0, 2)) if (cell) this.choose(cell);
     this.draw();
@@ -123,7 +123,7 @@ class SweepMap {
     return this.legend.replaceChildren(...items);
   }
 
-  // What is known of the chosen cells.
+  // The estimates of the chosen cells.
   drawFacts() {
     const rows = this.data.quantities.map((one) => el("tr", {}, el("th", { scope: "row" }, one.words),
       ...this.chosen.map((cell) => el("td", {}, cell.values[one.id] ? this.number(cell.values[one.id]) : "–"))));

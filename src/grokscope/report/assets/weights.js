@@ -2,7 +2,7 @@
 
 const HEAT = { left: 58, top: 30, bottom: 34, gap: 9, row: 15 };
 
-// Where cells stand, for a width.
+// The positions of cells, for a width.
 function heatShape(weights, width) {
   const bits = weights.bits.length;
   const right = 10;
@@ -93,7 +93,7 @@ function drawHeat(pen, weights, view) {
   pen.text(from + 130, base + 8, `output weights: to ±${format(weights.output.scale)}${shown}`, { color: soft, size: 10 });
 }
 
-// What lies under a pixel: a sentence, and the neuron.
+// The sentence and the neuron for a pixel.
 function heatUnder(weights, shape, snapshot, px, py) {
   const { cell, x, y, rows, bits } = shape;
   for (let row = 0; row < rows; row++) {

@@ -1,47 +1,73 @@
-"""At a glance: when runs memorize and grok, how long that takes, and how small the circuit is."""
+"""A run on the page: its curves, neurons and provenance, and the facts at a glance."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from html import escape
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from grokscope.report._views import RunView
-from grokscope.spec.events import GROKKING, MEMORIZATION, Event
+from grokscope.report._competition import Competition, competition_of
+from grokscope.report._curves import Curves, lower_median
+from grokscope.report._provenance import RunInfo, run_info
+from grokscope.spec.events import GROKKING, MEMORIZATION
 from grokscope.statistics import format_number, median_interval
 
-__all__ = ["facts_of", "glance_html"]
+__all__ = ["RunView", "facts_of", "view_of"]
 
 
-def glance_html(views: Sequence[RunView]) -> str:
-    """Tiles for one run, a table for several."""
-    each = [(view.name, facts_of(view)) for view in views]
-    if len(each) == 1:
-        tiles = "".join(
-            f'<li><span class="what">{escape(what)}</span><b>{escape(value)}</b>'
-            f'<span class="soft">{escape(more)}</span></li>'
-            for what, value, more in each[0][1]
-        )
-        return f'<ul class="tiles">{tiles}</ul>'
-    names = list(dict.fromkeys(what for _, facts in each for what, _, _ in facts))
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in ("experiment", *names))
-    rows: list[str] = []
-    for name, facts in each:
-        have = {what: (value, more) for what, value, more in facts}
-        cells = "".join(
-            f'<td data-label="{escape(what)}"><b>{escape(have[what][0])}</b> '
-            f'<span class="soft">{escape(have[what][1])}</span></td>'
-            if what in have
-            else "<td>-</td>"
-            for what in names
-        )
-        rows.append(f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>')
-    return f'<table class="glance"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+@dataclass(frozen=True, eq=False)
+class RunView:
+    """One run on a page.
+
+    Attributes:
+        name: of the experiment.
+        info: its provenance.
+        curves: its measures over time.
+        competition: its neurons over time; None if they were not measured.
+        width: hidden neurons; None if the model has no such number.
+        sizes: neurons of the generalizing subnetwork, one per member; empty if none was found.
+    """
+
+    name: str
+    info: RunInfo
+    curves: Curves
+    competition: Competition | None
+    width: int | None
+    sizes: tuple[int, ...]
+
+
+def view_of(run: Any, name: str, sentence: str = "", *, with_networks: bool = True) -> RunView:
+    """Read from a run what the page shows.
+
+    Args:
+        run: anything with ``experiment``, ``measures``, ``members``, ``subnetworks`` and ``provenance``.
+        name: of the experiment.
+        sentence: what the experiment is.
+        with_networks: whether to read the networks themselves, by replay where that is quick.
+    """
+    return RunView(
+        name,
+        run_info(name, run, sentence),
+        Curves(run, name),
+        competition_of(run, name, with_networks=with_networks),
+        run.experiment.model.n_neurons or None,
+        _sizes(run),
+    )
+
+
+def _sizes(run: Any) -> tuple[int, ...]:
+    from grokscope.errors import GrokscopeError
+
+    try:
+        found = run.subnetworks.sel(subnetwork="generalizing").sum("neuron").to_numpy().ravel()
+    except (GrokscopeError, KeyError):
+        return ()
+    return tuple(int(size) for size in found if size > 0)
 
 
 def facts_of(view: RunView) -> list[tuple[str, str, str]]:
-    """What, value, and what else there is to say."""
+    """Facts at a glance: name, value, remark."""
     measures, curves = view.curves.measures, view.curves
     facts: list[tuple[str, str, str]] = []
     times = {
@@ -51,7 +77,7 @@ def facts_of(view: RunView) -> list[tuple[str, str, str]]:
         if event.name in times:
             seen = times[event.name]
             count = f"{int(seen.observed.sum())} of {seen.n}"
-            facts.append((verb, count, _median(seen.upper, curves.steps_per_epoch, event)))
+            facts.append((verb, count, _median(seen.upper, curves.steps_per_epoch)))
     if len(times) == 2:
         # as claim C1b of the paper counts it: of seeds that memorize, between the ends of the intervals
         delay = (times["grokking"] - times["memorization"])[times["memorization"].observed]
@@ -78,12 +104,12 @@ def facts_of(view: RunView) -> list[tuple[str, str, str]]:
 
 
 def _proofs(view: RunView) -> tuple[str, str, str] | None:
-    """How many of the last networks on the page are right for all inputs."""
+    """Number of last networks on the page that are right for all inputs."""
     competition = view.competition
     if competition is None or not competition.proofs:
         return None
     end = len(competition.steps) - 1
-    verdicts = [one.found[end].verdict for one in competition.proofs.values() if end in one.found]
+    verdicts = [one.verdicts[end].verdict for one in competition.proofs.values() if end in one.verdicts]
     if not verdicts:
         return None
     n = next(iter(competition.proofs.values())).n
@@ -95,13 +121,8 @@ def _proofs(view: RunView) -> tuple[str, str, str] | None:
     )
 
 
-def _half(steps: np.ndarray) -> float:
-    """The median of times that are inf where nothing was seen: the lower of two middle ones."""
-    return float(np.sort(steps)[(len(steps) - 1) // 2]) if len(steps) else np.inf
-
-
-def _median(steps: np.ndarray, per_epoch: int, event: Event) -> str:
-    half = _half(steps)
+def _median(steps: np.ndarray, per_epoch: int) -> str:
+    half = lower_median(steps)
     if not np.isfinite(half):
         return "less than half of the seeds"
     return f"median: epoch {format_number(half / per_epoch)} (step {format_number(half)})"

@@ -1,0 +1,428 @@
+"""The experiments of a paper: a run, a sweep or a contest, each trained, opened and planned in the same way.
+
+What goes elsewhere: what a paper is (``_paper.py``), reproducing one (`grokscope.reproduction`), what a page
+shows of a run, a sweep or a contest (`grokscope.report`).
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from grokscope.errors import InputError, did_you_mean
+from grokscope.experiment import Experiment
+from grokscope.progress import Progress
+from grokscope.spec.schedule import Schedule
+from grokscope.spec.streams import Members
+
+if TYPE_CHECKING:
+    from grokscope.runs import Run
+    from grokscope.sweeps import Contender, Contest, ContestSpec, Sweep, SweepSpec
+    from grokscope.training.rates import Rates
+
+__all__ = [
+    "Analysis",
+    "ContestExperiment",
+    "ContestProfile",
+    "Cost",
+    "Job",
+    "PaperExperiment",
+    "Profile",
+    "RunExperiment",
+    "SweepExperiment",
+    "SweepProfile",
+]
+
+# The process with its libraries and compiled programs, and how many members' states are held at a time.
+_BASE_BYTES, _IN_FLIGHT = 600_000_000, 16
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How much of an experiment is done.
+
+    Attributes:
+        seeds: what ``--seeds`` would be.
+        overrides: changes of the spec, as for ``--set``.
+    """
+
+    seeds: int | str = 5
+    overrides: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SweepProfile(Profile):
+    """The profile of a sweep.
+
+    Attributes:
+        over: axes in place of the experiment's own, as for ``--over``; empty keeps those.
+    """
+
+    over: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ContestProfile(Profile):
+    """The profile of a contest; its ``seeds`` are the fresh ones.
+
+    Attributes:
+        contenders: in place of the experiment's own; empty keeps those.
+        tuning: seeds on which settings are chosen.
+    """
+
+    contenders: tuple[Contender, ...] = ()
+    tuning: int | str = 3
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A computation on the networks of a trained run, whose results are kept in the run as measures.
+
+    For what takes too long to be computed whenever the claims are judged: gates, proofs.
+
+    Attributes:
+        name: what it is, in a word or two.
+        take: function of the run and the progress; it writes its measures (`grokscope.runs.GivenMeasures`),
+            and does nothing where they exist already.
+        seconds: of one core per member, for the plan.
+    """
+
+    name: str
+    take: Callable[[Any, Progress], Any]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Predicted cost of an experiment.
+
+    Attributes:
+        members: number of members.
+        seconds: wall time.
+        memory: peak, in bytes.
+    """
+
+    members: int
+    seconds: float
+    memory: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """An experiment to be executed in a reproduction (`Paper.job`).
+
+    Attributes:
+        spec: the experiment under the profile; of a branch, with the path and identity of its source.
+        profile: its name.
+        seeds: as for ``--seeds``.
+        folder: of the result.
+    """
+
+    spec: Experiment
+    profile: str
+    seeds: int | str
+    folder: Path
+
+
+@dataclass(frozen=True)
+class PaperExperiment(ABC):
+    """One experiment of a paper: the base of `RunExperiment`, `SweepExperiment` and `ContestExperiment`.
+
+    Attributes:
+        name: as on the command line.
+        sentence: what it is and which figures come from it.
+        experiment: the spec at full size.
+        profiles: ``paper`` (as the authors did) and ``quick`` (what is left out where that takes long).
+        group: a name for several experiments together, which stands for all of them on the command line.
+        default: whether it is run when no experiment is named.
+        needs_gpu: whether it is hopeless without one.
+    """
+
+    name: str
+    sentence: str
+    experiment: Experiment
+    profiles: Mapping[str, Profile] = field(
+        default_factory=lambda: {"paper": Profile(), "quick": Profile(seeds=2)}
+    )
+    group: str = field(default="", kw_only=True)
+    default: bool = field(default=True, kw_only=True)
+    needs_gpu: bool = field(default=False, kw_only=True)
+
+    @abstractmethod
+    def execute(
+        self, job: Job, progress: Progress, rates: Rates | None = None, **options: Any
+    ) -> Run | Sweep | Contest:
+        """Train what is missing in the job's folder.
+
+        Args:
+            job: spec, seeds and folder.
+            progress: told of the work.
+            rates: of this machine; None measures them where they are needed.
+            options: as for `grokscope.train`.
+        """
+
+    @abstractmethod
+    def open(self, folder: Path) -> Run | Sweep | Contest | None:
+        """Open the result in a folder; None if the folder has none.
+
+        Raises:
+            GrokscopeError: if the result is damaged.
+        """
+
+    @abstractmethod
+    def check_folder(self, job: Job) -> None:
+        """Refuse a folder that holds the result of another experiment.
+
+        Raises:
+            InputError: if it does.
+        """
+
+    @abstractmethod
+    def cost(self, profile: str, seeds: int | str | None, rates: Rates) -> Cost:
+        """Predict the cost; seeds as for ``--seeds``, None for the profile's own."""
+
+    def coordinates(self, profile: str) -> dict[str, tuple[tuple[str, ...], Any]]:
+        """Coordinates of the axes that the measures have besides seed and step: name -> ((axis,), labels)."""
+        del profile
+        return {}
+
+    def members(self, seeds: int | str) -> Members:
+        """The members for ``--seeds``."""
+        return Members.parse(seeds)
+
+    def profile(self, name: str) -> Profile:
+        """The profile of a name.
+
+        Raises:
+            InputError: for an unknown one.
+        """
+        if name not in self.profiles:
+            raise InputError(
+                f"profile '{name}' is not known.{did_you_mean(name, self.profiles)} "
+                f"Known: {', '.join(self.profiles)}."
+            )
+        return self.profiles[name]
+
+    def under(self, profile: str) -> tuple[Experiment, int | str]:
+        """The spec and the seeds under a profile.
+
+        Raises:
+            InputError: for an unknown profile.
+        """
+        chosen = self.profile(profile)
+        spec = self.experiment.with_(*chosen.overrides) if chosen.overrides else self.experiment
+        return spec, chosen.seeds
+
+
+@dataclass(frozen=True)
+class RunExperiment(PaperExperiment):
+    """An experiment that is one run.
+
+    Where the spec's ``init`` names another experiment of the paper (``FromRun(run="standard", ...)``),
+    members start in that one's run: it is trained first, and its identity is filled in.
+
+    Attributes:
+        streams: further seeds that each member is run with (of a branch: continued with), as for ``--seeds``
+            of ``grokscope branch``: ``order=1000,1001`` or ``data=+0,+1000``.
+        most_seeds: limit on the requested seeds: the first so many are taken; None: all of them.
+        analyses: computed from the networks of the run when it is trained.
+    """
+
+    streams: str = field(default="", kw_only=True)
+    most_seeds: int | None = field(default=None, kw_only=True)
+    analyses: tuple[Analysis, ...] = field(default=(), kw_only=True)
+
+    def members(self, seeds: int | str) -> Members:
+        """The members for ``--seeds``: these seeds, or the first of them, each with the other streams."""
+        listed = Members.parse(seeds)
+        if self.most_seeds is not None:
+            listed = listed[: self.most_seeds]
+        if not self.streams:
+            return listed
+        from grokscope.runs import branch_members
+
+        return branch_members(listed, self.streams)
+
+    def execute(self, job: Job, progress: Progress, rates: Rates | None = None, **options: Any) -> Run:
+        """Train the members that are missing, and run the analyses."""
+        from grokscope.runs import open_run, train
+
+        del rates
+        run = train(job.spec, self.members(job.seeds), out=job.folder, progress=progress, **options)
+        for analysis in self.analyses:
+            analysis.take(run, progress)
+        return open_run(job.folder) if self.analyses else run
+
+    def open(self, folder: Path) -> Run | None:
+        """Open the run in a folder; None if the folder has none."""
+        from grokscope.runs import open_run
+
+        return open_run(folder) if (folder / "experiment.toml").is_file() else None
+
+    def check_folder(self, job: Job) -> None:
+        """Refuse a folder that holds another run."""
+        from grokscope.store.folder import is_run
+        from grokscope.store.open import open_store
+
+        if is_run(job.folder):
+            open_store(job.folder).require_identity(job.spec.identity)
+
+    def cost(self, profile: str, seeds: int | str | None, rates: Rates) -> Cost:
+        """Predict the cost of training and of the analyses."""
+        from grokscope.training.rates import predict_seconds
+
+        spec, usual = self.under(profile)
+        members = len(self.members(usual if seeds is None else seeds))
+        analyses = sum(analysis.seconds for analysis in self.analyses) * members / max(1, rates.cores)
+        return Cost(
+            members, predict_seconds(spec, members, rates) + analyses, _predicted_memory(spec, members)
+        )
+
+
+@dataclass(frozen=True)
+class SweepExperiment(PaperExperiment):
+    """An experiment that is a sweep; its measures, which claims are given, are over its axes, too.
+
+    Attributes:
+        over: its axes, as for ``--over``; keys that go in step are joined by ``;``.
+    """
+
+    over: tuple[str, ...] = field(kw_only=True)
+
+    def grid(self, profile: str, seeds: int | str | None = None) -> SweepSpec:
+        """The sweep under a profile.
+
+        Args:
+            profile: its name.
+            seeds: of every cell, as for ``--seeds``; None takes the profile's.
+
+        Raises:
+            InputError: for an unknown profile, or axes that are not valid.
+        """
+        spec, usual = self.under(profile)
+        return self._grid(spec, profile, usual if seeds is None else seeds)
+
+    def _grid(self, spec: Experiment, profile: str, seeds: int | str) -> SweepSpec:
+        from grokscope.sweeps import SweepSpec
+
+        chosen = self.profile(profile)
+        own = chosen.over if isinstance(chosen, SweepProfile) else ()
+        return SweepSpec.of(spec, own or self.over, seeds=seeds)
+
+    def execute(self, job: Job, progress: Progress, rates: Rates | None = None, **options: Any) -> Sweep:
+        """Train the cells that are missing."""
+        from grokscope.sweeps import run_sweep
+
+        grid = self._grid(job.spec, job.profile, job.seeds)
+        return run_sweep(grid, out=job.folder, progress=progress, rates=rates, **options)
+
+    def open(self, folder: Path) -> Sweep | None:
+        """Open the sweep in a folder; None if the folder has none."""
+        from grokscope.sweeps import is_sweep, open_sweep
+
+        return open_sweep(folder) if is_sweep(folder) else None
+
+    def check_folder(self, job: Job) -> None:
+        """Refuse a folder that holds another sweep."""
+        from grokscope.sweeps import is_sweep, plan_for
+
+        if is_sweep(job.folder):
+            plan_for(self._grid(job.spec, job.profile, job.seeds), job.folder)
+
+    def cost(self, profile: str, seeds: int | str | None, rates: Rates) -> Cost:
+        """Predict the cost of all cells."""
+        from grokscope.sweeps import plan_sweep
+
+        plan = plan_sweep(self.grid(profile, seeds), None, rates)
+        return Cost(plan.n_members, plan.seconds, max(program.memory for program in plan.programs))
+
+    def coordinates(self, profile: str) -> dict[str, tuple[tuple[str, ...], Any]]:
+        """Coordinates of the sweep's axes: name -> ((axis,), labels)."""
+        from grokscope.sweeps import axis_coordinates
+
+        grid = self.grid(profile)
+        return axis_coordinates(grid.names, grid.axes)
+
+
+@dataclass(frozen=True)
+class ContestExperiment(PaperExperiment):
+    """An experiment that is a contest; its measures, which claims are given, are over ``contender``, too.
+
+    Attributes:
+        contenders: two or more; the first is the reference.
+    """
+
+    contenders: tuple[Contender, ...] = field(kw_only=True)
+
+    def contest(self, profile: str, seeds: int | str | None = None) -> ContestSpec:
+        """The contest under a profile.
+
+        Args:
+            profile: its name.
+            seeds: fresh ones, as for ``--seeds``; None takes the profile's.
+
+        Raises:
+            InputError: for an unknown profile, or a contest that is not fair.
+        """
+        spec, usual = self.under(profile)
+        return self._contest(spec, profile, usual if seeds is None else seeds)
+
+    def _contest(self, spec: Experiment, profile: str, seeds: int | str) -> ContestSpec:
+        from grokscope.sweeps import ContestSpec
+
+        chosen = self.profile(profile)
+        own = chosen if isinstance(chosen, ContestProfile) else ContestProfile()
+        return ContestSpec.of(spec, own.contenders or self.contenders, own.tuning, seeds)
+
+    def execute(self, job: Job, progress: Progress, rates: Rates | None = None, **options: Any) -> Contest:
+        """Tune the contenders and train the chosen settings, as far as that is missing."""
+        from grokscope.sweeps import run_contest
+
+        contest = self._contest(job.spec, job.profile, job.seeds)
+        return run_contest(contest, out=job.folder, progress=progress, rates=rates, **options)
+
+    def open(self, folder: Path) -> Contest | None:
+        """Open the contest in a folder; None if the folder has none."""
+        from grokscope.sweeps import is_contest, open_contest
+
+        return open_contest(folder) if is_contest(folder) else None
+
+    def check_folder(self, job: Job) -> None:
+        """Do nothing: `grokscope.sweeps.run_contest` refuses another contest's folder before it trains."""
+
+    def cost(self, profile: str, seeds: int | str | None, rates: Rates) -> Cost:
+        """Predict the cost of the tuning and of the comparison."""
+        from grokscope.sweeps import plan_sweep
+        from grokscope.training.rates import predict_seconds
+
+        contest = self.contest(profile, seeds)
+        tuned = [plan_sweep(grid, None, rates) for grid in contest.grids.values()]
+        last = [predict_seconds(grid.base, len(contest.fresh), rates) for grid in contest.grids.values()]
+        memory = max(program.memory for plan in tuned for program in plan.programs)
+        return Cost(contest.n_members, sum(plan.seconds for plan in tuned) + sum(last), memory)
+
+    def coordinates(self, profile: str) -> dict[str, tuple[tuple[str, ...], Any]]:
+        """The coordinate ``contender``."""
+        return {"contender": (("contender",), [one.name for one in self.contest(profile).contenders])}
+
+
+def _predicted_memory(experiment: Experiment, members: int) -> int:
+    """Predict the peak in bytes: the process, the measures of all members, the states of those in flight."""
+
+    def points(name: str) -> int:
+        schedule = Schedule.parse(getattr(experiment.schedule, name))
+        return len(schedule.points(experiment.steps_per_epoch, experiment.n_steps))
+
+    task = experiment.task
+    parameters = experiment.model.n_parameters(task.input_shape, task.n_outputs)
+    inputs = math.prod(task.input_shape)
+    width = max(1, experiment.model.n_neurons)
+    # Scalars and subnetworks at every point; two arrays of neurons at the slow ones.
+    measures = 4 * (50 * points("measures") + 2 * width * points("slow_measures"))
+    history = 4 * (parameters * points("follow") + inputs * task.n_train)
+    rows = max(int(getattr(task, f"n_{split}", 0)) for split in ("train", "test", "probe"))
+    return _BASE_BYTES + members * measures + min(members, _IN_FLIGHT) * history + 8 * rows * (width + inputs)

@@ -1,0 +1,239 @@
+"""Pages of results: of a run, two runs side by side, a sweep, a contest, or a paper's reproduction."""
+
+from __future__ import annotations
+
+import functools
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from grokscope.errors import InputError
+from grokscope.papers import Paper
+from grokscope.report._figures import ReportFigure
+from grokscope.report._page import write_page
+from grokscope.report._runs import RunView, view_of
+from grokscope.report._sweeps import contest_lead, standing_text, sweep_info, sweep_lead, sweep_view
+from grokscope.reproduction import RECORD, Plan, Reproduction, judge_again, reproduce
+from grokscope.sweeps import Contest, Sweep
+
+if TYPE_CHECKING:
+    from grokscope.runs import Run
+
+__all__ = ["finish_contest", "finish_sweep", "reproduce_with_page", "show", "write_report"]
+
+
+@functools.singledispatch
+def show(result: Any, name: str = "", sentence: str = "") -> dict[str, Any]:
+    """The parts of a page (`page_html`) that show a result: a run, a `Sweep` or a `Contest`.
+
+    Args:
+        result: a sweep, a contest; anything else is treated as a run (see `view_of`).
+        name: of the experiment.
+        sentence: what the experiment is.
+    """
+    return {
+        "kicker": "grokscope run",
+        "lead": _run_lead(result),
+        "views": [view_of(result, name, sentence)],
+    }
+
+
+@show.register
+def _(result: Sweep, name: str = "", sentence: str = "") -> dict[str, Any]:
+    from grokscope.sweeps import overview_of_sweep
+
+    overview = overview_of_sweep(result)
+    return {
+        "kicker": "grokscope sweep",
+        "lead": sweep_lead(result, overview),
+        "sweep": sweep_view(result, overview),
+        "runs": [sweep_info(result, name, sentence)],
+    }
+
+
+@show.register
+def _(result: Contest, name: str = "", sentence: str = "") -> dict[str, Any]:
+    del name, sentence  # the page shows the runs of the contenders, by their names
+    rows = [(one.name, standing_text(one)) for one in result.standings]
+    return {
+        "kicker": "grokscope contest",
+        "lead": contest_lead(result),
+        "tables": [("Standings on fresh seeds", rows)],
+        "views": [view_of(run, contender, with_networks=False) for contender, run in result.runs.items()],
+        "overlay": True,
+    }
+
+
+def write_report(path: str | Path, other: str | Path | None = None, out: str | Path | None = None) -> Path:
+    """Write the page of a run, of two side by side, of a sweep, a contest, or a paper's reproduction.
+
+    Args:
+        path: a run's folder, a sweep's folder or address, or the folder of ``grokscope reproduce``.
+        other: a run to compare the first one with.
+        out: the page; None takes ``report.html`` in the folder.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        InputError: if there is no run, or the two cannot be compared.
+        StoreError: if the page cannot be written.
+    """
+    from grokscope.runs import open_run
+    from grokscope.store.place import as_place
+    from grokscope.sweeps import is_contest, is_sweep, open_contest, open_sweep
+
+    place, folder, to = as_place(path), Path(path), None if out is None else Path(out)
+    if other is not None:
+        return _write_two((open_run(folder), open_run(other)), (folder, Path(other)), to)
+    if is_sweep(place):
+        if to is None and not isinstance(place, Path):
+            raise InputError(f"{place}: lies in a bucket; say where the page goes with --out FILE.html.")
+        return _write_sweep(open_sweep(place), to or Path(str(place)) / "report.html")
+    if is_contest(folder):
+        return finish_contest(open_contest(folder), to)
+    if (folder / RECORD).is_file():
+        return _write_reproduction(judge_again(folder), to)
+    return _write_result(open_run(folder), folder, to or folder / "report.html")
+
+
+def finish_sweep(sweep: Sweep) -> Path | None:
+    """Draw the figures of a sweep into its folder and write its page; None for one in a bucket.
+
+    Raises:
+        StoreError: if something cannot be written.
+    """
+    if not isinstance(sweep.path, Path):
+        return None
+    return _write_sweep(sweep, sweep.path / "report.html", figures=sweep.path / "figures")
+
+
+def finish_contest(contest: Contest, to: Path | None = None) -> Path:
+    """Write the page of a contest, into its folder where no other path is given.
+
+    Raises:
+        StoreError: if it cannot be written.
+    """
+    return _write_result(contest, contest.path, to or contest.path / "report.html")
+
+
+def reproduce_with_page(
+    paper: str | Paper | Plan,
+    experiments: Sequence[str] | str | None = None,
+    seeds: int | str | None = None,
+    **options: Any,
+) -> Reproduction:
+    """Reproduce a paper (`grokscope.reproduction.reproduce`, with its arguments), and write its page.
+
+    Example:
+        >>> reproduce_with_page("two-circuits", ["standard"], 5, out="demo").report  # doctest: +SKIP
+        PosixPath('demo/report.html')
+    """
+    import time
+
+    done = reproduce(paper, experiments, seeds, **options)
+    began = time.perf_counter()
+    page = _write_reproduction(done)
+    return replace(done, report=page, seconds=done.seconds + time.perf_counter() - began)
+
+
+def _write_result(result: Any, path: Any, to: Path, **parts: Any) -> Path:
+    """Write the page of one result, named by its experiment or its folder."""
+    name = result.experiment.name or path.name
+    command = f"grokscope report {shlex.quote(str(path))}"
+    return write_page(to, name, command=command, **{**show(result, name), **parts})
+
+
+def _write_sweep(sweep: Sweep, to: Path, figures: Path | None = None) -> Path:
+    """Write the page of a sweep with its figures, and these as files where a folder is given."""
+    from grokscope.plots.save import render, save_figure
+    from grokscope.sweeps import sweep_figures
+
+    drawn: list[ReportFigure] = []
+    for name, title, figure in sweep_figures(sweep, f"grokscope report {shlex.quote(str(sweep.path))}"):
+        files = save_figure(figure, figures, name) if figures is not None else render(figure, ("svg",))
+        drawn.append(ReportFigure(name, title, files["svg"]))
+    info = sweep_info(sweep, "the base experiment, which the cells change")
+    return _write_result(sweep, sweep.path, to, figures=drawn, runs=[info])
+
+
+def _write_two(runs: tuple[Run, Run], folders: tuple[Path, Path], to: Path | None) -> Path:
+    from grokscope.analysis.comparison import compare
+
+    result = compare(*runs)
+    names = [run.experiment.name or folder.name for run, folder in zip(runs, folders, strict=True)]
+    if names[0] == names[1]:
+        names = [f"{name} ({folder})" for name, folder in zip(names, folders, strict=True)]
+    unpaired = f"only in one of the runs: {result.unpaired[0]}, {result.unpaired[1]}"
+    rows = [
+        ("event", result.event),
+        ("members paired", f"{result.n}; {unpaired}"),
+        (f"share, {names[0]}", str(result.share_a)),
+        (f"share, {names[1]}", str(result.share_b)),
+        ("ratio of times, first over second", str(result.ratio)),
+    ]
+    return write_page(
+        to or folders[0] / "report.html",
+        f"{names[0]} and {names[1]}",
+        kicker="grokscope: two runs",
+        lead="Solid lines: the first run, in blue; the second one in orange.",
+        command=shlex.join(["grokscope", "report", *map(str, folders)]),
+        tables=[("Comparison", rows)],
+        views=[view_of(run, name) for name, run in zip(names, runs, strict=True)],
+        overlay=True,
+    )
+
+
+def _write_reproduction(done: Reproduction, to: Path | None = None) -> Path:
+    """Write the page of a reproduction, into its folder where no other path is given."""
+    paper = done.paper
+    arxiv = f" (arXiv {paper.arxiv})" if paper.arxiv else ""
+    return write_page(
+        to or done.folder / "report.html",
+        paper.title,
+        **{
+            **_show_together(done),
+            "kicker": f"grokscope reproduction: {paper.kind}",
+            "lead": f"{paper.authors}, {paper.year}{arxiv}. Profile: {done.profile} ({done.reason}).",
+        },
+        judged=done.shown,
+        evidence=done.evidence,
+        figures=[ReportFigure(figure.id, figure.title, svg) for figure, svg in done.drawn],
+        command=done.command,
+        bibtex=paper.bibtex,
+    )
+
+
+def _show_together(done: Reproduction) -> dict[str, Any]:
+    """Parts of a reproduction's page: its runs; without runs its first contest, else its first sweep."""
+    sentences = {one.name: one.sentence for one in done.paper.experiments}
+    contests = {name: one for name, one in done.runs.items() if isinstance(one, Contest)}
+    sweeps = {name: one for name, one in done.runs.items() if isinstance(one, Sweep)}
+    infos = {name: sweep_info(one, name, sentences[name]) for name, one in sweeps.items()}
+    views: list[RunView] = []
+    for name, run in done.runs.items():
+        if name not in contests and name not in sweeps:
+            views += show(run, name, sentences[name])["views"]
+    if views:
+        infos |= {view.name: view.info for view in views}
+        return {"views": views, "runs": [infos[name] for name in done.runs if name in infos]}
+    if contests:
+        return show(next(iter(contests.values())))
+    return {**show(next(iter(sweeps.values()))), "runs": list(infos.values())}
+
+
+def _run_lead(run: Any) -> str:
+    """What was trained, in a sentence."""
+    experiment = run.experiment
+    size = experiment.model.n_neurons
+    model = experiment.model.kind + (f", {size} neurons" if size else "")
+    task = experiment.task.kind.replace("_", " ")
+    if experiment.learner.kind == "imported":
+        last = int(max(run.steps_done))
+        return f"Imported · {task} · {model} · {len(run.snapshot_steps)} snapshots, up to step {last}"
+    return (
+        f"{task} · {model} · {experiment.loss.kind} loss · "
+        f"{experiment.optimizer.kind} · {experiment.n_steps} steps"
+    )

@@ -1,0 +1,155 @@
+"""Sweeps and contests on the page: the map of a sweep's cells, the standings of a contest."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from grokscope.report._arrays import Table
+from grokscope.report._curves import Curves
+from grokscope.report._provenance import RunInfo
+from grokscope.statistics import format_number
+
+if TYPE_CHECKING:
+    from grokscope.statistics import Estimate
+    from grokscope.sweeps import Contest, Standing, Sweep, SweepOverview
+
+__all__ = ["SweepView", "contest_lead", "standing_text", "sweep_info", "sweep_lead", "sweep_view"]
+
+_ACCURACIES = ("train_accuracy", "test_accuracy", "test_accuracy_large")
+_MEASURES = frozenset((*_ACCURACIES, "train_loss", "test_loss", "effective_sparsity"))
+_MOST_CELLS = 300  # whose curves are on the page
+_MOST_POINTS = 90  # of a curve
+_MOST_ROWS = 200  # of the table of cells
+# Quantities of the map: name of the estimate, its words, and whether it is a share or a time.
+_QUANTITIES = {
+    "share_grokked": ("share that generalized", "share"),
+    "grokking_step": ("grokking step", "time"),
+    "delay": ("delay, steps", "time"),
+    "share_memorized": ("share that memorized", "share"),
+    "share_diverged": ("share that diverged", "share"),
+    "final_test_accuracy": ("final test accuracy", "share"),
+    "final_effective_sparsity": ("final effective sparsity", "time"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class SweepView:
+    """A sweep on a page: a map of its cells, and the curves of each.
+
+    Attributes:
+        axes: names, and the labels along each.
+        cells: as plain values: place, name, phase, estimates, and the position of its curves or None.
+        phases: all phases there are.
+        curves: of the cells, as many as fit.
+        table: of the cells, for readers without scripts.
+    """
+
+    axes: tuple[tuple[str, tuple[str, ...]], ...]
+    cells: tuple[dict[str, Any], ...]
+    phases: tuple[str, ...]
+    curves: tuple[Curves, ...]
+    table: Table
+
+    def data(self) -> dict[str, Any]:
+        """The numbers for the page's script, besides the curves."""
+        have = {name for cell in self.cells for name in cell["values"]}
+        return {
+            "axes": [{"name": name, "labels": list(labels)} for name, labels in self.axes],
+            "cells": list(self.cells),
+            "phases": list(self.phases) if any(cell["phase"] for cell in self.cells) else [],
+            "quantities": [
+                {"id": name, "words": words, "kind": kind}
+                for name, (words, kind) in _QUANTITIES.items()
+                if name in have
+            ],
+        }
+
+
+def sweep_view(sweep: Sweep, overview: SweepOverview) -> SweepView:
+    """Read from a sweep and its overview what the page shows."""
+    from grokscope.errors import GrokscopeError
+    from grokscope.sweeps import PHASES, point_text
+
+    curves: list[Curves] = []
+    cells: list[dict[str, Any]] = []
+    for place, cell in zip(sorted(sweep.cells), overview.cells, strict=True):
+        name = ", ".join(f"{axis} {label}" for axis, label in zip(overview.axes, cell.labels, strict=True))
+        own = None
+        if len(curves) < _MOST_CELLS:
+            try:
+                curves.append(Curves(sweep.run(place), name, only=_MEASURES, points=_MOST_POINTS))
+                own = len(curves) - 1
+            except GrokscopeError:  # not begun yet
+                pass
+        cells.append(
+            {
+                "place": list(place),
+                "name": name,
+                "phase": cell.phase,
+                "values": {
+                    key: _plain(one) for key, one in cell.estimates.items() if not math.isnan(one.value)
+                },
+                "curves": own,
+            }
+        )
+    axes = tuple(
+        (name, tuple(point_text(point[:1]) for point in axis.points))
+        for name, axis in zip(overview.axes, sweep.axes, strict=True)
+    )
+    table = Table("The cells, with 95 % intervals", *overview.table(_MOST_ROWS))
+    return SweepView(axes, tuple(cells), PHASES, tuple(curves), table)
+
+
+def _plain(estimate: Estimate) -> list[float | int | None]:
+    """Value, low, high and number of members; null for what is not finite."""
+    ends = (estimate.value, estimate.low, estimate.high)
+    return [*(end if math.isfinite(end) else None for end in ends), estimate.n]
+
+
+def sweep_info(sweep: Sweep, name: str, sentence: str = "") -> RunInfo:
+    """Provenance of a sweep."""
+    return RunInfo(
+        name,
+        f"{len(sweep.members)} in each cell",
+        sweep.experiment.to_toml() if isinstance(sweep.path, Path) else "",
+        {key: value for key, value in sweep.provenance.items() if key != "requests"},
+        sentence,
+    )
+
+
+def sweep_lead(sweep: Sweep, overview: SweepOverview) -> str:
+    """Axes and state of a sweep in a sentence."""
+    axes = ", ".join(
+        f"{name} ({len(axis)} values)" for name, axis in zip(sweep.names, sweep.axes, strict=True)
+    )
+    state = "complete" if overview.complete else "unfinished"
+    text = f"Over {axes}: {len(overview.cells)} cells, {overview.members} members, {state}."
+    if overview.steps_saved:
+        text += f" Early stopping left out {overview.steps_saved:,} member-steps."
+    return text
+
+
+def standing_text(one: Standing) -> str:
+    """The result of a contender in a line."""
+    from grokscope.sweeps import estimate_text, settings_text
+
+    versus = "the reference" if one.speedup is None else f"speed-up {estimate_text(one.speedup)}"
+    return (
+        f"{versus}; grokked {estimate_text(one.share)}; median step {estimate_text(one.step)}; "
+        f"chosen: {settings_text(one.chosen)} (tuning score {format_number(one.tuned)} steps)"
+        + (f"; {one.ends_text}" if one.ends else "")
+    )
+
+
+def contest_lead(contest: Contest) -> str:
+    """Contenders and seeds of a contest in a sentence."""
+    first = next(iter(contest.tuning.values()))
+    run = next(iter(contest.runs.values()))
+    return (
+        f"{len(contest.contenders)} contenders, each tuned over {len(first.cells)} settings on "
+        f"{len(first.members)} seeds and compared on {len(run.members)} fresh ones. Speed-ups: the "
+        "reference's grokking step over the contender's own, paired on seeds."
+    )

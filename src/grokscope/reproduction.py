@@ -1,0 +1,457 @@
+"""Reproducing a paper: plan its experiments, train them, judge the claims, draw the figures.
+
+What goes elsewhere: what a paper and its experiments are (`grokscope.papers`), the HTML page of a
+reproduction (`grokscope.report`, which takes the `Reproduction` that `reproduce` returns).
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import shlex
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from grokscope.claims import Evidence, Judged, NotTestable, gather, judge
+from grokscope.errors import GrokscopeError, InputError
+from grokscope.papers import Figure, Paper, PaperExperiment, RunLike, find_paper
+from grokscope.progress import Progress, SilentProgress, duration
+from grokscope.spec.parts import PLUGIN_PREFIX
+
+if TYPE_CHECKING:
+    from grokscope.training.rates import Rates
+
+__all__ = [
+    "RECORD",
+    "Plan",
+    "PlanRow",
+    "Reproduction",
+    "command_of",
+    "judge_again",
+    "plan",
+    "reproduce",
+]
+
+RECORD = "reproduction.json"  # the plan, so that claims can be judged again from the folder
+PROFILE_SECONDS = 600.0  # the paper profile is taken when it is predicted to take less
+_MEASURING_SECONDS = 0.5  # for the rates of this machine
+_FIGURES_SECONDS = 3.0  # drawing all figures of an experiment and judging its claims
+
+
+@dataclass(frozen=True)
+class PlanRow:
+    """The plan for one experiment.
+
+    Attributes:
+        name: of the experiment.
+        seeds: as for ``--seeds``.
+        members: number of members.
+        steps: updates per member.
+        seconds: predicted wall time.
+        memory: predicted peak, in bytes.
+        needs_gpu: whether it is hopeless without a GPU.
+    """
+
+    name: str
+    seeds: str
+    members: int
+    steps: int
+    seconds: float
+    memory: int
+    needs_gpu: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be run; printed before the work, and recorded with it.
+
+    Attributes:
+        paper: the paper's name.
+        profile: ``paper`` or ``quick``.
+        reason: why this profile.
+        seeds: as for ``--seeds``; None for the profile's own.
+        rows: one per experiment.
+        seconds: predicted for all of them.
+    """
+
+    paper: str
+    profile: str
+    reason: str
+    seeds: str | None
+    rows: tuple[PlanRow, ...]
+    seconds: float
+
+    def __str__(self) -> str:
+        lines = [f"{self.paper}, profile {self.profile} ({self.reason}):"]
+        wide = max(len(row.name) for row in self.rows)
+        lines += [
+            f"  {row.name:{wide}}  {row.members:>5} members x {row.steps:>7,} steps"
+            f"  about {duration(row.seconds)}, {row.memory / 1e9:.1f} GB{'  needs a GPU' * row.needs_gpu}"
+            for row in self.rows
+        ]
+        return "\n".join([*lines, f"  in all about {duration(self.seconds)}"])
+
+
+def plan(
+    paper: str | Paper,
+    experiments: Sequence[str] | str | None = None,
+    seeds: int | str | None = None,
+    profile: str | None = None,
+    rates: Rates | None = None,
+) -> Plan:
+    """Plan a reproduction; nothing is run.
+
+    Without a profile, ``paper`` is taken if it is predicted to take less than 10 minutes with the paper's
+    seeds, else ``quick``. ``seeds`` do not change the profile: the same experiments with more seeds must stay
+    the same experiments.
+
+    Args:
+        paper: its name, or the paper.
+        experiments: names; None takes the default ones.
+        seeds: as for ``--seeds``; None takes the profile's.
+        profile: ``paper``, ``quick``, or None.
+        rates: of this machine; None measures them (in less than a second).
+
+    Raises:
+        InputError: for an unknown paper, experiment or profile, or seeds that cannot be read.
+
+    Example:
+        >>> from grokscope.training.rates import Rates
+        >>> rates = Rates("cpu", cores=2, large=220.0, at_shape=158.0, free=1.0, seconds=0.0)
+        >>> planned = plan("two-circuits", ["standard"], seeds=5, rates=rates)
+        >>> planned.profile, planned.rows[0].steps
+        ('paper', 9600)
+    """
+    found = find_paper(paper)
+    chosen = found.chosen(experiments)
+    if not chosen:
+        raise InputError(f"{found.kind}: name an experiment; none of them is run by default.")
+    if rates is None:
+        from grokscope.training.rates import measure_rates
+
+        rates = measure_rates(_MEASURING_SECONDS)
+    reason = "asked for"
+    if profile is None:
+        full = sum(_plan_row(one, None, "paper", rates).seconds for one in chosen)
+        profile = "paper" if full < PROFILE_SECONDS else "quick"
+        than = f"{'less' if profile == 'paper' else 'more'} than {PROFILE_SECONDS / 60:.0f} minutes"
+        reason = f"at full size, with the paper's seeds, it takes {than} here"
+    rows = tuple(_plan_row(one, seeds, profile, rates) for one in chosen)
+    text = None if seeds is None else str(seeds)
+    return Plan(found.kind, profile, reason, text, rows, sum(row.seconds for row in rows))
+
+
+def _plan_row(one: PaperExperiment, seeds: int | str | None, profile: str, rates: Rates) -> PlanRow:
+    spec, usual = one.under(profile)
+    cost = one.cost(profile, seeds, rates)
+    return PlanRow(
+        one.name,
+        str(usual if seeds is None else seeds),
+        cost.members,
+        spec.n_steps,
+        cost.seconds + _FIGURES_SECONDS,
+        cost.memory,
+        one.needs_gpu,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Reproduction:
+    """The result of a reproduction.
+
+    Attributes:
+        paper: the paper.
+        profile, reason: how much of it was done, and why.
+        folder: of everything below.
+        runs: run, sweep or contest by experiment, in the paper's order.
+        evidence: by id of the claim, what it was judged by; None where its experiment was not run.
+        judged: all claims of the paper with their verdicts.
+        drawn: the figures that could be drawn, as SVG.
+        notes: warnings: earlier runs in the folder that could not be used.
+        seconds: wall time.
+        report: the page, where one was written.
+    """
+
+    paper: Paper
+    profile: str
+    reason: str
+    folder: Path
+    runs: Mapping[str, Any]
+    evidence: Mapping[str, Evidence | NotTestable | None]
+    judged: Sequence[Judged]
+    drawn: Sequence[tuple[Figure, bytes]]
+    notes: Sequence[str]
+    seconds: float
+    report: Path | None = None
+
+    @property
+    def claims(self) -> list[dict[str, Any]]:
+        """The entries of ``claims.json``."""
+        return [one.to_json() for one in self.judged]
+
+    @property
+    def shown(self) -> list[Judged]:
+        """The claims whose experiment was run."""
+        return [one for one in self.judged if one.claim.experiment in self.runs]
+
+    @property
+    def figures(self) -> list[str]:
+        """Names of the figure files, without their three endings."""
+        return [figure.id for figure, _ in self.drawn]
+
+    @property
+    def command(self) -> str:
+        """The command that makes these runs."""
+        return command_of(self.paper, self.runs, self.profile)
+
+    @property
+    def summary(self) -> str:
+        """The claims table, and the paths of the files; in color where standard output is a terminal."""
+        import io
+        import shutil
+
+        from rich.console import Console
+
+        from grokscope.claims import claims_table
+
+        width = max(100, shutil.get_terminal_size((120, 24)).columns)
+        text = io.StringIO()
+        console = Console(file=text, width=width, force_terminal=sys.stdout.isatty())
+        console.print(claims_table(self.shown))
+        lines = [
+            *self.notes,
+            f"claims:  {self.folder / 'claims.json'}",
+            f"figures: {self.folder / 'figures'} ({', '.join(self.figures)})",
+        ]
+        if self.report is not None:
+            lines.append(f"report:  {self.report}")
+        return text.getvalue() + "\n".join(lines)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "paper": self.paper.kind,
+            "profile": self.profile,
+            "folder": str(self.folder),
+            "experiments": {name: str(self.folder / name) for name in self.runs},
+            "claims": self.claims,
+            "figures": self.figures,
+            "report": None if self.report is None else str(self.report),
+            "notes": list(self.notes),
+            "seconds": self.seconds,
+        }
+
+
+def reproduce(
+    paper: str | Paper | Plan,
+    experiments: Sequence[str] | str | None = None,
+    seeds: int | str | None = None,
+    *,
+    out: str | Path | None = None,
+    profile: str | None = None,
+    rates: Rates | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Reproduction:
+    """Reproduce a paper into a folder; given again, resume, extend, or complete what is there.
+
+    Runs of the paper's other experiments that are already in the folder are judged and drawn too, so
+    experiments can be added one by one.
+
+    Args:
+        paper: its name, the paper, or a plan; a plan replaces the next two, and the profile.
+        experiments: names; None takes the default ones.
+        seeds: how many, or which, as for ``--seeds``.
+        out: the folder; None takes ``runs/<paper>``.
+        profile: ``paper``, ``quick``, or None: see `plan`.
+        rates: of this machine; None measures them.
+        progress: told of the work.
+        options: as for `grokscope.train`.
+
+    Raises:
+        InputError: see `plan`; also if the folder holds another paper's reproduction, or other runs.
+        StoreError: if something cannot be written.
+
+    Example:
+        >>> done = reproduce("two-circuits", ["standard"], seeds=5, out="demo")  # doctest: +SKIP
+        >>> done.claims[0]["verdict"]  # doctest: +SKIP
+        'undecided'
+    """
+    began = time.perf_counter()
+    planned = paper if isinstance(paper, Plan) else plan(paper, experiments, seeds, profile, rates)
+    found = find_paper(planned.paper)
+    folder = Path(out) if out is not None else Path("runs") / found.kind
+    _check_folder(folder, found.kind)
+    chosen = [found.experiment(row.name) for row in planned.rows]
+    jobs = [(one, found.job(one, planned.profile, folder, planned.seeds)) for one in chosen]
+    for one, job in jobs:  # before hours of work on the experiments that come first
+        one.check_folder(job)
+    reported = _Preloading(progress or SilentProgress())
+    runs = {one.name: one.execute(job, reported, rates=rates, **options) for one, job in jobs}
+    from grokscope.plots.save import write_atomically
+
+    record = asdict(planned)
+    write_atomically(folder / RECORD, json.dumps(record, indent=2) + "\n")
+    return _judged(found, folder, runs, record, began)
+
+
+def judge_again(folder: str | Path) -> Reproduction:
+    """Judge and draw the runs in a reproduction's folder again; nothing is trained.
+
+    Raises:
+        InputError: if the folder has no readable ``reproduction.json``, or no run.
+        StoreError: if something cannot be written.
+    """
+    began = time.perf_counter()
+    record = Path(folder) / RECORD
+    try:
+        planned = json.loads(record.read_text(encoding="utf-8"))
+        paper = find_paper(planned["paper"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(f"{record}: cannot be read.") from None
+    return _judged(paper, Path(folder), {}, planned, began)
+
+
+def _judged(
+    paper: Paper, folder: Path, runs: Mapping[str, Any], planned: Mapping[str, Any], began: float
+) -> Reproduction:
+    """Judge the claims and draw the figures of these runs and of the others in the folder."""
+    from grokscope.plots.save import save_figure, write_atomically
+
+    together, notes = _with_earlier(paper, folder, runs)
+    evidence = {
+        claim.id: gather(claim, *(together[name].measures for name in claim.experiments))
+        if set(claim.experiments) <= together.keys()
+        else None
+        for claim in paper.claims
+    }
+    judged = judge((claim, evidence[claim.id]) for claim in paper.claims)
+    claims = [one.to_json() for one in judged]
+    write_atomically(folder / "claims.json", json.dumps(claims, indent=2, allow_nan=False) + "\n")
+    profile = str(planned["profile"])
+    drawn: list[tuple[Figure, bytes]] = []
+    for figure in paper.figures:
+        if set(figure.needs) <= together.keys():
+            command = command_of(paper, {name: together[name] for name in figure.needs}, profile)
+            files = save_figure(figure.draw(together, command), folder / "figures", figure.id)
+            drawn.append((figure, files["svg"]))
+    seconds = time.perf_counter() - began
+    reason = str(planned["reason"])
+    return Reproduction(paper, profile, reason, folder, together, evidence, judged, drawn, notes, seconds)
+
+
+def _with_earlier(paper: Paper, folder: Path, runs: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """These runs and those of the paper's other experiments in the folder, in the paper's order; warnings."""
+    together: dict[str, Any] = {}
+    notes: list[str] = []
+    for one in paper.experiments:
+        try:
+            result = runs[one.name] if one.name in runs else one.open(folder / one.name)
+        except GrokscopeError as error:
+            notes.append(f"{one.name}: an earlier run is there, but left out: {error}")
+            continue
+        if result is not None:
+            together[one.name] = result
+    if not together:
+        raise InputError(f"{folder}: holds no run of {paper.kind}.")
+    return together, notes
+
+
+def command_of(paper: Paper, runs: Mapping[str, RunLike], profile: str) -> str:
+    """The command that makes these runs."""
+    words = ["grokscope", "reproduce", paper.kind, *runs]
+    # Where no one command makes them all, each run's own is in its provenance.
+    if (seeds := _common_seeds(paper, runs)) is not None:
+        words += ["--seeds", seeds]
+    module = type(paper).__module__
+    if module.startswith(PLUGIN_PREFIX):
+        words += ["--plugin", Path(str(sys.modules[module].__file__)).name]
+    return shlex.join([*words, "--profile", profile])
+
+
+def _common_seeds(paper: Paper, runs: Mapping[str, RunLike]) -> str | None:
+    """The value of ``--seeds`` that gives all these runs, some of which may take only the first seeds."""
+    from grokscope.plots.curves import seeds_argument
+
+    seeds = {
+        name: [int(seed) for seed in run.measures["seed"].to_numpy()]
+        for name, run in runs.items()
+        if "seed" in run.measures.sizes
+    }
+    if not seeds:
+        return None
+    most = max(seeds.values(), key=len)
+    asked = seeds_argument(most)
+    known = {one.name: one for one in paper.experiments}
+    for name, run in runs.items():
+        if seeds.get(name) == most:
+            continue
+        members = list(known[name].members(asked).seeds) if name in known else []
+        own: Any = getattr(getattr(run, "members", None), "seeds", None)
+        if own is None:
+            same = name in seeds and [member[0] for member in members] == seeds[name]
+        else:
+            same = list(own) == members
+        if not same:
+            return None
+    return asked
+
+
+def _check_folder(folder: Path, kind: str) -> None:
+    """Refuse a path that is a file, or holds another paper's reproduction."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--out {folder}: is a file; give a folder.")
+    record = folder / RECORD
+    if record.is_file():
+        try:
+            other = json.loads(record.read_text(encoding="utf-8")).get("paper")
+        except (OSError, ValueError, AttributeError):
+            raise InputError(f"{record}: cannot be read; give another folder, or remove it.") from None
+        if other != kind:
+            raise InputError(f"--out {folder}: holds a reproduction of {other}; give another folder.")
+
+
+# Imported while compiled programs run: imports hold Python's lock, compiled programs do not. On a machine
+# whose last round of members leaves a core idle this takes some two seconds off a reproduction.
+_NEEDED_LATER = (
+    "xarray",
+    "scipy.special",
+    "scipy.stats",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.backends.backend_pdf",
+    "matplotlib.backends.backend_svg",
+    "grokscope.plots.save",
+)
+
+
+class _Preloading:
+    """Pass progress on, and import what judging and drawing need once the first work is done."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._started = False
+
+    def plan(self, text: str) -> None:
+        self._progress.plan(text)
+
+    def start(self, total_steps: int, label: str) -> None:
+        self._progress.start(total_steps, label)
+
+    def advance(self, steps: int, note: str = "") -> None:
+        self._progress.advance(steps, note)
+        if not self._started:
+            self._started = True
+            threading.Thread(target=_import_later, daemon=True).start()
+
+    def finish(self) -> None:
+        self._progress.finish()
+
+
+def _import_later() -> None:
+    for name in _NEEDED_LATER:
+        importlib.import_module(name)
