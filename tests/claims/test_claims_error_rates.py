@@ -17,9 +17,15 @@ ALLOWED = 0.065
 
 def claim(kind, region, name="C"):
     return Claim(
-        id=name, sentence="It is so.", source="here", paper_value=None, unit="", estimand="the parameter", region=region,
-        smallest_effect=Effect(0.1, "a tenth"), kind=kind, experiment="standard", evidence=lambda measures: measures,
-    )  # fmt: skip
+        id=name,
+        sentence="It is so.",
+        estimand="the parameter",
+        region=region,
+        smallest_effect=Effect(0.1, "a tenth"),
+        kind=kind,
+        experiment="standard",
+        evidence=lambda measures: measures,
+    )
 
 
 def rates(kind, region, draw, count=SIMULATIONS):
