@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from grokscope.claims import Claim, Effect, NotTestable, Region, need
-from grokscope.spec.events import GROKKING, diverged_steps, member_curves
+from grokscope.papers.evidence import finished_seeds, grokking_times, steps_of
+from grokscope.spec.events import diverged_steps, member_curves
 from grokscope.spec.streams import STREAMS, Seeds
 from grokscope.statistics import CensoredTimes
 
@@ -46,10 +47,7 @@ class MemberTable:
             for stream in STREAMS
         ]
         table = np.stack([c.transpose(*self._dims).to_numpy().ravel() for c in columns], axis=1)
-        self._rows = ~np.isnan(member_curves(measures["train_accuracy"])).all(axis=1)
-        if "complete" in measures.coords:
-            complete = measures["complete"].to_numpy().astype(bool).ravel()
-            self._rows &= complete | np.isfinite(diverged_steps(measures))
+        self._rows = finished_seeds(measures)
         self.seeds = [Seeds(*row) for row in table[self._rows].astype(int).tolist()]
         if not self.seeds:
             raise NotTestable("no member was trained to its end")
@@ -62,12 +60,12 @@ class MemberTable:
     @property
     def grokking(self) -> CensoredTimes:
         """When each member grokked."""
-        return GROKKING.times(self.measures)[self._rows]
+        return grokking_times(self.measures)[self._rows]
 
     @property
     def steps(self) -> np.ndarray:
         """The measured steps."""
-        return self.measures["step"].to_numpy().astype(np.float64)
+        return steps_of(self.measures)
 
     def final(self, measure: str) -> np.ndarray:
         """A measure at the last step, [member] or [member, neuron]; NaN for members that diverged.
