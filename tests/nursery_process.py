@@ -30,14 +30,14 @@ def prepare() -> None:
         kinds(group)
     if os.environ["NURSERY_HURRIED"] == "1":
         import grokscope.runs.trainer as train
-        import grokscope.sweeps._mixed as mixed
+        import grokscope.sweeps._cells as cells
         from grokscope.training.timeline import Timeline
 
         class EagerSink(train.StoreSink):
             def __init__(self, *arguments: Any, every: float | None = 0.0, **options: Any) -> None:
                 super().__init__(*arguments, every=None if every is None else -1.0, **options)
 
-        for module in (train, mixed):
+        for module in (train, cells):
             module.StoreSink = EagerSink  # type: ignore[misc]
             module.HISTORY_BYTES = HISTORY
         Timeline.segment_size = lambda self, *_: 2  # type: ignore[method-assign]

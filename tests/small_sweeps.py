@@ -13,7 +13,7 @@ import xarray as xr
 import grokscope as gs
 from grokscope.store.run_store import RunStore
 from grokscope.sweeps import SweepSpec
-from grokscope.sweeps._manifest import Manifest, wanted_of
+from grokscope.sweeps._manifest import Manifest, recording_hash
 from grokscope.training.rates import Rates
 
 RATES = Rates("cpu", cores=2, large=220.0, at_shape=158.0, free=1.0, seconds=0.0)
@@ -81,7 +81,7 @@ def made_up(folder: Path, over: tuple[str, ...], seeds: Any, steps: list[int], c
                 table = [row[name][1] if isinstance(row[name], tuple) else row[name] for row in rows]
                 t.write_measures(f"of {name}", slice(None), at, {name: np.array(table, np.float32)})
             t.mark(slice(None), steps_done=steps[-1], complete=True, diverged_step=np.array(lost))
-        manifest.mark_done(cell.name, wanted_of(one), one.n_steps, spec.seeds)
+        manifest.mark_done(cell.name, recording_hash(one), one.n_steps, spec.seeds)
     manifest.add(spec, tuple(cell.name for cell in spec.cells()), manifest.base)
     (folder / "sweep.json").write_text(json.dumps(manifest.to_json()))
     return gs.open_sweep(folder)

@@ -55,7 +55,7 @@ def test_where_nothing_answers_it_is_said_at_once_with_the_command(form):
 
 @pytest.mark.ray
 def test_what_answers_otherwise_is_not_taken_for_ray(monkeypatch):
-    monkeypatch.setattr("grokscope.sweeps.engines.ray_address._PATIENCE", 0.5)
+    monkeypatch.setattr("grokscope.sweeps.engines.ray_address._TIMEOUT", 0.5)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen(1)
@@ -87,8 +87,8 @@ def test_a_token_for_clusters_is_looked_for_where_ray_does(tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("cause", "said"),
     [
-        ("RPC error: InvalidAuthToken: missing", "the Ray there wants a token: give it in RAY_AUTH_TOKEN"),
-        ("the moon", "the Ray there cannot be used: no connection"),
+        ("RPC error: InvalidAuthToken: missing", "the Ray cluster requires a token: set RAY_AUTH_TOKEN"),
+        ("the moon", "the Ray cluster cannot be used: no connection"),
     ],
 )
 def test_a_cluster_that_wants_a_token_is_told_apart(cause, said):

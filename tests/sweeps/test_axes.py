@@ -55,8 +55,8 @@ def test_keys_that_go_in_step():
         ("task.n_train", "write a.b=1,2,3"),
         ("=1,2", "write a.b=1,2,3"),
         ("task.=1", "write a.b=1,2,3"),
-        ("task.k=", "--over task.k: names no value"),
-        ("task.k=1,,2", "nothing between"),
+        ("task.k=", "--over task.k: needs at least one value"),
+        ("task.k=1,,2", "is empty"),
         ("task.k=1,2,1", "the value 1 is given twice"),
         ("task.k=1,1.0", "given twice"),
         ("task.k=log:0:1:3", "must be positive"),
@@ -64,7 +64,7 @@ def test_keys_that_go_in_step():
         ("task.k=lin:1:x:3", "LOW:HIGH:COUNT"),
         ("task.k=lin:1:inf:3", "must be finite"),
         ("task.k=lin:1:2:0", "count from 1"),
-        ("task.k=lin:1:2:1", "both ends"),
+        ("task.k=lin:1:2:1", "LOW equal to HIGH"),
         ("a.b=1,2;c.d=1,2,3", "equally many values, but a.b has 2, c.d has 3"),
         ("a.b=1,2;a.b=3,4", "given twice"),
         ("task.n_train=lin:1:3:9", "given twice"),  # rounded to whole numbers
@@ -76,7 +76,7 @@ def test_what_is_not_an_axis(text, said):
 
 
 def test_an_axis_without_points_is_empty():
-    with pytest.raises(InputError, match="names no value"):
+    with pytest.raises(InputError, match="needs at least one value"):
         Axis(("task.k",), ())
 
 

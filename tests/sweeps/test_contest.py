@@ -8,9 +8,15 @@ import pytest
 import grokscope as gs
 from grokscope.cli import main
 from grokscope.errors import InputError
-from grokscope.sweeps import Contender, ContestSpec, open_contest, penalized_steps, run_contest
-from grokscope.sweeps._axes import parse_axis
-from grokscope.sweeps._contest import at_ends, best_place
+from grokscope.sweeps import (
+    Contender,
+    ContestSpec,
+    open_contest,
+    parse_axis,
+    penalized_steps,
+    run_contest,
+)
+from grokscope.sweeps._contest import best_index, keys_at_ends
 from small_sweeps import RATES, made_up, small
 
 SGD = Contender("sgd", ("optimizer.learning_rate=0.05,0.5",))
@@ -26,7 +32,7 @@ def spec(*contenders, tuning=2, fresh="100:103", base=None):
     ("contenders", "seeds", "said"),
     [
         ((SGD,), {}, "two contenders"),
-        ((SGD, SGD), {}, "contenders.sgd: is there twice"),
+        ((SGD, SGD), {}, "contenders.sgd: is given twice"),
         ((SGD, Contender("a b", SGD.over)), {}, "contenders.a b: a name is"),
         ((SGD, Contender("tuning", SGD.over)), {}, "contenders.tuning: a name is"),
         (
@@ -56,7 +62,7 @@ def test_the_setting_with_the_fewest_penalized_steps_is_chosen(tmp_path):
     # five points in a row must be above: 950 is too late to be seen
     sweep = made_up(tmp_path, ("optimizer.learning_rate=0.1,0.2,0.3",), 2, steps, curves)
     assert penalized_steps(sweep) == {(0,): (200 + 2000) / 2, (1,): 425, (2,): (150 + 2000) / 2}
-    assert best_place(sweep) == (1,)
+    assert best_index(sweep) == (1,)
 
 
 def test_a_contest_is_sweeps_and_runs_and_is_resumed(tmp_path):
@@ -97,8 +103,8 @@ def test_a_number_at_an_end_of_what_was_tried_is_named():
         parse_axis("optimizer.alpha=0.9,0.95,0.98;optimizer.lamb=1.0,5.0,2.0"),
         parse_axis("model.width=40"),
     ]
-    assert at_ends(axes, (1, 0, 2, 0)) == ("optimizer.alpha",)
-    assert at_ends(axes, (0, 1, 1, 0)) == ("optimizer.learning_rate", "optimizer.lamb")
+    assert keys_at_ends(axes, (1, 0, 2, 0)) == ("optimizer.alpha",)
+    assert keys_at_ends(axes, (0, 1, 1, 0)) == ("optimizer.learning_rate", "optimizer.lamb")
 
 
 TOML = """

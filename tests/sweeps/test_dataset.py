@@ -111,7 +111,7 @@ def test_cells_and_members_that_there_are_not_are_nan(tmp_path):
     assert known.values.tolist() == [[[True, False], [False, False]], [[False, False], [True, True]]]
     assert sweep.measures.complete.values.sum() == 3
     assert sweep.measures.diverged_step.values.tolist() == [[[-1, -1]] * 2] * 2
-    with pytest.raises(InputError, match="was asked for"):
+    with pytest.raises(InputError, match="was requested"):
         sweep.cell(weight_decay=0.1, n_train=40)
 
 
@@ -147,8 +147,8 @@ def test_texts_are_labels(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"weight_decay": 0.5}, "say which n_train: 20, 40"),
-        ({"weight_decay": 0.7, "n_train": 20}, "weight_decay has no such value; it has 0, 0.5, 1"),
+        ({"weight_decay": 0.5}, "n_train is required; values: 20, 40"),
+        ({"weight_decay": 0.7, "n_train": 20}, "weight_decay has no value 0.7; values: 0, 0.5, 1"),
         ({"decay": 0.5}, "no axis 'decay'; the axes are weight_decay, n_train"),
     ],
 )
@@ -165,5 +165,5 @@ def test_a_cell_is_found_by_name_or_key(grid):
 
 def test_a_sweep_without_results_says_so(grid, tmp_path):
     (tmp_path / "sweep.json").write_bytes((grid.path / "sweep.json").read_bytes())
-    with pytest.raises(InputError, match="no result yet"):
+    with pytest.raises(InputError, match="no results yet"):
         _ = gs.open_sweep(tmp_path).measures

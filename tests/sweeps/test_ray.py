@@ -130,12 +130,14 @@ def test_a_folder_that_workers_do_not_see_and_a_worker_that_fails_are_said_in_a_
     import grokscope.sweeps.engines.ray as module
     from grokscope.errors import GrokscopeError
 
-    sent = module._sent
+    absolute = module._with_absolute_place
     hidden = str(tmp_path / "elsewhere")
-    monkeypatch.setattr(module, "_sent", lambda task: sent(module.replace(task, place=hidden)))
+    monkeypatch.setattr(
+        module, "_with_absolute_place", lambda unit: absolute(module.replace(unit, place=hidden))
+    )
     # many tasks are under way when the first is refused: they end, and this process does not, nor the engine
     for i in range(3):
-        with pytest.raises(InputError, match=r"is not to be seen on .*s3://BUCKET/PREFIX") as failed:
+        with pytest.raises(InputError, match=r"is not visible on .*s3://BUCKET/PREFIX") as failed:
             gs.sweep(
                 small("epochs=1"),
                 ["optimizer.weight_decay=log:1e-3:1e-1:48"],
@@ -144,6 +146,6 @@ def test_a_folder_that_workers_do_not_see_and_a_worker_that_fails_are_said_in_a_
                 engine=engine,
             )
         assert "\n" not in str(failed.value)
-    monkeypatch.setattr(module, "_sent", lambda task: module.replace(task, cells=()))
-    with pytest.raises(GrokscopeError, match=r"a worker failed|no worker of this Ray answers"):
+    monkeypatch.setattr(module, "_with_absolute_place", lambda unit: module.replace(unit, cells=()))
+    with pytest.raises(GrokscopeError, match=r"a worker failed|no worker of this Ray cluster answers"):
         gs.sweep(small("epochs=1"), ["task.n_train=24,32"], out=tmp_path / "two", rates=RATES, engine=engine)

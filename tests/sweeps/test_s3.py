@@ -9,8 +9,7 @@ import grokscope as gs
 from grokscope.errors import InputError, StoreError
 from grokscope.store.place import as_place
 from grokscope.store.run_store import RunStore
-from grokscope.sweeps._home import writing
-from grokscope.sweeps._remote_home import read_remote_manifest
+from grokscope.sweeps.folder import read_manifest, writing
 from s3_server import Server
 from small_sweeps import RATES, assert_same_sweep, small
 
@@ -62,7 +61,7 @@ def test_more_adds_only_what_is_new(bucket, tmp_path):
     assert versions(again) == before
     wider = gs.sweep(small("epochs=2"), ["optimizer.weight_decay=0.1"], seeds=1, out=place, rates=RATES)
     assert {name: versions(wider)[name] for name in before} == before
-    # longer, and with one seed more: what is there goes on
+    # longer, and with one more seed: cells are extended
     longer = gs.sweep(small(), OVER, seeds=2, out=place, rates=RATES)
     folder = gs.sweep(small(), OVER, seeds=2, out=tmp_path / "sweep", rates=RATES)
     for value in (0.0, 0.05):
@@ -72,11 +71,13 @@ def test_more_adds_only_what_is_new(bucket, tmp_path):
 
 def test_one_driver_at_a_time(swept, bucket):
     with writing(as_place(f"{bucket}/one")), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("grokscope.sweeps._remote_home.platform.node", lambda: "another machine")
-        with pytest.raises(StoreError, match=r"is being worked on by process .*runs out in \d+ s") as refused:
+        patch.setattr("grokscope.sweeps.folder.platform.node", lambda: "another machine")
+        with pytest.raises(
+            StoreError, match=r"is being worked on by process .*its lease expires in \d+ s"
+        ) as refused:
             gs.sweep(small(), OVER, seeds=3, out=f"{bucket}/one", rates=RATES)
     assert "\n" not in str(refused.value)
-    assert read_remote_manifest(as_place(f"{bucket}/one")).requests  # the lease was given back
+    assert read_manifest(as_place(f"{bucket}/one")).requests  # the lease was released
     with writing(as_place(f"{bucket}/one")):
         pass
 
