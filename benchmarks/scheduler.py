@@ -71,7 +71,7 @@ def simulate(
         rng: for the deaths.
     """
     tasks = [
-        WorkUnit(i, "", "", (), (), 1, 1, cost) for i, cost in enumerate(predicted)
+        WorkUnit(i, "", "", (), (), 1, cost) for i, cost in enumerate(predicted)
     ]  # only number and cost matter to the order
     line = [(task.number, works[task.number]) for task in longest_first(tasks)]
     at, end, lost, deaths = 0, 0.0, 0.0, 0

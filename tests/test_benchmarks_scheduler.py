@@ -68,7 +68,7 @@ def test_all_work_is_done_and_no_more_than_the_lost_twice(bench: Any) -> None:
 
 
 def test_the_rules_of_the_engine() -> None:
-    tasks = [WorkUnit(i, "", "", (), (), 1, 1, cost) for i, cost in enumerate([3.0, 9.0, 9.0, 1.0])]
+    tasks = [WorkUnit(i, "", "", (), (), 1, cost) for i, cost in enumerate([3.0, 9.0, 9.0, 1.0])]
     assert [task.number for task in longest_first(tasks)] == [1, 2, 0, 3]  # equal ones as given
     assert unit_seconds(1.0, 1000) == 30.0
     assert unit_seconds(8 * 100.0, 1) == 100.0

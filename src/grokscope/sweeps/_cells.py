@@ -142,17 +142,8 @@ def _blocks(rows: Sequence[Row], wanted: Wanted, max_members: int) -> Iterator[t
         members = Lineup(tuple(row.cell.store.seeds[row.position] for row in own))
         cohort = Cohort(loop, members, execution, traced)
         ending = None if rule is None else _ending(own)
-        yield (
-            Block(
-                cohort,
-                timeline,
-                wanted.follow,
-                wanted.follow_slow,
-                history_bytes=HISTORY_BYTES,
-                ending=ending,
-            ),
-            own,
-        )
+        follow, follow_slow = wanted.follow, wanted.follow_slow
+        yield Block(cohort, timeline, follow, follow_slow, "predictions", HISTORY_BYTES, ending), own
 
 
 class _CellsSink:

@@ -19,19 +19,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from grokscope.analysis.comparison import Comparison, compare
-from grokscope.errors import InputError, StoreError, did_you_mean
+from grokscope.errors import InputError, StoreError
 from grokscope.experiment import Experiment, read_spec
 from grokscope.progress import Progress
 from grokscope.runs import train
 from grokscope.runs.run import Run
-from grokscope.spec.parts import looking_in
 from grokscope.spec.streams import Members
 from grokscope.statistics import Estimate, kaplan_meier
 from grokscope.store.disk import atomic_write
 from grokscope.store.folder import is_run
 from grokscope.sweeps._axes import Axis
 from grokscope.sweeps._run import Confirm, run_sweep
-from grokscope.sweeps._spec import SweepSpec, settings_text, with_settings
+from grokscope.sweeps._spec import (
+    SweepSpec,
+    check_keys,
+    read_sweep_file,
+    settings_text,
+    with_settings,
+)
 from grokscope.sweeps._sweep import Sweep
 from grokscope.sweeps.folder import is_sweep
 
@@ -145,18 +150,14 @@ class ContestSpec:
         Raises:
             InputError: if the file or a value in it is not valid.
         """
-        file = Path(path)
-        table = read_spec(file)
-        sweep_table = table.pop("sweep", {})
-        _check_keys(sweep_table, _KEYS, "sweep")
-        contenders = sweep_table.get("contenders", {})
+        base, table = read_sweep_file(path, overrides)
+        check_keys(table, _KEYS, "sweep")
+        contenders = table.get("contenders", {})
         if not isinstance(contenders, dict):
             raise InputError("sweep.contenders: tables, one for each contender.")
-        with looking_in(file.parent):
-            base = Experiment.from_table(table, tuple(overrides))
-        fresh = sweep_table.get("seeds", "100:110") if seeds is None else seeds
+        fresh = table.get("seeds", "100:110") if seeds is None else seeds
         each = [_contender(name, entry) for name, entry in contenders.items()]
-        return cls.of(base, each, sweep_table.get("tuning_seeds", 3), fresh)
+        return cls.of(base, each, table.get("tuning_seeds", 3), fresh)
 
     @cached_property
     def grids(self) -> dict[str, SweepSpec]:
@@ -440,7 +441,7 @@ def _contender(name: str, table: Any) -> Contender:
     where = f"sweep.contenders.{name}"
     if not isinstance(table, dict):
         raise InputError(f"{where}: a table with set, over and zip.")
-    _check_keys(table, _CONTENDER_KEYS, where)
+    check_keys(table, _CONTENDER_KEYS, where)
     lists: dict[str, tuple[str, ...]] = {}
     for key in _CONTENDER_KEYS:
         value = table.get(key, [])
@@ -448,10 +449,3 @@ def _contender(name: str, table: Any) -> Contender:
             raise InputError(f"{where}.{key}: a list of texts like 'optimizer.learning_rate=0.1,0.2'.")
         lists[key] = tuple(value)
     return Contender(name, lists["over"] + lists["zip"], lists["set"])
-
-
-def _check_keys(table: Mapping[str, Any], known: Sequence[str], where: str) -> None:
-    for key in table:
-        if key not in known:
-            hint = did_you_mean(key, known)
-            raise InputError(f"{where}.{key}: no such key.{hint} Allowed: {', '.join(known)}.")

@@ -204,25 +204,18 @@ def _step_coordinates(grid: Grid, samples: Mapping[str, _Sample], steps: np.ndar
     return {"step": (("step",), steps), "epoch": ((*dims, "step"), steps / np.expand_dims(per_epoch, -1))}
 
 
-# reads the outer product of indices [members' axes, ...] from one cell; rows: positions on the members' axes
+# called with a cell's store, the positions of the members in it, and indices along all axes but the grid's;
+# returns the values at their outer product
 _Reader = Callable[[RunStore, np.ndarray, tuple[np.ndarray, ...]], np.ndarray | None]
 
 
 def _measure_reader(name: str, steps: np.ndarray) -> _Reader:
-    def read(store: RunStore, rows: np.ndarray, key: tuple[np.ndarray, ...]) -> np.ndarray | None:
-        return store.read_block(name, rows, steps, key)
-
-    return read
+    return lambda store, rows, key: store.read_block(name, rows, steps, key)
 
 
 def _fact_reader(name: str) -> _Reader:
-    dtype, blank = _MEMBER_FACTS[name]
-
-    def read(store: RunStore, rows: np.ndarray, key: tuple[np.ndarray, ...]) -> np.ndarray:
-        values = np.append(store.member_facts()[name], np.array([blank], dtype))
-        return values[rows][np.ix_(*key)]
-
-    return read
+    absent = np.array([_MEMBER_FACTS[name][1]], _MEMBER_FACTS[name][0])
+    return lambda store, rows, key: np.append(store.member_facts()[name], absent)[rows][np.ix_(*key)]
 
 
 class _LazyCells(BackendArray):

@@ -90,9 +90,7 @@ class Manifest:
         axes = self.axes
         positions = [{canonical_text(point): i for i, point in enumerate(axis.points)} for axis in axes]
         return {
-            name: tuple(
-                position[canonical_text(point)] for position, point in zip(positions, points, strict=True)
-            )
+            name: tuple(where[canonical_text(point)] for where, point in zip(positions, points, strict=True))
             for request in self.requests
             for points, name in request.points()
         }

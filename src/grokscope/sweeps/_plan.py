@@ -168,11 +168,9 @@ def plan_sweep(spec: SweepSpec, manifest: Manifest | None, rates: Rates) -> Swee
     for cell in spec.cells():
         one = cell.experiment
         names.append(cell.name)
-        missing[cell.name] = (
-            len(spec.seeds)
-            if manifest is None
-            else manifest.n_missing(cell.name, recording_hash(one), one.n_steps, spec.seeds)
-        )
+        missing[cell.name] = len(spec.seeds)
+        if manifest is not None:
+            missing[cell.name] = manifest.n_missing(cell.name, recording_hash(one), one.n_steps, spec.seeds)
         if missing[cell.name]:
             by_shape.setdefault((one.shape, one.is_plain), []).append(cell)
     groups = list(by_shape.values())
@@ -184,12 +182,7 @@ def plan_sweep(spec: SweepSpec, manifest: Manifest | None, rates: Rates) -> Swee
 
 
 def work_units(
-    plan: SweepPlan,
-    place: str,
-    base: str,
-    *,
-    max_members: int | None = None,
-    max_seconds: float | None = None,
+    plan: SweepPlan, place: str, base: str, limits: tuple[int | None, float | None], **common: Any
 ) -> list[WorkUnit]:
     """Cut the plan's programs into work units of whole cells.
 
@@ -197,9 +190,11 @@ def work_units(
         plan: the plan.
         place: the sweep's folder or address.
         base: the base experiment as TOML.
-        max_members: of a unit; None takes the size that the program is compiled for.
-        max_seconds: of a unit on one core; None sets no limit.
+        limits: the most members of a unit (None takes the size that the program is compiled for), and its
+            highest cost in seconds on one core (None sets no limit).
+        common: further fields of every unit.
     """
+    max_members, max_seconds = limits
     units: list[WorkUnit] = []
     seeds = plan.spec.seeds
     for program in plan.programs:
@@ -219,8 +214,8 @@ def work_units(
                     tuple(UnitCell(c.name, c.experiment.identity, c.settings) for c in cells),
                     tuple(seeds),
                     min(each * program.per_cell, program.at_once),
-                    program.steps,
                     per_cell * len(cells),
+                    **common,
                 )
             )
     return units

@@ -169,18 +169,15 @@ def _run_units(
         entry = manifest.done.get(name)
         if entry is not None and (entry["wanted"] != recording or entry["steps"] < steps):
             del manifest.done[name]  # the request needs more steps or measures than the cell has
-    max_members, max_seconds = engine.limits(plan.seconds * plan.lanes)
-    units = [
-        replace(
-            unit,
-            allow_other_numerics=allow,
-            plugins=loaded_plugins(),
-            command=tuple(safe_command(sys.argv)),
-        )
-        for unit in work_units(
-            plan, str(folder.place), manifest.base, max_members=max_members, max_seconds=max_seconds
-        )
-    ]
+    units = work_units(
+        plan,
+        str(folder.place),
+        manifest.base,
+        engine.limits(plan.seconds * plan.lanes),
+        allow_other_numerics=allow,
+        plugins=loaded_plugins(),
+        command=tuple(safe_command(sys.argv)),
+    )
     if units and not manifest.done:
         manifest.numerics = engine.numerics(units[0])
     units = [replace(unit, numerics=manifest.numerics) for unit in units]

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from grokscope.sweeps._axes import (
     values_from_table,
 )
 
-__all__ = ["Cell", "SweepSpec", "settings_text", "with_settings"]
+__all__ = ["Cell", "SweepSpec", "check_keys", "read_sweep_file", "settings_text", "with_settings"]
 
 _IDENTITY_VERSION = 1
 _TABLE_KEYS = ("over", "zip", "seeds")
@@ -131,18 +131,13 @@ class SweepSpec:
         Raises:
             InputError: if the file or a value in it is not valid.
         """
-        file = Path(path)
-        table = read_spec(file)
-        sweep_table = table.pop("sweep", {})
-        if not isinstance(sweep_table, dict):
-            raise InputError("sweep: must be a table with over, zip and seeds.")
-        with looking_in(file.parent):
-            base = Experiment.from_table(table, tuple(overrides))
+        base, table = read_sweep_file(path, overrides)
+        check_keys(table, _TABLE_KEYS, "sweep")
         axes = [parse_axis(text, base) for text in (*over, *zips)]
         replaced = {key for axis in axes for key in axis.keys}
-        kept = [axis for axis in _axes_of_table(sweep_table, base) if not replaced & set(axis.keys)]
+        kept = [axis for axis in _axes_of_table(table, base) if not replaced & set(axis.keys)]
         if seeds is None:
-            seeds = sweep_table.get("seeds", 1)
+            seeds = table.get("seeds", 1)
         if not isinstance(seeds, int | str | Members) or isinstance(seeds, bool):
             raise InputError("sweep.seeds: a count (20), or a text like '5,9,20:30'.")
         return cls(base, (*kept, *axes), Members.parse(seeds))
@@ -220,6 +215,32 @@ class SweepSpec:
         return key in ("epochs", "steps") and self.base.optimizer.schedule.depends_on_length
 
 
+def read_sweep_file(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Experiment, dict[str, Any]]:
+    """Read a spec file: the base experiment with ``--set`` texts applied, and the table ``[sweep]``.
+
+    Raises:
+        InputError: if the file is not valid.
+    """
+    table = read_spec(Path(path))
+    sweep_table = table.pop("sweep", {})
+    if not isinstance(sweep_table, dict):
+        raise InputError("sweep: must be a table with over, zip and seeds.")
+    with looking_in(Path(path).parent):
+        return Experiment.from_table(table, tuple(overrides)), sweep_table
+
+
+def check_keys(table: Mapping[str, Any], allowed: Sequence[str], where: str) -> None:
+    """Check the keys of a table.
+
+    Raises:
+        InputError: if a key is not among those allowed.
+    """
+    for key in table:
+        if key not in allowed:
+            hint = did_you_mean(key, allowed)
+            raise InputError(f"{where}.{key}: no such key.{hint} Allowed: {', '.join(allowed)}.")
+
+
 def with_settings(base: Experiment, settings: dict[str, Any]) -> Experiment:
     """The base experiment with some values replaced.
 
@@ -247,10 +268,6 @@ def settings_text(settings: dict[str, Any]) -> str:
 
 
 def _axes_of_table(table: dict[str, Any], base: Experiment) -> list[Axis]:
-    for name in table:
-        if name not in _TABLE_KEYS:
-            hint = did_you_mean(name, _TABLE_KEYS)
-            raise InputError(f"sweep.{name}: no such key.{hint} Allowed: {', '.join(_TABLE_KEYS)}.")
     over = _flat(table.get("over", {}))
     axes = [axis_from_columns({key: values_from_table(key, value, base)}) for key, value in over.items()]
     pairs = table.get("zip", [])

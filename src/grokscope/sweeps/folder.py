@@ -12,10 +12,9 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from grokscope.errors import InputError, StoreError
 from grokscope.store.disk import atomic_write, explain
@@ -66,25 +65,12 @@ class SweepBucket:
         with self._mutex:
             return _load_remote(self.place, self._repository)
 
-    def save(self, manifest: Manifest) -> None:
-        """Write the manifest."""
-        self._commit(lambda attributes: {**attributes, "sweep": manifest.to_json()})
-
-    def renew(self) -> None:
-        """Take the lease, or extend it.
+    def save(self, manifest: Manifest | None = None, *, keep_lease: bool = True) -> None:
+        """Write the manifest, if one is given; take or renew the lease, or release it.
 
         Raises:
-            StoreError: if another process holds it.
+            StoreError: if another process holds the lease.
         """
-        self._commit(lambda attributes: attributes)
-
-    def release(self) -> None:
-        """Give up the lease."""
-        self._commit(lambda attributes: attributes, keep_lease=False)
-
-    def _commit(
-        self, change: Callable[[dict[str, Any]], Mapping[str, Any]], *, keep_lease: bool = True
-    ) -> None:
         with self._mutex, guard(self.place, "cannot be written"):
             session = self._repository.writing()
             tree = Tree(session).load()
@@ -96,7 +82,8 @@ class SweepBucket:
                     f"gone, its lease expires in {max(1, round(left))} s)."
                 )
             lease = {"holder": self._holder, "until": time.time() + _LEASE_SECONDS} if keep_lease else None
-            tree.set_attributes({**change(tree.attributes), "lease": lease})
+            content = {} if manifest is None else {"sweep": manifest.to_json()}
+            tree.set_attributes({**tree.attributes, **content, "lease": lease})
             tree.flush()
             self._repository.commit(session, "the manifest")
 
@@ -165,13 +152,13 @@ def writing(place: Place) -> Generator[SweepFolder | SweepBucket]:
             lock.release()
         return
     bucket = SweepBucket(place)
-    bucket.renew()
+    bucket.save()
     stop = threading.Event()
 
     def keep_lease() -> None:
         while not stop.wait(_RENEW_SECONDS):
             try:
-                bucket.renew()
+                bucket.save()
             except StoreError:  # the next save raises it
                 continue
 
@@ -180,7 +167,7 @@ def writing(place: Place) -> Generator[SweepFolder | SweepBucket]:
         yield bucket
     finally:
         stop.set()
-        bucket.release()
+        bucket.save(keep_lease=False)
 
 
 def _read_remote(place: BucketPath) -> Manifest:

@@ -6,7 +6,6 @@ is the same function in every engine.
 
 from __future__ import annotations
 
-import platform
 import shutil
 import sys
 import tempfile
@@ -74,7 +73,6 @@ class WorkUnit:
         cells: cells of one shape.
         seeds: of every cell, one entry per member.
         max_members: the size that the program is compiled for; equal for all units of one shape.
-        steps: updates per member.
         cost: predicted seconds on one core.
         numerics: the required fingerprint; None accepts the worker's.
         allow_other_numerics: work under another fingerprint too, and note it in the cells.
@@ -88,7 +86,6 @@ class WorkUnit:
     cells: tuple[UnitCell, ...]
     seeds: tuple[Seeds, ...]
     max_members: int
-    steps: int
     cost: float
     numerics: dict[str, Any] | None = None
     allow_other_numerics: bool = False
@@ -101,22 +98,18 @@ class UnitReport:
     """The result of a work unit.
 
     Attributes:
-        number: of the unit.
         numerics: the fingerprint of the process.
         refused: differences from the required fingerprint; if there are any, nothing was trained.
         seconds: wall time.
         steps_run: member-steps trained.
         steps_saved: member-steps skipped by early stopping.
-        host: name of the machine.
     """
 
-    number: int
     numerics: dict[str, Any]
     refused: list[str] = field(default_factory=list[str])
     seconds: float = 0.0
     steps_run: int = 0
     steps_saved: int = 0
-    host: str = ""
 
 
 def run_unit(unit: WorkUnit, progress: Progress | None = None) -> UnitReport:
@@ -140,29 +133,22 @@ def run_unit(unit: WorkUnit, progress: Progress | None = None) -> UnitReport:
     numerics = numerics_here(experiments[0])
     different = [] if unit.numerics is None else numerics_difference(unit.numerics, numerics)
     if different and not unit.allow_other_numerics:
-        return UnitReport(unit.number, numerics, different, host=platform.node())
+        return UnitReport(numerics, different)
     provenance = collect_provenance(numerics, argv=unit.command)
     counter = _StepCounter(progress or SilentProgress())
     with in_precision(experiments[0].precision), ExitStack() as open_stores:
         cells: list[OpenCell] = []
         for cell, experiment in zip(unit.cells, experiments, strict=True):
             place = as_place(unit.place) / CELLS / cell.name
-            opened = open_cell(place, experiment, numerics, provenance, different)
-            cells.append(open_stores.enter_context(opened))
+            store = open_cell(place, experiment, numerics, provenance, different)
+            cells.append(open_stores.enter_context(store))
             if isinstance(place, Path):
                 _link_arrays(place.parents[1], place)
         saved = _train(cells, unit, counter, provenance)
         wanted = Wanted.of(experiments[0])
         passes = 2 if wanted.follow or wanted.follow_slow else 1
-    return UnitReport(
-        unit.number,
-        numerics,
-        [],
-        round(time.monotonic() - began, 3),
-        counter.steps - saved * passes,
-        saved,
-        platform.node(),
-    )
+    seconds = round(time.monotonic() - began, 3)
+    return UnitReport(numerics, [], seconds, counter.steps - saved * passes, saved)
 
 
 def unit_numerics(unit: WorkUnit) -> dict[str, Any]:
@@ -190,11 +176,8 @@ def numerics_difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> li
 
 def loaded_plugins() -> tuple[tuple[str, str], ...]:
     """File name and source of every plug-in that this process has loaded."""
-    files = [
-        Path(str(module.__file__))
-        for name, module in sorted(sys.modules.items())
-        if name.startswith(PLUGIN_PREFIX) and getattr(module, "__file__", None)
-    ]
+    modules = [module for name, module in sorted(sys.modules.items()) if name.startswith(PLUGIN_PREFIX)]
+    files = [Path(module.__file__) for module in modules if module.__file__]
     return tuple((file.name, file.read_text(encoding="utf-8")) for file in files)
 
 
@@ -258,9 +241,8 @@ def _train(
         # trains branches, and adds measures to members that were trained before
         trainer = Trainer(cell.store, cell.experiment, progress, unit.allow_other_numerics)
         trainer.train(members)
-        saved += trainer.steps_saved(
-            [i for i, seeds in enumerate(cell.store.seeds) if seeds in unfinished[cell]]
-        )
+        rows = [i for i, seeds in enumerate(cell.store.seeds) if seeds in unfinished[cell]]
+        saved += trainer.steps_saved(rows)
         spent = float(cell.store.provenance.get("wall_seconds") or 0.0) + time.monotonic() - began
         cell.store.update_provenance({**provenance, "wall_seconds": round(spent, 3)})
         cell.store.finish()

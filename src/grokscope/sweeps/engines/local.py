@@ -110,4 +110,4 @@ def engine_named(name: str, address: str | None = None) -> Engine:
         )
     from grokscope.sweeps.engines.ray import RayEngine
 
-    return RayEngine.connected(address or "auto")
+    return RayEngine(address or "auto")

@@ -73,27 +73,20 @@ class RayEngine:
         address: of the cluster.
         shortest_seconds: units are not cut below this cost on one core.
         lost: the number of units that were lost with their worker and submitted again.
+
+    Raises:
+        InputError: if Ray is not installed, or no cluster answers.
     """
 
-    def __init__(self, ray: Any, address: str, shortest_seconds: float = _MIN_SECONDS) -> None:
-        self._module = ray
+    def __init__(self, address: str, shortest_seconds: float = _MIN_SECONDS) -> None:
+        self._module = ray_module()
+        connect(self._module, address)
         self.address = address
         self.shortest_seconds = shortest_seconds
         self.lost = 0
         self._refusing: set[str] = set()  # ids of nodes with other numerics
         self._disconnected = False
         self._define_tasks()
-
-    @classmethod
-    def connected(cls, address: str) -> RayEngine:
-        """Connect to the cluster at an address; see `grokscope.sweeps.engine_named`.
-
-        Raises:
-            InputError: if Ray is not installed, or no cluster answers.
-        """
-        ray = ray_module()
-        connect(ray, address)
-        return cls(ray, address)
 
     @property
     def workers(self) -> int | None:
