@@ -1,4 +1,4 @@
-"""Contests: fair or refused, the right setting chosen, compared on fresh seeds."""
+"""Contests: unfair ones are refused, the best setting is chosen, and compared on fresh seeds."""
 
 import json
 
@@ -44,7 +44,7 @@ def spec(*contenders, tuning=2, fresh="100:103", base=None):
         ((SGD, Contender("x", ("optimizer.alpha=1,2",))), {}, "no such key"),
     ],
 )
-def test_what_is_not_a_fair_contest(contenders, seeds, said, tmp_path):
+def test_unfair_contests_are_refused(contenders, seeds, said, tmp_path):
     with pytest.raises(InputError, match=said):
         run_contest(spec(*contenders, **seeds), tmp_path / "c", rates=RATES)
     assert not (tmp_path / "c").exists()
@@ -59,7 +59,7 @@ def test_the_setting_with_the_fewest_penalized_steps_is_chosen(tmp_path):
         test = [1.0 if at is not None and step >= at else 0.5 for step in steps]
         return {"train_accuracy": [1.0] * len(steps), "test_accuracy": test}
 
-    # five points in a row must be above: 950 is too late to be seen
+    # grokking needs five points in a row: at 950 there are not enough left
     sweep = made_up(tmp_path, ("optimizer.learning_rate=0.1,0.2,0.3",), 2, steps, curves)
     assert penalized_steps(sweep) == {(0,): (200 + 2000) / 2, (1,): 425, (2,): (150 + 2000) / 2}
     assert best_index(sweep) == (1,)
@@ -96,7 +96,7 @@ def test_a_contest_is_sweeps_and_runs_and_is_resumed(tmp_path):
         run_contest(asked, tmp_path / "c" / "sgd", rates=RATES)
 
 
-def test_a_number_at_an_end_of_what_was_tried_is_named():
+def test_chosen_numbers_at_an_end_of_their_axis_are_listed():
     axes = [
         parse_axis("optimizer.learning_rate=0.1,0.3,1"),
         parse_axis("model.activation=relu,quadratic"),
@@ -153,7 +153,7 @@ def test_a_spec_file_by_the_command_line(tmp_cwd, capsys):
         ('set = ["', 'set = ["x', "no such key"),
     ],
 )
-def test_a_spec_file_that_is_wrong(tmp_cwd, capsys, old, new, said):
+def test_invalid_contest_files_are_refused(tmp_cwd, capsys, old, new, said):
     (tmp_cwd / "contest.toml").write_text(TOML.replace(old, new))
     assert main(["sweep", "contest.toml", "--out", "c"]) == 2
     assert said in capsys.readouterr().err

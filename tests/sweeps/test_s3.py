@@ -44,7 +44,7 @@ def versions(sweep):
     return {name: RunStore.open(sweep.path / "cells" / name).version for name in sweep.cells.values()}
 
 
-def test_a_sweep_in_a_bucket_is_that_in_a_folder_bit_for_bit(swept, bucket, tmp_path):
+def test_a_sweep_in_a_bucket_equals_one_in_a_folder_bit_for_bit(swept, bucket, tmp_path):
     folder = gs.sweep(small(), OVER, seeds=2, out=tmp_path / "sweep", rates=RATES)
     opened = gs.open_sweep(f"{bucket}/one")
     assert opened.is_complete
@@ -54,7 +54,7 @@ def test_a_sweep_in_a_bucket_is_that_in_a_folder_bit_for_bit(swept, bucket, tmp_
     xr.testing.assert_identical(opened.outcomes, folder.outcomes)
 
 
-def test_more_adds_only_what_is_new(bucket, tmp_path):
+def test_a_larger_request_trains_only_new_cells_and_members(bucket, tmp_path):
     place = f"{bucket}/two"
     before = versions(gs.sweep(small("epochs=2"), OVER, seeds=1, out=place, rates=RATES))
     again = gs.sweep(small("epochs=2"), OVER, seeds=1, out=place, rates=RATES)
@@ -82,7 +82,7 @@ def test_one_driver_at_a_time(swept, bucket):
         pass
 
 
-def test_of_two_writers_of_a_cell_the_slower_is_told_and_changes_nothing(swept):
+def test_of_two_writers_of_a_cell_the_slower_fails_and_changes_nothing(swept):
     place = swept.path / "cells" / next(iter(swept.cells.values()))
     one, other = RunStore.open(place, "a"), RunStore.open(place, "a")
 
@@ -97,14 +97,14 @@ def test_of_two_writers_of_a_cell_the_slower_is_told_and_changes_nothing(swept):
     assert RunStore.open(place).notes == {"a": 1}
 
 
-def test_another_sweep_and_no_sweep(swept, bucket):
+def test_another_sweep_and_a_missing_sweep_are_refused(swept, bucket):
     with pytest.raises(InputError, match="holds another sweep"):
         gs.sweep(small("optimizer.learning_rate=0.5"), OVER, seeds=1, out=f"{bucket}/one", rates=RATES)
     with pytest.raises(InputError, match="there is no sweep"):
         gs.open_sweep(f"{bucket}/nothing")
 
 
-def test_a_bucket_that_is_not_there_or_not_ours_is_said_in_a_line(bucket, environment):
+def test_a_missing_or_forbidden_bucket_gives_a_one_line_error(bucket, environment):
     guarded = Server(open_requests=1)
     try:
         with pytest.MonkeyPatch.context() as patch:

@@ -67,7 +67,7 @@ def units(monkeypatch):
 
 
 @pytest.mark.parametrize("place", [(0, 0), (0, 1), (1, 0), (1, 1)])
-def test_a_cell_is_the_run_of_its_experiment_alone(swept, place, tmp_path):
+def test_a_cell_equals_its_experiment_trained_alone(swept, place, tmp_path):
     cell = swept.run(place)
     alone = gs.train(small(*(f"{k}={v}" for k, v in swept.settings(place).items())), 3, out=tmp_path / "run")
     assert cell.experiment == alone.experiment
@@ -92,12 +92,12 @@ def test_seven_decays_and_twenty_seeds_are_one_program(tmp_path, programs):
     assert progress.done == progress.total == 140 * small("epochs=2").n_steps
 
 
-def test_cells_of_other_shapes_have_programs_of_their_own(tmp_path, programs):
+def test_cells_of_different_shapes_have_separate_programs(tmp_path, programs):
     gs.sweep(small("epochs=1"), OVER, seeds=2, out=tmp_path / "sweep", rates=RATES)
     assert programs() == {"start": 2, "segment": 2}  # one for each training set
 
 
-def test_the_same_again_does_nothing(swept, units):
+def test_repeating_a_sweep_trains_nothing(swept, units):
     before = (swept.path / "sweep.json").read_bytes()
     again = gs.sweep(small(), OVER, seeds=3, out=swept.path, rates=RATES)
     assert units == []
@@ -138,7 +138,7 @@ def test_more_epochs_and_measures_extend_the_cells(swept, tmp_path):
     assert longer.experiment.epochs == 4
 
 
-def test_what_was_interrupted_goes_on(swept, tmp_path, monkeypatch):
+def test_an_interrupted_sweep_resumes(swept, tmp_path, monkeypatch):
     out = tmp_path / "sweep"
     done = 0
 
@@ -162,7 +162,7 @@ def test_what_was_interrupted_goes_on(swept, tmp_path, monkeypatch):
     assert_same_sweep(whole, swept)
 
 
-def test_members_at_different_steps_go_on_together(swept, tmp_path):
+def test_members_at_different_steps_are_resumed_together(swept, tmp_path):
     out = tmp_path / "sweep"
     settings = swept.settings((1, 1))
     spec = SweepSpec.of(small(), OVER, seeds=3)
@@ -245,7 +245,7 @@ def test_a_folder_of_another_sweep_is_refused(swept):
         gs.sweep(small(), ["optimizer.weight_decay=0.1;task.n_train=24"], out=swept.path, rates=RATES)
 
 
-def test_a_folder_with_other_things_is_refused(swept, tmp_path):
+def test_a_folder_with_other_files_is_refused(swept, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(InputError, match=r"holds other files \(notes.txt\)"):
         gs.sweep(small(), OVER, out=tmp_path, rates=RATES)
@@ -323,13 +323,13 @@ def test_other_numerics_are_refused_or_marked(swept, tmp_path):
     ("content", "said"),
     [(b"{", "is damaged"), (b"{}", "is damaged"), (b'{"format_version": 99}', "newer format version")],
 )
-def test_a_manifest_that_cannot_be_read(tmp_path, content, said):
+def test_an_unreadable_manifest_is_refused(tmp_path, content, said):
     (tmp_path / "sweep.json").write_bytes(content)
     with pytest.raises((InputError, StoreError), match=said):
         gs.open_sweep(tmp_path)
 
 
-def test_what_is_not_a_sweep(swept, tmp_path):
+def test_a_folder_without_a_sweep_is_refused(swept, tmp_path):
     with pytest.raises(InputError, match="no such folder"):
         gs.open_sweep(tmp_path / "nowhere")
     with pytest.raises(InputError, match="is not a sweep"):
