@@ -30,13 +30,7 @@ from grokscope.store.disk import atomic_write
 from grokscope.store.folder import is_run
 from grokscope.sweeps._axes import Axis
 from grokscope.sweeps._run import Confirm, run_sweep
-from grokscope.sweeps._spec import (
-    SweepSpec,
-    check_keys,
-    read_sweep_file,
-    settings_text,
-    with_settings,
-)
+from grokscope.sweeps._spec import SweepSpec, check_keys, read_sweep_file, settings_text, with_settings
 from grokscope.sweeps._sweep import Sweep
 from grokscope.sweeps.folder import is_sweep
 

@@ -9,14 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from grokscope.spec.events import GROKKING, MEMORIZATION, Event
-from grokscope.statistics import (
-    CensoredTimes,
-    Estimate,
-    kaplan_meier,
-    mean_interval,
-    median_interval,
-    wilson,
-)
+from grokscope.statistics import CensoredTimes, Estimate, kaplan_meier, mean_interval, median_interval, wilson
 from grokscope.store.labeled import Cohort
 from grokscope.sweeps._dataset import Grid, axis_coordinates
 
@@ -55,8 +48,8 @@ def outcomes_dataset(grid: Grid, prompt_steps: float = PROMPT_STEPS) -> xr.Datas
     def put(name: str, index: tuple[int, ...], present: np.ndarray, values: np.ndarray) -> None:
         columns.setdefault(name, np.full(shape, np.nan))[index][present] = values[present]
 
-    for index, name in grid.cells.items():
-        store = grid.open(name)
+    for index, cell in grid.cells.items():
+        store = grid.open(cell)
         if store is None:
             continue
         positions = grid.positions(store)
@@ -71,9 +64,9 @@ def outcomes_dataset(grid: Grid, prompt_steps: float = PROMPT_STEPS) -> xr.Datas
         if len(times) == len(_EVENTS):
             times["delay"] = times[GROKKING.name] - times[MEMORIZATION.name]
             put("phase", index, present, phases(times, prompt_steps))
-        for what, each in times.items():
-            put(f"{what}_lower", index, present, each.lower)
-            put(f"{what}_upper", index, present, each.upper)
+        for name, each in times.items():
+            put(f"{name}_lower", index, present, each.lower)
+            put(f"{name}_upper", index, present, each.upper)
         for measure in (*_MEANS, *_MEDIANS):
             if (last := _last_values(store, positions, measure)) is not None:
                 put(f"final_{measure}", index, present, last)
@@ -87,7 +80,7 @@ def outcomes_dataset(grid: Grid, prompt_steps: float = PROMPT_STEPS) -> xr.Datas
     return xr.Dataset({name: (dims, on_member_axes(values)) for name, values in columns.items()}, coords)
 
 
-def times_of(outcomes: xr.Dataset, what: str) -> CensoredTimes:
+def times_of(outcomes: xr.Dataset, event: str) -> CensoredTimes:
     """The times of an event, or of ``delay``, in a part of `outcomes_dataset`; absent members are dropped.
 
     Example:
@@ -96,7 +89,7 @@ def times_of(outcomes: xr.Dataset, what: str) -> CensoredTimes:
         >>> times_of(outcomes, "grokking").upper.tolist()
         [96.0]
     """
-    lower, upper = (outcomes[f"{what}_{end}"].to_numpy().ravel() for end in ("lower", "upper"))
+    lower, upper = (outcomes[f"{event}_{end}"].to_numpy().ravel() for end in ("lower", "upper"))
     diverged = (
         outcomes["diverged"].to_numpy().ravel() if "diverged" in outcomes else np.full(lower.shape, np.inf)
     )

@@ -72,11 +72,7 @@ class SweepOverview:
         shown = [name for name in _COLUMNS if any(name in cell.estimates for cell in self.cells)]
         headers = [*self.axes, "phase", *(_COLUMNS[name] for name in shown)]
         rows = [
-            [
-                *cell.labels,
-                cell.phase,
-                *(estimate_text(cell.estimates.get(name)) for name in shown),
-            ]
+            [*cell.labels, cell.phase, *(estimate_text(cell.estimates.get(name)) for name in shown)]
             for cell in self.cells[:most]
         ]
         return headers, rows

@@ -38,10 +38,7 @@ class Engine(Protocol):
         ...
 
     def run(
-        self,
-        units: Sequence[WorkUnit],
-        progress: Progress,
-        on_done: Callable[[WorkUnit, UnitReport], None],
+        self, units: Sequence[WorkUnit], progress: Progress, on_done: Callable[[WorkUnit, UnitReport], None]
     ) -> None:
         """Run all units.
 
@@ -74,10 +71,7 @@ class LocalEngine:
         return None
 
     def run(
-        self,
-        units: Sequence[WorkUnit],
-        progress: Progress,
-        on_done: Callable[[WorkUnit, UnitReport], None],
+        self, units: Sequence[WorkUnit], progress: Progress, on_done: Callable[[WorkUnit, UnitReport], None]
     ) -> None:
         """Run all units in order."""
         for unit in units:

@@ -134,10 +134,7 @@ class RayEngine:
         return found[texts.index(Counter(texts).most_common(1)[0][0])]
 
     def run(
-        self,
-        units: Sequence[WorkUnit],
-        progress: Progress,
-        on_done: Callable[[WorkUnit, UnitReport], None],
+        self, units: Sequence[WorkUnit], progress: Progress, on_done: Callable[[WorkUnit, UnitReport], None]
     ) -> None:
         """Run all units, the most expensive first; lost ones are submitted again.
 

@@ -127,7 +127,7 @@ def _checked_host(address: str) -> str:
         why = "" if isinstance(error, ConnectionRefusedError) else f" ({error})"
         raise InputError(f"--address {address}: no Ray answers there{why}; {start}") from None
     if len(answer) <= _TYPE_BYTE or answer[_TYPE_BYTE] != _SETTINGS:
-        raise InputError(f"--address {address}: what answers there is not Ray; {start}")
+        raise InputError(f"--address {address}: the server there is not Ray; {start}")
     return host
 
 
