@@ -2,7 +2,7 @@
 
 First some cells of a small sweep are trained, one by one on one core, and their times recorded (processor
 time, since other programs may run). Then the engine's own rules are followed
-(`grokscope.sweeps.engines.schedule`):
+(`grokscope.sweeps.engines.ray`):
 cells are grouped into tasks, the longest is handed out first, and whoever is free takes the next. A worker
 dies at a constant rate; another takes its place after a while; the lost task goes to the end of the line,
 and goes on from its last commit.
@@ -28,8 +28,8 @@ import numpy as np
 
 import _machine
 from _result import Case, Cells, Machine, Scheduler, today, write
-from grokscope.sweeps.engines.schedule import longest_first, task_seconds
-from grokscope.sweeps.task import Task
+from grokscope.sweeps.engines.ray import longest_first, unit_seconds
+from grokscope.sweeps.work_unit import WorkUnit
 
 WORKERS = 1000
 DEATHS = 0.01  # of the workers, each hour
@@ -71,7 +71,7 @@ def simulate(
         rng: for the deaths.
     """
     tasks = [
-        Task(i, "", "", (), (), 1, 1, cost) for i, cost in enumerate(predicted)
+        WorkUnit(i, "", "", (), (), 1, cost) for i, cost in enumerate(predicted)
     ]  # only number and cost matter to the order
     line = [(task.number, works[task.number]) for task in longest_first(tasks)]
     at, end, lost, deaths = 0, 0.0, 0.0, 0
@@ -128,7 +128,7 @@ def case(name: str, members: int, factor: float, deaths: float, cells: Cells, si
     per_cell = cells.members * steps / cells.member_steps_per_second
     count = members // cells.members
     recorded = np.array(cells.cpu_seconds) / statistics.median(cells.cpu_seconds)
-    limit = task_seconds(per_cell * count, WORKERS)
+    limit = unit_seconds(per_cell * count, WORKERS)
     each = max(1, int(limit / per_cell))
     tasks = -(-count // each)
     outcomes: list[tuple[Outcome, Outcome]] = []

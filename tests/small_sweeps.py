@@ -1,4 +1,4 @@
-"""A small sweep for tests: two decays by two training sets, and what is compared of it."""
+"""A small sweep for tests (two decays by two training set sizes), and comparisons of runs and sweeps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import xarray as xr
 import grokscope as gs
 from grokscope.store.open import create_store, open_store
 from grokscope.sweeps import SweepSpec
-from grokscope.sweeps._manifest import Manifest, wanted_of
+from grokscope.sweeps._manifest import Manifest, recording_hash
 from grokscope.training.rates import Rates
 
 RATES = Rates("cpu", cores=2, large=220.0, at_shape=158.0, free=1.0, seconds=0.0)
@@ -32,20 +32,20 @@ def small(*overrides: str, measures: tuple[str, ...] | None = MEASURES) -> gs.Ex
 
 
 def states(run: gs.Run) -> dict[tuple[int, int, int, int], tuple[int, str]]:
-    """Each member's latest step and the hash of its whole state."""
+    """Each member's latest step and the hash of its state."""
     store = open_store(run.path)
     found = {seeds: store.read_checkpoint(i) for i, seeds in enumerate(store.seeds)}
     return {seeds: (one.step, one.sha256) for seeds, one in found.items()}
 
 
 def assert_same_run(one: gs.Run, other: gs.Run) -> None:
-    """The same members, states and measures, bit for bit."""
+    """Assert equal members, states and measures, bit for bit."""
     assert states(one) == states(other)
     xr.testing.assert_identical(one.measures.load(), other.measures.load())
 
 
 def assert_same_sweep(one: gs.Sweep, other: gs.Sweep) -> None:
-    """The same cells, bit for bit."""
+    """Assert equal cells, bit for bit."""
     assert one.cells == other.cells
     for place in one.cells:
         assert_same_run(one.run(place), other.run(place))
@@ -55,10 +55,10 @@ Curves = Callable[[dict[str, Any], int], Mapping[str, Any]]
 
 
 def made_up(folder: Path, over: tuple[str, ...], seeds: Any, steps: list[int], curves: Curves) -> gs.Sweep:
-    """A sweep that was not trained: its cells hold the curves given, by settings and seed.
+    """Write a sweep without training: its cells hold the given curves.
 
-    Each curve is a list over the steps, or over those of its own if it is a pair (steps, values);
-    ``diverged`` is a step.
+    ``curves`` maps settings and a seed to measures. A curve is a list over ``steps``, or a pair (steps,
+    values) with steps of its own; ``diverged`` is a step.
     """
     spec = SweepSpec.of(small("steps=" + str(steps[-1])), over, seeds=seeds)
     manifest = Manifest(spec.identity, spec.base.to_toml(), numerics={})
@@ -81,7 +81,7 @@ def made_up(folder: Path, over: tuple[str, ...], seeds: Any, steps: list[int], c
                 table = [row[name][1] if isinstance(row[name], tuple) else row[name] for row in rows]
                 t.write_measures(f"of {name}", slice(None), at, {name: np.array(table, np.float32)})
             t.mark(slice(None), steps_done=steps[-1], complete=True, diverged_step=np.array(lost))
-        manifest.mark_done(cell.name, wanted_of(one), one.n_steps, spec.seeds)
+        manifest.mark_done(cell.name, recording_hash(one), one.n_steps, spec.seeds)
     manifest.add(spec, tuple(cell.name for cell in spec.cells()), manifest.base)
     (folder / "sweep.json").write_text(json.dumps(manifest.to_json()))
     return gs.open_sweep(folder)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from grokscope.sweeps.engines.schedule import longest_first, task_seconds
-from grokscope.sweeps.task import Task
+from grokscope.sweeps.engines.ray import longest_first, unit_seconds
+from grokscope.sweeps.work_unit import WorkUnit
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -68,11 +68,11 @@ def test_all_work_is_done_and_no_more_than_the_lost_twice(bench: Any) -> None:
 
 
 def test_the_rules_of_the_engine() -> None:
-    tasks = [Task(i, "", "", (), (), 1, 1, cost) for i, cost in enumerate([3.0, 9.0, 9.0, 1.0])]
+    tasks = [WorkUnit(i, "", "", (), (), 1, cost) for i, cost in enumerate([3.0, 9.0, 9.0, 1.0])]
     assert [task.number for task in longest_first(tasks)] == [1, 2, 0, 3]  # equal ones as given
-    assert task_seconds(1.0, 1000) == 30.0
-    assert task_seconds(8 * 100.0, 1) == 100.0
-    assert task_seconds(1e12, 1) == 600.0
+    assert unit_seconds(1.0, 1000) == 30.0
+    assert unit_seconds(8 * 100.0, 1) == 100.0
+    assert unit_seconds(1e12, 1) == 600.0
 
 
 def test_the_page_has_the_numbers_of_the_latest_result() -> None:

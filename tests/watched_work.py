@@ -1,4 +1,4 @@
-"""Commands that are watched from inside, for tests; called in copies of the nursery."""
+"""Instrumented commands for tests; called in forked copies of the nursery process."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-# what would mean that something loaded ran code, or that somebody was called
+# audit events that mean that loaded data ran code, or that the network was used
 _FORBIDDEN = ("pickle.find_class", "os.system", "socket.getaddrinfo", "socket.connect", "socket.bind")
 
 
 def audited(*words: str) -> int:
-    """The command line; every forbidden event is said on standard error."""
+    """Run the command line; write every forbidden audit event to standard error."""
     from grokscope.cli import main
 
     watching = True
@@ -30,7 +30,7 @@ def audited(*words: str) -> int:
 
 
 def unpickles(*_: str) -> int:
-    """A program that does what must not be done: the watch must see it."""
+    """Unpickle something: the control, whose forbidden event must be reported."""
     import pickle
 
     class Thing:
@@ -49,7 +49,7 @@ def unpickles(*_: str) -> int:
 
 
 def long(journal: str, seconds: str, *words: str) -> int:
-    """The command line for so long; at every commit a line on memory, files, and the time commits took."""
+    """Run the command line for some seconds; at every commit append memory, files and times to a journal."""
     import _thread
     import threading
 

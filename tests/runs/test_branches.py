@@ -247,7 +247,7 @@ def test_the_optimizer_is_taken_over_too(tmp_path):
 def test_a_branch_of_a_branch(parent, child, tmp_path):
     grandchild = child.branch(70, out=tmp_path / "run")
     assert hashes(grandchild) == hashes(parent)
-    with pytest.raises(InputError, match=r"have steps 34 to 120, not 20"):
+    with pytest.raises(InputError, match=r"has steps 34 to 120, not 20"):
         child.branch(20, out=tmp_path / "early")
 
 

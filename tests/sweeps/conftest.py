@@ -1,4 +1,4 @@
-"""The small sweep, trained once."""
+"""The small sweep, trained once per session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Addresses of engines and clusters that are not right: one line, soon, and what would help."""
+"""Invalid engine names and cluster addresses: a one-line error within seconds that says what to do."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def test_engines_and_their_addresses():
 
 
 @pytest.mark.skipif(HAS_RAY, reason="Ray is installed")
-def test_without_ray_the_extra_is_named():
+def test_without_ray_the_error_names_the_extra():
     with pytest.raises(InputError, match=r"pip install grokscope\[ray\]"):
         engine_named("ray", "127.0.0.1:6379")
 
 
-def test_nobody_meets_ray_who_does_not_ask_for_it():
+def test_ray_is_imported_only_on_request():
     code = "import sys, grokscope.sweeps, grokscope.cli; sys.exit('ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0
 
 
 @pytest.mark.ray
 @pytest.mark.parametrize("form", ["127.0.0.1:{}", "ray://127.0.0.1:{}", "localhost:{}"])
-def test_where_nothing_answers_it_is_said_at_once_with_the_command(form):
+def test_an_address_without_a_server_fails_within_seconds_and_names_the_command(form):
     with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))  # taken, and not listened at
+        one.bind(("127.0.0.1", 0))  # bound, but not listening
         address = form.format(one.getsockname()[1])
         began = time.monotonic()
         with pytest.raises(
@@ -54,8 +54,8 @@ def test_where_nothing_answers_it_is_said_at_once_with_the_command(form):
 
 
 @pytest.mark.ray
-def test_what_answers_otherwise_is_not_taken_for_ray(monkeypatch):
-    monkeypatch.setattr("grokscope.sweeps.engines.ray_address._PATIENCE", 0.5)
+def test_a_server_that_is_not_ray_is_refused(monkeypatch):
+    monkeypatch.setattr("grokscope.sweeps.engines.ray_address._TIMEOUT", 0.5)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen(1)
@@ -65,12 +65,12 @@ def test_what_answers_otherwise_is_not_taken_for_ray(monkeypatch):
 
 @pytest.mark.ray
 @pytest.mark.parametrize("address", ["somewhere", "127.0.0.1", "http://127.0.0.1:1", "127.0.0.1:99999"])
-def test_what_is_no_address(address):
+def test_invalid_addresses_are_refused(address):
     with pytest.raises(InputError, match=r"write auto, local, HOST:PORT or ray://HOST:PORT"):
         engine_named("ray", address)
 
 
-def test_a_token_for_clusters_is_looked_for_where_ray_does(tmp_path, monkeypatch):
+def test_a_token_is_found_where_ray_looks_for_it(tmp_path, monkeypatch):
     for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -87,11 +87,11 @@ def test_a_token_for_clusters_is_looked_for_where_ray_does(tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("cause", "said"),
     [
-        ("RPC error: InvalidAuthToken: missing", "the Ray there wants a token: give it in RAY_AUTH_TOKEN"),
-        ("the moon", "the Ray there cannot be used: no connection"),
+        ("RPC error: InvalidAuthToken: missing", "the Ray cluster requires a token: set RAY_AUTH_TOKEN"),
+        ("the moon", "the Ray cluster cannot be used: no connection"),
     ],
 )
-def test_a_cluster_that_wants_a_token_is_told_apart(cause, said):
+def test_a_missing_token_has_an_error_of_its_own(cause, said):
     class Ray:
         @staticmethod
         def init(**_):

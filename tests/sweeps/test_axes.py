@@ -1,4 +1,4 @@
-"""How axes are written."""
+"""Parsing of axes and sweep specs."""
 
 import itertools
 
@@ -43,7 +43,7 @@ def test_a_logarithmic_range_has_equal_factors():
     assert factors == pytest.approx([1000 ** (1 / 12)] * 12, rel=1e-5)  # six digits are kept
 
 
-def test_keys_that_go_in_step():
+def test_paired_keys_share_one_axis():
     axis = parse_axis("model.width=10,100;optimizer.learning_rate=1.0,0.1")
     assert axis.keys == ("model.width", "optimizer.learning_rate")
     assert axis.settings(1) == {"model.width": 100, "optimizer.learning_rate": 0.1}
@@ -55,8 +55,8 @@ def test_keys_that_go_in_step():
         ("task.n_train", "write a.b=1,2,3"),
         ("=1,2", "write a.b=1,2,3"),
         ("task.=1", "write a.b=1,2,3"),
-        ("task.k=", "--over task.k: names no value"),
-        ("task.k=1,,2", "nothing between"),
+        ("task.k=", "--over task.k: needs at least one value"),
+        ("task.k=1,,2", "is empty"),
         ("task.k=1,2,1", "the value 1 is given twice"),
         ("task.k=1,1.0", "given twice"),
         ("task.k=log:0:1:3", "must be positive"),
@@ -64,19 +64,19 @@ def test_keys_that_go_in_step():
         ("task.k=lin:1:x:3", "LOW:HIGH:COUNT"),
         ("task.k=lin:1:inf:3", "must be finite"),
         ("task.k=lin:1:2:0", "count from 1"),
-        ("task.k=lin:1:2:1", "both ends"),
+        ("task.k=lin:1:2:1", "LOW equal to HIGH"),
         ("a.b=1,2;c.d=1,2,3", "equally many values, but a.b has 2, c.d has 3"),
         ("a.b=1,2;a.b=3,4", "given twice"),
         ("task.n_train=lin:1:3:9", "given twice"),  # rounded to whole numbers
     ],
 )
-def test_what_is_not_an_axis(text, said):
+def test_invalid_axes_are_refused(text, said):
     with pytest.raises(InputError, match=said):
         parse_axis(text, BASE)
 
 
-def test_an_axis_without_points_is_empty():
-    with pytest.raises(InputError, match="names no value"):
+def test_an_axis_needs_a_point():
+    with pytest.raises(InputError, match="needs at least one value"):
         Axis(("task.k",), ())
 
 
@@ -84,14 +84,14 @@ def test_separators_inside_brackets_and_quotes_do_not_count():
     assert split_values("a='1;2';b={c=[1;2]}", ";") == ["a='1;2'", "b={c=[1;2]}"]
 
 
-def test_names_are_short_unless_that_is_ambiguous_or_taken():
+def test_names_are_short_unless_ambiguous_or_reserved():
     axes = [
         parse_axis(f"{key}=1") for key in ("optimizer.weight_decay", "model.kind", "a.x", "b.x", "c.step")
     ]
     assert axis_names(axes) == ("weight_decay", "model", "a_x", "b_x", "c_step")
 
 
-def test_joined_axes_are_sorted_and_have_every_value_once():
+def test_joined_axes_are_sorted_without_repeats():
     joined = parse_axis("task.k=4,2").joined(parse_axis("task.k=3,2"))
     assert [point[0] for point in joined.points] == [2, 3, 4]
     names = parse_axis("loss.kind=logistic,hinge").joined(parse_axis("loss.kind=squared"))
@@ -102,7 +102,7 @@ def spec(*over, base=BASE, **options):
     return SweepSpec.of(base, over, **options)
 
 
-def test_the_grid_is_the_product_with_the_last_axis_fastest():
+def test_cells_are_the_product_of_the_axes_with_the_last_fastest():
     cells = list(spec("task.n_train=500,700", "optimizer.weight_decay=0.1,0.2,0.3").cells())
     found = [(c.experiment.task.n_train, c.experiment.optimizer.weight_decay) for c in cells]
     assert found == [(n, d) for n in (500, 700) for d in (0.1, 0.2, 0.3)]
@@ -133,7 +133,7 @@ def test_a_whole_table_may_be_a_value():
         (("schedule.measures=log,epochs",), "does not determine the numbers"),
     ],
 )
-def test_what_is_not_a_grid(over, said):
+def test_invalid_grids_are_refused(over, said):
     with pytest.raises(InputError, match=said):
         spec(*over)
 
@@ -148,7 +148,7 @@ def test_what_is_not_a_grid(over, said):
         ("model=gradient", "gradient"),
     ],
 )
-def test_a_cell_that_is_not_valid(over, said):
+def test_invalid_cells_are_refused(over, said):
     with pytest.raises(InputError, match=said):
         list(spec(over).cells())
 
@@ -165,7 +165,7 @@ def test_the_length_is_an_axis_where_it_determines_the_numbers():
     assert len({c.experiment.identity for c in spec("epochs=2,3", base=falling).cells()}) == 2
 
 
-def test_the_identity_is_that_of_the_base_and_the_keys():
+def test_identity_depends_on_the_base_and_the_keys_of_the_axes():
     one = spec("optimizer.weight_decay=0.1", "task.k=2,3")
     more = spec(
         "task.k=4", "optimizer.weight_decay=0.1,0.5", seeds=9, base=BASE.with_("epochs=7", "task.k=9")
@@ -192,7 +192,7 @@ optimizer.learning_rate = [0.1, 0.2]
 """
 
 
-def test_a_table_in_the_spec_does_the_same(tmp_path):
+def test_the_sweep_table_equals_the_options(tmp_path):
     file = tmp_path / "sweep.toml"
     file.write_text(TOML)
     found = SweepSpec.from_toml(file, overrides=["epochs=5"])
@@ -217,7 +217,7 @@ def test_a_table_in_the_spec_does_the_same(tmp_path):
         ("[sweep]\nover.task.k = [3, 3]", "given twice"),
     ],
 )
-def test_a_table_that_is_wrong(tmp_path, table, said):
+def test_invalid_sweep_tables_are_refused(tmp_path, table, said):
     file = tmp_path / "sweep.toml"
     file.write_text(f"epochs=2\ntask='sparse_parity'\n{table}\n")
     with pytest.raises(InputError, match=said):

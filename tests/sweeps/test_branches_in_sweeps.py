@@ -1,4 +1,4 @@
-"""A sweep whose cells start inside another run: each is the branch that it would be alone."""
+"""Sweeps whose cells branch from another run: each equals the branch made alone."""
 
 import grokscope as gs
 from grokscope.starts import FromRun

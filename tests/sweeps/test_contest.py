@@ -1,4 +1,4 @@
-"""Contests: fair or refused, the right setting chosen, compared on fresh seeds."""
+"""Contests: unfair ones are refused, the best setting is chosen, and compared on fresh seeds."""
 
 import json
 
@@ -8,9 +8,15 @@ import pytest
 import grokscope as gs
 from grokscope.cli import main
 from grokscope.errors import InputError
-from grokscope.sweeps import Contender, ContestSpec, open_contest, penalized_steps, run_contest
-from grokscope.sweeps._axes import parse_axis
-from grokscope.sweeps._contest import at_ends, best_place
+from grokscope.sweeps import (
+    Contender,
+    ContestSpec,
+    open_contest,
+    parse_axis,
+    penalized_steps,
+    run_contest,
+)
+from grokscope.sweeps._contest import best_index, keys_at_ends
 from small_sweeps import RATES, made_up, small
 
 SGD = Contender("sgd", ("optimizer.learning_rate=0.05,0.5",))
@@ -26,7 +32,7 @@ def spec(*contenders, tuning=2, fresh="100:103", base=None):
     ("contenders", "seeds", "said"),
     [
         ((SGD,), {}, "two contenders"),
-        ((SGD, SGD), {}, "contenders.sgd: is there twice"),
+        ((SGD, SGD), {}, "contenders.sgd: is given twice"),
         ((SGD, Contender("a b", SGD.over)), {}, "contenders.a b: a name is"),
         ((SGD, Contender("tuning", SGD.over)), {}, "contenders.tuning: a name is"),
         (
@@ -38,7 +44,7 @@ def spec(*contenders, tuning=2, fresh="100:103", base=None):
         ((SGD, Contender("x", ("optimizer.alpha=1,2",))), {}, "no such key"),
     ],
 )
-def test_what_is_not_a_fair_contest(contenders, seeds, said, tmp_path):
+def test_unfair_contests_are_refused(contenders, seeds, said, tmp_path):
     with pytest.raises(InputError, match=said):
         run_contest(spec(*contenders, **seeds), tmp_path / "c", rates=RATES)
     assert not (tmp_path / "c").exists()
@@ -53,10 +59,10 @@ def test_the_setting_with_the_fewest_penalized_steps_is_chosen(tmp_path):
         test = [1.0 if at is not None and step >= at else 0.5 for step in steps]
         return {"train_accuracy": [1.0] * len(steps), "test_accuracy": test}
 
-    # five points in a row must be above: 950 is too late to be seen
+    # grokking needs five points in a row: at 950 there are not enough left
     sweep = made_up(tmp_path, ("optimizer.learning_rate=0.1,0.2,0.3",), 2, steps, curves)
     assert penalized_steps(sweep) == {(0,): (200 + 2000) / 2, (1,): 425, (2,): (150 + 2000) / 2}
-    assert best_place(sweep) == (1,)
+    assert best_index(sweep) == (1,)
 
 
 def test_a_contest_is_sweeps_and_runs_and_is_resumed(tmp_path):
@@ -90,15 +96,15 @@ def test_a_contest_is_sweeps_and_runs_and_is_resumed(tmp_path):
         run_contest(asked, tmp_path / "c" / "sgd", rates=RATES)
 
 
-def test_a_number_at_an_end_of_what_was_tried_is_named():
+def test_chosen_numbers_at_an_end_of_their_axis_are_listed():
     axes = [
         parse_axis("optimizer.learning_rate=0.1,0.3,1"),
         parse_axis("model.activation=relu,quadratic"),
         parse_axis("optimizer.alpha=0.9,0.95,0.98;optimizer.lamb=1.0,5.0,2.0"),
         parse_axis("model.width=40"),
     ]
-    assert at_ends(axes, (1, 0, 2, 0)) == ("optimizer.alpha",)
-    assert at_ends(axes, (0, 1, 1, 0)) == ("optimizer.learning_rate", "optimizer.lamb")
+    assert keys_at_ends(axes, (1, 0, 2, 0)) == ("optimizer.alpha",)
+    assert keys_at_ends(axes, (0, 1, 1, 0)) == ("optimizer.learning_rate", "optimizer.lamb")
 
 
 TOML = """
@@ -147,7 +153,7 @@ def test_a_spec_file_by_the_command_line(tmp_cwd, capsys):
         ('set = ["', 'set = ["x', "no such key"),
     ],
 )
-def test_a_spec_file_that_is_wrong(tmp_cwd, capsys, old, new, said):
+def test_invalid_contest_files_are_refused(tmp_cwd, capsys, old, new, said):
     (tmp_cwd / "contest.toml").write_text(TOML.replace(old, new))
     assert main(["sweep", "contest.toml", "--out", "c"]) == 2
     assert said in capsys.readouterr().err

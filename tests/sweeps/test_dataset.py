@@ -1,4 +1,4 @@
-"""One dataset over all cells: every value is its cell's, whatever part of it is asked for."""
+"""The dataset over all cells: values, lazy indexing, absent cells, and settings to cells."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ STEPS = [0, 3, 6]
 
 
 def numbered(settings, seed):
-    """Values that tell where they come from: decay, samples, seed, place."""
+    """Values that encode their decay, samples, seed and step."""
     start = 1000 * settings["optimizer.weight_decay"] + settings["task.n_train"] + seed / 10
     return {"test_accuracy": [start, start + 0.01, start + 0.02], "slow": ([0, 6], [start, -start])}
 
@@ -37,7 +37,7 @@ def truth(name, decay, samples, seed, step):
     return values[column]
 
 
-def test_every_value_is_where_it_belongs(grid):
+def test_every_value_is_at_its_cell_member_and_step(grid):
     measures = grid.measures
     for name in ("test_accuracy", "slow"):
         array = measures[name]
@@ -61,13 +61,13 @@ def test_every_value_is_where_it_belongs(grid):
         {"weight_decay": []},
     ],
 )
-def test_any_part_is_that_part_of_the_whole(grid, part):
+def test_lazy_indexing_equals_indexing_the_loaded_array(grid, part):
     lazy = gs.open_sweep(grid.path).measures["test_accuracy"].isel(part)
     whole = gs.open_sweep(grid.path).measures["test_accuracy"].load().isel(part)
     xr.testing.assert_identical(lazy.load(), whole)
 
 
-def test_only_what_is_looked_at_is_read(grid, monkeypatch):
+def test_only_indexed_cells_are_read(grid, monkeypatch):
     read = []
     real = RunStore.read_block
 
@@ -90,7 +90,7 @@ def test_steps_of_an_epoch_differ_with_the_samples(grid):
     np.testing.assert_allclose(epoch.sel(n_train=40), np.array(STEPS) / 3)
 
 
-def test_cells_and_members_that_there_are_not_are_nan(tmp_path):
+def test_absent_cells_and_members_are_nan(tmp_path):
     sweep = gs.sweep(
         small("epochs=1"),
         ["optimizer.weight_decay=0.1", "task.n_train=24"],
@@ -111,11 +111,11 @@ def test_cells_and_members_that_there_are_not_are_nan(tmp_path):
     assert known.values.tolist() == [[[True, False], [False, False]], [[False, False], [True, True]]]
     assert sweep.measures.complete.values.sum() == 3
     assert sweep.measures.diverged_step.values.tolist() == [[[-1, -1]] * 2] * 2
-    with pytest.raises(InputError, match="was asked for"):
+    with pytest.raises(InputError, match="was requested"):
         sweep.cell(weight_decay=0.1, n_train=40)
 
 
-def test_neurons_of_other_widths_are_left_to_the_cells(tmp_path):
+def test_neuron_measures_of_different_widths_are_left_out(tmp_path):
     experiment = small("epochs=1", measures=("test_accuracy", "neuron_norm"))
     sweep = gs.sweep(experiment, ["model.width=8,12"], seeds=1, out=tmp_path, rates=RATES)
     assert list(sweep.measures.data_vars) == ["test_accuracy"]
@@ -123,7 +123,7 @@ def test_neurons_of_other_widths_are_left_to_the_cells(tmp_path):
     assert sweep.cell(width=12).measures.neuron_norm.sizes["neuron"] == 12
 
 
-def test_keys_that_go_in_step_share_an_axis(tmp_path):
+def test_paired_keys_share_a_dimension(tmp_path):
     sweep = gs.sweep(
         small("epochs=1"),
         zips=["optimizer.weight_decay=0.2,0.1;model.init_scale=1.0,2.0"],
@@ -147,12 +147,12 @@ def test_texts_are_labels(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"weight_decay": 0.5}, "say which n_train: 20, 40"),
-        ({"weight_decay": 0.7, "n_train": 20}, "weight_decay has no such value; it has 0, 0.5, 1"),
+        ({"weight_decay": 0.5}, "n_train is required; values: 20, 40"),
+        ({"weight_decay": 0.7, "n_train": 20}, "weight_decay has no value 0.7; values: 0, 0.5, 1"),
         ({"decay": 0.5}, "no axis 'decay'; the axes are weight_decay, n_train"),
     ],
 )
-def test_a_cell_that_is_not_there(grid, settings, said):
+def test_settings_without_a_cell_are_refused(grid, settings, said):
     with pytest.raises(InputError, match=said):
         grid.cell(**settings)
 
@@ -163,7 +163,7 @@ def test_a_cell_is_found_by_name_or_key(grid):
     assert grid.cell(**{"optimizer.weight_decay": 0.5, "task.n_train": 40}).path == by_name.path
 
 
-def test_a_sweep_without_results_says_so(grid, tmp_path):
+def test_a_sweep_without_results_is_refused(grid, tmp_path):
     (tmp_path / "sweep.json").write_bytes((grid.path / "sweep.json").read_bytes())
-    with pytest.raises(InputError, match="no result yet"):
+    with pytest.raises(InputError, match="no results yet"):
         _ = gs.open_sweep(tmp_path).measures

@@ -68,7 +68,7 @@ def test_three_axes_are_small_multiples(tmp_path):
     assert "by width" in title
 
 
-def test_axes_with_one_value_do_not_count(tmp_path):
+def test_axes_with_one_value_are_dropped(tmp_path):
     ((name, _, _),) = figures(tmp_path, DECAYS, "task.n_train=20")
     assert name == "curves"
     assert figures(tmp_path / "one", "task.n_train=20") == []

@@ -1,4 +1,4 @@
-"""What became of members: against made-up curves whose events are known."""
+"""Outcomes of members and their summary, on made-up curves with known events."""
 
 import itertools
 
@@ -50,7 +50,7 @@ def sweep(tmp_path_factory):
     return made_up(tmp_path_factory.mktemp("fates"), over, SEEDS, STEPS, curves)
 
 
-def test_events_are_those_of_the_curves(sweep):
+def test_event_times_match_the_curves(sweep):
     outcomes = sweep.outcomes
     for decay, seed in itertools.product(outcomes.weight_decay.values, range(SEEDS)):
         one = outcomes.sel(weight_decay=decay, seed=seed)
@@ -111,7 +111,7 @@ def test_summaries_are_the_statistics_of_the_cells(sweep):
     for place in range(5):
         low, high = summary.share_grokked_low[place].item(), summary.share_grokked_high[place].item()
         exact = clopper_pearson(round(summary.share_grokked[place].item() * SEEDS), SEEDS)
-        assert abs(low - exact.low) < 0.1  # Wilson's is another interval, but not a much other one
+        assert abs(low - exact.low) < 0.1  # Wilson's interval is close to the exact one
         assert abs(high - exact.high) < 0.1
 
 
@@ -121,7 +121,7 @@ def test_times_of_a_cell(sweep):
     assert sweep.times("delay", weight_decay=0.0).observed.sum() == 0
 
 
-def test_what_was_not_measured_is_not_there(tmp_path):
+def test_outcomes_without_their_measure_are_absent(tmp_path):
     def only_test(settings, seed):
         return {"test_accuracy": [0.5] * 3}
 

@@ -1,4 +1,4 @@
-"""The engine of many machines, on a cluster of a head and nodes on this machine's loopback addresses."""
+"""The Ray engine on a cluster of a head and nodes at loopback addresses of this machine."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ LONG = ("epochs=3000", "schedule.measures='log'", "schedule.slow_measures='ends'
 OTHER_FLAGS = "--xla_cpu_enable_fast_min_max=true"
 
 
-class Kills:
-    """A progress that does something once, after so many tasks."""
+class CallAfter:
+    """A progress that calls a function once, after a number of finished units."""
 
     def __init__(self, after, what):
         self.left, self.what = after, what
@@ -53,50 +53,52 @@ def cluster():
 
 @pytest.fixture(scope="module")
 def engine(cluster):
-    connected = engine_named("ray", cluster.address)  # the head is there then, which a node wants
+    connected = engine_named("ray", cluster.address)  # nodes need a running head
     cluster.add(3)
     until(lambda: len(connected._nodes()) == 1, "the first node works")
     cluster.add(4)
     until(lambda: len(connected._nodes()) == 2, "the second node works")
     assert connected.workers == 2
-    connected.shortest_seconds = 0.01  # every cell a task of its own
+    connected.shortest_seconds = 0.01  # one unit per cell
     yield connected
     connected.close()
 
 
 @pytest.fixture(scope="module")
 def swept(cluster, engine, tmp_path_factory):
-    """A sweep that lost a node under way, and what was told of it."""
-    told = Kills(3, lambda: cluster.kill_at_work("127.0.0.4"))
+    """A sweep during which a node was killed, and its recorded progress."""
+    progress = CallAfter(3, lambda: cluster.kill_at_work("127.0.0.4"))
     out = tmp_path_factory.mktemp("many") / "sweep"
-    done = gs.sweep(small(*LONG), OVER, seeds=2, out=out, rates=RATES, engine=engine, progress=told)
-    return done, told
+    done = gs.sweep(small(*LONG), OVER, seeds=2, out=out, rates=RATES, engine=engine, progress=progress)
+    return done, progress
 
 
-def test_a_sweep_that_loses_a_node_is_complete_and_the_same_bit_for_bit(swept, engine, tmp_path):
-    sweep, told = swept
+def test_a_sweep_that_loses_a_node_equals_a_local_one_bit_for_bit(swept, engine, tmp_path):
+    sweep, progress = swept
     assert sweep.is_complete
     assert len(sweep.cells) == 24
     assert engine.lost >= 1
-    assert "a worker was lost" in told.notes
-    assert "about" in told.text
-    assert "2 workers" in told.text
+    assert "a worker was lost" in progress.notes
+    assert "about" in progress.text
+    assert "2 workers" in progress.text
     alone = gs.sweep(small(*LONG), OVER, seeds=2, out=tmp_path / "alone", rates=RATES)
     assert_same_sweep(sweep, alone)
 
 
-def test_what_is_finished_is_not_done_again_and_other_numerics_get_no_work(swept, cluster, engine):
+def test_finished_cells_are_skipped_and_nodes_with_other_numerics_get_no_work(swept, cluster, engine):
     sweep, _ = swept
     before = {name: open_store(sweep.path / "cells" / name).version for name in sweep.cells.values()}
-    told = Kills(0, None)
+    progress = CallAfter(0, None)
     cluster.add(5, XLA_FLAGS=OTHER_FLAGS)
     until(lambda: len(engine._nodes()) == 2, "the node with other numerics is there")
-    # the same again: nothing to do, so that no engine is asked
-    gs.sweep(small(*LONG), OVER, seeds=2, out=sweep.path, rates=RATES, engine=engine, progress=told)
-    assert told.notes == []
-    # three decays more: all of them made by the node whose numerics are the sweep's
+    # repeated: nothing to do, so no unit is submitted
+    gs.sweep(small(*LONG), OVER, seeds=2, out=sweep.path, rates=RATES, engine=engine, progress=progress)
+    assert progress.notes == []
+    # three more decays: all trained by the node with the sweep's numerics
     more = ("optimizer.weight_decay=0.2,0.3,0.4",)
-    again = gs.sweep(small(*LONG), more, seeds=2, out=sweep.path, rates=RATES, engine=engine, progress=told)
+    again = gs.sweep(
+        small(*LONG), more, seeds=2, out=sweep.path, rates=RATES, engine=engine, progress=progress
+    )
     new = set(again.cells.values()) - set(before)
     assert len(new) == 3
     assert again.is_complete
@@ -108,7 +110,7 @@ def test_what_is_finished_is_not_done_again_and_other_numerics_get_no_work(swept
     for name, version in before.items():
         assert open_store(again.path / "cells" / name).version == version
 
-    # only the other machine is left: refused in a line, or, if that is allowed, its cells are marked
+    # only the node with other numerics is left: a one-line error, or marked cells if that is allowed
     cluster.kill("127.0.0.3")
     until(lambda: len(engine._nodes()) == 1, "one node is left")
     asked = {"over": more, "seeds": 3, "out": again.path, "rates": RATES, "engine": engine}
@@ -124,18 +126,20 @@ def test_what_is_finished_is_not_done_again_and_other_numerics_get_no_work(swept
     assert np.isfinite(marked.measures.test_accuracy.isel(step=-1).sel(weight_decay=0.2)).all()
 
 
-def test_a_folder_that_workers_do_not_see_and_a_worker_that_fails_are_said_in_a_line(
+def test_a_folder_invisible_to_workers_and_a_failing_worker_give_one_line_errors(
     engine, tmp_path, monkeypatch
 ):
     import grokscope.sweeps.engines.ray as module
     from grokscope.errors import GrokscopeError
 
-    sent = module._sent
+    absolute = module._with_absolute_place
     hidden = str(tmp_path / "elsewhere")
-    monkeypatch.setattr(module, "_sent", lambda task: sent(module.replace(task, place=hidden)))
-    # many tasks are under way when the first is refused: they end, and this process does not, nor the engine
+    monkeypatch.setattr(
+        module, "_with_absolute_place", lambda unit: absolute(module.replace(unit, place=hidden))
+    )
+    # many units are running when the first is refused: they end, and the engine stays usable
     for i in range(3):
-        with pytest.raises(InputError, match=r"is not to be seen on .*s3://BUCKET/PREFIX") as failed:
+        with pytest.raises(InputError, match=r"is not visible on .*s3://BUCKET/PREFIX") as failed:
             gs.sweep(
                 small("epochs=1"),
                 ["optimizer.weight_decay=log:1e-3:1e-1:48"],
@@ -144,6 +148,6 @@ def test_a_folder_that_workers_do_not_see_and_a_worker_that_fails_are_said_in_a_
                 engine=engine,
             )
         assert "\n" not in str(failed.value)
-    monkeypatch.setattr(module, "_sent", lambda task: module.replace(task, cells=()))
-    with pytest.raises(GrokscopeError, match=r"a worker failed|no worker of this Ray answers"):
+    monkeypatch.setattr(module, "_with_absolute_place", lambda unit: module.replace(unit, cells=()))
+    with pytest.raises(GrokscopeError, match=r"a worker failed|no worker of this Ray cluster answers"):
         gs.sweep(small("epochs=1"), ["task.n_train=24,32"], out=tmp_path / "two", rates=RATES, engine=engine)

@@ -9,8 +9,7 @@ import grokscope as gs
 from grokscope.errors import InputError, StoreError
 from grokscope.store.open import open_store
 from grokscope.store.place import as_place
-from grokscope.sweeps._home import writing
-from grokscope.sweeps._remote_home import read_remote_manifest
+from grokscope.sweeps.folder import read_manifest, writing
 from s3_server import Server
 from small_sweeps import RATES, assert_same_sweep, small
 
@@ -45,7 +44,7 @@ def versions(sweep):
     return {name: open_store(sweep.path / "cells" / name).version for name in sweep.cells.values()}
 
 
-def test_a_sweep_in_a_bucket_is_that_in_a_folder_bit_for_bit(swept, bucket, tmp_path):
+def test_a_sweep_in_a_bucket_equals_one_in_a_folder_bit_for_bit(swept, bucket, tmp_path):
     folder = gs.sweep(small(), OVER, seeds=2, out=tmp_path / "sweep", rates=RATES)
     opened = gs.open_sweep(f"{bucket}/one")
     assert opened.is_complete
@@ -55,14 +54,14 @@ def test_a_sweep_in_a_bucket_is_that_in_a_folder_bit_for_bit(swept, bucket, tmp_
     xr.testing.assert_identical(opened.outcomes, folder.outcomes)
 
 
-def test_more_adds_only_what_is_new(bucket, tmp_path):
+def test_a_larger_request_trains_only_new_cells_and_members(bucket, tmp_path):
     place = f"{bucket}/two"
     before = versions(gs.sweep(small("epochs=2"), OVER, seeds=1, out=place, rates=RATES))
     again = gs.sweep(small("epochs=2"), OVER, seeds=1, out=place, rates=RATES)
     assert versions(again) == before
     wider = gs.sweep(small("epochs=2"), ["optimizer.weight_decay=0.1"], seeds=1, out=place, rates=RATES)
     assert {name: versions(wider)[name] for name in before} == before
-    # longer, and with one seed more: what is there goes on
+    # longer, and with one more seed: cells are extended
     longer = gs.sweep(small(), OVER, seeds=2, out=place, rates=RATES)
     folder = gs.sweep(small(), OVER, seeds=2, out=tmp_path / "sweep", rates=RATES)
     for value in (0.0, 0.05):
@@ -72,16 +71,18 @@ def test_more_adds_only_what_is_new(bucket, tmp_path):
 
 def test_one_driver_at_a_time(swept, bucket):
     with writing(as_place(f"{bucket}/one")), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("grokscope.sweeps._remote_home.platform.node", lambda: "another machine")
-        with pytest.raises(StoreError, match=r"is being worked on by process .*runs out in \d+ s") as refused:
+        patch.setattr("grokscope.sweeps.folder.platform.node", lambda: "another machine")
+        with pytest.raises(
+            StoreError, match=r"is being worked on by process .*its lease expires in \d+ s"
+        ) as refused:
             gs.sweep(small(), OVER, seeds=3, out=f"{bucket}/one", rates=RATES)
     assert "\n" not in str(refused.value)
-    assert read_remote_manifest(as_place(f"{bucket}/one")).requests  # the lease was given back
+    assert read_manifest(as_place(f"{bucket}/one")).requests  # the lease was released
     with writing(as_place(f"{bucket}/one")):
         pass
 
 
-def test_of_two_writers_of_a_cell_the_slower_is_told_and_changes_nothing(swept):
+def test_of_two_writers_of_a_cell_the_slower_fails_and_changes_nothing(swept):
     place = swept.path / "cells" / next(iter(swept.cells.values()))
     one, other = open_store(place, "a"), open_store(place, "a")
 
@@ -96,14 +97,14 @@ def test_of_two_writers_of_a_cell_the_slower_is_told_and_changes_nothing(swept):
     assert open_store(place).notes == {"a": 1}
 
 
-def test_another_sweep_and_no_sweep(swept, bucket):
+def test_another_sweep_and_a_missing_sweep_are_refused(swept, bucket):
     with pytest.raises(InputError, match="holds another sweep"):
         gs.sweep(small("optimizer.learning_rate=0.5"), OVER, seeds=1, out=f"{bucket}/one", rates=RATES)
     with pytest.raises(InputError, match="there is no sweep"):
         gs.open_sweep(f"{bucket}/nothing")
 
 
-def test_a_bucket_that_is_not_there_or_not_ours_is_said_in_a_line(bucket, environment):
+def test_a_missing_or_forbidden_bucket_gives_a_one_line_error(bucket, environment):
     guarded = Server(open_requests=1)
     try:
         with pytest.MonkeyPatch.context() as patch:

@@ -1,4 +1,4 @@
-"""A sweep is its cells, each the run that its experiment trained alone would be, bit for bit."""
+"""Sweeps: each cell equals, bit for bit, the run of its experiment trained alone; resuming; refusals."""
 
 import json
 
@@ -11,13 +11,14 @@ from grokscope.errors import InputError, StoreError
 from grokscope.runs import verify
 from grokscope.spec.streams import Members
 from grokscope.sweeps import SweepSpec, plan_for, run_sweep
-from grokscope.sweeps.work import do_task
+from grokscope.sweeps.folder import writing
+from grokscope.sweeps.work_unit import run_unit
 from grokscope.training import cohort
 from small_sweeps import OVER, RATES, assert_same_run, assert_same_sweep, small, states
 
 
-class Told:
-    """A progress that remembers."""
+class RecordedProgress:
+    """Remember the plans and count the steps."""
 
     def __init__(self):
         self.plans, self.total, self.done = [], 0, 0
@@ -37,7 +38,7 @@ class Told:
 
 @pytest.fixture
 def programs(monkeypatch):
-    """The compiled programs, by the name of what they do; made anew in this test."""
+    """Counts of compiled programs by function name, starting with an empty cache."""
     made = {}
     compiled = cohort._compiled
 
@@ -53,20 +54,20 @@ def programs(monkeypatch):
 
 
 @pytest.fixture
-def tasks(monkeypatch):
-    """The tasks that the local engine does."""
+def units(monkeypatch):
+    """The work units that the local engine runs."""
     seen = []
 
-    def spy(task, progress=None):
-        seen.append(task)
-        return do_task(task, progress)
+    def spy(unit, progress=None):
+        seen.append(unit)
+        return run_unit(unit, progress)
 
-    monkeypatch.setattr(engine, "do_task", spy)
+    monkeypatch.setattr(engine, "run_unit", spy)
     return seen
 
 
 @pytest.mark.parametrize("place", [(0, 0), (0, 1), (1, 0), (1, 1)])
-def test_a_cell_is_the_run_of_its_experiment_alone(swept, place, tmp_path):
+def test_a_cell_equals_its_experiment_trained_alone(swept, place, tmp_path):
     cell = swept.run(place)
     alone = gs.train(small(*(f"{k}={v}" for k, v in swept.settings(place).items())), 3, out=tmp_path / "run")
     assert cell.experiment == alone.experiment
@@ -75,57 +76,57 @@ def test_a_cell_is_the_run_of_its_experiment_alone(swept, place, tmp_path):
 
 
 def test_seven_decays_and_twenty_seeds_are_one_program(tmp_path, programs):
-    told = Told()
+    progress = RecordedProgress()
     sweep = gs.sweep(
         small("epochs=2"),
         ["optimizer.weight_decay=log:1e-3:1e-1:7"],
         seeds=20,
         out=tmp_path / "sweep",
         rates=RATES,
-        progress=told,
+        progress=progress,
     )
     assert sweep.is_complete
     assert programs() == {"start": 1, "segment": 1}
-    assert "7 cells x 20 seeds = 140 members" in told.plans[0]
-    assert "in all 1 program" in told.plans[0]
-    assert told.done == told.total == 140 * small("epochs=2").n_steps
+    assert "7 cells x 20 seeds = 140 members" in progress.plans[0]
+    assert "in all 1 program" in progress.plans[0]
+    assert progress.done == progress.total == 140 * small("epochs=2").n_steps
 
 
-def test_cells_of_other_shapes_have_programs_of_their_own(tmp_path, programs):
+def test_cells_of_different_shapes_have_separate_programs(tmp_path, programs):
     gs.sweep(small("epochs=1"), OVER, seeds=2, out=tmp_path / "sweep", rates=RATES)
     assert programs() == {"start": 2, "segment": 2}  # one for each training set
 
 
-def test_the_same_again_does_nothing(swept, tasks):
+def test_repeating_a_sweep_trains_nothing(swept, units):
     before = (swept.path / "sweep.json").read_bytes()
     again = gs.sweep(small(), OVER, seeds=3, out=swept.path, rates=RATES)
-    assert tasks == []
+    assert units == []
     assert again.is_complete
     assert (swept.path / "sweep.json").read_bytes() == before
 
 
-def test_more_values_and_seeds_add_only_what_is_new(swept, tasks, tmp_path):
+def test_more_values_and_seeds_add_only_what_is_new(swept, units, tmp_path):
     out = tmp_path / "sweep"
     first = gs.sweep(
         small(), ["optimizer.weight_decay=0.05", "task.n_train=24"], seeds=2, out=out, rates=RATES
     )
     name = first.cells[0, 0]
-    assert [len(task.cells) for task in tasks] == [1]
+    assert [len(unit.cells) for unit in units] == [1]
     states_before = states(first.run((0, 0)))
-    told = Told()
+    progress = RecordedProgress()
     # the axes in another order, more values, and one seed more
-    more = gs.sweep(small(), OVER[::-1], seeds=3, out=out, rates=RATES, progress=told)
+    more = gs.sweep(small(), OVER[::-1], seeds=3, out=out, rates=RATES, progress=progress)
     assert more.cells[1, 0] == name  # the axes keep their order
-    assert told.total == (3 + 1) * 8 + (3 + 3) * 12  # 2 or 3 steps an epoch
+    assert progress.total == (3 + 1) * 8 + (3 + 3) * 12  # 2 or 3 steps an epoch
     assert_same_sweep(more, swept)
     after = states(more.run((1, 0)))
     assert {seeds: after[seeds] for seeds in states_before} == states_before
     assert verify(more.run((1, 0)).path) == []
-    del tasks[:]
+    del units[:]
     part = gs.sweep(
         small(), ["optimizer.weight_decay=0.05", "task.n_train=40"], seeds="2,", out=out, rates=RATES
     )
-    assert tasks == []
+    assert units == []
     assert part.shape == (2, 2)
 
 
@@ -137,19 +138,19 @@ def test_more_epochs_and_measures_extend_the_cells(swept, tmp_path):
     assert longer.experiment.epochs == 4
 
 
-def test_what_was_interrupted_goes_on(swept, tmp_path, monkeypatch):
+def test_an_interrupted_sweep_resumes(swept, tmp_path, monkeypatch):
     out = tmp_path / "sweep"
     done = 0
 
-    def stop_at_the_second(task, progress=None):
+    def stop_at_the_second(unit, progress=None):
         nonlocal done
         done += 1
         if done == 2:
             raise KeyboardInterrupt
-        return do_task(task, progress)
+        return run_unit(unit, progress)
 
     with monkeypatch.context() as patch:
-        patch.setattr(engine, "do_task", stop_at_the_second)
+        patch.setattr(engine, "run_unit", stop_at_the_second)
         with pytest.raises(KeyboardInterrupt):
             gs.sweep(small(), OVER, seeds=3, out=out, rates=RATES)
     half = gs.open_sweep(out)
@@ -161,7 +162,7 @@ def test_what_was_interrupted_goes_on(swept, tmp_path, monkeypatch):
     assert_same_sweep(whole, swept)
 
 
-def test_members_at_different_steps_go_on_together(swept, tmp_path):
+def test_members_at_different_steps_are_resumed_together(swept, tmp_path):
     out = tmp_path / "sweep"
     settings = swept.settings((1, 1))
     spec = SweepSpec.of(small(), OVER, seeds=3)
@@ -177,7 +178,7 @@ def test_members_at_different_steps_go_on_together(swept, tmp_path):
 
 
 def _empty(sweep):
-    """The manifest of the sweep when it had just been begun."""
+    """The manifest of the sweep before its first cell."""
     table = json.loads((sweep.path / "sweep.json").read_text())
     return json.dumps(table | {"done": {}, "requests": [], "keys": [], "history": []}).encode()
 
@@ -240,34 +241,32 @@ def test_a_folder_of_another_sweep_is_refused(swept):
     ):
         with pytest.raises(InputError, match="holds another sweep"):
             gs.sweep(experiment, over, out=swept.path, rates=RATES)
-    with pytest.raises(InputError, match="paired otherwise"):
+    with pytest.raises(InputError, match="pairs its keys differently"):
         gs.sweep(small(), ["optimizer.weight_decay=0.1;task.n_train=24"], out=swept.path, rates=RATES)
 
 
-def test_a_folder_with_other_things_is_refused(swept, tmp_path):
+def test_a_folder_with_other_files_is_refused(swept, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(InputError, match=r"holds other files \(notes.txt\)"):
         gs.sweep(small(), OVER, out=tmp_path, rates=RATES)
     with pytest.raises(InputError, match="is a run"):
         gs.sweep(small(), OVER, out=swept.run((0, 0)).path, rates=RATES)
     # before anything else is said or asked
-    told = Told()
+    progress = RecordedProgress()
     spec = SweepSpec.of(small(), OVER, seeds=1)
     for ask in (
         lambda: plan_for(spec, tmp_path, RATES),
-        lambda: run_sweep(spec, out=tmp_path, progress=told),
+        lambda: run_sweep(spec, out=tmp_path, progress=progress),
     ):
         with pytest.raises(InputError, match="holds other files"):
             ask()
-    assert told.plans == []
+    assert progress.plans == []
     assert [file.name for file in tmp_path.iterdir()] == ["notes.txt"]
     with pytest.raises(InputError, match="is a file"):
         gs.sweep(small(), OVER, out=tmp_path / "notes.txt", rates=RATES)
 
 
 def test_one_sweep_at_a_time(swept):
-    from grokscope.sweeps._home import writing
-
     with writing(swept.path), pytest.raises(StoreError, match="is being written by process"):
         gs.sweep(small(), OVER, seeds=4, out=swept.path, rates=RATES)
 
@@ -324,13 +323,13 @@ def test_other_numerics_are_refused_or_marked(swept, tmp_path):
     ("content", "said"),
     [(b"{", "is damaged"), (b"{}", "is damaged"), (b'{"format_version": 99}', "newer format version")],
 )
-def test_a_manifest_that_cannot_be_read(tmp_path, content, said):
+def test_an_unreadable_manifest_is_refused(tmp_path, content, said):
     (tmp_path / "sweep.json").write_bytes(content)
     with pytest.raises((InputError, StoreError), match=said):
         gs.open_sweep(tmp_path)
 
 
-def test_what_is_not_a_sweep(swept, tmp_path):
+def test_a_folder_without_a_sweep_is_refused(swept, tmp_path):
     with pytest.raises(InputError, match="no such folder"):
         gs.open_sweep(tmp_path / "nowhere")
     with pytest.raises(InputError, match="is not a sweep"):

@@ -84,7 +84,7 @@ def sweep(
         asked = sweeps.SweepSpec.from_toml(
             spec, tuple(set_ or ()), tuple(over or ()), tuple(zip_ or ()), seeds
         )
-        if dry_run and (many := sweeps.many_cells(asked)) is not None:
+        if dry_run and (many := sweeps.huge_grid_estimate(asked)) is not None:
             facts = {"cells": asked.n_cells, "members": asked.n_members, "seconds": many[1]}
             out.document(facts) if json else out.line(many[0])
             return

@@ -49,6 +49,7 @@ __all__ = [
     "Sink",
     "SnapshotBlock",
     "block_execution",
+    "by_run",
     "cut_blocks",
     "latest_states",
 ]
@@ -463,14 +464,13 @@ class OpenRun(Protocol):
 
 
 class Row(NamedTuple):
-    """One member: the place of its run in a list of runs, and its position in that run's store."""
+    """One member: its run, and its position in that run's store."""
 
-    run: int
+    run: OpenRun
     position: int
 
 
 def cut_blocks(
-    runs: Sequence[OpenRun],
     rows: Sequence[Row],
     wanted: Wanted,
     *,
@@ -481,18 +481,16 @@ def cut_blocks(
     """Cut members into blocks that fit the devices, and whose kept networks fit `HISTORY_BYTES`.
 
     Args:
-        runs: their experiments differ in `Experiment.numbers` only; members that start inside another run or
-            are acted on belong to one run.
-        rows: the members.
+        rows: the members. Their experiments differ in `Experiment.numbers` only; members that start inside
+            another run or are acted on belong to one run.
         wanted: what is measured.
         flavor: how subnetworks are found.
         again: the members are finished and are replayed.
         n_members: the number of members that the program is made for; None: these.
     """
-    experiment = runs[rows[0].run].experiment
-    own = {number: [row.position for row in rows if row.run == number] for number in {r.run for r in rows}}
+    experiment = rows[0].run.experiment
     timeline = Timeline.of(experiment)
-    starts = np.concatenate([start_steps(runs[number].store, own[number]) for number in own])
+    starts = np.concatenate([start_steps(run.store, own) for run, own in by_run(rows)])
     if starts.any():
         timeline = timeline.starting(starts)
     following = bool(wanted.follow or wanted.follow_slow)
@@ -503,18 +501,26 @@ def cut_blocks(
     loop = MemberLoop(experiment, wanted.quick, wanted.slow, keep, rule)
     for low in range(0, len(rows), execution.capacity):
         part = list(rows[low : low + execution.capacity])
-        ending = None if rule is None else StopState(*np.array(_by_row(runs, part, _endings), np.int32).T)
-        cohort = _cohort(runs, part, loop, execution)
+        ending = None if rule is None else StopState(*np.array(_by_row(part, _stop_states), np.int32).T)
+        cohort = _cohort(part, loop, execution)
         yield (
             Block(cohort, timeline, wanted.follow, wanted.follow_slow, flavor, HISTORY_BYTES, ending),
             part,
         )
 
 
-def latest_states(runs: Sequence[OpenRun], rows: Sequence[Row]) -> Checkpoint:
+def by_run(rows: Sequence[Row]) -> list[tuple[OpenRun, list[int]]]:
+    """The runs of members, in order, each with the positions of its own."""
+    found: dict[OpenRun, list[int]] = {}
+    for row in rows:
+        found.setdefault(row.run, []).append(row.position)
+    return list(found.items())
+
+
+def latest_states(rows: Sequence[Row]) -> Checkpoint:
     """The latest states of members that are at one step."""
-    step = int(runs[rows[0].run].store.steps_done[rows[0].position])
-    found = _by_row(runs, rows, lambda run, at: [one.leaves for one in run.store.read_checkpoints(at)])
+    step = int(rows[0].run.store.steps_done[rows[0].position])
+    found = _by_row(rows, lambda run, own: [one.leaves for one in run.store.read_checkpoints(own)])
     return Checkpoint(step, {name: np.stack([one[name] for one in found]) for name in found[0]})
 
 
@@ -528,32 +534,29 @@ def block_execution(experiment: Experiment, n_members: int, n_kept: int) -> Exec
     return choose_execution(n_members, most_slots=min(64, most), experiment=experiment)
 
 
-def _cohort(runs: Sequence[OpenRun], rows: list[Row], loop: MemberLoop, execution: Execution) -> Cohort:
+def _cohort(rows: list[Row], loop: MemberLoop, execution: Execution) -> Cohort:
     """The cohort of members of one run, or of several whose numbers differ."""
     first = rows[0].run
-    if all(row.run == first for row in rows):
-        experiment, store = runs[first].experiment, runs[first].store
-        loop = replace(loop, experiment=experiment)
-        return cohort_of(store, experiment, loop, [row.position for row in rows], execution)
-    numbers = [runs[row.run].experiment.numbers for row in rows]
+    if all(row.run is first for row in rows):
+        loop = replace(loop, experiment=first.experiment)
+        own = [row.position for row in rows]
+        return cohort_of(first.store, first.experiment, loop, own, execution)
+    numbers = [row.run.experiment.numbers for row in rows]
     traced = tuple((path, tuple(each[path] for each in numbers)) for path in numbers[0])
-    lineup = Lineup(tuple(runs[row.run].store.seeds[row.position] for row in rows))
+    lineup = Lineup(tuple(row.run.store.seeds[row.position] for row in rows))
     return Cohort(loop, lineup, execution, traced)
 
 
-def _endings(run: OpenRun, positions: list[int]) -> list[tuple[int, ...]]:
-    ending = ending_of(run.store, run.experiment, positions)
-    return list(zip(*(array.tolist() for array in ending), strict=True))
+def _stop_states(run: OpenRun, positions: list[int]) -> list[tuple[int, ...]]:
+    state = ending_of(run.store, run.experiment, positions)
+    return list(zip(*(array.tolist() for array in state), strict=True))
 
 
-def _by_row(
-    runs: Sequence[OpenRun], rows: Sequence[Row], read: Callable[[OpenRun, list[int]], Sequence[Any]]
-) -> list[Any]:
-    """What is read of every row, each run asked once."""
+def _by_row(rows: Sequence[Row], read: Callable[[OpenRun, list[int]], Sequence[Any]]) -> list[Any]:
+    """What is read of every row; the store of each run is read once."""
     found: dict[Row, Any] = {}
-    for number in sorted({row.run for row in rows}):
-        own = [row for row in rows if row.run == number]
-        found |= dict(zip(own, read(runs[number], [row.position for row in own]), strict=True))
+    for run, own in by_run(rows):
+        found |= dict(zip((Row(run, position) for position in own), read(run, own), strict=True))
     return [found[row] for row in rows]
 
 

@@ -13,7 +13,7 @@ from grokscope.errors import InputError
 from grokscope.experiment import Experiment
 from grokscope.measures import Flavor
 from grokscope.progress import Progress, SilentProgress
-from grokscope.runs.block import Checkpoint, OpenRun, Row, block_execution, cut_blocks, latest_states
+from grokscope.runs.block import Checkpoint, Row, block_execution, by_run, cut_blocks, latest_states
 from grokscope.runs.ended import ended, rule_of
 from grokscope.runs.numerics import TO_TRAIN, check_numerics, numerics_here
 from grokscope.runs.origins import start_steps
@@ -99,7 +99,7 @@ def refuse_too_large(experiment: Experiment, n_members: int) -> None:
     check_memory(experiment, min(n_members, execution.capacity))
 
 
-@dataclass
+@dataclass(eq=False)  # rows refer to it
 class Trainer:
     """Brings members of one run to the experiment's length, and adds measures.
 
@@ -141,9 +141,8 @@ class Trainer:
         if wanted.follow or wanted.follow_slow:
             steps += self.experiment.n_steps * len(short)
         self.progress.start(steps, f"{self.experiment.name or self.experiment.task.kind}")
-        train_rows(
-            [self], [Row(0, p) for p in short], self.progress.advance, commit_seconds=self.commit_seconds
-        )
+        rows = [Row(self, position) for position in short]
+        train_rows(rows, self.progress.advance, commit_seconds=self.commit_seconds)
         for rows_of, missing in self._unmeasured(positions):
             self.measure(rows_of, missing)
         self.progress.finish()
@@ -152,8 +151,8 @@ class Trainer:
         self, positions: list[int], wanted: Wanted, *, flavor: Flavor = "predictions", suffix: str = ""
     ) -> None:
         """Add measures to finished members, by replay."""
-        todo = [Row(0, position) for position in positions]
-        for block, rows in cut_blocks([self], todo, wanted, flavor=flavor, again=True):
+        todo = [Row(self, position) for position in positions]
+        for block, rows in cut_blocks(todo, wanted, flavor=flavor, again=True):
             own, axes = [row.position for row in rows], self.experiment.axes
             sink = StoreSink(self.store, own, wanted, axes, suffix=suffix, every=None, keep_state=False)
             final = self._final(rows)
@@ -237,7 +236,7 @@ class Trainer:
 
     def _final(self, rows: list[Row]) -> Checkpoint:
         """The last states of members that are complete, some of which may have stopped before the end."""
-        each = latest_states([self], rows)
+        each = latest_states(rows)
         done = self.store.steps_done[[row.position for row in rows]]
         if (done >= self.experiment.n_steps).all():
             return each
@@ -246,7 +245,6 @@ class Trainer:
 
 
 def train_rows(
-    runs: Sequence[OpenRun],
     rows: Sequence[Row],
     advance: Callable[[int], None],
     *,
@@ -257,40 +255,35 @@ def train_rows(
     """Train members of one run, or of several runs of one shape in common blocks, to their ends.
 
     Args:
-        runs: see `cut_blocks`.
-        rows: the members, which may be at different steps.
+        rows: the members, which may be at different steps; see `cut_blocks`.
         advance: told how many member-steps have been done.
         commit_seconds: between commits of a block; where it holds several runs, at least a second for each.
         n_members: the number of members that the program is made for; None: these.
         committed: called with the rows of each block that is done and committed.
     """
-    steps = [int(runs[row.run].store.steps_done[row.position]) for row in rows]
+    steps = [int(row.run.store.steps_done[row.position]) for row in rows]
     for start in sorted(set(steps)):
         group = [row for row, step in zip(rows, steps, strict=True) if step == start]
-        wanted = Wanted.of(runs[group[0].run].experiment)
-        for number in {row.run for row in group} if start else ():
-            own = [row.position for row in group if row.run == number]
-            wanted = measured_on_the_way(runs[number].store, own, start, wanted)
-        for block, part in cut_blocks(runs, group, wanted, n_members=n_members):
-            sink = block_sink(runs, part, wanted, commit_seconds)
-            checkpoint = latest_states(runs, part) if start else None
+        wanted = Wanted.of(group[0].run.experiment)
+        for run, own in by_run(group) if start else ():
+            wanted = measured_on_the_way(run.store, own, start, wanted)
+        for block, part in cut_blocks(group, wanted, n_members=n_members):
+            sink = block_sink(part, wanted, commit_seconds)
+            checkpoint = latest_states(part) if start else None
             sink.finish(block.run(sink, checkpoint, advance))
             committed(part)
 
 
-def block_sink(
-    runs: Sequence[OpenRun], rows: Sequence[Row], wanted: Wanted, commit_seconds: float
-) -> StoreSink | RoutingSink:
+def block_sink(rows: Sequence[Row], wanted: Wanted, commit_seconds: float) -> StoreSink | RoutingSink:
     """The sink of a block: the store of its run, or the stores of its several runs."""
-    numbers = sorted({row.run for row in rows})
-    every = commit_seconds if len(numbers) == 1 else max(commit_seconds, float(len(numbers)))
+    runs = by_run(rows)
+    every = commit_seconds if len(runs) == 1 else max(commit_seconds, float(len(runs)))
     parts: list[tuple[np.ndarray, StoreSink]] = []
-    for number in numbers:
-        places = [i for i, row in enumerate(rows) if row.run == number]
-        own, run = [rows[i].position for i in places], runs[number]
+    for run, own in runs:
+        places = np.array([i for i, row in enumerate(rows) if row.run is run])
         starts = start_steps(run.store, own)
         sink = StoreSink(run.store, own, wanted, run.experiment.axes, every=every, origins=starts)
-        parts.append((np.array(places), sink))
+        parts.append((places, sink))
     return parts[0][1] if len(parts) == 1 else RoutingSink(parts)
 
 

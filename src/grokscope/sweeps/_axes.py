@@ -1,4 +1,4 @@
-"""Axes of a sweep: which keys of a spec take which values, as written in ``--over`` and ``[sweep]``."""
+"""Axes of a sweep: the spec keys that vary and their values, parsed from ``--over`` and ``[sweep]``."""
 
 from __future__ import annotations
 
@@ -12,26 +12,35 @@ from grokscope.errors import InputError
 from grokscope.experiment import Experiment
 from grokscope.spec.toml import parse_value
 
-__all__ = ["Axis", "axis_names", "axis_of", "canonical", "parse_axis", "point_text", "split_values"]
+__all__ = [
+    "Axis",
+    "axis_from_columns",
+    "axis_names",
+    "canonical_text",
+    "parse_axis",
+    "point_text",
+    "split_values",
+    "values_from_table",
+]
 
 _RESERVED = (
     *("seed", "step", "epoch", "neuron", "split", "subnetwork", "member", "cell"),
     *("init_seed", "data_seed", "order_seed", "noise_seed"),
 )
-_MOST_VALUES = 1_000_000
-_DIGITS = 6  # of the values of a range; more would only make them unreadable
+_MAX_VALUES = 1_000_000
+_DIGITS = 6  # significant digits of generated range values
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis: a key and its values, or several keys whose values go in step.
+    """One axis: a key and its values, or several keys whose values change together.
 
     Attributes:
         keys: paths into the spec, e.g. ``optimizer.weight_decay``.
-        points: along the axis, one value for each key.
+        points: one tuple per position along the axis, with a value for each key.
 
     Raises:
-        InputError: if there is no value, a value comes twice, or a point lacks one.
+        InputError: if there are no points, a point is repeated, or a point has a wrong number of values.
 
     Example:
         >>> parse_axis("optimizer.weight_decay=log:1e-3:1e-1:3").points
@@ -44,60 +53,51 @@ class Axis:
     points: tuple[tuple[Any, ...], ...]
 
     def __post_init__(self) -> None:
-        what = self.label
+        keys = ";".join(self.keys)
         if not self.points:
-            raise InputError(f"--over {what}: names no value.")
+            raise InputError(f"--over {keys}: needs at least one value.")
         seen: set[str] = set()
         for point in self.points:
             if len(point) != len(self.keys):
-                raise InputError(f"--zip {what}: {point_text(point)} has not one value for each key.")
-            text = canonical(point)
+                raise InputError(f"--zip {keys}: {point_text(point)} must have one value for each key.")
+            text = canonical_text(point)
             if text in seen:
-                raise InputError(f"--over {what}: the value {point_text(point)} is given twice.")
+                raise InputError(f"--over {keys}: the value {point_text(point)} is given twice.")
             seen.add(text)
-
-    @property
-    def label(self) -> str:
-        """The keys, for messages."""
-        return ";".join(self.keys)
 
     def __len__(self) -> int:
         return len(self.points)
 
     def settings(self, index: int) -> dict[str, Any]:
-        """The values at a place of the axis, by key."""
+        """The values at a position along the axis, by key."""
         return dict(zip(self.keys, self.points[index], strict=True))
 
     def joined(self, other: Axis) -> Axis:
-        """The points of both; those of ``self`` first. Numbers are sorted."""
-        known = {canonical(point) for point in self.points}
-        return Axis(
-            self.keys, self.points + tuple(p for p in other.points if canonical(p) not in known)
-        ).ordered()
+        """An axis with the points of both, those of ``self`` first; numeric points are sorted."""
+        known = {canonical_text(point) for point in self.points}
+        new = tuple(point for point in other.points if canonical_text(point) not in known)
+        return Axis(self.keys, self.points + new).ordered()
 
     def ordered(self) -> Axis:
-        """With its points sorted by the first key, where that is numbers."""
+        """This axis with its points sorted by the first key if all of that key's values are numbers."""
         if all(_is_number(point[0]) for point in self.points):
             return Axis(self.keys, tuple(sorted(self.points, key=lambda point: point[0])))
         return self
 
-    def position(self, point: Sequence[Any]) -> int:
-        """The place of a point."""
-        return [canonical(p) for p in self.points].index(canonical(tuple(point)))
-
 
 def parse_axis(text: str, base: Experiment | None = None) -> Axis:
-    """Read ``a.b=VALUES``, or ``a.b=VALUES;c.d=VALUES`` (in step).
+    """Parse ``a.b=VALUES``, or ``a.b=VALUES;c.d=VALUES`` for keys that change together.
 
-    VALUES are separated by commas; each is TOML, else a bare string. ``lin:low:high:count`` and
-    ``log:low:high:count`` stand for that many values in equal steps or factors, both ends included.
+    VALUES are separated by commas. Each is a TOML value, or a bare string if it is not valid TOML.
+    ``lin:LOW:HIGH:COUNT`` and ``log:LOW:HIGH:COUNT`` expand to COUNT values, equally spaced or with equal
+    factors, both ends included.
 
     Args:
-        text: of an option.
-        base: the spec, to see which keys take whole numbers: there a range is rounded.
+        text: the text of an ``--over`` or ``--zip`` option.
+        base: the base experiment; ranges over its integer keys are rounded to integers.
 
     Raises:
-        InputError: if it cannot be read that way.
+        InputError: if the text is not of this form.
     """
     columns: dict[str, list[Any]] = {}
     for piece in split_values(text, ";"):
@@ -109,18 +109,22 @@ def parse_axis(text: str, base: Experiment | None = None) -> Axis:
                 "optimizer.weight_decay=0.001,0.01."
             )
         if not values.strip():
-            raise InputError(f"--over {key}: names no value.")
+            raise InputError(f"--over {key}: needs at least one value.")
         if key in columns:
             raise InputError(f"--over {key}: this key is given twice.")
-        whole = base is not None and _takes_whole_numbers(base, key)
+        integer = base is not None and _is_integer_key(base, key)
         columns[key] = [
-            value for item in split_values(values, ",") for value in _values(key, item.strip(), whole)
+            value for item in split_values(values, ",") for value in _values(key, item.strip(), integer)
         ]
-    return axis_of(columns)
+    return axis_from_columns(columns)
 
 
-def axis_of(columns: Mapping[str, Sequence[Any]]) -> Axis:
-    """An axis of keys and their values, which must be equally many."""
+def axis_from_columns(columns: Mapping[str, Sequence[Any]]) -> Axis:
+    """Build an axis from the values of each key.
+
+    Raises:
+        InputError: if the keys have different numbers of values, or see `Axis`.
+    """
     lengths = {key: len(values) for key, values in columns.items()}
     if len(set(lengths.values())) > 1:
         counts = ", ".join(f"{key} has {count}" for key, count in lengths.items())
@@ -128,8 +132,8 @@ def axis_of(columns: Mapping[str, Sequence[Any]]) -> Axis:
     return Axis(tuple(columns), tuple(zip(*columns.values(), strict=True)))
 
 
-def axis_from_table(key: str, value: Any, base: Experiment | None = None) -> list[Any]:
-    """The values of a key in a ``[sweep.over]`` table: a list, or a text as on the command line."""
+def values_from_table(key: str, value: Any, base: Experiment) -> list[Any]:
+    """The values of a key in a ``[sweep.over]`` table: a list, or a string in ``--over`` syntax."""
     if isinstance(value, str):
         return [point[0] for point in parse_axis(f"{key}={value}", base).points]
     if isinstance(value, list):
@@ -138,7 +142,7 @@ def axis_from_table(key: str, value: Any, base: Experiment | None = None) -> lis
 
 
 def axis_names(axes: Iterable[Axis]) -> tuple[str, ...]:
-    """Short names for the dimensions of the result: the last part of the first key, unless that is taken.
+    """Dimension names of the axes: the last part of the first key, or the full key if that is ambiguous.
 
     Example:
         >>> axis_names([parse_axis("optimizer.weight_decay=0.1"), parse_axis("optimizer.kind=sgd")])
@@ -153,7 +157,10 @@ def axis_names(axes: Iterable[Axis]) -> tuple[str, ...]:
 
 
 def split_values(text: str, separator: str) -> list[str]:
-    """Split at a separator that is not inside brackets, braces or quotes; empty pieces are errors.
+    """Split at separators outside brackets, braces and quotes.
+
+    Raises:
+        InputError: if a piece is empty.
 
     Example:
         >>> split_values('a,[1,2],"x,y"', ",")
@@ -174,46 +181,46 @@ def split_values(text: str, separator: str) -> list[str]:
             continue
         pieces[-1] += character
     if not all(piece.strip() for piece in pieces):
-        raise InputError(f"--over '{text}': there is nothing between two separators '{separator}'.")
+        raise InputError(f"--over '{text}': a value beside a separator '{separator}' is empty.")
     return pieces
 
 
 def point_text(point: Sequence[Any]) -> str:
-    """A point for people: its values."""
+    """The values of a point as text for messages and tables."""
     return ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in point)
 
 
-def _values(key: str, text: str, whole: bool) -> list[Any]:
+def _values(key: str, text: str, integer: bool) -> list[Any]:
     kind, colon, rest = text.partition(":")
     if colon and kind in ("log", "lin"):
-        return _range(key, kind, rest, whole)
+        return _range(key, kind, rest, integer)
     return [parse_value(text)]
 
 
-def _range(key: str, kind: str, text: str, whole: bool) -> list[Any]:
+def _range(key: str, kind: str, text: str, integer: bool) -> list[Any]:
     where = f"--over {key}={kind}:{text}"
     try:
         low, high, number = text.split(":")
         ends, count = (float(low), float(high)), int(number)
     except ValueError:
         raise InputError(f"{where}: write {kind}:LOW:HIGH:COUNT, for example {kind}:1e-3:1e-1:7.") from None
-    if not all(map(math.isfinite, ends)) or not 1 <= count <= _MOST_VALUES:
-        raise InputError(f"{where}: the ends must be finite and the count from 1 to {_MOST_VALUES}.")
+    if not all(map(math.isfinite, ends)) or not 1 <= count <= _MAX_VALUES:
+        raise InputError(f"{where}: the ends must be finite and the count from 1 to {_MAX_VALUES}.")
     if count == 1 and ends[0] != ends[1]:
-        raise InputError(f"{where}: one value cannot be at both ends; give 2 or more.")
+        raise InputError(f"{where}: a COUNT of 1 needs LOW equal to HIGH; give 2 or more.")
     if kind == "log":
         if min(ends) <= 0:
             raise InputError(f"{where}: both ends must be positive.")
         ends = (math.log10(ends[0]), math.log10(ends[1]))
-    share = [i / (count - 1) if count > 1 else 0.0 for i in range(count)]
-    raw = [ends[0] + s * (ends[1] - ends[0]) for s in share]
+    fractions = [i / (count - 1) if count > 1 else 0.0 for i in range(count)]
+    raw = [ends[0] + f * (ends[1] - ends[0]) for f in fractions]
     values = [10**v if kind == "log" else v for v in raw]
-    if whole:
+    if integer:
         return [round(value) for value in values]
     return [float(f"{value:.{_DIGITS}g}") for value in values]
 
 
-def _takes_whole_numbers(base: Experiment, key: str) -> bool:
+def _is_integer_key(base: Experiment, key: str) -> bool:
     value: Any = base
     for name in key.split("."):
         value = getattr(value, name, None)
@@ -229,6 +236,6 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def canonical(point: Sequence[Any]) -> str:
-    """A text that is the same for equal values: 1 and 1.0 are."""
+def canonical_text(point: Sequence[Any]) -> str:
+    """A text that is equal for equal points; 1 and 1.0 are equal."""
     return json.dumps([float(v) if _is_number(v) else v for v in point], sort_keys=True, default=str)

@@ -1,8 +1,8 @@
-"""The manifest of a sweep: what was asked for so far, and which cells are done. One JSON document.
+"""The manifest of a sweep: one JSON document with all requests so far and the finished cells.
 
-A sweep's folder holds ``sweep.json`` (this), ``cells/`` with a run in each folder, the arrays of a task that
-lay only in memory, and whatever figures and pages are made of it. The cells' stores are the truth; what is
-done is written here too, so that a sweep that is given again need not open thousands of them.
+A sweep's folder holds ``sweep.json`` (the manifest), ``cells/`` with one run folder per cell, the arrays of a
+task that exist only in memory, and figures and pages. The cells' stores are authoritative. The manifest
+repeats which cells are finished, so that running a sweep again does not open thousands of stores.
 """
 
 from __future__ import annotations
@@ -14,50 +14,52 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from grokscope.errors import InputError, StoreError
 from grokscope.experiment import Experiment
 from grokscope.spec.streams import Members, Seeds
-from grokscope.sweeps._axes import Axis, axis_names, canonical
+from grokscope.sweeps._axes import Axis, axis_names, canonical_text
 from grokscope.sweeps._spec import SweepSpec
 
-__all__ = ["FORMAT_VERSION", "Manifest", "Request", "compact", "members_of", "wanted_of"]
+__all__ = ["FORMAT_VERSION", "Manifest", "Request", "members_from_text", "members_text", "recording_hash"]
 
 FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True)
 class Request:
-    """One ``grokscope sweep``: a grid, the names of its cells, and the seeds of each.
+    """One call of ``grokscope sweep``: a grid and the seeds of its cells.
 
     Attributes:
-        axes: of the grid; their keys are those of all requests of the sweep, in the same order.
-        cells: the name of each cell, the last axis fastest.
-        seeds: of every cell, as `compact` writes them.
+        axes: of the grid; every request of a sweep has the same keys in the same order.
+        cells: the name of each cell; the last axis varies fastest.
+        seeds: of every cell, in the form of `members_text`.
     """
 
     axes: tuple[Axis, ...]
     cells: tuple[str, ...]
     seeds: str
 
-    def places(self) -> Iterator[tuple[tuple[tuple[Any, ...], ...], str]]:
-        """Each cell: its point along every axis, and its name."""
-        points = itertools.product(*(axis.points for axis in self.axes))
-        return zip(points, self.cells, strict=True)
+    def points(self) -> Iterator[tuple[tuple[tuple[Any, ...], ...], str]]:
+        """For each cell its point on every axis, and its name."""
+        return zip(itertools.product(*(axis.points for axis in self.axes)), self.cells, strict=True)
 
 
 @dataclass
 class Manifest:
-    """What a sweep's folder holds.
+    """State of a sweep.
 
     Attributes:
-        identity: of the sweep, see `SweepSpec.identity`.
+        identity: see `SweepSpec.identity`.
         base: the base experiment of the latest request, as TOML.
-        requests: all so far.
-        done: by a cell's name, what of it is finished: ``wanted`` (see `wanted_of`), ``steps``, ``seeds``.
-        numerics: the fingerprint that all cells are made under; None before the first.
+        requests: all requests, oldest first.
+        done: the finished part of each cell, by the cell's name: ``wanted`` (see `recording_hash`), ``steps``
+            and ``seeds``.
+        numerics: the fingerprint of all cells; None before the first is trained.
         notes: remarks, for example that other numerics were allowed.
-        files: names of files beside the manifest that the base names.
-        history: what each request took.
+        files: names of the files beside the manifest that the base refers to.
+        history: command, counts and seconds of each request.
     """
 
     identity: str
@@ -71,7 +73,7 @@ class Manifest:
 
     @property
     def axes(self) -> tuple[Axis, ...]:
-        """The axes with the values of all requests."""
+        """The axes with the points of all requests."""
         axes = self.requests[0].axes
         for request in self.requests[1:]:
             axes = tuple(one.joined(other) for one, other in zip(axes, request.axes, strict=True))
@@ -79,61 +81,64 @@ class Manifest:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The dimensions of the result."""
+        """The dimension name of each axis."""
         return axis_names(self.requests[0].axes)
 
     @property
     def cells(self) -> dict[str, tuple[int, ...]]:
-        """The cells of all requests: by name the place along every axis."""
+        """The index along every axis of each cell of all requests, by the cell's name."""
         axes = self.axes
-        places = [{canonical(point): i for i, point in enumerate(axis.points)} for axis in axes]
+        positions = [{canonical_text(point): i for i, point in enumerate(axis.points)} for axis in axes]
         return {
-            name: tuple(place[canonical(point)] for place, point in zip(places, points, strict=True))
+            name: tuple(where[canonical_text(point)] for where, point in zip(positions, points, strict=True))
             for request in self.requests
-            for points, name in request.places()
+            for points, name in request.points()
         }
 
     def add(self, spec: SweepSpec, names: tuple[str, ...], base: str) -> Request:
-        """Take a request into the manifest; the same again changes nothing.
+        """Add a request; one that is there already is not repeated.
+
+        Args:
+            spec: the requested sweep.
+            names: of its cells; the last axis varies fastest.
+            base: the base experiment as TOML.
 
         Raises:
-            InputError: if its keys are paired otherwise.
+            InputError: if the sweep's earlier requests group the keys into other axes.
         """
         axes = spec.axes
         if self.requests:
             by_keys = {axis.keys: axis for axis in axes}
             order = [axis.keys for axis in self.requests[0].axes]
             if set(order) != set(by_keys):
-                raise InputError("holds a sweep whose keys are paired otherwise")
+                raise InputError("holds a sweep that pairs its keys differently")
             axes = tuple(by_keys[keys] for keys in order)
-            moved = [spec.axes.index(axis) for axis in axes]
-            names = _reordered(names, spec.shape, moved)
-        request = Request(axes, names, compact(spec.seeds))
+            names = _transposed(names, spec.shape, [spec.axes.index(axis) for axis in axes])
+        request = Request(axes, names, members_text(spec.seeds))
         self.base = base
         if request not in self.requests:
             self.requests.append(request)
         return request
 
-    def missing(self, name: str, wanted: str, steps: int, seeds: Members) -> int:
-        """How many members of a cell are not finished, as far as the manifest knows."""
+    def n_missing(self, name: str, wanted: str, steps: int, seeds: Members) -> int:
+        """The number of a cell's members that are not finished according to the manifest."""
         entry = self.done.get(name)
         if entry is None or entry["wanted"] != wanted or entry["steps"] < steps:
             return len(seeds)
-        if entry["seeds"] == compact(seeds):
+        if entry["seeds"] == members_text(seeds):
             return 0
-        return len(seeds.without(_members(entry["seeds"])))
+        return len(seeds.without(members_from_text(entry["seeds"])))
 
     def mark_done(self, name: str, wanted: str, steps: int, seeds: Members) -> None:
-        """Write down that members of a cell are finished."""
+        """Record members of a cell as finished."""
         entry = self.done.get(name)
-        everyone = seeds
         if entry is not None and entry["wanted"] == wanted and entry["steps"] == steps:
-            before = _members(entry["seeds"])
-            everyone = Members((*before, *seeds.without(before)))
-        self.done[name] = {"wanted": wanted, "steps": steps, "seeds": compact(everyone)}
+            before = members_from_text(entry["seeds"])
+            seeds = Members((*before, *seeds.without(before)))
+        self.done[name] = {"wanted": wanted, "steps": steps, "seeds": members_text(seeds)}
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data."""
+        """Convert to JSON data."""
         return {
             "format_version": FORMAT_VERSION,
             "identity": self.identity,
@@ -156,11 +161,15 @@ class Manifest:
 
     @classmethod
     def from_json(cls, table: Mapping[str, Any], where: str) -> Manifest:
-        """Read what `to_json` made.
+        """Convert from the JSON data of `to_json`.
+
+        Args:
+            table: the data.
+            where: the file or address, for error messages.
 
         Raises:
-            InputError: if it is of a newer format.
-            StoreError: if it is damaged.
+            InputError: if the format is newer.
+            StoreError: if the data is damaged.
         """
         try:
             version = table["format_version"]
@@ -173,7 +182,7 @@ class Manifest:
             requests = [
                 Request(
                     tuple(
-                        Axis(names, tuple(tuple(_plain(v) for v in point) for point in points))
+                        Axis(names, tuple(tuple(_as_tuples(v) for v in point) for point in points))
                         for names, points in zip(keys, one["points"], strict=True)
                     ),
                     tuple(map(str, one["cells"])),
@@ -195,8 +204,8 @@ class Manifest:
             raise StoreError(f"{where}: is damaged ({error}).") from None
 
 
-def wanted_of(experiment: Experiment) -> str:
-    """A hash of what a cell's run is to hold: its measures and when they are taken."""
+def recording_hash(experiment: Experiment) -> str:
+    """Hash of the settings that decide what is recorded: measures, schedule and early stop."""
     measures = experiment.measures
     table: list[Any] = [
         None if measures is None else [measure.model_dump(mode="json") for measure in measures],
@@ -207,11 +216,11 @@ def wanted_of(experiment: Experiment) -> str:
     return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def compact(members: Members) -> str:
-    """Members as ``Members.parse`` reads them where each has one seed for all streams; else as JSON.
+def members_text(members: Members) -> str:
+    """Members as a text for `Members.parse` if each has one seed for all streams; otherwise as JSON.
 
     Example:
-        >>> compact(Members.parse("0:20,25"))
+        >>> members_text(Members.parse("0:20,25"))
         '0:20,25'
     """
     if not members.is_plain:
@@ -224,23 +233,17 @@ def compact(members: Members) -> str:
     return ",".join(pieces) if len(pieces) > 1 or ":" in pieces[0] else f"{pieces[0]},"
 
 
-def members_of(text: str) -> Members:
-    """Read what `compact` wrote."""
-    return Members(tuple(_members(text)))
-
-
-def _members(text: str) -> list[Seeds]:
+def members_from_text(text: str) -> Members:
+    """Parse the result of `members_text`."""
     if text.startswith("["):
-        return [Seeds(*each) for each in json.loads(text)]
-    return list(Members.parse(text))
+        return Members(tuple(Seeds(*each) for each in json.loads(text)))
+    return Members.parse(text)
 
 
-def _reordered(names: tuple[str, ...], shape: tuple[int, ...], moved: list[int]) -> tuple[str, ...]:
-    import numpy as np
-
+def _transposed(names: tuple[str, ...], shape: tuple[int, ...], order: list[int]) -> tuple[str, ...]:
     grid = np.array(names, dtype=object).reshape(shape)
-    return tuple(grid.transpose(moved).ravel().tolist())
+    return tuple(grid.transpose(order).ravel().tolist())
 
 
-def _plain(value: Any) -> Any:
-    return tuple(_plain(v) for v in value) if isinstance(value, list) else value
+def _as_tuples(value: Any) -> Any:
+    return tuple(_as_tuples(v) for v in value) if isinstance(value, list) else value

@@ -1,88 +1,87 @@
-"""What became of every member of a sweep: when it memorized and grokked, how it ended, in which phase."""
+"""Outcomes of a sweep: event times, final values and phase of every member; their summary for every cell."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from grokscope.spec.events import GROKKING, MEMORIZATION, Event
-from grokscope.statistics import CensoredTimes
+from grokscope.statistics import CensoredTimes, Estimate, kaplan_meier, mean_interval, median_interval, wilson
 from grokscope.store.labeled import MemberAxes
+from grokscope.sweeps._dataset import Grid, axis_coordinates
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from grokscope.store.run_store import RunStore
-    from grokscope.sweeps._dataset import Grid
 
-__all__ = ["FINALS", "PHASES", "PROMPT_STEPS", "cell_times", "outcomes_dataset", "phases", "times_of"]
+__all__ = ["PHASES", "cell_estimates", "outcomes_dataset", "phases", "summary_dataset", "times_of"]
 
 PHASES = ("comprehension", "grokking", "memorization", "confusion", "diverged")
-PROMPT_STEPS = 1000.0  # a delay up to this is none: Liu et al. 2022, Table 1
-FINALS = ("train_accuracy", "test_accuracy", "test_accuracy_large", "effective_sparsity")
+PROMPT_STEPS = 1000.0  # the largest delay of comprehension: Liu et al. 2022, Table 1
 _EVENTS = (MEMORIZATION, GROKKING)
+_MEANS = ("train_accuracy", "test_accuracy", "test_accuracy_large")
+_MEDIANS = ("effective_sparsity",)
 
 
 def outcomes_dataset(grid: Grid, prompt_steps: float = PROMPT_STEPS) -> xr.Dataset:
-    """One value per member for each of the following, over (*axes, seed or streams); NaN without a member.
+    """The outcome of every member, over (*axes, seed or streams); NaN for absent members.
 
-    ``memorization_lower`` and ``_upper``, ``grokking_lower`` and ``_upper``: the event lies after the one
-    and by the other step; inf where it was not seen. ``delay_lower`` and ``_upper``: from the first to the
-    second. ``diverged``: the step of divergence, inf for none. ``final_NAME``: the last measured value.
-    ``phase``: its number in `PHASES`.
+    Variables: ``memorization_lower`` and ``_upper``, ``grokking_lower`` and ``_upper`` (the event lies after
+    the first and by the second step; inf if it was not seen); ``delay_lower`` and ``_upper`` (from
+    memorization to grokking); ``diverged`` (the step of divergence; inf for none); ``final_NAME`` (the last
+    measured value); ``phase`` (an index into `PHASES`).
 
     Args:
-        grid: of the sweep.
-        prompt_steps: up to this delay a member comprehends rather than groks.
+        grid: the cells of the sweep.
+        prompt_steps: the largest delay of the phase comprehension; members with a larger one grok.
     """
     import xarray as xr
-
-    from grokscope.sweeps._dataset import axis_coordinates
 
     cohort = MemberAxes.of(grid.members)
     shape = (*grid.shape, len(grid.members))
     columns: dict[str, np.ndarray] = {}
 
-    def put(name: str, place: tuple[int, ...], there: np.ndarray, values: np.ndarray) -> None:
-        if name not in columns:
-            columns[name] = np.full(shape, np.nan)
-        columns[name][place][there] = values[there]
+    def put(name: str, index: tuple[int, ...], present: np.ndarray, values: np.ndarray) -> None:
+        columns.setdefault(name, np.full(shape, np.nan))[index][present] = values[present]
 
-    for place, name in grid.cells.items():
-        store = grid.open(name)
+    for index, cell in grid.cells.items():
+        store = grid.open(cell)
         if store is None:
             continue
-        positions = member_positions(grid, store)
-        there = positions >= 0
-        lost = _diverged(store, positions)
-        put("diverged", place, there, lost)
+        positions = grid.positions(store)
+        present = positions >= 0
+        diverged = _diverged_steps(store, positions)
+        put("diverged", index, present, diverged)
         times: dict[str, CensoredTimes] = {}
         for event in _EVENTS:
-            found = cell_times(store, positions, event)
+            found = _event_times(store, positions, event, diverged)
             if found is not None:
                 times[event.name] = found
         if len(times) == len(_EVENTS):
             times["delay"] = times[GROKKING.name] - times[MEMORIZATION.name]
-            put("phase", place, there, phases(times, prompt_steps))
-        for what, one in times.items():
-            put(f"{what}_lower", place, there, one.lower)
-            put(f"{what}_upper", place, there, one.upper)
-        for measure in FINALS:
-            if (last := _last(store, positions, measure)) is not None:
-                put(f"final_{measure}", place, there, last)
+            put("phase", index, present, phases(times, prompt_steps))
+        for name, each in times.items():
+            put(f"{name}_lower", index, present, each.lower)
+            put(f"{name}_upper", index, present, each.upper)
+        for measure in (*_MEANS, *_MEDIANS):
+            if (last := _last_values(store, positions, measure)) is not None:
+                put(f"final_{measure}", index, present, last)
 
-    def laid(values: np.ndarray) -> np.ndarray:
+    def on_member_axes(values: np.ndarray) -> np.ndarray:
         padded = np.concatenate([values, np.full((*grid.shape, 1), np.nan)], axis=-1)
         return padded[..., cohort.member]
 
     coords: dict[str, Any] = axis_coordinates(grid.names, grid.axes) | dict(cohort.coords)
     dims = (*grid.names, *cohort.dims)
-    return xr.Dataset({name: (dims, laid(values)) for name, values in columns.items()}, coords)
+    return xr.Dataset({name: (dims, on_member_axes(values)) for name, values in columns.items()}, coords)
 
 
-def times_of(outcomes: xr.Dataset, what: str) -> CensoredTimes:
-    """The times of an event (or ``delay``) in a part of `outcomes_dataset`, without the absent members.
+def times_of(outcomes: xr.Dataset, event: str) -> CensoredTimes:
+    """The times of an event, or of ``delay``, in a part of `outcomes_dataset`; absent members are dropped.
 
     Example:
         >>> import xarray as xr
@@ -90,20 +89,22 @@ def times_of(outcomes: xr.Dataset, what: str) -> CensoredTimes:
         >>> times_of(outcomes, "grokking").upper.tolist()
         [96.0]
     """
-    lower, upper = (outcomes[f"{what}_{end}"].to_numpy().ravel() for end in ("lower", "upper"))
-    lost = outcomes["diverged"].to_numpy().ravel() if "diverged" in outcomes else np.full(len(lower), np.inf)
-    there = ~np.isnan(lower)
-    return CensoredTimes(lower[there], upper[there], lost[there])
+    lower, upper = (outcomes[f"{event}_{end}"].to_numpy().ravel() for end in ("lower", "upper"))
+    diverged = (
+        outcomes["diverged"].to_numpy().ravel() if "diverged" in outcomes else np.full(lower.shape, np.inf)
+    )
+    present = ~np.isnan(lower)
+    return CensoredTimes(lower[present], upper[present], diverged[present])
 
 
 def phases(times: dict[str, CensoredTimes], prompt_steps: float = PROMPT_STEPS) -> np.ndarray:
-    r"""The phase of each member, as its number in `PHASES`.
+    r"""The phase of each member, as an index into `PHASES`.
 
-    Comprehension: it generalizes, at most ``prompt_steps`` after it memorized (or without). Grokking: it
-    generalizes later than that. Memorization: it memorizes and does not generalize within the run. Confusion:
-    neither. Diverged: it was lost before it generalized.
+    Comprehension: generalizes at most ``prompt_steps`` after memorization, or without it. Grokking:
+    generalizes later than that. Memorization: memorizes, and does not generalize within the run. Confusion:
+    neither. Diverged: diverges before it generalizes.
 
-    Source: Liu et al. 2022 (arXiv 2205.10343), Table 1; divergence is ours.
+    Source: Liu et al. 2022 (arXiv 2205.10343), Table 1; the phase diverged is ours.
     """
     memorized, grokked = times[MEMORIZATION.name], times[GROKKING.name]
     with np.errstate(invalid="ignore"):
@@ -114,30 +115,99 @@ def phases(times: dict[str, CensoredTimes], prompt_steps: float = PROMPT_STEPS) 
     return np.where(np.isfinite(grokked.diverged) & ~grokked.observed, 4, phase).astype(np.float64)
 
 
-def cell_times(store: RunStore, positions: np.ndarray, event: Event) -> CensoredTimes | None:
-    """When an event happened to members of a cell; None if its measure was not taken."""
+def summary_dataset(
+    outcomes: xr.Dataset, names: tuple[str, ...], estimates: Mapping[tuple[int, ...], Mapping[str, Estimate]]
+) -> xr.Dataset:
+    """The summary of every cell, over the axes.
+
+    Every estimate gives three variables, such as ``share_grokked``, ``share_grokked_low`` and
+    ``share_grokked_high``: the value and its 95 % interval. ``share_memorized``, ``share_grokked`` and
+    ``share_diverged`` have Wilson intervals. ``memorization_step``, ``grokking_step`` and ``delay`` are
+    Kaplan-Meier medians with Brookmeyer-Crowley intervals; a diverged member never has the event.
+    ``final_NAME`` are means with Student's t, ``final_effective_sparsity`` a median. Further variables:
+    ``phase``, the most frequent one, as an index into ``PHASES``; ``phase_share``, its share of the members;
+    ``n``, the number of members.
+
+    Args:
+        outcomes: see `outcomes_dataset`.
+        names: of the axes.
+        estimates: by index along the axes, see `cell_estimates`.
+    """
     import xarray as xr
 
-    found = _curves(store, positions, event.measure)
-    if found is None:
+    shape = tuple(outcomes.sizes[name] for name in names)
+    columns: dict[str, np.ndarray] = {}
+
+    def put(name: str, index: tuple[int, ...], value: float) -> None:
+        columns.setdefault(name, np.full(shape, np.nan))[index] = value
+
+    for index, found in estimates.items():
+        for name, estimate in found.items():
+            put(name, index, estimate.value)
+            put(f"{name}_low", index, estimate.low)
+            put(f"{name}_high", index, estimate.high)
+        part = outcomes.isel(dict(zip(names, index, strict=True)))
+        put("n", index, float(np.count_nonzero(~np.isnan(part["diverged"].to_numpy()))))
+        if "phase" in part:
+            codes = part["phase"].to_numpy().ravel()
+            codes = codes[~np.isnan(codes)].astype(int)
+            counts = np.bincount(codes, minlength=len(PHASES))
+            put("phase", index, float(np.argmax(counts)) if len(codes) else np.nan)
+            put("phase_share", index, counts.max() / len(codes) if len(codes) else np.nan)
+    coords = {name: outcomes.coords[name] for name in names}
+    result = xr.Dataset({name: (names, values) for name, values in columns.items()}, coords)
+    result.attrs["phases"] = list(PHASES)
+    return result
+
+
+def cell_estimates(outcomes: xr.Dataset) -> dict[str, Estimate]:
+    """Estimates from the outcomes of one cell (or of any part of the sweep), by name."""
+    found: dict[str, Estimate] = {}
+    for event, share, step in (
+        ("memorization", "share_memorized", "memorization_step"),
+        ("grokking", "share_grokked", "grokking_step"),
+        ("delay", None, "delay"),
+    ):
+        if f"{event}_upper" not in outcomes:
+            continue
+        times = times_of(outcomes, event)
+        if share is not None:
+            found[share] = times.share()
+        found[step] = kaplan_meier(times).median("steps")
+    diverged = outcomes["diverged"].to_numpy().ravel()
+    diverged = diverged[~np.isnan(diverged)]
+    found["share_diverged"] = wilson(int(np.isfinite(diverged).sum()), len(diverged))
+    for measure in (*_MEANS, *_MEDIANS):
+        if (name := f"final_{measure}") in outcomes:
+            values = outcomes[name].to_numpy().ravel()
+            found[name] = _clipped(mean_interval(values)) if measure in _MEANS else median_interval(values)
+    return found
+
+
+def _clipped(estimate: Estimate) -> Estimate:
+    """Clip the interval of a mean accuracy to [0, 1]."""
+    return replace(estimate, low=max(estimate.low, 0.0), high=min(estimate.high, 1.0))
+
+
+def _event_times(
+    store: RunStore, positions: np.ndarray, event: Event, diverged: np.ndarray
+) -> CensoredTimes | None:
+    """The times of an event in members of a cell; None if its measure was not taken."""
+    import xarray as xr
+
+    curves = _curves(store, positions, event.measure)
+    if curves is None:
         return None
-    steps, values = found
-    lost = _diverged(store, positions)
+    steps, values = curves
     measures = xr.Dataset(
         {event.measure: (("seed", "step"), values)},
-        {"step": steps, "diverged_step": ("seed", np.where(np.isfinite(lost), lost, -1.0))},
+        {"step": steps, "diverged_step": ("seed", np.where(np.isfinite(diverged), diverged, -1.0))},
     )
     return event.times(measures)
 
 
-def member_positions(grid: Grid, store: RunStore) -> np.ndarray:
-    """The position of each of the sweep's members in a cell's store; -1 where it has none."""
-    known = {seeds: i for i, seeds in enumerate(store.seeds)}
-    return np.array([known.get(seeds, -1) for seeds in grid.members])
-
-
 def _curves(store: RunStore, positions: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray] | None:
-    """A measure of members at its steps: steps, values [member, step]; None if it was not taken."""
+    """The steps of a measure, and its values [member, step]; None if it was not taken."""
     sources = store.sources().get(name)
     if sources is None:
         return None
@@ -150,19 +220,18 @@ def _curves(store: RunStore, positions: np.ndarray, name: str) -> tuple[np.ndarr
     return steps, values.astype(np.float64)
 
 
-def _last(store: RunStore, positions: np.ndarray, name: str) -> np.ndarray | None:
-    """The last measured value of each member."""
-    found = _curves(store, positions, name)
-    if found is None:
+def _last_values(store: RunStore, positions: np.ndarray, name: str) -> np.ndarray | None:
+    """The last finite value of a measure for each member; None if it was not taken."""
+    curves = _curves(store, positions, name)
+    if curves is None or curves[1].ndim != 2:
         return None
-    values = found[1]
-    if values.ndim != 2:
-        return None
+    values = curves[1]
     known = np.isfinite(values)
     last = values.shape[1] - 1 - np.argmax(known[:, ::-1], axis=1)
     return np.where(known.any(axis=1), values[np.arange(len(values)), last], np.nan)
 
 
-def _diverged(store: RunStore, positions: np.ndarray) -> np.ndarray:
+def _diverged_steps(store: RunStore, positions: np.ndarray) -> np.ndarray:
+    """The step at which each member diverged; inf for none."""
     recorded = np.append(store.diverged_step.astype(np.float64), -1.0)[positions]
     return np.where(recorded >= 0, recorded, np.inf)

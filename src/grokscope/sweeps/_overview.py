@@ -1,4 +1,4 @@
-"""What there is to know of a sweep at a glance, as plain values: for the command line and the page."""
+"""Overview and figures of a sweep, for the command line and the report."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from grokscope.statistics import Estimate, format_number
 from grokscope.sweeps._axes import point_text
 from grokscope.sweeps._outcomes import PHASES
+from grokscope.sweeps._sweep import Sweep
 
 if TYPE_CHECKING:
-    from grokscope.sweeps._sweep import Sweep
+    from matplotlib.figure import Figure
 
-__all__ = ["CellOverview", "SweepOverview", "estimate_text", "overview_of_sweep"]
+__all__ = ["CellOverview", "SweepOverview", "estimate_text", "overview_of_sweep", "sweep_figures"]
 
 _COLUMNS = {
     "share_memorized": "memorized",
@@ -27,14 +28,14 @@ _COLUMNS = {
 
 @dataclass(frozen=True)
 class CellOverview:
-    """One cell.
+    """Summary of one cell as plain values.
 
     Attributes:
         labels: its value on each axis, as text.
-        settings: what it changes in the base, by key.
+        settings: the values that replace those of the base, by key.
         folder: the name of its folder below ``cells/``.
-        phase: the commonest phase of its members, or empty.
-        estimates: by name, see `grokscope.sweeps._summary`.
+        phase: the most frequent phase of its members, or empty.
+        estimates: by name, see `grokscope.sweeps.summary_dataset`.
     """
 
     labels: tuple[str, ...]
@@ -46,7 +47,7 @@ class CellOverview:
 
 @dataclass(frozen=True)
 class SweepOverview:
-    """A sweep.
+    """Summary of a sweep as plain values.
 
     Attributes:
         path: its folder or address.
@@ -54,8 +55,8 @@ class SweepOverview:
         axes: the names of the axes.
         members: of all cells together.
         complete: whether all cells are finished.
-        steps_saved: member-steps that early stopping left out, of all requests.
-        cells: in the order of the axes, the last fastest.
+        steps_saved: member-steps skipped by early stopping, summed over all requests.
+        cells: in the order of the axes; the last axis varies fastest.
     """
 
     path: str
@@ -67,34 +68,30 @@ class SweepOverview:
     cells: tuple[CellOverview, ...]
 
     def table(self, most: int = 60) -> tuple[list[str], list[list[str]]]:
-        """Headers and rows of a table of (at most so many) cells."""
+        """Headers and rows of a table of at most ``most`` cells."""
         shown = [name for name in _COLUMNS if any(name in cell.estimates for cell in self.cells)]
         headers = [*self.axes, "phase", *(_COLUMNS[name] for name in shown)]
         rows = [
-            [
-                *cell.labels,
-                cell.phase,
-                *(estimate_text(cell.estimates.get(name)) for name in shown),
-            ]
+            [*cell.labels, cell.phase, *(estimate_text(cell.estimates.get(name)) for name in shown)]
             for cell in self.cells[:most]
         ]
         return headers, rows
 
 
 def overview_of_sweep(sweep: Sweep) -> SweepOverview:
-    """Look at all cells of a sweep."""
+    """Summarize all cells of a sweep."""
     cells: list[CellOverview] = []
     summary = sweep.summary
-    for place in sorted(sweep.cells):
-        cell = summary.isel(dict(zip(sweep.names, place, strict=True)))
+    for index in sorted(sweep.cells):
+        cell = summary.isel(dict(zip(sweep.names, index, strict=True)))
         code = float(cell["phase"]) if "phase" in cell else math.nan
         cells.append(
             CellOverview(
-                tuple(point_text(a.points[i][:1]) for a, i in zip(sweep.axes, place, strict=True)),
-                sweep.settings(place),
-                sweep.cells[place],
+                tuple(point_text(a.points[i][:1]) for a, i in zip(sweep.axes, index, strict=True)),
+                sweep.settings(index),
+                sweep.cells[index],
                 "" if math.isnan(code) else PHASES[int(code)],
-                sweep.estimates[place],
+                sweep.estimates[index],
             )
         )
     history = sweep.provenance["requests"]
@@ -110,10 +107,43 @@ def overview_of_sweep(sweep: Sweep) -> SweepOverview:
 
 
 def estimate_text(estimate: Estimate | None) -> str:
-    """An estimate for a table: a dash where there is none, words where it is not reached."""
+    """An estimate as text for a table: ``-`` for none, ``not reached`` for an infinite value."""
     if estimate is None or math.isnan(estimate.value):
         return "-"
     value = "not reached" if math.isinf(estimate.value) else format_number(estimate.value)
     if math.isinf(estimate.low) and math.isinf(estimate.high):
         return value
     return f"{value} [{format_number(estimate.low)}, {format_number(estimate.high)}]"
+
+
+def sweep_figures(sweep: Sweep, command: str = "") -> list[tuple[str, str, Figure]]:
+    """Draw a sweep: curves for one axis, a phase diagram for two, small multiples for more.
+
+    Axes with a single value are dropped. A phase diagram needs ``train_accuracy`` and ``test_accuracy``.
+
+    Args:
+        sweep: with results in at least one cell.
+        command: the command that makes the figures, printed below them.
+
+    Returns:
+        Name, title and figure of each drawing.
+    """
+    from grokscope.plots.phases import multiples_figure, phase_figure
+    from grokscope.plots.sweeps import axis_figure
+
+    summary = sweep.summary.squeeze([name for name in sweep.names if sweep.summary.sizes[name] == 1])
+    names = [name for name in sweep.names if name in summary.dims]
+    if len(names) == 1:
+        title = f"Shares, steps and accuracy against {_axes_text(names)}."
+        return [("curves", title, axis_figure(summary, names[0], command))]
+    if not names or "phase" not in summary:
+        return []
+    if len(names) == 2:
+        title = f"Phase diagram over {_axes_text(names)}."
+        return [("phase-diagram", title, phase_figure(summary, names, command))]
+    title = f"Phase diagrams over {_axes_text(names[-2:])}, by {_axes_text(names[:-2])}."
+    return [("phase-diagrams", title, multiples_figure(summary, names, command))]
+
+
+def _axes_text(names: list[str]) -> str:
+    return " and ".join(name.replace("_", " ") for name in names)

@@ -1,4 +1,4 @@
-"""The planner: from a grid to programs, cohorts and tasks, with predicted time and memory."""
+"""The planner: group cells into compiled programs, predict time and memory, cut programs into work units."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from grokscope.runs.wanted import Wanted
 from grokscope.spec.schedule import Schedule
-from grokscope.sweeps._manifest import Manifest, wanted_of
+from grokscope.sweeps._manifest import Manifest, recording_hash
 from grokscope.sweeps._spec import Cell, SweepSpec, settings_text
-from grokscope.sweeps.task import CellTask, Task
+from grokscope.sweeps.work_unit import UnitCell, WorkUnit
 from grokscope.training.budget import predicted_bytes
 from grokscope.training.rates import START_SECONDS, predict_seconds
 
@@ -19,30 +19,30 @@ if TYPE_CHECKING:
     from grokscope.experiment import Experiment
     from grokscope.training.rates import Rates
 
-__all__ = ["MANY_CELLS", "Program", "SweepPlan", "estimate", "plan_sweep", "tasks_of"]
+__all__ = ["HUGE_GRID", "Program", "SweepPlan", "estimate_seconds", "plan_sweep", "work_units"]
 
-MANY_CELLS = 100_000  # a larger grid is probably a slip, and is not even listed before it is confirmed
+HUGE_GRID = 100_000  # cells; a larger grid is probably a mistake, and is confirmed before it is listed
 _COMPILE_SECONDS = 3.0
-_CELL_SECONDS = 0.1  # making, committing and finishing a store
+_CELL_SECONDS = 0.1  # to create, commit and finish a store
 _BASE_BYTES = 600_000_000  # the process with its libraries and compiled programs
-_MOST_ON_CORE, _MOST_ON_ACCELERATOR = 64, 256  # members at once, as in `training.devices`
-_SCALARS = 50  # measures without axes, and those of subnetworks, per point; at most
+_MAX_ON_CORE, _MAX_ON_ACCELERATOR = 64, 256  # members at once, as in `training.devices`
+_SCALARS = 50  # upper bound on values per point of measures without a neuron axis
 
 
 @dataclass(frozen=True)
 class Program:
-    """Cells of one shape: one compiled program, one cohort.
+    """Cells of one shape, trained by one compiled program.
 
     Attributes:
-        settings: what its cells have in common that others have not, for people.
-        cells: that are to be worked on.
-        members: to be worked on; some may be partly done.
+        settings: the settings that its cells share and that other programs' cells do not, as text.
+        cells: the cells with unfinished members.
+        members: the number of unfinished members of all its cells.
         steps: updates per member.
-        work: member-steps, those counted twice that are passed again for subnetworks.
-        seconds: predicted, on this machine.
-        memory: predicted peak, in bytes.
-        at_once: the size the program is made for.
-        per_cell: members of a cell, at most.
+        work: member-steps; twice as many where a second pass follows subnetworks.
+        seconds: predicted on this machine.
+        memory: predicted peak in bytes.
+        at_once: members that the program is compiled for.
+        per_cell: largest number of unfinished members of a cell.
     """
 
     settings: str
@@ -58,15 +58,15 @@ class Program:
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """What will be done; printed before the work.
+    """The work of a sweep; printed before it starts.
 
     Attributes:
-        spec: what was asked for.
-        names: of all cells, the last axis fastest.
-        programs: in the order in which they are run.
-        cells_done: cells that are finished already.
-        seconds: predicted for all, on this machine.
-        lanes: members that this machine works on at the same time.
+        spec: the sweep.
+        names: of all cells; the last axis varies fastest.
+        programs: in the order in which they run.
+        cells_done: the number of finished cells.
+        seconds: predicted for all programs on this machine.
+        lanes: members that this machine trains in parallel.
     """
 
     spec: SweepSpec
@@ -78,21 +78,21 @@ class SweepPlan:
 
     @property
     def n_members(self) -> int:
-        """Members to be worked on."""
+        """The number of unfinished members."""
         return sum(program.members for program in self.programs)
 
     @property
     def is_done(self) -> bool:
-        """Whether there is nothing to do."""
+        """Whether every cell is finished."""
         return not self.programs
 
     def seconds_on(self, workers: int | None) -> float:
-        """Predicted seconds on workers as fast as one of this machine's lanes; None: on this machine."""
+        """Predicted seconds on workers as fast as one lane of this machine; None: on this machine."""
         return self.seconds if workers is None else self.seconds * self.lanes / max(workers, 1)
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The plan as plain data."""
+        """The plan as JSON data."""
         return {
             "axes": {name: len(axis) for name, axis in zip(self.spec.names, self.spec.axes, strict=True)},
             "cells": self.spec.n_cells,
@@ -124,14 +124,14 @@ class SweepPlan:
         ]
         if self.cells_done:
             lines[0] += f"; {self.cells_done:,} cells are done"
-        wide = max((len(program.settings) for program in self.programs), default=0)
+        width = max((len(program.settings) for program in self.programs), default=0)
         count = len(self.programs)
         shown = self.programs if count <= 12 else (*self.programs[:10], self.programs[-1])
         for program in shown:
             if program is shown[-1] and count > len(shown):
                 lines.append(f"  ... {count - len(shown)} more programs")
             lines.append(
-                f"  {program.settings:{wide}}  {len(program.cells):>5,} cells  {program.members:>7,} members"
+                f"  {program.settings:{width}}  {len(program.cells):>5,} cells  {program.members:>7,} members"
                 f" x {program.steps:,} steps  about {duration(program.seconds)}, "
                 f"{program.memory / 1e9:.1f} GB"
             )
@@ -142,21 +142,21 @@ class SweepPlan:
         return "\n".join(lines)
 
 
-def estimate(spec: SweepSpec, rates: Rates) -> float:
-    """Seconds of a whole sweep, from its base alone: for grids too large to be listed."""
+def estimate_seconds(spec: SweepSpec, rates: Rates) -> float:
+    """Predicted seconds of a sweep from its base experiment alone, for grids too large to list."""
     lanes = _lanes(rates)
     one = predict_seconds(spec.base, lanes, rates) - START_SECONDS
     return one * math.ceil(spec.n_members / lanes) + _CELL_SECONDS * spec.n_cells
 
 
 def plan_sweep(spec: SweepSpec, manifest: Manifest | None, rates: Rates) -> SweepPlan:
-    """Plan a sweep; nothing is run.
+    """Plan a sweep without running it.
 
-    Cells that differ only in `Experiment.numbers` share a program and a cohort.
+    Cells that differ only in `Experiment.numbers` share a program.
 
     Args:
-        spec: what is asked for.
-        manifest: what the sweep's folder holds already.
+        spec: the sweep.
+        manifest: of the sweep's folder; None if there is none yet.
         rates: of this machine.
 
     Raises:
@@ -168,11 +168,9 @@ def plan_sweep(spec: SweepSpec, manifest: Manifest | None, rates: Rates) -> Swee
     for cell in spec.cells():
         one = cell.experiment
         names.append(cell.name)
-        missing[cell.name] = (
-            len(spec.seeds)
-            if manifest is None
-            else manifest.missing(cell.name, wanted_of(one), one.n_steps, spec.seeds)
-        )
+        missing[cell.name] = len(spec.seeds)
+        if manifest is not None:
+            missing[cell.name] = manifest.n_missing(cell.name, recording_hash(one), one.n_steps, spec.seeds)
         if missing[cell.name]:
             by_shape.setdefault((one.shape, one.is_plain), []).append(cell)
     groups = list(by_shape.values())
@@ -183,60 +181,57 @@ def plan_sweep(spec: SweepSpec, manifest: Manifest | None, rates: Rates) -> Swee
     return SweepPlan(spec, tuple(names), tuple(programs), done, seconds, _lanes(rates))
 
 
-def tasks_of(
-    plan: SweepPlan,
-    place: str,
-    base: str,
-    *,
-    most_members: int | None = None,
-    most_seconds: float | None = None,
-) -> list[Task]:
-    """Cut the plan's cohorts into tasks of whole cells.
+def work_units(
+    plan: SweepPlan, place: str, base: str, limits: tuple[int | None, float | None], **common: Any
+) -> list[WorkUnit]:
+    """Cut the plan's programs into work units of whole cells.
 
     Args:
         plan: the plan.
-        place: of the sweep.
+        place: the sweep's folder or address.
         base: the base experiment as TOML.
-        most_members: of one task; None takes what the program is made for.
-        most_seconds: that a task should take on one core; None sets no limit.
+        limits: the most members of a unit (None takes the size that the program is compiled for), and its
+            highest cost in seconds on one core (None sets no limit).
+        common: further fields of every unit.
     """
-    tasks: list[Task] = []
+    max_members, max_seconds = limits
+    units: list[WorkUnit] = []
     seeds = plan.spec.seeds
     for program in plan.programs:
         per_cell = program.seconds * plan.lanes / len(program.cells)
-        most = max(1, (most_members or program.at_once) // program.per_cell)
-        if most_seconds is not None:
-            most = max(1, min(most, int(most_seconds / max(per_cell, 1e-9))))
+        most = max(1, (max_members or program.at_once) // program.per_cell)
+        if max_seconds is not None:
+            most = max(1, min(most, int(max_seconds / max(per_cell, 1e-9))))
         count = math.ceil(len(program.cells) / most)
         each = math.ceil(len(program.cells) / count)
         for low in range(0, len(program.cells), each):
             cells = program.cells[low : low + each]
-            tasks.append(
-                Task(
-                    len(tasks),
+            units.append(
+                WorkUnit(
+                    len(units),
                     place,
                     base,
-                    tuple(CellTask(c.name, c.experiment.identity, c.settings) for c in cells),
+                    tuple(UnitCell(c.name, c.experiment.identity, c.settings) for c in cells),
                     tuple(seeds),
                     min(each * program.per_cell, program.at_once),
-                    program.steps,
                     per_cell * len(cells),
+                    **common,
                 )
             )
-    return tasks
+    return units
 
 
 def _program(
     group: Sequence[Cell], groups: list[list[Cell]], missing: Mapping[str, int], rates: Rates
 ) -> Program:
     experiment = group[0].experiment
-    wanted = Wanted.of(experiment)  # also says what cannot be measured, before anything is trained
+    wanted = Wanted.of(experiment)  # raises before training if a measure does not apply
     members = sum(missing[cell.name] for cell in group)
-    most = _MOST_ON_CORE * rates.cores if rates.device == "cpu" else _MOST_ON_ACCELERATOR
+    most = _MAX_ON_CORE * rates.cores if rates.device == "cpu" else _MAX_ON_ACCELERATOR
     at_once = min(members, most)
     seconds = predict_seconds(experiment, members, rates) - START_SECONDS
     return Program(
-        _common(group, groups),
+        _shared_settings(group, groups),
         tuple(group),
         members,
         experiment.n_steps,
@@ -248,8 +243,8 @@ def _program(
     )
 
 
-def _common(group: Sequence[Cell], groups: list[list[Cell]]) -> str:
-    """The settings that all cells of a group share, and that differ between groups."""
+def _shared_settings(group: Sequence[Cell], groups: list[list[Cell]]) -> str:
+    """The settings shared by all cells of a group, as text."""
     if len(groups) == 1:
         return "all cells"
     first = group[0].settings

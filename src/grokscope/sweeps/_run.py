@@ -1,4 +1,4 @@
-"""Running a sweep: plan, tasks, engine, manifest."""
+"""Run a sweep: plan it, hand its work units to an engine, and record the results in the manifest."""
 
 from __future__ import annotations
 
@@ -17,35 +17,32 @@ from grokscope.runs.trainer import refuse_too_large
 from grokscope.spec.streams import Members
 from grokscope.store.folder import keep_files, written_spec
 from grokscope.store.place import BucketPath, Place, as_place
-from grokscope.sweeps._fingerprints import difference_but_precision
-from grokscope.sweeps._home import Home, check_place, is_sweep, read_manifest, writing
-from grokscope.sweeps._manifest import Manifest, wanted_of
-from grokscope.sweeps._plan import MANY_CELLS, SweepPlan, estimate, plan_sweep, tasks_of
-from grokscope.sweeps._plugins import plugin_sources
+from grokscope.sweeps._manifest import Manifest, recording_hash
+from grokscope.sweeps._plan import HUGE_GRID, SweepPlan, estimate_seconds, plan_sweep, work_units
 from grokscope.sweeps._spec import SweepSpec
 from grokscope.sweeps._sweep import Sweep
 from grokscope.sweeps.engines.local import Engine, LocalEngine
-from grokscope.sweeps.task import Report, Task
+from grokscope.sweeps.folder import SweepBucket, SweepFolder, check_place, is_sweep, read_manifest, writing
+from grokscope.sweeps.work_unit import UnitReport, WorkUnit, loaded_plugins, numerics_difference
 
 if TYPE_CHECKING:
-    from grokscope.sweeps._remote_home import RemoteHome
     from grokscope.training.rates import Rates
 
-__all__ = ["default_place", "many_cells", "plan_for", "run_sweep", "sweep"]
+__all__ = ["Confirm", "default_place", "huge_grid_estimate", "plan_for", "run_sweep", "sweep"]
 
-_SAVE_SECONDS = 10.0  # between two writings of the manifest
+_SAVE_SECONDS = 10.0  # between two writes of the manifest
 _MEASURING_SECONDS = 0.3
 
 Confirm = Callable[[str, float, bool], None]
 
 
 def default_place(spec: SweepSpec) -> Path:
-    """``runs/<task>-sweep-<identity, 8 characters>``."""
+    """The default folder: ``runs/<task>-sweep-<identity, 8 characters>``."""
     return Path("runs") / f"{spec.base.task.kind}-sweep-{spec.identity[:8]}"
 
 
 def plan_for(spec: SweepSpec, out: str | Place | None = None, rates: Rates | None = None) -> SweepPlan:
-    """Plan a sweep without running it. See `run_sweep` for the arguments.
+    """Plan a sweep without running it; see `run_sweep` for the arguments.
 
     Raises:
         InputError: if a cell is not valid, or the place holds another sweep or other files.
@@ -53,7 +50,7 @@ def plan_for(spec: SweepSpec, out: str | Place | None = None, rates: Rates | Non
     place = default_place(spec) if out is None else as_place(out)
     check_place(place)
     manifest = read_manifest(place) if is_sweep(place) else None
-    _same_sweep(spec, manifest, place)
+    _check_identity(spec, manifest, place)
     return plan_sweep(spec, manifest, _rates(rates))
 
 
@@ -67,65 +64,66 @@ def run_sweep(
     rates: Rates | None = None,
     allow_other_numerics: bool = False,
 ) -> Sweep:
-    """Run what is missing of a sweep.
+    """Train the unfinished members of a sweep.
 
     Args:
-        spec: what is asked for.
+        spec: the sweep.
         out: the folder, or an address ``s3://bucket/prefix``; None takes `default_place`.
-        engine: who does the work; None takes this process.
-        progress: told of the plan and the work.
-        confirm: called before the work with the plan in words, the predicted seconds, and whether the grid
-            is so large that it is probably a slip; it may raise.
+        engine: runs the work units; None takes this process.
+        progress: receives the plan and the member-steps done.
+        confirm: called before the work with the plan as text, the predicted seconds, and whether the grid is
+            so large that it is probably a mistake; it may raise to cancel.
         rates: of this machine; None measures them.
-        allow_other_numerics: let workers with other numerics work too, and mark their cells.
+        allow_other_numerics: accept workers with another numerics fingerprint, and note it in their cells.
 
     Raises:
         InputError: if a cell is not valid or does not fit the memory, the place holds another sweep or other
-            files, the grid is huge and nobody confirms it, or the numerics are others.
-        StoreError: if the store does not let us.
+            files, a huge grid is not confirmed, or the numerics differ and that is not allowed.
+        StoreError: if a store cannot be read or written.
     """
     began = time.monotonic()
     if not spec.base.learner.trains:
         raise InputError(
-            f"learner '{spec.base.learner.kind}': networks that were trained elsewhere cannot be swept over."
+            f"learner '{spec.base.learner.kind}': its networks were trained elsewhere; a sweep "
+            "cannot train them."
         )
     place = default_place(spec) if out is None else as_place(out)
     check_place(place)
-    teller = progress or SilentProgress()
-    worker = engine or LocalEngine()
+    progress = progress or SilentProgress()
+    engine = engine or LocalEngine()
     rates = _rates(rates)
-    if (many := many_cells(spec, rates)) is not None:
+    if (huge := huge_grid_estimate(spec, rates)) is not None:
         if confirm is None:
-            raise InputError(f"{many[0]}; pass confirm to go on.")
-        confirm(*many, True)
+            raise InputError(f"{huge[0]}; pass confirm to go on.")
+        confirm(*huge, True)
 
-    def approved(manifest: Manifest) -> SweepPlan:
-        _same_sweep(spec, manifest, place)
+    def confirmed_plan(manifest: Manifest) -> SweepPlan:
+        _check_identity(spec, manifest, place)
         plan = plan_sweep(spec, manifest, rates)
-        teller.plan(str(plan) if worker.workers is None else f"{plan}{_elsewhere(plan, worker.workers)}")
+        progress.plan(str(plan) if engine.workers is None else f"{plan}{_workers_text(plan, engine.workers)}")
         if confirm is not None:
-            confirm(str(plan), plan.seconds_on(worker.workers), False)
+            confirm(str(plan), plan.seconds_on(engine.workers), False)
         for program in plan.programs:
             refuse_too_large(program.cells[0].experiment, program.at_once)
         return plan
 
-    # where there is no sweep yet no folder is made before it is known that there will be one
-    plan = None if is_sweep(place) else approved(Manifest(spec.identity, ""))
-    with writing(place) as home:
-        stored = home.load()
+    # a new sweep is confirmed before its folder is made
+    plan = None if is_sweep(place) else confirmed_plan(Manifest(spec.identity, ""))
+    with writing(place) as folder:
+        stored = folder.load()
         manifest = stored or Manifest(spec.identity, "")
         if plan is None or stored is not None:
-            plan = approved(manifest)
-        base = _written(spec.base, place, manifest)
+            plan = confirmed_plan(manifest)
+        base = _base_toml(spec.base, place, manifest)
         try:
             manifest.add(spec, plan.names, base)
         except InputError as error:
             raise InputError(f"{place}: {error}; choose another folder.") from None
-        _work(home, manifest, plan, worker, teller, began, allow=allow_other_numerics)
+        _run_units(folder, manifest, plan, engine, progress, began, allow=allow_other_numerics)
     return Sweep(place)
 
 
-def _elsewhere(plan: SweepPlan, workers: int) -> str:
+def _workers_text(plan: SweepPlan, workers: int) -> str:
     from grokscope.progress import duration
 
     if plan.is_done:
@@ -134,7 +132,7 @@ def _elsewhere(plan: SweepPlan, workers: int) -> str:
     return f"; about {duration(plan.seconds_on(workers))} on {many} like one of its cores"
 
 
-def _same_sweep(spec: SweepSpec, manifest: Manifest | None, place: Place) -> None:
+def _check_identity(spec: SweepSpec, manifest: Manifest | None, place: Place) -> None:
     if manifest is not None and manifest.identity != spec.identity:
         raise InputError(
             f"{place}: holds another sweep (identity {manifest.identity[:8]}, not {spec.identity[:8]}: "
@@ -150,8 +148,8 @@ def _rates(rates: Rates | None) -> Rates:
     return measure_rates(_MEASURING_SECONDS)
 
 
-def _work(
-    home: Home | RemoteHome,
+def _run_units(
+    folder: SweepFolder | SweepBucket,
     manifest: Manifest,
     plan: SweepPlan,
     engine: Engine,
@@ -160,63 +158,60 @@ def _work(
     *,
     allow: bool,
 ) -> None:
-    """Do the plan's tasks, and write down what is done."""
+    """Run the plan's work units and save the manifest as they finish."""
     seeds = plan.spec.seeds
-    wanted = {c.name: (wanted_of(c.experiment), c.experiment.n_steps) for p in plan.programs for c in p.cells}
-    for name, (what, steps) in wanted.items():
+    wanted = {
+        cell.name: (recording_hash(cell.experiment), cell.experiment.n_steps)
+        for program in plan.programs
+        for cell in program.cells
+    }
+    for name, (recording, steps) in wanted.items():
         entry = manifest.done.get(name)
-        if entry is not None and (entry["wanted"] != what or entry["steps"] < steps):
-            del manifest.done[name]  # it is asked for more than it has
-    most_members, most_seconds = engine.limits(plan.seconds * plan.lanes)
-    tasks = [
-        replace(
-            task,
-            allow_other_numerics=allow,
-            plugins=plugin_sources(),
-            command=tuple(safe_command(sys.argv)),
-        )
-        for task in tasks_of(
-            plan,
-            str(home.place),
-            manifest.base,
-            most_members=most_members,
-            most_seconds=most_seconds,
-        )
-    ]
-    if tasks and not manifest.done:
-        manifest.numerics = engine.numerics(tasks[0])
-    tasks = [replace(task, numerics=manifest.numerics) for task in tasks]
-    home.save(manifest)
-    reports: list[Report] = []
+        if entry is not None and (entry["wanted"] != recording or entry["steps"] < steps):
+            del manifest.done[name]  # the request needs more steps or measures than the cell has
+    units = work_units(
+        plan,
+        str(folder.place),
+        manifest.base,
+        engine.limits(plan.seconds * plan.lanes),
+        allow_other_numerics=allow,
+        plugins=loaded_plugins(),
+        command=tuple(safe_command(sys.argv)),
+    )
+    if units and not manifest.done:
+        manifest.numerics = engine.numerics(units[0])
+    units = [replace(unit, numerics=manifest.numerics) for unit in units]
+    folder.save(manifest)
+    reports: list[UnitReport] = []
     saved = time.monotonic()
 
-    def done(task: Task, report: Report) -> None:
+    def on_done(unit: WorkUnit, report: UnitReport) -> None:
         nonlocal saved
-        _take_numerics(manifest, report, allow=allow, place=home.place)
+        _check_numerics(manifest, report, allow=allow, place=folder.place)
         reports.append(report)
-        for cell in task.cells:
+        for cell in unit.cells:
             manifest.mark_done(cell.name, *wanted[cell.name], seeds)
         if time.monotonic() - saved > _SAVE_SECONDS:
-            home.save(manifest)
+            folder.save(manifest)
             saved = time.monotonic()
 
     try:
-        if tasks:
+        if units:
             progress.start(sum(program.work for program in plan.programs), "sweep")
-            engine.run(tasks, progress, done)
+            engine.run(units, progress, on_done)
     finally:
         progress.finish()
         if reports:
             manifest.history.append(_history(plan, reports, time.monotonic() - began))
-            home.save(manifest)
+            folder.save(manifest)
 
 
-def _take_numerics(manifest: Manifest, report: Report, *, allow: bool, place: Place) -> None:
-    """The first worker's fingerprint is that of the sweep."""
+def _check_numerics(manifest: Manifest, report: UnitReport, *, allow: bool, place: Place) -> None:
+    """Compare a report's fingerprint with the sweep's; the first report sets the sweep's."""
     if manifest.numerics is None:
         manifest.numerics = dict(report.numerics)
         return
-    different = difference_but_precision(manifest.numerics, report.numerics)
+    different = numerics_difference(manifest.numerics, report.numerics)
     if (report.refused or different) and not allow:
         raise InputError(
             f"{place}: was made with other numerics ({'; '.join(report.refused or different)}), so "
@@ -227,7 +222,7 @@ def _take_numerics(manifest: Manifest, report: Report, *, allow: bool, place: Pl
         manifest.notes["other_numerics"] = sorted({*manifest.notes.get("other_numerics", []), *different})
 
 
-def _history(plan: SweepPlan, reports: Sequence[Report], seconds: float) -> dict[str, Any]:
+def _history(plan: SweepPlan, reports: Sequence[UnitReport], seconds: float) -> dict[str, Any]:
     return {
         "command": safe_command(sys.argv),
         "members": plan.n_members,
@@ -240,8 +235,8 @@ def _history(plan: SweepPlan, reports: Sequence[Report], seconds: float) -> dict
     }
 
 
-def _written(base: Experiment, place: Place, manifest: Manifest) -> str:
-    """The base as TOML; arrays are written beside the manifest, where every worker finds them."""
+def _base_toml(base: Experiment, place: Place, manifest: Manifest) -> str:
+    """The base as TOML; its arrays are written beside the manifest, where every worker finds them."""
     if isinstance(place, BucketPath):
         return base.to_toml()
     with written_spec(base, place) as (text, files):
@@ -250,16 +245,16 @@ def _written(base: Experiment, place: Place, manifest: Manifest) -> str:
     return text
 
 
-def many_cells(spec: SweepSpec, rates: Rates | None = None) -> tuple[str, float] | None:
-    """What there is to say of a grid so large that it is probably a slip, and its seconds; None for others.
+def huge_grid_estimate(spec: SweepSpec, rates: Rates | None = None) -> tuple[str, float] | None:
+    """Size and predicted seconds of a grid so large that it is probably a mistake; None for other grids.
 
-    It is asked about before it is even listed: listing alone would take minutes.
+    The estimate uses the base experiment alone: listing the cells would take minutes.
     """
     from grokscope.progress import duration
 
-    if spec.n_cells <= MANY_CELLS:
+    if spec.n_cells <= HUGE_GRID:
         return None
-    seconds = estimate(spec, _rates(rates))
+    seconds = estimate_seconds(spec, _rates(rates))
     text = (
         f"sweep: {spec.n_cells:,} cells x {len(spec.seeds):,} seeds = {spec.n_members:,} members, about "
         f"{duration(seconds)} on this machine"
@@ -274,14 +269,14 @@ def sweep(
     seeds: Any = 1,
     **options: Any,
 ) -> Sweep:
-    """Train a grid of experiments; the same call again resumes, extends, or is done.
+    """Train a grid of experiments; the same call again resumes or extends it, or does nothing.
 
     Args:
-        experiment: the base, or a `SweepSpec` that says all.
-        over: axes, as on the command line: ``"optimizer.weight_decay=log:1e-3:1e-1:7"``.
-        zips: axes on which several keys go in step: ``"model.width=100,1000;optimizer.learning_rate=1,0.1"``.
+        experiment: the base experiment, or a complete `SweepSpec`.
+        over: axes in the syntax of ``--over``: ``"optimizer.weight_decay=log:1e-3:1e-1:7"``.
+        zips: axes whose keys change together: ``"model.width=100,1000;optimizer.learning_rate=1,0.1"``.
         seeds: of every cell; a count, a list, a text like ``5,9,20:30``, or `Members`.
-        options: see `run_sweep`: ``out``, ``engine``, ``progress``, ...
+        options: passed to `run_sweep`: ``out``, ``engine``, ``progress``, ...
 
     Returns:
         The sweep.

@@ -1,39 +1,46 @@
-"""Sweep: a grid of runs on disk, as an analyst sees it."""
+"""Sweep: read access to the runs of a sweep on disk; list sweeps below a folder and verify one."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grokscope.errors import InputError
+from grokscope.errors import GrokscopeError, InputError
 from grokscope.experiment import Experiment
+from grokscope.runs.folders import verify
 from grokscope.runs.run import Run
 from grokscope.spec.parts import looking_in
 from grokscope.spec.streams import Members, Seeds
 from grokscope.spec.toml import parse_toml
+from grokscope.store.checksums import Problem
+from grokscope.store.folder import is_run
 from grokscope.store.open import is_run_at, open_store
 from grokscope.store.place import Place, as_place
 from grokscope.store.run_store import RunStore
 from grokscope.sweeps._axes import Axis
-from grokscope.sweeps._home import CELLS, read_manifest
-from grokscope.sweeps._manifest import members_of
+from grokscope.sweeps._dataset import Grid, index_of, open_dataset
+from grokscope.sweeps._manifest import members_from_text
+from grokscope.sweeps._outcomes import cell_estimates, outcomes_dataset, summary_dataset, times_of
+from grokscope.sweeps._spec import settings_text
+from grokscope.sweeps.folder import CELLS, is_sweep, read_manifest
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from grokscope.statistics import CensoredTimes, Estimate
-    from grokscope.sweeps._dataset import Grid
 
-__all__ = ["Sweep", "open_sweep"]
+__all__ = ["Sweep", "SweepSummary", "list_sweeps", "open_sweep", "verify_sweep"]
 
 _OPEN_STORES = 64
+_LIST_DEPTH = 3
 
 
 class Sweep:
-    """A sweep on disk: axes, cells, measures. Reading only.
+    """A sweep on disk, read-only: its axes, cells, measures and outcomes.
 
     Example:
         >>> import tempfile
@@ -52,7 +59,9 @@ class Sweep:
         self.path = as_place(path)
         self._manifest = read_manifest(self.path)
         if not self._manifest.requests:
-            raise InputError(f"{self.path}: this sweep was stopped before it began; give its command again.")
+            raise InputError(
+                f"{self.path}: this sweep was stopped before its first cell; run its command again."
+            )
         self._stores: OrderedDict[str, RunStore] = OrderedDict()
 
     def __repr__(self) -> str:
@@ -61,23 +70,23 @@ class Sweep:
 
     @property
     def identity(self) -> str:
-        """The hash of what the sweep is of: the base but for the keys on the axes."""
+        """Hash of the base experiment without the axes' keys; see `SweepSpec.identity`."""
         return self._manifest.identity
 
     @cached_property
     def experiment(self) -> Experiment:
-        """The base experiment, which the cells change."""
+        """The base experiment, which every cell modifies."""
         with looking_in(self.path if isinstance(self.path, Path) else Path()):
             return Experiment.from_table(parse_toml(self._manifest.base))
 
     @cached_property
     def axes(self) -> tuple[Axis, ...]:
-        """The axes, with all values that were ever asked for; numbers are sorted."""
+        """The axes with the values of all requests; numbers are sorted."""
         return self._manifest.axes
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The names of the axes: dimensions of `measures`."""
+        """The names of the axes, which are dimensions of `measures`."""
         return self._manifest.names
 
     @property
@@ -87,33 +96,33 @@ class Sweep:
 
     @cached_property
     def cells(self) -> dict[tuple[int, ...], str]:
-        """For each place on the axes that was asked for, the name of its folder below ``cells/``."""
-        return {place: name for name, place in self._manifest.cells.items()}
+        """By index along the axes, the name of each requested cell's folder below ``cells/``."""
+        return {index: name for name, index in self._manifest.cells.items()}
 
     @cached_property
     def members(self) -> Members:
-        """The members of all cells: the union of all seeds that were asked for."""
+        """The union of the members of all requests."""
         every: dict[Seeds, None] = {}
         for request in self._manifest.requests:
-            every.update(dict.fromkeys(members_of(request.seeds)))
+            every.update(dict.fromkeys(members_from_text(request.seeds)))
         return Members(tuple(every))
 
     @cached_property
     def cells_complete(self) -> int:
-        """How many of the cells have all the members that were asked of them, finished."""
-        done = {name: set(members_of(entry["seeds"])) for name, entry in self._manifest.done.items()}
-        lacking = {
+        """The number of cells whose requested members are all finished."""
+        done = {name: set(members_from_text(entry["seeds"])) for name, entry in self._manifest.done.items()}
+        unfinished = {
             name
             for request in self._manifest.requests
-            for wanted in [set(members_of(request.seeds))]
+            for wanted in [set(members_from_text(request.seeds))]
             for name in request.cells
             if not wanted <= done.get(name, set())
         }
-        return len(self.cells) - len(lacking)
+        return len(self.cells) - len(unfinished)
 
     @property
     def is_complete(self) -> bool:
-        """Whether all cells that were asked for are finished."""
+        """Whether all requested cells are finished."""
         return self.cells_complete == len(self.cells)
 
     @property
@@ -123,7 +132,7 @@ class Sweep:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """The numerics of the cells, and what each request took: command, programs, seconds."""
+        """Fingerprint of the cells, and command, counts and seconds of each request."""
         history = self._manifest.history
         return {
             "command": history[-1]["command"] if history else [],
@@ -132,98 +141,82 @@ class Sweep:
             "requests": history,
         }
 
-    def settings(self, place: tuple[int, ...]) -> dict[str, Any]:
-        """What the cell at a place changes in the base, by key."""
+    def settings(self, index: tuple[int, ...]) -> dict[str, Any]:
+        """The values that replace those of the base in the cell at an index, by key."""
         found: dict[str, Any] = {}
-        for axis, index in zip(self.axes, place, strict=True):
-            found |= axis.settings(index)
+        for axis, i in zip(self.axes, index, strict=True):
+            found |= axis.settings(i)
         return found
 
     def cell(self, **settings: Any) -> Run:
-        """The run of a cell, by the axes' names: ``sweep.cell(weight_decay=0.01, n_train=500)``.
+        """The run of a cell by values on the axes: ``sweep.cell(weight_decay=0.01, n_train=500)``.
 
-        Axes with one value may be left out. Where an axis pairs keys, its first key names it.
-
-        Raises:
-            InputError: if there is no such axis or value, or the cell was not asked for or begun.
-        """
-        from grokscope.sweeps._dataset import place_of
-
-        return self.run(place_of(self.names, self.axes, settings))
-
-    def run(self, place: tuple[int, ...]) -> Run:
-        """The run of the cell at a place on the axes.
+        Axes with one value may be left out. An axis of paired keys is named after its first key.
 
         Raises:
-            InputError: if the cell was not asked for or begun.
+            InputError: if there is no such axis or value, or the cell was not requested or not started.
         """
-        if place not in self.cells:
-            raise InputError(f"{self.path}: no cell at {self.settings(place)} was asked for.")
-        cell = self.path / CELLS / self.cells[place]
+        return self.run(index_of(self.names, self.axes, settings))
+
+    def run(self, index: tuple[int, ...]) -> Run:
+        """The run of the cell at an index along the axes.
+
+        Raises:
+            InputError: if the cell was not requested or not started.
+        """
+        if index not in self.cells:
+            raise InputError(
+                f"{self.path}: no cell with {settings_text(self.settings(index))} was requested."
+            )
+        cell = self.path / CELLS / self.cells[index]
         if not is_run_at(cell):
-            raise InputError(f"{self.path}: the cell at {self.settings(place)} has not been begun.")
+            raise InputError(
+                f"{self.path}: the cell with {settings_text(self.settings(index))} has not been started."
+            )
         return Run(cell)
 
     def runs(self) -> Iterator[tuple[tuple[int, ...], Run]]:
-        """All cells that have been begun, one after the other: the place and the run."""
-        for place in sorted(self.cells):
-            if is_run_at(self.path / CELLS / self.cells[place]):
-                yield place, self.run(place)
+        """The index and run of every cell that has been started, one after the other."""
+        for index in sorted(self.cells):
+            if is_run_at(self.path / CELLS / self.cells[index]):
+                yield index, self.run(index)
 
     @cached_property
     def measures(self) -> xr.Dataset:
-        """All measures over the axes, ``seed`` (or the crossed streams), ``step`` and their own axes.
+        """All measures, over the axes, ``seed`` (or the crossed streams), ``step`` and their own axes.
 
-        Values are read from the cells when they are looked at, and then kept. What was not measured, and
-        cells or members that there are not, are NaN. Measures whose own axes differ between cells (neurons
-        of other widths) are left out and named in ``attrs["left_out"]``; see `cell`.
+        Values are read from the cells on first access, and kept. Values that were not measured, and absent
+        cells and members, are NaN. Measures whose own axes differ between cells (such as neurons of networks
+        of other widths) are left out and listed in ``attrs["left_out"]``; read them through `cell`.
 
         Raises:
-            InputError: if there is no result yet.
+            InputError: if no cell has been started.
         """
-        from grokscope.sweeps._dataset import open_dataset
-
         return open_dataset(self._grid)
 
     @cached_property
     def outcomes(self) -> xr.Dataset:
-        """What became of every member: times of memorization and grokking, divergence, final values, phase.
-
-        See `grokscope.sweeps.outcomes_dataset`; NaN where there is no member.
-        """
-        from grokscope.sweeps._outcomes import outcomes_dataset
-
+        """Event times, divergence, final values and phase of every member; see `outcomes_dataset`."""
         return outcomes_dataset(self._grid)
 
     def times(self, event: str = "grokking", **settings: Any) -> CensoredTimes:
-        """When ``memorization`` or ``grokking`` happened, or their ``delay``, to the members of a cell.
+        """The times of ``memorization``, ``grokking`` or their ``delay`` in the members of a cell.
 
         Args:
-            event: which.
+            event: the name of the event.
             settings: the cell, as for `cell`.
 
         Raises:
             InputError: if there is no such event or cell.
         """
-        from grokscope.sweeps._dataset import place_of
-        from grokscope.sweeps._outcomes import times_of
-
         if f"{event}_upper" not in self.outcomes:
-            raise InputError(
-                f"{self.path}: no times of '{event}'; there are memorization, grokking and delay."
-            )
-        place = place_of(self.names, self.axes, settings)
-        return times_of(self.outcomes.isel(dict(zip(self.names, place, strict=True))), event)
+            raise InputError(f"{self.path}: no times of '{event}'; valid: memorization, grokking, delay.")
+        return times_of(self._outcomes_at(index_of(self.names, self.axes, settings)), event)
 
     @cached_property
     def estimates(self) -> dict[tuple[int, ...], dict[str, Estimate]]:
-        """By place on the axes, the summary of each cell as estimates with intervals."""
-        from grokscope.sweeps._summary import cell_estimates
-
-        return {
-            place: cell_estimates(self.outcomes.isel(dict(zip(self.names, place, strict=True))))
-            for place in sorted(self.cells)
-        }
+        """Estimates of each cell by index along the axes; see `summary`."""
+        return {index: cell_estimates(self._outcomes_at(index)) for index in sorted(self.cells)}
 
     @cached_property
     def summary(self) -> xr.Dataset:
@@ -231,28 +224,27 @@ class Sweep:
 
         See `grokscope.sweeps.summary_dataset`.
         """
-        from grokscope.sweeps._summary import summary_dataset
-
         return summary_dataset(self.outcomes, self.names, self.estimates)
+
+    def _outcomes_at(self, index: tuple[int, ...]) -> xr.Dataset:
+        return self.outcomes.isel(dict(zip(self.names, index, strict=True)))
 
     @cached_property
     def _grid(self) -> Grid:
-        from grokscope.sweeps._dataset import Grid
-
         return Grid(self.names, self.axes, self.cells, tuple(self.members), self._open, self._groups())
 
     def _groups(self) -> dict[tuple[int, ...], str]:
-        """One text for all cells of the same shape: what differs besides numbers, and how far they are."""
+        """For each index a text that is equal for cells of equal shape, measures and length."""
         numbers = set(self.experiment.numbers)
         groups: dict[tuple[int, ...], str] = {}
-        for place, name in self.cells.items():
-            other = {key: value for key, value in self.settings(place).items() if key not in numbers}
+        for index, name in self.cells.items():
+            other = {key: value for key, value in self.settings(index).items() if key not in numbers}
             entry = self._manifest.done.get(name, {})
-            groups[place] = repr((sorted(other.items()), entry.get("wanted"), entry.get("steps")))
+            groups[index] = repr((sorted(other.items()), entry.get("wanted"), entry.get("steps")))
         return groups
 
     def _open(self, name: str) -> RunStore | None:
-        """A cell's store; some stay open, the latest ones."""
+        """A cell's store; the most recently used ones stay open. None if the cell has not been started."""
         if name in self._stores:
             self._stores.move_to_end(name)
             return self._stores[name]
@@ -266,10 +258,91 @@ class Sweep:
 
 
 def open_sweep(path: str | Place) -> Sweep:
-    """Open a sweep: a folder, or an address ``s3://bucket/prefix``.
+    """Open a sweep in a folder or at an address ``s3://bucket/prefix``.
 
     Raises:
-        InputError: if there is none.
+        InputError: if there is no sweep.
         StoreError: if it cannot be read.
     """
     return Sweep(path)
+
+
+@dataclass(frozen=True)
+class SweepSummary:
+    """One line of `list_sweeps`.
+
+    Attributes:
+        path: its folder.
+        task: the kind of the base experiment's task.
+        identity: of the sweep.
+        axes: the names of its axes.
+        cells: the number of requested cells.
+        complete: the number of finished cells.
+        members: of each cell.
+        steps: the base experiment's length.
+        problem: the error on opening it, or None.
+    """
+
+    path: Path
+    task: str = ""
+    identity: str = ""
+    axes: tuple[str, ...] = ()
+    cells: int = 0
+    complete: int = 0
+    members: int = 0
+    steps: int = 0
+    problem: str | None = None
+
+
+def list_sweeps(folder: str | Path = "runs") -> list[SweepSummary]:
+    """Summarize all sweeps at or below a folder, sorted by path; run folders are not searched."""
+    summaries: list[SweepSummary] = []
+    for path in _sweep_folders(Path(folder), _LIST_DEPTH):
+        try:
+            sweep = Sweep(path)
+            summaries.append(
+                SweepSummary(
+                    path,
+                    sweep.experiment.task.kind,
+                    sweep.identity,
+                    sweep.names,
+                    len(sweep.cells),
+                    sweep.cells_complete,
+                    len(sweep.members),
+                    sweep.experiment.n_steps,
+                )
+            )
+        except GrokscopeError as error:
+            summaries.append(SweepSummary(path, problem=str(error)))
+    return summaries
+
+
+def verify_sweep(path: str | Path) -> list[Problem]:
+    """Check the cells of a sweep against their checksums; see `grokscope.runs.folders`.
+
+    Returns:
+        The problems found; files are named relative to the sweep's folder.
+
+    Raises:
+        InputError: if there is no sweep.
+        StoreError: if its manifest is damaged.
+    """
+    sweep = Sweep(path)
+    folder = Path(path)
+    problems: list[Problem] = []
+    for name in sorted(sweep.cells.values()):
+        cell = folder / CELLS / name
+        if not cell.is_dir():
+            problems.append(Problem(f"{CELLS}/{name}", "unfinished", "has not been started"))
+            continue
+        problems += [Problem(f"{CELLS}/{name}/{p.file}", p.kind, p.message) for p in verify(cell)]
+    return problems
+
+
+def _sweep_folders(folder: Path, depth: int) -> list[Path]:
+    if is_sweep(folder):
+        return [folder]
+    if depth == 0 or not folder.is_dir() or is_run(folder):
+        return []
+    below = sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.is_symlink())
+    return [found for entry in below for found in _sweep_folders(entry, depth - 1)]

@@ -1,1 +1,1 @@
-"""Engines of sweeps: who does the tasks. This process, or a Ray cluster."""
+"""Engines: run the work units of a sweep in this process (`local`) or on a Ray cluster (`ray`)."""

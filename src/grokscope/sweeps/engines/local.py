@@ -1,4 +1,4 @@
-"""Engines: who does the tasks of a sweep. The interface, and this process as the first of them."""
+"""The interface of engines, which run the work units of a sweep, and the engine that is this process."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Any, Protocol
 
 from grokscope.errors import InputError, did_you_mean
 from grokscope.progress import Progress
-from grokscope.sweeps.task import Report, Task
-from grokscope.sweeps.work import do_task
+from grokscope.sweeps.work_unit import UnitReport, WorkUnit, run_unit
 
 __all__ = ["ENGINES", "Engine", "LocalEngine", "engine_named"]
 
@@ -16,80 +15,84 @@ ENGINES = ("local", "ray")
 
 
 class Engine(Protocol):
-    """Does tasks, in any order, each at least once, until all are done.
+    """Runs work units in any order, each at least once, until all are done.
 
-    A task is idempotent: what of it is finished is not done again, and the bits do not depend on who does it.
+    A unit is idempotent: its finished members are skipped, and results do not depend on the worker.
     """
 
     @property
     def workers(self) -> int | None:
-        """How many members are worked on at the same time; None: as many as this machine can."""
+        """The number of units that run in parallel; None for this process, whose plan knows its devices."""
         ...
 
     def limits(self, seconds: float) -> tuple[int | None, float | None]:
-        """The most members, and the most seconds on one core, of a task; None for no limit of its own.
+        """The most members of a unit, and its highest cost in seconds on one core; None: no limit.
 
         Args:
             seconds: predicted for the whole sweep, on one core.
         """
         ...
 
-    def numerics(self, task: Task) -> dict[str, Any] | None:
-        """The fingerprint that a new sweep is to be made under; None: the first report's."""
+    def numerics(self, unit: WorkUnit) -> dict[str, Any] | None:
+        """The fingerprint required of a new sweep's units; None takes that of the first report."""
         ...
 
-    def run(self, tasks: Sequence[Task], progress: Progress, done: Callable[[Task, Report], None]) -> None:
-        """Do all tasks.
+    def run(
+        self, units: Sequence[WorkUnit], progress: Progress, on_done: Callable[[WorkUnit, UnitReport], None]
+    ) -> None:
+        """Run all units.
 
         Args:
-            tasks: what to do.
-            progress: its `advance` is told of member-steps done.
-            done: told of each task when it is finished, in this process and thread.
+            units: the work.
+            progress: its `advance` is called with member-steps done.
+            on_done: called for each finished unit, in this process and thread.
 
         Raises:
-            GrokscopeError: if a task cannot be done.
+            GrokscopeError: if a unit cannot be done.
         """
         ...
 
     def close(self) -> None:
-        """Let go of whatever does the work. May be called twice."""
+        """Release the workers. May be called twice."""
         ...
 
 
 class LocalEngine:
-    """This process, on all its devices, one task after the other."""
+    """This process with all its devices, one unit after the other."""
 
     workers: int | None = None
 
     def limits(self, seconds: float) -> tuple[int | None, float | None]:
-        """None: a task is as large as the memory allows."""
+        """No limits: a unit is as large as the memory allows."""
         return None, None
 
-    def numerics(self, task: Task) -> dict[str, Any] | None:
-        """Those of this process, as the first report says."""
+    def numerics(self, unit: WorkUnit) -> dict[str, Any] | None:
+        """None: the first report has the fingerprint of this process."""
         return None
 
-    def run(self, tasks: Sequence[Task], progress: Progress, done: Callable[[Task, Report], None]) -> None:
-        """Do all tasks."""
-        for task in tasks:
-            done(task, do_task(task, progress))
+    def run(
+        self, units: Sequence[WorkUnit], progress: Progress, on_done: Callable[[WorkUnit, UnitReport], None]
+    ) -> None:
+        """Run all units in order."""
+        for unit in units:
+            on_done(unit, run_unit(unit, progress))
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Nothing to release."""
 
 
 def engine_named(name: str, address: str | None = None) -> Engine:
-    """The engine of a name.
+    """Make an engine.
 
     Args:
-        name: ``local``, this process with all its devices; or ``ray``, the machines of a Ray cluster.
-        address: of the cluster: ``auto`` (the one that this machine belongs to; also what None means),
-            ``HOST:PORT``, ``ray://HOST:PORT`` (for a machine that does not belong to it), or ``local`` (one
-            is started here, and stopped with the engine).
+        name: ``local``, this process with all its devices; or ``ray``, a Ray cluster.
+        address: of the cluster: ``auto`` or None (the cluster that this machine belongs to), ``HOST:PORT``,
+            ``ray://HOST:PORT`` (from a machine outside the cluster), or ``local`` (start a cluster here, and
+            stop it with the engine).
 
     Raises:
-        InputError: for another name, an address that is not for it, a cluster that does not answer, or if Ray
-            is not installed.
+        InputError: if the name is unknown, the address is not valid, no cluster answers, or Ray is not
+            installed.
     """
     if name == "local":
         if address is not None:
@@ -101,4 +104,4 @@ def engine_named(name: str, address: str | None = None) -> Engine:
         )
     from grokscope.sweeps.engines.ray import RayEngine
 
-    return RayEngine.connected(address or "auto")
+    return RayEngine(address or "auto")

@@ -1,12 +1,13 @@
-"""The engine of many machines: a task is a task of Ray, and its results go straight to the store.
+"""The Ray engine: a work unit is a Ray task, and its results go straight to the stores.
 
-The driver holds the manifest and nothing else. Ray says which workers there are, and when one is lost; that
-a lost task is given to another worker, and that a machine with other numerics gets none, is decided here.
+The driver holds only the manifest. Ray reports which nodes are alive and which tasks were lost. This engine
+submits lost units again, and sends no more units to nodes with another numerics fingerprint.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -16,202 +17,225 @@ from typing import Any
 from grokscope.errors import GrokscopeError, InputError, StoreError
 from grokscope.progress import Progress
 from grokscope.store.place import BucketPath, as_place
-from grokscope.sweeps._home import is_sweep
 from grokscope.sweeps.engines.ray_address import connect, ray_module
-from grokscope.sweeps.engines.schedule import MOST_TRIES, longest_first, task_seconds
-from grokscope.sweeps.task import Report, Task
-from grokscope.sweeps.work import do_task, numerics_for
+from grokscope.sweeps.folder import is_sweep
+from grokscope.sweeps.work_unit import UnitReport, WorkUnit, run_unit, unit_numerics
 
-__all__ = ["RayEngine"]
+__all__ = ["RayEngine", "longest_first", "unit_seconds"]
 
+_MAX_TRIES = 5  # of a unit whose worker or node is lost
+_MAX_SECONDS, _MIN_SECONDS = 600.0, 30.0  # of a unit on one core
+_UNITS_PER_WORKER = 8
 _NODE = "ray.io/node-id"  # the label that Ray gives to every node
-_AT_ONCE_ON_CORE, _AT_ONCE_ON_GPU = 64, 256  # members, as in `training.devices`
+_MAX_ON_CORE, _MAX_ON_GPU = 64, 256  # members at once, as in `training.devices`
 _PROBE_SECONDS = 120.0
-_MOST_READY = 64
-_LOOK_SECONDS = 10.0  # without an answer, until we look at what there is
+_MAX_READY = 64
+_WAIT_SECONDS = 10.0  # without an answer, until the state of the cluster is checked
+
+
+def unit_seconds(total: float, workers: int, shortest: float = _MIN_SECONDS) -> float:
+    """The longest time that a work unit should take.
+
+    Short enough that every worker gets several units and all end at about the same time. Long enough that
+    starting and compiling are a small part of it. Never long, because a lost worker's work since its last
+    commit is repeated.
+
+    Args:
+        total: predicted seconds of all units, on one core.
+        workers: the number of workers.
+        shortest: lower bound of the result.
+
+    Example:
+        >>> unit_seconds(36_000.0, workers=10), unit_seconds(3.6e8, workers=1000)
+        (450.0, 600.0)
+    """
+    return min(_MAX_SECONDS, max(shortest, total / (_UNITS_PER_WORKER * max(workers, 1))))
+
+
+def longest_first(units: Sequence[WorkUnit]) -> list[WorkUnit]:
+    """The order in which units are submitted: the most expensive first, so that none of them starts last."""
+    return sorted(units, key=lambda unit: -unit.cost)
 
 
 @dataclass(frozen=True)
-class _Outcome:
-    """What a worker sends back: the report, or the error that the store or the spec gave."""
+class _Answer:
+    """A worker's answer: the node, and the report or the error that the store or the spec raised."""
 
     node: str
-    report: Report | None = None
+    report: UnitReport | None = None
     error: GrokscopeError | None = None
 
 
 class RayEngine:
-    """A Ray cluster: one task on each of its cores, or GPUs where it has any.
+    """A Ray cluster: one unit at a time on each of its cores, or on each GPU if it has any.
 
     Attributes:
         address: of the cluster.
-        shortest_seconds: a task is not made shorter, on one core.
-        lost: how many tasks were lost under way and given to another worker.
+        shortest_seconds: units are not cut below this cost on one core.
+        lost: the number of units that were lost with their worker and submitted again.
+
+    Raises:
+        InputError: if Ray is not installed, or no cluster answers.
     """
 
-    def __init__(self, ray: Any, address: str, shortest_seconds: float = 30.0) -> None:
-        self._module = ray
+    def __init__(self, address: str, shortest_seconds: float = _MIN_SECONDS) -> None:
+        self._module = ray_module()
+        connect(self._module, address)
         self.address = address
         self.shortest_seconds = shortest_seconds
         self.lost = 0
-        self._refusing: set[str] = set()  # nodes whose numerics are others
-        self._has_left = False
-        self._joined()
-
-    def _joined(self) -> None:
-        """Look at a cluster that this process has just been connected to."""
-        self._on_gpu = self._module.cluster_resources().get("GPU", 0) >= 1
-        each = {"num_cpus": 1, "num_gpus": int(self._on_gpu), "max_retries": 0}
-        self._attempt = self._module.remote(**each)(_attempt)
-        self._probe = self._module.remote(**each)(_probe)
-
-    @property
-    def _ray(self) -> Any:
-        """Ray, connected: again, where `_leave` was called."""
-        if self._has_left:
-            connect(self._module, self.address)
-            self._has_left = False
-            self._joined()
-        return self._module
-
-    def _leave(self) -> None:
-        """Drop all tasks that are not done: they end with the job that asked for them.
-
-        ``ray.cancel`` of a task that is just being answered aborts the whole process (a check in Ray 2.60:
-        "Tried to complete task that was not pending"), and tasks that are refused are answered at once.
-        """
-        self._module.shutdown()
-        self._has_left = True
-
-    @classmethod
-    def connected(cls, address: str) -> RayEngine:
-        """Connect to the cluster at an address; see `grokscope.sweeps.engine_named`.
-
-        Raises:
-            InputError: if Ray is not installed, or no cluster answers.
-        """
-        ray = ray_module()
-        connect(ray, address)
-        return cls(ray, address)
+        self._refusing: set[str] = set()  # ids of nodes with other numerics
+        self._disconnected = False
+        self._define_tasks()
 
     @property
     def workers(self) -> int | None:
-        """Cores of the cluster, or its GPUs; at least 1, since a cluster may grow when it is asked."""
+        """GPUs or cores of the cluster; at least 1, since an autoscaling cluster may have none yet."""
         return max(1, int(self._ray.cluster_resources().get("GPU" if self._on_gpu else "CPU", 0)))
 
     def limits(self, seconds: float) -> tuple[int | None, float | None]:
-        """As many members as one device takes at once, and a task for every worker several times."""
-        most = _AT_ONCE_ON_GPU if self._on_gpu else _AT_ONCE_ON_CORE
-        return most, task_seconds(seconds, self.workers or 1, self.shortest_seconds)
+        """As many members as one device trains at once, and several units for every worker."""
+        most = _MAX_ON_GPU if self._on_gpu else _MAX_ON_CORE
+        return most, unit_seconds(seconds, self.workers or 1, self.shortest_seconds)
 
-    def numerics(self, task: Task) -> dict[str, Any] | None:
-        """The fingerprint that most of the nodes have.
+    def numerics(self, unit: WorkUnit) -> dict[str, Any] | None:
+        """The fingerprint of most nodes.
 
         Raises:
-            InputError: if a worker reads the spec otherwise.
+            InputError: if a worker resolves the spec to other experiments.
             GrokscopeError: if no worker answers.
         """
-        ray, sent = self._ray, _sent(task)
+        ray, sent = self._ray, _with_absolute_place(unit)
         nodes = self._nodes()
         if nodes:
             refs = [self._probe.options(label_selector={_NODE: node}).remote(sent) for node in nodes]
-        else:  # a cluster that grows when something is asked of it
+        else:  # an autoscaling cluster adds a node when a task is submitted
             refs = [self._probe.remote(sent)]
         ready, _ = ray.wait(refs, num_returns=len(refs), timeout=_PROBE_SECONDS if nodes else None)
         found: list[dict[str, Any]] = []
-        trouble: Exception | None = None
+        failure: Exception | None = None
         for ref in ready:
             try:
-                found.append(self._opened(ray.get(ref)))
+                answer = ray.get(ref)
+                if isinstance(answer, GrokscopeError):
+                    raise answer
+                found.append(answer)
             except InputError:
                 raise
             except Exception as error:
-                trouble = error
+                failure = error
         if not found:
-            said = f": {_first_line(trouble)}" if trouble is not None else f" within {_PROBE_SECONDS:g} s"
+            why = f": {_first_line(failure)}" if failure is not None else f" within {_PROBE_SECONDS:g} s"
             raise GrokscopeError(
-                f"--address {self.address}: no worker of this Ray answers{said}. Every node needs grokscope, "
-                "of the same version."
-            ) from trouble
-        counts = Counter(repr(sorted(one.items())) for one in found)
-        most = counts.most_common(1)[0][0]
-        return next(one for one in found if repr(sorted(one.items())) == most)
+                f"--address {self.address}: no worker of this Ray cluster answers{why}. Every node needs the "
+                "same version of grokscope."
+            ) from failure
+        texts = [repr(sorted(one.items())) for one in found]
+        return found[texts.index(Counter(texts).most_common(1)[0][0])]
 
-    def run(self, tasks: Sequence[Task], progress: Progress, done: Callable[[Task, Report], None]) -> None:
-        """Do all tasks, those that take longest first; lost ones again.
+    def run(
+        self, units: Sequence[WorkUnit], progress: Progress, on_done: Callable[[WorkUnit, UnitReport], None]
+    ) -> None:
+        """Run all units, the most expensive first; lost ones are submitted again.
 
         Raises:
-            InputError: if the spec or its place is not what a worker can use.
-            StoreError: if the store does not let a worker.
-            GrokscopeError: if a task is lost again and again, or a worker fails.
+            InputError: if a worker cannot use the spec or the place.
+            StoreError: if a worker cannot read or write a store.
+            GrokscopeError: if a unit is lost again and again, or a worker fails.
         """
-        ray = self._ray  # connected
-        pending: dict[Any, tuple[Task, int]] = {}
-        self._refusing.clear()  # another sweep has other numerics
+        ray = self._ray
+        pending: dict[Any, tuple[WorkUnit, int]] = {}
+        self._refusing.clear()  # another sweep may have other numerics
 
-        def submit(task: Task, tries: int) -> None:
-            pending[self._free(self._attempt).remote(_sent(task), float(2**tries - 1))] = (task, tries)
+        def submit(unit: WorkUnit, tries: int) -> None:
+            ref = self._allowed_nodes(self._attempt).remote(_with_absolute_place(unit), float(2**tries - 1))
+            pending[ref] = (unit, tries)
 
         try:
-            for task in longest_first(tasks):
-                submit(task, 0)
+            for unit in longest_first(units):
+                submit(unit, 0)
             while pending:
                 refs = list(pending)
-                if not ray.wait(refs, num_returns=1, timeout=_LOOK_SECONDS)[0]:
+                if not ray.wait(refs, num_returns=1, timeout=_WAIT_SECONDS)[0]:
                     if self._refusing >= set(self._nodes()) != set():
-                        # the last machine with the right numerics is gone: the others may say so
-                        stuck = list(pending.values())
+                        # the last node with the required numerics is gone: let the others answer
+                        waiting = list(pending.values())
                         pending.clear()
                         self._refusing.clear()
-                        self._leave()
+                        self._disconnect()
                         ray = self._ray
-                        for task, tries in stuck:
-                            submit(task, tries)
+                        for unit, tries in waiting:
+                            submit(unit, tries)
                     continue
-                ready, _ = ray.wait(refs, num_returns=min(len(refs), _MOST_READY), timeout=0)
+                ready, _ = ray.wait(refs, num_returns=min(len(refs), _MAX_READY), timeout=0)
                 for ref in ready:
-                    task, tries = pending.pop(ref)
+                    unit, tries = pending.pop(ref)
                     try:
-                        outcome: _Outcome = ray.get(ref)
+                        answer: _Answer = ray.get(ref)
                     except ray.exceptions.RayTaskError as error:
                         cause = error.cause if getattr(error, "cause", None) is not None else error
                         raise GrokscopeError(f"a worker failed: {_first_line(cause)}") from error
                     except ray.exceptions.RayError as error:  # the process or the node is gone
                         self.lost += 1
-                        self._try_again(task, tries, error, submit)
+                        self._try_again(unit, tries, error, submit)
                         progress.advance(0, "a worker was lost")
                         continue
-                    if isinstance(outcome.error, StoreError):
-                        # perhaps one that was given up for lost still has it in hand
-                        self._try_again(task, tries, outcome.error, submit)
-                    elif outcome.error is not None:
-                        raise outcome.error
-                    elif outcome.report is not None and outcome.report.refused and self._another(outcome):
-                        submit(task, tries)
-                    elif outcome.report is not None:
-                        done(task, outcome.report)
-                        progress.advance(outcome.report.steps_run + outcome.report.steps_saved)
+                    if isinstance(answer.error, StoreError):
+                        # a worker that was counted as lost may still be writing the store
+                        self._try_again(unit, tries, answer.error, submit)
+                    elif answer.error is not None:
+                        raise answer.error
+                    elif answer.report is not None and answer.report.refused and self._exclude(answer.node):
+                        submit(unit, tries)
+                    elif answer.report is not None:
+                        on_done(unit, answer.report)
+                        progress.advance(answer.report.steps_run + answer.report.steps_saved)
         finally:
             if pending:
-                self._leave()
+                self._disconnect()
 
     def close(self) -> None:
-        """Leave the cluster; one that was started by ``--address local`` stops."""
-        self._leave()
+        """Disconnect from the cluster; one started by ``--address local`` stops."""
+        self._disconnect()
 
-    def _free(self, function: Any) -> Any:
-        """A remote function that goes to none of the nodes with other numerics."""
+    @property
+    def _ray(self) -> Any:
+        """The Ray module; reconnects after `_disconnect`."""
+        if self._disconnected:
+            connect(self._module, self.address)
+            self._disconnected = False
+            self._define_tasks()
+        return self._module
+
+    def _define_tasks(self) -> None:
+        """Define the remote functions by the resources of the cluster."""
+        self._on_gpu = self._module.cluster_resources().get("GPU", 0) >= 1
+        options = {"num_cpus": 1, "num_gpus": int(self._on_gpu), "max_retries": 0}
+        self._attempt = self._module.remote(**options)(_attempt)
+        self._probe = self._module.remote(**options)(_probe)
+
+    def _disconnect(self) -> None:
+        """End the Ray job, and with it all its unfinished tasks.
+
+        ``ray.cancel`` of a task that is just returning aborts the whole process (a check in Ray 2.60:
+        "Tried to complete task that was not pending"), and tasks that are refused return at once.
+        """
+        self._module.shutdown()
+        self._disconnected = True
+
+    def _allowed_nodes(self, function: Any) -> Any:
+        """The remote function, restricted to nodes that have not refused a unit."""
         if not self._refusing:
             return function
         return function.options(label_selector={_NODE: f"!in({','.join(sorted(self._refusing))})"})
 
-    def _another(self, outcome: _Outcome) -> bool:
-        """Keep tasks from a node that refused one; whether there is another node."""
-        self._refusing.add(outcome.node)
+    def _exclude(self, node: str) -> bool:
+        """Send no more units to a node; return whether there is another node."""
+        self._refusing.add(node)
         return bool(set(self._nodes()) - self._refusing)
 
     def _nodes(self) -> list[str]:
-        """The ids of the nodes that can work."""
+        """The ids of the live nodes with a core."""
         return [
             node["NodeID"]
             for node in self._ray.nodes()
@@ -219,60 +243,47 @@ class RayEngine:
         ]
 
     def _try_again(
-        self, task: Task, tries: int, error: Exception, submit: Callable[[Task, int], None]
+        self, unit: WorkUnit, tries: int, error: Exception, submit: Callable[[WorkUnit, int], None]
     ) -> None:
-        if tries + 1 < MOST_TRIES:
-            submit(task, tries + 1)
+        if tries + 1 < _MAX_TRIES:
+            submit(unit, tries + 1)
             return
         if isinstance(error, GrokscopeError):
             raise error
-        cells = ", ".join(cell.name for cell in task.cells[:3])
+        cells = ", ".join(cell.name for cell in unit.cells[:3])
         raise GrokscopeError(
-            f"task {task.number} (cells {cells}, ...) was lost {MOST_TRIES} times: {_first_line(error)}"
+            f"work unit {unit.number} (cells {cells}, ...) was lost {_MAX_TRIES} times: {_first_line(error)}"
         ) from error
 
-    @staticmethod
-    def _opened(answer: dict[str, Any] | GrokscopeError) -> dict[str, Any]:
-        if isinstance(answer, GrokscopeError):
-            raise answer
-        return answer
+
+def _with_absolute_place(unit: WorkUnit) -> WorkUnit:
+    """The unit with a place that does not depend on the working directory."""
+    place = as_place(unit.place)
+    return unit if isinstance(place, BucketPath) else replace(unit, place=str(place.absolute()))
 
 
-def _sent(task: Task) -> Task:
-    """The task with a place that means the same wherever it is done."""
-    place = as_place(task.place)
-    return task if isinstance(place, BucketPath) else replace(task, place=str(place.absolute()))
-
-
-def _attempt(task: Task, wait: float) -> _Outcome:
-    """Do a task; runs in a worker.
-
-    Args:
-        task: what to do.
-        wait: seconds to wait first.
-    """
-    import time
-
+def _attempt(unit: WorkUnit, wait: float) -> _Answer:
+    """Run a unit in a worker, after waiting so many seconds."""
     time.sleep(wait)
-    node = _prepared()
+    node = _prepare_worker()
     try:
-        _check_place(task)
-        return _Outcome(node, report=do_task(task))
+        _check_place(unit)
+        return _Answer(node, report=run_unit(unit))
     except (InputError, StoreError) as error:
-        return _Outcome(node, error=type(error)(str(error)))
+        return _Answer(node, error=type(error)(str(error)))
 
 
-def _probe(task: Task) -> dict[str, Any] | GrokscopeError:
-    """The fingerprint of a worker; runs in it."""
-    _prepared()
+def _probe(unit: WorkUnit) -> dict[str, Any] | GrokscopeError:
+    """The fingerprint of a worker; runs there."""
+    _prepare_worker()
     try:
-        return numerics_for(task)
+        return unit_numerics(unit)
     except GrokscopeError as error:
         return type(error)(str(error))
 
 
-def _prepared() -> str:
-    """Give jax the one core that Ray gave us, and say on which node this is."""
+def _prepare_worker() -> str:
+    """Limit jax to the one core that Ray assigned, and return the id of the node."""
     import jax
 
     if not os.environ.get("JAX_NUM_CPU_DEVICES"):
@@ -281,14 +292,14 @@ def _prepared() -> str:
     return str(ray_module().get_runtime_context().get_node_id())
 
 
-def _check_place(task: Task) -> None:
-    place = as_place(task.place)
+def _check_place(unit: WorkUnit) -> None:
+    place = as_place(unit.place)
     if isinstance(place, Path) and not is_sweep(place):
         import platform
 
         raise InputError(
-            f"{place}: is not to be seen on {platform.node()}; workers on other machines need a folder that "
-            "all share, or --out s3://BUCKET/PREFIX."
+            f"{place}: is not visible on {platform.node()}; workers on other machines need a shared folder, "
+            "or --out s3://BUCKET/PREFIX."
         )
 
 

@@ -1,6 +1,6 @@
-"""Connecting to a Ray cluster: what an address may be, and whether something answers there.
+"""Connect to a Ray cluster: check the address, and check within seconds that a Ray server answers there.
 
-Ray itself waits for minutes where nothing answers; here that is found out first, by a greeting.
+Ray itself waits for minutes where nothing answers.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from grokscope.errors import InputError
 __all__ = ["connect", "ray_module"]
 
 _FORM = re.compile(r"(?:ray://)?(?P<host>\[[0-9a-fA-F:]+\]|[\w.-]+):(?P<port>\d{1,5})")
-_PATIENCE = 5.0  # seconds, for each of the two steps of the greeting
+_TIMEOUT = 5.0  # seconds, to connect and to get an answer
 _START = "start one with: ray start --head"
-# The connection preface of HTTP/2 and an empty frame of settings (RFC 9113, section 3.4); a server of gRPC,
-# which Ray's are, answers with its own settings, a frame of type 4.
-_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
-_TYPE, _SETTINGS = 3, 4
+# The connection preface of HTTP/2 and an empty SETTINGS frame (RFC 9113, section 3.4). A gRPC server, such as
+# Ray's, answers with its own SETTINGS, a frame of type 4.
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+_TYPE_BYTE, _SETTINGS = 3, 4
 
 
 def ray_module() -> Any:
-    """Ray.
+    """Import Ray, configured by environment variables.
 
     Raises:
         InputError: if it is not installed.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
-    # Ray says on stderr what it will do otherwise in times to come; our tasks ask for all that they need
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # send no usage statistics
+    # silences a deprecation warning; our tasks request their resources explicitly
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    # A cluster that is started where there is a token wants it, but a driver offers it only if told to; one
-    # that wants none does not mind.
+    # A cluster started with a token requires it, but a driver sends it only in this mode; a cluster without
+    # one ignores it.
     if _has_token():
         os.environ.setdefault("RAY_AUTH_MODE", "token")
     try:
@@ -62,39 +62,39 @@ def connect(ray: Any, address: str) -> None:
     if address == "local":
         options |= {"include_dashboard": False}
     else:
-        address = _found(address) if address == "auto" else address
-        host = _greeted(address)
+        address = _own_cluster(address) if address == "auto" else address
+        host = _checked_host(address)
         if host.startswith("127.") and not address.startswith("ray://"):
-            options["_node_ip_address"] = host  # a cluster on the loopback addresses wants its driver there
+            options["_node_ip_address"] = host  # a cluster on loopback addresses needs its driver there
     try:
-        with _signals_kept():
+        with _keep_sigterm_handler():
             ray.init(address=address, **options)
     except Exception as error:
         if any("InvalidAuthToken" in str(one) for one in _causes(error)):
             raise InputError(
-                f"--address {address}: the Ray there wants a token: give it in RAY_AUTH_TOKEN, or in "
-                "~/.ray/auth_token (there: ray get-auth-token)."
+                f"--address {address}: the Ray cluster requires a token: set RAY_AUTH_TOKEN, or write it to "
+                "~/.ray/auth_token (on the cluster: ray get-auth-token)."
             ) from error
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        said = " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1]) or type(error).__name__
-        raise InputError(f"--address {address}: the Ray there cannot be used: {said[:200]}") from error
+        why = " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1]) or type(error).__name__
+        raise InputError(f"--address {address}: the Ray cluster cannot be used: {why[:200]}") from error
 
 
 def _has_token() -> bool:
-    """Whether this machine has a token for clusters, where Ray looks for one."""
+    """Whether there is a token where Ray looks for one."""
     if os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH"):
         return True
     return (Path.home() / ".ray" / "auth_token").is_file()
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and what it came from."""
+    """An error and its causes."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
 
 
-def _found(address: str) -> str:
+def _own_cluster(address: str) -> str:
     """The address of the cluster that this machine belongs to."""
     given = os.environ.get("RAY_ADDRESS", "")
     if given and given != "auto":
@@ -105,36 +105,35 @@ def _found(address: str) -> str:
     except ConnectionError:
         found = None
     if not found or found == "auto":
-        raise InputError(f"--address {address}: no Ray runs on this machine; {_START}")
+        raise InputError(f"--address {address}: no Ray cluster runs on this machine; {_START}")
     return str(found)
 
 
-def _greeted(address: str) -> str:
-    """The host of an address at which a server of Ray's kind answers."""
+def _checked_host(address: str) -> str:
+    """The host of an address, after checking that a gRPC server answers there."""
     match = _FORM.fullmatch(address)
     if match is None or not 0 < int(match["port"]) < 2**16:
         raise InputError(f"--address {address}: write auto, local, HOST:PORT or ray://HOST:PORT.")
     host, port = match["host"].strip("[]"), int(match["port"])
-    usual = "ray://" if address.startswith("ray://") else ""
-    start = f"{_START} --port={port}" if not usual else f"{_START} --ray-client-server-port={port}"
+    start = f"{_START} --{'ray-client-server-' if address.startswith('ray://') else ''}port={port}"
     try:
-        with socket.create_connection((host, port), _PATIENCE) as connection:
+        with socket.create_connection((host, port), _TIMEOUT) as connection:
             if os.environ.get("RAY_USE_TLS", "0") not in ("", "0"):
-                return host  # it greets nobody without a certificate
-            connection.settimeout(_PATIENCE)
-            connection.sendall(_GREETING)
+                return host  # no answer without a certificate
+            connection.settimeout(_TIMEOUT)
+            connection.sendall(_PREFACE)
             answer = connection.recv(16)
     except OSError as error:
         why = "" if isinstance(error, ConnectionRefusedError) else f" ({error})"
         raise InputError(f"--address {address}: no Ray answers there{why}; {start}") from None
-    if len(answer) <= _TYPE or answer[_TYPE] != _SETTINGS:
-        raise InputError(f"--address {address}: what answers there is not Ray; {start}")
+    if len(answer) <= _TYPE_BYTE or answer[_TYPE_BYTE] != _SETTINGS:
+        raise InputError(f"--address {address}: the server there is not Ray; {start}")
     return host
 
 
 @contextlib.contextmanager
-def _signals_kept() -> Generator[None]:
-    """Ray takes SIGTERM for itself; here it ends the work as everywhere else."""
+def _keep_sigterm_handler() -> Generator[None]:
+    """Restore our SIGTERM handler, which ``ray.init`` replaces."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

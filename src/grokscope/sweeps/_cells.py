@@ -1,4 +1,4 @@
-"""The store of one cell, opened for writing: made if it is not there."""
+"""Cells in training: open their stores."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from grokscope.store.run_store import RunStore
 __all__ = ["OpenCell", "open_cell"]
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class OpenCell:
-    """A cell that is being worked on.
+    """A cell whose store is open for writing.
 
     Attributes:
-        experiment: what is trained there.
-        store: open for writing.
-        toml: the resolved spec, as it lies beside the store.
+        experiment: the cell's experiment.
+        store: its store.
+        toml: its resolved spec, as written beside the store.
     """
 
     experiment: Experiment
@@ -38,33 +38,33 @@ def open_cell(
     place: Place,
     experiment: Experiment,
     numerics: dict[str, Any],
-    facts: Mapping[str, Any],
+    provenance: Mapping[str, Any],
     allowed: Sequence[str],
 ) -> Generator[OpenCell]:
-    """Open a cell's store for writing.
+    """Open a cell's store for writing, or create it.
 
     Args:
-        place: of the cell.
-        experiment: what is trained there.
+        place: the cell's folder or address.
+        experiment: the cell's experiment.
         numerics: the fingerprint of this process.
-        facts: the provenance of a new cell.
-        allowed: how the fingerprint differs from the sweep's, where that was allowed: the cell is marked.
+        provenance: written into a new store.
+        allowed: differences from the sweep's fingerprint that the user allowed; they are noted in the store.
 
     Raises:
-        InputError: if another run is there, or it was made with other numerics and that is not allowed.
-        StoreError: if the store does not let us.
+        InputError: if the folder holds another run, or one with other numerics that are not allowed.
+        StoreError: if the store cannot be read or written.
     """
-    asked = experiment
+    stored = experiment
     if isinstance(place, Path) and isinstance(experiment.init, FromRun):
-        experiment = experiment.model_copy(update={"init": experiment.init.seen_from(place)})
-    toml = experiment.to_toml()
+        stored = experiment.model_copy(update={"init": experiment.init.seen_from(place)})
+    toml = stored.to_toml()
     with create_store(
         place,
         toml,
-        experiment.identity,
+        stored.identity,
         numerics,
-        facts,
-        steps_per_epoch=experiment.steps_per_epoch,
+        provenance,
+        steps_per_epoch=stored.steps_per_epoch,
         exist_ok=True,
     ) as store:
         check_numerics(store, numerics, allow=bool(allowed), advice=TO_TRAIN)
@@ -73,4 +73,4 @@ def open_cell(
             if noted != store.notes.get("other_numerics"):
                 with store.transaction("other numerics were allowed") as t:
                     t.note(other_numerics=noted)
-        yield OpenCell(asked, store, toml)
+        yield OpenCell(experiment, store, toml)
