@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 
 import grokscope as gs
+from grokscope.measures import Measure
+from grokscope.measures.needs import PROBE_SPLIT, SIGNS, Need
 from grokscope.spec.parts import kinds
 from grokscope.tasks.arrays import Arrays
 
@@ -138,3 +142,22 @@ def test_a_measure_is_a_default_where_it_can_be_taken_and_is_not_dear(name):
     for kind, needs in NEEDS.items():
         left_out = kind in ASKED_FOR or (kind in NOT_WITH_CLASSES and "signs" in lacks)
         assert kinds("measure")[kind]().is_default(made) == (not needs & lacks and not left_out), kind
+
+
+def test_a_need_of_ones_own_is_checked_in_its_place():
+    few = Need(
+        "at most 9 neurons", lambda spec: spec.model.n_neurons <= 9, "; '{model}' of '{task}' has more"
+    )
+
+    class Own(Measure):
+        needs = (SIGNS, few, PROBE_SPLIT)
+        kind: Literal["own"]  # without a default it is not registered
+
+    own = Own(kind="own")
+    assert own.missing(experiment("parity")) == (
+        "own needs at most 9 neurons; 'fully_connected' of 'sparse_parity' has more"
+    )
+    assert own.missing(experiment("parity, two hidden layers")) is None
+    assert own.missing(experiment("addition, an embedding")) == (
+        "own needs one output with labels +-1; task 'modular_operator' has classes"
+    )

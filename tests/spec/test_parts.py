@@ -12,7 +12,7 @@ from grokscope.models import Model
 from grokscope.models.fully_connected import FullyConnected
 from grokscope.optimizers import SGD, Constant
 from grokscope.spec import parts
-from grokscope.spec.parts import Part, find_file, kinds, load_plugin, looking_in, lookup
+from grokscope.spec.parts import Part, find_file, kinds, load_plugin, looking_in, lookup, part_of
 from grokscope.tasks import Task
 from grokscope.tasks.sparse_parity import SparseParity
 
@@ -29,7 +29,8 @@ class Mine(Task):
 @pytest.fixture(autouse=True)
 def registry(monkeypatch):
     """Whatever a test registers is forgotten after it."""
-    kinds("task"), kinds("model")
+    for group in ("task", "model", "loss", "optimizer", "rate_schedule"):
+        kinds(group)  # what is found during a test would be forgotten too
     monkeypatch.setattr(parts, "_kinds", {group: dict(table) for group, table in parts._kinds.items()})
     monkeypatch.setattr(parts, "_discovered", set(parts._discovered))
 
@@ -147,6 +148,17 @@ def test_lookup_of_an_unknown_kind():
         lookup("optimizer", "adamm")
     known = "adam, adamw, grokfast, muon, sgd"
     assert str(error.value) == f"optimizer 'adamm' is not known. Did you mean 'adam'? Known: {known}."
+
+
+def test_a_part_is_given_by_name_by_table_or_as_it_is():
+    assert part_of("task", "sparse_parity") == part_of("task", {"kind": "sparse_parity", "k": 3})
+    assert part_of("task", {"kind": "sparse_parity", "k": 4}) == SparseParity(k=4)
+    for value in (SparseParity(), None, 5):  # other values are pydantic's to refuse
+        assert part_of("task", value) is value
+    with pytest.raises(
+        InputError, match=r"^optimizer\.schedule\.kind is required; allowed: constant, cosine,"
+    ):
+        part_of("rate_schedule", {"warmup": 3})
 
 
 def test_subclass_without_a_kind_of_its_own_is_not_another_kind():

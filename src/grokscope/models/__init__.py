@@ -1,6 +1,6 @@
 """Models: specs of networks. One file per family; copy ``fully_connected.py`` when adding one.
 
-A model is a spec; what it makes is a network, an equinox module that maps a batch of inputs to outputs.
+A model is a spec. It makes a network: an equinox module that maps a batch of inputs to outputs.
 """
 
 from grokscope.models._model import Model, ModelField
