@@ -37,7 +37,7 @@ def branch(
             "--seeds",
             metavar="S",
             help="Members to branch (0:10) and new seeds of streams (order=7,8 or data=+1000), separated by "
-            "semicolons; default all members.",
+            "semicolons. Default: all members.",
         ),
     ] = None,
     clock: Annotated[

@@ -23,7 +23,7 @@ def circuits(
     seed: Annotated[
         str | None,
         typer.Option(
-            "--seed", metavar="S", help="Only this member (I,D,O,N if its four streams differ); default all."
+            "--seed", metavar="S", help="Only this member (I,D,O,N if its four streams differ). Default: all."
         ),
     ] = None,
     step: Annotated[int, typer.Option("--step", metavar="T", help="The step; -1 is the final state.")] = -1,

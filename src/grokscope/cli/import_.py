@@ -1,4 +1,4 @@
-"""``grokscope import``: make a run of networks that were trained elsewhere."""
+"""``grokscope import``: make a run from networks that were trained elsewhere."""
 
 from __future__ import annotations
 
@@ -47,14 +47,16 @@ def import_(
     map_: Annotated[
         Path | None,
         typer.Option(
-            "--map", metavar="FILE.toml", help="Our array names from theirs, for a layout that is not known."
+            "--map",
+            metavar="FILE.toml",
+            help="Maps our array names to theirs, if the layout is not recognized.",
         ),
     ] = None,
     folder: options.RunFolder = None,
     plugin: options.Plugin = None,
     json: options.Json = False,
 ) -> None:
-    """Make a run of PyTorch checkpoints.
+    """Make a run from PyTorch checkpoints.
 
     The run has all measures that apply, at every checkpoint. It cannot be replayed. No code in a file is
     executed.

@@ -22,7 +22,7 @@ def measure(
     steps: Annotated[
         str | None,
         typer.Option(
-            "--steps", metavar="all|log|a:b:c", help="Steps to measure; default each measure's own schedule."
+            "--steps", metavar="all|log|a:b:c", help="Steps to measure. Default: each measure's own schedule."
         ),
     ] = None,
     flavor: Annotated[

@@ -21,7 +21,7 @@ RunPath = Annotated[
 ]
 RunFolder = Annotated[
     Path | None,
-    typer.Option("--out", metavar="DIR", help="Where to write the run; default runs/<task>-<identity>."),
+    typer.Option("--out", metavar="DIR", help="Where to write the run. Default: runs/<task>-<identity>."),
 ]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="a.b=c", help="Change a value of the spec; repeatable.")
@@ -39,7 +39,7 @@ Plugin = Annotated[
     typer.Option(
         "--plugin",
         metavar="FILE.py",
-        help="A file that defines parts of your own; it is executed. Repeatable.",
+        help="Import parts of your own from this file; the file is executed. Repeatable.",
     ),
 ]
 OtherNumerics = Annotated[

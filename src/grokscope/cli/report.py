@@ -22,7 +22,7 @@ def report(
     other: Annotated[Path | None, typer.Argument(metavar="[RUN_B]", help="A run to compare with.")] = None,
     to: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FILE.html", help="The file; default report.html in the folder."),
+        typer.Option("--out", metavar="FILE.html", help="The file. Default: report.html in the folder."),
     ] = None,
     plugin: options.Plugin = None,
     json: options.Json = False,

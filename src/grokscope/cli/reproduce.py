@@ -15,7 +15,7 @@ def reproduce(
     paper: Annotated[str, typer.Argument(metavar="PAPER", help="A name listed by `grokscope papers`.")],
     experiments: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[EXPERIMENT...]", help="Experiments to run; default the paper's choice."),
+        typer.Argument(metavar="[EXPERIMENT...]", help="Experiments to run. Default: the paper's choice."),
     ] = None,
     seeds: options.Seeds = None,
     folder: Annotated[
@@ -24,7 +24,9 @@ def reproduce(
     ] = None,
     profile: Annotated[
         Literal["quick", "paper"] | None,
-        typer.Option("--profile", help="The size; default paper if that takes under 10 minutes, else quick."),
+        typer.Option(
+            "--profile", help="Full or reduced size. Default: paper if it takes under 10 minutes, else quick."
+        ),
     ] = None,
     yes: options.Yes = False,
     dry_run: options.DryRun = False,

@@ -14,7 +14,7 @@ from grokscope.errors import InputError
 
 def runs(
     folder: Annotated[
-        Path | None, typer.Argument(metavar="[DIR]", help="The folder to search; default runs.")
+        Path | None, typer.Argument(metavar="[DIR]", help="The folder to search. Default: runs.")
     ] = None,
     json: options.Json = False,
 ) -> None:

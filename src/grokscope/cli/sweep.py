@@ -27,7 +27,7 @@ def sweep(
         typer.Option(
             "--over",
             metavar="a.b=VALUES",
-            help="An axis: 1,2,3 or log:1e-3:1e-1:7 or lin:0:1:5; repeatable.",
+            help="An axis of the grid: 1,2,3 or log:1e-3:1e-1:7 or lin:0:1:5; repeatable.",
         ),
     ] = None,
     zip_: Annotated[
@@ -57,7 +57,7 @@ def sweep(
         typer.Option(
             "--out",
             metavar="DIR",
-            help="A folder or s3://BUCKET/PREFIX; default runs/<task>-sweep-<identity>.",
+            help="A folder or s3://BUCKET/PREFIX. Default: runs/<task>-sweep-<identity>.",
         ),
     ] = None,
     yes: options.Yes = False,
