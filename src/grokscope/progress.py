@@ -1,8 +1,8 @@
 """Progress of long work: the protocol that reports it, and two ways to show it.
 
-Training, replay and reproductions call a `Progress` once per segment; the caller chooses between a live bar or
-plain lines (`RichProgress`) and nothing (`SilentProgress`). All output goes to stderr, because standard output
-is for results. A closed stderr is ignored: it must not stop the work.
+Training, replay and reproductions call a `Progress` once per segment; the caller chooses between a live bar
+or plain lines (`RichProgress`) and nothing (`SilentProgress`). All output goes to stderr, because standard
+output is for results. A closed stderr is ignored: it must not stop the work.
 """
 
 from __future__ import annotations

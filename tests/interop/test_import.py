@@ -216,7 +216,7 @@ def test_files_without_a_number_are_passed_over(states, tmp_path):
     save_file(own_data(), folder / "data.safetensors")
     run = gs.import_torch(folder, SPEC, data=folder / "data.safetensors", out=tmp_path / "run")
     assert run.snapshot_steps == [1, 2]
-    assert "passed over: data.safetensors." in run.provenance["imported"]["notes"]
+    assert "ignored: data.safetensors." in run.provenance["imported"]["notes"]
 
 
 def test_thousands_of_files_take_no_more_memory_than_a_few(tmp_path):

@@ -18,7 +18,7 @@ import grokscope as gs
 from foreign import SPEC, SPEC_TOML, WIDTH, N, own_data, two_circuits
 from grokscope.cli import main
 from grokscope.errors import InputError
-from grokscope.interop import _pt
+from grokscope.interop import _torch
 
 STATE = two_circuits(3)
 
@@ -40,7 +40,7 @@ def folder(tmp_path):
 
 
 def test_without_torch_the_error_says_what_to_install(tmp_cwd, capsys, monkeypatch):
-    monkeypatch.setattr("grokscope.interop._pt.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("grokscope.interop._torch.importlib.util.find_spec", lambda name: None)
     Path("spec.toml").write_text(SPEC_TOML)
     Path("net_1.pt").write_bytes(b"PK")
     assert main(["import", "torch", "net_1.pt", "--task", "spec.toml", "--out", "run"]) == 2
@@ -319,15 +319,15 @@ def test_the_trace_would_be_seen(tmp_path):
 
 @pytest.mark.torch
 def test_a_table_of_contents_without_end_is_not_read(folder, monkeypatch):
-    monkeypatch.setattr(_pt, "_MOST_PICKLE", 10)
+    monkeypatch.setattr(_torch, "_MAX_PICKLE_BYTES", 10)
     with pytest.raises(InputError, match=r"net_1\.pt: its table of contents has \d+ bytes; it is not read"):
-        _pt.load_pt(folder / "net_1.pt")
+        _torch.load_pt(folder / "net_1.pt")
 
 
 @pytest.mark.torch
 def test_large_files_are_mapped(folder, monkeypatch):
-    monkeypatch.setattr(_pt, "_MAPPED", 0)
-    found = _pt.load_pt(folder / "net_1.pt")
+    monkeypatch.setattr(_torch, "_MMAP_BYTES", 0)
+    found = _torch.load_pt(folder / "net_1.pt")
     np.testing.assert_array_equal(found["linear1.bias"].numpy(), two_circuits(1)["linear1.bias"])
 
 
