@@ -40,8 +40,20 @@ class Progress(Protocol):
         ...
 
 
-class SilentProgress(Progress):
+class SilentProgress:
     """Shows nothing; the default of the Python interface."""
+
+    def plan(self, text: str) -> None:
+        """Do nothing."""
+
+    def start(self, total_steps: int, label: str) -> None:
+        """Do nothing."""
+
+    def advance(self, steps: int, note: str = "") -> None:
+        """Do nothing."""
+
+    def finish(self) -> None:
+        """Do nothing."""
 
 
 class RichProgress:
