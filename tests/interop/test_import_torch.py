@@ -291,7 +291,7 @@ HOSTILE = [
     ),
     (not_a_number, "'linear1.bias'[0] is nan; weights must be finite."),
     (no_tensor, "'steps' is of type int, not a tensor; save model.state_dict() by itself."),
-    (numbers_for_names, "names of tensors are texts, but one is 0."),
+    (numbers_for_names, "tensor names must be strings, but one is 0."),
 ]
 
 
@@ -414,7 +414,7 @@ BAD_MODULES = [
     (
         lambda torch: torch.nn.Bilinear(N, N, 1),
         {},
-        "its names are not of a layout that is known. Found: weight",
+        "the tensor names fit no known layout. Found: weight",
     ),
 ]
 
@@ -483,7 +483,7 @@ def test_targets_of_the_module_are_checked_first(tmp_cwd, capsys):
     Path("there.py").write_text("mine")
     Path("w.safetensors").unlink(missing_ok=True)
     for words, text in (
-        (["--to", "a.csv", "--torch-module", "a.py"], "--torch-module a.py: goes with weights; give --to a "),
+        (["--to", "a.csv", "--torch-module", "a.py"], "--torch-module a.py: is for weights; give --to a "),
         (["--to", "w.safetensors", "--torch-module", "a.txt"], "must be a Python file that can be imported"),
         (["--to", "w.safetensors", "--torch-module", "a-b.py"], "must be a Python file that can be imported"),
         (["--to", "w.safetensors", "--torch-module", "no/a.py"], "its folder does not exist"),
@@ -504,6 +504,6 @@ def test_a_network_that_no_source_is_known_for():
     from grokscope.interop.torch_out import module_source
 
     with pytest.raises(
-        InputError, match="no PyTorch source is known for networks of kind 'dict'; known: Lay"
+        InputError, match="there is no PyTorch source for networks of kind 'dict'; known: Lay"
     ):
         module_source({}, {})

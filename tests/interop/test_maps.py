@@ -133,8 +133,8 @@ GOOD = {
     "output_bias": 0,
 }
 MISFITS = [
-    ({**GOOD, "hidden_bais": "enc.b"}, "map: 'hidden_bais' is no array of the model."),
-    ({k: v for k, v in GOOD.items() if k != "hidden_bias"}, "map: says nothing of our 'hidden_bias'."),
+    ({**GOOD, "hidden_bais": "enc.b"}, "map: the model has no array 'hidden_bais'."),
+    ({k: v for k, v in GOOD.items() if k != "hidden_bias"}, "map: makes no array 'hidden_bias'."),
     ({**GOOD, "hidden_bias": "enc.bias"}, "here: lacks 'enc.bias'. Did you mean 'enc.b'?"),
     (
         {**GOOD, "hidden_weight": "enc.w"},

@@ -65,9 +65,7 @@ def write_template(what: str, name: str, folder: str | Path = ".") -> Path:
     if name in kinds(what):
         raise InputError(f"new {what} '{name}': there is a {what} of this name already; choose another.")
     file = Path(folder) / f"{name}.py"
-    template = (
-        resources.files("grokscope.cli.templates").joinpath(f"{what}.py.txt").read_text(encoding="utf-8")
-    )
+    template = resources.files("grokscope.cli").joinpath("templates", f"{what}.py.txt").read_text("utf-8")
     class_name = "".join(word.capitalize() for word in name.split("_"))
     text = Template(template).substitute(name=name, class_name=class_name, file=file.name)
     try:

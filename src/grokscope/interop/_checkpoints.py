@@ -227,8 +227,8 @@ def _infer_numbers(folder: Path) -> tuple[list[tuple[str, NameNumbers]], list[st
     places = [i for i, column in enumerate(zip(*numbers, strict=False)) if len(set(column)) > 1]
     if len(forms) != 1 or len(places) != 1:
         raise InputError(
-            f"{folder}: which number in the names is the step? The files do not differ in one number only; "
-            f"say so, for example --pattern 'model_{{step}}.pt'.{_listing(names)}"
+            f"{folder}: the step is not clear: the file names do not differ in exactly one number. Give a "
+            f"pattern, for example --pattern 'model_{{step}}.pt'.{_listing(names)}"
         )
     place = places[0]
     before = [*_NUMBER.finditer(names[0])][place].start()

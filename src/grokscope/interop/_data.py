@@ -27,7 +27,7 @@ def read_data(path: Path) -> dict[str, np.ndarray]:
     from grokscope.tasks.array_files import load
 
     if not path.is_file():
-        raise InputError(f"--data {path}: is not a file that exists.")
+        raise InputError(f"--data {path}: is not an existing file.")
     if path.suffix == ".safetensors":
         file = SafetensorsFile(path)
         found = {name: file.read(name) for name in DATA_NAMES if name in file.tensors}
@@ -61,10 +61,14 @@ def choose_task(
     """
     if not data:
         if rule is None:
-            raise InputError("what were they trained on? Give a spec with a [task] (--task), or --data.")
+            raise InputError(
+                "the task of the networks is not known: give a spec with a [task] (--task), or --data."
+            )
         return rule
     if isinstance(rule, Arrays):
-        raise InputError(f"{source}: the spec's task '{rule.kind}' has data too; give one of them.")
+        raise InputError(
+            f"{source}: the spec's task '{rule.kind}' has data of its own; give only one of them."
+        )
     arrays: dict[str, Any] = dict(data)
     if n_tokens is None and rule is not None and len(rule.input_shape) == 2:
         n_tokens = rule.input_shape[1]
@@ -117,5 +121,5 @@ def _check_labels(rule: Task, data: Mapping[str, np.ndarray], source: str) -> No
     if wrong:
         raise InputError(
             f"{source}: {wrong} of the {len(y)} labels in test_y are not those of the spec's task "
-            f"'{rule.kind}'; set the task right, or leave it out."
+            f"'{rule.kind}'; correct the task, or leave it out."
         )

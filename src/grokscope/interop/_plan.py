@@ -26,9 +26,9 @@ _LENGTHS = ("epochs", "steps")
 _LOSSES = {"sign": "hinge", "class": "cross_entropy", "real": "squared"}
 _MAX_TOML_BYTES = 2**24
 _KNOWN_LAYOUTS = (
-    "Without a map these are recognized: linear1/linear2, a plain nn.Sequential of nn.Linear layers with an "
-    "activation between each two, the transformer of Nanda et al., and what grokscope exports. For all else "
-    "give a map (--map FILE.toml)."
+    "Known layouts: linear1/linear2, a plain nn.Sequential of nn.Linear layers with an activation between "
+    "each two, the transformer of Nanda et al., and what grokscope exports. For any other layout give a map "
+    "(--map FILE.toml)."
 )
 
 
@@ -259,9 +259,9 @@ def _assumptions(
     given = table.get("model")
     stated = isinstance(given, Part) or (isinstance(given, Mapping) and "activation" in given)
     if (activation := getattr(model, "activation", None)) and not stated and not knows_activation:
-        yield f"activation {activation} is assumed (model.activation): state dicts do not tell."
+        yield f"activation {activation} is assumed (model.activation), because state dicts do not contain it."
     if "loss" not in table:
-        yield f"loss {experiment.loss.kind} is assumed; train_loss and test_loss are of that one."
+        yield f"loss {experiment.loss.kind} is assumed for train_loss and test_loss."
 
 
 def _n_outputs(match: LayoutMatch | None, tensors: Tensors) -> int | None:
@@ -280,6 +280,6 @@ def _unknown_layout(
 ) -> str:
     found = f"Found: {shapes_text(first.shapes) or 'nothing'}."
     if weights is not None:
-        return f"{weights.label}: which model is it? Give a spec with a [model]. {found}"
+        return f"{weights.label}: the model is not known: give a spec with a [model]. {found}"
     expected = "" if shapes is None else f" Expected: {shapes_text(shapes)}."
-    return f"{first.label}: its names are not of a layout that is known. {found}{expected} {_KNOWN_LAYOUTS}"
+    return f"{first.label}: the tensor names fit no known layout. {found}{expected} {_KNOWN_LAYOUTS}"

@@ -100,7 +100,7 @@ def tensors_in_memory(values: Mapping[Any, Any], label: str) -> Tensors:
     """
     for name, value in values.items():
         if not isinstance(name, str):
-            raise InputError(f"{label}: names of tensors are texts, but one is {name!r}.")
+            raise InputError(f"{label}: tensor names must be strings, but one is {name!r}.")
         if not (hasattr(value, "shape") and hasattr(value, "dtype")):
             kind = type(value).__name__
             raise InputError(

@@ -175,9 +175,9 @@ class WeightMap:
         lists = "" if like is not None else f" {_found_and_expected(tensors.shapes, wanted)}"
         for name in self.entries:
             if name not in wanted:
-                raise InputError(f"{self.label}: '{name}' is no array of the model.{lists}")
+                raise InputError(f"{self.label}: the model has no array '{name}'.{lists}")
         if missing := [name for name in wanted if name not in self.entries]:
-            raise InputError(f"{self.label}: says nothing of our '{missing[0]}'.{lists}")
+            raise InputError(f"{self.label}: makes no array '{missing[0]}'.{lists}")
         known = [*tensors.shapes]
         for name in sorted(used):
             if name not in tensors.shapes:

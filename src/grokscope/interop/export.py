@@ -235,7 +235,7 @@ def _check_target(target: Path, force: bool) -> None:
 
 def _check_module(file: Path, target: Path, force: bool) -> None:
     if target.suffix != ".safetensors":
-        raise InputError(f"--torch-module {file}: goes with weights; give --to a .safetensors file.")
+        raise InputError(f"--torch-module {file}: is for weights; give --to a .safetensors file.")
     if file.suffix != ".py" or not file.stem.isidentifier():
         raise InputError(f"--torch-module {file}: must be a Python file that can be imported, as net.py.")
     if not file.parent.is_dir() or file.is_dir():

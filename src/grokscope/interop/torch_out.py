@@ -120,7 +120,7 @@ def module_source(
     kind = type(network).__name__
     if kind not in _FORWARD:
         raise InputError(
-            f"no PyTorch source is known for networks of kind '{kind}'; known: {', '.join(sorted(_FORWARD))}."
+            f"there is no PyTorch source for networks of kind '{kind}'; known: {', '.join(sorted(_FORWARD))}."
         )
     formula, forward = _FORWARD[kind](network)
     return _SOURCE.format(
@@ -142,7 +142,7 @@ def member_network(run: Run, seed: int | None, step: int) -> tuple[Any, int, int
     if not run.members.is_plain:
         raise InputError(f"{run.path}: weights of a run with crossed streams cannot be chosen by --seed.")
     if seed is None and len(seeds) > 1:
-        raise InputError(f"--seed: say which; this run has {len(seeds)} members, seeds {short_list(seeds)}.")
+        raise InputError(f"--seed is required: this run has {len(seeds)} members, seeds {short_list(seeds)}.")
     seed = seeds[0] if seed is None else seed
     if seed not in seeds:
         raise InputError(f"--seed {seed}: not in this run; it has seeds {short_list(seeds)}.")
