@@ -24,8 +24,6 @@ from grokscope.cli.sweep import sweep
 from grokscope.cli.train import train
 from grokscope.cli.verify import verify
 
-__all__ = ["COMMANDS", "app"]
-
 # The commands in the order of the help, each with its examples.
 COMMANDS = {
     papers: ("grokscope papers", "grokscope papers --json"),

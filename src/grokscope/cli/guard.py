@@ -25,8 +25,6 @@ from grokscope.errors import GrokscopeError, Interrupted, did_you_mean
 if TYPE_CHECKING:
     import typer
 
-__all__ = ["end_process", "run_guarded"]
-
 # The same command, given again, continues where it was stopped.
 _RESUMABLE = ("train", "sweep", "branch", "reproduce", "measure")
 _MAX_MESSAGE = 1500  # characters; our longest message lists all measures

@@ -10,20 +10,6 @@ import sys
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
-__all__ = [
-    "OutputClosed",
-    "document",
-    "early_stopping",
-    "encodable",
-    "flush",
-    "json_only",
-    "line",
-    "note",
-    "plain",
-    "result",
-    "table",
-]
-
 _ASCII = str.maketrans({"¬": "~", "·": "*", "±": "+-"})
 _stdout_for_json: list[Any] = []
 

@@ -22,7 +22,6 @@ from grokscope.tasks import Task
 
 __all__ = ["ImportPlan", "PartialSpec"]
 
-_LENGTHS = ("epochs", "steps")
 _LOSSES = {"sign": "hinge", "class": "cross_entropy", "real": "squared"}
 _MAX_TOML_BYTES = 2**24
 _KNOWN_LAYOUTS = (
@@ -77,16 +76,6 @@ class PartialSpec:
         with looking_in(self.folder):
             return cast("Task", lookup("task", kind)(**table))
 
-    @property
-    def length(self) -> dict[str, int]:
-        """``epochs`` or ``steps`` or neither."""
-        return {name: self.table[name] for name in _LENGTHS if name in self.table}
-
-    @property
-    def last_step(self) -> int:
-        """The length in steps; 0 if it is not given."""
-        return self.length.get("steps", 0)
-
     def model(self, match: LayoutMatch | None, activation: str | None) -> Any:
         """The model: fields from the weights and the module, overridden by those of the spec; or None."""
         inferred = dict(match.model) if match is not None else {}
@@ -111,7 +100,8 @@ class PartialSpec:
         Raises:
             InputError: naming the key of the spec that does not fit.
         """
-        given = {k: v for k, v in self.table.items() if k not in (*_LENGTHS, "schedule", "learner", "task")}
+        replaced = ("epochs", "steps", "schedule", "learner", "task")
+        given = {key: value for key, value in self.table.items() if key not in replaced}
         if given.get("precision", precision) == "float32" and precision == "float64":
             raise InputError(
                 "precision: the weights are float64; set precision = 'float64', or leave it out."
@@ -187,7 +177,7 @@ class ImportPlan:
             data: training and test data, or an empty table.
             data_label: names the data in messages.
             first: the first network.
-            weights: the user's map; by default the layout must be a known one.
+            weights: the user's map; without it the layout must be a known one.
             module: the ``nn.Module`` of the first network, if there is one.
 
         Raises:

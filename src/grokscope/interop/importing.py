@@ -135,7 +135,7 @@ def from_torch(
     given_step, first = next(models, (None, None))
     if first is None:
         raise InputError("from_torch: there is no network to import.")
-    first_step = spec.last_step if given_step is None else given_step
+    first_step = spec.table.get("steps", 0) if given_step is None else given_step
     plan = ImportPlan.make(spec, arrays, "data", _tensors(first, first_step), _read_map(map), first)
 
     def networks() -> Iterator[_ForeignNetwork]:
@@ -223,45 +223,36 @@ def _steps_of(files: ForeignSnapshots, plan: ImportPlan) -> list[tuple[int, Fore
             f"an epoch is taken to be {per_epoch} steps ({plan.task.n_train} training samples, batch_size "
             "32)."
         )
-    found: list[tuple[int, ForeignSnapshot]] = []
-    seen: dict[tuple[int, int], str] = {}
+    steps: list[tuple[int, ForeignSnapshot]] = []
     for one in files.snapshots:
-        number, unit, seed = one.place
-        if number is None:
-            length = plan.spec.length
-            step = length["epochs"] * per_epoch if "epochs" in length else plan.spec.last_step
+        if one.place.number is None:
+            spec = plan.spec.table
+            step = spec["epochs"] * per_epoch if "epochs" in spec else spec.get("steps", 0)
             plan.notes.append(f"the step of {one.label} is not known: taken to be {step}.")
         else:
-            step = number * (per_epoch if unit == "epoch" else 1)
-        place = seed or 0, step
-        if place in seen:
-            raise InputError(f"{one.label}: is step {step}, as {seen[place]} is already; each step once.")
-        seen[place] = one.label
-        found.append((step, one))
-    return found
+            step = one.place.number * (per_epoch if one.place.unit == "epoch" else 1)
+        steps.append((step, one))
+    return steps
 
 
 def _step_model_pairs(model: Any, step: int | None) -> Iterator[tuple[int | None, Any]]:
     """The models that `from_torch` was given, with their steps."""
-    if hasattr(model, "state_dict"):
-        return iter([(step, model)])
-    if isinstance(model, Mapping):
-        if model and all(isinstance(key, int | np.integer) for key in model):
-            return ((int(key), model[key]) for key in sorted(model))
-        return iter([(step, model)])
-    if isinstance(model, Iterable):
-        return _pairs(model)
-    raise InputError(
-        f"from_torch: takes an nn.Module, a state dict, a table of them by step, or pairs (step, model), not "
-        f"{type(model).__name__}."
-    )
-
-
-def _pairs(models: Iterable[Any]) -> Iterator[tuple[int | None, Any]]:
-    for pair in models:
-        if not (isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[0], int | np.integer)):
-            raise InputError("from_torch: several networks are given as pairs (step, model).")
-        yield int(pair[0]), pair[1]
+    if isinstance(model, Mapping) and model and all(isinstance(key, int | np.integer) for key in model):
+        yield from ((int(key), model[key]) for key in sorted(model))
+    elif hasattr(model, "state_dict") or isinstance(model, Mapping):
+        yield step, model
+    elif isinstance(model, Iterable):
+        for pair in model:
+            if not (
+                isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[0], int | np.integer)
+            ):
+                raise InputError("from_torch: several networks are given as pairs (step, model).")
+            yield int(pair[0]), pair[1]
+    else:
+        raise InputError(
+            "from_torch: takes an nn.Module, a state dict, a table of them by step, or pairs (step, model), "
+            f"not {type(model).__name__}."
+        )
 
 
 def _tensors(model: Any, step: int) -> Tensors:
