@@ -1,6 +1,6 @@
 """Overview of a run: what it is, how far it is, its claims, events, curves and last circuits.
 
-What goes elsewhere: how it is shown (``cli/_show.py``, and the report), events (`grokscope.spec.events`).
+What goes elsewhere: how it is shown (``cli/show.py``, and the report), events (`grokscope.spec.events`).
 """
 
 from __future__ import annotations

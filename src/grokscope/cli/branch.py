@@ -57,7 +57,7 @@ def branch(
     with out.json_only(json):
         from grokscope.progress import RichProgress
 
-        run = options.open_run(path, plugin)
+        run = options.load_run(path, plugin)
         with RichProgress() as progress:
             branched = run.branch(
                 at,

@@ -49,7 +49,7 @@ def circuits(
     compute. A step without a snapshot is replayed.
     """
     with out.json_only(json):
-        run = options.open_run(path, plugin)
+        run = options.load_run(path, plugin)
         from grokscope.circuits import read_circuit
         from grokscope.circuits.reading import check_readable
         from grokscope.progress import RichProgress, SilentProgress

@@ -25,7 +25,7 @@ def compare(
     with out.json_only(json):
         from grokscope.analysis.comparison import compare as compare_runs
 
-        run_a, run_b = options.open_run(a, plugin), options.open_run(b, None)
+        run_a, run_b = options.load_run(a, plugin), options.load_run(b, None)
         result = compare_runs(run_a, run_b)
         if json:
             out.document({"run_a": run_a.path, "run_b": run_b.path, **out.plain(result)})

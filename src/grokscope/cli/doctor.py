@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,6 +105,8 @@ def compile_cache() -> dict[str, Any]:
         >>> sorted(compile_cache())
         ['path', 'usable', 'why']
     """
+    import tempfile
+
     from grokscope.training.cache import cache_folder
 
     folder = Path(_setting("jax_compilation_cache_dir") or cache_folder())
@@ -167,7 +167,9 @@ def _cpu_name() -> str:
 
 
 def _version(package: str) -> str | None:
+    from importlib import metadata
+
     try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
         return None

@@ -47,7 +47,7 @@ def export(
     with out.json_only(json):
         from grokscope.interop import export_run
 
-        run = options.open_run(path, plugin)
+        run = options.load_run(path, plugin)
         exported = export_run(run, to, seed=seed, step=step, torch_module=torch_module, force=force)
         if exported.left_out:
             names = ", ".join(exported.left_out)

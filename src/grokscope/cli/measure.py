@@ -43,7 +43,7 @@ def measure(
 
         for name in measures:  # an unknown name is an error before the run is opened
             lookup("measure", name)
-        run = options.open_run(path, None)
+        run = options.load_run(path, None)
         schedule = parse_steps(steps, run.experiment)
         with RichProgress() as progress:
             run.measure(measures, steps=schedule, flavor=flavor, progress=progress)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import keyword
 import re
-from importlib import resources
 from pathlib import Path
 from string import Template
 from typing import Annotated
@@ -16,6 +15,7 @@ from grokscope.cli import output as out
 from grokscope.errors import InputError, did_you_mean
 
 TEMPLATES = ("task", "measure", "paper")
+_TEMPLATE_FOLDER = Path(__file__).parent / "templates"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -65,7 +65,7 @@ def write_template(what: str, name: str, folder: str | Path = ".") -> Path:
     if name in kinds(what):
         raise InputError(f"new {what} '{name}': there is a {what} of this name already; choose another.")
     file = Path(folder) / f"{name}.py"
-    template = resources.files("grokscope.cli").joinpath("templates", f"{what}.py.txt").read_text("utf-8")
+    template = _TEMPLATE_FOLDER.joinpath(f"{what}.py.txt").read_text(encoding="utf-8")
     class_name = "".join(word.capitalize() for word in name.split("_"))
     text = Template(template).substitute(name=name, class_name=class_name, file=file.name)
     try:

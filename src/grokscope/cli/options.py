@@ -63,7 +63,7 @@ def load_plugins(files: Sequence[Path] | None) -> None:
             load_plugin(file)
 
 
-def open_run(path: Path, plugins: Sequence[Path] | None) -> Run:
+def load_run(path: Path, plugins: Sequence[Path] | None) -> Run:
     """Open a run after importing the plug-ins that its experiment may use."""
     load_plugins(plugins)
     from grokscope import runs

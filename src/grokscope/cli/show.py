@@ -44,7 +44,7 @@ def show(path: options.RunPath, plugin: options.Plugin = None, json: options.Jso
             folders = sorted({path / claim["experiment"] for claim in claims})
             folders = [folder for folder in folders if (folder / "experiment.toml").is_file()]
             if len(folders) > 1:
-                overviews = [overview_of(options.open_run(folder, None)) for folder in folders]
+                overviews = [overview_of(options.load_run(folder, None)) for folder in folders]
                 if json:
                     out.document({"claims": claims, "runs": overviews})
                     return
@@ -53,7 +53,7 @@ def show(path: options.RunPath, plugin: options.Plugin = None, json: options.Jso
                     out.line()
                     print_overview(replace(overview, claims=[]))
                 return
-        overview = overview_of(options.open_run(path, None), circuits=_MOST_CIRCUITS)
+        overview = overview_of(options.load_run(path, None), circuits=_MOST_CIRCUITS)
         out.document(overview) if json else print_overview(overview)
 
 
