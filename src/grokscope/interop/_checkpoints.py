@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -166,9 +166,9 @@ def _in_file(file: Path, pattern: str | None) -> ForeignSnapshots:
         for one in snapshots:
             _check_numbers(one.label, one.place)
         return ForeignSnapshots(str(file), f"{len(snapshots)} state dicts in a file", _sorted(snapshots))
-    prefixes = dict.fromkeys(match[0] for name in content.shapes if (match := _PREFIX.match(name)))
+    snapshots = _by_prefix(file, content)
     data = {name: content.reader(name) for name in DATA_NAMES if name in content.shapes}
-    if not prefixes:
+    if not snapshots:
         place = _numbers_in(file.name) if pattern is None else _match_name(_compile(pattern), file.name)
         if place is None:
             raise InputError(f"{file}: does not match --pattern '{pattern}'.")
@@ -183,24 +183,23 @@ def _in_file(file: Path, pattern: str | None) -> ForeignSnapshots:
                 f"{file}: '{name}' has no prefix like epoch_3/ or step_96/, as others have, and is none of "
                 f"{', '.join(DATA_NAMES)}."
             )
-    snapshots = _sorted(list(_by_prefix(file, content, list(prefixes))))
-    return ForeignSnapshots(str(file), f"{len(prefixes)} snapshots in a file", snapshots, data)
+    return ForeignSnapshots(str(file), f"{len(snapshots)} snapshots in a file", _sorted(snapshots), data)
 
 
-def _by_prefix(file: Path, content: Tensors, prefixes: list[str]) -> Iterator[ForeignSnapshot]:
-    groups: dict[str, list[str]] = {prefix: [] for prefix in prefixes}
+def _by_prefix(file: Path, content: Tensors) -> list[ForeignSnapshot]:
+    """The snapshots of a file that has ``epoch_E/`` or ``step_S/`` before its names."""
+    groups: dict[str, list[str]] = {}
     for name in content.shapes:
         if match := _PREFIX.match(name):
-            groups[match[0]].append(name)
+            groups.setdefault(match[0], []).append(name)
+    snapshots: list[ForeignSnapshot] = []
     for prefix, names in groups.items():
         unit, _, number = prefix[:-1].partition("_")
         place = NameNumbers(int(number), "epoch" if unit == "epoch" else "step")
-        label = f"{file} ({prefix[:-1]})"
-        _check_numbers(label, place)
-        part = content.subset(names)
-        yield ForeignSnapshot(
-            place, label, lambda part=part, prefix=prefix, label=label: part.below(prefix, label).unwrapped()
-        )
+        part = content.subset(names).below(prefix, f"{file} ({prefix[:-1]})")
+        _check_numbers(part.label, place)
+        snapshots.append(ForeignSnapshot(place, part.label, part.unwrapped))
+    return snapshots
 
 
 def _require_regular(file: Path) -> None:
