@@ -20,7 +20,7 @@ def prepare() -> None:
     """Import all that a command may need, and hurry; nothing here starts a thread."""
     sys.path.insert(0, str(Path(__file__).resolve().parent))
     names = ("cli.app", "runs._measure", "runs.trainer", "papers", "report", "interop", "analysis.overview")
-    for name in (*names, "comparison", "plots", "claims", "sweeps", "circuits"):
+    for name in (*names, "analysis.comparison", "plots", "claims", "sweeps", "circuits"):
         importlib.import_module(f"grokscope.{name}")
     for name in ("rich.progress", "xarray", "matplotlib.figure", "scipy.special", "safetensors.numpy"):
         importlib.import_module(name)
