@@ -19,7 +19,7 @@ HISTORY = 27_500  # bytes: two members of the tests' small network at a time
 def prepare() -> None:
     """Import all that a command may need, and hurry; nothing here starts a thread."""
     sys.path.insert(0, str(Path(__file__).resolve().parent))
-    names = ("cli._app", "runs.measure", "runs.trainer", "papers", "report", "interop", "analysis.overview")
+    names = ("cli.app", "runs.measure", "runs.trainer", "papers", "report", "interop", "analysis.overview")
     for name in (*names, "analysis.comparison", "plots", "claims", "sweeps", "circuits"):
         importlib.import_module(f"grokscope.{name}")
     for name in ("rich.progress", "xarray", "matplotlib.figure", "scipy.special", "safetensors.numpy"):

@@ -127,7 +127,7 @@ def test_every_block_is_of_a_kind_that_is_run() -> None:
 def test_commands_of_a_page_can_be_parsed(page: Path) -> None:
     import typer
 
-    from grokscope.cli._app import app
+    from grokscope.cli.app import app
 
     group = typer.main.get_command(app)
     context = group.make_context("grokscope", ["doctor"])

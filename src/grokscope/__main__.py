@@ -1,4 +1,4 @@
-"""``python -m grokscope`` is the command line."""
+"""``python -m grokscope`` runs the command line."""
 
 import sys
 

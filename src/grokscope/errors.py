@@ -1,6 +1,6 @@
-"""The errors a user can cause or meet, each with the exit code of the command line.
+"""Errors with a message for the user, each with an exit code of the command line.
 
-Everything else that is raised is a fault of ours and ends with exit code 1 and, on request, a traceback.
+Any other exception is a bug of grokscope; the command line reports it as an internal error with exit code 1.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ __all__ = ["GrokscopeError", "InputError", "Interrupted", "StoreError", "did_you
 
 
 class GrokscopeError(Exception):
-    """The base of all errors with a message made for the user (one or two lines)."""
+    """Base class of all errors with a message for the user (one or two lines)."""
 
     exit_code = 1
 
@@ -24,13 +24,13 @@ class InputError(GrokscopeError):
 
 
 class StoreError(GrokscopeError):
-    """The disk, a permission, or damage to stored results."""
+    """Stored results cannot be read or written, or are damaged."""
 
     exit_code = 1
 
 
 class Interrupted(GrokscopeError):
-    """The work was stopped by SIGINT or SIGTERM; what was committed is kept."""
+    """SIGINT or SIGTERM stopped the work; committed results are kept."""
 
     exit_code = 130
 

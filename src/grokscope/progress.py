@@ -1,8 +1,8 @@
-"""Progress: what long work reports while it runs, and the two ways of showing it.
+"""Progress of long work: the protocol that reports it, and two ways to show it.
 
-The work (training, replay, a paper) calls a `Progress` once per segment; whether that becomes a live bar,
-plain lines or nothing is decided by who calls the work. Everything shown goes to stderr, so that standard
-output stays for results. Nothing here can stop the work: a closed stderr is ignored.
+Training, replay and reproductions call a `Progress` once per segment; the caller chooses between a live bar
+or plain lines (`RichProgress`) and nothing (`SilentProgress`). All output goes to stderr, because standard
+output is for results. A closed stderr is ignored: it must not stop the work.
 """
 
 from __future__ import annotations
@@ -21,49 +21,49 @@ __all__ = ["Progress", "RichProgress", "SilentProgress", "duration"]
 
 @runtime_checkable
 class Progress(Protocol):
-    """What long work tells about itself. Calls come in the order plan*, (start, advance*, finish)*."""
+    """Receives the progress of long work. Calls come in the order plan*, (start, advance*, finish)*."""
 
     def plan(self, text: str) -> None:
-        """Say what is about to be done (one or several lines), before the work starts."""
+        """Announce the work in one or several lines, before it starts."""
         ...
 
     def start(self, total_steps: int, label: str) -> None:
-        """Begin a piece of work of ``total_steps`` units (member-steps, or any unit that goes evenly)."""
+        """Begin a piece of work of ``total_steps`` units of equal cost, usually member-steps."""
         ...
 
     def advance(self, steps: int, note: str = "") -> None:
-        """Say that ``steps`` more units are done; the note is shown beside the bar."""
+        """Report that ``steps`` more units are done; the note is shown beside the bar."""
         ...
 
     def finish(self) -> None:
-        """End the piece of work that was started, whether or not all of it was done. May be called twice."""
+        """End the piece of work, complete or not. A second call does nothing."""
         ...
 
 
 class SilentProgress:
-    """Shows nothing: the default of the Python interface."""
+    """Shows nothing; the default of the Python interface."""
 
     def plan(self, text: str) -> None:
-        """Ignore the plan."""
+        """Do nothing."""
 
     def start(self, total_steps: int, label: str) -> None:
-        """Ignore the start."""
+        """Do nothing."""
 
     def advance(self, steps: int, note: str = "") -> None:
-        """Ignore the advance."""
+        """Do nothing."""
 
     def finish(self) -> None:
-        """Ignore the end."""
+        """Do nothing."""
 
 
 class RichProgress:
     """A live bar with the time left on a terminal; elsewhere one plain line at every tenth of the work.
 
-    Use it as a context manager where the work may fail, so that the bar is taken down.
+    As a context manager it removes the bar even if the work fails.
 
     Args:
-        stream: where to write; standard error if not given.
-        live: whether to draw a bar; decided by the stream if not given.
+        stream: where to write; default standard error.
+        live: whether to draw a bar; default whether the stream is a terminal.
 
     Example:
         >>> import io
@@ -93,11 +93,11 @@ class RichProgress:
         self.finish()
 
     def plan(self, text: str) -> None:
-        """Write the plan as it is."""
+        """Write the text."""
         self._write(text)
 
     def start(self, total_steps: int, label: str) -> None:
-        """Begin a bar, or write that the work has started."""
+        """Begin a bar, or write a line."""
         self.finish()
         self._label, self._total, self._done, self._tenths = label, max(total_steps, 0), 0, 0
         self._began = time.monotonic()
@@ -108,7 +108,7 @@ class RichProgress:
             self._write(f"{label}: started")
 
     def advance(self, steps: int, note: str = "") -> None:
-        """Move the bar, or write a line where another tenth is done."""
+        """Move the bar, or write a line if another tenth is done."""
         self._done += steps
         if self._bar is not None and self._task is not None:
             with contextlib.suppress(OSError):
@@ -120,12 +120,12 @@ class RichProgress:
         self._tenths = tenths
         spent = time.monotonic() - self._began
         left = spent * (self._total - self._done) / self._done if self._done else 0.0
-        said = f"; {note}" if note else ""
-        when = f"about {duration(left)} left" if self._done < self._total else f"took {duration(spent)}"
-        self._write(f"{self._label}: {min(10 * tenths, 100)} %, {when}{said}")
+        text = f"about {duration(left)} left" if self._done < self._total else f"took {duration(spent)}"
+        suffix = f"; {note}" if note else ""
+        self._write(f"{self._label}: {min(10 * tenths, 100)} %, {text}{suffix}")
 
     def finish(self) -> None:
-        """Take the bar down; it stays on the screen as it was last."""
+        """Stop the bar; its last state stays on the screen."""
         if self._bar is not None:
             with contextlib.suppress(OSError):
                 self._bar.stop()
@@ -135,9 +135,9 @@ class RichProgress:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-        class Deaf(Console):
+        class QuietConsole(Console):
             def on_broken_pipe(self) -> None:
-                self.quiet = True  # rich would end the process
+                self.quiet = True  # by default rich ends the process
 
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
@@ -147,7 +147,7 @@ class RichProgress:
             TextColumn("left", markup=False),
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}", markup=False),
-            console=Deaf(file=self.stream),
+            console=QuietConsole(file=self.stream),
             redirect_stdout=False,
             redirect_stderr=False,
         )
@@ -155,14 +155,14 @@ class RichProgress:
         self._task = self._bar.add_task(self._label, total=self._total, note="")
 
     def _write(self, text: str) -> None:
-        # A pipe that nobody reads any more must not end hours of work.
+        # A closed pipe must not end hours of work.
         with contextlib.suppress(OSError, ValueError):
             self.stream.write(f"{text}\n")
             self.stream.flush()
 
 
 def duration(seconds: float) -> str:
-    """Write a time for people, in its two largest units.
+    """Format a time in its two largest units.
 
     Example:
         >>> [duration(s) for s in (0.31, 42, 190, 7500, 273600)]

@@ -75,7 +75,7 @@ def test_pictures_are_written(cli, run, tmp_path):
     assert names == [f"circuit-seed-{seed}-step-1400.svg" for seed in range(3)]
     assert ET.parse(tmp_path / "pictures" / names[0]).getroot().tag.endswith("svg")
     result = cli("circuits", str(run.path), "--seed", "1", "--step", "0", "--out", str(tmp_path / "none"))
-    assert "seed 1: no circuit, so no picture" in result.err
+    assert "seed 1: no circuit, so no diagram" in result.err
     assert not (tmp_path / "none").exists()
 
 

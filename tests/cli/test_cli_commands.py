@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from fake_runs import fake_run
-from grokscope.cli._options import parse_steps
-from grokscope.cli._show import sparkline
+from grokscope.cli.measure import parse_steps
+from grokscope.cli.show import sparkline
 from grokscope.errors import InputError
 from grokscope.experiment import Experiment
 
@@ -205,7 +205,7 @@ class Trouble:
 
 
 def test_verify_finds_nothing_or_says_what(cli, store):
-    assert cli("verify", "a").out == "a: all files are as they were written\n"
+    assert cli("verify", "a").out == "a: all files match their checksums\n"
     store.problems = [
         Trouble("store/x", "changed", "has changed"),
         Trouble("store/y", "missing", "is gone"),

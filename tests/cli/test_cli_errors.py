@@ -139,15 +139,16 @@ def run(code: str, **options) -> subprocess.CompletedProcess[str]:
 # The command line with one command of ours, `talk`.
 TALK = """
 import sys, typer
-from grokscope.cli import _app, _print, main
-_app.app = typer.Typer(rich_markup_mode=None)
-@_app.app.command()
+from grokscope.cli import output
+from grokscope.cli.guard import run_guarded
+app = typer.Typer(rich_markup_mode=None)
+@app.command()
 def other(): pass
-@_app.app.command()
+@app.command()
 def talk():
     for _ in range(COUNT):
-        _print.line("caf\u00e9 \u2588" * 10)
-sys.exit(main(["talk"]))
+        output.line("caf\u00e9 \u2588" * 10)
+sys.exit(run_guarded(lambda: app, ["talk"]))
 """
 
 

@@ -6,9 +6,9 @@ import sys
 import pytest
 
 import grokscope
-from grokscope.cli._app import _COMMANDS
+from grokscope.cli.app import COMMANDS
 
-NAMES = [command.__name__.rstrip("_") for command in _COMMANDS]  # import is a word of Python's own
+NAMES = [command.__name__.rstrip("_") for command in COMMANDS]  # import is a keyword of Python
 
 
 def test_the_commands_are_those_of_the_contract():

@@ -99,7 +99,7 @@ def test_a_compile_cache_that_is_switched_off_says_by_what(cache_on, monkeypatch
 def test_the_doctor_and_the_list_of_papers_show_the_times(paper, capsys, monkeypatch):
     from grokscope.cli import main
 
-    monkeypatch.setattr("grokscope.cli.doctor.measure_rates", lambda budget=2.0: RATES)
+    monkeypatch.setattr("grokscope.training.rates.measure_rates", lambda budget=2.0: RATES)
     assert main(["doctor"]) == 0
     shown = capsys.readouterr().out
     assert "158 GFLOP/s" in shown

@@ -42,7 +42,7 @@ def test_a_new_task_run_as_a_script_checks_itself(tmp_path):
     file = write_template("task", "last_bits", tmp_path)
     found = subprocess.run([sys.executable, str(file)], capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr
-    assert found.stdout == "last_bits keeps to what a task must be.\n"
+    assert found.stdout == "last_bits is a valid task.\n"
 
 
 def test_a_new_measure_measures(tmp_path):

@@ -135,7 +135,7 @@ def test_step_minus_one_is_the_last_row(tmp_path):
         ("a", {}, "ends in ''"),
         ("a.csv", {"seed": 7}, "--seed 7: not recorded in this run; the nearest is 2"),
         ("a.csv", {"step": 33}, "--step 33: not recorded in this run; the nearest is 32"),
-        ("a.safetensors", {}, "--seed: say which; this run has 3 members, seeds 0, 1, 2"),
+        ("a.safetensors", {}, "--seed is required: this run has 3 members, seeds 0, 1, 2"),
         ("a.safetensors", {"seed": 7}, "--seed 7: not in this run; it has seeds 0, 1, 2"),
         ("no/a.csv", {}, "the folder '.*no' does not exist"),
         ("there.csv", {}, "exists; add --force"),

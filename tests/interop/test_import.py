@@ -185,10 +185,14 @@ def test_a_state_dict_alone(states, tmp_path):
         (
             ["a1.safetensors", "b2.safetensors"],
             None,
-            "which number in the names is the step? The files do not",
+            "the step is not clear: the file names do not differ in exactly one number",
         ),
-        (["a1-1.safetensors", "a2-2.safetensors"], None, "say so, for example --pattern 'model_{step}.pt'."),
-        (["a.safetensors", "b.safetensors"], None, "which number in the names is the step?"),
+        (
+            ["a1-1.safetensors", "a2-2.safetensors"],
+            None,
+            "Give a pattern, for example --pattern 'model_{step}.pt'.",
+        ),
+        (["a.safetensors", "b.safetensors"], None, "the step is not clear: the file names do not"),
         (["a1.safetensors"], "b{step}.pt", "no file matches --pattern 'b{step}.pt'. It has a1.safetensors."),
         (["a1.safetensors"], "a*.safetensors", "must hold {step} or {epoch}, as 'model_{step}.pt'."),
         (["a1.safetensors"], "a{step}{epoch}", "must hold {step} or {epoch}"),
@@ -216,7 +220,7 @@ def test_files_without_a_number_are_passed_over(states, tmp_path):
     save_file(own_data(), folder / "data.safetensors")
     run = gs.import_torch(folder, SPEC, data=folder / "data.safetensors", out=tmp_path / "run")
     assert run.snapshot_steps == [1, 2]
-    assert "passed over: data.safetensors." in run.provenance["imported"]["notes"]
+    assert "ignored: data.safetensors." in run.provenance["imported"]["notes"]
 
 
 def test_thousands_of_files_take_no_more_memory_than_a_few(tmp_path):
@@ -388,11 +392,14 @@ def test_the_command_says_what_it_found(run, states, tmp_cwd, capsys):
         (["tourch", "them"], "import tourch: not known. Did you mean 'torch'?"),
         (["torch", "nowhere", "--task", "spec.toml"], "nowhere: there is no such file or folder."),
         (["torch", "spec.toml", "--task", "spec.toml"], "spec.toml: must be a folder, or end in .pt"),
-        (["torch", "them"], "what were they trained on? Give a spec with a [task] (--task), or --data."),
+        (["torch", "them"], "the task of the networks is not known: give a spec with a [task] (--task)"),
         (["torch", "them", "--task", "none.toml"], "none.toml: cannot be read: No such file or directory."),
         (["torch", "them", "--task", "bad.toml"], "bad.toml: not valid TOML"),
         (["torch", "them", "--task", "odd.toml"], "model.widht: no such key. Did you mean 'width'?"),
-        (["torch", "them", "--task", "spec.toml", "--data", "no.npz"], "--data no.npz: is not a file that"),
+        (
+            ["torch", "them", "--task", "spec.toml", "--data", "no.npz"],
+            "--data no.npz: is not an existing file.",
+        ),
         (
             ["torch", "them", "--task", "spec.toml", "--data", "spec.toml"],
             "must end in .safetensors or .npz.",

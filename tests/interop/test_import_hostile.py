@@ -107,7 +107,7 @@ def test_links_pipes_and_folders(tmp_path):
         ({"step_9999999999999/linear1.weight": 1}, "9999999999999 is too large for a step"),
         (
             {"step_1/x": 1, "step_2/x": 1},
-            "(step_1): its names are not of a layout that is known. Found: x [1].",
+            "(step_1): the tensor names fit no known layout. Found: x [1].",
         ),
     ],
 )

@@ -18,7 +18,7 @@ import grokscope as gs
 from foreign import SPEC, SPEC_TOML, WIDTH, N, own_data, two_circuits
 from grokscope.cli import main
 from grokscope.errors import InputError
-from grokscope.interop import _pt
+from grokscope.interop import _torch
 
 STATE = two_circuits(3)
 
@@ -40,7 +40,7 @@ def folder(tmp_path):
 
 
 def test_without_torch_the_error_says_what_to_install(tmp_cwd, capsys, monkeypatch):
-    monkeypatch.setattr("grokscope.interop._pt.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("grokscope.interop._torch.importlib.util.find_spec", lambda name: None)
     Path("spec.toml").write_text(SPEC_TOML)
     Path("net_1.pt").write_bytes(b"PK")
     assert main(["import", "torch", "net_1.pt", "--task", "spec.toml", "--out", "run"]) == 2
@@ -291,7 +291,7 @@ HOSTILE = [
     ),
     (not_a_number, "'linear1.bias'[0] is nan; weights must be finite."),
     (no_tensor, "'steps' is of type int, not a tensor; save model.state_dict() by itself."),
-    (numbers_for_names, "names of tensors are texts, but one is 0."),
+    (numbers_for_names, "tensor names must be strings, but one is 0."),
 ]
 
 
@@ -319,15 +319,15 @@ def test_the_trace_would_be_seen(tmp_path):
 
 @pytest.mark.torch
 def test_a_table_of_contents_without_end_is_not_read(folder, monkeypatch):
-    monkeypatch.setattr(_pt, "_MOST_PICKLE", 10)
+    monkeypatch.setattr(_torch, "_MAX_PICKLE_BYTES", 10)
     with pytest.raises(InputError, match=r"net_1\.pt: its table of contents has \d+ bytes; it is not read"):
-        _pt.load_pt(folder / "net_1.pt")
+        _torch.load_pt(folder / "net_1.pt")
 
 
 @pytest.mark.torch
 def test_large_files_are_mapped(folder, monkeypatch):
-    monkeypatch.setattr(_pt, "_MAPPED", 0)
-    found = _pt.load_pt(folder / "net_1.pt")
+    monkeypatch.setattr(_torch, "_MMAP_BYTES", 0)
+    found = _torch.load_pt(folder / "net_1.pt")
     np.testing.assert_array_equal(found["linear1.bias"].numpy(), two_circuits(1)["linear1.bias"])
 
 
@@ -414,7 +414,7 @@ BAD_MODULES = [
     (
         lambda torch: torch.nn.Bilinear(N, N, 1),
         {},
-        "its names are not of a layout that is known. Found: weight",
+        "the tensor names fit no known layout. Found: weight",
     ),
 ]
 
@@ -483,7 +483,7 @@ def test_targets_of_the_module_are_checked_first(tmp_cwd, capsys):
     Path("there.py").write_text("mine")
     Path("w.safetensors").unlink(missing_ok=True)
     for words, text in (
-        (["--to", "a.csv", "--torch-module", "a.py"], "--torch-module a.py: goes with weights; give --to a "),
+        (["--to", "a.csv", "--torch-module", "a.py"], "--torch-module a.py: is for weights; give --to a "),
         (["--to", "w.safetensors", "--torch-module", "a.txt"], "must be a Python file that can be imported"),
         (["--to", "w.safetensors", "--torch-module", "a-b.py"], "must be a Python file that can be imported"),
         (["--to", "w.safetensors", "--torch-module", "no/a.py"], "its folder does not exist"),
@@ -504,6 +504,6 @@ def test_a_network_that_no_source_is_known_for():
     from grokscope.interop.torch_out import module_source
 
     with pytest.raises(
-        InputError, match="no PyTorch source is known for networks of kind 'dict'; known: Lay"
+        InputError, match="there is no PyTorch source for networks of kind 'dict'; known: Lay"
     ):
         module_source({}, {})

@@ -98,7 +98,7 @@ def test_what_is_not_recognized_is_listed(state, tmp_path):
     assert recognize({name: array.shape for name, array in state.items()}) is None
     with pytest.raises(InputError) as error:
         gs.from_torch(state, {**SPEC, "model": "fully_connected"}, out=tmp_path / "run")
-    assert str(error.value).startswith("step 0: its names are not of a layout that is known. Found: ")
+    assert str(error.value).startswith("step 0: the tensor names fit no known layout. Found: ")
     for name, array in state.items():
         assert f"{name} {list(array.shape)}" in str(error.value)
     assert "Expected: hidden_weight [6, 1000], hidden_bias [1000], output_weight [1000]." in str(error.value)
@@ -133,7 +133,7 @@ def test_a_map_makes_anything_of_it(tmp_path):
             "output_weight": "w2",
         }
     }
-    with pytest.raises(InputError, match=r"map: which model is it\? Give a spec with a \[model\]. Found: w0"):
+    with pytest.raises(InputError, match=r"map: the model is not known: give a spec with a \[model\]. Fo"):
         gs.from_torch(deep, SPEC, map=table, out=tmp_path / "run3")
     spec = {**SPEC, "model": {"kind": "mlp", "widths": [7, 5], "output_bias": False}, "measures": []}
     run = gs.from_torch(deep, spec, map=table, out=tmp_path / "run3")
@@ -150,7 +150,7 @@ def test_the_spec_has_the_last_word_on_the_model(tmp_path):
     for model, text in (
         (
             {"kind": "fully_connected", "width": 8},
-            "layout nn.Sequential: 'output_bias' is no array of the model",
+            "layout nn.Sequential: the model has no array 'output_bias'",
         ),
         ({"kind": "mlp", "widths": [9]}, "'0.weight' [8, 6] gives shape [6, 8], but our 'hidden_weight' has"),
         ("mlpp", "model 'mlpp' is not known. Did you mean 'mlp'?"),
@@ -190,7 +190,7 @@ def test_expected_names_are_those_of_snapshots():
         ({10**13: two_circuits(0)}, "is not a step"),
         ([(0, 3)], "step 0: is a int, not an nn.Module or a state dict."),
         ({"linear1.weight": 3}, "step 0: 'linear1.weight' is of type int, not a tensor"),
-        ({"a": np.ones(1), 2: np.ones(1)}, "step 0: names of tensors are texts, but one is 2."),
+        ({"a": np.ones(1), 2: np.ones(1)}, "step 0: tensor names must be strings, but one is 2."),
     ],
 )
 def test_what_is_no_network(given, text, tmp_path):

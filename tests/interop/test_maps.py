@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from grokscope.errors import InputError
-from grokscope.interop._map import Entry, Op, WeightMap
-from grokscope.interop._tensors import of_memory
+from grokscope.interop._tensors import tensors_in_memory
+from grokscope.interop._weight_map import MapEntry, ShapeOp, WeightMap
 
 THEIRS = {
     "enc.w": np.arange(12.0).reshape(4, 3),
@@ -32,7 +32,7 @@ output_bias = 0.5
 def test_a_map_file_makes_our_arrays(tmp_path):
     (tmp_path / "map.toml").write_text(TOML)
     weights = WeightMap.from_toml(tmp_path / "map.toml")
-    tensors = of_memory(THEIRS, "here")
+    tensors = tensors_in_memory(THEIRS, "here")
     weights.check(tensors, WANTED)
     made = weights.take(tensors, WANTED, "float32")
     assert {name: (array.shape, array.dtype.name) for name, array in made.items()} == {
@@ -56,14 +56,14 @@ def test_dotted_names_need_no_quotation_marks(tmp_path):
     ("ops", "place"),
     [
         # heads of an attention layer: [head, inner, model] as one matrix [model, head x inner], and back
-        ([Op("transpose", (2, 0, 1)), Op("reshape", (5, 6))], lambda m, h, i: (m, 2 * h + i)),
-        ([Op("reshape", (3, -1))], lambda m, h, i: (h, 5 * i + m)),
-        ([Op("transpose")], lambda m, h, i: (m, i, h)),
+        ([ShapeOp("transpose", (2, 0, 1)), ShapeOp("reshape", (5, 6))], lambda m, h, i: (m, 2 * h + i)),
+        ([ShapeOp("reshape", (3, -1))], lambda m, h, i: (h, 5 * i + m)),
+        ([ShapeOp("transpose")], lambda m, h, i: (m, i, h)),
     ],
 )
 def test_changes_of_shape(ops, place):
     given = np.arange(30.0).reshape(3, 2, 5)
-    entry = Entry(("w",), tuple(ops))
+    entry = MapEntry(("w",), tuple(ops))
     made = entry.take({"w": given}.__getitem__, entry.shape({"w": (3, 2, 5)}), "float64")
     for h in range(3):
         for i in range(2):
@@ -72,8 +72,8 @@ def test_changes_of_shape(ops, place):
 
 
 def test_axes_of_length_1_do_not_matter():
-    tensors = of_memory({"w": np.arange(3.0).reshape(1, 3), "b": np.ones(1)}, "here")
-    weights = WeightMap({"u": Entry(("w",)), "c": Entry(("b",))})
+    tensors = tensors_in_memory({"w": np.arange(3.0).reshape(1, 3), "b": np.ones(1)}, "here")
+    weights = WeightMap({"u": MapEntry(("w",)), "c": MapEntry(("b",))})
     weights.check(tensors, {"u": (3,), "c": ()})
     assert weights.take(tensors, {"u": (3,), "c": ()}, "float32")["u"].tolist() == [0, 1, 2]
 
@@ -118,7 +118,7 @@ def test_a_map_file_that_is_none(tmp_path):
     with pytest.raises(InputError, match=r"map\.toml: not valid TOML"):
         WeightMap.from_toml(file)
     file.write_bytes(b"\xff")
-    with pytest.raises(InputError, match=r"map\.toml: not valid TOML"):
+    with pytest.raises(InputError, match=r"map\.toml: is not UTF-8 text"):
         WeightMap.from_toml(file)
 
 
@@ -133,8 +133,8 @@ GOOD = {
     "output_bias": 0,
 }
 MISFITS = [
-    ({**GOOD, "hidden_bais": "enc.b"}, "map: 'hidden_bais' is no array of the model."),
-    ({k: v for k, v in GOOD.items() if k != "hidden_bias"}, "map: says nothing of our 'hidden_bias'."),
+    ({**GOOD, "hidden_bais": "enc.b"}, "map: the model has no array 'hidden_bais'."),
+    ({k: v for k, v in GOOD.items() if k != "hidden_bias"}, "map: makes no array 'hidden_bias'."),
     ({**GOOD, "hidden_bias": "enc.bias"}, "here: lacks 'enc.bias'. Did you mean 'enc.b'?"),
     (
         {**GOOD, "hidden_weight": "enc.w"},
@@ -159,14 +159,14 @@ MISFITS = [
 def test_what_does_not_fit_is_listed_with_what_is_expected(weights, text):
     made = WeightMap.from_table({"weights": weights, "ignore": ["step"]})
     with pytest.raises(InputError) as error:
-        made.check(of_memory(THEIRS, "here"), WANTED)
+        made.check(tensors_in_memory(THEIRS, "here"), WANTED)
     assert str(error.value) == text + LISTS
 
 
 def test_what_is_left_over_must_be_ignored_by_name():
     made = WeightMap.from_table({"weights": GOOD})
     with pytest.raises(InputError) as error:
-        made.check(of_memory(THEIRS, "here"), WANTED)
+        made.check(tensors_in_memory(THEIRS, "here"), WANTED)
     assert str(error.value) == (
         "here: has 'step' too; name it in the map's 'ignore' if it is not needed." + LISTS
     )
@@ -174,7 +174,7 @@ def test_what_is_left_over_must_be_ignored_by_name():
 
 def test_later_snapshots_are_like_the_first():
     made = WeightMap.from_table({"weights": GOOD, "ignore": ["step"]})
-    first = of_memory(THEIRS, "first.pt")
+    first = tensors_in_memory(THEIRS, "first.pt")
     for change, text in (
         ({"new": np.ones(1)}, "second.pt: has 'new' too, which first.pt has not."),
         ({"enc.b": None}, "second.pt: lacks 'enc.b', which first.pt has."),
@@ -182,5 +182,5 @@ def test_later_snapshots_are_like_the_first():
     ):
         changed = {name: array for name, array in {**THEIRS, **change}.items() if array is not None}
         with pytest.raises(InputError) as error:
-            made.check(of_memory(changed, "second.pt"), WANTED, like=first)
+            made.check(tensors_in_memory(changed, "second.pt"), WANTED, like=first)
         assert str(error.value) == text

@@ -138,7 +138,7 @@ def test_a_spec_file_by_the_command_line(tmp_cwd, capsys):
     assert open_contest("c").contenders[1].settings == ("optimizer.kind=grokfast",)
     page = (tmp_cwd / "c" / "report.html").read_text(encoding="utf-8")
     assert "Standings on fresh seeds" in page
-    assert "at an end of what was tried" in page
+    assert "at an end of the values tried" in page
     assert main(["report", "c", "--out", "page.html"]) == 0
     assert (tmp_cwd / "page.html").is_file()
 

@@ -1,34 +1,44 @@
-"""The command line: parses, calls, prints. No logic.
+"""The command line: one file per command, each of which parses, calls the library and prints.
 
-`main` is what the console script calls. One file per family of commands (``_papers.py``, ``_runs.py``,
-``_files.py``, ``_tools.py``); ``_guard.py`` turns errors and signals into lines and exit codes, ``_print.py``
-turns results into tables or JSON. Nothing here imports jax, xarray or rich before a command needs it.
+``app.py`` lists the commands, ``guard.py`` turns errors and signals into exit codes, ``output.py`` prints,
+``options.py`` holds options that several commands share. No command imports jax, xarray or rich before it
+runs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import typer
 
 __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code.
+    """Run the command line and return its exit code. The console script calls this.
 
     Args:
-        arguments: without the program's name; if not given, those of the process, which then ends.
+        arguments: the words after the program's name. By default those of the process, which then ends here.
 
     Returns:
-        0 done, 1 disk, damage or a fault of ours, 2 an invalid command or input, 130 interrupted.
+        0 done; 1 disk, damage or an internal error; 2 an invalid command or input; 130 interrupted.
 
     Example:
         >>> main(["--version"])
         grokscope 0.1.0.dev0
         0
     """
-    from grokscope.cli._guard import ended, guarded
+    from grokscope.cli.guard import end_process, run_guarded
 
-    code = guarded(arguments)
+    code = run_guarded(_load_app, arguments)
     if arguments is None:
-        ended(code)
+        end_process(code)
     return code
+
+
+def _load_app() -> typer.Typer:
+    from grokscope.cli.app import app
+
+    return app

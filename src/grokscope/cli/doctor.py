@@ -1,30 +1,18 @@
-"""Doctor: what this machine has, whether it is set up well, and how long the papers would take on it.
-
-What goes elsewhere: the measuring of its speed (`grokscope.training.rates`), and the choice of devices and
-of the compile cache's folder (`grokscope.training`).
-"""
+"""``grokscope doctor``: what this machine has, how fast it is, and how long the papers would take on it."""
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from grokscope.training.rates import Rates, measure_rates, predict_seconds
+from grokscope.cli import options
+from grokscope.cli import output as out
 
-__all__ = [
-    "Expected",
-    "Rates",
-    "compile_cache",
-    "examine",
-    "expected_times",
-    "measure_rates",
-    "predict_seconds",
-]
+if TYPE_CHECKING:
+    from grokscope.training.rates import Rates
 
 _PACKAGES = (
     "jax", "jaxlib", "equinox", "optax", "numpy", "scipy", "xarray", "zarr", "icechunk",
@@ -34,12 +22,12 @@ _PACKAGES = (
 
 @dataclass(frozen=True)
 class Expected:
-    """How long an experiment of a paper will take.
+    """Expected time of one experiment of a paper.
 
     Attributes:
-        paper, experiment: their names.
-        members: how many members, as in the paper.
-        seconds: the prediction; None where the experiment is hopeless without a GPU and there is none.
+        paper, experiment: the names.
+        members: number of members in the paper's profile.
+        seconds: the prediction; None if the experiment needs a GPU and this machine has none.
     """
 
     paper: str
@@ -48,10 +36,51 @@ class Expected:
     seconds: float | None
 
 
+def doctor(json: options.Json = False) -> None:
+    """Show what this machine has and how fast it is.
+
+    Devices, versions, the measured matrix rate, and the expected time of each experiment of each paper.
+    """
+    with out.json_only(json):
+        from grokscope.progress import duration
+        from grokscope.training import rates as speed
+
+        found = examine()
+        rates = speed.measure_rates()
+        expected = expected_times(rates)
+        if json:
+            out.document({**found, "rates": rates, "expected": expected})
+            return
+        machine, memory, cache = found["machine"], found["memory"], found["cache"]
+        devices = ", ".join(f"{item['kind']} ({item['platform']})" for item in found["devices"])
+        facts = [
+            ("machine", f"{machine['cpu']}, {found['cores']} cores, {machine['system']}"),
+            ("memory", f"{memory['total'] / 2**30:.1f} GiB, {memory['available'] / 2**30:.1f} GiB free"),
+            ("devices", devices),
+            ("matrix rate, large", f"{rates.large:.0f} GFLOP/s (float32, {rates.device}, all cores)"),
+            ("matrix rate, 32x40x1000", f"{rates.at_shape:.0f} GFLOP/s (the default network's shape)"),
+            ("share free now", f"{100 * rates.free:.0f} %"),
+            ("compile cache", cache["path"] + (f": {cache['why']}" if cache["why"] else ", usable")),
+            ("python", machine["python"]),
+            *((name, version or "not installed") for name, version in found["versions"].items()),
+        ]
+        out.table(("what", "found"), facts)
+        out.line()
+        rows = [
+            (
+                *(item.paper, item.experiment, item.members),
+                "needs a GPU" if item.seconds is None else f"about {duration(item.seconds)}",
+            )
+            for item in expected
+        ]
+        out.table(("paper", "experiment", "seeds", "time on this machine"), rows)
+
+
 def expected_times(rates: Rates) -> list[Expected]:
-    """The expected time of every experiment of every paper, at full size.
+    """Predict the time of every experiment of every paper, at full size.
 
     Example:
+        >>> from grokscope.training.rates import Rates
         >>> expected_times(Rates("cpu", 2, 220.0, 158.0, 1.0, 0.5))[0].experiment  # doctest: +SKIP
         'standard'
     """
@@ -67,15 +96,17 @@ def expected_times(rates: Rates) -> list[Expected]:
 
 
 def compile_cache() -> dict[str, Any]:
-    """Where compiled programs are kept between processes, and whether that works.
+    """Find the folder of jax's compilation cache and whether it can be used.
 
     Returns:
-        ``path``, ``usable`` (bool) and ``why`` (empty, or why not).
+        ``path``, ``usable`` (bool) and ``why`` (the reason if it is not usable, else empty).
 
     Example:
         >>> sorted(compile_cache())
         ['path', 'usable', 'why']
     """
+    import tempfile
+
     from grokscope.training.cache import cache_folder
 
     folder = Path(_setting("jax_compilation_cache_dir") or cache_folder())
@@ -95,7 +126,7 @@ def compile_cache() -> dict[str, Any]:
 
 
 def examine() -> dict[str, Any]:
-    """What this machine has, without measuring: ready to be printed as JSON.
+    """Describe this machine without measuring its speed, as a table that JSON can hold.
 
     Example:
         >>> sorted(examine())
@@ -107,7 +138,7 @@ def examine() -> dict[str, Any]:
     import grokscope
     from grokscope.training.devices import prepare_devices, usable_cores
 
-    prepare_devices()  # before jax looks at them
+    prepare_devices()  # before jax lists them
     memory = psutil.virtual_memory()
     return {
         "machine": {"system": platform.platform(), "cpu": _cpu_name(), "python": platform.python_version()},
@@ -120,7 +151,6 @@ def examine() -> dict[str, Any]:
 
 
 def _setting(name: str) -> Any:
-    """A setting of jax, by its documented name."""
     import jax
 
     return getattr(jax.config, name)
@@ -137,7 +167,9 @@ def _cpu_name() -> str:
 
 
 def _version(package: str) -> str | None:
+    from importlib import metadata
+
     try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
         return None

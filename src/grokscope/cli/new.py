@@ -1,39 +1,50 @@
-"""``grokscope new``: one file with a small, complete task, measure or paper, to change into your own."""
+"""``grokscope new``: write a small, complete task, measure or paper, to be changed into your own."""
 
 from __future__ import annotations
 
 import keyword
 import re
-from importlib import resources
 from pathlib import Path
 from string import Template
-from typing import Literal
+from typing import Annotated
 
+import typer
+
+from grokscope.cli import options
+from grokscope.cli import output as out
 from grokscope.errors import InputError, did_you_mean
-from grokscope.spec.parts import kinds
-
-__all__ = ["TEMPLATES", "write_template"]
 
 TEMPLATES = ("task", "measure", "paper")
+_TEMPLATE_FOLDER = Path(__file__).parent / "templates"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
-def write_template(
-    what: Literal["task", "measure", "paper"] | str, name: str, folder: str | Path = "."
-) -> Path:
-    """Write ``<name>.py``, which works as ``--plugin`` at once.
+def new(
+    what: Annotated[str, typer.Argument(metavar="task|measure|paper", help="What to write.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new kind, as my_task.")],
+    folder: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write the file.")] = Path(),
+    json: options.Json = False,
+) -> None:
+    """Write a template for a task, measure or paper of your own.
+
+    The file works at once with --plugin; change it into what you need.
+    """
+    with out.json_only(json):
+        file = write_template(what, name, folder)
+        out.result(json, {"path": file}, f"{file}: written; use it with --plugin {file}")
+
+
+def write_template(what: str, name: str, folder: str | Path = ".") -> Path:
+    """Write ``<name>.py``, which works with ``--plugin`` at once, and return its path.
 
     Args:
         what: ``task``, ``measure`` or ``paper``.
-        name: the kind; small letters, digits and underscores.
-        folder: where to; it must exist.
-
-    Returns:
-        The file.
+        name: the new kind; small letters, digits and underscores.
+        folder: an existing folder.
 
     Raises:
-        InputError: if there is no such template, the name cannot be a kind or is taken, or the file exists
-            or cannot be written.
+        InputError: if there is no such template, the name is not allowed or taken, or the file exists or
+            cannot be written.
 
     Example:
         >>> import tempfile
@@ -41,6 +52,8 @@ def write_template(
         ...     write_template("task", "last_bits", folder).name
         'last_bits.py'
     """
+    from grokscope.spec.parts import kinds
+
     if what not in TEMPLATES:
         raise InputError(
             f"new '{what}': no such template.{did_you_mean(what, TEMPLATES)} Allowed: {', '.join(TEMPLATES)}."
@@ -52,9 +65,7 @@ def write_template(
     if name in kinds(what):
         raise InputError(f"new {what} '{name}': there is a {what} of this name already; choose another.")
     file = Path(folder) / f"{name}.py"
-    template = (
-        resources.files("grokscope.cli.templates").joinpath(f"{what}.py.txt").read_text(encoding="utf-8")
-    )
+    template = _TEMPLATE_FOLDER.joinpath(f"{what}.py.txt").read_text(encoding="utf-8")
     class_name = "".join(word.capitalize() for word in name.split("_"))
     text = Template(template).substitute(name=name, class_name=class_name, file=file.name)
     try:

@@ -1,8 +1,7 @@
-"""Data and weights out of grokscope, and networks that were trained elsewhere in.
+"""Measures and weights out of grokscope, and networks that were trained elsewhere into it.
 
-What is here: ``export.py`` (tables, netCDF, safetensors), ``importing.py`` (checkpoints and state dicts
-become runs), ``torch_out.py`` (PyTorch modules of our networks). To make another layout of state dicts known,
-see ``_layouts.py``. What goes elsewhere: figures (`grokscope.plots`), the report (`grokscope.report`).
+``export.py`` writes tables, netCDF and safetensors; ``torch_out.py`` makes PyTorch modules of our networks;
+``importing.py`` makes runs from PyTorch checkpoints. To add a layout of state dicts, see ``_layouts.py``.
 """
 
 from grokscope.interop.export import export_run

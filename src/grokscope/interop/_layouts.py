@@ -1,48 +1,82 @@
 """Layouts of state dicts that are recognized by their names and shapes, without a map.
 
-A layout looks at names and shapes and says which model they are of and how our arrays are made of theirs.
-To add one: a function like `_two_circuits`, named in `_LAYOUTS`. Transformers: ``_transformers.py``.
+A layout is a function from the shapes of a state dict to a `LayoutMatch` (the model, and the map from its
+tensors to our arrays), or to None. To add one, write a function like `_two_circuits` and name it in
+`_LAYOUTS`.
 """
 
 from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
-from grokscope.interop._map import Entry, Op, WeightMap
-from grokscope.interop._recognized import Recognized, Shapes
-from grokscope.interop._transformers import nanda
+from grokscope.interop._weight_map import MapEntry, ShapeOp, WeightMap
 
-__all__ = ["model_of_map", "recognize"]
+__all__ = ["LayoutMatch", "Shapes", "model_of_map", "recognize"]
 
-_TURNED = (Op("transpose"),)
+Shapes = Mapping[str, tuple[int, ...]]
+
+_TRANSPOSED = (ShapeOp("transpose"),)
 _IN_SEQUENCE = re.compile(r"(?:(.+)\.)?(\d+)\.(weight|bias)")
 _OWN = ("hidden_weight", "hidden_bias", "output_weight", "output_bias")
+_NANDA_OUTER = ("embed.W_E", "pos_embed.W_pos", "unembed.W_U")
+_NANDA_BLOCK = re.compile(r"blocks\.(\d{1,3})\.(attn\.W_[QKVO]|attn\.mask|mlp\.[Wb]_(?:in|out))")
 
 
-def recognize(shapes: Shapes) -> Recognized | None:
-    """The first layout that fits; None if there is none.
+@dataclass(frozen=True)
+class LayoutMatch:
+    """A layout that fits a state dict.
+
+    Attributes:
+        name: name of the layout, for messages.
+        model: the table ``[model]``, as far as the weights determine it.
+        weights: how our arrays are made from the tensors.
+        tokens: size of the vocabulary, if inputs are sequences of token numbers.
+        unembedding: shape [feature, token] of the unembedding, if a task may need only the first tokens.
+    """
+
+    name: str
+    model: dict[str, Any]
+    weights: WeightMap
+    tokens: int | None = None
+    unembedding: tuple[int, int] | None = None
+
+    def with_outputs(self, n_outputs: int) -> LayoutMatch:
+        """Drop the logits of tokens that are not answers (such as the equals sign), which come last."""
+        if self.unembedding is None or self.unembedding[1] <= n_outputs:
+            return self
+        entries = dict(self.weights.entries)
+        entry = entries["unembedding"]
+        keep = ShapeOp("first", (self.unembedding[0], n_outputs))
+        entries["unembedding"] = replace(entry, ops=(*entry.ops, keep))
+        return replace(self, weights=replace(self.weights, entries=entries))
+
+
+def recognize(shapes: Shapes) -> LayoutMatch | None:
+    """Return the match of the first layout that fits, or None.
 
     Example:
-        >>> found = recognize({"0.weight": (8, 5), "0.bias": (8,), "2.weight": (1, 8), "2.bias": (1,)})
-        >>> found.name, found.model
+        >>> match = recognize({"0.weight": (8, 5), "0.bias": (8,), "2.weight": (1, 8), "2.bias": (1,)})
+        >>> match.name, match.model
         ('nn.Sequential', {'kind': 'mlp', 'widths': [8], 'output_bias': True})
     """
     for layout in _LAYOUTS:
-        if (found := layout(shapes)) is not None:
-            return found
+        if (match := layout(shapes)) is not None:
+            return match
     return None
 
 
 def model_of_map(weights: WeightMap, shapes: Shapes) -> dict[str, Any]:
-    """The table ``[model]`` as far as a user's map tells it: where it makes a one-hidden-layer network."""
+    """The table ``[model]`` of a user's map that makes a one-hidden-layer network; else empty."""
     names = set(weights.entries)
     if not (set(_OWN[:3]) <= names <= set(_OWN)):
         return {}
     try:
         shape = weights.entries["hidden_weight"].shape(shapes)
-    except (KeyError, ValueError):  # said later, with what was expected
+    except (KeyError, ValueError):  # `WeightMap.check` reports it with the expected shapes
         return {}
     return _one_hidden(shape[-1], "output_bias" in names) if shape else {}
 
@@ -53,17 +87,17 @@ def _one_hidden(width: int, has_output_bias: bool) -> dict[str, Any]:
     return {"kind": "fully_connected", "width": width}
 
 
-def _own(shapes: Shapes) -> Recognized | None:
-    """What ``grokscope export`` writes of a one-hidden-layer network."""
+def _own(shapes: Shapes) -> LayoutMatch | None:
+    """A one-hidden-layer network as ``grokscope export`` writes it."""
     names = set(shapes)
     if not set(_OWN[:3]) <= names <= set(_OWN) or len(shapes["hidden_weight"]) != 2:
         return None
     model = _one_hidden(shapes["hidden_weight"][1], "output_bias" in names)
-    entries = {name: Entry((name,)) for name in _OWN if name in names}
-    return Recognized("grokscope's own", model, WeightMap(entries, label="grokscope's own layout"))
+    entries = {name: MapEntry((name,)) for name in _OWN if name in names}
+    return LayoutMatch("grokscope's own", model, WeightMap(entries, label="grokscope's own layout"))
 
 
-def _two_circuits(shapes: Shapes) -> Recognized | None:
+def _two_circuits(shapes: Shapes) -> LayoutMatch | None:
     """The official code of the two-circuits paper: ``linear1`` and ``linear2``."""
     names = [f"linear{i}.{part}" for i in (1, 2) for part in ("weight", "bias")]
     if not set(shapes) <= set(names):
@@ -71,22 +105,22 @@ def _two_circuits(shapes: Shapes) -> Recognized | None:
     return _chain("linear1, linear2 (as in the two-circuits code)", shapes, ["linear1", "linear2"])
 
 
-def _sequential(shapes: Shapes) -> Recognized | None:
-    """A plain ``nn.Sequential`` of ``nn.Linear`` layers with an activation between each two."""
-    found = [_IN_SEQUENCE.fullmatch(name) for name in shapes]
-    places = {(match[1] or "", int(match[2])) for match in found if match}
-    if not all(found) or len({prefix for prefix, _ in places}) != 1:
+def _sequential(shapes: Shapes) -> LayoutMatch | None:
+    """An ``nn.Sequential`` of ``nn.Linear`` layers with an activation between each two."""
+    matches = [_IN_SEQUENCE.fullmatch(name) for name in shapes]
+    places = {(match[1] or "", int(match[2])) for match in matches if match}
+    if not all(matches) or len({prefix for prefix, _ in places}) != 1:
         return None
     order = sorted(number for _, number in places)
-    # two layers side by side have no activation between them
+    # layers with adjacent numbers have no activation between them
     if any(after - before < 2 for before, after in itertools.pairwise(order)):
         return None
     prefix = next(prefix for prefix, _ in places)
     return _chain("nn.Sequential", shapes, [f"{prefix}.{n}" if prefix else str(n) for n in order])
 
 
-def _chain(name: str, shapes: Shapes, layers: list[str]) -> Recognized | None:
-    """``nn.Linear`` layers, one after the other: weights [output, input], and biases where there are any."""
+def _chain(name: str, shapes: Shapes, layers: list[str]) -> LayoutMatch | None:
+    """A chain of ``nn.Linear`` layers: weights [output, input], and optional biases."""
     weights = [shapes.get(f"{layer}.weight", ()) for layer in layers]
     if len(layers) < 2 or any(len(shape) != 2 for shape in weights):
         return None
@@ -96,26 +130,80 @@ def _chain(name: str, shapes: Shapes, layers: list[str]) -> Recognized | None:
     if any(after[1] != before[0] for before, after in itertools.pairwise(weights)):
         return None
 
-    def bias(layer: str) -> Entry:
-        return Entry((f"{layer}.bias",)) if f"{layer}.bias" in shapes else Entry(constant=0.0)
+    def bias(layer: str) -> MapEntry:
+        return MapEntry((f"{layer}.bias",)) if f"{layer}.bias" in shapes else MapEntry(constant=0.0)
 
     *hidden, last = layers
     has_output_bias = f"{last}.bias" in shapes
     widths = [weight[0] for weight in weights[:-1]]
-    entries: dict[str, Entry] = {}
+    entries: dict[str, MapEntry] = {}
     if len(hidden) == 1:
         model = _one_hidden(widths[0], has_output_bias)
-        entries["hidden_weight"] = Entry((f"{hidden[0]}.weight",), _TURNED)
+        entries["hidden_weight"] = MapEntry((f"{hidden[0]}.weight",), _TRANSPOSED)
         entries["hidden_bias"] = bias(hidden[0])
     else:
         model = {"kind": "mlp", "widths": widths, "output_bias": has_output_bias}
         for i, layer in enumerate(hidden):
-            entries[f"weights.{i}"] = Entry((f"{layer}.weight",), _TURNED)
+            entries[f"weights.{i}"] = MapEntry((f"{layer}.weight",), _TRANSPOSED)
             entries[f"biases.{i}"] = bias(layer)
-    entries["output_weight"] = Entry((f"{last}.weight",), _TURNED)
+    entries["output_weight"] = MapEntry((f"{last}.weight",), _TRANSPOSED)
     if has_output_bias:
         entries["output_bias"] = bias(last)
-    return Recognized(name, model, WeightMap(entries, label=f"layout {name}"))
+    return LayoutMatch(name, model, WeightMap(entries, label=f"layout {name}"))
 
 
-_LAYOUTS = (_own, _two_circuits, _sequential, nanda)
+def _nanda(shapes: Shapes) -> LayoutMatch | None:
+    """The transformer of Nanda et al.: ``embed.W_E``, ``blocks.0.attn.W_Q`` [head, inner, model], ...
+
+    Each head has width / heads features.
+
+    Source: the official code of Nanda et al. 2023 (arXiv 2301.05217).
+    """
+    if not set(_NANDA_OUTER) <= set(shapes):
+        return None
+    matches = [_NANDA_BLOCK.fullmatch(name) for name in shapes if name not in _NANDA_OUTER]
+    if not all(matches):
+        return None
+    layers = sorted({int(match[1]) for match in matches if match})
+    if not layers or layers != list(range(len(layers))):
+        return None
+    query, mlp_in = shapes.get("blocks.0.attn.W_Q", ()), shapes.get("blocks.0.mlp.W_in", ())
+    unembedding = shapes["unembed.W_U"]
+    if len(shapes["embed.W_E"]) != 2 or len(unembedding) != 2 or len(query) != 3 or len(mlp_in) != 2:
+        return None
+    width, tokens = shapes["embed.W_E"]
+    entries = {
+        "embedding": MapEntry(("embed.W_E",), _TRANSPOSED),
+        "position": MapEntry(("pos_embed.W_pos",)),
+        "unembedding": MapEntry(("unembed.W_U",)),
+    }
+    for i in layers:
+        entries |= _nanda_block(f"blocks.{i}", width)
+    model = {
+        "kind": "nanda_transformer",
+        "layers": len(layers),
+        "width": width,
+        "heads": query[0],
+        "mlp_width": mlp_in[0],
+    }
+    name = "transformer (as in the code of Nanda et al.)"
+    weights = WeightMap(entries, ignore=("blocks.*.attn.mask",), label=f"layout {name}")
+    return LayoutMatch(name, model, weights, tokens, (unembedding[0], unembedding[1]))
+
+
+def _nanda_block(block: str, width: int) -> dict[str, MapEntry]:
+    # from [head, inner, model] to our [model, head x inner]
+    merge_heads = (ShapeOp("transpose", (2, 0, 1)), ShapeOp("reshape", (width, -1)))
+    return {
+        f"{block}.query": MapEntry((f"{block}.attn.W_Q",), merge_heads),
+        f"{block}.key": MapEntry((f"{block}.attn.W_K",), merge_heads),
+        f"{block}.value": MapEntry((f"{block}.attn.W_V",), merge_heads),
+        f"{block}.attention_out": MapEntry((f"{block}.attn.W_O",), _TRANSPOSED),
+        f"{block}.mlp_in": MapEntry((f"{block}.mlp.W_in",), _TRANSPOSED),
+        f"{block}.mlp_bias": MapEntry((f"{block}.mlp.b_in",)),
+        f"{block}.mlp_out": MapEntry((f"{block}.mlp.W_out",), _TRANSPOSED),
+        f"{block}.mlp_out_bias": MapEntry((f"{block}.mlp.b_out",)),
+    }
+
+
+_LAYOUTS = (_own, _two_circuits, _sequential, _nanda)

@@ -1,8 +1,8 @@
-"""Named tensors of one snapshot, wherever they lie: looked at by name, shape and type, read one by one."""
+"""The named tensors of one snapshot, in a file or in memory: listed by shape and type, read one by one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,11 @@ import numpy as np
 from grokscope.errors import InputError
 from grokscope.interop._safetensors import SafetensorsFile
 
-__all__ = ["Tensors", "of_file", "of_memory", "plain_array"]
+__all__ = ["Tensors", "plain_array", "tensors_in_file", "tensors_in_memory"]
 
-_READ = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64"}
-_FLOATS = tuple(_READ.values())
-# what wrappers of PyTorch put before every name (DataParallel, torch.compile)
-_WRAPPERS = ("module.", "_orig_mod.")
+_NUMPY_NAMES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64"}
+_FLOATS = tuple(_NUMPY_NAMES.values())
+_WRAPPERS = ("module.", "_orig_mod.")  # prefixes added by DataParallel and torch.compile
 
 
 @dataclass(frozen=True)
@@ -25,10 +24,10 @@ class Tensors:
     """The tensors of one snapshot.
 
     Attributes:
-        label: where they come from, for messages.
+        label: names the snapshot in messages.
         shapes: by name.
-        dtypes: by name, as ``float32``.
-        reader: from a name to an array.
+        dtypes: by name, such as ``float32``.
+        reader: reads the tensor of a name.
     """
 
     label: str
@@ -37,10 +36,10 @@ class Tensors:
     reader: Callable[[str], np.ndarray]
 
     def read(self, name: str) -> np.ndarray:
-        """A tensor as float32 or float64.
+        """Read a tensor as float32 or float64.
 
         Raises:
-            InputError: if it holds other things than real numbers, or one that is not finite.
+            InputError: if it has another type, or a value that is not finite.
         """
         if self.dtypes[name] not in _FLOATS:
             raise InputError(
@@ -57,18 +56,22 @@ class Tensors:
 
     @property
     def precision(self) -> str:
-        """``float64`` if any tensor is, else ``float32``."""
+        """``float64`` if any tensor has that type, else ``float32``."""
         return "float64" if "float64" in self.dtypes.values() else "float32"
 
     def unwrapped(self) -> Tensors:
-        """Without what wrappers of PyTorch put before every name."""
+        """Remove the prefixes that PyTorch's wrappers add to all names."""
         for wrapper in _WRAPPERS:
             if self.shapes and all(name.startswith(wrapper) for name in self.shapes):
                 return self.below(wrapper).unwrapped()
         return self
 
+    def subset(self, names: Iterable[str]) -> Tensors:
+        """Keep only the given names."""
+        return Tensors(self.label, {name: self.shapes[name] for name in names}, self.dtypes, self.reader)
+
     def below(self, prefix: str, label: str = "") -> Tensors:
-        """Those whose names begin with a prefix, under the rest of their names."""
+        """Keep the names that begin with a prefix, and remove the prefix."""
         names = {name.removeprefix(prefix): name for name in self.shapes if name.startswith(prefix)}
         return Tensors(
             label or self.label,
@@ -78,32 +81,32 @@ class Tensors:
         )
 
 
-def of_file(path: Path) -> Tensors:
-    """The tensors of a safetensors file, read when they are asked for."""
+def tensors_in_file(path: Path) -> Tensors:
+    """The tensors of a safetensors file, each read when it is needed."""
     file = SafetensorsFile(path)
     return Tensors(
         str(path),
         {name: info.shape for name, info in file.tensors.items()},
-        {name: _READ.get(info.dtype, info.dtype) for name, info in file.tensors.items()},
+        {name: _NUMPY_NAMES.get(info.dtype, info.dtype) for name, info in file.tensors.items()},
         file.read,
     )
 
 
-def of_memory(values: Mapping[Any, Any], label: str) -> Tensors:
-    """Numpy arrays or PyTorch tensors by name; PyTorch is not imported for it.
+def tensors_in_memory(values: Mapping[Any, Any], label: str) -> Tensors:
+    """The tensors of a table of numpy arrays or PyTorch tensors. PyTorch is not imported.
 
     Raises:
-        InputError: if a value is neither, or a tensor claims more numbers than lie in memory.
+        InputError: if a value is neither, or a tensor claims more bytes than it has.
     """
     for name, value in values.items():
         if not isinstance(name, str):
-            raise InputError(f"{label}: names of tensors are texts, but one is {name!r}.")
+            raise InputError(f"{label}: tensor names must be strings, but one is {name!r}.")
         if not (hasattr(value, "shape") and hasattr(value, "dtype")):
             kind = type(value).__name__
             raise InputError(
                 f"{label}: '{name}' is of type {kind}, not a tensor; save model.state_dict() by itself."
             )
-        # a tensor that repeats few numbers by strides of 0 could claim any size
+        # by strides of 0 a tensor of a few numbers can claim any size
         if hasattr(value, "untyped_storage") and str(getattr(value, "layout", "")) == "torch.strided":
             claimed = value.numel() * value.element_size()
             if claimed > value.untyped_storage().nbytes():
@@ -117,10 +120,10 @@ def of_memory(values: Mapping[Any, Any], label: str) -> Tensors:
 
 
 def plain_array(value: Any, where: str) -> np.ndarray:
-    """A numpy array, or a PyTorch tensor as one (bfloat16 as float32).
+    """Convert a numpy array or a PyTorch tensor to a numpy array (bfloat16 becomes float32).
 
     Raises:
-        InputError: if it cannot be one (sparse, quantized or without data).
+        InputError: if the tensor is sparse, quantized or without data.
     """
     if not hasattr(value, "detach"):
         return np.asarray(value)

@@ -1,9 +1,8 @@
-"""Export: the measures of a run as a table or netCDF, the weights of one member as safetensors.
+"""Write the measures of a run as a table or netCDF, or the weights of one member as safetensors.
 
-The suffix of the target decides. A table is tidy: one row per member and step, one column per measure;
-labelled axes (subnetwork, split) become one column per label, as ``faithfulness_generalizing_test``.
-Measures with a value per neuron do not fit a table; they are left out by name, and ``.nc`` holds them.
-What goes elsewhere: reading foreign checkpoints (``importing.py``), PyTorch sources (``torch_out.py``).
+The suffix of the file decides. A table has one row per member and step, and one column per measure; an axis
+with labels (subnetwork, split) becomes one column per label, as ``faithfulness_generalizing_test``. Measures
+with a value per neuron do not fit into a table and are left out; ``.nc`` has them.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from grokscope.errors import InputError, StoreError, did_you_mean
+from grokscope.interop.torch_out import member_network, module_source, named_arrays, short_list
 from grokscope.spec.streams import on_members
 
 if TYPE_CHECKING:
@@ -28,20 +28,20 @@ if TYPE_CHECKING:
 
     from grokscope.runs import Run
 
-__all__ = ["SUFFIXES", "Exported", "export_run", "named_arrays", "network_of", "table_of"]
+__all__ = ["SUFFIXES", "Exported", "export_run", "measures_table"]
 
 SUFFIXES = (".csv", ".nc", ".parquet", ".safetensors")
-_NEEDS = {".parquet": ("pyarrow",), ".nc": ("h5netcdf", "h5py")}
+_REQUIRED = {".parquet": ("pyarrow",), ".nc": ("h5netcdf", "h5py")}
 _ROWS = ("seed", "step")
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written.
+    """A file that was written.
 
     Attributes:
         path: the file.
-        what: one line for people.
+        what: its content, in one line.
         left_out: measures that the format cannot hold.
     """
 
@@ -61,16 +61,16 @@ def export_run(
 ) -> Exported:
     """Write a run's measures (.csv, .parquet, .nc) or one member's weights (.safetensors).
 
-    The file appears whole or not at all: it is written beside the target and then renamed.
+    The file is written under a temporary name and then renamed, so it is never incomplete.
 
     Args:
         run: the run.
-        to: the file to write; its suffix decides the format.
-        seed: only this member. Weights need it where the run has several members.
-        step: only this step (-1: the last). Tables hold all steps if it is not given, weights the last.
-        torch_module: beside weights, a ``.py`` file to write: a PyTorch module that loads them, predicts the
-            same, and needs nothing of ours.
-        force: replace the files if they exist.
+        to: the file; its suffix decides the format.
+        seed: only this member. Required for weights if the run has several members.
+        step: only this step (-1: the last). Default: all steps of measures, the last step of weights.
+        torch_module: a ``.py`` file to write beside the weights: a PyTorch module that loads them, predicts
+            the same, and does not need grokscope.
+        force: replace files that exist.
 
     Raises:
         InputError: for an unknown suffix, seed or step, a target that exists, or a missing extra.
@@ -85,20 +85,18 @@ def export_run(
     if torch_module is not None:
         _check_module(Path(torch_module), target, force)
     if target.suffix == ".safetensors":
-        network, seed, number = network_of(run, seed, -1 if step is None else step)
+        network, seed, number = member_network(run, seed, -1 if step is None else step)
         if torch_module is None:
             return _write(target, _weights(run, network, seed, number))
-        from grokscope.interop.torch_out import module_source
-
-        beside = Path(torch_module)
-        source = module_source(network, named_arrays(network), beside.stem, target.name)
-        done = _write(target, _weights(run, network, seed, number))
-        _write(beside, lambda file: (str(file.write_text(source, encoding="utf-8")), ()))
-        return Exported(target, f"{done.what}; {beside}: the PyTorch module that loads them")
+        module = Path(torch_module)
+        source = module_source(network, named_arrays(network), module.stem, target.name)
+        exported = _write(target, _weights(run, network, seed, number))
+        _write(module, lambda file: (str(file.write_text(source, encoding="utf-8")), ()))
+        return Exported(target, f"{exported.what}; {module}: the PyTorch module that loads them")
     return _write(target, _measures(run, target.suffix, seed, step))
 
 
-# A writer takes the temporary file and returns what it wrote and what it left out.
+# Writes a temporary file; returns a description of its content and the measures left out.
 _Writer = Callable[[Path], tuple[str, tuple[str, ...]]]
 
 
@@ -113,7 +111,7 @@ def _measures(run: Run, suffix: str, seed: int | None, step: int | None) -> _Wri
     members = [member for member in run.members if seed in (None, member[0])]
 
     def write(file: Path) -> tuple[str, tuple[str, ...]]:
-        table, left_out = table_of(on_members(data, sorted(members)))
+        table, left_out = measures_table(on_members(data, sorted(members)))
         if suffix == ".csv":
             table.to_csv(file, index=False)
         else:
@@ -123,18 +121,18 @@ def _measures(run: Run, suffix: str, seed: int | None, step: int | None) -> _Wri
     return write
 
 
-def table_of(measures: xr.Dataset) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The measures over seed and step as a tidy table, a row for each pair; and the names of those left out.
+def measures_table(measures: xr.Dataset) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Turn measures over seed and step into a table with a row per pair; also return the names left out.
 
-    A measure is left out if it has an axis without labels, such as ``neuron``. What was not measured at a
-    step is NaN in the measures and an empty cell in a file.
+    A measure is left out if it has an axis without labels, such as ``neuron``. A missing value is NaN here
+    and an empty cell in a file.
 
     Example:
         >>> import xarray as xr
         >>> data = xr.Dataset(
         ...     {"test_accuracy": (("seed", "step"), [[0.5, 1.0]])}, {"seed": [7], "step": [0, 32]}
         ... )
-        >>> table_of(data)[0].to_dict("list")
+        >>> measures_table(data)[0].to_dict("list")
         {'seed': [7, 7], 'step': [0, 32], 'test_accuracy': [0.5, 1.0]}
     """
     import pandas as pd
@@ -147,11 +145,11 @@ def table_of(measures: xr.Dataset) -> tuple[pd.DataFrame, tuple[str, ...]]:
 
     def add(name: str, values: xr.DataArray) -> None:
         bare = values.reset_coords(drop=True).drop_vars([axis for axis in rows if axis in values.coords])
-        whole = bare if bare.dims == _ROWS else bare.broadcast_like(grid).transpose(*rows)
-        columns[name] = whole.values.ravel()
+        full = bare if bare.dims == _ROWS else bare.broadcast_like(grid).transpose(*rows)
+        columns[name] = full.values.ravel()
 
-    labels_first = sorted((str(key) for key in measures.coords), key=lambda name: name not in rows)
-    for name in labels_first:  # seed (or the seeds of the streams), step, and what depends on them
+    coordinates = sorted((str(key) for key in measures.coords), key=lambda name: name not in rows)
+    for name in coordinates:  # seed and step first, then the coordinates that depend on them
         if set(measures[name].dims) <= set(rows):
             add(name, measures[name].copy())
     for name in (str(key) for key in measures.data_vars):
@@ -176,28 +174,10 @@ def _write_netcdf(data: xr.Dataset, run: Run, file: Path) -> tuple[str, tuple[st
 
 
 def _netcdf_value(value: Any) -> Any:
-    """An attribute as netCDF can hold it: text, numbers and lists of them; all else as JSON."""
+    """Convert an attribute to a type of netCDF: text and numbers stay, anything else becomes JSON."""
     if isinstance(value, str | int | float | np.number | np.ndarray) and not isinstance(value, bool):
         return value
     return json.dumps(value, default=str)
-
-
-def network_of(run: Run, seed: int | None, step: int) -> tuple[Any, int, int]:
-    """The network of the seed that is meant, at a step (-1: the last); with that seed and step.
-
-    Raises:
-        InputError: if it is not clear which seed, or there is no such seed or step.
-    """
-    seeds = sorted({member[0] for member in run.members})
-    if not run.members.is_plain:
-        raise InputError(f"{run.path}: weights of a run with crossed streams cannot be chosen by --seed.")
-    if seed is None and len(seeds) > 1:
-        raise InputError(f"--seed: say which; this run has {len(seeds)} members, seeds {_spoken(seeds)}.")
-    seed = seeds[0] if seed is None else seed
-    if seed not in seeds:
-        raise InputError(f"--seed {seed}: not in this run; it has seeds {_spoken(seeds)}.")
-    number = step if step >= 0 else int(run.steps_done[run.position(seed)]) + 1 + step
-    return run.model(seed=seed, step=step), seed, number
 
 
 def _weights(run: Run, network: Any, seed: int, step: int) -> _Writer:
@@ -221,18 +201,6 @@ def _weights(run: Run, network: Any, seed: int, step: int) -> _Writer:
     return write
 
 
-def named_arrays(network: Any) -> dict[str, np.ndarray]:
-    """The arrays of a pytree by path, as ``hidden_weight`` or ``layers.0.bias``."""
-    import jax
-
-    arrays: dict[str, np.ndarray] = {}
-    for path, leaf in jax.tree_util.tree_leaves_with_path(network):
-        if hasattr(leaf, "dtype") and hasattr(leaf, "shape"):
-            # contiguous, because the format writes memory as it lies
-            arrays[jax.tree_util.keystr(path, simple=True, separator=".")] = np.asarray(leaf, order="C")
-    return arrays
-
-
 def _selected(data: xr.Dataset, axis: str, value: int) -> xr.Dataset:
     if axis not in data.dims:
         raise InputError(
@@ -242,14 +210,9 @@ def _selected(data: xr.Dataset, axis: str, value: int) -> xr.Dataset:
     if value not in known:
         near = known[np.abs(known - value).argmin()]
         raise InputError(
-            f"--{axis} {value}: not recorded in this run; the nearest is {near} (of {_spoken(known)})."
+            f"--{axis} {value}: not recorded in this run; the nearest is {near} (of {short_list(known)})."
         )
     return data.sel({axis: [value]})
-
-
-def _spoken(numbers: Any) -> str:
-    items = [str(number) for number in numbers]
-    return ", ".join(items) if len(items) <= 6 else f"{', '.join(items[:3])}, ..., {items[-1]}"
 
 
 def _check_target(target: Path, force: bool) -> None:
@@ -265,14 +228,14 @@ def _check_target(target: Path, force: bool) -> None:
         raise InputError(f"--to {target}: the folder '{target.parent}' does not exist.")
     if target.exists() and not force:
         raise InputError(f"--to {target}: exists; add --force to replace it.")
-    for needed in _NEEDS.get(suffix, ()):
+    for needed in _REQUIRED.get(suffix, ()):
         if importlib.util.find_spec(needed) is None:
             raise InputError(f"--to {target}: {suffix} needs {needed}: pip install grokscope[tables]")
 
 
 def _check_module(file: Path, target: Path, force: bool) -> None:
     if target.suffix != ".safetensors":
-        raise InputError(f"--torch-module {file}: goes with weights; give --to a .safetensors file.")
+        raise InputError(f"--torch-module {file}: is for weights; give --to a .safetensors file.")
     if file.suffix != ".py" or not file.stem.isidentifier():
         raise InputError(f"--torch-module {file}: must be a Python file that can be imported, as net.py.")
     if not file.parent.is_dir() or file.is_dir():

@@ -1,8 +1,8 @@
-"""Import: networks that were trained elsewhere become a run.
+"""Make a run from networks that were trained elsewhere.
 
-`import_torch` reads files, `from_torch` takes what lies in memory. Both go the same way: a layout or a map
-says how our arrays are made of theirs (`_layouts.py`, `_map.py`), the spec and the data make an experiment
-(`_asked.py`, `_maker.py`), and the networks go one by one into a run and are measured (`runs/imported.py`).
+`import_torch` reads files (``_checkpoints.py``); `from_torch` takes networks in memory. Then both do the
+same: make a plan from the spec, the data and the first network (``_plan.py``), turn each network's tensors
+into our arrays (``_weight_map.py``), and write and measure the run (``runs/imported.py``).
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import numpy as np
 
 from grokscope.errors import InputError
 from grokscope.experiment import Experiment
-from grokscope.interop._asked import Asked, read_data
-from grokscope.interop._maker import Maker
-from grokscope.interop._map import WeightMap, spoken_shapes
-from grokscope.interop._module import check_predictions
-from grokscope.interop._sources import Snapshot, Source, open_source
-from grokscope.interop._tensors import Tensors, of_memory, plain_array
+from grokscope.interop._checkpoints import MAX_STEP, ForeignSnapshot, ForeignSnapshots, find_snapshots
+from grokscope.interop._data import read_data
+from grokscope.interop._plan import ImportPlan, PartialSpec
+from grokscope.interop._tensors import Tensors, plain_array, tensors_in_memory
+from grokscope.interop._torch import check_predictions
+from grokscope.interop._weight_map import WeightMap, shapes_text
 from grokscope.progress import Progress, SilentProgress
 
 if TYPE_CHECKING:
@@ -42,48 +42,48 @@ def import_torch(
     out: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Run:
-    """Make a run of PyTorch checkpoints: ``.pt``, ``.pth`` or ``.safetensors`` files.
+    """Make a run from PyTorch checkpoints: ``.pt``, ``.pth`` or ``.safetensors`` files.
 
-    The run has a snapshot of every checkpoint, and all measures that apply, taken at all of them. It cannot
-    be replayed. Nothing in a file is ever executed. Files are read one at a time.
+    The run has a snapshot for every checkpoint, and all measures that apply, at every snapshot. It cannot be
+    replayed. No code in a file is executed. Files are read one at a time.
 
     Args:
         path: a folder of files, one state dict each; one file with a prefix ``epoch_E/`` or ``step_S/``
-            before every name; or one state dict.
-        task: a spec (a file, a table, an experiment) or a task. Needed are only its ``[task]``, and what the
-            weights do not tell (``model.activation``, ``batch_size`` where epochs are counted).
-        data: what the networks were trained and tested on: arrays ``train_x``, ``train_y``, ``test_x``,
-            ``test_y`` (and ``probe_x``, ``probe_y``), or a file of them. Data in the file of the weights are
-            taken by themselves. They are samples of the spec's task, where it names one.
-        pattern: of the files' names, with ``{step}`` or ``{epoch}``, and ``{seed}`` where there are several.
-        map: from their names to ours, a TOML file or table (see docs/your-own-networks.md).
-        out: the run's folder; ``runs/<task>-<identity, 8 characters>`` if not given.
-        progress: told of the work.
+            before every name; or a file with one state dict.
+        task: a spec (a file, a table, an experiment) or a task. Only ``[task]`` is required, and what the
+            weights do not determine (``model.activation``; ``batch_size`` if checkpoints count epochs).
+        data: the training and test data: arrays ``train_x``, ``train_y``, ``test_x``, ``test_y`` (and
+            ``probe_x``, ``probe_y``), or a file of them. By default those in the file of the weights. If the
+            spec has a task, they must be samples of it.
+        pattern: pattern of the file names, with ``{step}`` or ``{epoch}``, and ``{seed}`` for several seeds.
+        map: how our arrays are made from their tensors, a TOML file or table (docs/your-own-networks.md).
+        out: the run folder; default ``runs/<task>-<identity, 8 characters>``.
+        progress: shows the progress.
 
     Raises:
-        InputError: naming the file and what is wrong; no run is left behind then.
-        StoreError: if the disk does not let us.
+        InputError: naming the file and what is wrong; then no run is left behind.
+        StoreError: if the run cannot be written.
 
     Example:
         >>> import_torch("checkpoints", "parity.toml", data="data.safetensors")  # doctest: +SKIP
         Run('runs/samples-1b2c3d4e', 1 members, complete)
     """
-    source = open_source(Path(path), pattern)
-    asked = Asked.read(task)
-    given = read_data(Path(data)) if isinstance(data, str | Path) else (data or source.data)
-    where = f"--data {data}" if isinstance(data, str | Path) else "data" if data else source.label
-    maker = Maker.of(asked, given, where, source.snapshots[0].opened(), _map_of(map))
-    if source.passed_over:
-        maker.notes.append(f"passed over: {', '.join(source.passed_over)}.")
-    numbered = _numbered(source, maker)
+    files = find_snapshots(Path(path), pattern)
+    spec = PartialSpec.read(task)
+    arrays = read_data(Path(data)) if isinstance(data, str | Path) else (data or files.data)
+    data_label = f"--data {data}" if isinstance(data, str | Path) else "data" if data else files.label
+    plan = ImportPlan.make(spec, arrays, data_label, files.snapshots[0].open(), _read_map(map))
+    if files.ignored:
+        plan.notes.append(f"ignored: {', '.join(files.ignored)}.")
+    steps = _steps_of(files, plan)
     return _write(
-        maker,
-        (_Item(one.seed or 0, step, one.opened()) for step, one in numbered),
+        plan,
+        (_ForeignNetwork(one.place.seed or 0, step, one.open()) for step, one in steps),
         out,
-        origin={"source": source.label, "found": source.what},
+        origin={"source": files.label, "found": files.found},
         name=hashlib.sha256(str(Path(path).absolute()).encode()).hexdigest()[:12],
         progress=progress,
-        total=len(numbered),
+        total=len(steps),
     )
 
 
@@ -97,17 +97,17 @@ def from_torch(
     out: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Run:
-    """Make a run of networks in memory: PyTorch modules, state dicts, or dictionaries of numpy arrays.
+    """Make a run from networks in memory: PyTorch modules, state dicts, or dictionaries of numpy arrays.
 
-    PyTorch is needed for its own tensors only.
+    PyTorch is needed only for its own tensors.
 
     Args:
-        model: an ``nn.Module``, a state dict, or several of either: a table by step, or pairs (step, model)
-            that are made one by one. Of modules the activation is known, and that our network predicts what
-            the module predicts is checked on the test inputs.
+        model: an ``nn.Module``, a state dict, or several of either: a table by step, or an iterable of pairs
+            (step, model), taken one at a time. A module also gives its activation, and on the test inputs it
+            is checked that our network predicts what the module predicts.
         task: see `import_torch`.
         data: see `import_torch`; arrays may be PyTorch tensors.
-        step: of the one model; the spec's length, or 0, if not given.
+        step: the step of a single model; default the length of the spec, else 0.
         map: see `import_torch`.
         out: see `import_torch`.
         progress: see `import_torch`.
@@ -126,28 +126,28 @@ def from_torch(
         >>> run.measures.train_accuracy.sel(seed=0, step=320).item() < 1
         True
     """
-    asked = Asked.read(task)
+    spec = PartialSpec.read(task)
     if isinstance(data, str | Path):
-        given: Mapping[str, Any] = read_data(Path(data))
+        arrays: Mapping[str, Any] = read_data(Path(data))
     else:
-        given = {name: np.array(plain_array(v, f"data: {name}")) for name, v in (data or {}).items()}
-    several = _several(model, step)
-    first_step, first = next(several, (None, None))
+        arrays = {name: np.array(plain_array(v, f"data: {name}")) for name, v in (data or {}).items()}
+    models = _step_model_pairs(model, step)
+    given_step, first = next(models, (None, None))
     if first is None:
         raise InputError("from_torch: there is no network to import.")
-    number = asked_step(asked, first_step)
-    maker = Maker.of(asked, given, "data", _tensors(first, number), _map_of(map), first)
+    first_step = spec.table.get("steps", 0) if given_step is None else given_step
+    plan = ImportPlan.make(spec, arrays, "data", _tensors(first, first_step), _read_map(map), first)
 
-    def items() -> Iterator[_Item]:
-        yield _Item(0, number, _tensors(first, number), first)
-        for later, one in several:
+    def networks() -> Iterator[_ForeignNetwork]:
+        yield _ForeignNetwork(0, first_step, _tensors(first, first_step), first)
+        for later, one in models:
             if later is None:
-                raise InputError("from_torch: say the step of every network: give (step, model) pairs.")
-            yield _Item(0, later, _tensors(one, later), one)
+                raise InputError("from_torch: give the step of every network, as (step, model) pairs.")
+            yield _ForeignNetwork(0, later, _tensors(one, later), one)
 
     return _write(
-        maker,
-        items(),
+        plan,
+        networks(),
         out,
         origin={"source": "memory", "found": type(first).__name__},
         name="from-memory",
@@ -155,14 +155,9 @@ def from_torch(
     )
 
 
-def asked_step(asked: Asked, number: int | None) -> int:
-    """A step that is given, else the length of the spec where that is in steps, else 0."""
-    return number if number is not None else asked.length.get("steps", 0)
-
-
 @dataclass(frozen=True)
-class _Item:
-    """A network on its way: its tensors, and the module they are of, if any."""
+class _ForeignNetwork:
+    """A network to import: seed, step, tensors, and the module that they belong to, if any."""
 
     seed: int
     step: int
@@ -171,8 +166,8 @@ class _Item:
 
 
 def _write(
-    maker: Maker,
-    items: Iterable[_Item],
+    plan: ImportPlan,
+    foreign: Iterable[_ForeignNetwork],
     out: str | Path | None,
     *,
     origin: dict[str, Any],
@@ -184,29 +179,26 @@ def _write(
     from grokscope.runs.imported import Network, write_imported
 
     def networks() -> Iterator[Network]:
-        for item in items:
-            _check_step(item)
-            leaves = maker.leaves(item.tensors)
-            if item.module is not None:
-                check_predictions(
-                    item.module,
-                    maker.experiment([0]),
-                    leaves,
-                    item.tensors.label,
-                    reads_tokens=maker.reads_tokens,
-                )
-            yield Network(item.seed, item.step, leaves, item.tensors.label)
+        for one in foreign:
+            label = one.tensors.label
+            if type(one.step) is not int or not 0 <= one.step <= MAX_STEP:
+                raise InputError(f"{label}: {one.step!r} is not a step: a whole number from 0 to 10^12.")
+            leaves = plan.leaves(one.tensors)
+            if one.module is not None:
+                experiment = plan.experiment([0])
+                check_predictions(one.module, experiment, leaves, label, reads_tokens=plan.reads_tokens)
+            yield Network(one.seed, one.step, leaves, label)
 
     folder = write_imported(
         None if out is None else Path(out),
         name,
         networks(),
-        maker.experiment,
+        plan.experiment,
         {
             **origin,
-            "layout": maker.layout,
-            "arrays": spoken_shapes(maker.first.shapes),
-            "notes": maker.notes,
+            "layout": plan.layout,
+            "arrays": shapes_text(plan.first.shapes),
+            "notes": plan.notes,
         },
         progress or SilentProgress(),
         total,
@@ -214,14 +206,7 @@ def _write(
     return Run(folder)
 
 
-def _check_step(item: _Item) -> None:
-    if type(item.step) is not int or not 0 <= item.step <= 10**12:
-        raise InputError(
-            f"{item.tensors.label}: {item.step!r} is not a step: a whole number from 0 to 10^12."
-        )
-
-
-def _map_of(given: str | Path | Mapping[str, Any] | None) -> WeightMap | None:
+def _read_map(given: str | Path | Mapping[str, Any] | None) -> WeightMap | None:
     if given is None:
         return None
     if isinstance(given, Mapping):
@@ -229,53 +214,45 @@ def _map_of(given: str | Path | Mapping[str, Any] | None) -> WeightMap | None:
     return WeightMap.from_toml(Path(given))
 
 
-def _numbered(source: Source, maker: Maker) -> list[tuple[int, Snapshot]]:
-    """Snapshots with their steps: an epoch has as many as the spec's batches."""
-    per_epoch = maker.experiment([0]).steps_per_epoch
-    by_epoch = any(one.unit == "epoch" for one in source.snapshots)
-    if by_epoch and "batch_size" not in maker.asked.table:
-        maker.notes.append(
-            f"an epoch is taken to be {per_epoch} steps ({maker.task.n_train} training samples, batch_size "
+def _steps_of(files: ForeignSnapshots, plan: ImportPlan) -> list[tuple[int, ForeignSnapshot]]:
+    """Each snapshot with its step; an epoch has as many steps as the spec has batches."""
+    per_epoch = plan.experiment([0]).steps_per_epoch
+    by_epoch = any(one.place.unit == "epoch" for one in files.snapshots)
+    if by_epoch and "batch_size" not in plan.spec.table:
+        plan.notes.append(
+            f"an epoch is taken to be {per_epoch} steps ({plan.task.n_train} training samples, batch_size "
             "32)."
         )
-    found: list[tuple[int, Snapshot]] = []
-    seen: dict[tuple[int, int], str] = {}
-    for one in source.snapshots:
-        if one.number is None:
-            length = maker.asked.length
-            step = length["epochs"] * per_epoch if "epochs" in length else asked_step(maker.asked, None)
-            maker.notes.append(f"nothing tells the step of {one.label}: taken to be {step}.")
+    steps: list[tuple[int, ForeignSnapshot]] = []
+    for one in files.snapshots:
+        if one.place.number is None:
+            spec = plan.spec.table
+            step = spec["epochs"] * per_epoch if "epochs" in spec else spec.get("steps", 0)
+            plan.notes.append(f"the step of {one.label} is not known: taken to be {step}.")
         else:
-            step = one.number * (per_epoch if one.unit == "epoch" else 1)
-        place = one.seed or 0, step
-        if place in seen:
-            raise InputError(f"{one.label}: is step {step}, as {seen[place]} is already; each step once.")
-        seen[place] = one.label
-        found.append((step, one))
-    return found
+            step = one.place.number * (per_epoch if one.place.unit == "epoch" else 1)
+        steps.append((step, one))
+    return steps
 
 
-def _several(model: Any, step: int | None) -> Iterator[tuple[int | None, Any]]:
-    """The networks of what `from_torch` is given, with their steps."""
-    if hasattr(model, "state_dict"):
-        return iter([(step, model)])
-    if isinstance(model, Mapping):
-        if model and all(isinstance(key, int | np.integer) for key in model):
-            return ((int(key), model[key]) for key in sorted(model))
-        return iter([(step, model)])
-    if isinstance(model, Iterable):
-        return _pairs(model)
-    raise InputError(
-        f"from_torch: takes an nn.Module, a state dict, a table of them by step, or pairs (step, model), not "
-        f"{type(model).__name__}."
-    )
-
-
-def _pairs(several: Iterable[Any]) -> Iterator[tuple[int | None, Any]]:
-    for pair in several:
-        if not (isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[0], int | np.integer)):
-            raise InputError("from_torch: several networks are given as pairs (step, model).")
-        yield int(pair[0]), pair[1]
+def _step_model_pairs(model: Any, step: int | None) -> Iterator[tuple[int | None, Any]]:
+    """The models that `from_torch` was given, with their steps."""
+    if isinstance(model, Mapping) and model and all(isinstance(key, int | np.integer) for key in model):
+        yield from ((int(key), model[key]) for key in sorted(model))
+    elif hasattr(model, "state_dict") or isinstance(model, Mapping):
+        yield step, model
+    elif isinstance(model, Iterable):
+        for pair in model:
+            if not (
+                isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[0], int | np.integer)
+            ):
+                raise InputError("from_torch: several networks are given as pairs (step, model).")
+            yield int(pair[0]), pair[1]
+    else:
+        raise InputError(
+            "from_torch: takes an nn.Module, a state dict, a table of them by step, or pairs (step, model), "
+            f"not {type(model).__name__}."
+        )
 
 
 def _tensors(model: Any, step: int) -> Tensors:
@@ -283,4 +260,4 @@ def _tensors(model: Any, step: int) -> Tensors:
     label = f"step {step}"
     if not isinstance(state, Mapping):
         raise InputError(f"{label}: is a {type(state).__name__}, not an nn.Module or a state dict.")
-    return of_memory(state, label).unwrapped()
+    return tensors_in_memory(state, label).unwrapped()

@@ -1,7 +1,7 @@
-"""Networks as PyTorch modules: as source that stands on its own, or as a module in memory.
+"""The network of a member as a PyTorch module: as a source file without grokscope, or in memory.
 
-The parameters have our names and shapes, so that a module loads what ``grokscope export`` writes. To make
-another kind of network known: its class in `_FORWARD`, with the lines that compute its outputs.
+The parameters have our names and shapes, so a module loads the weights that ``grokscope export`` writes. To
+support another class of network, add it to `_FORWARD` with the source lines that compute its outputs.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from grokscope.errors import InputError
-from grokscope.interop._pt import torch_here
+from grokscope.interop._torch import import_torch_library
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from grokscope.runs import Run
 
-__all__ = ["module_source", "to_torch"]
+__all__ = ["member_network", "module_source", "named_arrays", "short_list", "to_torch"]
 
 _ACTIVATIONS = {
     "relu": "torch.relu({})",
@@ -31,7 +31,7 @@ _ACTIVATIONS = {
 }
 _SOURCE = '''"""{formula}
 
-Made by `grokscope export`. It needs torch and safetensors, and nothing else:
+Made by `grokscope export`. It needs only torch and safetensors:
 
     from {module} import load
 
@@ -55,7 +55,7 @@ class Network(nn.Module):
 
 
 def load(path):
-    """The network with the weights of a safetensors file, ready to predict."""
+    """Load the weights of a safetensors file into a network in evaluation mode."""
     from safetensors.torch import load_file
 
     network = Network()
@@ -67,18 +67,17 @@ def load(path):
 def to_torch(run: Run, seed: int | None = None, step: int = -1, *, numpy: bool = False) -> Any:
     """The network of a member as an ``nn.Module`` with its weights, in evaluation mode.
 
-    Its state dict has our names and shapes (``hidden_weight`` is [input, neuron]), and `from_torch` takes it
-    back.
+    Its state dict has our names and shapes (``hidden_weight`` is [input, neuron]); `from_torch` reads it.
 
     Args:
-        run: trained here or imported.
-        seed: which member; may be left out where there is one.
-        step: at which step (-1: the last).
-        numpy: give the weights as numpy arrays by name instead; this needs no PyTorch.
+        run: a run, trained here or imported.
+        seed: the member; required if there are several.
+        step: the step (-1: the last).
+        numpy: return the weights as numpy arrays by name instead; this does not need PyTorch.
 
     Raises:
-        InputError: if there is no such seed or step, PyTorch is not installed, or no PyTorch source is known
-            for networks of its kind.
+        InputError: if there is no such seed or step, PyTorch is not installed, or this class of network has
+            no PyTorch source.
 
     Example:
         >>> import tempfile
@@ -89,16 +88,14 @@ def to_torch(run: Run, seed: int | None = None, step: int = -1, *, numpy: bool =
         >>> {name: array.shape for name, array in to_torch(run, numpy=True).items()}
         {'hidden_weight': (6, 8), 'hidden_bias': (8,), 'output_weight': (8,)}
     """
-    from grokscope.interop.export import named_arrays, network_of
-
-    network, _, _ = network_of(run, seed, step)
+    network, _, _ = member_network(run, seed, step)
     arrays = named_arrays(network)
     if numpy:
         return arrays
-    torch = torch_here("to_torch (without numpy=True)")
-    made = ModuleType("grokscope_network")
-    exec(compile(module_source(network, arrays), "<grokscope network>", "exec"), made.__dict__)
-    module = made.Network()
+    torch = import_torch_library("to_torch (without numpy=True)")
+    namespace = ModuleType("grokscope_network")
+    exec(compile(module_source(network, arrays), "<grokscope network>", "exec"), namespace.__dict__)
+    module = namespace.Network()
     module.load_state_dict({name: torch.tensor(np.asarray(array)) for name, array in arrays.items()})
     return module.eval()
 
@@ -109,21 +106,21 @@ def module_source(
     module: str = "network",
     weights: str = "weights.safetensors",
 ) -> str:
-    """The source of a PyTorch module that predicts what a network predicts.
+    """Write the source of a PyTorch module that predicts what a network predicts.
 
     Args:
-        network: ours.
+        network: our network.
         arrays: its arrays by name.
-        module: name of the file that it is for, without its ending.
-        weights: name of the file that holds the weights.
+        module: name of the source file without its suffix.
+        weights: name of the file of the weights.
 
     Raises:
-        InputError: if no source is known for this kind of network.
+        InputError: if this class of network has no PyTorch source.
     """
     kind = type(network).__name__
     if kind not in _FORWARD:
         raise InputError(
-            f"no PyTorch source is known for networks of kind '{kind}'; known: {', '.join(sorted(_FORWARD))}."
+            f"there is no PyTorch source for networks of kind '{kind}'; known: {', '.join(sorted(_FORWARD))}."
         )
     formula, forward = _FORWARD[kind](network)
     return _SOURCE.format(
@@ -135,8 +132,44 @@ def module_source(
     )
 
 
+def member_network(run: Run, seed: int | None, step: int) -> tuple[Any, int, int]:
+    """The network of one member at a step (-1: the last), with the seed and the step.
+
+    Raises:
+        InputError: if ``seed`` is None and the run has several, or the run has no such seed or step.
+    """
+    seeds = sorted({member[0] for member in run.members})
+    if not run.members.is_plain:
+        raise InputError(f"{run.path}: weights of a run with crossed streams cannot be chosen by --seed.")
+    if seed is None and len(seeds) > 1:
+        raise InputError(f"--seed is required: this run has {len(seeds)} members, seeds {short_list(seeds)}.")
+    seed = seeds[0] if seed is None else seed
+    if seed not in seeds:
+        raise InputError(f"--seed {seed}: not in this run; it has seeds {short_list(seeds)}.")
+    number = step if step >= 0 else int(run.steps_done[run.position(seed)]) + 1 + step
+    return run.model(seed=seed, step=step), seed, number
+
+
+def named_arrays(network: Any) -> dict[str, np.ndarray]:
+    """The arrays of a pytree by path, such as ``hidden_weight`` or ``weights.0``."""
+    import jax
+
+    arrays: dict[str, np.ndarray] = {}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(network):
+        if hasattr(leaf, "dtype") and hasattr(leaf, "shape"):
+            # contiguous, because safetensors writes the memory of an array as it is
+            arrays[jax.tree_util.keystr(path, simple=True, separator=".")] = np.asarray(leaf, order="C")
+    return arrays
+
+
+def short_list(numbers: Any) -> str:
+    """List numbers in a message; long lists are shortened."""
+    items = [str(number) for number in numbers]
+    return ", ".join(items) if len(items) <= 6 else f"{', '.join(items[:3])}, ..., {items[-1]}"
+
+
 def _parameters(arrays: Mapping[str, np.ndarray]) -> list[str]:
-    """Lines that make empty parameters; ``weights.0`` and so on are those of a list."""
+    """Source lines that create empty parameters; ``weights.0``, ``weights.1``, ... become a ParameterList."""
     lines: list[str] = []
     lists: dict[str, list[str]] = {}
     for name, array in arrays.items():

@@ -209,7 +209,7 @@ class Standing:
     @property
     def ends_text(self) -> str:
         """A warning that names ``ends``."""
-        return f"at an end of what was tried, so that a better one may lie beyond: {', '.join(self.ends)}"
+        return f"chosen at an end of the values tried, so a better one may lie beyond: {', '.join(self.ends)}"
 
 
 class Contest:

@@ -1,14 +1,15 @@
-"""The command that starts members inside a run: branch."""
+"""``grokscope branch``: train members that start inside another run."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from grokscope.cli import _options as options
-from grokscope.cli import _print as out
+from grokscope.cli import options
+from grokscope.cli import output as out
+
+_MOST_SEEDS = 8  # listed of the members that were left out
 
 
 def branch(
@@ -18,7 +19,7 @@ def branch(
         typer.Option(
             "--at",
             metavar="STEP|EVENT",
-            help="Where it starts: a step (-1: the last), memorization, grokking, 'grokking - 320', "
+            help="Where the branch starts: a step (-1: the last), memorization, grokking, 'grokking - 320', "
             "'0.5 * grokking', or 'test_accuracy > 0.9 for 3'.",
         ),
     ],
@@ -27,7 +28,7 @@ def branch(
         typer.Option(
             "--set",
             metavar="a.b=c",
-            help="Change a value of the experiment; repeatable. interventions=[{...}] says what is done.",
+            help="Change a value of the experiment; repeatable. For interventions: interventions=[{...}].",
         ),
     ] = None,
     seeds: Annotated[
@@ -35,32 +36,28 @@ def branch(
         typer.Option(
             "--seeds",
             metavar="S",
-            help="Which members (0:10), with which other seeds (order=7,8 or data=+1000); pieces between "
-            "semicolons. All of the run if not given.",
+            help="Members to branch (0:10) and new seeds of streams (order=7,8 or data=+1000), separated by "
+            "semicolons. Default: all members.",
         ),
     ] = None,
     clock: Annotated[
         Literal["source", "zero"],
-        typer.Option("--clock", help="Whether steps go on from the run's or begin anew."),
+        typer.Option("--clock", help="Count steps from the source's step, or from zero."),
     ] = "source",
-    folder: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", metavar="DIR", help="The branch's folder; runs/<task>-<identity> if not given."
-        ),
-    ] = None,
+    folder: options.RunFolder = None,
     plugin: options.Plugin = None,
     allow_other_numerics: options.OtherNumerics = False,
     json: options.Json = False,
 ) -> None:
-    """Train members that start inside a run, with a changed experiment.
+    """Train members that start inside another run.
 
-    Without a change they end like the run, bit for bit. Given again, it resumes or extends.
+    The experiment may be changed with --set; unchanged, the members end like the run, bit for bit. The same
+    command again resumes or extends the branch.
     """
     with out.json_only(json):
         from grokscope.progress import RichProgress
 
-        run = options.opened(path, plugin)
+        run = options.load_run(path, plugin)
         with RichProgress() as progress:
             branched = run.branch(
                 at,
@@ -72,6 +69,7 @@ def branch(
                 allow_other_numerics=allow_other_numerics,
             )
         left_out = branched.origins.left_out
+        first_steps = branched.origins.steps
         if json:
             out.document(
                 {
@@ -79,21 +77,20 @@ def branch(
                     "source": run.path,
                     "identity": branched.identity,
                     "members": len(branched.members),
-                    "left_out": [{"seeds": list(seeds), "why": why} for seeds, why in left_out.items()],
-                    "first_steps": branched.origins.steps,
+                    "left_out": [{"seeds": list(member), "why": why} for member, why in left_out.items()],
+                    "first_steps": first_steps,
                     "steps": branched.experiment.n_steps,
                     "complete": branched.is_complete,
                 }
             )
             return
-        done = "complete" if branched.is_complete else "not complete"
-        first, last = branched.origins.steps.min(), branched.origins.steps.max()
+        state = "complete" if branched.is_complete else "not complete"
+        first, last = first_steps.min(), first_steps.max()
         start = f"from step {first}" if first == last else f"from steps {first} to {last}"
         count, end = len(branched.members), branched.experiment.n_steps
-        out.line(f"{branched.path}: {count} members, {start} to {end}, {done}")
+        out.line(f"{branched.path}: {count} members, {start} to {end}, {state}")
         if left_out:
-            seeds_of = [str(s.label) for s in left_out]
-            shown = ", ".join(seeds_of[:8]) + (", ..." if len(seeds_of) > 8 else "")
-            out.line(
-                f"not branched: {len(left_out)} members (seeds {shown}): {next(iter(left_out.values()))}"
-            )
+            listed = ", ".join(str(member.label) for member in list(left_out)[:_MOST_SEEDS])
+            more = ", ..." if len(left_out) > _MOST_SEEDS else ""
+            reason = next(iter(left_out.values()))
+            out.line(f"not branched: {len(left_out)} members (seeds {listed}{more}): {reason}")

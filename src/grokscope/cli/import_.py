@@ -1,4 +1,4 @@
-"""The command that brings in networks that were trained elsewhere: import."""
+"""``grokscope import``: make a run from networks that were trained elsewhere."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from typing import Annotated
 
 import typer
 
-from grokscope.cli import _options as options
-from grokscope.cli import _print as out
+from grokscope.cli import options
+from grokscope.cli import output as out
 from grokscope.errors import InputError, did_you_mean
 
 _FORMATS = ("torch",)
+_SHOWN = ("width", "widths", "activation", "output_bias", "layers", "heads")  # fields of the model
 
 
 def import_(
-    what: Annotated[str, typer.Argument(metavar="torch", help="What they were trained with.")],
+    what: Annotated[str, typer.Argument(metavar="torch", help="The framework that trained the networks.")],
     path: Annotated[
         Path,
         typer.Argument(
@@ -25,14 +26,14 @@ def import_(
     ],
     task: Annotated[
         Path | None,
-        typer.Option("--task", metavar="SPEC.toml", help="A spec, of which only [task] is needed."),
+        typer.Option("--task", metavar="SPEC.toml", help="A spec; only its table [task] is required."),
     ] = None,
     data: Annotated[
         Path | None,
         typer.Option(
             "--data",
             metavar="FILE",
-            help="What they were trained on: .safetensors or .npz with train_x, train_y, test_x, test_y.",
+            help="Training and test data: .safetensors or .npz with train_x, train_y, test_x, test_y.",
         ),
     ] = None,
     pattern: Annotated[
@@ -40,23 +41,25 @@ def import_(
         typer.Option(
             "--pattern",
             metavar="P",
-            help="Of the names in the folder, with {step} or {epoch}, {seed}, *: 'model_{step}.pt'.",
+            help="Pattern of the file names, with {step} or {epoch}, {seed} and *: 'model_{step}.pt'.",
         ),
     ] = None,
     map_: Annotated[
         Path | None,
-        typer.Option("--map", metavar="FILE.toml", help="From their names to ours, if not recognized."),
+        typer.Option(
+            "--map",
+            metavar="FILE.toml",
+            help="Maps our array names to theirs, if the layout is not recognized.",
+        ),
     ] = None,
-    folder: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="DIR", help="The run's folder; runs/<task>-<identity> if not given."),
-    ] = None,
+    folder: options.RunFolder = None,
     plugin: options.Plugin = None,
     json: options.Json = False,
 ) -> None:
-    """Make a run of PyTorch checkpoints.
+    """Make a run from PyTorch checkpoints.
 
-    It has all measures that apply, at every checkpoint, and no replay. Nothing in a file is executed.
+    The run has all measures that apply, at every checkpoint. It cannot be replayed. No code in a file is
+    executed.
     """
     with out.json_only(json):
         if what not in _FORMATS:
@@ -72,7 +75,8 @@ def import_(
                 path, task, data=data, pattern=pattern, map=map_, out=folder, progress=progress
             )
         steps, model = run.snapshot_steps, run.experiment.model
-        found = run.provenance["imported"]
+        imported = run.provenance["imported"]
+        fields = model.model_dump(mode="json")
         if json:
             out.document(
                 {
@@ -80,27 +84,22 @@ def import_(
                     "identity": run.identity,
                     "members": len(run.members),
                     "steps": steps,
-                    "layout": found["layout"],
-                    "model": model.model_dump(mode="json"),
-                    "notes": found["notes"],
+                    "layout": imported["layout"],
+                    "model": fields,
+                    "notes": imported["notes"],
                 }
             )
             return
-        for note in found["notes"]:
+        for note in imported["notes"]:
             out.note(f"note: {note}")
-        shape = ", ".join(
-            f"{name} {_plain(value)}" for name, value in model.model_dump().items() if name in _SAID
-        )
-        out.line(f"recognized: {found['layout']}; {model.kind}, {shape}")
-        many = "a snapshot" if len(steps) == 1 else f"{len(steps)} snapshots"
+        shape = ", ".join(f"{name} {_text(value)}" for name, value in fields.items() if name in _SHOWN)
+        out.line(f"recognized: {imported['layout']}; {model.kind}, {shape}")
+        count = "a snapshot" if len(steps) == 1 else f"{len(steps)} snapshots"
         span = f"step {steps[0]}" if len(steps) == 1 else f"steps {steps[0]} to {steps[-1]}"
-        out.line(f"{run.path}: {len(run.members)} members, {many}, {span}")
+        out.line(f"{run.path}: {len(run.members)} members, {count}, {span}")
 
 
-_SAID = ("width", "widths", "activation", "output_bias", "layers", "heads")
-
-
-def _plain(value: object) -> str:
+def _text(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "-".join(map(str, value)) if isinstance(value, tuple | list) else str(value)

@@ -1,6 +1,6 @@
-"""From their names to ours: which of their tensors each of our arrays is made of, and how.
+"""Maps from the tensors of a foreign state dict to the arrays of our network.
 
-A map is made by a layout that we know (`_layouts.py`), or read from a small TOML file::
+A map comes from a known layout (``_layouts.py``), or from a TOML file of the user::
 
     ignore = ["*.mask"]
 
@@ -26,26 +26,26 @@ from grokscope.errors import InputError, did_you_mean
 from grokscope.interop._tensors import Tensors
 from grokscope.spec.toml import read_toml
 
-__all__ = ["Entry", "Op", "WeightMap", "spoken_shapes"]
+__all__ = ["MapEntry", "ShapeOp", "WeightMap", "shapes_text"]
 
-_MOST_LISTED = 40
+_MAX_LISTED = 40
 
 
-class Op(NamedTuple):
-    """A change of shape.
+class ShapeOp(NamedTuple):
+    """An operation on the shape of an array.
 
-    ``reshape`` to sizes (one may be -1), ``transpose`` (no numbers: reversed), or ``first`` (so many along
-    each axis, the first ones).
+    ``reshape`` to the given sizes (one may be -1); ``transpose`` to the given order of axes (none: reversed);
+    or ``first``, which keeps the first entries along each axis, as many as given.
     """
 
     kind: Literal["reshape", "transpose", "first"]
     numbers: tuple[int, ...] = ()
 
     def shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape after it.
+        """Shape of the result for an array of a given shape.
 
         Raises:
-            ValueError: if it does not fit.
+            ValueError: if the operation does not fit the shape.
         """
         if self.kind == "transpose":
             axes = self.numbers or tuple(reversed(range(len(shape))))
@@ -64,7 +64,7 @@ class Op(NamedTuple):
         return sizes
 
     def apply(self, array: np.ndarray) -> np.ndarray:
-        """The array after it."""
+        """Apply the operation to an array."""
         if self.kind == "transpose":
             return array.transpose(self.numbers or None)
         if self.kind == "first":
@@ -73,24 +73,24 @@ class Op(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Entry:
+class MapEntry:
     """How one of our arrays is made.
 
     Attributes:
-        names: their tensors; several are stacked along a new first axis; none: a constant.
-        ops: changes of shape, in order.
-        constant: the number that fills it, where it is made of no tensor.
+        names: the tensors it is made from; several are stacked along a new first axis; none makes a constant.
+        ops: operations on the shape, in order.
+        constant: fills the array if there are no tensors.
     """
 
     names: tuple[str, ...] = ()
-    ops: tuple[Op, ...] = ()
+    ops: tuple[ShapeOp, ...] = ()
     constant: float = 0.0
 
     def shape(self, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, ...] | None:
-        """The shape it has, from those of their tensors; None for a constant, which has any.
+        """Shape of the array, given those of the tensors; None for a constant, which fits any shape.
 
         Raises:
-            ValueError: if the tensors cannot be stacked, or a change of shape does not fit.
+            ValueError: if the tensors cannot be stacked, or an operation does not fit.
         """
         if not self.names:
             return None
@@ -103,28 +103,28 @@ class Entry:
         return shape
 
     def take(self, read: Callable[[str], np.ndarray], shape: tuple[int, ...], dtype: str) -> np.ndarray:
-        """The array, of a shape that differs from its own by axes of length 1 at most."""
+        """Make the array; ``shape`` may differ from its own shape by axes of length 1."""
         if not self.names:
             return np.full(shape, self.constant, dtype)
         parts = [read(name) for name in self.names]
         array = parts[0] if len(parts) == 1 else np.stack(parts)
         for op in self.ops:
             array = op.apply(array)
-        # a copy: a training loop goes on to change what it gave
+        # a copy, because a training loop may go on to change its tensors
         return np.array(array.reshape(shape), dtype=dtype, order="C")
 
 
 @dataclass(frozen=True)
 class WeightMap:
-    """All entries, and names that are passed over.
+    """How all arrays of our network are made.
 
     Attributes:
         entries: by our names.
-        ignore: their names, or patterns of them (``*.mask``), that are not needed.
-        label: where the map comes from, for messages.
+        ignore: names of tensors that are not needed, or patterns of names (``*.mask``).
+        label: names the map in messages.
     """
 
-    entries: Mapping[str, Entry]
+    entries: Mapping[str, MapEntry]
     ignore: tuple[str, ...] = ()
     label: str = "map"
 
@@ -139,7 +139,7 @@ class WeightMap:
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], label: str = "map") -> WeightMap:
-        """Make a map of a (TOML) table.
+        """Make a map from a table.
 
         Raises:
             InputError: naming the label and what is wrong.
@@ -161,23 +161,23 @@ class WeightMap:
     def check(
         self, tensors: Tensors, wanted: Mapping[str, tuple[int, ...]], *, like: Tensors | None = None
     ) -> None:
-        """Check that tensors give all our arrays, in their shapes, and that none is left over.
+        """Check that the map makes all our arrays in their shapes and leaves no tensor over.
 
         Args:
-            tensors: theirs.
+            tensors: the foreign tensors.
             wanted: shapes of our arrays by name.
-            like: the first snapshot, which the others must be like.
+            like: the first snapshot, if ``tensors`` is a later one, which must have the same tensors.
 
         Raises:
-            InputError: naming the tensors' file, the names found and the shapes expected.
+            InputError: naming the file of the tensors, the names found and the shapes expected.
         """
         used = {name for entry in self.entries.values() for name in entry.names}
-        lists = "" if like is not None else f" {_both(tensors.shapes, wanted)}"
+        lists = "" if like is not None else f" {_found_and_expected(tensors.shapes, wanted)}"
         for name in self.entries:
             if name not in wanted:
-                raise InputError(f"{self.label}: '{name}' is no array of the model.{lists}")
+                raise InputError(f"{self.label}: the model has no array '{name}'.{lists}")
         if missing := [name for name in wanted if name not in self.entries]:
-            raise InputError(f"{self.label}: says nothing of our '{missing[0]}'.{lists}")
+            raise InputError(f"{self.label}: makes no array '{missing[0]}'.{lists}")
         known = [*tensors.shapes]
         for name in sorted(used):
             if name not in tensors.shapes:
@@ -202,27 +202,27 @@ class WeightMap:
     def take(
         self, tensors: Tensors, wanted: Mapping[str, tuple[int, ...]], dtype: str
     ) -> dict[str, np.ndarray]:
-        """Our arrays, of checked tensors."""
+        """Make our arrays from checked tensors."""
         return {name: self.entries[name].take(tensors.read, wanted[name], dtype) for name in wanted}
 
     def _ignores(self, name: str) -> bool:
         return any(fnmatch.fnmatchcase(name, pattern) for pattern in self.ignore)
 
 
-def spoken_shapes(shapes: Mapping[str, tuple[int, ...]]) -> str:
-    """Names with their shapes, in one line.
+def shapes_text(shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """Format names with their shapes in one line.
 
     Example:
-        >>> spoken_shapes({"a.weight": (3, 2), "a.bias": (3,)})
+        >>> shapes_text({"a.weight": (3, 2), "a.bias": (3,)})
         'a.weight [3, 2], a.bias [3]'
     """
     items = [f"{name} {list(shape)}" for name, shape in shapes.items()]
-    more = len(items) - _MOST_LISTED
-    return ", ".join(items[:_MOST_LISTED]) + (f", and {more} more" if more > 0 else "")
+    more = len(items) - _MAX_LISTED
+    return ", ".join(items[:_MAX_LISTED]) + (f", and {more} more" if more > 0 else "")
 
 
-def _both(found: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int, ...]]) -> str:
-    return f"Found: {spoken_shapes(found)}. Expected: {spoken_shapes(wanted)}."
+def _found_and_expected(found: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int, ...]]) -> str:
+    return f"Found: {shapes_text(found)}. Expected: {shapes_text(wanted)}."
 
 
 def _as_in(like: Tensors | None, has: bool = True) -> str:
@@ -234,7 +234,7 @@ def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _flat(table: Mapping[str, Any], above: str = "") -> Iterable[tuple[str, Any]]:
-    """Entries by dotted names: TOML reads ``blocks.0.W`` without quotation marks as nested tables."""
+    """Join the keys of nested tables, which is what TOML makes of ``blocks.0.W`` without quotation marks."""
     for key, value in table.items():
         if isinstance(value, Mapping) and not value.keys() & {"from", "transpose", "do"}:
             yield from _flat(value, f"{above}{key}.")
@@ -242,11 +242,11 @@ def _flat(table: Mapping[str, Any], above: str = "") -> Iterable[tuple[str, Any]
             yield f"{above}{key}", value
 
 
-def _entry(value: Any, where: str) -> Entry:
+def _entry(value: Any, where: str) -> MapEntry:
     if isinstance(value, str):
-        return Entry((value,))
+        return MapEntry((value,))
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return Entry(constant=float(value))
+        return MapEntry(constant=float(value))
     if not isinstance(value, Mapping) or "from" not in value:
         raise InputError(
             f'{where}: write a name, a number, or {{ from = "...", transpose = true }} with the key from.'
@@ -267,17 +267,17 @@ def _entry(value: Any, where: str) -> Entry:
     if not isinstance(steps, list | tuple):
         raise InputError(f"{where}: do must be a list, as [{{ reshape = [4, 32, 128] }}].")
     ops = tuple(op for step in steps for op in _ops(step, where))
-    return Entry(tuple(names), ops)
+    return MapEntry(tuple(names), ops)
 
 
-def _ops(step: Any, where: str) -> list[Op]:
+def _ops(step: Any, where: str) -> list[ShapeOp]:
     if isinstance(step, Mapping) and len(step) == 1:
         [(kind, value)] = step.items()
         if kind == "transpose" and isinstance(value, bool):
-            return [Op("transpose")] if value else []
+            return [ShapeOp("transpose")] if value else []
         numbers = isinstance(value, list | tuple) and value and all(type(n) is int for n in value)
         if kind in ("reshape", "transpose", "first") and numbers:
-            return [Op(kind, tuple(value))]
+            return [ShapeOp(kind, tuple(value))]
     raise InputError(
         f"{where}: a change of shape is {{ transpose = true }}, {{ transpose = [1, 0] }}, "
         f"{{ reshape = [4, -1] }} or {{ first = [128, 113] }} (got {step!r})."

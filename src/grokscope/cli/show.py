@@ -1,4 +1,4 @@
-"""How the overview of a run looks: plain lines with sparklines, in color on a terminal; the page's twin."""
+"""``grokscope show``: a run, a reproduction or a sweep as plain lines with sparklines."""
 
 from __future__ import annotations
 
@@ -6,40 +6,75 @@ import math
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from grokscope.cli import _print as out
+from grokscope.cli import options
+from grokscope.cli import output as out
+from grokscope.cli.sweep import print_sweep
 
 if TYPE_CHECKING:
     from grokscope.analysis.overview import Overview
-
-__all__ = ["print_claims", "print_overview", "sparkline"]
+    from grokscope.statistics import Estimate
 
 _VERDICTS = {"holds": "bold green", "fails": "bold red", "undecided": "yellow", "not testable": "dim"}
-
 _BARS = "▁▂▃▄▅▆▇█"
-_PLAIN_BARS = "_.-=+*#@"  # where the output cannot show the others
+_ASCII_BARS = "_.-=+*#@"
 _WIDTH = 40
+_MOST_CIRCUITS = 3
+
+
+def show(path: options.RunPath, plugin: options.Plugin = None, json: options.Json = False) -> None:
+    """Show a run, a reproduction, or a sweep at a glance.
+
+    For a run: state, claims, events, curves, and the circuits of its final networks.
+    """
+    with out.json_only(json):
+        from grokscope.analysis.overview import claims_beside, overview_of
+
+        options.load_plugins(plugin)
+        if options.is_sweep(path):
+            from grokscope import sweeps
+
+            grid = sweeps.overview_of_sweep(sweeps.open_sweep(path))
+            out.document(grid) if json else print_sweep(grid)
+            return
+        if (path / "claims.json").is_file() and not (path / "experiment.toml").is_file():
+            claims = claims_beside(path)
+            folders = sorted({path / claim["experiment"] for claim in claims})
+            folders = [folder for folder in folders if (folder / "experiment.toml").is_file()]
+            if len(folders) > 1:
+                overviews = [overview_of(options.load_run(folder, None)) for folder in folders]
+                if json:
+                    out.document({"claims": claims, "runs": overviews})
+                    return
+                print_claims(claims)
+                for overview in overviews:
+                    out.line()
+                    print_overview(replace(overview, claims=[]))
+                return
+        overview = overview_of(options.load_run(path, None), circuits=_MOST_CIRCUITS)
+        out.document(overview) if json else print_overview(overview)
 
 
 def print_overview(overview: Overview) -> None:
-    """Print what there is to know of a run at a glance."""
+    """Print the facts, claims, curves and circuits of a run."""
     kinds = overview.kinds
     seeds = [str(seed) for seed in overview.seeds]
-    shown = ", ".join(seeds if len(seeds) <= 10 else [*seeds[:5], "...", seeds[-1]])
+    listed = ", ".join(seeds if len(seeds) <= 10 else [*seeds[:5], "...", seeds[-1]])
     state = "complete" if overview.complete else "unfinished"
-    if overview.kinds["learner"] == "imported":
+    if kinds["learner"] == "imported":
         state = "imported: no replay"
     facts = [
         ("run", overview.path),
         ("identity", overview.identity[:16]),
         ("experiment", f"{kinds['task']}, {kinds['model']}, {kinds['loss']} loss, {_optimizer(kinds)}"),
-        ("members", f"{len(seeds)} (seeds {shown})"),
+        ("members", f"{len(seeds)} (seeds {listed})"),
         ("steps", f"{overview.steps_done} of {overview.n_steps}, {state}"),
     ]
     if overview.steps_saved:
-        asked = overview.n_steps * len(overview.seeds)
-        facts.append(("stopped", out.saved_text(overview.steps_saved, asked, overview.provenance)))
+        planned = overview.n_steps * len(overview.seeds)
+        facts.append(("stopped", out.early_stopping(overview.steps_saved, planned, overview.provenance)))
     if overview.start:
         facts.insert(3, ("starts", overview.start))
     if overview.interventions:
@@ -53,9 +88,9 @@ def print_overview(overview: Overview) -> None:
     if overview.claims:
         out.line()
         print_claims(overview.claims)
-    drawn = [(name, values) for name, values in overview.curves.items() if any(values)]
-    if drawn:
-        _print_curves(drawn)
+    curves = [(name, values) for name, values in overview.curves.items() if any(values)]
+    if curves:
+        _print_curves(curves)
     for circuit in overview.circuits:
         out.line()
         if circuit.formula:
@@ -64,13 +99,13 @@ def print_overview(overview: Overview) -> None:
                 f"circuit of seed {circuit.seed}: {circuit.neurons} neurons on bits {bits}, the parity at "
                 f"{circuit.right} of {circuit.settings} settings"
             )
-            out.line(_shown(f"  {circuit.formula}"))
+            out.line(out.encodable(f"  {circuit.formula}"))
         else:
             out.line(f"circuit of seed {circuit.seed}: none ({circuit.why})")
 
 
 def print_claims(claims: Sequence[dict[str, Any]]) -> None:
-    """Print the claims of a reproduction: verdict, our number with its interval, the paper's, sentence."""
+    """Print a table of claims: verdict, our number with its interval, the paper's number, the sentence."""
     rows = [
         (
             claim["id"],
@@ -87,18 +122,18 @@ def print_claims(claims: Sequence[dict[str, Any]]) -> None:
     out.table(("claim", "verdict", "ours", "interval", "paper", "n", "sentence"), rows, styles=_VERDICTS)
 
 
-def _print_curves(drawn: Sequence[tuple[str, Sequence[float]]]) -> None:
+def _print_curves(curves: Sequence[tuple[str, Sequence[float]]]) -> None:
     from grokscope.statistics import format_number
 
     out.line()
-    bars = _bars()
-    # a terminal cuts what does not fit, and the end of a curve is what matters
-    beside = max(len(name) for name, _ in drawn) + 34
+    bars = out.encodable(_BARS, _ASCII_BARS)
+    # a terminal cuts off long lines, and the end of a curve matters most
+    beside = max(len(name) for name, _ in curves) + 34
     room = shutil.get_terminal_size().columns - beside if sys.stdout.isatty() else _WIDTH
     width = min(_WIDTH, max(room, 8))
     rows = [
         (name, format_number(values[0]), sparkline(values, width, bars), format_number(values[-1]))
-        for name, values in drawn
+        for name, values in curves
     ]
     out.table(("measure (mean)", "first", "curve", "last"), rows)
 
@@ -137,37 +172,19 @@ def _interval(ends: Any) -> str:
 
 
 def _printable(text: str) -> str:
-    """Text of a file, without what would steer the terminal."""
+    """Replace control characters: the text is read from a file and must not steer the terminal."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
-
-
-def _shown(text: str) -> str:
-    """With signs that the output can show."""
-    try:
-        text.encode(sys.stdout.encoding or "ascii")
-    except (LookupError, UnicodeEncodeError):
-        return text.replace("¬", "NOT ")
-    return text
 
 
 def _optimizer(kinds: dict[str, str]) -> str:
     return "optimizer not known" if kinds["optimizer"] == "unknown" else kinds["optimizer"]
 
 
-def _median(step: object) -> str:
-    from grokscope.statistics import Estimate, format_number
+def _median(step: Estimate) -> str:
+    from grokscope.statistics import format_number
 
-    assert isinstance(step, Estimate)
     if math.isinf(step.value):
         return "not reached"
     if math.isinf(step.high) or math.isinf(step.low):
         return format_number(step.value)
     return f"{format_number(step.value)} [{format_number(step.low)}, {format_number(step.high)}]"
-
-
-def _bars() -> str:
-    try:
-        _BARS.encode(sys.stdout.encoding or "ascii")
-    except (LookupError, UnicodeEncodeError):
-        return _PLAIN_BARS
-    return _BARS

@@ -1,22 +1,21 @@
-"""The command that reads networks as circuits: circuits."""
+"""``grokscope circuits``: read networks as circuits of gates."""
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from grokscope.cli import _options as options
-from grokscope.cli import _print as out
+from grokscope.cli import options
+from grokscope.cli import output as out
 from grokscope.errors import InputError
 
 if TYPE_CHECKING:
     from grokscope.circuits import Reading
 
-_MOST_NEURONS = 6  # named in a cell of a table
+_MOST_NEURONS = 6  # listed in a cell of a table
 
 
 def circuits(
@@ -24,33 +23,33 @@ def circuits(
     seed: Annotated[
         str | None,
         typer.Option(
-            "--seed", metavar="S", help="Only this member (I,D,O,N where its four streams differ); else all."
+            "--seed", metavar="S", help="Only this member (I,D,O,N if its four streams differ). Default: all."
         ),
     ] = None,
-    step: Annotated[
-        int, typer.Option("--step", metavar="T", help="Updates done; -1 is the final state.")
-    ] = -1,
+    step: Annotated[int, typer.Option("--step", metavar="T", help="The step; -1 is the final state.")] = -1,
     prove: Annotated[
-        bool, typer.Option("--prove", help="Decide for ALL inputs whether it is the parity.")
+        bool, typer.Option("--prove", help="Decide whether the network computes the parity on ALL inputs.")
     ] = False,
     order: Annotated[
         Literal["path_norm", "incoming_norm"],
-        typer.Option("--order", help="By which norm the active neurons are the largest."),
+        typer.Option("--order", help="The norm that ranks neurons when the active ones are found."),
     ] = "path_norm",
-    budget: Annotated[float, typer.Option("--budget", metavar="SECONDS", help="For each proof.")] = 10.0,
+    budget: Annotated[
+        float, typer.Option("--budget", metavar="SECONDS", help="Time limit of each proof.")
+    ] = 10.0,
     folder: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Also write a picture (SVG) of each circuit.")
+        Path | None, typer.Option("--out", metavar="DIR", help="Also write a diagram (SVG) of each circuit.")
     ] = None,
     plugin: options.Plugin = None,
     json: options.Json = False,
 ) -> None:
     """Read networks as circuits: their input bits and gates.
 
-    Which bits a network uses, and its active neurons as gates over them, from the weights alone. A step
-    without a snapshot is replayed.
+    Finds from the weights alone which bits a network uses and which gates over them its active neurons
+    compute. A step without a snapshot is replayed.
     """
     with out.json_only(json):
-        run = options.opened(path, plugin)
+        run = options.load_run(path, plugin)
         from grokscope.circuits import read_circuit
         from grokscope.circuits.target import check_readable
         from grokscope.progress import RichProgress, SilentProgress
@@ -58,7 +57,7 @@ def circuits(
         check_readable(run)
         if folder is not None and folder.exists() and not folder.is_dir():
             raise InputError(f"--out {folder}: is a file, not a folder.")
-        members = [_member(seed)] if seed is not None else [one.label for one in sorted(run.members)]
+        members = [member.label for member in sorted(run.members)] if seed is None else [_parse_seed(seed)]
         readings: list[Reading] = []
         with RichProgress() as bar:
             progress = bar if len(members) > 1 else SilentProgress()
@@ -67,10 +66,10 @@ def circuits(
                 readings.append(read_circuit(run, member, step, prove=prove, budget=budget, order=order))
                 progress.advance(1)
             progress.finish()
-        files = [] if folder is None else _pictures(readings, folder)
+        files = [] if folder is None else _write_diagrams(readings, folder)
         if json:
-            found = [reading.as_json() for reading in readings]
-            out.document(found[0] if seed is not None else found)
+            documents = [reading.as_json() for reading in readings]
+            out.document(documents if seed is None else documents[0])
             return
         if len(readings) == 1:
             _print_one(readings[0])
@@ -80,8 +79,8 @@ def circuits(
             out.note(f"grokscope: {file}: written")
 
 
-def _member(text: str) -> Any:
-    """``3``, or ``0,3,0,0`` for the four streams."""
+def _parse_seed(text: str) -> Any:
+    """Parse ``3``, or ``0,3,0,0`` for the four streams."""
     try:
         numbers = [int(piece) for piece in text.split(",")]
     except ValueError:
@@ -93,8 +92,8 @@ def _member(text: str) -> Any:
     return numbers[0] if len(numbers) == 1 else tuple(numbers)
 
 
-def _pictures(readings: list[Reading], folder: Path) -> list[Path]:
-    """Write a picture of each circuit there is; returns the files."""
+def _write_diagrams(readings: list[Reading], folder: Path) -> list[Path]:
+    """Write a diagram of every circuit that was found; return the files."""
     from grokscope.circuits import draw
     from grokscope.plots.save import write_atomically
 
@@ -102,7 +101,7 @@ def _pictures(readings: list[Reading], folder: Path) -> list[Path]:
     for reading in readings:
         seed = _seed_text(reading, "-")
         if not reading.circuit.gates:
-            out.note(f"grokscope: seed {seed}: no circuit, so no picture ({reading.circuit.support.why})")
+            out.note(f"grokscope: seed {seed}: no circuit, so no diagram ({reading.circuit.support.why})")
             continue
         file = folder / f"circuit-seed-{seed}-step-{reading.step}.svg"
         write_atomically(file, draw(reading.circuit, f"seed {_seed_text(reading)}, step {reading.step}"))
@@ -112,6 +111,7 @@ def _pictures(readings: list[Reading], folder: Path) -> list[Path]:
 
 def _print_one(reading: Reading) -> None:
     from grokscope.circuits import arity
+    from grokscope.circuits.formula import gate_formula
 
     circuit = reading.circuit
     support = circuit.support
@@ -129,7 +129,7 @@ def _print_one(reading: Reading) -> None:
         counted += f"; {len(circuit.silent)} of them silent at every setting of the support"
     facts.append(("neurons", counted))
     for name, text in facts:
-        out.line(_shown(f"{name.ljust(10)}  {text}"))
+        out.line(out.encodable(f"{name.ljust(10)}  {text}"))
     if circuit.gates:
         out.line()
         mirrors = dict(circuit.pairs) | {b: a for a, b in circuit.pairs}
@@ -141,18 +141,18 @@ def _print_one(reading: Reading) -> None:
             rows.append(
                 (
                     i + 1,
-                    _shown(_formula(gate, support.bits)),
+                    out.encodable(gate_formula(gate, support.bits)),
                     gate.kind,
                     "+" if gate.output_sign > 0 else "-",
                     f"{gate.strength:.3g}",
                     mirrors[i] + 1 if i in mirrors else "",
                     ", ".join(map(str, arities)),
-                    _some(gate.neurons),
+                    _neurons_text(gate.neurons),
                 )
             )
         out.table(("gate", "formula", "kind", "output", "strength", "opposite", "arity", "neurons"), rows)
         out.line()
-        out.line(_shown(circuit.formula))
+        out.line(out.encodable(circuit.formula))
         out.line(circuit.arithmetic)
         total = 2 ** len(support.bits)
         out.line(f"the gates' sum has the sign of the parity at {circuit.n_parity} of {total} settings")
@@ -165,7 +165,7 @@ def _print_proof(reading: Reading) -> None:
         return
     out.line()
     product = "·".join(f"x{bit}" for bit in proof.bits)
-    out.line(_shown(f"is sign f(x) = {product} for all inputs?"))
+    out.line(out.encodable(f"is sign f(x) = {product} for all inputs?"))
     for name, verdict in (("subnetwork", proof.subnetwork), ("whole", proof.whole)):
         out.line(f"{name.ljust(10)}  {_verdict(verdict)}, {verdict.seconds:.2g} s")
         if verdict.input is not None:
@@ -198,26 +198,11 @@ def _verdict(verdict: Any) -> str:
     return verdict.verdict if verdict.margin is None else f"{verdict.verdict} (margin {verdict.margin:.3g})"
 
 
-def _formula(gate: Any, bits: tuple[int, ...]) -> str:
-    from grokscope.circuits.formula import gate_formula
-
-    return gate_formula(gate, bits)
-
-
-def _some(neurons: tuple[int, ...]) -> str:
-    shown = ", ".join(map(str, neurons[:_MOST_NEURONS]))
+def _neurons_text(neurons: tuple[int, ...]) -> str:
+    listed = ", ".join(map(str, neurons[:_MOST_NEURONS]))
     more = len(neurons) - _MOST_NEURONS
-    return f"{shown} and {more} more" if more > 0 else shown
+    return f"{listed} and {more} more" if more > 0 else listed
 
 
 def _seed_text(reading: Reading, between: str = ",") -> str:
     return str(reading.seed) if isinstance(reading.seed, int) else between.join(map(str, reading.seed))
-
-
-def _shown(text: str) -> str:
-    """The text as the output can show it."""
-    try:
-        text.encode(sys.stdout.encoding or "ascii")
-    except (LookupError, UnicodeEncodeError):
-        return text.replace("¬", "~").replace("·", "*").replace("±", "+-")
-    return text

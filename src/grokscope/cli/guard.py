@@ -1,4 +1,8 @@
-"""From errors and signals to one or two lines on stderr and an exit code."""
+"""Errors and signals become one or two lines on stderr and an exit code.
+
+Ctrl-C and SIGTERM raise KeyboardInterrupt in the running command; the command commits the steps it has done,
+and `run_guarded` prints how to resume.
+"""
 
 from __future__ import annotations
 
@@ -11,49 +15,52 @@ import shlex
 import signal
 import sys
 import traceback
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from types import FrameType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from grokscope.cli import output
 from grokscope.errors import GrokscopeError, Interrupted, did_you_mean
 
-__all__ = ["OutputClosed", "ended", "guarded"]
+if TYPE_CHECKING:
+    import typer
 
-# Commands that go on where they were stopped when they are given again.
+# The same command, given again, continues where it was stopped.
 _RESUMABLE = ("train", "sweep", "branch", "reproduce", "measure")
-_MOST_SAID = 1500  # characters: the longest line of ours lists all measures
+_MAX_MESSAGE = 1500  # characters; our longest message lists all measures
 
 
-class OutputClosed(Exception):
-    """Nobody reads standard output any more (``grokscope papers | head -1``). Raised by ``_print``."""
+def run_guarded(load_app: Callable[[], typer.Typer], arguments: Sequence[str] | None = None) -> int:
+    """Run a command; on any error print at most two lines and return the exit code.
 
-
-def guarded(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; whatever happens, return an exit code and leave at most two lines behind."""
+    Args:
+        load_app: imports the app; called when errors and signals are already handled.
+        arguments: the words after the program's name; by default those of the process.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug, words = _take_debug(words)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without UTF-8 is no reason to fail
+            stream.reconfigure(errors="replace")  # a terminal without UTF-8 is no error
     with _signals() as stopped:
         try:
-            code = _run(words or ["--help"])
-            _flush()
+            code = _run(load_app(), words or ["--help"])
+            output.flush()
             return code
         except BaseException as error:
-            if debug and not isinstance(error, SystemExit | OutputClosed):
+            if debug and not isinstance(error, SystemExit | output.OutputClosed):
                 traceback.print_exc()
-            # What is called from compiled code may pass an interrupt on as an error of its own.
+            # A callback of compiled code may turn KeyboardInterrupt into another error.
             if stopped and not isinstance(error, GrokscopeError):
                 error = KeyboardInterrupt()
             return _report(error, words)
 
 
-def ended(code: int) -> NoReturn:
-    """End the process: what was registered for its end is done, threads of libraries are not waited for.
+def end_process(code: int) -> NoReturn:
+    """Run the functions registered with atexit and end the process without waiting for threads.
 
-    A worker of the store's library may still be handing over its last result, already used, and would abort
-    the process if the interpreter went away under it.
+    A thread of the store's library may still be handing over a result that has been used already; it would
+    abort the process if the interpreter shut down meanwhile.
     """
     atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
     for stream in (sys.stdout, sys.stderr):
@@ -62,17 +69,14 @@ def ended(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _run(words: list[str]) -> int:
+def _run(app: typer.Typer, words: list[str]) -> int:
     import typer
 
-    from grokscope.cli import _print
-    from grokscope.cli._app import app
-
-    # Not app(): it would catch interrupts and broken pipes before we can tell what they mean.
+    # Not app(): it would handle interrupts and broken pipes itself.
     command = typer.main.get_command(app)
-    shown = _help(command, words)
-    if shown is not None:
-        _print.line(shown)
+    text = _help(command, words)
+    if text is not None:
+        output.line(text)
         return 0
     try:
         with command.make_context("grokscope", words) as context:
@@ -80,16 +84,16 @@ def _run(words: list[str]) -> int:
     except typer.Exit as stop:
         return stop.exit_code
     except typer.Abort:
-        _say("stopped: not confirmed.")
+        _print_error("stopped: not confirmed.")
         return 130
     return 0
 
 
 def _help(command: Any, words: list[str]) -> str | None:
-    """The help that is asked for; typer would first load pydantic to find that out."""
+    """The text of ``--help``, or None. To find the option itself, typer would parse and load pydantic."""
     import typer
 
-    if not {"-h", "--help"} & set(words[: _end(words)]):
+    if not {"-h", "--help"} & set(words[: _end_of_options(words)]):
         return None
     whole = typer.Context(command, info_name="grokscope", **command.context_settings)
     name = next((word for word in words if not word.startswith("-")), None)
@@ -102,44 +106,44 @@ def _help(command: Any, words: list[str]) -> str | None:
 
 
 def _report(error: BaseException, words: list[str]) -> int:
-    """Say what went wrong; return the exit code."""
+    """Print the message of an error and return the exit code."""
     if isinstance(error, KeyboardInterrupt | Interrupted):
-        # a write that was interrupted is never finished, and needs no report of that at the process's end
+        # asyncio would report the interrupted write when the process ends
         logging.getLogger("asyncio").disabled = True
         again = (
             f"; resume with: {shlex.join(['grokscope', *words])}"
             if words[:1] and words[0] in _RESUMABLE
             else ""
         )
-        _say(f"stopped{again}")
+        _print_error(f"stopped{again}")
         return 130
-    if isinstance(error, OutputClosed):
-        # Else the interpreter would complain when it flushes the closed pipe at its end.
+    if isinstance(error, output.OutputClosed):
+        # Without this the interpreter complains when it flushes the closed pipe at its end.
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else int(error.code is not None)
     if isinstance(error, GrokscopeError):
-        _say(str(error))
+        _print_error(str(error))
         return error.exit_code
-    if hasattr(error, "format_message"):  # what typer raises for a command that it cannot parse
-        _say(_usage(error))
+    if hasattr(error, "format_message"):  # typer could not parse the command
+        _print_error(_usage(error))
         return 2
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
-        _say("not enough memory; try fewer seeds at once, a smaller width or fewer snapshots.")
+        _print_error("not enough memory; try fewer seeds at once, a smaller width or fewer snapshots.")
         return 1
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename is not None else ""
-        _say(f"{where}{error.strerror}.")
+        _print_error(f"{where}{error.strerror}.")
         return 1
     first = str(error).strip().partition("\n")[0]
-    _say(f"internal error: {type(error).__name__}: {first} (run again with --debug)")
+    _print_error(f"internal error: {type(error).__name__}: {first} (run again with --debug)")
     return 1
 
 
 def _usage(error: BaseException) -> str:
-    """A parsing error in one line, and where to read on."""
+    """The message of a parsing error in one line, and a second line that points to the help."""
     message = " ".join(str(error.format_message()).split()).replace("Value error, ", "")  # type: ignore[attr-defined]
     if getattr(error, "possibilities", None):
         name = str(getattr(error, "option_name", ""))
@@ -151,56 +155,47 @@ def _usage(error: BaseException) -> str:
 
 
 def _take_debug(words: list[str]) -> tuple[bool, list[str]]:
-    """``--debug`` works before and behind the command."""
-    end = _end(words)
+    """Remove ``--debug``, which may stand before or behind the command."""
+    end = _end_of_options(words)
     return "--debug" in words[:end], [word for i, word in enumerate(words) if i >= end or word != "--debug"]
 
 
-def _end(words: list[str]) -> int:
-    """Where options end: at two dashes."""
+def _end_of_options(words: list[str]) -> int:
+    """Position of ``--``, behind which words are no options."""
     return words.index("--") if "--" in words else len(words)
 
 
 @contextlib.contextmanager
 def _signals() -> Generator[list[int]]:
-    """SIGTERM ends like Ctrl-C, and both do also where the shell has switched SIGINT off (``&``).
+    """Raise KeyboardInterrupt on SIGINT and SIGTERM, even if the shell ignores SIGINT (``&``).
 
     Yields:
-        The signals that came.
+        The signals received so far.
     """
-    came: list[int] = []
+    received: list[int] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
-        came.append(number)
+        received.append(number)
         raise KeyboardInterrupt
 
     before: dict[signal.Signals, object] = {}
     try:
         for number in (signal.SIGINT, signal.SIGTERM):
             before[number] = signal.signal(number, stop)
-    except ValueError:  # not in the main thread: signals are someone else's
+    except ValueError:  # only the main thread may set handlers
         pass
     try:
-        yield came
+        yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
 
-def _flush() -> None:
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise OutputClosed from None
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, "standard output") from None
-
-
-def _say(text: str) -> None:
-    """Print an error. What it quotes may come from a stranger's file: no control codes, no pages of it."""
+def _print_error(text: str) -> None:
+    """Print an error, without control codes and long quotes: it may quote an untrusted file."""
     lines = text.split("\n")
     text = "\n".join(lines if len(lines) <= 2 else ["\\n".join(lines)])
     text = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
-    text = text if len(text) <= _MOST_SAID else f"{text[:_MOST_SAID]}..."
+    text = text if len(text) <= _MAX_MESSAGE else f"{text[:_MAX_MESSAGE]}..."
     with contextlib.suppress(OSError, ValueError):
         print(f"grokscope: {text}", file=sys.stderr, flush=True)

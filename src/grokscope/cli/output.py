@@ -1,0 +1,148 @@
+"""Standard output and standard error: one JSON document, or tables and lines for people."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import math
+import sys
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any
+
+_ASCII = str.maketrans({"¬": "~", "·": "*", "±": "+-"})
+_stdout_for_json: list[Any] = []
+
+
+class OutputClosed(Exception):
+    """The reader of standard output has closed it (``grokscope papers | head -1``)."""
+
+
+@contextlib.contextmanager
+def json_only(active: bool) -> Generator[None]:
+    """While active, send all prints of libraries and plug-ins to stderr; only `document` writes to stdout."""
+    if not active:
+        yield
+        return
+    _stdout_for_json.append(sys.stdout)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _stdout_for_json.pop()
+
+
+def result(as_json: bool, value: Any, text: str) -> None:
+    """Print a command's result: the value as JSON, or the text."""
+    document(value) if as_json else line(text)
+
+
+def document(value: Any) -> None:
+    """Print a value as one JSON document."""
+    stream = _stdout_for_json[-1] if _stdout_for_json else sys.stdout
+    _write(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False), stream)
+
+
+def line(text: str = "") -> None:
+    """Print a line of a result."""
+    _write(text, sys.stdout)
+
+
+def note(text: str) -> None:
+    """Print a line on stderr, for what is not part of the result."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+
+
+def table(
+    headers: Sequence[str], rows: Sequence[Sequence[Any]], styles: Mapping[str, str] | None = None
+) -> None:
+    """Print a table: drawn by rich on a terminal, aligned plain text elsewhere.
+
+    Args:
+        headers: one per column.
+        rows: the cells of each row.
+        styles: rich styles by the text of a cell; used on a terminal only.
+    """
+    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        from rich.box import SIMPLE_HEAD
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        class Piped(Console):
+            def on_broken_pipe(self) -> None:
+                raise OutputClosed
+
+        drawn = Table(*headers, box=SIMPLE_HEAD, pad_edge=False)
+        for row in cells:
+            drawn.add_row(*(Text(cell, style=(styles or {}).get(cell, "")) for cell in row))
+        Piped().print(drawn)
+        return
+    grid = [list(headers), *cells]
+    widths = [max(len(row[i]) for row in grid) for i in range(len(headers))]
+    for row in grid:
+        line("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def flush() -> None:
+    """Write out what standard output still buffers.
+
+    Raises:
+        OutputClosed: if nobody reads it any more.
+        OSError: if it cannot be written, naming standard output.
+    """
+    with _errors():
+        sys.stdout.flush()
+
+
+def plain(value: Any) -> Any:
+    """Convert a value to JSON types: dataclasses to objects, arrays to lists, NaN and infinity to null."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    listed = getattr(value, "tolist", None)  # numpy's arrays and scalars
+    return str(value) if listed is None else plain(listed())
+
+
+def encodable(text: str, otherwise: str | None = None) -> str:
+    """The text if the encoding of standard output has its characters, else a replacement in ASCII."""
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except (LookupError, UnicodeEncodeError):
+        return text.translate(_ASCII) if otherwise is None else otherwise
+    return text
+
+
+def early_stopping(saved: int, planned: int, provenance: Mapping[str, Any]) -> str:
+    """How many member-steps early stopping saved, and about how much time."""
+    from grokscope.progress import duration
+
+    text = f"early stopping left out {saved:,} of {planned:,} member-steps ({saved / planned:.0%})"
+    spent = float(provenance.get("wall_seconds") or 0.0)
+    if not spent or planned <= saved:
+        return text
+    return f"{text}, about {duration(spent * saved / (planned - saved))}"
+
+
+def _write(text: str, stream: Any) -> None:
+    with _errors():
+        stream.write(f"{text}\n")
+
+
+@contextlib.contextmanager
+def _errors() -> Generator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise OutputClosed from None
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "standard output") from None

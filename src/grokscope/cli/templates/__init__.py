@@ -1,1 +1,0 @@
-"""Templates of files that users write: one task, measure or paper each; ``new.py`` fills them in."""

@@ -1,0 +1,272 @@
+"""The plan of an import: experiment, weight map and shapes, from the spec, the data and the first network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from grokscope.errors import InputError
+from grokscope.experiment import Experiment
+from grokscope.interop._data import choose_task
+from grokscope.interop._layouts import LayoutMatch, model_of_map, recognize
+from grokscope.interop._tensors import Tensors
+from grokscope.interop._torch import activation_of
+from grokscope.interop._weight_map import MapEntry, WeightMap, shapes_text
+from grokscope.spec.parts import Part, looking_in, part_of
+from grokscope.spec.schedule import Schedule
+from grokscope.spec.toml import read_toml
+from grokscope.tasks import Task
+
+__all__ = ["ImportPlan", "PartialSpec"]
+
+_LOSSES = {"sign": "hinge", "class": "cross_entropy", "real": "squared"}
+_MAX_TOML_BYTES = 2**24
+_KNOWN_LAYOUTS = (
+    "Known layouts: linear1/linear2, a plain nn.Sequential of nn.Linear layers with an activation between "
+    "each two, the transformer of Nanda et al., and what grokscope exports. For any other layout give a map "
+    "(--map FILE.toml)."
+)
+
+
+@dataclass(frozen=True)
+class PartialSpec:
+    """A spec in which every key is optional.
+
+    Attributes:
+        table: the keys and tables (or parts) that are given.
+        folder: the folder of the spec file, which relative paths in the spec start from.
+    """
+
+    table: dict[str, Any] = field(default_factory=dict[str, Any])
+    folder: Path = Path()
+
+    @classmethod
+    def read(cls, spec: str | Path | Mapping[str, Any] | Experiment | Task | None) -> PartialSpec:
+        """Read a spec file, a table of an experiment or a task, an experiment, a task, or nothing.
+
+        Raises:
+            InputError: if a file cannot be read or is not TOML.
+        """
+        if spec is None:
+            return cls()
+        if isinstance(spec, Experiment):
+            return cls({name: getattr(spec, name) for name in spec.model_fields_set})
+        if isinstance(spec, Task):
+            return cls({"task": spec})
+        if isinstance(spec, Mapping):
+            return cls(_with_task(dict(spec)))
+        file = Path(spec)
+        if file.is_file() and (size := file.stat().st_size) > _MAX_TOML_BYTES:
+            raise InputError(f"{file}: has {size} bytes, too many for a spec.")
+        return cls(_with_task(read_toml(file)), file.parent)
+
+    @property
+    def task(self) -> Task | None:
+        """The task, or None."""
+        given = self.table.get("task")
+        if given is None or isinstance(given, Task):
+            return given
+        with looking_in(self.folder):
+            return part_of("task", given if isinstance(given, str) else dict(given))
+
+    def model(self, match: LayoutMatch | None, activation: str | None) -> Any:
+        """The model: fields from the weights and the module, overridden by those of the spec; or None."""
+        inferred = dict(match.model) if match is not None else {}
+        if inferred and activation:
+            inferred["activation"] = activation
+        given = self.table.get("model")
+        if isinstance(given, Part):
+            return given
+        if isinstance(given, str):
+            given = {"kind": given}
+        if given is None:
+            return inferred or None
+        if not isinstance(given, Mapping):
+            raise InputError("model: must be a table.")
+        if given.get("kind", inferred.get("kind")) == inferred.get("kind"):
+            return {**inferred, **given}
+        return dict(given)
+
+    def experiment(self, task: Task, model: Any, precision: str, steps: list[int]) -> Experiment:
+        """The experiment of imported networks at these steps.
+
+        Raises:
+            InputError: naming the key of the spec that does not fit.
+        """
+        replaced = ("epochs", "steps", "schedule", "learner", "task")
+        given = {key: value for key, value in self.table.items() if key not in replaced}
+        if given.get("precision", precision) == "float32" and precision == "float64":
+            raise InputError(
+                "precision: the weights are float64; set precision = 'float64', or leave it out."
+            )
+        last = max(1, *steps)
+        schedule = dict.fromkeys(("measures", "slow_measures", "follow", "snapshots"), _schedule(steps, last))
+        table: dict[str, Any] = {
+            "precision": precision,
+            "loss": _LOSSES[task.label_kind],
+            **given,
+            "task": task,
+            "model": model,
+            "learner": {"kind": "imported"},
+            "steps": last,
+            "schedule": schedule,
+        }
+        return Experiment(**table)
+
+
+def _with_task(table: dict[str, Any]) -> dict[str, Any]:
+    """Turn the table of a task alone into that of a spec."""
+    return {"task": table} if "kind" in table and "task" not in table else table
+
+
+def _schedule(steps: list[int], last: int) -> str | list[str | int]:
+    """The steps as a schedule; a short text if they are regular."""
+    if len(steps) > 1 and steps[0] == 0:
+        text = f"every {steps[1]} steps"
+        if steps[-1] // steps[1] == len(steps) - 1 and Schedule.parse(text).points(1, last).tolist() == steps:
+            return text
+    return "ends" if steps == [0, last] else [*steps]
+
+
+@dataclass(frozen=True)
+class ImportPlan:
+    """What all networks of an import share.
+
+    Attributes:
+        spec, task, model, precision: determine the experiment.
+        weights: how our arrays are made from the foreign tensors.
+        first: the first network; the others must have the same tensors.
+        layout: name of the layout.
+        shapes: shapes of our arrays by name.
+        reads_tokens: whether inputs are token numbers.
+        notes: what was assumed, one sentence each.
+    """
+
+    spec: PartialSpec
+    task: Task
+    model: Any
+    precision: str
+    weights: WeightMap
+    first: Tensors
+    layout: str
+    shapes: dict[str, tuple[int, ...]]
+    reads_tokens: bool = False
+    notes: list[str] = field(default_factory=list[str])
+
+    @classmethod
+    def make(
+        cls,
+        spec: PartialSpec,
+        data: Mapping[str, np.ndarray],
+        data_label: str,
+        first: Tensors,
+        weights: WeightMap | None,
+        module: Any = None,
+    ) -> ImportPlan:
+        """Plan an import.
+
+        Args:
+            spec: the spec.
+            data: training and test data, or an empty table.
+            data_label: names the data in messages.
+            first: the first network.
+            weights: the user's map; without it the layout must be a known one.
+            module: the ``nn.Module`` of the first network, if there is one.
+
+        Raises:
+            InputError: if the layout is not known, or spec, data and network contradict each other.
+        """
+        if weights is None:
+            match = recognize(first.shapes)
+        else:
+            match = LayoutMatch("map", model_of_map(weights, first.shapes), weights)
+        activation = activation_of(module) if match is not None and match.model else None
+        model = spec.model(match, activation)
+        n_tokens = None if match is None else match.tokens
+        task = choose_task(spec.task, data, _n_outputs(match, first), n_tokens, data_label)
+        if model is None:
+            raise InputError(_unknown_layout(first, weights, None))
+        given = spec.table.get("precision")
+        precision = first.precision if given is None else str(given)
+        experiment = spec.experiment(task, model, first.precision, [0])
+        from grokscope.runs.networks import network_shapes
+
+        shapes = network_shapes(experiment)
+        if match is None:
+            if set(shapes) != set(first.shapes):
+                raise InputError(_unknown_layout(first, None, shapes))
+            entries = {name: MapEntry((name,)) for name in shapes}
+            match = LayoutMatch("grokscope's own", {}, WeightMap(entries, label="grokscope's own layout"))
+        match = match.with_outputs(task.n_outputs)
+        match.weights.check(first, shapes)
+        notes = [*_assumptions(spec, experiment, bool(data), bool(activation))]
+        return cls(
+            spec,
+            task,
+            experiment.model,
+            precision,
+            match.weights,
+            first,
+            match.name,
+            shapes,
+            n_tokens is not None,
+            notes,
+        )
+
+    def experiment(self, steps: list[int]) -> Experiment:
+        """The experiment of the networks at these steps."""
+        return self.spec.experiment(self.task, self.model, self.precision, steps)
+
+    def leaves(self, tensors: Tensors) -> dict[str, np.ndarray]:
+        """Make our arrays of one network."""
+        if tensors is not self.first:
+            self.weights.check(tensors, self.shapes, like=self.first)
+        if tensors.precision == "float64" and self.precision == "float32":
+            raise InputError(f"{tensors.label}: has float64 weights, unlike {self.first.label}.")
+        return self.weights.take(tensors, self.shapes, self.precision)
+
+
+def _assumptions(
+    spec: PartialSpec, experiment: Experiment, has_data: bool, knows_activation: bool
+) -> Iterator[str]:
+    """Notes on what neither the weights nor the spec determine."""
+    import jax
+
+    table, task, model = spec.table, experiment.task, experiment.model
+    key = jax.random.key(0)
+    if not has_data and jax.eval_shape(task.member_data, key, key):
+        yield (
+            f"no data were given: measured on the samples that task '{task.kind}' draws for the seed; if the "
+            "networks were trained on others, give those as data."
+        )
+    given = table.get("model")
+    stated = isinstance(given, Part) or (isinstance(given, Mapping) and "activation" in given)
+    if (activation := getattr(model, "activation", None)) and not stated and not knows_activation:
+        yield f"activation {activation} is assumed (model.activation), because state dicts do not contain it."
+    if "loss" not in table:
+        yield f"loss {experiment.loss.kind} is assumed for train_loss and test_loss."
+
+
+def _n_outputs(match: LayoutMatch | None, tensors: Tensors) -> int | None:
+    """Number of outputs of a network, if its layout is known."""
+    if match is None or "output_weight" not in match.weights.entries:
+        return None
+    try:
+        shape = match.weights.entries["output_weight"].shape(tensors.shapes)
+    except (KeyError, ValueError):  # `WeightMap.check` reports it with the expected shapes
+        return None
+    return None if shape is None else shape[1] if len(shape) == 2 else 1
+
+
+def _unknown_layout(
+    first: Tensors, weights: WeightMap | None, shapes: dict[str, tuple[int, ...]] | None
+) -> str:
+    found = f"Found: {shapes_text(first.shapes) or 'nothing'}."
+    if weights is not None:
+        return f"{weights.label}: the model is not known: give a spec with a [model]. {found}"
+    expected = "" if shapes is None else f" Expected: {shapes_text(shapes)}."
+    return f"{first.label}: the tensor names fit no known layout. {found}{expected} {_KNOWN_LAYOUTS}"
