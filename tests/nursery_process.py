@@ -30,7 +30,7 @@ def prepare() -> None:
         kinds(group)
     if os.environ["NURSERY_HURRIED"] == "1":
         import grokscope.runs.trainer as train
-        from grokscope.runs import block
+        from grokscope.training import budget
         from grokscope.training.timeline import Timeline
 
         class EagerSink(train.StoreSink):
@@ -38,7 +38,7 @@ def prepare() -> None:
                 super().__init__(*arguments, every=None if every is None else -1.0, **options)
 
         train.StoreSink = EagerSink  # type: ignore[misc]
-        block.HISTORY_BYTES = HISTORY
+        budget.HISTORY_BYTES = HISTORY
         Timeline.segment_size = lambda self, *_: 2  # type: ignore[method-assign]
 
 

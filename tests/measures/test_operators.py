@@ -12,7 +12,7 @@ from grokscope import Experiment, InputError
 from grokscope.losses import CrossEntropy
 from grokscope.measures import Point
 from grokscope.measures._search import search_prefixes
-from grokscope.runs.wanted import Wanted
+from grokscope.runs.measure_plan import MeasurePlan
 from grokscope.spec.parts import lookup
 from transformer_oracles import embedding_mlp, transformer
 
@@ -412,7 +412,7 @@ def test_what_does_not_apply_is_said_and_left_out_of_the_defaults():
         loss="cross_entropy",
         steps=1,
     )
-    names = {measure.name for measure in Wanted.of(division).all}
+    names = {measure.name for measure in MeasurePlan.of(division).all}
     assert {"mirror_share", "test_accuracy_mirrored", "matrix_norm", "neuron_norm"} <= names
     assert not names & {"effective_sparsity", "faithfulness", "restricted_loss"}
     for name, message in (
@@ -424,7 +424,7 @@ def test_what_does_not_apply_is_said_and_left_out_of_the_defaults():
         ("sensitivity", "sensitivity needs one output with labels"),
     ):
         with pytest.raises(InputError, match=message):
-            Wanted.of(division.model_copy(update={"measures": (lookup("measure", name)(),)}))
+            MeasurePlan.of(division.model_copy(update={"measures": (lookup("measure", name)(),)}))
     parity = Experiment(task="sparse_parity", epochs=1)
     assert "needs a task on pairs" in (lookup("measure", "mirror_share")().missing(parity) or "")
     assert "names its matrices" in (lookup("measure", "matrix_norm")().missing(parity) or "")

@@ -73,16 +73,16 @@ def test_outputs_and_counts(activation, widths, n_outputs, bias):
 
 
 def test_neurons_are_looked_into_where_there_is_one_layer():
-    from grokscope.runs.wanted import Wanted
+    from grokscope.runs.measure_plan import MeasurePlan
 
     task = {"kind": "sparse_parity", "n": 6, "k": 2}
     one, two = (Experiment(task=task, epochs=1, model={"kind": "mlp", "widths": w}) for w in ([4], [4, 3]))
     assert (one.model.width, two.model.width) == (4, None)
     of_neurons = {"effective_sparsity", "neuron_norm", "faithfulness", "sensitivity"}
-    assert of_neurons <= {measure.name for measure in Wanted.of(one).all}
-    assert not of_neurons & {measure.name for measure in Wanted.of(two).all}
+    assert of_neurons <= {measure.name for measure in MeasurePlan.of(one).all}
+    assert not of_neurons & {measure.name for measure in MeasurePlan.of(two).all}
     with pytest.raises(InputError, match="neuron_norm needs a network with hidden neurons, not 'mlp'"):
-        Wanted.of(Experiment(task=task, epochs=1, model=two.model, measures=["neuron_norm"]))
+        MeasurePlan.of(Experiment(task=task, epochs=1, model=two.model, measures=["neuron_norm"]))
 
 
 @pytest.mark.parametrize("widths", [[], [0], [3, -1], [10**13]])

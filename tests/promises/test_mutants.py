@@ -79,7 +79,7 @@ TESTED: dict[str, dict[str, tuple[str, ...]]] = {
             "store/arrays": {"store": ("test_arrays", "test_tree", "test_writes")},
             "store/checksums": {"store": ("test_checksums",), "runs": ("test_provenance",)},
             "store/disk": {"store": ("test_files", "test_checksums")},
-            "runs/numerics": {"runs": ("test_numerics", "test_provenance")},
+            "training/numerics": {"training": ("test_numerics",), "runs": ("test_provenance",)},
             "store/folder": {"store": ("test_files", "test_checksums", "test_store")},
             "store/labeled": {"store": ("test_labeled", "test_store")},
             "store/lock": {"store": ("test_lock",)},

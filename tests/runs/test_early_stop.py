@@ -143,7 +143,7 @@ def test_interrupted_at_every_segment_it_has_the_same_bits(stopped, tmp_path, mo
 
 
 def test_a_short_memory_changes_no_number(stopped, tmp_path, monkeypatch):
-    monkeypatch.setattr("grokscope.runs.block.HISTORY_BYTES", 10.0)
+    monkeypatch.setattr("grokscope.training.budget.HISTORY_BYTES", 10.0)
     run = gs.train(experiment(STOP), seeds=5, out=tmp_path / "run")
     xr.testing.assert_identical(run.measures.load(), stopped.measures.load())
 

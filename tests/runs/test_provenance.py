@@ -13,15 +13,15 @@ import numpy as np
 
 import grokscope
 from grokscope.runs import provenance as _provenance
-from grokscope.runs.numerics import (
+from grokscope.runs.provenance import collect_provenance, git_state, safe_command
+from grokscope.store.checksums import state_sha256
+from grokscope.store.run_store import fingerprint_difference
+from grokscope.training.numerics import (
     compiler_flags,
     cpu_features,
     cpu_model,
-    fingerprint_difference,
     numerics_fingerprint,
 )
-from grokscope.runs.provenance import collect_provenance, git_state, safe_command
-from grokscope.store.checksums import state_sha256
 
 
 def fingerprint():

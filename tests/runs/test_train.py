@@ -187,7 +187,7 @@ def test_networks_at_both_ends_are_those_that_are_kept_everywhere(tmp_path, monk
 
 def test_a_short_memory_changes_no_number(whole, tmp_path, monkeypatch):
     """Where the history does not fit, it is replayed."""
-    monkeypatch.setattr("grokscope.runs.block.HISTORY_BYTES", 10.0)
+    monkeypatch.setattr("grokscope.training.budget.HISTORY_BYTES", 10.0)
     run = gs.train(experiment(), seeds=3, out=tmp_path / "run")
     xr.testing.assert_identical(contents(run), contents(whole))
 

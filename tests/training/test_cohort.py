@@ -8,7 +8,7 @@ import pytest
 
 from grokscope.experiment import Experiment
 from grokscope.runs.block import Block
-from grokscope.runs.wanted import Wanted
+from grokscope.runs.measure_plan import MeasurePlan
 from grokscope.spec.streams import Lineup, Members
 from grokscope.training.cohort import Cohort, _program
 from grokscope.training.devices import Execution
@@ -42,7 +42,7 @@ class Nowhere:
 
 def hashes(experiment, seeds, execution, *, wanted=None):
     """Per member: the hash of its final state, as bytes of all leaves."""
-    wanted = wanted or Wanted()
+    wanted = wanted or MeasurePlan()
     loop = MemberLoop(experiment, wanted.quick, wanted.slow, keep=bool(wanted.follow))
     cohort = Cohort(loop, Members.of_seeds(seeds), execution)
     block = Block(cohort, Timeline.of(experiment), wanted.follow, wanted.follow_slow)
@@ -84,12 +84,12 @@ def test_bits_of_the_standard_network_do_not_depend_on_the_cohort():
     assert hashes(STANDARD, [2, 7, 4], Execution("map", 2, 2))[7] == one
     # some of each pace; all of them: test_measuring_changes_no_bit
     few = "measures=['train_accuracy', 'test_loss', 'sensitivity', 'effective_sparsity', 'faithfulness']"
-    wanted = Wanted.of(STANDARD.with_(few))
+    wanted = MeasurePlan.of(STANDARD.with_(few))
     assert hashes(STANDARD, [7, 2], Execution("map", 2, 2), wanted=wanted)[7] == one
 
 
 def test_measuring_changes_no_bit(alone):
-    wanted = Wanted.of(SMALL)
+    wanted = MeasurePlan.of(SMALL)
     assert wanted.quick
     assert wanted.follow
     assert hashes(SMALL, [7, 2], Execution("map", 2, 1), wanted=wanted)[7] == alone
@@ -98,7 +98,7 @@ def test_measuring_changes_no_bit(alone):
 def test_the_schedule_changes_no_bit(alone):
     often = SMALL.with_("schedule.measures='every 6 steps'")  # an epoch has 7
     # the program is that of the test before
-    assert hashes(often, [7, 2], Execution("map", 2, 1), wanted=Wanted.of(often))[7] == alone
+    assert hashes(often, [7, 2], Execution("map", 2, 1), wanted=MeasurePlan.of(often))[7] == alone
 
 
 def test_a_diverging_neighbor_is_marked_and_harms_nobody(alone):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import jax
 
-    from grokscope.models.networks.transformer import Block, LayerNorm, TransformerNetwork
+    from grokscope.models.networks.transformer import LayerNorm, TransformerBlock, TransformerNetwork
 
 __all__ = ["NandaTransformer", "PowerTransformer", "Transformer"]
 
@@ -119,11 +119,11 @@ class Transformer(Model):
             sinusoidal=self.positions == "sinusoidal",
         )
 
-    def _block(self, draw: _Draw) -> Block:
-        from grokscope.models.networks.transformer import Block
+    def _block(self, draw: _Draw) -> TransformerBlock:
+        from grokscope.models.networks.transformer import TransformerBlock
 
         d, h = self.width, self.mlp_width
-        return Block(
+        return TransformerBlock(
             query=draw.linear((d, d)),
             key=draw.linear((d, d)),
             value=draw.linear((d, d)),

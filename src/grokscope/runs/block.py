@@ -22,45 +22,40 @@ from grokscope.losses import CrossEntropy
 from grokscope.measures import Flavor, Measure, Point, find_subnetworks
 from grokscope.measures.logit_fourier import KeyFrequencies
 from grokscope.measures.needs import KEY_FREQUENCIES
-from grokscope.runs.ended import ending_of
+from grokscope.runs.early_stop import stop_state
 from grokscope.runs.networks import stacked_network
 from grokscope.runs.origins import cohort_of, start_steps
 from grokscope.spec.axes import SUBNETWORK_LABELS
 from grokscope.spec.stopping import NO_STEP, StopState
 from grokscope.spec.streams import STREAMS, Lineup, stream_key
 from grokscope.store.arrays import blanked
+from grokscope.training import budget
 from grokscope.training.cohort import Cohort, array_leaves
-from grokscope.training.devices import Execution, choose_execution, in_precision
+from grokscope.training.devices import Execution, in_precision
 from grokscope.training.loop import Carry, MemberLoop, take_measures
 from grokscope.training.timeline import Timeline
 
 if TYPE_CHECKING:
     from grokscope.experiment import Experiment
-    from grokscope.runs.wanted import Wanted
+    from grokscope.runs.measure_plan import MeasurePlan
     from grokscope.store.reader import RunReader
     from grokscope.store.run_store import RunStore
 
 __all__ = [
-    "HISTORY_BYTES",
     "Block",
-    "Checkpoint",
+    "BlockState",
     "OpenRun",
     "Row",
     "Sink",
     "SnapshotBlock",
-    "block_execution",
     "by_run",
     "cut_blocks",
     "latest_states",
 ]
 
-# What the kept networks of one block may take: a part of what a laptop has, and enough for a dozen
-# members of the standard run at all 301 points.
-HISTORY_BYTES = 7e8
-
 
 @dataclass(frozen=True)
-class Checkpoint:
+class BlockState:
     """The whole state of a block's members at one step.
 
     Attributes:
@@ -87,7 +82,7 @@ class Sink(Protocol):
         part: Timeline,
         results: dict[str, np.ndarray],
         networks: Callable[[np.ndarray], dict[str, np.ndarray]],
-        checkpoint: Callable[[], Checkpoint],
+        checkpoint: Callable[[], BlockState],
         until: np.ndarray | None = None,
     ) -> None:
         """Take the results of a segment.
@@ -140,9 +135,9 @@ class Block:
     def run(
         self,
         sink: Sink,
-        checkpoint: Checkpoint | None = None,
+        checkpoint: BlockState | None = None,
         advance: Callable[[int], None] = lambda steps: None,
-    ) -> Checkpoint:
+    ) -> BlockState:
         """Train from the start, or a checkpoint, to the last point; then follow the subnetworks.
 
         Args:
@@ -187,7 +182,7 @@ class Block:
         self._kept = []
         return final
 
-    def measure_again(self, sink: Sink, final: Checkpoint, advance: Callable[[int], None]) -> None:
+    def measure_again(self, sink: Sink, final: BlockState, advance: Callable[[int], None]) -> None:
         """Take the measures of a finished block by replay.
 
         Raises:
@@ -211,7 +206,7 @@ class Block:
         self._kept = []
 
     def replay(
-        self, final: Checkpoint | None = None
+        self, final: BlockState | None = None
     ) -> Iterator[tuple[Timeline, dict[str, np.ndarray], Any]]:
         """Train again from the start; yields (points, results, networks on the devices) per segment.
 
@@ -234,11 +229,11 @@ class Block:
                     "numerics of this machine differ from those of the run, or the store was changed."
                 )
 
-    def checkpoint(self, step: int, carry: Carry) -> Checkpoint:
+    def checkpoint(self, step: int, carry: Carry) -> BlockState:
         """The state of the block's members as host arrays."""
-        return Checkpoint(step, array_leaves(self.cohort.trim(carry._replace(ending=()))), self._until)
+        return BlockState(step, array_leaves(self.cohort.trim(carry._replace(ending=()))), self._until)
 
-    def restored(self, like: Carry, checkpoint: Checkpoint) -> Carry:
+    def restored(self, like: Carry, checkpoint: BlockState) -> Carry:
         """The carry on the devices of a checkpoint; ``like`` gives its structure."""
         plain = self.cohort.placed_carry(like._replace(ending=()), checkpoint.leaves)
         return plain._replace(ending=like.ending)
@@ -273,8 +268,8 @@ class Block:
     def _counted(self, part: Timeline, results: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Results without those of members that had not started, or that look at a point of another's."""
         counts = np.ones((len(self.cohort.members), len(part)), bool)
-        if self.cohort.orders is not None:
-            counts &= part.counts_for(self.cohort.orders.origin)
+        if self.cohort.member_plan is not None:
+            counts &= part.counts_for(self.cohort.member_plan.origin)
         if self._until is not None:
             counts &= part.steps[None, :] <= self._until[:, None]
         return results if counts.all() else {name: blanked(array, counts) for name, array in results.items()}
@@ -284,7 +279,7 @@ class Block:
         sink: Sink,
         final_network: Any,
         data: Any,
-        final: Checkpoint,
+        final: BlockState,
         memorized: FirstCrossing | None,
         advance: Callable[[int], None],
     ) -> None:
@@ -327,12 +322,12 @@ class Block:
         """At which points of a replayed segment its results hold the train accuracy, bool [point]."""
         return part.quick
 
-    def _end(self, final: Checkpoint) -> tuple[Any, Any]:
+    def _end(self, final: BlockState) -> tuple[Any, Any]:
         """The members' last networks, and their data, on the devices."""
         carry, data = self._start()
         return self.cohort.experiment.learner.predictor(self.restored(carry, final).state), data
 
-    def _history(self, final: Checkpoint) -> Iterator[tuple[Timeline, Any]]:
+    def _history(self, final: BlockState) -> Iterator[tuple[Timeline, Any]]:
         """The networks of all points on the devices, by segment."""
         return ((part, networks) for part, _, networks in self.replay(final))
 
@@ -363,7 +358,7 @@ class Block:
         """The members' networks [member, ...] on the host."""
         return array_leaves(self.cohort.trim(self.cohort.experiment.learner.predictor(carry.state)))
 
-    def _saver(self, part: Timeline, carry: Carry) -> Callable[[], Checkpoint]:
+    def _saver(self, part: Timeline, carry: Carry) -> Callable[[], BlockState]:
         return lambda: self.checkpoint(int(part.steps[-1]), carry)
 
 
@@ -392,7 +387,7 @@ class SnapshotBlock(Block):
     steps: frozenset[int] = field(kw_only=True)
 
     def replay(
-        self, final: Checkpoint | None = None
+        self, final: BlockState | None = None
     ) -> Iterator[tuple[Timeline, dict[str, np.ndarray], Any]]:
         """Yield (one point, results, networks on the devices) per snapshot that is needed."""
         del final  # nothing is computed that could differ
@@ -412,10 +407,10 @@ class SnapshotBlock(Block):
     def _where_accuracy_is_known(self, part: Timeline) -> np.ndarray:
         return np.ones(len(part), bool)
 
-    def _end(self, final: Checkpoint) -> tuple[Any, Any]:
+    def _end(self, final: BlockState) -> tuple[Any, Any]:
         return self._read(final.step), self._data
 
-    def _history(self, final: Checkpoint) -> Iterator[tuple[Timeline, Any]]:
+    def _history(self, final: BlockState) -> Iterator[tuple[Timeline, Any]]:
         for step in sorted(self.steps):
             yield self._point(step), jax.tree.map(lambda leaf: leaf[:, None], self._read(step))
 
@@ -472,13 +467,13 @@ class Row(NamedTuple):
 
 def cut_blocks(
     rows: Sequence[Row],
-    wanted: Wanted,
+    wanted: MeasurePlan,
     *,
     flavor: Flavor = "predictions",
     again: bool = False,
     n_members: int | None = None,
 ) -> Iterator[tuple[Block, list[Row]]]:
-    """Cut members into blocks that fit the devices, and whose kept networks fit `HISTORY_BYTES`.
+    """Cut members into blocks that fit the devices, and whose kept networks fit `budget.HISTORY_BYTES`.
 
     Args:
         rows: the members. Their experiments differ in `Experiment.numbers` only; members that start inside
@@ -495,7 +490,7 @@ def cut_blocks(
         timeline = timeline.starting(starts)
     following = bool(wanted.follow or wanted.follow_slow)
     n_kept = len(timeline) if following else int(timeline.snapshot.sum())
-    execution = block_execution(experiment, n_members or len(rows), n_kept)
+    execution = budget.block_execution(experiment, n_members or len(rows), n_kept)
     keep = following or timeline.has_snapshots_between
     rule = None if again else experiment.stop.rule(experiment.steps_per_epoch)
     loop = MemberLoop(experiment, wanted.quick, wanted.slow, keep, rule)
@@ -504,7 +499,7 @@ def cut_blocks(
         ending = None if rule is None else StopState(*np.array(_by_row(part, _stop_states), np.int32).T)
         cohort = _cohort(part, loop, execution)
         yield (
-            Block(cohort, timeline, wanted.follow, wanted.follow_slow, flavor, HISTORY_BYTES, ending),
+            Block(cohort, timeline, wanted.follow, wanted.follow_slow, flavor, budget.HISTORY_BYTES, ending),
             part,
         )
 
@@ -517,21 +512,11 @@ def by_run(rows: Sequence[Row]) -> list[tuple[OpenRun, list[int]]]:
     return list(found.items())
 
 
-def latest_states(rows: Sequence[Row]) -> Checkpoint:
+def latest_states(rows: Sequence[Row]) -> BlockState:
     """The latest states of members that are at one step."""
     step = int(rows[0].run.store.steps_done[rows[0].position])
     found = _by_row(rows, lambda run, own: [one.leaves for one in run.store.read_checkpoints(own)])
-    return Checkpoint(step, {name: np.stack([one[name] for one in found]) for name in found[0]})
-
-
-def block_execution(experiment: Experiment, n_members: int, n_kept: int) -> Execution:
-    """How to lay out members so that the networks kept of one block fit `HISTORY_BYTES`."""
-    task = experiment.task
-    width = np.dtype(experiment.precision).itemsize
-    per_member = width * n_kept * experiment.model.n_parameters(task.input_shape, task.n_outputs)
-    fit = choose_execution(n_members, most_slots=64, experiment=experiment)
-    most = max(1, int(HISTORY_BYTES / max(per_member, 1)) // fit.n_devices)
-    return choose_execution(n_members, most_slots=min(64, most), experiment=experiment)
+    return BlockState(step, {name: np.stack([one[name] for one in found]) for name in found[0]})
 
 
 def _cohort(rows: list[Row], loop: MemberLoop, execution: Execution) -> Cohort:
@@ -548,7 +533,7 @@ def _cohort(rows: list[Row], loop: MemberLoop, execution: Execution) -> Cohort:
 
 
 def _stop_states(run: OpenRun, positions: list[int]) -> list[tuple[int, ...]]:
-    state = ending_of(run.store, run.experiment, positions)
+    state = stop_state(run.store, run.experiment, positions)
     return list(zip(*(array.tolist() for array in state), strict=True))
 
 

@@ -22,9 +22,8 @@ from grokscope.errors import InputError, StoreError
 from grokscope.experiment import Experiment
 from grokscope.progress import Progress
 from grokscope.runs.measure import measure_snapshots
-from grokscope.runs.numerics import numerics_here
+from grokscope.runs.measure_plan import MeasurePlan
 from grokscope.runs.provenance import collect_provenance
-from grokscope.runs.wanted import Wanted
 from grokscope.spec.streams import Seeds
 from grokscope.store.checksums import RUN_FILES, state_sha256
 from grokscope.store.disk import explain, remove_tree, sync_folder
@@ -34,6 +33,7 @@ from grokscope.store.open import create_store, open_store
 from grokscope.store.run_store import RunStore
 from grokscope.training.cache import use_compile_cache
 from grokscope.training.devices import in_precision, prepare_devices
+from grokscope.training.numerics import numerics_here
 
 __all__ = ["Network", "check_target", "write_imported"]
 
@@ -232,7 +232,7 @@ def _store_all(store: RunStore, networks: Iterable[Network], progress: Progress,
 
 
 def _measure_all(store: RunStore, experiment: Experiment, steps: list[int], progress: Progress) -> None:
-    wanted = Wanted.of(experiment)
+    wanted = MeasurePlan.of(experiment)
     passes = 2 if wanted.follow or wanted.follow_slow else 1
     rows = range(len(store.seeds))
     progress.start(passes * steps[-1] * len(rows), "measuring")

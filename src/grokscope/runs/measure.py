@@ -11,18 +11,18 @@ import numpy as np
 from grokscope.errors import InputError
 from grokscope.experiment import Recording
 from grokscope.progress import Progress
-from grokscope.runs.block import Checkpoint, SnapshotBlock
-from grokscope.runs.numerics import TO_REPLAY, check_numerics, numerics_here
+from grokscope.runs.block import BlockState, SnapshotBlock
+from grokscope.runs.measure_plan import MeasurePlan
 from grokscope.runs.replay import not_kept
 from grokscope.runs.sink import StoreSink
 from grokscope.runs.trainer import Trainer
-from grokscope.runs.wanted import Wanted
 from grokscope.spec.schedule import Schedule
 from grokscope.spec.streams import Members
 from grokscope.store.open import open_store
 from grokscope.training.cache import use_compile_cache
 from grokscope.training.cohort import Cohort
 from grokscope.training.devices import in_precision, prepare_devices
+from grokscope.training.numerics import numerics_here
 from grokscope.training.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -59,14 +59,14 @@ def add_measures(
                 "schedule": Recording(measures=pieces, slow_measures=pieces, follow=pieces, snapshots="ends")
             }
         )
-    wanted = Wanted.sorted(experiment, measures)
+    wanted = MeasurePlan.sorted(experiment, measures)
     suffix = _SUFFIX[flavor]
     stored = [m.name + (suffix if m.pace.startswith("follow") else "") for m in measures]
     if not experiment.learner.trains:
         _of_snapshots(path, experiment, wanted, schedule, cast("Flavor", flavor), suffix, progress)
         return stored
     with in_precision(experiment.precision), open_store(path, "a") as store:
-        check_numerics(store, numerics_here(experiment), advice=TO_REPLAY)
+        store.require_numerics(numerics_here(experiment), to="replay")
         done = [int(i) for i in store.complete.nonzero()[0]]
         if not done:
             raise InputError(f"{path}: no member is finished; go on with grokscope train first.")
@@ -86,7 +86,7 @@ def add_measures(
 def _of_snapshots(
     path: Place,
     experiment: Experiment,
-    wanted: Wanted,
+    wanted: MeasurePlan,
     schedule: Schedule | None,
     flavor: Flavor,
     suffix: str,
@@ -114,7 +114,7 @@ def measure_snapshots(
     store: RunStore,
     experiment: Experiment,
     positions: Sequence[int],
-    wanted: Wanted,
+    wanted: MeasurePlan,
     steps: np.ndarray,
     progress: Progress,
     *,
@@ -152,6 +152,6 @@ def measure_snapshots(
             steps=frozenset(steps.tolist()),
         )
         sink = StoreSink(store, own, wanted, experiment.axes, suffix=suffix, keep_state=False)
-        final = Checkpoint(int(kept[-1]), {})
+        final = BlockState(int(kept[-1]), {})
         block.measure_again(sink, final, progress.advance)
         sink.finish(final)

@@ -16,7 +16,7 @@ import numpy as np
 from grokscope.interventions import Target
 from grokscope.spec.streams import Members, Seeds
 from grokscope.training.cohort import Cohort
-from grokscope.training.intervening import Orders
+from grokscope.training.intervening import MemberPlan
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -126,5 +126,5 @@ def cohort_of(
     if experiment.is_plain:
         return Cohort(loop, members, execution)
     leaves = store.read_origins(rows)
-    orders = Orders(leaves["origin"].astype(np.int32), _unpack_targets(leaves))
-    return Cohort(loop, members, execution, orders=orders, origins=_starting_states(leaves))
+    member_plan = MemberPlan(leaves["origin"].astype(np.int32), _unpack_targets(leaves))
+    return Cohort(loop, members, execution, member_plan=member_plan, initial_states=_starting_states(leaves))

@@ -21,7 +21,6 @@ from grokscope.interventions import Intervention, NetworkArrays, Target
 from grokscope.measures import active_subnetwork
 from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 from grokscope.progress import Progress, SilentProgress
-from grokscope.runs.numerics import TO_REPLAY, check_numerics, fingerprint_difference, numerics_here
 from grokscope.runs.origins import pack_targets
 from grokscope.runs.replay import NETWORK, state_structure, states_at
 from grokscope.spec.moments import Moment, parse_moment
@@ -31,9 +30,10 @@ from grokscope.starts import FromRun, Init
 from grokscope.store.folder import find_run, is_run
 from grokscope.store.open import open_store
 from grokscope.store.place import BucketPath, as_place
-from grokscope.store.run_store import RunStore
+from grokscope.store.run_store import RunStore, fingerprint_difference
 from grokscope.training.cohort import Cohort, array_leaves
 from grokscope.training.devices import in_precision
+from grokscope.training.numerics import numerics_here
 
 if TYPE_CHECKING:
     from grokscope.experiment import Experiment
@@ -133,7 +133,7 @@ def prepare(
             exist, or what they are chosen by is not there.
     """
     prepared = Prepared(list(members.seeds))
-    source: Source | None = None
+    source: SourceMembers | None = None
     init, told = experiment.init, told or _Told(SilentProgress())
     if isinstance(init, FromRun):
         source = _branched(experiment, init, prepared, told, allow_other_numerics)
@@ -156,13 +156,13 @@ def _branched(
     prepared: Prepared,
     told: _Told,
     allow: bool,
-) -> Source:
+) -> SourceMembers:
     """Find the source's members and the steps at which they are left."""
     store, prepared.other_numerics = open_source(init, allow_other_numerics=allow)
     found = source_members(store, Members(tuple(prepared.members)))
     prepared.leave_out(np.array([why for _, why in found], object))
     chosen = tuple(seeds for seeds, _ in found if seeds is not None)
-    source = Source(store, chosen, told, allow_other_numerics=allow)
+    source = SourceMembers(store, chosen, told, allow_other_numerics=allow)
     moment = parse_moment(init.at, "init.at")
     steps = source.moments(moment)
     done = store.steps_done[[store.position(seeds) for seeds in chosen]].astype(np.float64)
@@ -184,7 +184,7 @@ def _branched(
 
 
 def _states(
-    experiment: Experiment, init: FromRun, prepared: Prepared, source: Source
+    experiment: Experiment, init: FromRun, prepared: Prepared, source: SourceMembers
 ) -> dict[str, np.ndarray]:
     """The states in which members start, which are kept too."""
     states = source.states_at(source.steps)
@@ -240,7 +240,7 @@ def _fresh(experiment: Experiment, members: list[Seeds]) -> dict[str, np.ndarray
 
 
 def _resolve(
-    experiment: Experiment, prepared: Prepared, states: dict[str, np.ndarray], source: Source | None
+    experiment: Experiment, prepared: Prepared, states: dict[str, np.ndarray], source: SourceMembers | None
 ) -> None:
     """Which neurons each intervention acts on, and when."""
     items = cast("tuple[Intervention, ...]", experiment.interventions)
@@ -263,7 +263,9 @@ def _resolve(
     prepared.leave_out(why)
 
 
-def _steps(value: int | str, prepared: Prepared, experiment: Experiment, source: Source | None) -> np.ndarray:
+def _steps(
+    value: int | str, prepared: Prepared, experiment: Experiment, source: SourceMembers | None
+) -> np.ndarray:
     """The step of each member at a moment, in its own clock."""
     moment = parse_moment(value)
     origin = prepared.leaves["origin"]
@@ -280,7 +282,7 @@ def _limited(steps: np.ndarray) -> np.ndarray:
     return np.clip(np.where(np.isfinite(steps), steps, NO_STEP), 0, NO_STEP).astype(np.int32)
 
 
-class Source:
+class SourceMembers:
     """The members of the source run that members branch from, one for each (the same one may come twice).
 
     Attributes:
@@ -308,10 +310,10 @@ class Source:
         """The members, in order."""
         return Lineup(self.seeds)
 
-    def part(self, rows: np.ndarray) -> Source:
+    def part(self, rows: np.ndarray) -> SourceMembers:
         """Some of the members."""
         chosen = tuple(seeds for seeds, kept in zip(self.seeds, rows, strict=True) if kept)
-        part = Source(self.store, chosen, self._advance, allow_other_numerics=self._allow)
+        part = SourceMembers(self.store, chosen, self._advance, allow_other_numerics=self._allow)
         part.steps = self.steps[rows]
         return part
 
@@ -382,7 +384,7 @@ def open_source(init: FromRun, *, allow_other_numerics: bool) -> tuple[RunStore,
         return store, []
     here = numerics_here(store.experiment)
     if not allow_other_numerics:
-        check_numerics(store, here, advice=TO_REPLAY)
+        store.require_numerics(here, to="replay")
     return store, fingerprint_difference(store.fingerprint, here)
 
 
@@ -427,7 +429,11 @@ class StoredMembers:
     """
 
     def __init__(
-        self, experiment: Experiment, members: Members, states: dict[str, np.ndarray], source: Source | None
+        self,
+        experiment: Experiment,
+        members: Members,
+        states: dict[str, np.ndarray],
+        source: SourceMembers | None,
     ) -> None:
         self._experiment, self._members, self._states, self._source = experiment, members, states, source
         self._found: dict[Any, Any] = {}
@@ -490,7 +496,7 @@ class StoredMembers:
         """As the source keeps it."""
         return self._needed().subnetwork(name, flavor)
 
-    def _needed(self) -> Source:
+    def _needed(self) -> SourceMembers:
         if self._source is None:
             raise InputError(_NO_SOURCE)
         return self._source

@@ -50,7 +50,7 @@ def collect_provenance(
     """What to write to ``provenance.json``.
 
     Args:
-        fingerprint: of the numerics, see `grokscope.runs.numerics`.
+        fingerprint: of the numerics, see `grokscope.training.numerics`.
         argv: the command; None takes this process's.
         started: when; None means now.
         wall_seconds: how long it took, once that is known.

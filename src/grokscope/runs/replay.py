@@ -15,12 +15,12 @@ import numpy as np
 
 from grokscope.errors import GrokscopeError, InputError
 from grokscope.runs.networks import network_of
-from grokscope.runs.numerics import TO_REPLAY, check_numerics, numerics_here
 from grokscope.runs.origins import cohort_of, start_steps
 from grokscope.store.checksums import state_sha256
 from grokscope.training.cohort import array_leaves, leaf_name
 from grokscope.training.devices import choose_execution, in_precision, prepare_devices
 from grokscope.training.loop import Carry, MemberLoop, SegmentPlan
+from grokscope.training.numerics import numerics_here
 
 if TYPE_CHECKING:
     from grokscope.experiment import Experiment
@@ -147,7 +147,7 @@ def _find(
         if not experiment.learner.trains:
             raise InputError(not_kept(store, lacking[0][1], lacking[0][0]))
         if not allow_other_numerics:
-            check_numerics(store, numerics_here(experiment), advice=TO_REPLAY)
+            store.require_numerics(numerics_here(experiment), to="replay")
         last = {position: step for step, position in lacking}  # they are sorted
         members = sorted(last, key=lambda position: last[position])
         execution = choose_execution(len(members), experiment=experiment)

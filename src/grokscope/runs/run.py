@@ -110,7 +110,7 @@ class Run:
         stopped = self._store.complete & (self._store.steps_done < self.experiment.n_steps)
         if not self.experiment.stop.is_on or not stopped.any():
             return np.zeros_like(stopped)
-        from grokscope.runs.ended import ended
+        from grokscope.runs.early_stop import ended
 
         return stopped & ended(self._store, self.experiment, range(len(stopped)))
 
@@ -347,22 +347,17 @@ def train(
         True
     """
     from grokscope.runs.trainer import train_into
-    from grokscope.training.cache import use_compile_cache
-    from grokscope.training.devices import in_precision, prepare_devices
 
     members = Members.parse(seeds)
     folder = Path(out) if out is not None else default_folder(experiment)
-    prepare_devices()
-    use_compile_cache()
-    with in_precision(experiment.precision):
-        train_into(
-            folder,
-            experiment,
-            members,
-            progress,
-            allow_other_numerics=allow_other_numerics,
-            commit_seconds=commit_seconds,
-        )
+    train_into(
+        folder,
+        experiment,
+        members,
+        progress,
+        allow_other_numerics=allow_other_numerics,
+        commit_seconds=commit_seconds,
+    )
     return Run(folder)
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from grokscope.runs.block import Checkpoint
-from grokscope.runs.wanted import Wanted
+from grokscope.runs.block import BlockState
+from grokscope.runs.measure_plan import MeasurePlan
 from grokscope.spec.axes import SUBNETWORK_LABELS
 from grokscope.store.run_store import RunStore
 from grokscope.training.timeline import Timeline
@@ -40,7 +40,7 @@ class StoreSink:
         self,
         store: RunStore,
         positions: list[int],
-        wanted: Wanted,
+        wanted: MeasurePlan,
         labels: Mapping[str, Sequence[Any]],
         *,
         suffix: str = "",
@@ -61,7 +61,7 @@ class StoreSink:
         part: Timeline,
         results: dict[str, np.ndarray],
         networks: Callable[[np.ndarray], dict[str, np.ndarray]],
-        checkpoint: Callable[[], Checkpoint],
+        checkpoint: Callable[[], BlockState],
         until: np.ndarray | None = None,
     ) -> None:
         """Take the results of a segment; commit if it is time."""
@@ -90,14 +90,14 @@ class StoreSink:
         """Commit what has come so far, without any state."""
         self._commit(None, complete=False)
 
-    def finish(self, final: Checkpoint) -> None:
+    def finish(self, final: BlockState) -> None:
         """Commit what is left; the members are complete."""
         self._commit(final, complete=True)
 
     def _add(self, group: str, steps: np.ndarray, arrays: dict[str, np.ndarray]) -> None:
         self._pending.setdefault(group, []).append((steps, arrays))
 
-    def _commit(self, checkpoint: Checkpoint | None, *, complete: bool) -> None:
+    def _commit(self, checkpoint: BlockState | None, *, complete: bool) -> None:
         wanted, positions = self._wanted, self._positions
         dims = {m.name + self._suffix: m.dims for m in wanted.follow + wanted.follow_slow}
         dims |= {m.name: m.dims for m in wanted.quick + wanted.slow}
@@ -126,7 +126,7 @@ class StoreSink:
         self._pending = {}
         self._last_commit = time.monotonic()
 
-    def _mark(self, t: Any, checkpoint: Checkpoint, *, complete: bool) -> None:
+    def _mark(self, t: Any, checkpoint: BlockState, *, complete: bool) -> None:
         measures = self._wanted.all if complete else self._wanted.quick + self._wanted.slow
         names = [m.name + (self._suffix if m.pace.startswith("follow") else "") for m in measures]
         if self._keep_state:
@@ -155,7 +155,7 @@ class RoutingSink:
         part: Timeline,
         results: dict[str, np.ndarray],
         networks: Callable[[np.ndarray], dict[str, np.ndarray]],
-        checkpoint: Callable[[], Checkpoint],
+        checkpoint: Callable[[], BlockState],
         until: np.ndarray | None = None,
     ) -> None:
         """Route the results of a segment; states and networks are fetched from the devices once."""
@@ -186,15 +186,15 @@ class RoutingSink:
         for own, sink in self._parts:
             sink.subnetworks(flavor, masks[own])
 
-    def finish(self, final: Checkpoint) -> None:
+    def finish(self, final: BlockState) -> None:
         """Commit the remaining results in every store; the members are complete."""
         for own, sink in self._parts:
             sink.finish(_cut(final, own))
 
 
-def _cut(checkpoint: Checkpoint, own: np.ndarray) -> Checkpoint:
+def _cut(checkpoint: BlockState, own: np.ndarray) -> BlockState:
     until = None if checkpoint.until is None else checkpoint.until[own]
-    return Checkpoint(checkpoint.step, _rows(checkpoint.leaves, own), until)
+    return BlockState(checkpoint.step, _rows(checkpoint.leaves, own), until)
 
 
 def _rows(arrays: Mapping[str, np.ndarray], own: np.ndarray) -> dict[str, np.ndarray]:

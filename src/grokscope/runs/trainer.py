@@ -13,23 +13,24 @@ from grokscope.errors import InputError
 from grokscope.experiment import Experiment
 from grokscope.measures import Flavor
 from grokscope.progress import Progress, SilentProgress
-from grokscope.runs.block import Checkpoint, Row, block_execution, by_run, cut_blocks, latest_states
-from grokscope.runs.ended import ended, rule_of
-from grokscope.runs.numerics import TO_TRAIN, check_numerics, numerics_here
+from grokscope.runs.block import BlockState, Row, by_run, cut_blocks, latest_states
+from grokscope.runs.early_stop import ended, stop_rule
+from grokscope.runs.measure_plan import MeasurePlan
 from grokscope.runs.origins import start_steps
 from grokscope.runs.prepare import Prepared, source_steps
 from grokscope.runs.provenance import collect_provenance
 from grokscope.runs.sink import COMMIT_SECONDS, RoutingSink, StoreSink
-from grokscope.runs.wanted import Wanted
 from grokscope.spec.stopping import NO_STEP
-from grokscope.spec.streams import MAX_INT32, Members, Seeds
+from grokscope.spec.streams import Members, Seeds
 from grokscope.store.folder import is_run, keep_files, written_spec
 from grokscope.store.open import create_store
 from grokscope.store.run_store import RunStore
-from grokscope.training.budget import check_memory
-from grokscope.training.timeline import Timeline
+from grokscope.training.budget import refuse_too_large
+from grokscope.training.cache import use_compile_cache
+from grokscope.training.devices import in_precision, prepare_devices
+from grokscope.training.numerics import numerics_here
 
-__all__ = ["Trainer", "refuse_too_large", "train_into", "train_rows"]
+__all__ = ["Trainer", "train_into", "train_rows"]
 
 
 def train_into(
@@ -53,50 +54,39 @@ def train_into(
             f"learner '{experiment.learner.kind}': these networks were trained elsewhere; nothing can be "
             "trained, extended or resumed. To train on from one, branch with --set learner.kind=gradient."
         )
-    refuse_too_large(experiment, len(members))
-    first = None
-    if not experiment.is_plain and not is_run(folder):  # what cannot be branched leaves no folder behind
-        first = Prepared.of(experiment, members, progress, allow_other_numerics=allow_other_numerics)
-    numerics = numerics_here(experiment)
-    facts = collect_provenance(numerics)
-    with (
-        written_spec(experiment, folder) as (toml, files),
-        create_store(
-            folder,
-            toml,
-            experiment.identity,
-            numerics,
-            facts,
-            steps_per_epoch=experiment.steps_per_epoch,
-            exist_ok=True,
-        ) as store,
-    ):
-        check_numerics(store, numerics, allow=allow_other_numerics, advice=TO_TRAIN)
-        keep_files(folder, files)
-        trainer = Trainer(
-            store, experiment, progress or SilentProgress(), allow_other_numerics, first, commit_seconds
-        )
-        if not trainer.is_done(members):
-            store.update_experiment(toml)
-            trainer.train(members)
-            spent = float(store.provenance.get("wall_seconds") or 0.0) + time.monotonic() - began
-            store.update_provenance({**facts, "wall_seconds": round(spent, 3)})
-        if not store.is_finished:
-            store.finish()
-
-
-def refuse_too_large(experiment: Experiment, n_members: int) -> None:
-    """Check that a block of members fits the memory, and that steps can be counted, before anything is made.
-
-    Raises:
-        InputError: if it does not (the message says how much it would take), or there are too many steps.
-    """
-    if experiment.n_steps > MAX_INT32:
-        raise InputError(f"steps: {experiment.n_steps} are too many; at most {MAX_INT32}.")
-    check_memory(experiment, 1)
-    timeline = Timeline.of(experiment)
-    execution = block_execution(experiment, n_members, len(timeline))
-    check_memory(experiment, min(n_members, execution.capacity))
+    prepare_devices()
+    use_compile_cache()
+    with in_precision(experiment.precision):
+        refuse_too_large(experiment, len(members))
+        first = None
+        if not experiment.is_plain and not is_run(folder):  # what cannot be branched leaves no folder behind
+            first = Prepared.of(experiment, members, progress, allow_other_numerics=allow_other_numerics)
+        numerics = numerics_here(experiment)
+        facts = collect_provenance(numerics)
+        with (
+            written_spec(experiment, folder) as (toml, files),
+            create_store(
+                folder,
+                toml,
+                experiment.identity,
+                numerics,
+                facts,
+                steps_per_epoch=experiment.steps_per_epoch,
+                exist_ok=True,
+            ) as store,
+        ):
+            store.require_numerics(numerics, to="train", allow=allow_other_numerics)
+            keep_files(folder, files)
+            trainer = Trainer(
+                store, experiment, progress or SilentProgress(), allow_other_numerics, first, commit_seconds
+            )
+            if not trainer.is_done(members):
+                store.update_experiment(toml)
+                trainer.train(members)
+                spent = float(store.provenance.get("wall_seconds") or 0.0) + time.monotonic() - began
+                store.update_provenance({**facts, "wall_seconds": round(spent, 3)})
+            if not store.is_finished:
+                store.finish()
 
 
 @dataclass(eq=False)  # rows refer to it
@@ -132,8 +122,8 @@ class Trainer:
         """Do what is missing."""
         self._add(members)
         positions = self._positions(members)
-        wanted = Wanted.of(self.experiment)
-        rule_of(self.experiment, wanted)  # says so at once if it cannot be followed
+        wanted = MeasurePlan.of(self.experiment)
+        stop_rule(self.experiment, wanted)  # says so at once if it cannot be followed
         short = self.short(positions)
         self._mark_stopped_complete([p for p in positions if p not in set(short)])
         done = self.store.steps_done
@@ -148,7 +138,7 @@ class Trainer:
         self.progress.finish()
 
     def measure(
-        self, positions: list[int], wanted: Wanted, *, flavor: Flavor = "predictions", suffix: str = ""
+        self, positions: list[int], wanted: MeasurePlan, *, flavor: Flavor = "predictions", suffix: str = ""
     ) -> None:
         """Add measures to finished members, by replay."""
         todo = [Row(self, position) for position in positions]
@@ -221,9 +211,9 @@ class Trainer:
             with self.store.transaction("members have stopped") as t:
                 t.mark(rows, complete=True)
 
-    def _unmeasured(self, positions: list[int]) -> Iterator[tuple[list[int], Wanted]]:
+    def _unmeasured(self, positions: list[int]) -> Iterator[tuple[list[int], MeasurePlan]]:
         """Members that lack measures, by what they lack."""
-        wanted = Wanted.of(self.experiment)
+        wanted = MeasurePlan.of(self.experiment)
         lacking: dict[frozenset[str], list[int]] = {}
         measured = {m.name: self.store.measured_to(m.name) for m in wanted.all}
         for p in positions:
@@ -232,16 +222,16 @@ class Trainer:
             if names:
                 lacking.setdefault(names, []).append(p)
         for names, rows in lacking.items():
-            yield rows, Wanted.sorted(self.experiment, (m for m in wanted.all if m.name in names))
+            yield rows, MeasurePlan.sorted(self.experiment, (m for m in wanted.all if m.name in names))
 
-    def _final(self, rows: list[Row]) -> Checkpoint:
+    def _final(self, rows: list[Row]) -> BlockState:
         """The last states of members that are complete, some of which may have stopped before the end."""
         each = latest_states(rows)
         done = self.store.steps_done[[row.position for row in rows]]
         if (done >= self.experiment.n_steps).all():
             return each
         until = np.where(done < self.experiment.n_steps, done, NO_STEP).astype(np.int32)
-        return Checkpoint(self.experiment.n_steps, each.leaves, until)
+        return BlockState(self.experiment.n_steps, each.leaves, until)
 
 
 def train_rows(
@@ -264,7 +254,7 @@ def train_rows(
     steps = [int(row.run.store.steps_done[row.position]) for row in rows]
     for start in sorted(set(steps)):
         group = [row for row, step in zip(rows, steps, strict=True) if step == start]
-        wanted = Wanted.of(group[0].run.experiment)
+        wanted = MeasurePlan.of(group[0].run.experiment)
         for run, own in by_run(group) if start else ():
             wanted = measured_on_the_way(run.store, own, start, wanted)
         for block, part in cut_blocks(group, wanted, n_members=n_members):
@@ -274,7 +264,7 @@ def train_rows(
             committed(part)
 
 
-def block_sink(rows: Sequence[Row], wanted: Wanted, commit_seconds: float) -> StoreSink | RoutingSink:
+def block_sink(rows: Sequence[Row], wanted: MeasurePlan, commit_seconds: float) -> StoreSink | RoutingSink:
     """The sink of a block: the store of its run, or the stores of its several runs."""
     runs = by_run(rows)
     every = commit_seconds if len(runs) == 1 else max(commit_seconds, float(len(runs)))
@@ -287,7 +277,9 @@ def block_sink(rows: Sequence[Row], wanted: Wanted, commit_seconds: float) -> St
     return parts[0][1] if len(parts) == 1 else RoutingSink(parts)
 
 
-def measured_on_the_way(store: RunStore, positions: list[int], start: int, wanted: Wanted) -> Wanted:
+def measured_on_the_way(
+    store: RunStore, positions: list[int], start: int, wanted: MeasurePlan
+) -> MeasurePlan:
     """What can be measured while members go on from a step: not what lacks the points before it.
 
     That is left to a replay, and with it the subnetworks, which need the whole way.

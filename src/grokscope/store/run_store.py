@@ -33,9 +33,13 @@ from grokscope.store.reader import RunReader
 from grokscope.store.transaction import Transaction, member_arrays
 from grokscope.store.tree import Tree
 
-__all__ = ["RunStore", "provenance_text"]
+__all__ = ["RunStore", "fingerprint_difference", "provenance_text"]
 
 _EXPERIMENT, _PROVENANCE = RUN_FILES
+_ADVICE = {
+    "train": "Choose another folder, or go on with --allow-other-numerics (the run is then marked).",
+    "replay": "A replay must repeat them: do so where the run was made, or train again into another folder.",
+}
 
 
 class RunStore(RunReader):
@@ -110,6 +114,30 @@ class RunStore(RunReader):
                 "choose another folder."
             )
 
+    def require_numerics(
+        self, here: Mapping[str, Any], *, to: Literal["train", "replay"], allow: bool = False
+    ) -> None:
+        """Check that this process has the numerics under which the run was made, or mark the run.
+
+        Args:
+            here: the fingerprint of this process.
+            to: what is to be done, for the advice in the message.
+            allow: accept other numerics, and note in the run what differs.
+
+        Raises:
+            InputError: if they differ and that is not allowed.
+        """
+        difference = fingerprint_difference(self.fingerprint, here)
+        if not difference:
+            return
+        if not allow:
+            raise InputError(
+                f"{self.path}: was made with other numerics ({'; '.join(difference)}), so bits would not "
+                f"match. {_ADVICE[to]}"
+            )
+        with self.transaction("other numerics were allowed") as t:
+            t.note(other_numerics=sorted({*self.notes.get("other_numerics", []), *difference}))
+
     def close(self) -> None:
         """Give back the lock, if this store holds it."""
         if self._lock is not None:
@@ -169,6 +197,21 @@ class RunStore(RunReader):
         if self._lock is None:
             raise RuntimeError("the store is open for reading only")
         drop_checksums(self._folder)
+
+
+def fingerprint_difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+    """What differs between two fingerprints, one text each; an empty list: the same numerics.
+
+    Example:
+        >>> fingerprint_difference({"jax": "0.10.1"}, {"jax": "0.10.2"})
+        ['jax: 0.10.1 there, 0.10.2 here']
+    """
+    absent = "absent"
+    return [
+        f"{name}: {there.get(name, absent)} there, {here.get(name, absent)} here"
+        for name in dict.fromkeys([*there, *here])
+        if there.get(name, absent) != here.get(name, absent)
+    ]
 
 
 def _make_store(path: Path, attributes: Mapping[str, Any]) -> None:

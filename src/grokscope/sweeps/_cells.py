@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from grokscope.experiment import Experiment
-from grokscope.runs.numerics import TO_TRAIN, check_numerics
 from grokscope.starts import FromRun
 from grokscope.store.open import create_store
 from grokscope.store.place import Place
@@ -67,7 +66,7 @@ def open_cell(
         steps_per_epoch=stored.steps_per_epoch,
         exist_ok=True,
     ) as store:
-        check_numerics(store, numerics, allow=bool(allowed), advice=TO_TRAIN)
+        store.require_numerics(numerics, to="train", allow=bool(allowed))
         if allowed:
             noted = sorted({*store.notes.get("other_numerics", []), *allowed})
             if noted != store.notes.get("other_numerics"):

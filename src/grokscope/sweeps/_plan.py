@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from grokscope.runs.wanted import Wanted
+from grokscope.runs.measure_plan import MeasurePlan
 from grokscope.spec.schedule import Schedule
 from grokscope.sweeps._manifest import Manifest, recording_hash
 from grokscope.sweeps._spec import Cell, SweepSpec, settings_text
@@ -225,7 +225,7 @@ def _program(
     group: Sequence[Cell], groups: list[list[Cell]], missing: Mapping[str, int], rates: Rates
 ) -> Program:
     experiment = group[0].experiment
-    wanted = Wanted.of(experiment)  # raises before training if a measure does not apply
+    wanted = MeasurePlan.of(experiment)  # raises before training if a measure does not apply
     members = sum(missing[cell.name] for cell in group)
     most = _MAX_ON_CORE * rates.cores if rates.device == "cpu" else _MAX_ON_ACCELERATOR
     at_once = min(members, most)

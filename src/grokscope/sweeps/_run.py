@@ -13,7 +13,6 @@ from grokscope.errors import InputError
 from grokscope.experiment import Experiment
 from grokscope.progress import Progress, SilentProgress
 from grokscope.runs.provenance import safe_command
-from grokscope.runs.trainer import refuse_too_large
 from grokscope.spec.streams import Members
 from grokscope.store.folder import keep_files, written_spec
 from grokscope.store.place import BucketPath, Place, as_place
@@ -24,6 +23,7 @@ from grokscope.sweeps._sweep import Sweep
 from grokscope.sweeps.engines.local import Engine, LocalEngine
 from grokscope.sweeps.folder import SweepBucket, SweepFolder, check_place, is_sweep, read_manifest, writing
 from grokscope.sweeps.work_unit import UnitReport, WorkUnit, loaded_plugins, numerics_difference
+from grokscope.training.budget import refuse_too_large
 
 if TYPE_CHECKING:
     from grokscope.training.rates import Rates

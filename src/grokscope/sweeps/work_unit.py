@@ -20,19 +20,20 @@ from grokscope.errors import InputError
 from grokscope.experiment import Experiment
 from grokscope.progress import Progress, SilentProgress
 from grokscope.runs.block import OpenRun, Row
-from grokscope.runs.ended import rule_of
-from grokscope.runs.numerics import fingerprint_difference, numerics_here
+from grokscope.runs.early_stop import stop_rule
+from grokscope.runs.measure_plan import MeasurePlan
 from grokscope.runs.provenance import collect_provenance
 from grokscope.runs.trainer import Trainer, train_rows
-from grokscope.runs.wanted import Wanted
 from grokscope.spec.parts import PLUGIN_PREFIX, load_plugin, looking_in
 from grokscope.spec.streams import Members, Seeds
 from grokscope.spec.toml import parse_toml
 from grokscope.store.place import as_place
+from grokscope.store.run_store import fingerprint_difference
 from grokscope.sweeps._cells import OpenCell, open_cell
 from grokscope.sweeps._spec import with_settings
 from grokscope.sweeps.folder import CELLS
 from grokscope.training.devices import in_precision, prepare_devices
+from grokscope.training.numerics import numerics_here
 
 __all__ = [
     "UnitCell",
@@ -145,7 +146,7 @@ def run_unit(unit: WorkUnit, progress: Progress | None = None) -> UnitReport:
             if isinstance(place, Path):
                 _link_arrays(place.parents[1], place)
         saved = _train(cells, unit, counter, provenance)
-        wanted = Wanted.of(experiments[0])
+        wanted = MeasurePlan.of(experiments[0])
         passes = 2 if wanted.follow or wanted.follow_slow else 1
     seconds = round(time.monotonic() - began, 3)
     return UnitReport(numerics, [], seconds, counter.steps - saved * passes, saved)
@@ -226,7 +227,7 @@ def _train(
         complete = dict(zip(cell.store.seeds, cell.store.complete, strict=True))
         unfinished[cell] = {member for member in members if not complete.get(member)}
         untrained[cell] = 0
-        rule_of(cell.experiment, Wanted.of(cell.experiment))
+        stop_rule(cell.experiment, MeasurePlan.of(cell.experiment))
         if not cell.experiment.is_plain:
             continue  # members with start steps or targets of their own are trained cell by cell
         with cell.store.transaction("members are added") as t:

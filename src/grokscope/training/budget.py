@@ -7,12 +7,28 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from grokscope.errors import InputError
+from grokscope.spec.streams import MAX_INT32
+from grokscope.training.devices import Execution, choose_execution
+from grokscope.training.timeline import Timeline
 
 if TYPE_CHECKING:
     from grokscope.experiment import Experiment
 
-__all__ = ["available_bytes", "check_memory", "predicted_bytes"]
+__all__ = [
+    "HISTORY_BYTES",
+    "available_bytes",
+    "block_execution",
+    "check_memory",
+    "predicted_bytes",
+    "refuse_too_large",
+]
+
+# What the kept networks of one block may take: a part of what a laptop has, and enough for a dozen
+# members of the standard run at all 301 points.
+HISTORY_BYTES = 7e8
 
 _CONTAINER = Path("/sys/fs/cgroup")
 
@@ -107,6 +123,30 @@ def check_memory(
         f"memory: {shown} of this experiment would take {_size(needed)}, "
         f"and {_size(free)} are free; {remedy}."
     )
+
+
+def refuse_too_large(experiment: Experiment, n_members: int) -> None:
+    """Check that a block of members fits the memory, and that steps can be counted, before anything is made.
+
+    Raises:
+        InputError: if it does not (the message says how much it would take), or there are too many steps.
+    """
+    if experiment.n_steps > MAX_INT32:
+        raise InputError(f"steps: {experiment.n_steps} are too many; at most {MAX_INT32}.")
+    check_memory(experiment, 1)
+    timeline = Timeline.of(experiment)
+    execution = block_execution(experiment, n_members, len(timeline))
+    check_memory(experiment, min(n_members, execution.capacity))
+
+
+def block_execution(experiment: Experiment, n_members: int, n_kept: int) -> Execution:
+    """How to lay out members so that the networks kept of one block fit `HISTORY_BYTES`."""
+    task = experiment.task
+    width = np.dtype(experiment.precision).itemsize
+    per_member = width * n_kept * experiment.model.n_parameters(task.input_shape, task.n_outputs)
+    fit = choose_execution(n_members, most_slots=64, experiment=experiment)
+    most = max(1, int(HISTORY_BYTES / max(per_member, 1)) // fit.n_devices)
+    return choose_execution(n_members, most_slots=min(64, most), experiment=experiment)
 
 
 def _count(tree: Any) -> int:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from grokscope.measures import Measure
     from grokscope.spec.streams import Members
     from grokscope.tasks import Task
-    from grokscope.training.intervening import Orders
+    from grokscope.training.intervening import MemberPlan
 
 __all__ = ["Cohort", "array_leaves", "leaf_name"]
 
@@ -42,16 +42,17 @@ class Cohort:
         execution: how they are laid out.
         traced: numbers that differ between members, e.g. ``optimizer.learning_rate`` -> [member]; all others
             are the experiment's.
-        orders: where each member starts and what is done to it, arrays [member, ...]; None: plain members.
-        origins: the states in which members start, arrays [member, ...] by path; None: fresh ones.
+        member_plan: start step and intervention targets of each member, arrays [member, ...]; None: all start
+            at step 0 without interventions.
+        initial_states: the states in which members start, arrays [member, ...] by path; None: fresh ones.
     """
 
     loop: MemberLoop
     members: Members
     execution: Execution
     traced: tuple[tuple[str, tuple[float, ...]], ...] = ()
-    orders: Orders | None = field(default=None, compare=False)
-    origins: dict[str, np.ndarray] | None = field(default=None, compare=False)
+    member_plan: MemberPlan | None = field(default=None, compare=False)
+    initial_states: dict[str, np.ndarray] | None = field(default=None, compare=False)
 
     @classmethod
     def cut(cls, experiment: Experiment, members: Members) -> Iterator[tuple[slice, Cohort]]:
@@ -98,18 +99,18 @@ class Cohort:
         return Mesh(np.array(jax.devices()[: self.execution.n_devices]), ("member",))
 
     @functools.cached_property
-    def placed_orders(self) -> Orders | None:
-        """The orders [slot]."""
-        return None if self.orders is None else self.place(self.orders)
+    def placed_plan(self) -> MemberPlan | None:
+        """The member_plan [slot]."""
+        return None if self.member_plan is None else self.place(self.member_plan)
 
     def start(self) -> tuple[Carry, dict[str, jax.Array]]:
         """Carries before the first update and the members' own data."""
         carry, data = _program(self._static, "start")(self.counts, self.seeds, self.numbers)
-        if self.origins is not None:
-            carry = self.placed_carry(carry, self.origins)
+        if self.initial_states is not None:
+            carry = self.placed_carry(carry, self.initial_states)
         if self.experiment.interventions:
             program = _program(self._static, "begin")
-            carry = program(self.counts, carry, data, self.numbers, self.placed_orders, self.shared)
+            carry = program(self.counts, carry, data, self.numbers, self.placed_plan, self.shared)
         return carry, data
 
     def data(self) -> dict[str, jax.Array]:
@@ -126,7 +127,7 @@ class Cohort:
     ) -> tuple[Carry, dict[str, jax.Array], Any]:
         """Train through a segment (`MemberLoop.segment`). The carry given is used up."""
         return _program(self._static, "segment")(
-            self.counts, carry, data, self.seeds, self.numbers, self.placed_orders, self.shared, plan
+            self.counts, carry, data, self.seeds, self.numbers, self.placed_plan, self.shared, plan
         )
 
     def follow(
@@ -239,25 +240,32 @@ def _program(static: tuple[MemberLoop, Execution], what: str, extra: Any = None)
 
     if what == "begin":
 
-        def begin(count: Any, carry: Any, data: Any, numbers: Any, orders: Any, shared: Any) -> Any:
+        def begin(count: Any, carry: Any, data: Any, numbers: Any, member_plan: Any, shared: Any) -> Any:
             def one(m: Any) -> Any:
-                carry, own, numbers, orders = m
-                return loop.begin(carry, shared | own, numbers, orders)
+                carry, own, numbers, member_plan = m
+                return loop.begin(carry, shared | own, numbers, member_plan)
 
-            return _over(execution, one, count, (carry, data, numbers, orders))
+            return _over(execution, one, count, (carry, data, numbers, member_plan))
 
         return _compiled(begin, execution, (*(_MEMBER,) * 5, _SHARED))
 
     if what == "segment":
 
         def segment(
-            count: Any, carry: Any, data: Any, seeds: Any, numbers: Any, orders: Any, shared: Any, plan: Any
+            count: Any,
+            carry: Any,
+            data: Any,
+            seeds: Any,
+            numbers: Any,
+            member_plan: Any,
+            shared: Any,
+            plan: Any,
         ) -> Any:
             def one(m: Any) -> Any:
-                carry, own, seeds, numbers, orders = m
-                return loop.segment(carry, shared | own, seeds, numbers, orders, plan)
+                carry, own, seeds, numbers, member_plan = m
+                return loop.segment(carry, shared | own, seeds, numbers, member_plan, plan)
 
-            return _over(execution, one, count, (carry, data, seeds, numbers, orders))
+            return _over(execution, one, count, (carry, data, seeds, numbers, member_plan))
 
         return _compiled(segment, execution, (*(_MEMBER,) * 6, _SHARED, _SHARED), donate=(1,))
 

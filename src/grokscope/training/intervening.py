@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from grokscope.experiment import Experiment
     from grokscope.learners import Batch, State
 
-__all__ = ["Orders", "begin", "intervened"]
+__all__ = ["MemberPlan", "begin", "intervened"]
 
 
-class Orders(NamedTuple):
-    """Where a member starts and what is done to it; values of the compiled program.
+class MemberPlan(NamedTuple):
+    """Start step and intervention targets of each member; traced values of the compiled program.
 
     Attributes:
         origin: the step at which it starts.
@@ -35,12 +35,12 @@ class Orders(NamedTuple):
 
 
 def begin(
-    interventions: tuple[Intervention, ...], network: Any, data: dict[str, jax.Array], orders: Orders
+    interventions: tuple[Intervention, ...], network: Any, data: dict[str, jax.Array], member_plan: MemberPlan
 ) -> tuple[Any, tuple[Any, ...]]:
     """The network where the member starts, and each intervention's memory (zeros if it has not begun)."""
     memory: list[Any] = []
-    for item, target in zip(interventions, orders.targets, strict=True):
-        now = target.at == orders.origin
+    for item, target in zip(interventions, member_plan.targets, strict=True):
+        now = target.at == member_plan.origin
         kept = item.record(network, target)
         memory.append(_chosen(now, kept, jax.tree.map(jnp.zeros_like, kept)))
         if "begin" in item.stages:
@@ -55,11 +55,11 @@ def intervened(
     key: jax.Array,
     step: jax.Array,
     data: dict[str, jax.Array],
-    orders: Orders,
+    member_plan: MemberPlan,
     memory: tuple[Any, ...],
 ) -> tuple[State, jax.Array, tuple[Any, ...]]:
     """One update with what is done before and after it; also the batch's loss and the new memory."""
-    acts = list(zip(experiment.interventions, orders.targets, strict=True))
+    acts = list(zip(experiment.interventions, member_plan.targets, strict=True))
     active = [(target.at <= step) & (step < target.until) for _, target in acts]
     before = state.network
 

@@ -16,7 +16,7 @@ from grokscope.learners import State
 from grokscope.measures import Point
 from grokscope.spec.stopping import StopRule, StopState
 from grokscope.spec.streams import STREAMS, stream_key
-from grokscope.training.intervening import Orders, begin, intervened
+from grokscope.training.intervening import MemberPlan, begin, intervened
 from grokscope.training.sources import source_of
 
 if TYPE_CHECKING:
@@ -97,11 +97,11 @@ class MemberLoop:
         return as_precision(self.experiment.task.member_data(data_key, noise), self.experiment.precision)
 
     def begin(
-        self, carry: Carry, data: dict[str, jax.Array], traced: dict[str, jax.Array], orders: Orders
+        self, carry: Carry, data: dict[str, jax.Array], traced: dict[str, jax.Array], member_plan: MemberPlan
     ) -> Carry:
         """The member's carry when its interventions have begun that begin where it starts."""
         experiment = with_traced(self.experiment, traced)
-        network, memory = begin(experiment.interventions, carry.state.network, data, orders)
+        network, memory = begin(experiment.interventions, carry.state.network, data, member_plan)
         return Carry(carry.state._replace(network=network), carry.diverged, memory)
 
     def segment(
@@ -110,12 +110,12 @@ class MemberLoop:
         data: dict[str, jax.Array],
         seeds: jax.Array,
         traced: dict[str, jax.Array],
-        orders: Orders | None,
+        member_plan: MemberPlan | None,
         plan: SegmentPlan,
     ) -> tuple[Carry, dict[str, jax.Array], Any]:
         """Train through the plan's points.
 
-        With orders the member waits until the step at which it starts: what is measured before means nothing.
+        With a member plan the member waits until its start step; what is measured before means nothing.
 
         Returns:
             The carry after the last point; the measures, each [point, ...] (meaningless where the plan's
@@ -129,10 +129,12 @@ class MemberLoop:
             (state, diverged, memory, ending), served = inner
             batch, served = source.batch(served, data, order, step)
             key = jax.random.fold_in(noise, step)
-            if orders is None or not experiment.interventions:
+            if member_plan is None or not experiment.interventions:
                 state, loss = learner.update(experiment, state, batch, key, step)
             else:
-                state, loss, memory = intervened(experiment, state, batch, key, step, data, orders, memory)
+                state, loss, memory = intervened(
+                    experiment, state, batch, key, step, data, member_plan, memory
+                )
             diverged = jnp.where((diverged < 0) & ~jnp.isfinite(loss), step, diverged)
             return Carry(state, diverged, memory, ending), served
 
@@ -161,26 +163,26 @@ class MemberLoop:
                 quick, slow = (flag & (at.stop <= carry.ending.until) for flag in (quick, slow))
             results = measured(self.quick, quick) | measured(self.slow, slow)
             if ends and self.rule is not None:
-                carry = carry._replace(ending=self._looked(carry, at, results, orders))
-            step = at.stop if orders is None else jnp.maximum(step, at.stop)
+                carry = carry._replace(ending=self._looked(carry, at, results, member_plan))
+            step = at.stop if member_plan is None else jnp.maximum(step, at.stop)
             return (carry, served, step), (results, network if self.keep else None)
 
-        start = plan.start if orders is None else jnp.maximum(plan.start, orders.origin)
+        start = plan.start if member_plan is None else jnp.maximum(plan.start, member_plan.origin)
         served = source.start(order, start)
         points = plan._replace(start=jnp.zeros_like(plan.stop))
         (carry, _, _), (results, networks) = lax.scan(visit, (carry, served, start), points)
         return carry, results, networks
 
     def _looked(
-        self, carry: Carry, at: SegmentPlan, results: dict[str, jax.Array], orders: Orders | None
+        self, carry: Carry, at: SegmentPlan, results: dict[str, jax.Array], member_plan: MemberPlan | None
     ) -> StopState:
         """What is known of the member's end after a point."""
         assert self.rule is not None
         counts = at.quick
-        if orders is not None:
-            counts &= at.stop >= orders.origin
+        if member_plan is not None:
+            counts &= at.stop >= member_plan.origin
             if at.own is not None:
-                counts &= ~at.own | (at.stop == orders.origin)
+                counts &= ~at.own | (at.stop == member_plan.origin)
         value = results.get(self.rule.measure)
         return self.rule.update(carry.ending, at.stop, value, carry.diverged, counts, jnp)
 

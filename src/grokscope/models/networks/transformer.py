@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float, Int
 from grokscope.models.networks.neurons import ones_like
 from grokscope.models.networks.one_hidden_layer import ACTIVATIONS
 
-__all__ = ["Block", "LayerNorm", "TransformerNetwork", "sinusoids"]
+__all__ = ["LayerNorm", "TransformerBlock", "TransformerNetwork", "sinusoids"]
 
 _EPSILON = 1e-5  # PyTorch's, in the layer norm
 
@@ -62,7 +62,7 @@ def _mapped(
     return found[places, x.tokens[:, first:]]
 
 
-class Block(eqx.Module):
+class TransformerBlock(eqx.Module):
     """One layer: attention, then a perceptron, each added to its input.
 
     The heads are blocks of columns of ``query``, ``key`` and ``value``, and blocks of rows of
@@ -151,7 +151,7 @@ class TransformerNetwork(eqx.Module):
 
     embedding: Float[Array, "*member token feature"]
     position: Float[Array, "*member position feature"] | None
-    blocks: tuple[Block, ...]
+    blocks: tuple[TransformerBlock, ...]
     final_norm: LayerNorm | None
     unembedding: Float[Array, "*member feature output"] | None
     n_outputs: int = eqx.field(static=True)
@@ -273,12 +273,12 @@ class TransformerNetwork(eqx.Module):
             added = sinusoids(positions, width).astype(added.dtype)
         return EmbeddedTokens(self.embedding + added[:, None], jnp.argmax(x, axis=-1))
 
-    def _by_layer(self, keep: jax.Array) -> list[tuple[Block, jax.Array]]:
+    def _by_layer(self, keep: jax.Array) -> list[tuple[TransformerBlock, jax.Array]]:
         parts = jnp.split(keep, len(self.blocks))
         return list(zip(self.blocks, parts, strict=True))
 
     @staticmethod
-    def _rows_of(block: Block, heads: jax.Array) -> jax.Array:
+    def _rows_of(block: TransformerBlock, heads: jax.Array) -> jax.Array:
         return jnp.repeat(heads, block.attention_out.shape[0] // block.heads)
 
 

@@ -13,31 +13,22 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grokscope.errors import InputError
 from grokscope.training.devices import choose_execution
 
 if TYPE_CHECKING:
     from grokscope.experiment import Experiment
-    from grokscope.store.run_store import RunStore
 
 __all__ = [
-    "TO_REPLAY",
-    "TO_TRAIN",
-    "check_numerics",
     "cpu_features",
     "cpu_model",
-    "fingerprint_difference",
     "numerics_fingerprint",
     "numerics_here",
 ]
 
-TO_TRAIN = "Choose another folder, or go on with --allow-other-numerics (the run is then marked)."
-TO_REPLAY = "A replay must repeat them: do so where the run was made, or train again into another folder."
 
 _PACKAGES = ("jax", "jaxlib", "numpy", "equinox", "optax")
 # settings of jax (each also an environment variable JAX_...) that change numbers
@@ -60,30 +51,6 @@ def numerics_here(experiment: Experiment) -> dict[str, Any]:
     return numerics_fingerprint(
         execution=execution.path, block_width=execution.block, precision=experiment.precision
     )
-
-
-def check_numerics(store: RunStore, numerics: dict[str, Any], *, allow: bool = False, advice: str) -> None:
-    """Refuse to go on with a run under other numerics, or mark it.
-
-    Args:
-        store: the run.
-        numerics: of this process.
-        allow: go on, and mark the run.
-        advice: what else can be done, a sentence for the message.
-
-    Raises:
-        InputError: if they differ and that is not allowed.
-    """
-    difference = fingerprint_difference(store.fingerprint, numerics)
-    if not difference:
-        return
-    if not allow:
-        raise InputError(
-            f"{store.path}: was made with other numerics ({'; '.join(difference)}), so bits would not match. "
-            f"{advice}"
-        )
-    with store.transaction("other numerics were allowed") as t:
-        t.note(other_numerics=sorted({*store.notes.get("other_numerics", []), *difference}))
 
 
 def numerics_fingerprint(*, execution: str, block_width: int, precision: str) -> dict[str, Any]:
@@ -111,21 +78,6 @@ def numerics_fingerprint(*, execution: str, block_width: int, precision: str) ->
         "block_width": block_width,
         "precision": precision,
     }
-
-
-def fingerprint_difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
-    """What differs between two fingerprints, one text each; an empty list: the same numerics.
-
-    Example:
-        >>> fingerprint_difference({"jax": "0.10.1"}, {"jax": "0.10.2"})
-        ['jax: 0.10.1 there, 0.10.2 here']
-    """
-    absent = "absent"
-    return [
-        f"{name}: {there.get(name, absent)} there, {here.get(name, absent)} here"
-        for name in dict.fromkeys([*there, *here])
-        if there.get(name, absent) != here.get(name, absent)
-    ]
 
 
 def compiler_flags(text: str) -> list[str]:

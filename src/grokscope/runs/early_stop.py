@@ -14,13 +14,13 @@ from grokscope.training.timeline import Timeline
 
 if TYPE_CHECKING:
     from grokscope.experiment import Experiment
-    from grokscope.runs.wanted import Wanted
+    from grokscope.runs.measure_plan import MeasurePlan
     from grokscope.store.reader import RunReader
 
-__all__ = ["ended", "ending_of", "rule_of"]
+__all__ = ["ended", "stop_rule", "stop_state"]
 
 
-def rule_of(experiment: Experiment, wanted: Wanted) -> StopRule | None:
+def stop_rule(experiment: Experiment, wanted: MeasurePlan) -> StopRule | None:
     """The rule by which members of an experiment are stopped; None if they are not.
 
     Raises:
@@ -34,7 +34,7 @@ def rule_of(experiment: Experiment, wanted: Wanted) -> StopRule | None:
     return rule
 
 
-def ending_of(store: RunReader, experiment: Experiment, positions: Sequence[int]) -> StopState:
+def stop_state(store: RunReader, experiment: Experiment, positions: Sequence[int]) -> StopState:
     """What is known of members' ends from the points that they have passed, arrays [member]."""
     rule = experiment.stop.rule(experiment.steps_per_epoch)
     rows = np.asarray(positions, np.int64)
@@ -59,4 +59,4 @@ def ended(store: RunReader, experiment: Experiment, positions: Sequence[int]) ->
     """Which members the experiment's early stop keeps from going on, bool [member]."""
     if not experiment.stop.is_on:
         return np.zeros(len(positions), bool)
-    return ending_of(store, experiment, positions).until < NO_STEP
+    return stop_state(store, experiment, positions).until < NO_STEP

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from grokscope.runs import numerics
-from grokscope.runs.numerics import numericsnumerics
+from grokscope.training.numerics import numericsnumerics
 
 INTEL = """processor\t: 0
 model name\t: Some Processor 9 @ 2.00GHz

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from grokscope.experiment import Experiment
     from grokscope.measures import Measure
 
-__all__ = ["Wanted"]
+__all__ = ["MeasurePlan"]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class MeasurePlan:
     """Measures by pace; the names of the fields are also those of the groups in the store."""
 
     quick: tuple[Measure, ...] = ()
@@ -27,7 +27,7 @@ class Wanted:
     follow_slow: tuple[Measure, ...] = ()
 
     @classmethod
-    def of(cls, experiment: Experiment) -> Wanted:
+    def of(cls, experiment: Experiment) -> MeasurePlan:
         """What the experiment asks for; where it does not say, all default measures that apply.
 
         Raises:
@@ -42,7 +42,7 @@ class Wanted:
         )
 
     @classmethod
-    def sorted(cls, experiment: Experiment, measures: Iterable[Measure]) -> Wanted:
+    def sorted(cls, experiment: Experiment, measures: Iterable[Measure]) -> MeasurePlan:
         """Sort measures by pace; adds the train accuracy where subnetworks are followed."""
         by_name: dict[str, Measure] = {}
         for measure in measures:
@@ -65,6 +65,6 @@ class Wanted:
         """All of them."""
         return self.quick + self.slow + self.follow + self.follow_slow
 
-    def only(self, keep: Callable[[Measure], bool]) -> Wanted:
+    def only(self, keep: Callable[[Measure], bool]) -> MeasurePlan:
         """Those for which ``keep`` holds."""
-        return Wanted(**{pace: tuple(filter(keep, getattr(self, pace))) for pace in self.paces()})
+        return MeasurePlan(**{pace: tuple(filter(keep, getattr(self, pace))) for pace in self.paces()})
