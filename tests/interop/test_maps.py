@@ -118,7 +118,7 @@ def test_a_map_file_that_is_none(tmp_path):
     with pytest.raises(InputError, match=r"map\.toml: not valid TOML"):
         WeightMap.from_toml(file)
     file.write_bytes(b"\xff")
-    with pytest.raises(InputError, match=r"map\.toml: not valid TOML"):
+    with pytest.raises(InputError, match=r"map\.toml: is not UTF-8 text"):
         WeightMap.from_toml(file)
 
 
