@@ -29,7 +29,8 @@ model = {kind = "fully_connected", width = 16}
 @pytest.fixture
 def task_file(monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file with the task, which is forgotten after the test."""
-    kinds("task")
+    for group in ("task", "model", "loss", "optimizer", "rate_schedule", "learner", "init", "measure"):
+        kinds(group)  # what is found during a test would be forgotten too
     monkeypatch.setattr(parts, "_kinds", {group: dict(table) for group, table in parts._kinds.items()})
     return EXAMPLES / "own_task.py"
 
