@@ -1,7 +1,7 @@
 """Errors and signals become one or two lines on stderr and an exit code.
 
-Ctrl-C and SIGTERM raise KeyboardInterrupt in the running command; what was committed to the store is kept, what
-came later is lost, and `run_guarded` prints how to resume.
+Ctrl-C and SIGTERM raise KeyboardInterrupt in the running command. Committed work stays in the store, later
+work is lost, and `run_guarded` prints how to resume.
 """
 
 from __future__ import annotations
