@@ -38,7 +38,7 @@ __all__ = ["RunStore", "commit_empty_run", "fingerprint_difference", "provenance
 _EXPERIMENT, _PROVENANCE = RUN_FILES
 _ADVICE = {
     "train": "Choose another folder, or go on with --allow-other-numerics (the run is then marked).",
-    "replay": "Replay it where the run was made, or train again into another folder.",
+    "replay": "A replay must repeat them: do so where the run was made, or train again into another folder.",
 }
 
 
@@ -66,7 +66,7 @@ class RunStore(RunReader):
                 if not exist_ok:
                     raise InputError(f"{folder}: holds this run already; open it.")
                 return store
-            populate_folder(folder, files, lambda store: _create_repository(store, attributes))
+            populate_folder(folder, files, lambda store: _make_store(store, attributes))
             return cls._opened(folder, lock)
         except BaseException:
             lock.release()
@@ -223,7 +223,7 @@ def commit_empty_run(repository: Repository, session: Any, attributes: Mapping[s
     repository.commit(session, "the run is made")
 
 
-def _create_repository(path: Path, attributes: Mapping[str, Any]) -> None:
+def _make_store(path: Path, attributes: Mapping[str, Any]) -> None:
     with translate_errors(path, "cannot be written"):
         repository = Repository.create(path)
         commit_empty_run(repository, repository.writing(), attributes)

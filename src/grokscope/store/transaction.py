@@ -173,7 +173,7 @@ class Transaction:
         self._write(infos, arrays, [rows, columns])
 
     def write_origins(self, members: Indices, leaves: Mapping[str, np.ndarray]) -> None:
-        """Write starts and intervention targets of members: leaves [member, ...], equal names in all calls."""
+        """Write starts and intervention targets of members: leaves [member, ...], with constant names."""
         rows = self._rows(members)
         arrays = {f"origins/leaves/{node_name(name)}": np.asarray(leaf) for name, leaf in leaves.items()}
         infos = {
