@@ -30,7 +30,6 @@ __all__ = ["MEMBER_ARRAYS", "Transaction", "checked_members", "leaf_name", "memb
 
 _SEEDS = ("seed_init", "seed_data", "seed_order", "seed_noise")
 MEMBER_ARRAYS = (*_SEEDS, "steps_done", "complete", "diverged_step")
-_ONE_SEED_EACH = 4
 
 Indices: TypeAlias = Sequence[int] | np.ndarray | slice
 
@@ -83,7 +82,7 @@ class Transaction:
         if not new:
             return
         rows = [np.arange(count, count + len(new))]
-        table = np.array(new, np.int64).reshape(len(new), _ONE_SEED_EACH)
+        table = np.array(new, np.int64).reshape(len(new), len(_SEEDS))
         for i, name in enumerate(_SEEDS):
             self._tree.write(f"members/{name}", rows, table[:, i])
         for name, value in (("steps_done", 0), ("complete", 0), ("diverged_step", -1)):
@@ -111,7 +110,7 @@ class Transaction:
         """
         listed = list(self._tree.attributes.get("measured", []))
         listed += [name for name in dict.fromkeys(names) if name not in listed]
-        self._tree.set_attributes({**self._tree.attributes, "measured": listed})
+        self.set_attributes(measured=listed)
         rows = self._rows(members)
         columns = self._columns("measured", [listed.index(name) for name in dict.fromkeys(names)])
         each = np.broadcast_to(np.asarray(step, np.int64), rows.shape)
@@ -175,12 +174,8 @@ class Transaction:
     def write_origins(self, members: Indices, leaves: Mapping[str, np.ndarray]) -> None:
         """Write starts and intervention targets of members: leaves [member, ...], with constant names."""
         rows = self._rows(members)
-        arrays = {f"origins/leaves/{node_name(name)}": np.asarray(leaf) for name, leaf in leaves.items()}
-        infos = {
-            path: ArrayInfo.of(leaf.dtype, _leaf_dims(1, leaf), leaf.shape[1:])
-            for path, leaf in arrays.items()
-        }
-        self._write(infos, arrays, [rows])
+        arrays = _arrays("origins/leaves", leaves)
+        self._write(_infos(arrays, 1), arrays, [rows])
 
     def write_snapshots(
         self,
@@ -198,14 +193,10 @@ class Transaction:
             recorded: which entries are valid snapshots, bool [member, step]; None: all.
         """
         rows, columns = self._rows(members), self._columns("snapshots", steps)
-        arrays = {f"snapshots/leaves/{node_name(name)}": np.asarray(leaf) for name, leaf in leaves.items()}
+        arrays = _arrays("snapshots/leaves", leaves)
         every = np.ones((len(rows), len(columns)), bool)
         arrays["snapshots/recorded"] = (every if recorded is None else recorded).astype(np.uint8)
-        infos = {
-            path: ArrayInfo.of(leaf.dtype, _leaf_dims(2, leaf), leaf.shape[2:])
-            for path, leaf in arrays.items()
-        }
-        self._write(infos, arrays, [rows, columns])
+        self._write(_infos(arrays, 2), arrays, [rows, columns])
 
     def write_checkpoint(
         self, members: Indices, step: int | np.ndarray, leaves: Mapping[str, np.ndarray]
@@ -225,11 +216,8 @@ class Transaction:
         """
         rows = self._rows(members)
         at = np.broadcast_to(np.asarray(step, np.int64), rows.shape)
-        arrays = {f"checkpoints/leaves/{node_name(name)}": np.asarray(leaf) for name, leaf in leaves.items()}
-        infos = {
-            path: ArrayInfo.of(leaf.dtype, _leaf_dims(1, leaf), leaf.shape[1:])
-            for path, leaf in arrays.items()
-        }
+        arrays = _arrays("checkpoints/leaves", leaves)
+        infos = _infos(arrays, 1)
         known = {path for path in self._tree.paths if path.startswith("checkpoints/leaves/")}
         if known and known != set(arrays):
             raise ValueError("a checkpoint has the same leaves every time")
@@ -285,21 +273,17 @@ class Transaction:
 
     def write_data(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Write facts about the task: small arrays by name. An array replaces one of equal name and shape."""
-        values = {f"data/{node_name(name)}": np.asarray(value) for name, value in arrays.items()}
-        infos = {
-            path: ArrayInfo.of(value.dtype, _leaf_dims(0, value), value.shape)
-            for path, value in values.items()
-        }
-        self._write(infos, values, [])
+        values = _arrays("data", arrays)
+        self._write(_infos(values, 0), values, [])
 
     def identify(self, identity: str) -> None:
         """Set the identity of a run whose identity is known only after all data is written."""
-        self._tree.set_attributes({**self._tree.attributes, "identity": identity})
+        self.set_attributes(identity=identity)
 
     def note(self, **facts: Any) -> None:
         """Add remarks about the run (JSON values), for example that other numerics were allowed."""
         notes = {**self._tree.attributes.get("notes", {}), **facts}
-        self._tree.set_attributes({**self._tree.attributes, "notes": notes})
+        self.set_attributes(notes=notes)
 
     def set_attributes(self, **attributes: Any) -> None:
         """Set attributes of the root (JSON values); others stay as they are."""
@@ -365,8 +349,17 @@ def _as_measure(value: np.ndarray) -> np.ndarray:
     return value.astype(np.int64) if value.dtype.kind == "u" else value
 
 
-def _leaf_dims(leading: int, leaf: np.ndarray) -> tuple[str, ...]:
-    return ("member", "step")[:leading] + tuple(f"axis_{i}" for i in range(leaf.ndim - leading))
+def _arrays(group: str, leaves: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {f"{group}/{node_name(name)}": np.asarray(leaf) for name, leaf in leaves.items()}
+
+
+def _infos(arrays: Mapping[str, np.ndarray], leading: int) -> dict[str, ArrayInfo]:
+    """Metadata of leaves whose first ``leading`` axes are member and step."""
+    infos: dict[str, ArrayInfo] = {}
+    for path, leaf in arrays.items():
+        dims = ("member", "step")[:leading] + tuple(f"axis_{i}" for i in range(leaf.ndim - leading))
+        infos[path] = ArrayInfo.of(leaf.dtype, dims, leaf.shape[leading:])
+    return infos
 
 
 def node_name(name: str) -> str:
