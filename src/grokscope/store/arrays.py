@@ -34,7 +34,7 @@ _AIM_BYTES, _MOST_BYTES = 2**20, 2**22
 
 
 class DamagedError(Exception):
-    """Stored bytes are not what was written."""
+    """Stored bytes differ from the written ones, or are missing."""
 
 
 def fill_value(dtype: np.dtype) -> Any:

@@ -103,7 +103,7 @@ class RunStore(RunReader):
             return cls(folder, Repository.open(folder / STORE_FOLDER), lock)
 
     def require_identity(self, identity: str) -> None:
-        """Check that the run has an identity.
+        """Check that the run's identity equals ``identity``.
 
         Raises:
             InputError: if the identities differ.

@@ -336,9 +336,13 @@ class Transaction:
                 or stored.attributes.get("labels", {}) != given.attributes.get("labels", {})
                 or not np.can_cast(given.dtype, stored.dtype, "safe")
             ):
-                said = f"{path}: its type, axes or labels differ from what is stored"
+                message = f"{path}: its type, axes or labels differ from what is stored"
                 # the store alone writes these arrays, so a difference in them is damage
-                raise DamagedError(said) if path.startswith(("measured/", "members/")) else ValueError(said)
+                raise (
+                    DamagedError(message)
+                    if path.startswith(("measured/", "members/"))
+                    else ValueError(message)
+                )
             self._tree.write(path, indices, arrays[path])
 
 

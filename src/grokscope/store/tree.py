@@ -92,10 +92,10 @@ class Tree:
         for path in paths:
             if path not in self.paths:
                 raise KeyError(path)
-        asked = [path for path in paths if path not in self._known]
-        if asked:
-            documents = self._all(self._get(f"{path}/zarr.json") for path in asked)
-            for path, content in zip(asked, documents, strict=True):
+        unknown = [path for path in paths if path not in self._known]
+        if unknown:
+            documents = self._all(self._get(f"{path}/zarr.json") for path in unknown)
+            for path, content in zip(unknown, documents, strict=True):
                 if content is None:
                     raise DamagedError(f"the metadata of {path} is missing")
                 info = ArrayInfo.from_json(content)
