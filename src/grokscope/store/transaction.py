@@ -338,11 +338,8 @@ class Transaction:
             ):
                 message = f"{path}: its type, axes or labels differ from what is stored"
                 # the store alone writes these arrays, so a difference in them is damage
-                raise (
-                    DamagedError(message)
-                    if path.startswith(("measured/", "members/"))
-                    else ValueError(message)
-                )
+                is_own = path.startswith(("measured/", "members/"))
+                raise DamagedError(message) if is_own else ValueError(message)
             self._tree.write(path, indices, arrays[path])
 
 
