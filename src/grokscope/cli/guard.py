@@ -20,7 +20,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from grokscope.cli import output
-from grokscope.errors import GrokscopeError, Interrupted, did_you_mean
+from grokscope.errors import GrokscopeError, did_you_mean
 
 if TYPE_CHECKING:
     import typer
@@ -107,7 +107,7 @@ def _help(command: Any, words: list[str]) -> str | None:
 
 def _report(error: BaseException, words: list[str]) -> int:
     """Print the message of an error and return the exit code."""
-    if isinstance(error, KeyboardInterrupt | Interrupted):
+    if isinstance(error, KeyboardInterrupt):
         # asyncio would report the interrupted write when the process ends
         logging.getLogger("asyncio").disabled = True
         again = (
