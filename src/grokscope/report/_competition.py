@@ -12,7 +12,7 @@ from grokscope.errors import GrokscopeError
 from grokscope.report._arrays import Table, log_code, log_spaced, packed
 from grokscope.report._circuits import CircuitView, Proofs, circuit_of, proofs_of, support_of
 from grokscope.report._curves import member_labels
-from grokscope.report._networks import WeightMap, networks_of, weight_map
+from grokscope.report._networks import WeightHeatMap, networks_of, weight_map
 from grokscope.spec.streams import on_members
 from grokscope.statistics import format_number
 
@@ -54,7 +54,7 @@ class Competition:
     share: np.ndarray
     share_is: str
     group: np.ndarray
-    weights: dict[int, WeightMap]
+    weights: dict[int, WeightHeatMap]
     circuits: dict[int, CircuitView]
     proofs: dict[int, Proofs]
     note: str = ""

@@ -10,7 +10,7 @@ import numpy as np
 from grokscope.errors import GrokscopeError
 from grokscope.report._arrays import packed
 
-__all__ = ["MemberNetworks", "WeightMap", "networks_of", "weight_map"]
+__all__ = ["MemberNetworks", "WeightHeatMap", "networks_of", "weight_map"]
 
 # Networks that were not kept are trained again if that takes a few seconds: so many operations of the
 # training's matrix products, which one core of a laptop does some 30 billion of in a second.
@@ -97,7 +97,7 @@ def _affordable(run: Any) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class WeightMap:
+class WeightHeatMap:
     """The weights of some neurons of one member over snapshots: a heat map.
 
     Attributes:
@@ -138,7 +138,7 @@ class WeightMap:
 
 def weight_map(
     networks: MemberNetworks, group: np.ndarray, share: np.ndarray, support: tuple[int, ...]
-) -> WeightMap:
+) -> WeightHeatMap:
     """Choose the rows and columns of one member's networks.
 
     Rows: the generalizing neurons with the largest share of the output at the end, and the memorizing ones
@@ -169,7 +169,7 @@ def weight_map(
         rest = sorted(np.array(rest)[largest].tolist())
     bits = np.array([*support, *rest])
     rows = np.array(sorted(neurons, key=lambda j: _sort_key(j, group, hidden[-1], output[-1], bits, support)))
-    return WeightMap(
+    return WeightHeatMap(
         networks.snapshots,
         rows,
         group[rows],

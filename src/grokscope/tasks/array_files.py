@@ -15,7 +15,7 @@ import numpy as np
 
 from grokscope.errors import InputError, did_you_mean
 
-__all__ = ["Samples", "check", "load", "read", "remembered", "save"]
+__all__ = ["CheckedArrays", "check", "load", "read", "remembered", "save"]
 
 _NEEDED = ("train_x", "train_y", "test_x", "test_y")
 _ALLOWED = (*_NEEDED, "probe_x", "probe_y")
@@ -25,7 +25,7 @@ _MOST_UNPACKED = 100_000_000  # bytes beyond the file's size: a small archive ca
 
 
 @dataclass(frozen=True)
-class Samples:
+class CheckedArrays:
     """Checked arrays.
 
     Attributes:
@@ -51,11 +51,11 @@ class Samples:
 
 
 # arrays by hash, from memory and from files; an unchanged file is read once
-remembered: dict[str, Samples] = {}
+remembered: dict[str, CheckedArrays] = {}
 _stamps: dict[tuple[str, int, int], str] = {}
 
 
-def check(arrays: Mapping[str, Any], source: str) -> Samples:
+def check(arrays: Mapping[str, Any], source: str) -> CheckedArrays:
     """Check arrays and detect the kind of their labels.
 
     Raises:
@@ -81,10 +81,10 @@ def check(arrays: Mapping[str, Any], source: str) -> Samples:
         kind, n_outputs = "real", 1
     else:
         kind, n_outputs = "class", _n_classes(labels, source)
-    return Samples(checked, _hash(checked), kind, n_outputs)
+    return CheckedArrays(checked, _hash(checked), kind, n_outputs)
 
 
-def read(file: Path, shown: str) -> Samples:
+def read(file: Path, shown: str) -> CheckedArrays:
     """Read and check a file.
 
     Raises:
@@ -120,7 +120,7 @@ def load(file: Path, shown: str) -> dict[str, np.ndarray]:
         raise InputError(f"{shown}: not a readable {file.suffix} file: {first[0]}") from None
 
 
-def save(samples: Samples, file: Path) -> None:
+def save(samples: CheckedArrays, file: Path) -> None:
     """Write arrays to a new file; a file with the same arrays is left as it is.
 
     Raises:

@@ -10,7 +10,7 @@ from pydantic import Field, PrivateAttr, model_validator
 from grokscope.errors import InputError
 from grokscope.spec.parts import find_file
 from grokscope.tasks._task import Task
-from grokscope.tasks.array_files import Samples, check, read, remembered, save
+from grokscope.tasks.array_files import CheckedArrays, check, read, remembered, save
 
 if TYPE_CHECKING:
     from typing import Self
@@ -87,7 +87,7 @@ class Arrays(Task):
             object.__setattr__(self, name, value)  # frozen, but still being made here
         return self
 
-    def _found(self, samples: Samples) -> dict[str, Any]:
+    def _found(self, samples: CheckedArrays) -> dict[str, Any]:
         """The fields that follow from the arrays."""
         return {
             "sha256": samples.sha256,
@@ -142,7 +142,7 @@ class Arrays(Task):
         return self.model_copy(update={"path": name})
 
     @property
-    def _samples(self) -> Samples:
+    def _samples(self) -> CheckedArrays:
         if self.sha256 in remembered:
             return remembered[self.sha256]
         if self.path:

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from pydantic import Field, model_validator
 
-from grokscope.tasks.pairs import Pairs, Table
+from grokscope.tasks.pairs import OperatorTable, Pairs
 
 __all__ = ["FORMULAS", "ModularOperator"]
 
@@ -97,7 +97,7 @@ class ModularOperator(Pairs):
         return self.p
 
     @property
-    def table(self) -> Table:
+    def table(self) -> OperatorTable:
         """All equations of the operator."""
         return _table(self.operator, self.p)
 
@@ -114,7 +114,7 @@ class ModularOperator(Pairs):
 
 
 @functools.lru_cache(maxsize=32)
-def _table(name: str, p: int) -> Table:
+def _table(name: str, p: int) -> OperatorTable:
     operator = _OPERATORS[name]
     x, y = (grid.ravel() for grid in np.meshgrid(np.arange(p), np.arange(p), indexing="ij"))
     if not operator.allows_zero:
@@ -122,7 +122,7 @@ def _table(name: str, p: int) -> Table:
     inverse = np.zeros(p, np.int64)
     if operator.inverts:
         inverse[1:] = [pow(value, -1, p) for value in range(1, p)]
-    return Table.of(np.stack([x, y, operator.function(x, y, inverse[y]) % p], axis=1))
+    return OperatorTable.of(np.stack([x, y, operator.function(x, y, inverse[y]) % p], axis=1))
 
 
 def _is_prime(p: int) -> bool:

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
     import jax
 
-__all__ = ["Pairs", "Table"]
+__all__ = ["OperatorTable", "Pairs"]
 
 # The key of ``split = "fixed"``: one draw, the same for every member and every run.
 _SPLIT_KEY = 1_000_003
 
 
-class Table(NamedTuple):
+class OperatorTable(NamedTuple):
     """All equations of a task.
 
     Attributes:
@@ -32,11 +32,11 @@ class Table(NamedTuple):
     mirror: np.ndarray
 
     @classmethod
-    def of(cls, rows: np.ndarray) -> Table:
+    def of(cls, rows: np.ndarray) -> OperatorTable:
         """Make the table of some equations.
 
         Example:
-            >>> Table.of(np.array([[0, 1, 0], [1, 0, 1], [0, 2, 1]])).mirror.tolist()
+            >>> OperatorTable.of(np.array([[0, 1, 0], [1, 0, 1], [0, 2, 1]])).mirror.tolist()
             [1, 0, -1]
         """
         n = 1 + int(rows[:, :2].max())
@@ -78,7 +78,7 @@ class Pairs(Task):
         raise NotImplementedError
 
     @property
-    def table(self) -> Table:
+    def table(self) -> OperatorTable:
         """The equations."""
         raise NotImplementedError
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from grokscope.tasks.pairs import Pairs, Table
+from grokscope.tasks.pairs import OperatorTable, Pairs
 
 __all__ = ["PermutationOperator"]
 
@@ -51,7 +51,7 @@ class PermutationOperator(Pairs):
         return math.factorial(self.degree)
 
     @property
-    def table(self) -> Table:
+    def table(self) -> OperatorTable:
         """All equations of the operator."""
         return _table(self.operator, self.degree)
 
@@ -61,7 +61,7 @@ class PermutationOperator(Pairs):
 
 
 @functools.lru_cache(maxsize=8)
-def _table(name: str, degree: int) -> Table:
+def _table(name: str, degree: int) -> OperatorTable:
     permutations = np.array(list(itertools.permutations(range(degree))))
     place = degree ** np.arange(degree)
     number = np.zeros(degree**degree, np.int64)
@@ -78,4 +78,4 @@ def _table(name: str, degree: int) -> Table:
         answer = product(answer, np.argsort(x, axis=1))
     elif name == "triple_product":
         answer = product(answer, x)
-    return Table.of(np.stack([a, b, number[answer @ place]], axis=1))
+    return OperatorTable.of(np.stack([a, b, number[answer @ place]], axis=1))

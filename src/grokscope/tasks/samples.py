@@ -8,7 +8,7 @@ from pydantic import model_validator
 
 from grokscope.errors import InputError
 from grokscope.tasks._task import TaskField
-from grokscope.tasks.array_files import Samples as Checked
+from grokscope.tasks.array_files import CheckedArrays
 from grokscope.tasks.arrays import Arrays
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Samples(Arrays):
                 )
         return self
 
-    def _found(self, samples: Checked) -> dict[str, Any]:
+    def _found(self, samples: CheckedArrays) -> dict[str, Any]:
         found = super()._found(samples)
         # a function drawn for each data seed is another one than that of these samples
         if not found["n_probe"] and not getattr(self.of, "is_drawn", False):
