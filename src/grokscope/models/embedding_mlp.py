@@ -18,18 +18,19 @@ __all__ = ["EmbeddingMLP"]
 
 
 class EmbeddingMLP(Model):
-    r"""$f(x) = \sigma\big(\sum_t W_E[x_t] V_t + b\big) U$ for a sequence of one-hot tokens [position, token].
+    r"""Token embeddings and one hidden layer: $f(x) = \sigma\big(\sum_t W_E[x_t] V_t + b\big) U$.
 
-    With ``combine = "add"`` all positions share $V$, so the network cannot tell (a, b) from (b, a).
-    All weights are drawn from $N(0, 1/\mathrm{inputs})$, the embedding from $N(0, 1)$ times
-    ``embedding_scale``, biases are 0.
+    The input is a sequence of one-hot tokens [position, token]. With ``combine = "add"`` all positions share
+    $V$, so the network computes the same for (a, b) as for (b, a). Initially $V$ and $U$ are drawn from
+    $N(0, 1/m)$ for m inputs of the layer, the embedding from $N(0, 1)$ times ``embedding_scale``; biases are
+    0.
 
     Attributes:
         embedding: features per token.
-        width: hidden neurons.
+        width: number of hidden neurons.
         activation: $\sigma$: ``relu``, ``quadratic`` ($z^2$), ``gelu`` or ``tanh``.
-        combine: ``concatenate`` (a $V_t$ for each position) or ``add``.
-        bias: whether hidden neurons have biases.
+        combine: ``concatenate`` (its own $V_t$ for each position) or ``add`` (one $V$ for all).
+        bias: whether hidden neurons have a bias b.
         embedding_scale: factor on the initial embedding.
         init_scale: factor on all other initial weights.
 

@@ -29,17 +29,18 @@ class Transformer(Model):
 
     Attributes:
         layers: number of layers.
-        width: d, features of the residual stream.
-        heads: attention heads per layer, each of width / heads features.
-        mlp_width: hidden neurons per layer.
+        width: number of features d of the residual stream.
+        heads: number of attention heads per layer, each with width / heads features.
+        mlp_width: number of hidden neurons of each layer's perceptron.
         activation: $\sigma$: ``relu``, ``quadratic`` ($z^2$), ``gelu`` or ``tanh``.
-        norm: layer norm: ``none``, ``post`` (after each sum) or ``pre`` (before attention, before the
-            perceptron, and at the end).
-        positions: ``learned``, ``sinusoidal`` (fixed) or ``none``.
-        tied: whether the unembedding is the transposed embedding.
+        norm: layer norm: ``none``, ``post`` (after each residual sum) or ``pre`` (before attention, before
+            the perceptron, and before the unembedding).
+        positions: position embedding: ``learned``, ``sinusoidal`` (fixed) or ``none``.
+        tied: whether the unembedding $W_U$ is the transposed embedding.
         mlp_bias: whether the perceptrons have biases.
-        init: ``normal`` ($N(0, 1/d)$; the unembedding $N(0, 1/\mathrm{tokens})$; biases 0) or ``torch``
-            (PyTorch's defaults: linear maps $U(\pm 1/\sqrt{\mathrm{inputs}})$, embeddings $N(0, 1)$).
+        init: initial weights: ``normal`` ($N(0, 1/d)$; the unembedding $N(0, 1/\mathrm{tokens})$; biases 0)
+            or ``torch`` (PyTorch's defaults: linear maps $U(\pm 1/\sqrt{\mathrm{inputs}})$, embeddings
+            $N(0, 1)$).
         init_scale: factor on all initial weights except those of the layer norms.
 
     Raises:
@@ -162,7 +163,7 @@ class Transformer(Model):
 class NandaTransformer(Transformer):
     """The one-layer transformer of Nanda et al.: no layer norm, learned positions, ReLU.
 
-    A ``transformer`` with other defaults.
+    The same as ``transformer``, under the paper's name.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), Section 3; initialization as in the official code.
 
@@ -175,9 +176,9 @@ class NandaTransformer(Transformer):
 
 
 class PowerTransformer(Transformer):
-    """The two-layer transformer of Power et al.: layer norm after each sum, fixed positions, no biases.
+    """The two-layer transformer of Power et al.: layer norm after each sum, sinusoidal positions, no biases.
 
-    A ``transformer`` with other defaults. The two-circuits paper uses it for its Figure 4.
+    A ``transformer`` with other defaults, used in Figure 4 of the two-circuits paper.
 
     Source: Power et al. 2022 (arXiv 2201.02177), Appendix A.1.2; details that the paper does not give are
         those of the official code.

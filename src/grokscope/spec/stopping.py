@@ -26,17 +26,18 @@ NO_STEP = MAX_INT32  # later than every step of a run
 
 
 class Stopping(Part):
-    """When a member is stopped before the end of its experiment (table ``[stop]``); by default never.
+    """Early stopping of single members (table ``[stop]``); by default no member is stopped.
 
-    The condition is tested at the points at which the quick measures are taken; the first point at which it
-    holds is the member's last. Later points of the member are absent, never zero. With this table removed,
-    or with a larger ``grokked_for``, the same command continues from the stop and gives the same bits as a
-    run without a stop.
+    The condition is tested at every point of the quick measures. A member stops at the first point at which
+    the condition holds; its later points are absent, never zero. To continue from the stop, remove this table
+    or raise ``grokked_for`` and repeat the command: the results are bit for bit those of a run without a
+    stop.
 
     Attributes:
-        grokked_for: epochs; stop a member whose test accuracy has been above 0.98 for this long, and at five
-            measured points or more (so that the event grokking is seen). Not given: grokking stops no member.
-        diverged: stop a member that has diverged.
+        grokked_for: number of epochs: stop a member once its test accuracy has been above 0.98 for this many
+            epochs and at five measured points or more (the event ``grokking`` needs five). If not given,
+            grokking does not stop a member.
+        diverged: stop a member once it has diverged.
 
     Example:
         >>> Stopping(grokked_for=50).is_on, Stopping().is_on
