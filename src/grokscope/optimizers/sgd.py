@@ -43,7 +43,7 @@ class SGD(Optimizer):
     decay: Literal["coupled", "decoupled"] = "coupled"
 
     def transform(self, n_steps: int) -> optax.GradientTransformation:
-        """Decay, momentum, rate."""
+        """Chain weight decay, momentum and learning rate."""
         import optax
 
         inner = optax.identity() if self.momentum is None else optax.trace(self.momentum)
