@@ -100,10 +100,10 @@ class _OfLogits(Measure):
 class LogitFourier(_OfLogits):
     r"""Share of the logits' variance at each frequency of the answer; [frequency].
 
-    From the logits L(a, b, c) of all pairs the mean over c (which does not change the softmax) and then the
-    mean over pairs are subtracted. The share is $\lVert P_k L \rVert^2 / \lVert L \rVert^2$, with $P_k$ the
-    projection onto $\cos(w_k c^*)$ and $\sin(w_k c^*)$ of the answer $c^* = a \pm b$. The sum over k is at
-    most 1; it is 1 if the logits depend on the answer only. 0 if all logits are equal.
+    The logits L(a, b, c) of all pairs are centered: first over c (which does not change the softmax), then
+    over pairs. The share is $\lVert P_k L \rVert^2 / \lVert L \rVert^2$, with $P_k$ the projection onto
+    $\cos(w_k c^*)$ and $\sin(w_k c^*)$ of the answer $c^* = a \pm b$. The sum over k is at most 1; it is 1 if
+    the logits depend on the answer only. 0 if all logits are equal.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), Sections 4.1 and 4.4.
 

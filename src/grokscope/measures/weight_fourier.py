@@ -117,7 +117,7 @@ class EmbeddingGini(_Gini):
 
 
 class OutputGini(_Gini):
-    """As `EmbeddingGini`, of the map from the last hidden layer to the logits (see `OutputFourier`).
+    """`EmbeddingGini` of the weights from the last hidden layer to the logits (see `OutputFourier`).
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), Section 5.1.
     """
@@ -140,7 +140,7 @@ class EmbeddingParticipation(_Participation):
 
 
 class OutputParticipation(_Participation):
-    """As `EmbeddingParticipation`, of each neuron's weights to the logits, mean over neurons.
+    """`EmbeddingParticipation` of each neuron's weights to the logits, mean over neurons.
 
     Source: Gromov 2023 (arXiv 2301.02679), Section 3; Doshi et al. 2023 (arXiv 2310.13061).
     """
