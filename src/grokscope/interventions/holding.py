@@ -49,8 +49,8 @@ class Freeze(ParameterIntervention):
 class Rate(ParameterIntervention):
     r"""Multiply the updates of parameters: $\theta + c\,\Delta\theta$ after an update by $\Delta\theta$.
 
-    With SGD this is a learning rate of c times the usual one for these parameters. A factor of 1 changes no bit; a
-    factor of 0 is ``freeze``.
+    With SGD this is a learning rate of c times the usual one for these parameters. A factor of 1 changes no
+    bit; a factor of 0 is ``freeze``.
 
     Attributes:
         factor: the factor c.
