@@ -103,7 +103,7 @@ class Intervention(Part):
 
     @property
     def stages(self) -> frozenset[str]:
-        """Which of ``begin``, ``before_update``, ``after_update`` and ``sample_losses`` it defines."""
+        """The methods that it overrides, of `begin`, `before_update`, `after_update` and `sample_losses`."""
         return frozenset(
             name
             for name in ("begin", "before_update", "after_update", "sample_losses")
@@ -266,7 +266,7 @@ def chosen_bits(bits: Bits | tuple[int, ...], every: np.ndarray, members: Member
 
 
 def replace_arrays(network: OneHiddenLayer, **arrays: Any) -> OneHiddenLayer:
-    """A copy of the network with other arrays (of any type, booleans too) in some fields."""
+    """A copy of the network with some arrays replaced; they may have any type, also bool."""
     import jax
 
     # through the tree: the class checks that its fields hold numbers of the right shape
@@ -278,7 +278,7 @@ def replace_arrays(network: OneHiddenLayer, **arrays: Any) -> OneHiddenLayer:
 
 
 def where_masked(mask: OneHiddenLayer, inside: OneHiddenLayer, outside: OneHiddenLayer) -> OneHiddenLayer:
-    """The numbers of one network where the mask is true, of another where it is false."""
+    """Select each number from the first network where the mask is true, else from the second."""
     import jax
     import jax.numpy as jnp
 

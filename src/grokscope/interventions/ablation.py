@@ -102,14 +102,14 @@ class Prune(Intervention):
     kind: Literal["prune"] = "prune"
 
     def begin(self, network: OneHiddenLayer, target: Target, data: dict[str, jax.Array]) -> OneHiddenLayer:
-        """Set the others to 0."""
+        """Set all other neurons to 0."""
         del data
         return self._pruned(network, target)
 
     def after_update(
         self, before: OneHiddenLayer, network: OneHiddenLayer, target: Target, recorded: Any
     ) -> OneHiddenLayer:
-        """Set the others to 0 again."""
+        """Set all other neurons to 0 after each update."""
         del before, recorded
         return self._pruned(network, target)
 

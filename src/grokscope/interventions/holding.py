@@ -67,7 +67,7 @@ class Rate(ParameterIntervention):
     def after_update(
         self, before: OneHiddenLayer, network: OneHiddenLayer, target: Target, recorded: Any
     ) -> OneHiddenLayer:
-        """C times the new value plus 1 - c times the old one, which is exact for c = 0 and c = 1."""
+        """Return c * new + (1 - c) * old, which is exact for c = 0 and c = 1."""
         import jax
 
         del recorded

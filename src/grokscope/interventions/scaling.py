@@ -105,13 +105,13 @@ class Sham(Intervention):
         return self._rescaled(network, target, self.factor)
 
     def before_update(self, network: OneHiddenLayer, target: Target) -> OneHiddenLayer:
-        """Rescale to the old coordinates."""
+        """Rescale to the original coordinates for the update."""
         return self._rescaled(network, target, 1.0 / self.factor)
 
     def after_update(
         self, before: OneHiddenLayer, network: OneHiddenLayer, target: Target, recorded: Any
     ) -> OneHiddenLayer:
-        """Rescale to the new coordinates again."""
+        """Rescale to the new coordinates after each update."""
         del before, recorded
         return self._rescaled(network, target, self.factor)
 

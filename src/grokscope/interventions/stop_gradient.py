@@ -75,7 +75,7 @@ class StopGradient(Intervention):
 
     @property
     def matrix(self) -> tuple[tuple[float, ...], ...]:
-        """F, with the default filled in."""
+        """The matrix F, or its default."""
         if self.feels is not None:
             return self.feels
         last = len(self.groups)
@@ -86,7 +86,7 @@ class StopGradient(Intervention):
         )
 
     def select(self, members: MemberView) -> Selection:
-        """Also ``own`` (each group's neurons) and ``seen`` (F by neuron), both [member, group, neuron]."""
+        """As in the base, plus ``own`` (neurons of groups) and ``seen`` (F), both [member, group, neuron]."""
         import numpy as np
 
         every, bits, more = super().select(members)

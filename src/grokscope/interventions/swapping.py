@@ -50,7 +50,7 @@ class Swap(Intervention):
         return value
 
     def select(self, members: MemberView) -> Selection:
-        """Also ``partner`` [member, neuron]: the pairs as a permutation of the neurons."""
+        """As in the base, and ``partner`` [member, neuron]: the pairs as a permutation of the neurons."""
         import numpy as np
 
         mask, bits, more = super().select(members)
@@ -69,7 +69,7 @@ class Swap(Intervention):
         return Selection(mask | others, bits, {**more, "partner": partner})
 
     def begin(self, network: OneHiddenLayer, target: Target, data: dict[str, jax.Array]) -> OneHiddenLayer:
-        """Exchange, by the permutation ``partner``."""
+        """Exchange the quantity between each neuron and its ``partner``."""
         import jax.numpy as jnp
 
         del data

@@ -43,7 +43,7 @@ class Still(Learner):
         step: jax.Array,
         losses: Callable[[Any, Batch], jax.Array] | None = None,
     ) -> tuple[State, jax.Array]:
-        """The same state, and the batch's mean loss."""
+        """The unchanged state, and the batch's mean loss."""
         import jax.numpy as jnp
 
         del key, step, losses

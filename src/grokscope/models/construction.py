@@ -79,7 +79,7 @@ class Construction(FullyConnected):
         return self
 
     def network(self, key: jax.Array, input_shape: tuple[int, ...], n_outputs: int) -> OneHiddenLayer:
-        """The construction, whatever the key.
+        """The network of the construction; the key is not used.
 
         Raises:
             InputError: if a bit is not among the inputs, or there are several outputs.

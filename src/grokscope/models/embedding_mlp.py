@@ -58,7 +58,7 @@ class EmbeddingMLP(Model):
 
     @property
     def n_neurons(self) -> int:
-        """``width``."""
+        """The number of hidden neurons, ``width``."""
         return self.width
 
     def check_inputs(self, input_shape: tuple[int, ...], n_outputs: int) -> None:
@@ -71,7 +71,7 @@ class EmbeddingMLP(Model):
         check_tokens(self.kind, input_shape)
 
     def axes(self, input_shape: tuple[int, ...], n_outputs: int) -> dict[str, tuple[Any, ...]]:
-        """``matrix``: the names of the weight matrices; ``position``."""
+        """Axis ``matrix`` (names of the weight matrices) and axis ``position``."""
         del n_outputs
         return {
             "matrix": ("embedding", "hidden_weight", "output_weight"),
@@ -107,13 +107,13 @@ class EmbeddingMLP(Model):
         )
 
     def n_parameters(self, input_shape: tuple[int, ...], n_outputs: int) -> int:
-        """Embedding, hidden layer, output layer."""
+        """Number of parameters of embedding, hidden layer and output layer."""
         positions, tokens = input_shape
         inputs = self._slots(positions) * self.embedding
         return tokens * self.embedding + (inputs + self.bias + n_outputs) * self.width
 
     def flops_per_sample(self, input_shape: tuple[int, ...], n_outputs: int) -> float:
-        """Products forward and backward; the hidden layer of each token is computed once per batch."""
+        """Operations of the matrix products; the hidden layer of each token is computed once per batch."""
         positions, tokens = input_shape
         return (4.0 * tokens * self._slots(positions) + 6.0 * n_outputs) * self.width
 

@@ -89,7 +89,7 @@ class MLP(Model):
         return Layers(weights, biases, output_weight, output_bias, self.activation)
 
     def n_parameters(self, input_shape: tuple[int, ...], n_outputs: int) -> int:
-        """Weights and biases of all layers."""
+        """Number of weights and biases of all layers."""
         sizes = (math.prod(input_shape), *self.widths, n_outputs)
         biases = sum(self.widths) + (n_outputs if self.output_bias else 0)
         return sum(m * n for m, n in itertools.pairwise(sizes)) + biases

@@ -91,7 +91,7 @@ class Transformer(Model):
             )
 
     def axes(self, input_shape: tuple[int, ...], n_outputs: int) -> dict[str, tuple[Any, ...]]:
-        """``layer``, ``head``, ``position``, and ``matrix``: the names of the weight matrices."""
+        """Axes ``layer``, ``head``, ``position`` and ``matrix`` (names of the weight matrices)."""
         matrices = ["embedding", *(["position"] if self.positions == "learned" else [])]
         for i in range(self.layers):
             names = ("query", "key", "value", "attention_out", "mlp_in", "mlp_out")
@@ -141,7 +141,7 @@ class Transformer(Model):
         )
 
     def n_parameters(self, input_shape: tuple[int, ...], n_outputs: int) -> int:
-        """All weights, biases and norms."""
+        """Number of weights, biases and layer-norm parameters."""
         positions, tokens = input_shape
         d, h = self.width, self.mlp_width
         norms = 0 if self.norm == "none" else 2
@@ -151,7 +151,7 @@ class Transformer(Model):
         return around + self.layers * layer
 
     def flops_per_sample(self, input_shape: tuple[int, ...], n_outputs: int) -> float:
-        """Products forward and backward; the last layer is computed at the last position only."""
+        """Operations of the matrix products; the last layer is computed only at the last position."""
         positions, tokens = input_shape
         d, h = self.width, self.mlp_width
         inner = positions * (4 * d * d + 2 * d * h + 2 * positions * d)

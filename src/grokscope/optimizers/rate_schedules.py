@@ -52,7 +52,7 @@ class Constant(RateSchedule):
     kind: Literal["constant"] = "constant"
 
     def factor(self, step: Any, n_steps: int) -> Any:
-        """1."""
+        """The factor 1."""
         del step, n_steps
         return 1.0
 

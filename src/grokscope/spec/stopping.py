@@ -55,7 +55,7 @@ class Stopping(Part):
         return self.grokked_for is not None or self.diverged
 
     def rule(self, steps_per_epoch: int) -> StopRule | None:
-        """The rule in steps; None if no member is stopped."""
+        """The stopping rule, with times in steps; None if the table stops no member."""
         if not self.is_on:
             return None
         stable = None if self.grokked_for is None else min(self.grokked_for * steps_per_epoch, NO_STEP - 1)
@@ -66,9 +66,9 @@ class StopState(NamedTuple):
     """Early-stopping state: arrays [member], or numbers of one member.
 
     Attributes:
-        until: the step at which the member stops; `NO_STEP` while it is not stopped.
-        since: the step since which the test accuracy has been above the threshold; -1 where it is not above.
-        points: number of measured points since then.
+        until: the step at which the member stopped; `NO_STEP` if it has not stopped.
+        since: the first step from which the test accuracy has stayed above the threshold; -1 if it is below.
+        points: number of measured points from that step on.
     """
 
     until: Any
@@ -81,8 +81,9 @@ class StopRule:
     """The rule by which a member is stopped.
 
     Attributes:
-        stable: steps for which the member must have been grokked; None: grokking does not stop it.
-        diverged: whether divergence stops it.
+        stable: number of steps above the threshold after which a member stops; None: grokking stops no
+            member.
+        diverged: whether divergence stops a member.
     """
 
     stable: int | None
@@ -135,7 +136,7 @@ class StopRule:
 
 
 def initial_stop_state(n_members: int) -> StopState:
-    """The state of members before their first measured point."""
+    """The early-stopping state of members before their first measured point."""
     return StopState(
         np.full(n_members, NO_STEP, np.int32), np.full(n_members, -1, np.int32), np.zeros(n_members, np.int32)
     )
