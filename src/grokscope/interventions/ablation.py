@@ -29,7 +29,7 @@ class Ablate(ParameterIntervention):
 
     ``zero``: the chosen parameters become 0. ``mean``: the neuron's contribution becomes constant, its mean
     over the training inputs: $W_j \leftarrow 0$, $b_j \leftarrow 1$,
-    $u_j \leftarrow u_j \overline{\sigma(z_j)} / \sigma(1)$ (this needs no output bias).
+    $u_j \leftarrow u_j \overline{\sigma(z_j)} / \sigma(1)$ (so no output bias is needed).
 
     Attributes:
         value: ``zero`` or ``mean``.

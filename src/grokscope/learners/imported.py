@@ -20,7 +20,7 @@ class Imported(Learner):
     """Networks trained by another program; ``grokscope import`` writes this learner into the spec.
 
     The run has snapshots only: it cannot be trained or replayed. The table ``[optimizer]`` is optional and
-    for information.
+    only documents how they were trained.
 
     Example:
         >>> Imported().trains

@@ -131,10 +131,10 @@ class LogitFourier(_OfLogits):
 
 
 class LogitCosines(_OfLogits):
-    r"""Share of the logits' variance that is $\sum_k \alpha_k \cos(w_k (c^* - c))$, by least squares.
+    r"""Share of the logits' variance explained by $\sum_k \alpha_k \cos(w_k (c^* - c))$ (least squares).
 
-    This is the form of the algorithm that the paper found in the networks. Variance as in `LogitFourier`; 0
-    if all logits are equal.
+    The algorithm that the paper found in grokked networks has logits of this form. The variance is that of
+    `LogitFourier`; 0 if all logits are equal.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), Section 4.2.
     """
@@ -159,7 +159,7 @@ class LogitCosines(_OfLogits):
 
 
 class KeyFrequencies(_OfLogits):
-    r"""Which frequencies the logits use: 1 where `LogitFourier` is at least ``share`` of its sum, else 0.
+    r"""Frequencies that the logits use: 1 where `LogitFourier` is at least ``share`` of its sum, else 0.
 
     [frequency], int32. The paper defines key frequencies by "non-trivial" coefficients, without a number;
     ``share`` is our choice. `RestrictedLoss` and `ExcludedLoss` use the key frequencies of the final network,

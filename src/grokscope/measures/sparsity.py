@@ -85,7 +85,7 @@ class EffectiveSparsity(_Sparsity):
     r"""The smallest m such that $f_m$ has the same prediction as $f$ on every training input.
 
     $\min\{m \in 1..p : \mathrm{sign} f_m(x_i) = \mathrm{sign} f(x_i)\ \forall i\}$, where $f_m$ keeps the m
-    neurons of largest norm. The search is exact, because agreement need not be monotone in m; m = p always
+    neurons of largest norm. The search is exact (agreement need not be monotone in m), and m = p always
     agrees. sign(0) is 0: an output $f_m(x_i) = 0$ agrees with no sign, and an input with $f(x_i) = 0$ is left
     out (if all are left out, the result is 1).
 

@@ -21,7 +21,7 @@ class SGD(Optimizer):
     (PyTorch's form, no dampening).
 
     Attributes:
-        momentum: $m$; no momentum if not given.
+        momentum: momentum coefficient $m$; no momentum if not given.
         decay: ``coupled``: $\lambda\theta$ is added to the gradient, before the momentum; ``decoupled``:
             after it.
 

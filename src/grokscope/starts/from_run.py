@@ -21,7 +21,7 @@ __all__ = ["FromRun"]
 
 
 class FromRun(Init):
-    """A branch: start each member from a stored state of another run (the source run).
+    """A branch: start each member from a state of another run (the source run).
 
     A member branches from the source's member that has the most of its four seeds (init, data, order, noise)
     in common with it; among equals, an earlier stream in this list counts more. A member is left out if its

@@ -35,7 +35,8 @@ class Arrays(Task):
             not.
         train_subset: number of training rows drawn for each data seed, without replacement; all if not given.
         n_train: number of training samples; set from the arrays or ``train_subset``.
-        n_test, n_probe: number of test and of probe samples; set from the arrays.
+        n_test: number of test samples; set from the arrays.
+        n_probe: number of probe samples; set from the arrays.
 
     Raises:
         InputError: if the file cannot be read, an array is missing or has a wrong shape, type or value, or

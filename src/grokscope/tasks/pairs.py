@@ -60,7 +60,8 @@ class Pairs(Task):
         pairs: ``ordered``: (a, b) and (b, a) are split independently. ``unordered``: both go into the same
             split, so that commutativity does not help on the test split; the training fraction is the same
             for pairs of equations and for equations without a mirror (such as a = b).
-        n_train, n_test: number of equations in each split; set from ``train_fraction``, leave them out.
+        n_train: number of training equations; set from ``train_fraction``, do not give it.
+        n_test: number of test equations; set from ``train_fraction``, do not give it.
     """
 
     train_fraction: float = Field(default=0.5, gt=0.0, lt=1.0)
