@@ -22,27 +22,35 @@ _HEAD = """# Measures
 
 <!-- Made by `python docs/make_measures.py` from the docstrings; change those. -->
 
-A measure is a pure function of a network and its data, in evaluation mode. The same function is used in the
-compiled loop, on snapshots and in a replay, with the same results. If a spec lists no measures, all default
-measures that apply are taken; `grokscope measure RUN NAME` adds one to a finished run.
+A measure is a pure function of a network and its data, in evaluation mode. The same function runs in the
+compiled training loop, on stored snapshots and in a replay, with the same results. If a spec lists no
+measures, all default measures that apply to the experiment are taken. `grokscope measure RUN NAME` adds a
+measure to a finished run.
 
-Notation: $f(x) = \\sum_{j=1}^p u_j\\, \\sigma(W_j \\cdot x + b_j)$; $z_j$ is the pre-activation of neuron j;
-$f_S$ keeps the neurons of the set S; $f_m$ keeps the m neurons of largest norm.
+Notation: $f(x) = \\sum_{j=1}^p u_j\\, \\sigma(W_j \\cdot x + b_j)$ is the output of a network with p hidden
+neurons; $z_j = W_j \\cdot x + b_j$ is the pre-activation of neuron j. $f_S$ is the output with only the
+neurons of the set S, all others set to 0; $f_m$ is the output with only the m neurons of largest norm.
 
-- **Axes.** All measures have `seed` (or the axes of crossed streams) and `step`; further axes are listed
-  below. `split` is `train`, `test`. `subnetwork` is `generalizing` (the active subnetwork of the last
-  step), `complementary` (all other neurons), `memorizing` (the active subnetwork where train accuracy first
-  passes 0.98), `control` (random neurons, as many as in the generalizing set, drawn from all neurons), and
-  `norm_matched` (other neurons with nearly the same norms at memorization).
-- **When.** *Quick* measures are taken at every point of `schedule.measures` (each epoch), *slow* measures at
-  `schedule.slow_measures` (log-spaced, about 60 points for 300 epochs). Measures that *follow* subnetworks
-  need the final network. They are taken at the end of the run, from networks kept in memory or by replay, at
-  the points of `schedule.follow`; the *slow* ones among them at the points of slow measures.
-- **Flavor.** The active subnetwork has the same predictions on all training inputs (the paper's definition).
-  With `grokscope measure RUN NAME --flavor accuracy` it has the same training accuracy (the official code's
-  definition); results are then stored under the name of the measure with `_accuracy_flavor`.
-- **Zero outputs.** The sign of 0 is 0. An input with $f(x) = 0$ has no prediction: it is left out of shares
-  and counted by the `zero_outputs` measures. A subnetwork with output 0 agrees with no prediction.
+- **Axes.** Every measure has the axes `seed` (or the axes of crossed random streams) and `step`. Further axes
+  are listed with each measure; [neuron] means an axis `neuron`. The axis `split` has the labels `train` and
+  `test`.
+- **Subnetworks.** The axis `subnetwork` has five labels. `generalizing` is the active subnetwork at the last
+  step: the fewest neurons of largest norm that predict as the whole network on the training inputs.
+  `complementary` is all other neurons. `memorizing` is the active subnetwork at the first step with training
+  accuracy above 0.98. `control` is a random set of the size of the generalizing one, drawn from all neurons.
+  `norm_matched` is a set outside the generalizing one with nearly the same norms at that step.
+- **Schedule.** *Quick* measures are taken at every point of `schedule.measures` (by default every epoch),
+  *slow* measures at `schedule.slow_measures` (by default log-spaced, about 60 points for 300 epochs).
+  Measures that *follow* subnetworks need the final network, which determines the subnetworks. They are
+  computed at the end of the run, from networks kept in memory or recomputed by replay, for the steps of
+  `schedule.follow` (slow ones: for the steps of slow measures).
+- **Flavor.** There are two definitions of the active subnetwork. By default it has the same prediction as the
+  whole network on every training input (the paper's definition). With
+  `grokscope measure RUN NAME --flavor accuracy` it has the same training accuracy (the official code's
+  definition); the results are then stored under the measure's name followed by `_accuracy_flavor`.
+- **Zero outputs.** The sign of 0 is 0. An input with $f(x) = 0$ has no prediction: it is left out of
+  accuracies and other shares, and counted by the `zero_outputs` measures. A subnetwork with output 0 agrees
+  with no prediction.
 - **Values that were not measured** are absent or NaN, never zero.
 """
 _FAMILIES = {
@@ -63,7 +71,7 @@ _PACES = {
     "quick": "quick",
     "slow": "slow",
     "follow": "follows subnetworks",
-    "follow_slow": "follows subnetworks, slow",
+    "follow_slow": "follows subnetworks, at the steps of slow measures",
 }
 
 
@@ -92,13 +100,13 @@ def _entry(cls: type[Measure]) -> str:
     kind = cls.model_fields["kind"].default
     found = sections(cls)
     axes = ", ".join(f"`{dim}`" for dim in cls.dims) or "none besides seed and step"
-    facts = [f"Axes: {axes}", f"taken: {_PACES[cls.pace]}"]
+    facts = [f"Axes: {axes}", f"schedule: {_PACES[cls.pace]}"]
     if cls.unit:
         facts.append(f"unit: {cls.unit}")
     if cls.needs:
         facts.append(f"needs {', '.join(need.text for need in cls.needs)}")
     if not cls.default:
-        facts.append("not a default")
+        facts.append("taken only if the spec lists it")
     lines = [f"### `{kind}`\n", _formulas(markdown(found[""])) + "\n", "; ".join(facts) + ".\n"]
     options = {name: text for name, text in attributes_of(cls).items() if name in cls.model_fields}
     lines += [f"Option `{name}`: {_formulas(markdown(text))}\n" for name, text in options.items()]

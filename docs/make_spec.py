@@ -35,29 +35,30 @@ epochs = 300
 kind = "sparse_parity"
 ```
 
-Every part is a table with a `kind`; `task = "sparse_parity"` is short for a table with this kind and no other
-keys. Keys that are not given have the default shown here. Unknown keys, values of another type and values out
-of range are errors that name the key, the value and what is allowed. Values are not converted: `"3"` is not a
-number and `1` is not a truth value.
+Every part (task, model, optimizer, ...) is a table with a `kind`. `task = "sparse_parity"` is the short form
+of a table with this kind and no other keys. A key that is not given has the default shown here. An unknown
+key, a value of the wrong type or a value out of range is an error; the message names the key, the value and
+the allowed values. Values are not converted: `"3"` is not a number, and `1` is not a truth value.
 
-`--set a.b=value` changes one value (TOML, else a bare string); setting a `kind` resets that table to the
-defaults of the kind. `grokscope train` writes the resolved spec, every default included, into the run's
-folder as `experiment.toml`.
+`--set a.b=value` changes one value. The value is parsed as TOML; if that fails, it is a string. Setting a
+`kind` resets that table to the defaults of the kind. `grokscope train` writes the resolved spec, every
+default included, into the run's folder as `experiment.toml`.
 
 The **identity** of an experiment is a hash of the keys that determine its results. Keys marked * are not part
-of it: more epochs, more measures, another schedule or stop extend a run. (If the rate schedule depends on the
-length, the length is part of the identity.) Members (`--seeds`) are not part of the spec.
+of it: with more epochs, more measures, another schedule or another stop rule, the same run is extended. (If
+the learning-rate schedule depends on the length of the run, the length is part of the identity.) The
+**members** of a run are its networks, one per seed; `--seeds` sets them, and they are not part of the spec.
 """
 _GROUPS = {
-    "task": "What is learned: samples, labels, splits.",
+    "task": "The data and the labels: samples, labels, splits.",
     "model": "The network.",
     "loss": "The loss of one sample; the loss of a batch is the mean.",
     "optimizer": "The algorithm that minimizes the loss.",
     "rate_schedule": "The table `[optimizer.schedule]`: a factor on the learning rate over the run.",
     "learner": "How a network is initialized and updated with data.",
-    "init": "The state in which members start. See [branches](branches.md).",
-    "intervention": "Changes to neurons while members train; a list of tables, applied in this order.",
-    "neurons": "Sets of neurons: values of keys like `neurons`. See [branches](branches.md).",
+    "init": "The initial state of each member. See [branches](branches.md).",
+    "intervention": "Changes to neurons during training: a list of tables, applied in the given order.",
+    "neurons": "Sets of neurons, as values of `neurons` and similar keys. See [branches](branches.md).",
 }
 _TITLES = {
     "rate_schedule": "[optimizer.schedule]",
@@ -77,10 +78,11 @@ def page() -> str:
     text = [_HEAD, "## Top level\n", _table(Experiment, skip=("task", *_parts(Experiment)))]
     text += ["## `[schedule]`\n", markdown(sections(Recording)[""]) + "\n", _table(Recording, stars=False)]
     text += [
-        "A schedule is `epochs`, `every 10 epochs`, `every 5 steps`, `log` (32 points a decade of epochs), "
-        "`log 12`, `ends`, a step (negative: from the end, -1 is the final state), or a list of these: their "
-        "union. The initial and the final state are always among the points. `step` counts the updates "
-        "done.\n"
+        "A schedule is `epochs` (every epoch), `every 10 epochs`, `every 5 steps`, `log` (32 log-spaced "
+        "points per decade of epochs), `log 12` (12 per decade), `ends` (the initial and the final state), a "
+        "single step (negative steps count from the end; -1 is the final state), or a list of these, which "
+        "means their union. Every schedule includes the initial and the final state. `step` is the number of "
+        "updates done.\n"
     ]
     text += ["## `[stop]`\n", markdown(sections(Stopping)[""]) + "\n", _table(Stopping, stars=False)]
     for group, sentence in _GROUPS.items():

@@ -39,13 +39,13 @@ _LABELS = {"sign": "labels +-1", "real": "real labels", "class": "classes", "any
 
 
 class Recording(Part):
-    """When measures are taken and networks are stored (table ``[schedule]``); the training is the same.
+    """When measures are taken and networks are stored (table ``[schedule]``). It does not affect training.
 
     Attributes:
         measures: steps at which quick measures are taken.
-        slow_measures: steps at which slow measures are taken (probe, sensitivity, arrays by neuron).
-        follow: steps at which measures of subnetworks are taken; subnetworks are found at the end of the run.
-        snapshots: steps whose networks are kept in the store.
+        slow_measures: steps at which slow measures are taken (probe, sensitivity, one value per neuron).
+        follow: steps for which subnetworks are measured; the subnetworks are found at the end of the run.
+        snapshots: steps at which networks are stored.
     """
 
     group = "schedule"
@@ -69,15 +69,15 @@ class Experiment(Part):
     """A training experiment: its parts, its length, and what is recorded.
 
     Attributes:
-        name: a label for people.
+        name: a label, which has no effect on the results.
         task, model, loss, optimizer, learner: the parts; each a table with a ``kind``.
-        init: where members start: from a fresh network, or from a state of another run.
-        interventions: changes to neurons while members train, in this order; tables with a ``kind``.
+        init: the initial state of each member: a fresh network, or a state of another run.
+        interventions: changes to neurons during training, applied in this order; tables with a ``kind``.
         batch_size: samples per update, or ``full``.
-        epochs, steps: the length; give one of them, and ``steps`` if ``online`` is true.
+        epochs, steps: the length of the run; give exactly one of them (``steps`` if ``online`` is true).
         online: draw fresh samples for every update, instead of batches of a training set.
-        precision: ``float32`` or ``float64``, of parameters, data and loss.
-        measures: measures to take, by name or as tables; if not given, the defaults that apply.
+        precision: ``float32`` or ``float64``: the type of parameters, data and loss.
+        measures: the measures to take, as names or tables; if not given, all default measures that apply.
         schedule: when measures are taken and networks are stored (see `Recording`).
         stop: early stopping (see `grokscope.spec.stopping.Stopping`); none by default.
 
@@ -206,7 +206,7 @@ class Experiment(Part):
 
     @property
     def shape(self) -> Experiment:
-        """The experiment without its traced values: the key of the compiled program. Not validated.
+        """The experiment without its traced values: the compile key. Not validated.
 
         The `numbers` are set to 1; fields that do not determine the results, the states in which members
         start and the sets of neurons are reset.

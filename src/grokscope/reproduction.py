@@ -1,7 +1,7 @@
-"""Reproducing a paper: plan its experiments, train them, judge the claims, draw the figures.
+"""Reproduce a paper: plan its experiments, train them, judge the claims, draw the figures.
 
-What goes elsewhere: what a paper and its experiments are (`grokscope.papers`), the HTML page of a
-reproduction (`grokscope.report`, which takes the `Reproduction` that `reproduce` returns).
+Papers and their experiments are defined in `grokscope.papers`. The HTML page of a reproduction is written by
+`grokscope.report`, from the `Reproduction` that `reproduce` returns.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ __all__ = [
 ]
 
 RECORD = "reproduction.json"  # the plan, so that claims can be judged again from the folder
-PROFILE_SECONDS = 600.0  # the paper profile is taken when it is predicted to take less
-_MEASURING_SECONDS = 0.5  # for the rates of this machine
+PROFILE_SECONDS = 600.0  # below this prediction the default profile is ``paper``, else ``quick``
+_MEASURING_SECONDS = 0.5  # to measure the speed of this machine
 _FIGURES_SECONDS = 3.0  # drawing all figures of an experiment and judging its claims
 
 
@@ -48,13 +48,13 @@ class PlanRow:
     """The plan for one experiment.
 
     Attributes:
-        name: of the experiment.
-        seeds: as for ``--seeds``.
+        name: the experiment's name.
+        seeds: the seeds, in the syntax of ``--seeds``.
         members: number of members.
         steps: updates per member.
         seconds: predicted wall time.
-        memory: predicted peak, in bytes.
-        needs_gpu: whether it is hopeless without a GPU.
+        memory: predicted peak memory, in bytes.
+        needs_gpu: whether the experiment is too slow without a GPU.
     """
 
     name: str
@@ -68,15 +68,15 @@ class PlanRow:
 
 @dataclass(frozen=True)
 class Plan:
-    """What will be run; printed before the work, and recorded with it.
+    """The plan of a reproduction; it is printed before the work and stored in the folder.
 
     Attributes:
         paper: the paper's name.
         profile: ``paper`` or ``quick``.
-        reason: why this profile.
-        seeds: as for ``--seeds``; None for the profile's own.
-        rows: one per experiment.
-        seconds: predicted for all of them.
+        reason: why this profile was chosen.
+        seeds: the seeds, in the syntax of ``--seeds``; None for the profile's own.
+        rows: the plan of each experiment.
+        seconds: predicted wall time of all experiments.
     """
 
     paper: str
@@ -88,9 +88,9 @@ class Plan:
 
     def __str__(self) -> str:
         lines = [f"{self.paper}, profile {self.profile} ({self.reason}):"]
-        wide = max(len(row.name) for row in self.rows)
+        width = max(len(row.name) for row in self.rows)
         lines += [
-            f"  {row.name:{wide}}  {row.members:>5} members x {row.steps:>7,} steps"
+            f"  {row.name:{width}}  {row.members:>5} members x {row.steps:>7,} steps"
             f"  about {duration(row.seconds)}, {row.memory / 1e9:.1f} GB{'  needs a GPU' * row.needs_gpu}"
             for row in self.rows
         ]
@@ -106,16 +106,16 @@ def plan(
 ) -> Plan:
     """Plan a reproduction; nothing is run.
 
-    Without a profile, ``paper`` is taken if it is predicted to take less than 10 minutes with the paper's
-    seeds, else ``quick``. ``seeds`` do not change the profile: the same experiments with more seeds must stay
-    the same experiments.
+    The default profile is ``paper`` if the experiments are predicted to take less than 10 minutes with the
+    paper's seeds, else ``quick``. It does not depend on ``seeds``, so that a later call with more seeds
+    extends the same experiments.
 
     Args:
-        paper: its name, or the paper.
-        experiments: names; None takes the default ones.
-        seeds: as for ``--seeds``; None takes the profile's.
-        profile: ``paper``, ``quick``, or None.
-        rates: of this machine; None measures them (in less than a second).
+        paper: the paper, or its name.
+        experiments: names of experiments; None takes the default ones.
+        seeds: in the syntax of ``--seeds``; None takes the profile's.
+        profile: ``paper``, ``quick``, or None for the default.
+        rates: speed of this machine; None measures it (in less than a second).
 
     Raises:
         InputError: for an unknown paper, experiment or profile, or seeds that cannot be read.
@@ -137,8 +137,8 @@ def plan(
         rates = measure_rates(_MEASURING_SECONDS)
     reason = "asked for"
     if profile is None:
-        full = sum(_plan_row(one, None, "paper", rates).seconds for one in chosen)
-        profile = "paper" if full < PROFILE_SECONDS else "quick"
+        full_seconds = sum(_plan_row(one, None, "paper", rates).seconds for one in chosen)
+        profile = "paper" if full_seconds < PROFILE_SECONDS else "quick"
         than = f"{'less' if profile == 'paper' else 'more'} than {PROFILE_SECONDS / 60:.0f} minutes"
         reason = f"at full size, with the paper's seeds, it takes {than} here"
     rows = tuple(_plan_row(one, seeds, profile, rates) for one in chosen)
@@ -147,11 +147,11 @@ def plan(
 
 
 def _plan_row(one: PaperExperiment, seeds: int | str | None, profile: str, rates: Rates) -> PlanRow:
-    spec, usual = one.under(profile)
+    spec, default_seeds = one.under(profile)
     cost = one.cost(profile, seeds, rates)
     return PlanRow(
         one.name,
-        str(usual if seeds is None else seeds),
+        str(default_seeds if seeds is None else seeds),
         cost.members,
         spec.n_steps,
         cost.seconds + _FIGURES_SECONDS,
@@ -166,15 +166,15 @@ class Reproduction:
 
     Attributes:
         paper: the paper.
-        profile, reason: how much of it was done, and why.
-        folder: of everything below.
-        runs: run, sweep or contest by experiment, in the paper's order.
-        evidence: by id of the claim, what it was judged by; None where its experiment was not run.
+        profile, reason: ``paper`` or ``quick``, and why this profile was chosen.
+        folder: the folder of the runs, figures and claims.
+        runs: the run, sweep or contest of each experiment, by its name, in the paper's order.
+        evidence: the evidence for each claim, by the claim's id; None if the experiment was not run.
         judged: all claims of the paper with their verdicts.
-        drawn: the figures that could be drawn, as SVG.
-        notes: warnings: earlier runs in the folder that could not be used.
+        drawn: the figures whose experiments were run, as SVG.
+        notes: warnings about earlier runs in the folder that could not be used.
         seconds: wall time.
-        report: the page, where one was written.
+        report: path of the HTML page; None if none was written.
     """
 
     paper: Paper
@@ -201,17 +201,17 @@ class Reproduction:
 
     @property
     def figures(self) -> list[str]:
-        """Names of the figure files, without their three endings."""
+        """Names of the figure files, without the suffixes (svg, pdf, png)."""
         return [figure.id for figure, _ in self.drawn]
 
     @property
     def command(self) -> str:
-        """The command that makes these runs."""
+        """The command that reproduces these runs."""
         return command_of(self.paper, self.runs, self.profile)
 
     @property
     def summary(self) -> str:
-        """The claims table, and the paths of the files; in color where standard output is a terminal."""
+        """Text: the table of claims and the paths of the files; in color if standard output is a terminal."""
         import io
         import shutil
 
@@ -233,7 +233,7 @@ class Reproduction:
         return text.getvalue() + "\n".join(lines)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data."""
+        """The result as JSON data, for ``grokscope reproduce --json``."""
         return {
             "paper": self.paper.kind,
             "profile": self.profile,
@@ -258,20 +258,20 @@ def reproduce(
     progress: Progress | None = None,
     **options: Any,
 ) -> Reproduction:
-    """Reproduce a paper into a folder; given again, resume, extend, or complete what is there.
+    """Reproduce a paper into a folder; the same call again resumes or extends the runs in it.
 
-    Runs of the paper's other experiments that are already in the folder are judged and drawn too, so
+    Claims and figures also use runs of the paper's other experiments that are already in the folder, so
     experiments can be added one by one.
 
     Args:
-        paper: its name, the paper, or a plan; a plan replaces the next two, and the profile.
-        experiments: names; None takes the default ones.
-        seeds: how many, or which, as for ``--seeds``.
+        paper: the paper, its name, or a plan, which replaces ``experiments``, ``seeds`` and ``profile``.
+        experiments: names of experiments; None takes the default ones.
+        seeds: a number of seeds, or text in the syntax of ``--seeds``.
         out: the folder; None takes ``runs/<paper>``.
-        profile: ``paper``, ``quick``, or None: see `plan`.
-        rates: of this machine; None measures them.
-        progress: told of the work.
-        options: as for `grokscope.train`.
+        profile: ``paper``, ``quick``, or None for the default: see `plan`.
+        rates: speed of this machine; None measures it.
+        progress: receives the plan and the steps done.
+        options: passed to `grokscope.train`.
 
     Raises:
         InputError: see `plan`; also if the folder holds another paper's reproduction, or other runs.
@@ -289,15 +289,15 @@ def reproduce(
     _check_folder(folder, found.kind)
     chosen = [found.experiment(row.name) for row in planned.rows]
     jobs = [(one, found.job(one, planned.profile, folder, planned.seeds)) for one in chosen]
-    for one, job in jobs:  # before hours of work on the experiments that come first
+    for one, job in jobs:  # check all folders before the first experiment, which may take hours
         one.check_folder(job)
-    reported = _Preloading(progress or SilentProgress())
-    runs = {one.name: one.execute(job, reported, rates=rates, **options) for one, job in jobs}
+    preloading = _PreloadingProgress(progress or SilentProgress())
+    runs = {one.name: one.execute(job, preloading, rates=rates, **options) for one, job in jobs}
     from grokscope.plots.save import write_atomically
 
     record = asdict(planned)
     write_atomically(folder / RECORD, json.dumps(record, indent=2) + "\n")
-    return _judged(found, folder, runs, record, began)
+    return _judge_and_draw(found, folder, runs, record, began)
 
 
 def judge_again(folder: str | Path) -> Reproduction:
@@ -314,16 +314,16 @@ def judge_again(folder: str | Path) -> Reproduction:
         paper = find_paper(planned["paper"])
     except (OSError, ValueError, KeyError, TypeError):
         raise InputError(f"{record}: cannot be read.") from None
-    return _judged(paper, Path(folder), {}, planned, began)
+    return _judge_and_draw(paper, Path(folder), {}, planned, began)
 
 
-def _judged(
+def _judge_and_draw(
     paper: Paper, folder: Path, runs: Mapping[str, Any], planned: Mapping[str, Any], began: float
 ) -> Reproduction:
-    """Judge the claims and draw the figures of these runs and of the others in the folder."""
+    """Judge the claims and draw the figures, from the given runs and the other runs in the folder."""
     from grokscope.plots.save import save_figure, write_atomically
 
-    together, notes = _with_earlier(paper, folder, runs)
+    together, notes = _with_runs_in_folder(paper, folder, runs)
     evidence = {
         claim.id: gather(claim, *(together[name].measures for name in claim.experiments))
         if set(claim.experiments) <= together.keys()
@@ -345,8 +345,10 @@ def _judged(
     return Reproduction(paper, profile, reason, folder, together, evidence, judged, drawn, notes, seconds)
 
 
-def _with_earlier(paper: Paper, folder: Path, runs: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """These runs and those of the paper's other experiments in the folder, in the paper's order; warnings."""
+def _with_runs_in_folder(
+    paper: Paper, folder: Path, runs: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    """The given runs and those of other experiments in the folder, in the paper's order; and warnings."""
     together: dict[str, Any] = {}
     notes: list[str] = []
     for one in paper.experiments:
@@ -363,9 +365,9 @@ def _with_earlier(paper: Paper, folder: Path, runs: Mapping[str, Any]) -> tuple[
 
 
 def command_of(paper: Paper, runs: Mapping[str, RunLike], profile: str) -> str:
-    """The command that makes these runs."""
+    """The command that reproduces these runs."""
     words = ["grokscope", "reproduce", paper.kind, *runs]
-    # Where no one command makes them all, each run's own is in its provenance.
+    # Without common seeds no single command makes all runs; each run's provenance has its own command.
     if (seeds := _common_seeds(paper, runs)) is not None:
         words += ["--seeds", seeds]
     module = type(paper).__module__
@@ -375,7 +377,7 @@ def command_of(paper: Paper, runs: Mapping[str, RunLike], profile: str) -> str:
 
 
 def _common_seeds(paper: Paper, runs: Mapping[str, RunLike]) -> str | None:
-    """The value of ``--seeds`` that gives all these runs, some of which may take only the first seeds."""
+    """The value of ``--seeds`` that gives all these runs, each with all or the first of them; or None."""
     from grokscope.plots.curves import seeds_argument
 
     seeds = {
@@ -385,13 +387,13 @@ def _common_seeds(paper: Paper, runs: Mapping[str, RunLike]) -> str | None:
     }
     if not seeds:
         return None
-    most = max(seeds.values(), key=len)
-    asked = seeds_argument(most)
+    longest = max(seeds.values(), key=len)
+    argument = seeds_argument(longest)
     known = {one.name: one for one in paper.experiments}
     for name, run in runs.items():
-        if seeds.get(name) == most:
+        if seeds.get(name) == longest:
             continue
-        members = list(known[name].members(asked).seeds) if name in known else []
+        members = list(known[name].members(argument).seeds) if name in known else []
         own: Any = getattr(getattr(run, "members", None), "seeds", None)
         if own is None:
             same = name in seeds and [member[0] for member in members] == seeds[name]
@@ -399,7 +401,7 @@ def _common_seeds(paper: Paper, runs: Mapping[str, RunLike]) -> str | None:
             same = list(own) == members
         if not same:
             return None
-    return asked
+    return argument
 
 
 def _check_folder(folder: Path, kind: str) -> None:
@@ -416,9 +418,9 @@ def _check_folder(folder: Path, kind: str) -> None:
             raise InputError(f"--out {folder}: holds a reproduction of {other}; give another folder.")
 
 
-# Imported while compiled programs run: imports hold Python's lock, compiled programs do not. On a machine
-# whose last round of members leaves a core idle this takes some two seconds off a reproduction.
-_NEEDED_LATER = (
+# Modules for judging and drawing. A thread imports them while compiled programs run, which do not hold the
+# interpreter lock. This saves about two seconds of a reproduction if a core is idle.
+_PRELOADED = (
     "xarray",
     "scipy.special",
     "scipy.stats",
@@ -429,8 +431,8 @@ _NEEDED_LATER = (
 )
 
 
-class _Preloading:
-    """Pass progress on, and import what judging and drawing need once the first work is done."""
+class _PreloadingProgress:
+    """Pass progress on; at the first steps done, start to import the modules for judging and drawing."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -446,12 +448,12 @@ class _Preloading:
         self._progress.advance(steps, note)
         if not self._started:
             self._started = True
-            threading.Thread(target=_import_later, daemon=True).start()
+            threading.Thread(target=_preload, daemon=True).start()
 
     def finish(self) -> None:
         self._progress.finish()
 
 
-def _import_later() -> None:
-    for name in _NEEDED_LATER:
+def _preload() -> None:
+    for name in _PRELOADED:
         importlib.import_module(name)

@@ -197,7 +197,7 @@ def _merged(
 
 
 def _in_order(gates: list[Gate]) -> tuple[Gate, ...]:
-    """The strongest first, each followed by its strongest opposite."""
+    """Sort gates by strength; each gate is followed by its strongest opposite."""
     left = sorted(gates, key=lambda gate: -gate.strength)
     ordered: list[Gate] = []
     while left:

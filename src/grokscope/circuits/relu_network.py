@@ -36,7 +36,7 @@ class ReluNetwork(NamedTuple):
 
     @property
     def are_finite(self) -> bool:
-        """Whether all weights are finite; after a training that diverged they are not."""
+        """Whether all weights are finite; after divergence they are not."""
         return all(bool(np.isfinite(array).all()) for array in self)
 
     @property
@@ -92,5 +92,5 @@ def relu_network_at(leaves: Mapping[str, np.ndarray], member: int, step: int) ->
 
 
 def width_of(network: Any) -> int:
-    """The number of neurons of a network, without the one that stands for an output bias."""
+    """The number of neurons, not counting the constant neuron that represents an output bias."""
     return len(network.u) if isinstance(network, ReluNetwork) else int(network.output_weight.shape[0])

@@ -1,4 +1,4 @@
-"""A subnetwork as a value. The five subnetworks of a run are found in ``measures/_subnetworks.py``."""
+"""`Subnetwork`: a set of neurons. ``measures/_subnetworks.py`` finds the five subnetworks of a run."""
 
 from __future__ import annotations
 

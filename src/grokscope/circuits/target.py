@@ -1,4 +1,4 @@
-"""Which runs circuits can be read of, and the Boolean function that the labels of a run's task are."""
+"""The Boolean function that a run's labels compute, and whether circuits can be read from its networks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["check_readable", "hidden_bits", "readable_positions", "target_of", "
 
 
 def check_readable(run: Run) -> None:
-    """Check that circuits can be read of a run's networks.
+    """Check that circuits can be read from a run's networks.
 
     Raises:
         InputError: with the reason, and what to do.
@@ -48,7 +48,7 @@ def check_readable(run: Run) -> None:
 
 
 def readable_positions(run: Run, seeds: Iterable[int | Seeds] | None, caller: str) -> list[int]:
-    """Positions of the members with given seeds (None: all), in a run whose circuits can be read.
+    """Positions of the members with given seeds (None: all), in a run whose networks can be read as circuits.
 
     Raises:
         InputError: if circuits cannot be read, a seed does not exist, or no seeds are given to the caller.
@@ -109,7 +109,7 @@ def target_of(run: Run, position: int) -> tuple[tuple[int, ...], np.ndarray]:
 
 
 def hidden_bits(run: Run, position: int) -> tuple[int, ...] | None:
-    """The bits whose parity is the label of a run's member; None if the task does not tell.
+    """The bits whose parity is the label of a run's member; None if the task does not give them.
 
     Raises:
         InputError: if the task is known not to be a parity.

@@ -193,7 +193,7 @@ class Claim:
 
     @property
     def fixed(self) -> str:
-        """How the region was fixed, in words: "beforehand" or "on seeds ..."."""
+        """How the region was fixed, as text: "beforehand" or "on seeds ..."."""
         return "beforehand" if self.fixed_on.startswith("none") else f"on seeds {self.fixed_on}"
 
     @property

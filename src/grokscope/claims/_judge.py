@@ -20,20 +20,20 @@ Verdict = Literal["holds", "fails", "undecided", "not testable"]
 
 @dataclass(frozen=True)
 class Judged:
-    """A claim with our number and the verdict.
+    """A claim with our estimate and its verdict.
 
     Attributes:
         claim: The claim.
-        value: Our number; None if there is none; inf where a median time is not reached.
-        interval: Its interval at the claim's confidence, not adjusted for the table; None for
-            deterministic claims and where there is none.
+        value: Our estimate; None if there is none; inf for a median time that is not reached.
+        interval: Confidence interval of the value, not adjusted for multiple claims; None for
+            deterministic claims and where it cannot be computed.
         n: Number of seeds used (0 for a deterministic claim of a single number).
         verdict: "holds", "fails", "undecided" or "not testable".
-        method: The interval's method; "tolerance" for deterministic claims.
-        control: How the table's false-discovery rate is controlled; empty without a test.
-        adjusted_p: Smallest false-discovery rate at which this claim gets a verdict; None without
-            a test.
-        note: Why it is not testable, or what was left out; empty if there is nothing to say.
+        method: Method of the interval; "tolerance" for deterministic claims.
+        control: How the false-discovery rate over all claims is controlled; empty if there was no test.
+        adjusted_p: Adjusted p-value: the smallest false-discovery rate at which this claim gets a
+            verdict; None if there was no test.
+        note: Why the claim is not testable, which seeds were left out, and the like; may be empty.
     """
 
     claim: Claim
@@ -49,8 +49,8 @@ class Judged:
     def to_json(self) -> dict[str, Any]:
         """Return the entry of `claims.json`.
 
-        An infinite end of the interval is null, and so is an interval without any end; a median
-        time that is not reached is the text "not reached".
+        An infinite end of the interval becomes null, and so does an interval with two infinite ends; a
+        median time that is not reached becomes the text "not reached".
         """
         c = self.claim
         value = "not reached" if self.value == math.inf else _finite(self.value)
@@ -87,38 +87,41 @@ def judge(
     fdr: float = 0.05,
     method: DiscoveryMethod = "by",
 ) -> list[Judged]:
-    r"""Give every claim of a table its verdict, with the false-discovery rate controlled.
+    r"""Give a verdict on each claim, with the false-discovery rate controlled over all claims.
 
-    A claim's interval inside its region means "holds", outside "fails", else "undecided". With
-    many claims some intervals miss by chance, so a verdict is given only if the claim's p-value,
-    adjusted over the table, is at most `fdr`: the expected share of false ones among the verdicts
-    given is then at most `fdr`. Otherwise it is undecided, and the note says so. The p-value is
-    the smaller of those for "holds" and "fails" (see `_region_test`); of these two hypotheses
-    exactly one is true for each claim, so testing both costs nothing more. With one claim, at
-    `fdr` = 1 - confidence, the verdict is that of the interval alone.
+    If the confidence interval lies inside the claim's region, the claim holds; if it lies outside, the claim
+    fails; otherwise the claim is undecided. With many claims some intervals miss the true value by chance.
+    Therefore "holds" and "fails" are given only if the claim's adjusted p-value is at most `fdr`: the
+    expected share of false verdicts among them is then at most `fdr`. Other claims are undecided, with a
+    note.
 
-    The default is Benjamini and Yekutieli's procedure: the claims of a paper are computed from the
-    same runs, with dependence of any sign, and Benjamini and Hochberg's is not proved for that.
+    The p-value of a claim is the smaller of the p-values for "holds" and for "fails" (see `_region_test`).
+    Exactly one of these two hypotheses is true, so testing both needs no further adjustment. For a single
+    claim with `fdr` = 1 - confidence, the verdict is that of the interval alone.
 
-    Deterministic claims have no p-value and are not counted: all numbers inside the region means
-    "holds", else "fails"; the value shown is the one farthest outside, or else the first.
+    The default procedure is Benjamini and Yekutieli's, which is valid under any dependence: the claims of a
+    paper are computed from the same runs. Benjamini and Hochberg's is not proved for negative dependence.
+
+    Deterministic claims have no p-value and do not count in the adjustment. They hold if all numbers are
+    inside the region, else they fail; the value shown is the one farthest outside, or the first if all are
+    inside.
 
     Args:
-        claims_with_evidence: Each claim with what `gather` returned for it (None: not run).
-        fdr: The false-discovery rate allowed over the table.
+        claims_with_evidence: Pairs of a claim and the result of `gather` (None: experiment not run).
+        fdr: The largest allowed false-discovery rate.
         method: `"by"` or `"bh"`, see `grokscope.statistics.false_discovery`.
 
     Returns:
         One `Judged` per claim, in order.
 
     Raises:
-        InputError: for an id that comes twice, or evidence of the wrong form.
+        InputError: for a repeated id, or evidence of the wrong form.
     """
     entries = list(claims_with_evidence)
     ids = [claim.id for claim, _ in entries]
-    twice = sorted({name for name in ids if ids.count(name) > 1})
-    if twice:
-        raise InputError(f"claims: id {twice[0]!r} comes twice; ids must be unique in a table")
+    repeated = sorted({name for name in ids if ids.count(name) > 1})
+    if repeated:
+        raise InputError(f"claims: id {repeated[0]!r} comes twice; ids must be unique in a table")
 
     tests: list[RegionTest | Judged] = []
     for claim, evidence in entries:
@@ -127,7 +130,7 @@ def judge(
         elif isinstance(evidence, NotTestable):
             tests.append(_not_testable(claim, str(evidence)))
         else:
-            tests.append(_examine(claim, checked(claim, evidence)))
+            tests.append(_test(claim, checked(claim, evidence)))
     p_values = [
         min(test.p_holds, test.p_fails) if isinstance(test, RegionTest) else math.nan for test in tests
     ]
@@ -141,8 +144,8 @@ def judge(
     ]
 
 
-def _examine(claim: Claim, evidence: Evidence) -> RegionTest | Judged:
-    """Test a claim; judge it here if it is deterministic or not testable."""
+def _test(claim: Claim, evidence: Evidence) -> RegionTest | Judged:
+    """Test a claim against its region; a deterministic or not testable claim is judged without a test."""
     try:
         if claim.kind == "deterministic" and not isinstance(evidence, CensoredTimes):
             return _deterministic(claim, evidence)
@@ -152,13 +155,13 @@ def _examine(claim: Claim, evidence: Evidence) -> RegionTest | Judged:
 
 
 def _deterministic(claim: Claim, evidence: np.ndarray) -> Judged:
-    """Check every number against the region."""
+    """Judge a deterministic claim: every number must lie in the region."""
     values = np.atleast_1d(evidence)
     if len(values) == 0 or np.isnan(values).any():
         raise NotTestable(f"{int(np.isnan(values).sum())} of {len(values)} numbers are missing")
     distance = np.array([abs(claim.region.distance(float(v))) for v in values])
     inside = np.array([claim.region.contains(float(v)) for v in values])
-    # An excluded end lies outside, at distance 0: sort by outside first, then by distance.
+    # Outside before inside, then by distance: the end of an open region lies outside at distance 0.
     worst = float(values[np.lexsort((-distance, inside))[0]])
     note = "" if inside.all() else f"{int((~inside).sum())} of {len(values)} numbers outside"
     verdict: Verdict = "holds" if inside.all() else "fails"
@@ -169,18 +172,18 @@ def _deterministic(claim: Claim, evidence: np.ndarray) -> Judged:
 def _decide(
     claim: Claim, evidence: Any, test: RegionTest, adjusted: float, fdr: float, control: str
 ) -> Judged:
-    """Turn a test and its adjusted p-value into the verdict."""
+    """Give the verdict on a tested claim, from its interval and its adjusted p-value."""
     e = test.estimate
-    alone: Verdict = "undecided"
+    by_interval: Verdict = "undecided"
     if claim.region.contains(e.low, e.high):
-        alone = "holds"
+        by_interval = "holds"
     elif claim.region.excludes(e.low, e.high):
-        alone = "fails"
-    # The tolerance keeps rounding from rejecting an interval that ends on the region's edge.
+        by_interval = "fails"
+    # The tolerance absorbs rounding where the interval ends exactly at the edge of the region.
     passes = adjusted <= fdr * (1 + 1e-9)
     notes: list[str] = []
-    if alone != "undecided" and not passes:
-        notes.append(f"{alone!r} by its interval alone, not at a false-discovery rate of {fdr:g}")
+    if by_interval != "undecided" and not passes:
+        notes.append(f"{by_interval!r} by its interval alone, not at a false-discovery rate of {fdr:g}")
     size = evidence.n if isinstance(evidence, CensoredTimes) else np.size(evidence)
     if size > e.n:
         notes.append(f"{size - e.n} of {size} seeds not measured")
@@ -192,7 +195,7 @@ def _decide(
         e.value,
         (e.low, e.high),
         e.n,
-        alone if passes else "undecided",
+        by_interval if passes else "undecided",
         e.method,
         control,
         adjusted,
@@ -201,7 +204,7 @@ def _decide(
 
 
 def _not_testable(claim: Claim, reason: str, evidence: Evidence | None = None) -> Judged:
-    """Return the verdict "not testable", with the number of seeds and the mean value, if any."""
+    """Judge a claim as not testable; number and mean of the seeds are kept where there are any."""
     n, value = 0, None
     if isinstance(evidence, CensoredTimes):
         n = evidence.n

@@ -68,7 +68,7 @@ def region_test(claim: Claim, evidence: Evidence) -> RegionTest:
 
 
 def _share(claim: Claim, values: np.ndarray) -> RegionTest:
-    """Clopper-Pearson: exact binomial tails."""
+    """Test a share by exact binomial tails (Clopper-Pearson)."""
     from scipy.special import bdtr, bdtrc
 
     n, k = len(values), int(values.sum())
@@ -87,7 +87,7 @@ def _share(claim: Claim, values: np.ndarray) -> RegionTest:
 
 
 def _mean(claim: Claim, values: np.ndarray) -> RegionTest:
-    """Student's t."""
+    """Test a mean by Student's t."""
     if not np.isfinite(values).all():
         raise NotTestable("a value is infinite: the mean does not exist (claim the median)")
     greater, less = _student(values, float(values[0]))
@@ -95,7 +95,7 @@ def _mean(claim: Claim, values: np.ndarray) -> RegionTest:
 
 
 def _geometric_mean(claim: Claim, values: np.ndarray) -> RegionTest:
-    """Student's t of the logarithms."""
+    """Test a geometric mean by Student's t of the logarithms."""
     if not (np.isfinite(values) & (values > 0)).all():
         raise NotTestable(
             "a value is not positive and finite: the geometric mean does not exist (claim the median)"

@@ -1,4 +1,4 @@
-"""``grokscope branch``: train members that start inside another run."""
+"""``grokscope branch``: train members that start from a state of another run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``grokscope doctor``: what this machine has, how fast it is, and how long the papers would take on it."""
+"""``grokscope doctor``: the hardware of this machine, its speed, and predicted times of the papers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors and signals become one or two lines on stderr and an exit code.
+"""Run a command so that every error and signal ends in one or two lines on stderr and an exit code.
 
 Ctrl-C and SIGTERM raise KeyboardInterrupt in the running command. Committed work stays in the store, later
 work is lost, and `run_guarded` prints how to resume.
@@ -25,7 +25,7 @@ from grokscope.errors import GrokscopeError, did_you_mean
 if TYPE_CHECKING:
     import typer
 
-# The same command, given again, continues where it was stopped.
+# Commands that resume when they are repeated after an interrupt.
 _RESUMABLE = ("train", "sweep", "branch", "reproduce", "measure")
 _MAX_MESSAGE = 1500  # characters; our longest message lists all measures
 
@@ -34,15 +34,15 @@ def run_guarded(load_app: Callable[[], typer.Typer], arguments: Sequence[str] | 
     """Run a command; on any error print at most two lines and return the exit code.
 
     Args:
-        load_app: imports the app; called when errors and signals are already handled.
-        arguments: the words after the program's name; by default those of the process.
+        load_app: imports and returns the app; it is called inside the error handling.
+        arguments: the command-line arguments; by default ``sys.argv[1:]``.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug, words = _take_debug(words)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without UTF-8 is no error
-    with _signals() as stopped:
+    with _raise_on_signals() as signals:
         try:
             code = _run(load_app(), words or ["--help"])
             output.flush()
@@ -51,7 +51,7 @@ def run_guarded(load_app: Callable[[], typer.Typer], arguments: Sequence[str] | 
             if debug and not isinstance(error, SystemExit | output.OutputClosed):
                 traceback.print_exc()
             # A callback of compiled code may turn KeyboardInterrupt into another error.
-            if stopped and not isinstance(error, GrokscopeError):
+            if signals and not isinstance(error, GrokscopeError):
                 error = KeyboardInterrupt()
             return _report(error, words)
 
@@ -59,8 +59,8 @@ def run_guarded(load_app: Callable[[], typer.Typer], arguments: Sequence[str] | 
 def end_process(code: int) -> NoReturn:
     """Run the functions registered with atexit and end the process without waiting for threads.
 
-    A thread of the store's library may still be handing over a result that has been used already; it would
-    abort the process if the interpreter shut down meanwhile.
+    A background thread of the store's library may still run, although its result has been used. If the
+    interpreter shut down normally, such a thread could abort the process.
     """
     atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
     for stream in (sys.stdout, sys.stderr):
@@ -72,11 +72,11 @@ def end_process(code: int) -> NoReturn:
 def _run(app: typer.Typer, words: list[str]) -> int:
     import typer
 
-    # Not app(): it would handle interrupts and broken pipes itself.
+    # Calling app() would let typer handle interrupts and broken pipes.
     command = typer.main.get_command(app)
-    text = _help(command, words)
-    if text is not None:
-        output.line(text)
+    help_text = _help_text(command, words)
+    if help_text is not None:
+        output.line(help_text)
         return 0
     try:
         with command.make_context("grokscope", words) as context:
@@ -89,20 +89,20 @@ def _run(app: typer.Typer, words: list[str]) -> int:
     return 0
 
 
-def _help(command: Any, words: list[str]) -> str | None:
-    """The text of ``--help``, or None. To find the option itself, typer would parse and load pydantic."""
+def _help_text(command: Any, words: list[str]) -> str | None:
+    """The help text if ``--help`` is given, else None. Parsing the command with typer would load pydantic."""
     import typer
 
     if not {"-h", "--help"} & set(words[: _end_of_options(words)]):
         return None
-    whole = typer.Context(command, info_name="grokscope", **command.context_settings)
+    program = typer.Context(command, info_name="grokscope", **command.context_settings)
     name = next((word for word in words if not word.startswith("-")), None)
     if name is None:
-        return command.get_help(whole)
+        return command.get_help(program)
     if name not in command.commands:
         return None
     chosen = command.commands[name]
-    return chosen.get_help(typer.Context(chosen, info_name=name, parent=whole))
+    return chosen.get_help(typer.Context(chosen, info_name=name, parent=program))
 
 
 def _report(error: BaseException, words: list[str]) -> int:
@@ -110,15 +110,15 @@ def _report(error: BaseException, words: list[str]) -> int:
     if isinstance(error, KeyboardInterrupt):
         # asyncio would report the interrupted write when the process ends
         logging.getLogger("asyncio").disabled = True
-        again = (
+        resume = (
             f"; resume with: {shlex.join(['grokscope', *words])}"
             if words[:1] and words[0] in _RESUMABLE
             else ""
         )
-        _print_error(f"stopped{again}")
+        _print_error(f"stopped{resume}")
         return 130
     if isinstance(error, output.OutputClosed):
-        # Without this the interpreter complains when it flushes the closed pipe at its end.
+        # Otherwise the interpreter reports an error when it flushes the closed pipe at exit.
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -128,7 +128,7 @@ def _report(error: BaseException, words: list[str]) -> int:
         _print_error(str(error))
         return error.exit_code
     if hasattr(error, "format_message"):  # typer could not parse the command
-        _print_error(_usage(error))
+        _print_error(_usage_message(error))
         return 2
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
         _print_error("not enough memory; try fewer seeds at once, a smaller width or fewer snapshots.")
@@ -142,31 +142,31 @@ def _report(error: BaseException, words: list[str]) -> int:
     return 1
 
 
-def _usage(error: BaseException) -> str:
-    """The message of a parsing error in one line, and a second line that points to the help."""
+def _usage_message(error: BaseException) -> str:
+    """The message of a command-line parsing error in one line, and a second line that names the help."""
     message = " ".join(str(error.format_message()).split()).replace("Value error, ", "")  # type: ignore[attr-defined]
     if getattr(error, "possibilities", None):
         name = str(getattr(error, "option_name", ""))
         known = [str(word) for word in getattr(error, "possibilities", ())]
         message = f"No such option: {name}.{did_you_mean(name, known)}"
     path = getattr(getattr(error, "ctx", None), "command_path", None) or "grokscope"
-    stop = "" if message.endswith((".", "?", ")")) else "."
-    return f"{message}{stop}\nSee '{path} --help'."
+    period = "" if message.endswith((".", "?", ")")) else "."
+    return f"{message}{period}\nSee '{path} --help'."
 
 
 def _take_debug(words: list[str]) -> tuple[bool, list[str]]:
-    """Remove ``--debug``, which may stand before or behind the command."""
+    """Whether ``--debug`` is given, before or after the command; and the words without it."""
     end = _end_of_options(words)
     return "--debug" in words[:end], [word for i, word in enumerate(words) if i >= end or word != "--debug"]
 
 
 def _end_of_options(words: list[str]) -> int:
-    """Position of ``--``, behind which words are no options."""
+    """Index of ``--``, which ends the options; without it the number of words."""
     return words.index("--") if "--" in words else len(words)
 
 
 @contextlib.contextmanager
-def _signals() -> Generator[list[int]]:
+def _raise_on_signals() -> Generator[list[int]]:
     """Raise KeyboardInterrupt on SIGINT and SIGTERM, even if the shell ignores SIGINT (``&``).
 
     Yields:
@@ -192,7 +192,7 @@ def _signals() -> Generator[list[int]]:
 
 
 def _print_error(text: str) -> None:
-    """Print an error, without control codes and long quotes: it may quote an untrusted file."""
+    """Print an error on stderr, escaped and shortened: it may quote an untrusted file."""
     lines = text.split("\n")
     text = "\n".join(lines if len(lines) <= 2 else ["\\n".join(lines)])
     text = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)

@@ -15,7 +15,7 @@ _stdout_for_json: list[Any] = []
 
 
 class OutputClosed(Exception):
-    """The reader of standard output has closed it (``grokscope papers | head -1``)."""
+    """Raised when the reader of standard output has closed the pipe (``grokscope papers | head -1``)."""
 
 
 @contextlib.contextmanager
@@ -123,7 +123,7 @@ def encodable(text: str, otherwise: str | None = None) -> str:
 
 
 def early_stopping(saved: int, planned: int, provenance: Mapping[str, Any]) -> str:
-    """How many member-steps early stopping saved, and about how much time."""
+    """Text: the member-steps that early stopping saved, and the estimated time."""
     from grokscope.progress import duration
 
     text = f"early stopping left out {saved:,} of {planned:,} member-steps ({saved / planned:.0%})"

@@ -1,4 +1,4 @@
-"""``grokscope papers``: list what can be reproduced."""
+"""``grokscope papers``: list the papers that can be reproduced."""
 
 from __future__ import annotations
 

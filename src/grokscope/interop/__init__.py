@@ -1,4 +1,4 @@
-"""Measures and weights out of grokscope, and networks that were trained elsewhere into it.
+"""Export measures and weights from grokscope, and import networks that were trained elsewhere.
 
 ``export.py`` writes tables, netCDF and safetensors; ``torch_out.py`` makes PyTorch modules of our networks;
 ``importing.py`` makes runs from PyTorch checkpoints. To add a layout of state dicts, see ``_layouts.py``.

@@ -56,7 +56,7 @@ class ForeignSnapshot:
     """One network that was trained elsewhere.
 
     Attributes:
-        place: its step or epoch, and its seed, as far as they are known.
+        place: its step or epoch, and its seed, where they are known.
         label: names the snapshot in messages.
         open: reads its tensors.
     """
@@ -203,7 +203,7 @@ def _by_prefix(file: Path, content: Tensors) -> list[ForeignSnapshot]:
 
 
 def _require_regular(file: Path) -> None:
-    """Refuse a pipe, which would block, a device, and a broken link."""
+    """Raise an error for a pipe (reading it would block), a device or a broken link."""
     if not file.is_file():
         raise InputError(f"{file}: is not a regular file (a broken link, a pipe or a device).")
 

@@ -134,7 +134,7 @@ def _schedule(steps: list[int], last: int) -> str | list[str | int]:
 
 @dataclass(frozen=True)
 class ImportPlan:
-    """What all networks of an import share.
+    """The plan of an import: values that all of its networks share.
 
     Attributes:
         spec, task, model, precision: determine the experiment.
@@ -222,7 +222,7 @@ class ImportPlan:
         return self.spec.experiment(self.task, self.model, self.precision, steps)
 
     def leaves(self, tensors: Tensors) -> dict[str, np.ndarray]:
-        """Make our arrays of one network."""
+        """Make the arrays of one network from its tensors."""
         if tensors is not self.first:
             self.weights.check(tensors, self.shapes, like=self.first)
         if tensors.precision == "float64" and self.precision == "float32":
@@ -233,7 +233,7 @@ class ImportPlan:
 def _assumptions(
     spec: PartialSpec, experiment: Experiment, has_data: bool, knows_activation: bool
 ) -> Iterator[str]:
-    """Notes on what neither the weights nor the spec determine."""
+    """Notes on settings that neither the weights nor the spec determine."""
     import jax
 
     table, task, model = spec.table, experiment.task, experiment.model

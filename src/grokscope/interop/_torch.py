@@ -1,4 +1,4 @@
-"""All that needs PyTorch: loading ``.pt`` and ``.pth`` files, and comparing a module with our network.
+"""Functions that need PyTorch: loading ``.pt`` and ``.pth`` files, and comparing a module with our network.
 
 A file is loaded by ``torch.load(weights_only=True)`` and in no other way. Before that the zip archive is
 checked for what `torch.save` writes: plain names, no links, no compression, no more bytes than the file has.
@@ -47,7 +47,7 @@ def import_torch_library(purpose: str) -> Any:
 
 
 def load_pt(path: Path) -> Mapping[Any, Any]:
-    """Load what `torch.save` wrote to a file, without running any code in it.
+    """Load a file written by `torch.save`, without running any code in it.
 
     Raises:
         InputError: naming the file, if `torch.save` did not write it, it is damaged, loading it would run
@@ -70,7 +70,7 @@ def load_pt(path: Path) -> Mapping[Any, Any]:
 
 
 def _check_archive(path: Path) -> None:
-    """Refuse an archive that `torch.save` would not write."""
+    """Raise an error for an archive that `torch.save` would not write."""
     try:
         size = path.stat().st_size
         if not zipfile.is_zipfile(path):

@@ -74,7 +74,7 @@ class ShapeOp(NamedTuple):
 
 @dataclass(frozen=True)
 class MapEntry:
-    """How one of our arrays is made.
+    """How one array of our network is made from the tensors.
 
     Attributes:
         names: the tensors it is made from; several are stacked along a new first axis; none makes a constant.

@@ -31,7 +31,7 @@ _PARAMETERS: tuple[Parameter, ...] = ("hidden_weight", "hidden_bias", "output_we
 
 
 class Selection(NamedTuple):
-    """What an intervention acts on in each member, found before training.
+    """The neurons and bits that an intervention acts on in each member, found before training.
 
     Attributes:
         mask: the neurons, bool [member, neuron].
@@ -45,13 +45,13 @@ class Selection(NamedTuple):
 
 
 class Target(NamedTuple):
-    """On what and when an intervention acts in one member: traced values of the compiled program.
+    """The neurons, bits and steps of an intervention in one member: traced values of the compiled program.
 
     Attributes:
         mask: the neurons, bool [neuron].
         bits: the input bits whose weights are changed, bool [bit].
-        at, until: steps (updates done). It acts once on the state at ``at``, and on each update from there
-            to ``until``.
+        at, until: steps (updates done). The intervention acts once on the state at ``at``, and on each update
+            from there to ``until``.
         more: further arrays by name (partners, groups).
     """
 
@@ -63,7 +63,7 @@ class Target(NamedTuple):
 
 
 class Intervention(Part):
-    """A change to some neurons from a moment on, as pure functions that are called inside jit.
+    """A change to some neurons over a range of steps, as pure functions that are called inside jit.
 
     `begin` changes the state at step ``at``, once. `before_update` and `after_update` change the network
     around each update from there to ``until``; `sample_losses` replaces the loss of these updates. What
@@ -71,9 +71,10 @@ class Intervention(Part):
 
     Attributes:
         name: a label; the kind if not given.
-        at: when it begins: a step, ``start`` (of the run or branch), or an event of the source run.
-        until: when it ends; to the end of the run if not given, or if the event is not seen.
-        neurons: the neurons it acts on.
+        at: when it begins: a step, ``start`` (the first step of the run or branch), or an event of the source
+            run.
+        until: when it ends, in the same form; the end of the run if not given, or if the event is not seen.
+        neurons: the set of neurons to act on.
         per_member: names of the fields that are resolved to a `Target` for each member, and therefore not
             part of the compiled program.
     """
@@ -102,7 +103,7 @@ class Intervention(Part):
 
     @property
     def stages(self) -> frozenset[str]:
-        """Which of ``begin``, ``before_update``, ``after_update`` and ``sample_losses`` it defines."""
+        """The methods that it overrides, of `begin`, `before_update`, `after_update` and `sample_losses`."""
         return frozenset(
             name
             for name in ("begin", "before_update", "after_update", "sample_losses")
@@ -153,7 +154,7 @@ class Intervention(Part):
         Args:
             before: the network before the update.
             network: the network after it.
-            target: what is acted on.
+            target: neurons, bits and steps.
             recorded: what `record` returned.
         """
         del before, target, recorded
@@ -172,7 +173,7 @@ class Intervention(Part):
             per_sample: the experiment's loss, of outputs and labels.
             network: the network.
             batch: its samples.
-            target: what is acted on.
+            target: neurons, bits and steps.
         """
         del target
         return per_sample(network(batch.x), batch.y)
@@ -188,9 +189,10 @@ class ParameterIntervention(Intervention):
     """An intervention on some parameters of the neurons.
 
     Attributes:
-        bits: input bits whose weights are changed: ``all``, ``support`` (the hidden bits of the task),
-            ``others``, or a list.
-        parameters: the parameters that are changed; by default all, or only the weights if bits are chosen.
+        bits: the input bits whose weights are changed: ``all``, ``support`` (the hidden bits of the task),
+            ``others`` (all but the support), or a list.
+        parameters: the parameters to change; by default all, or only ``hidden_weight`` if ``bits`` is not
+            ``all``.
     """
 
     per_member = (*Intervention.per_member, "bits")
@@ -206,7 +208,7 @@ class ParameterIntervention(Intervention):
         return value
 
     def without_member_values(self) -> Self:
-        """As the base does; the changed parameters stay part of the program."""
+        """As in the base; the changed parameters stay part of the compile key."""
         return super().without_member_values().model_copy(update={"parameters": self.changed})
 
     @property
@@ -264,7 +266,7 @@ def chosen_bits(bits: Bits | tuple[int, ...], every: np.ndarray, members: Member
 
 
 def replace_arrays(network: OneHiddenLayer, **arrays: Any) -> OneHiddenLayer:
-    """A copy of the network with other arrays (of any type, booleans too) in some fields."""
+    """A copy of the network with some arrays replaced; they may have any type, also bool."""
     import jax
 
     # through the tree: the class checks that its fields hold numbers of the right shape
@@ -276,7 +278,7 @@ def replace_arrays(network: OneHiddenLayer, **arrays: Any) -> OneHiddenLayer:
 
 
 def where_masked(mask: OneHiddenLayer, inside: OneHiddenLayer, outside: OneHiddenLayer) -> OneHiddenLayer:
-    """The numbers of one network where the mask is true, of another where it is false."""
+    """Select each number from the first network where the mask is true, else from the second."""
     import jax
     import jax.numpy as jnp
 

@@ -1,4 +1,4 @@
-"""Read access to the members before they train: what sets of neurons are chosen from."""
+"""Read access to the members before training, from which sets of neurons are chosen."""
 
 from __future__ import annotations
 

@@ -25,16 +25,17 @@ __all__ = ["Ablate", "Prune"]
 
 
 class Ablate(ParameterIntervention):
-    r"""Set neurons to zero, or to their mean, and keep them there.
+    r"""Ablate neurons: set them to zero or to their mean activation, and hold them there.
 
-    ``zero``: the chosen parameters become 0. ``mean``: the neuron gives its mean activation over the
-    training inputs for every input: $W_j \leftarrow 0$, $b_j \leftarrow 1$,
-    $u_j \leftarrow u_j \overline{\sigma(z_j)} / \sigma(1)$ (this needs no output bias).
+    ``zero``: the chosen parameters become 0. ``mean``: the neuron's contribution becomes constant, its mean
+    over the training inputs: $W_j \leftarrow 0$, $b_j \leftarrow 1$,
+    $u_j \leftarrow u_j \overline{\sigma(z_j)} / \sigma(1)$ (so no output bias is needed).
 
     Attributes:
         value: ``zero`` or ``mean``.
-        once: set them once and let them train on; otherwise they are held until ``until``. A neuron whose
-            parameters are all 0 has no gradient: to let it grow again, set only the ``output_weight`` to 0.
+        once: set the neurons once at ``at`` and let them train on; otherwise they are held until ``until``. A
+            neuron whose parameters are all 0 has no gradient: to let it grow again, set only
+            ``output_weight``.
 
     Example:
         >>> Ablate(neurons=[4], value="mean").once
@@ -47,7 +48,7 @@ class Ablate(ParameterIntervention):
 
     @property
     def stages(self) -> frozenset[str]:
-        """``begin`` alone with ``once``."""
+        """With ``once`` only ``begin``."""
         return frozenset({"begin"}) if self.once else super().stages
 
     @model_validator(mode="after")
@@ -101,14 +102,14 @@ class Prune(Intervention):
     kind: Literal["prune"] = "prune"
 
     def begin(self, network: OneHiddenLayer, target: Target, data: dict[str, jax.Array]) -> OneHiddenLayer:
-        """Set the others to 0."""
+        """Set all other neurons to 0."""
         del data
         return self._pruned(network, target)
 
     def after_update(
         self, before: OneHiddenLayer, network: OneHiddenLayer, target: Target, recorded: Any
     ) -> OneHiddenLayer:
-        """Set the others to 0 again."""
+        """Set all other neurons to 0 after each update."""
         del before, recorded
         return self._pruned(network, target)
 

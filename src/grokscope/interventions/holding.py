@@ -29,7 +29,7 @@ __all__ = ["Clamp", "Freeze", "Rate"]
 
 
 class Freeze(ParameterIntervention):
-    """Keep parameters at their values: neither gradients nor weight decay change them.
+    """Hold parameters at their values: neither gradients nor weight decay change them.
 
     Example:
         >>> Freeze(neurons="all", bits="support", at="memorization").changed
@@ -49,10 +49,11 @@ class Freeze(ParameterIntervention):
 class Rate(ParameterIntervention):
     r"""Multiply the updates of parameters: $\theta + c\,\Delta\theta$ after an update by $\Delta\theta$.
 
-    With SGD this is another learning rate for these parameters. A factor of 1 changes no bit; 0 is `Freeze`.
+    With SGD this is a learning rate of c times the usual one for these parameters. A factor of 1 changes no
+    bit; a factor of 0 is ``freeze``.
 
     Attributes:
-        factor: c.
+        factor: the factor c.
 
     Example:
         >>> Rate(factor=0.1, neurons=[0, 1]).factor
@@ -66,7 +67,7 @@ class Rate(ParameterIntervention):
     def after_update(
         self, before: OneHiddenLayer, network: OneHiddenLayer, target: Target, recorded: Any
     ) -> OneHiddenLayer:
-        """C times the new value plus 1 - c times the old one, which is exact for c = 0 and c = 1."""
+        """Return c * new + (1 - c) * old, which is exact for c = 0 and c = 1."""
         import jax
 
         del recorded
@@ -76,18 +77,18 @@ class Rate(ParameterIntervention):
 
 
 class Clamp(Intervention):
-    r"""Bound a norm of each neuron: a neuron above the limit after an update is scaled down to it.
+    r"""Bound a norm of each neuron: after each update, a neuron above the limit is scaled down to it.
 
     ``incoming_norm`` is $\lVert W_j \rVert$ over the chosen bits; these weights are scaled. ``path_norm`` is
     $|u_j| \lVert (W_j, b_j) \rVert$; $W_j$, $b_j$ and $u_j$ are scaled by the same factor.
 
     Attributes:
         norm: ``incoming_norm`` or ``path_norm``.
-        limit: the largest allowed value, in units of `of`.
-        of: ``start`` (the neuron's norm when the clamp begins) or ``absolute``.
-        exactly: also scale up neurons below the limit (a norm of 0 stays 0).
-        bits: input bits of the incoming norm: ``all``, ``support`` (the hidden bits of the task), ``others``,
-            or a list.
+        limit: the largest allowed norm, in the unit set by ``of``.
+        of: unit of the limit: ``start`` (the neuron's norm when the clamp begins) or ``absolute``.
+        exactly: scale neurons below the limit up to it, too (a norm of 0 stays 0).
+        bits: the input bits of the incoming norm: ``all``, ``support`` (the hidden bits of the task),
+            ``others`` (all but the support), or a list.
 
     Example:
         >>> Clamp(neurons="all", bits="support").limit

@@ -57,13 +57,13 @@ class Neurons(Part):
         """The sets, bool [member, neuron].
 
         Raises:
-            InputError: if a neuron does not exist, or what the choice depends on is not available.
+            InputError: if a neuron does not exist, or the source run lacks the data for the choice.
         """
         raise NotImplementedError
 
 
 def _resolve(value: Any) -> Any:
-    """Also the short forms: a subnetwork's name, a list of neurons, a mask, or sets by seed."""
+    """Make a set of neurons from any form, also the short ones: name, list, mask, or sets by seed."""
     if isinstance(value, str) and value in SUBNETWORK_LABELS:
         value = {"kind": "subnetwork", "name": value}
     if isinstance(value, str) and value not in (known := kinds("neurons")):
@@ -101,10 +101,10 @@ class All(Neurons):
 
 
 class Listed(Neurons):
-    """The same neurons in every member, by number. Short form: ``neurons = [3, 17]``.
+    """The same neurons in every member, by index. Short form: ``neurons = [3, 17]``.
 
     Attributes:
-        neurons: numbers from 0.
+        neurons: indices, counted from 0.
 
     Example:
         >>> Listed(neurons=[17, 3]).neurons
@@ -120,14 +120,14 @@ class Listed(Neurons):
 
 
 class BySeed(Neurons):
-    """Another set for each member. Short form in Python: ``{seed: neurons}``.
+    """A set for each member, by seed. Short form in Python: ``{seed: neurons}``.
 
-    A member of a branch takes the set of the source's member that it branches from.
+    In a branch, a member takes the set of the source member from which it branches.
 
     Attributes:
-        seeds: the seeds of the members: one seed, if it is the same in all four streams, or four (init, data,
-            order, noise).
-        sets: the numbers of the neurons, a list for each of the seeds.
+        seeds: the seed of each member: one number if all four streams have the same seed, else four numbers
+            (init, data, order, noise).
+        sets: a list of neuron indices for each entry of ``seeds``.
 
     Example:
         >>> BySeed(seeds=[0, 1], sets=[[3, 17], [5]]).sets[1]
@@ -161,11 +161,11 @@ class BySeed(Neurons):
 
 
 class Stored(Neurons):
-    """A subnetwork that the source run has stored. Short form: its name.
+    """One of the subnetworks that the source run has stored. Short form: its name.
 
     Attributes:
         name: ``generalizing``, ``complementary``, ``memorizing``, ``control`` or ``norm_matched``.
-        flavor: how it was found: ``predictions`` or ``accuracy``.
+        flavor: the definition of the active subnetwork: ``predictions`` or ``accuracy``.
 
     Example:
         >>> Stored(name="generalizing").flavor
@@ -182,12 +182,13 @@ class Stored(Neurons):
 
 
 class Active(Neurons):
-    """The active subnetwork at a moment: the fewest neurons, largest first, that predict as all do.
+    """The active subnetwork at a step: the fewest neurons of largest norm that predict as the whole network.
 
     Attributes:
         at: a step or event of the source run, ``end`` (its last state), or ``start`` (the state in which the
             branch starts).
-        flavor: ``predictions`` or ``accuracy`` (see the measures ``effective_sparsity...``).
+        flavor: ``predictions`` or ``accuracy``, as in the measures ``effective_sparsity`` and
+            ``effective_sparsity_accuracy``.
         order: the norm by which neurons are ranked.
 
     Example:
@@ -237,19 +238,19 @@ class _Counted(Neurons):
 
     def _first(self, members: MemberView, ranks: np.ndarray) -> np.ndarray:
         """The neurons of lowest rank in each member, without the excluded ones."""
-        barred = self.excluding.find(members) if self.excluding is not None else np.zeros(ranks.shape, bool)
+        excluded = self.excluding.find(members) if self.excluding is not None else np.zeros(ranks.shape, bool)
         if self.as_many_as is not None:
             counts = self.as_many_as.find(members).sum(axis=1)
         else:
             counts = np.full(len(ranks), self.count or 0)
-        free = (~barred).sum(axis=1)
+        free = (~excluded).sum(axis=1)
         if (counts > free).any():
             worst = int(np.argmax(counts > free))
             raise InputError(
                 f"neurons: {counts[worst]} are required, and there are {free[worst]} to choose from "
-                f"(of {members.width}, {barred[worst].sum()} excluded)."
+                f"(of {members.width}, {excluded[worst].sum()} excluded)."
             )
-        order = np.argsort(np.where(barred, members.width, ranks), axis=1, kind="stable")
+        order = np.argsort(np.where(excluded, members.width, ranks), axis=1, kind="stable")
         chosen = np.zeros(ranks.shape, bool)
         for row, count in enumerate(counts):
             chosen[row, order[row, :count]] = True
@@ -260,10 +261,10 @@ class Random(_Counted):
     """Random neurons, drawn from each member's noise stream.
 
     Attributes:
-        count: how many; or
-        as_many_as: a set of the same size.
-        excluding: neurons that are not drawn.
-        seed: each seed gives another draw.
+        count: number of neurons (or give ``as_many_as``).
+        as_many_as: a set of neurons; as many are drawn as it has.
+        excluding: a set of neurons that are not drawn.
+        seed: another number gives another draw from the same stream.
 
     Example:
         >>> Random(as_many_as="generalizing", excluding="generalizing").seed
@@ -288,12 +289,12 @@ class Random(_Counted):
 
 
 class Largest(_Counted):
-    """The largest neurons at a moment of the source run.
+    """The neurons of largest norm at a step of the source run.
 
     Attributes:
-        count: how many; or
-        as_many_as: a set of the same size.
-        excluding: neurons that are skipped, so that the next largest are taken.
+        count: number of neurons (or give ``as_many_as``).
+        as_many_as: a set of neurons; as many are taken as it has.
+        excluding: a set of neurons to skip; the next largest are taken instead.
         by: the norm: ``incoming_norm``, ``path_norm``, or ``output_norm`` (of the output weights).
         at: a step or event of the source run, ``end``, or ``start`` (the state in which the branch starts).
 
@@ -319,9 +320,9 @@ class NormMatched(Neurons):
     """For each neuron of a set, a neuron outside the set with nearly the same norm.
 
     Attributes:
-        to: the set.
-        by: the norm that is matched.
-        at: the moment of the norms: a step or event of the source run, ``end``, or ``start``.
+        to: the set to match.
+        by: the norm to match: ``incoming_norm``, ``path_norm`` or ``output_norm``.
+        at: when the norms are taken: a step or event of the source run, ``end``, or ``start``.
 
     Example:
         >>> NormMatched(to="generalizing").by

@@ -25,10 +25,10 @@ __all__ = ["Boost", "Sham"]
 
 
 class Boost(ParameterIntervention):
-    r"""Multiply once: $\theta \leftarrow c\,\theta$ for the chosen parameters of the chosen neurons.
+    r"""Multiply the chosen parameters of the chosen neurons once: $\theta \leftarrow c\,\theta$.
 
     Attributes:
-        factor: c, the dose; below 1 it weakens the neurons.
+        factor: the factor c (the dose); below 1 it weakens the neurons.
         parameters: by default the incoming ones, $W_j$ and $b_j$ (with ``bits`` only the weights): with relu
             the neuron's contribution to the output is then multiplied by c as well.
 
@@ -66,16 +66,16 @@ class Boost(ParameterIntervention):
 class Sham(Intervention):
     r"""Rescale neurons without changing the function: $(W_j, b_j, u_j) \to (cW_j, cb_j, u_j/c)$.
 
-    The norms of incoming weights change by c, the outputs do not: with relu they keep every bit if c is a
-    power of two (else they change by the rounding of c). With the quadratic activation $u_j$ becomes
-    $u_j/c^2$. Later training differs: a step of gradient descent moves $cW_j$ by $1/c$ of what it moves
-    $W_j$. With ``compensated`` the updates until ``until`` are made in the old coordinates; then the training
-    is the same for every optimizer (bit for bit if c is a power of two), and only measures of the weights
-    differ.
+    A control for interventions that change norms. The norm of the incoming weights is multiplied by c, and
+    the outputs stay the same: with relu bit for bit if c is a power of two, else up to rounding. With the
+    quadratic activation $u_j$ becomes $u_j/c^2$. Later training differs, because a step of gradient descent
+    changes $cW_j$ by $1/c$ times the change of $W_j$. With ``compensated`` the updates until ``until`` are
+    made in the original coordinates: training is then the same for every optimizer (bit for bit if c is a
+    power of two), and only measures of the weights differ.
 
     Attributes:
-        factor: c.
-        compensated: whether the later training stays the same too.
+        factor: the factor c.
+        compensated: whether later training stays the same, too.
 
     Example:
         >>> Sham(factor=4.0, neurons="generalizing").compensated
@@ -89,11 +89,11 @@ class Sham(Intervention):
 
     @property
     def stages(self) -> frozenset[str]:
-        """``begin`` alone without ``compensated``."""
+        """Without ``compensated`` only ``begin``."""
         return super().stages if self.compensated else frozenset({"begin"})
 
     def missing(self, spec: TrainingSpec) -> str | None:
-        r"""Activations without $\sigma(cz) = c^d \sigma(z)$ do not allow it."""
+        r"""As in the base; the activation must also be homogeneous, $\sigma(cz) = c^d \sigma(z)$."""
         activation = getattr(spec.model, "activation", None)
         if activation not in (None, "relu", "quadratic"):
             return f"{self.label} needs activation relu or quadratic, not '{activation}'"
@@ -105,13 +105,13 @@ class Sham(Intervention):
         return self._rescaled(network, target, self.factor)
 
     def before_update(self, network: OneHiddenLayer, target: Target) -> OneHiddenLayer:
-        """Rescale to the old coordinates."""
+        """Rescale to the original coordinates for the update."""
         return self._rescaled(network, target, 1.0 / self.factor)
 
     def after_update(
         self, before: OneHiddenLayer, network: OneHiddenLayer, target: Target, recorded: Any
     ) -> OneHiddenLayer:
-        """Rescale to the new coordinates again."""
+        """Rescale to the new coordinates after each update."""
         del before, recorded
         return self._rescaled(network, target, self.factor)
 

@@ -25,18 +25,18 @@ __all__ = ["StopGradient"]
 
 
 class StopGradient(Intervention):
-    r"""Train each group of neurons on a loss of its own, in which other groups may be left out.
+    r"""Train each group of neurons on its own loss, from which the outputs of other groups can be left out.
 
-    With groups $0 \dots G-1$ and the rest (all neurons in no group) last, the parameters of group g follow
-    the gradient of $L(\sum_h F_{gh} f_h)$, where $f_h$ is the contribution of group h to the output. With
-    $F_{gh} = 0$ what group h has learned does not affect group g. Plain training has $F = 1$ everywhere.
-    Predictions and measures are those of the whole network.
+    The groups are numbered $0 \dots G-1$; group G is the rest, all neurons in no group. The parameters of
+    group g follow the gradient of $L(\sum_h F_{gh} f_h)$, where $f_h$ is the contribution of group h to the
+    output. If $F_{gh} = 0$, group h does not affect the training of group g. Ordinary training has $F = 1$
+    everywhere. Predictions and measures are those of the whole network.
 
     Attributes:
         groups: disjoint sets of neurons.
-        feels: F, a row for each group and one for the rest; the diagonal is 1, other entries are from 0 to 1.
-            If not given, entries between two groups are 0, and all others are 1; with a single group, the
-            entries between it and the rest are 0 too.
+        feels: the matrix F: one row for each group, then one for the rest. The diagonal is 1; other entries
+            are from 0 to 1. By default, entries between two groups are 0 and all others are 1; with a single
+            group, the entries between it and the rest are 0, too.
 
     Example:
         >>> StopGradient(groups=[[0, 1], [2, 3]]).matrix
@@ -66,7 +66,7 @@ class StopGradient(Intervention):
         return self
 
     def without_member_values(self) -> Self:
-        """As the base does; the number of groups stays part of the program."""
+        """As the base does; the number of groups stays part of the compile key."""
         return (
             super()
             .without_member_values()
@@ -75,7 +75,7 @@ class StopGradient(Intervention):
 
     @property
     def matrix(self) -> tuple[tuple[float, ...], ...]:
-        """F, with the default filled in."""
+        """The matrix F, or its default."""
         if self.feels is not None:
             return self.feels
         last = len(self.groups)
@@ -86,7 +86,7 @@ class StopGradient(Intervention):
         )
 
     def select(self, members: MemberView) -> Selection:
-        """Also ``own`` (each group's neurons) and ``seen`` (F by neuron), both [member, group, neuron]."""
+        """As in the base, plus ``own`` (neurons of groups) and ``seen`` (F), both [member, group, neuron]."""
         import numpy as np
 
         every, bits, more = super().select(members)

@@ -22,15 +22,15 @@ __all__ = ["Swap"]
 class Swap(Intervention):
     r"""Exchange directions, norms or output weights between pairs of neurons, once.
 
-    With $v_j = (W_j, b_j)$: ``direction`` exchanges $v_j / \lVert v_j \rVert$ and keeps the norms,
-    ``scale`` exchanges $\lVert v_j \rVert$ and keeps the directions, ``output`` exchanges $u_j$. A pair in
-    which a neuron has $v_j = 0$, and so no direction, is not changed by the first two.
+    With $v_j = (W_j, b_j)$: ``direction`` exchanges $v_j / \lVert v_j \rVert$ and keeps the norms, ``scale``
+    exchanges $\lVert v_j \rVert$ and keeps the directions, ``output`` exchanges $u_j$. If a neuron of a pair
+    has $v_j = 0$, it has no direction, and ``direction`` and ``scale`` leave the pair as it is.
 
     Attributes:
         neurons: the first neuron of each pair.
-        partners: the second neuron of each pair: as many, all different from the first ones. The n-th in
-            order of number belongs to the n-th.
-        what: what is exchanged.
+        partners: the second neuron of each pair: a disjoint set of the same size. Both sets are sorted by
+            index, and the n-th neuron of one is paired with the n-th of the other.
+        what: the quantity to exchange: ``direction``, ``scale`` or ``output``.
 
     Example:
         >>> Swap(neurons=[1, 2], partners=[8, 9], what="direction").what
@@ -50,7 +50,7 @@ class Swap(Intervention):
         return value
 
     def select(self, members: MemberView) -> Selection:
-        """Also ``partner`` [member, neuron]: the pairs as a permutation of the neurons."""
+        """As in the base, and ``partner`` [member, neuron]: the pairs as a permutation of the neurons."""
         import numpy as np
 
         mask, bits, more = super().select(members)
@@ -69,7 +69,7 @@ class Swap(Intervention):
         return Selection(mask | others, bits, {**more, "partner": partner})
 
     def begin(self, network: OneHiddenLayer, target: Target, data: dict[str, jax.Array]) -> OneHiddenLayer:
-        """Exchange, by the permutation ``partner``."""
+        """Exchange the quantity between each neuron and its ``partner``."""
         import jax.numpy as jnp
 
         del data

@@ -88,7 +88,7 @@ class Learner(Part):
         raise NotImplementedError
 
     def predictor(self, state: State) -> Any:
-        """The network with masks applied: a callable from inputs [sample, *input] to outputs."""
+        """The network with masks applied, as a function from inputs [sample, *input] to outputs."""
         raise NotImplementedError
 
 

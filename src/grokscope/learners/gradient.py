@@ -16,7 +16,7 @@ __all__ = ["Gradient"]
 
 
 class Gradient(Learner):
-    r"""Minimize the mean loss of a batch.
+    r"""Gradient-based training: minimize the mean loss of each batch.
 
     $\theta \leftarrow \theta + \mathrm{optimizer}(\nabla_\theta \bar L)$.
 

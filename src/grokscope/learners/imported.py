@@ -17,10 +17,10 @@ __all__ = ["Imported"]
 
 
 class Imported(Learner):
-    """Networks that were trained elsewhere; ``grokscope import`` writes this learner into specs.
+    """Networks trained by another program; ``grokscope import`` writes this learner into the spec.
 
     The run has snapshots only: it cannot be trained or replayed. The table ``[optimizer]`` is optional and
-    for information.
+    only documents how they were trained.
 
     Example:
         >>> Imported().trains
@@ -31,7 +31,7 @@ class Imported(Learner):
     trains = False
 
     def init(self, spec: TrainingSpec, key: jax.Array, data: dict[str, jax.Array]) -> State:
-        """Not possible: raises `InputError`."""
+        """Raise `InputError`: imported networks cannot be trained."""
         del spec, key, data
         self._refuse()
 
@@ -44,7 +44,7 @@ class Imported(Learner):
         step: jax.Array,
         losses: Callable[[Any, Batch], jax.Array] | None = None,
     ) -> tuple[State, jax.Array]:
-        """Not possible: raises `InputError`."""
+        """Raise `InputError`: imported networks cannot be trained."""
         del spec, state, batch, key, step, losses
         self._refuse()
 

@@ -16,10 +16,10 @@ __all__ = ["Still"]
 
 
 class Still(Learner):
-    r"""$\theta \leftarrow \theta$: keep the model's initial network. The optimizer is not used.
+    r"""No training: every update keeps the initial network, and the optimizer is not used.
 
-    For networks that are constructed instead of trained, so that they can be stored, measured and read like
-    those of any run; and as a null model, for measures of untrained networks.
+    Use it for networks that are constructed instead of trained, so that they can be stored and measured like
+    those of any run, or as a null model: measures of untrained networks.
 
     Example:
         >>> Still().kind
@@ -43,7 +43,7 @@ class Still(Learner):
         step: jax.Array,
         losses: Callable[[Any, Batch], jax.Array] | None = None,
     ) -> tuple[State, jax.Array]:
-        """The same state, and the batch's mean loss."""
+        """The unchanged state, and the batch's mean loss."""
         import jax.numpy as jnp
 
         del key, step, losses

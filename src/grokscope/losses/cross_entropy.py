@@ -13,12 +13,12 @@ __all__ = ["CrossEntropy"]
 
 
 class CrossEntropy(Loss):
-    r"""$-\log \mathrm{softmax}(f(x))_y$ for class labels.
+    r"""Cross-entropy $-\log \mathrm{softmax}(f(x))_y$ for class labels.
 
-    In float32 the loss of a sample and its gradient round to 0 when the other classes have less than
-    $6 \cdot 10^{-8}$ of the probability, which matters in long runs at small loss. With ``float64`` the loss
+    In float32 the loss of a sample and its gradient round to 0 once the wrong classes together have less than
+    $6 \cdot 10^{-8}$ of the probability; this matters in long runs at small loss. With ``float64`` the loss
     and its gradient with respect to the logits are computed in double precision from the network's float32
-    logits, and then rounded.
+    logits, then rounded to float32.
 
     Attributes:
         precision: ``as_run`` (the precision of the run) or ``float64``.

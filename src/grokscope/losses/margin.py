@@ -13,7 +13,7 @@ __all__ = ["Hinge", "Logistic"]
 
 
 class Hinge(Loss):
-    r"""$\max(0,\, 1 - y f(x))$ for labels $\pm 1$ (the paper's loss, Section 2).
+    r"""Hinge loss $\max(0,\, 1 - y f(x))$ for labels $\pm 1$ (the paper's loss, Section 2).
 
     Example:
         >>> import jax.numpy as jnp
@@ -32,7 +32,7 @@ class Hinge(Loss):
 
 
 class Logistic(Loss):
-    r"""$\log(1 + e^{-y f(x)})$ for labels $\pm 1$.
+    r"""Logistic loss $\log(1 + e^{-y f(x)})$ for labels $\pm 1$.
 
     Example:
         >>> import jax.numpy as jnp

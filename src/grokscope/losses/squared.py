@@ -13,7 +13,7 @@ __all__ = ["Squared"]
 
 
 class Squared(Loss):
-    r"""$(f(x) - y)^2$; with classes, the squared distance to the one-hot label, mean over outputs.
+    r"""Squared error $(f(x) - y)^2$; with classes, the mean over outputs of the error to the one-hot label.
 
     Example:
         >>> import jax.numpy as jnp

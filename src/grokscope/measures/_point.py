@@ -60,13 +60,13 @@ class Point:
         self._cache: dict[str, Any] = {}
 
     def cached(self, key: str, make: Callable[[], T]) -> T:
-        """The value under a key, made on the first call; for values that several measures share."""
+        """The cached value of a key, computed on the first call; for values that several measures share."""
         if key not in self._cache:
             self._cache[key] = make()
         return cast("T", self._cache[key])
 
     def copied(self) -> Point:
-        """A copy with the values cached so far; later values of one are not seen by the other."""
+        """A copy with its own cache, which starts with the values cached so far."""
         other = copy.copy(self)
         other._cache = dict(self._cache)
         return other
@@ -95,7 +95,7 @@ class Point:
         return self.cached(f"outputs {split}", make)
 
     def has_marks(self, split: str) -> bool:
-        """Whether outputs come with prefix sums: on many rows, of one hidden layer with one output."""
+        """Whether prefix sums come with the outputs: for many rows, one hidden layer and one output."""
         network = self.network
         large = len(self.split(split).x) > CHUNK
         return large and isinstance(network, OneHiddenLayer) and network.output_weight.ndim == 1
@@ -111,14 +111,14 @@ class Point:
 
     @property
     def layer(self) -> OneHiddenLayer:
-        """The network; a TypeError if it is not a one-hidden-layer network."""
+        """The network as a one-hidden-layer network; raises TypeError if it is not one."""
         if not isinstance(self.network, OneHiddenLayer):
             raise TypeError(f"{type(self.network).__name__} is not a one-hidden-layer network")
         return self.network
 
     @property
     def neurons(self) -> HasNeurons:
-        """The network; a TypeError if it has no hidden neurons that can be told apart."""
+        """The network as one with hidden neurons; raises TypeError if it has none."""
         if not has_neurons(self.network):
             raise TypeError(f"{type(self.network).__name__} has no hidden neurons that can be told apart")
         return self.network

@@ -31,7 +31,7 @@ _MARKS = 8  # largest number of m with stored prefix sums, p included
 
 
 class _Rows(NamedTuple):
-    """Rows and what the tests need; ``right`` and ``wrong`` are both False if f(x) = 0, and in padding."""
+    """Inputs, signs of f, and whether f is right; both ``right`` and ``wrong`` are False where f(x) is 0."""
 
     x: Float[Array, "... sample bit"]
     sign: Float[Array, "... sample"]
@@ -40,7 +40,7 @@ class _Rows(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """For each m of a block: numbers of rows, by what f and f_m predict."""
+    """For each m of a block: number of rows by agreement of f_m with f and correctness of f."""
 
     lost: Int[Array, " block"]  # f right, sign f_m another
     wrong_lost: Int[Array, " block"]  # f wrong, sign f_m another
@@ -118,7 +118,7 @@ def smallest_prefixes(
     def try_all_rows(
         possible: Bool[Array, "test block"], k: jax.Array, sums: jax.Array, at: jax.Array
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Which of the possible m pass on all rows; chunk by chunk, until no m is left."""
+        """The candidate m that pass on all rows, tested chunk by chunk until no candidate is left."""
 
         def step(carry: tuple[Any, ...]) -> tuple[Any, ...]:
             i, counts, _, sums, at = carry
@@ -190,7 +190,7 @@ def _block(p: int) -> int:
 
 
 def _mark_every(p: int) -> int:
-    """Blocks from one mark to the next."""
+    """Number of blocks between two stored prefix sums (marks)."""
     return -(-p // (_block(p) * _MARKS))
 
 
@@ -253,7 +253,7 @@ def _count(values: Float[Array, "sample block"], rows: _Rows) -> Counts:
 def passes(
     counts: Counts, tests: tuple[Test, ...], n_rows: jax.Array, unseen: jax.Array, complete: jax.Array
 ) -> Bool[Array, "test block"]:
-    """Which m have not failed yet, if up to ``unseen`` wrong rows are not counted yet."""
+    """For each test, the m that can still pass, if up to ``unseen`` wrong rows are not counted yet."""
     lost = counts.lost + counts.wrong_lost
     passes = {
         "predictions": lost == 0,

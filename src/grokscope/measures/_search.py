@@ -58,7 +58,7 @@ def search_prefixes(
     n_rows, n_wrong = jnp.sum(counted, dtype=jnp.int32), jnp.sum(wrong, dtype=jnp.int32)
 
     def count(m: jax.Array, i: jax.Array) -> tuple[Counts, jax.Array]:
-        """The counts of each m on chunk i, and the number of its wrong rows."""
+        """The counts of each m on chunk i, and the number of wrong rows in the chunk."""
         at, is_row = rows[i], real[i]
         is_right, is_wrong = right[at] & is_row, wrong[at] & is_row
 
@@ -75,7 +75,7 @@ def search_prefixes(
         return jax.vmap(one)(m), jnp.sum(is_wrong, dtype=jnp.int32)
 
     def try_rows(m: jax.Array, possible: jax.Array) -> jax.Array:
-        """Which of the possible m pass on all rows."""
+        """The candidate m that pass on all rows."""
 
         def step(
             carry: tuple[jax.Array, Counts, jax.Array, jax.Array],

@@ -26,7 +26,7 @@ class _Accuracy(Measure):
     split: ClassVar[str]
 
     def __call__(self, point: Point) -> jax.Array:
-        """The share of right predictions."""
+        """The share of correct predictions."""
         import jax.numpy as jnp
 
         f, y = point.outputs(self.split), point.split(self.split).y
@@ -47,12 +47,11 @@ class _ZeroOutputs(Measure):
 
 
 class TrainAccuracy(_Accuracy):
-    r"""Share of right predictions on the training samples.
+    r"""Training accuracy: the share of correct predictions.
 
     With labels $\pm 1$: $\#\{i: \mathrm{sign} f(x_i) = y_i\} / \#\{i: f(x_i) \ne 0\}$. An input with
     $f(x) = 0$ has no prediction: it is left out here, and counted by `TrainZeroOutputs`. NaN if all outputs
-    are 0. With classes: the share with $\mathrm{argmax}\, f(x_i) = y_i$, which is the lowest of equal
-    classes.
+    are 0. With classes: the share with $\mathrm{argmax}\, f(x_i) = y_i$; ties go to the lowest class.
 
     Source: Merrill, Tsilivis, Shukla 2023, Figure 2 left.
 
@@ -72,7 +71,7 @@ class TrainAccuracy(_Accuracy):
 
 
 class TestAccuracy(_Accuracy):
-    """Share of right predictions on the test samples (100 in the paper); as `TrainAccuracy`.
+    """Test accuracy, defined as `TrainAccuracy`; the paper has 100 test samples.
 
     NaN if all outputs are 0.
 
@@ -87,10 +86,10 @@ class TestAccuracy(_Accuracy):
 
 
 class TestAccuracyLarge(_Accuracy):
-    """Share of right predictions on the probe samples (10,000 by default); as `TrainAccuracy`.
+    """Accuracy on the probe (10,000 held-out samples by default), defined as `TrainAccuracy`.
 
-    More precise than `TestAccuracy`: 100 right predictions of 100 are compatible with an error of several
-    percent. NaN if all outputs are 0.
+    More precise than `TestAccuracy`: 100 correct predictions out of 100 are compatible with an error rate of
+    several percent. NaN if all outputs are 0.
     """
 
     __test__: ClassVar[bool] = False
@@ -102,7 +101,7 @@ class TestAccuracyLarge(_Accuracy):
 
 
 class TrainZeroOutputs(_ZeroOutputs):
-    """Number of training inputs with f(x) = 0, which are left out of shares."""
+    """Number of training inputs with f(x) = 0, which accuracies leave out."""
 
     kind: Literal["train_zero_outputs"] = "train_zero_outputs"
     unit = "inputs"
@@ -111,7 +110,7 @@ class TrainZeroOutputs(_ZeroOutputs):
 
 
 class TestZeroOutputs(_ZeroOutputs):
-    """Number of test inputs with f(x) = 0, which are left out of shares."""
+    """Number of test inputs with f(x) = 0, which accuracies leave out."""
 
     __test__: ClassVar[bool] = False
 
@@ -122,7 +121,7 @@ class TestZeroOutputs(_ZeroOutputs):
 
 
 class TestZeroOutputsLarge(_ZeroOutputs):
-    """Number of probe inputs with f(x) = 0, which are left out of shares."""
+    """Number of probe inputs with f(x) = 0, which accuracies leave out."""
 
     __test__: ClassVar[bool] = False
 

@@ -45,9 +45,9 @@ class AttentionPattern(_OfHeads):
 
 
 class HeadFaithfulness(_OfHeads):
-    """Share of the test inputs with the same prediction when one attention head is off; [layer, head].
+    """Share of test inputs whose prediction stays the same without one attention head; [layer, head].
 
-    Off: the head's output is 0. 1 if no prediction depends on the head.
+    The head is removed by setting its output to 0. 1 if no prediction depends on the head.
     """
 
     kind: Literal["head_faithfulness"] = "head_faithfulness"

@@ -32,7 +32,7 @@ _crowded: dict[tuple[Any, ...], Point] = {}
 
 
 class _Classes(Task):
-    """A task with classes, real inputs and only a training split; not registered: its kind has no default."""
+    """A task with classes, real inputs and only a training split. Not registered: its kind has no default."""
 
     kind: Literal["classes"]
     n_train: int = 8
@@ -48,7 +48,7 @@ class _Classes(Task):
 
 @dataclass(frozen=True)
 class _SmallSpec:
-    """What a measure may read of an experiment."""
+    """A minimal `TrainingSpec` for the checked measure."""
 
     task: Task
     model: Model

@@ -1,7 +1,7 @@
-"""Agreement of each subnetwork's predictions with the whole network's; and the norms of subnetworks.
+"""Measures of subnetworks: agreement of their predictions with the whole network's, and their norms.
 
-The subnetworks are found at the end of a run (``_subnetworks.py``). The training and the test split are two
-entries of the axis ``split``.
+The subnetworks are found at the end of a run (``_subnetworks.py``). The axis ``split`` has two entries, the
+training and the test split.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ __all__ = ["Faithfulness", "FaithfulnessKappa", "FaithfulnessMeanAblation", "Sub
 
 
 def subnetworks_of(point: Point) -> jax.Array:
-    """The masks [subnetwork, neuron], as numbers 0 and 1 of the network's type.
+    """The masks [subnetwork, neuron] of a point as numbers 0 and 1, in the type of the weights.
 
     Raises:
-        ValueError: if the caller has not given the point subnetworks.
+        ValueError: if the point was made without subnetworks.
     """
     if point.subnetworks is None:
         raise ValueError("this measure needs a point with subnetworks")
@@ -33,9 +33,9 @@ def subnetworks_of(point: Point) -> jax.Array:
 
 
 def masked_outputs(output_weight: jax.Array, masks: jax.Array) -> Float[Array, "neuron column"]:
-    """The output weights of each subnetwork, one column each, 0 for all other neurons.
+    """The output weights of each subnetwork, as columns; 0 for neurons outside the subnetwork.
 
-    Padded with zero columns to a multiple of 8: on a CPU a product with 8 columns is faster than with 5.
+    Zero columns pad the result to a multiple of 8: on a CPU a product with 8 columns is faster than with 5.
     """
     import jax.numpy as jnp
 
@@ -43,7 +43,7 @@ def masked_outputs(output_weight: jax.Array, masks: jax.Array) -> Float[Array, "
 
 
 def _predictions(point: Point, split: str) -> Num[Array, "sample subnetwork"]:
-    """The predictions of each subnetwork: all other neurons are set to 0."""
+    """The predictions of each subnetwork, with all other neurons set to 0."""
     from jax import lax
 
     from grokscope.measures._predictions import predictions
@@ -53,8 +53,8 @@ def _predictions(point: Point, split: str) -> Num[Array, "sample subnetwork"]:
     if isinstance(point.network, OneHiddenLayer) and n_outputs == 1:
         return predictions(_outputs(point, split), 1)
     masks, network, x = subnetworks_of(point), point.neurons, point.split(split).x
-    each = lax.map(lambda mask: predictions(network.keeping(mask)(x), n_outputs), masks)
-    return each.T
+    by_subnetwork = lax.map(lambda mask: predictions(network.keeping(mask)(x), n_outputs), masks)
+    return by_subnetwork.T
 
 
 def _n_outputs(point: Point, split: str) -> int:
@@ -72,7 +72,7 @@ def _outputs(point: Point, split: str) -> Float[Array, "sample subnetwork"]:
     )
 
 
-class _OfSubnetworks(Measure):
+class _SubnetworkMeasure(Measure):
     dims = ("subnetwork", "split")
     pace = "follow"
     default_with_classes = False  # many forward passes
@@ -82,16 +82,16 @@ class _OfSubnetworks(Measure):
         """The value of every subnetwork on every split; NaN for a subnetwork without neurons."""
         import jax.numpy as jnp
 
-        exists = jnp.any(subnetworks_of(point) > 0, axis=1)
-        values = [self._on(point, split) for split in SPLIT_LABELS]
-        return jnp.where(exists[:, None], jnp.stack(values, axis=1), jnp.nan)
+        has_neurons = jnp.any(subnetworks_of(point) > 0, axis=1)
+        values = [self._on_split(point, split) for split in SPLIT_LABELS]
+        return jnp.where(has_neurons[:, None], jnp.stack(values, axis=1), jnp.nan)
 
-    def _on(self, point: Point, split: str) -> jax.Array:
+    def _on_split(self, point: Point, split: str) -> jax.Array:
         raise NotImplementedError
 
 
 def _agreement(point: Point, split: str, predicted: jax.Array) -> jax.Array:
-    """The share of inputs with a prediction on which the predictions are equal."""
+    """The share of inputs on which predictions equal the whole network's, where that has a prediction."""
     import jax.numpy as jnp
 
     from grokscope.measures._predictions import has_prediction, predictions
@@ -104,9 +104,10 @@ def _agreement(point: Point, split: str, predicted: jax.Array) -> jax.Array:
 
 
 def _ratio(counts: jax.Array, n: jax.Array) -> jax.Array:
-    """Counts / n, rounded once: 18 / 20 is the number nearest to 0.9.
+    """Counts / n as one division: 18 / 20 is the float nearest to 0.9.
 
-    Without the barrier the compiler may multiply by 1 / n in some programs, which rounds differently.
+    Without the barrier the compiler may replace the division by a product with 1 / n, which rounds
+    differently.
     """
     import jax.numpy as jnp
     from jax import lax
@@ -114,13 +115,13 @@ def _ratio(counts: jax.Array, n: jax.Array) -> jax.Array:
     return counts / lax.optimization_barrier(jnp.broadcast_to(n, counts.shape))
 
 
-class Faithfulness(_OfSubnetworks):
-    r"""The share of inputs on which a subnetwork predicts what the whole network predicts.
+class Faithfulness(_SubnetworkMeasure):
+    r"""The share of inputs on which a subnetwork has the same prediction as the whole network.
 
     With labels $\pm 1$: $\#\{i: \mathrm{sign} f_S(x_i) = \mathrm{sign} f(x_i)\} / \#\{i: f(x_i) \ne 0\}$ with
     $f_S(x) = \sum_{j \in S} u_j \sigma(z_j)$: all other neurons are set to 0 (zero-ablation); the output bias
     is kept. sign(0) is 0: a subnetwork with output 0 agrees with no prediction. With classes the prediction
-    is the class with the largest output (the lowest of equal ones), and no input is left out.
+    is the class with the largest output (ties go to the lowest class), and no input is left out.
     [subnetwork, split]; NaN for a subnetwork without neurons, or if all outputs are 0.
 
     Source: Merrill, Tsilivis, Shukla 2023, Section 3.2 and Figure 3 right (there on the test set).
@@ -141,12 +142,12 @@ class Faithfulness(_OfSubnetworks):
 
     kind: Literal["faithfulness"] = "faithfulness"
 
-    def _on(self, point: Point, split: str) -> jax.Array:
+    def _on_split(self, point: Point, split: str) -> jax.Array:
         return _agreement(point, split, _predictions(point, split))
 
 
-class FaithfulnessMeanAblation(_OfSubnetworks):
-    r"""`Faithfulness` with mean-ablation: other neurons give their mean activation on the training inputs.
+class FaithfulnessMeanAblation(_SubnetworkMeasure):
+    r"""`Faithfulness` with mean-ablation: other neurons are set to their mean activation on training inputs.
 
     $f_S(x) = \sum_{j \in S} u_j \sigma(z_j(x)) + \sum_{j \notin S} u_j \overline{\sigma(z_j)}$. Unlike
     zero-ablation it keeps the mean contribution of the other neurons. [subnetwork, split]; NaN for a
@@ -156,32 +157,32 @@ class FaithfulnessMeanAblation(_OfSubnetworks):
     kind: Literal["faithfulness_mean_ablation"] = "faithfulness_mean_ablation"
     needs = (SIGNS, ONE_HIDDEN_LAYER, TRAIN_SPLIT, TEST_SPLIT)
 
-    def _on(self, point: Point, split: str) -> jax.Array:
+    def _on_split(self, point: Point, split: str) -> jax.Array:
         import jax.numpy as jnp
 
         hidden = point.hidden("train")
         u = point.layer.output_weight
         mean = point.cached("mean contribution", lambda: jnp.mean(hidden, axis=0) * u)
-        dropped = (1 - subnetworks_of(point)) @ mean
-        return _agreement(point, split, jnp.sign(_outputs(point, split) + dropped))
+        replaced = (1 - subnetworks_of(point)) @ mean
+        return _agreement(point, split, jnp.sign(_outputs(point, split) + replaced))
 
 
-class FaithfulnessKappa(_OfSubnetworks):
+class FaithfulnessKappa(_SubnetworkMeasure):
     r"""Faithfulness corrected for chance: Cohen's kappa of the two predictions.
 
-    $\kappa = (p_o - p_e) / (1 - p_e)$, with $p_o$ the `Faithfulness` and
-    $p_e = \sum_{s = \pm 1} P(\mathrm{sign} f_S = s)\, P(\mathrm{sign} f = s)$ the agreement that two
-    independent predictions with the same shares of each sign (with classes: of each class) would have; all
-    over the inputs with $f(x) \ne 0$. 1 is full agreement, 0 is agreement by chance. [subnetwork, split]; NaN
-    for a subnetwork without neurons, if all outputs are 0, or if kappa is undefined ($p_e = 1$: both give one
-    and the same prediction on all inputs).
+    $\kappa = (p_o - p_e) / (1 - p_e)$. $p_o$ is the `Faithfulness`.
+    $p_e = \sum_{s = \pm 1} P(\mathrm{sign} f_S = s)\, P(\mathrm{sign} f = s)$ is the agreement expected by
+    chance: that of two independent predictions with the same frequency of each sign (with classes: of each
+    class). Only inputs with $f(x) \ne 0$ are counted. 1 is full agreement, 0 is agreement by chance.
+    [subnetwork, split]; NaN for a subnetwork without neurons, if all outputs are 0, or if $p_e = 1$ (both
+    networks predict the same class for all inputs).
 
     Source: Cohen 1960, "A coefficient of agreement for nominal scales".
     """
 
     kind: Literal["faithfulness_kappa"] = "faithfulness_kappa"
 
-    def _on(self, point: Point, split: str) -> jax.Array:
+    def _on_split(self, point: Point, split: str) -> jax.Array:
         import jax.numpy as jnp
 
         from grokscope.measures._predictions import has_prediction, predictions
@@ -190,19 +191,19 @@ class FaithfulnessKappa(_OfSubnetworks):
         whole, predicted = predictions(f, n_outputs), _predictions(point, split)
         counted = has_prediction(whole, n_outputs)
         n = jnp.sum(counted, dtype=f.dtype)
-        answers = jnp.array([1, -1] if n_outputs == 1 else range(n_outputs), predicted.dtype)
+        classes = jnp.array([1, -1] if n_outputs == 1 else range(n_outputs), predicted.dtype)
 
-        def shares(given: jax.Array) -> jax.Array:
-            return _ratio(jnp.sum((given[..., None] == answers) & counted[:, None], axis=0, dtype=f.dtype), n)
+        def class_shares(given: jax.Array) -> jax.Array:
+            return _ratio(jnp.sum((given[..., None] == classes) & counted[:, None], axis=0, dtype=f.dtype), n)
 
-        of_whole = shares(whole)
-        chance = jnp.stack([jnp.sum(shares(part) * of_whole) for part in predicted.T])
+        whole_shares = class_shares(whole)
+        chance = jnp.stack([jnp.sum(class_shares(part) * whole_shares) for part in predicted.T])
         kappa = (_agreement(point, split, predicted) - chance) / (1 - chance)
         return jnp.where(chance < 1, kappa, jnp.nan)
 
 
 class SubnetworkNorm(Measure):
-    r"""The mean incoming norm $\lVert W_j \rVert_2$ over a subnetwork's neurons; [subnetwork].
+    r"""The mean of the incoming norm $\lVert W_j \rVert_2$ over the neurons of a subnetwork; [subnetwork].
 
     NaN for a subnetwork without neurons.
 

@@ -100,10 +100,10 @@ class _OfLogits(Measure):
 class LogitFourier(_OfLogits):
     r"""Share of the logits' variance at each frequency of the answer; [frequency].
 
-    From the logits L(a, b, c) of all pairs the mean over c (which does not change the softmax) and then the
-    mean over pairs are subtracted. The share is $\lVert P_k L \rVert^2 / \lVert L \rVert^2$, with $P_k$ the
-    projection onto $\cos(w_k c^*)$ and $\sin(w_k c^*)$ of the answer $c^* = a \pm b$. The sum over k is at
-    most 1; it is 1 if the logits depend on the answer only. 0 if all logits are equal.
+    The logits L(a, b, c) of all pairs are centered: first over c (which does not change the softmax), then
+    over pairs. The share is $\lVert P_k L \rVert^2 / \lVert L \rVert^2$, with $P_k$ the projection onto
+    $\cos(w_k c^*)$ and $\sin(w_k c^*)$ of the answer $c^* = a \pm b$. The sum over k is at most 1; it is 1 if
+    the logits depend on the answer only. 0 if all logits are equal.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), Sections 4.1 and 4.4.
 
@@ -131,10 +131,10 @@ class LogitFourier(_OfLogits):
 
 
 class LogitCosines(_OfLogits):
-    r"""Share of the logits' variance that is $\sum_k \alpha_k \cos(w_k (c^* - c))$, by least squares.
+    r"""Share of the logits' variance explained by $\sum_k \alpha_k \cos(w_k (c^* - c))$ (least squares).
 
-    This is the form of the algorithm that the paper found in the networks. Variance as in `LogitFourier`; 0
-    if all logits are equal.
+    The algorithm that the paper found in grokked networks has logits of this form. The variance is that of
+    `LogitFourier`; 0 if all logits are equal.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), Section 4.2.
     """
@@ -159,7 +159,7 @@ class LogitCosines(_OfLogits):
 
 
 class KeyFrequencies(_OfLogits):
-    r"""Which frequencies the logits use: 1 where `LogitFourier` is at least ``share`` of its sum, else 0.
+    r"""Frequencies that the logits use: 1 where `LogitFourier` is at least ``share`` of its sum, else 0.
 
     [frequency], int32. The paper defines key frequencies by "non-trivial" coefficients, without a number;
     ``share`` is our choice. `RestrictedLoss` and `ExcludedLoss` use the key frequencies of the final network,

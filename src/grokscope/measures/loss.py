@@ -48,7 +48,7 @@ class TrainLoss(_Loss):
 
 
 class TestLoss(_Loss):
-    """Mean loss over the test samples; as `TrainLoss`.
+    """Mean loss over the test samples, defined as `TrainLoss`.
 
     Source: Merrill, Tsilivis, Shukla 2023, Figure 2 middle.
     """

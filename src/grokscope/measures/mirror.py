@@ -25,9 +25,8 @@ class _OfMirrors(Measure):
 class MirrorShare(_OfMirrors):
     r"""Share of the held-out pairs (a, b) whose mirror (b, a) is in the training set.
 
-    It is the test accuracy of a network that has memorized the training set and knows that the operator
-    commutes, but nothing else (without lucky guesses). It depends on the split only and is constant over
-    steps.
+    It is the test accuracy of a network that knows only the training set and that the operator commutes, and
+    is wrong on all other pairs. It depends only on the split and is constant over steps.
 
     Source: Merrill, Tsilivis, Shukla 2023, Figure 4 (the dashed line).
 

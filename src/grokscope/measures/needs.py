@@ -34,10 +34,10 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Need:
-    """Something that an experiment must have.
+    """A condition that an experiment must meet.
 
     Attributes:
-        text: what it is.
+        text: the condition, as a noun.
         is_met: whether an experiment has it.
         instead: what an experiment without it has instead, as the end of the message; may contain ``{task}``
             and ``{model}``, the kinds of these.

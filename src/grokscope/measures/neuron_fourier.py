@@ -102,7 +102,7 @@ class NeuronFrequency(_OfNeurons):
 
 
 class OneFrequencyNeurons(_OfNeurons):
-    """Share of the hidden neurons whose variance is explained to more than ``above`` by one frequency.
+    """Share of hidden neurons of which one frequency explains more than ``above`` of the variance.
 
     Attributes:
         above: the threshold; 0.85 in the paper.

@@ -16,7 +16,7 @@ __all__ = ["MatrixNorm", "NeuronNorm", "PathNorm", "PathNormTotal", "WeightNorm"
 
 
 class NeuronNorm(Measure):
-    r"""$\lVert W_j \rVert_2$: the L2 norm of each neuron's incoming weights, bias not included; [neuron].
+    r"""Incoming norm $\lVert W_j \rVert_2$ of each neuron: the L2 norm without the bias; [neuron].
 
     Source: Merrill, Tsilivis, Shukla 2023, Section 3.2 and Figure 5.
 
@@ -42,10 +42,10 @@ class NeuronNorm(Measure):
 
 
 class PathNorm(Measure):
-    r"""$|u_j|\, \lVert (W_j, b_j) \rVert_2$ of each neuron, [neuron].
+    r"""Path norm of each neuron, $|u_j|\, \lVert (W_j, b_j) \rVert_2$; [neuron].
 
-    With several outputs the first factor is $\lVert u_j \rVert_2$. Unlike the incoming norm it does not
-    change when a neuron is rescaled to $(c W_j, c b_j, u_j / c)$, which does not change the outputs.
+    With several outputs the first factor is $\lVert u_j \rVert_2$. Unlike the incoming norm it is
+    invariant under the rescaling $(c W_j, c b_j, u_j / c)$ of a relu neuron, which keeps the outputs.
     """
 
     kind: Literal["path_norm"] = "path_norm"
@@ -59,7 +59,7 @@ class PathNorm(Measure):
 
 
 class PathNormTotal(Measure):
-    r"""$\sum_j |u_j|\, \lVert (W_j, b_j) \rVert_2$, the path norm of the network (see `PathNorm`)."""
+    r"""Path norm of the network, $\sum_j |u_j|\, \lVert (W_j, b_j) \rVert_2$ (see `PathNorm`)."""
 
     kind: Literal["path_norm_total"] = "path_norm_total"
     needs = (HIDDEN_NEURONS,)
@@ -70,7 +70,7 @@ class PathNormTotal(Measure):
 
 
 class WeightNorm(Measure):
-    r"""$\lVert \theta \rVert_2$: the L2 norm of all parameters of the network."""
+    r"""L2 norm of all parameters of the network, $\lVert \theta \rVert_2$."""
 
     kind: Literal["weight_norm"] = "weight_norm"
 
@@ -85,9 +85,9 @@ class WeightNorm(Measure):
 
 
 class MatrixNorm(Measure):
-    r"""$\lVert W \rVert_F$ of each weight matrix of a transformer or an embedding network; [matrix].
+    r"""Frobenius norm $\lVert W \rVert_F$ of each weight matrix; [matrix].
 
-    The Frobenius norm; the labels of the axis are the names of the matrices.
+    For transformers and embedding networks. The labels of the axis are the names of the matrices.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), Section 5.1 (there their sum).
     """

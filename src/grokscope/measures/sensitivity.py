@@ -48,12 +48,12 @@ def _mean_flips(point: Point, weights: Float[Array, "neuron column"]) -> Float[A
 
 
 class Sensitivity(Measure):
-    r"""Number of input bits whose flip changes a subnetwork's prediction, mean over inputs.
+    r"""Mean sensitivity: the number of input bits whose flip changes a subnetwork's prediction.
 
     $\frac1N \sum_i \#\{b \in 1..n : \mathrm{sign} f_S(x_i^{\oplus b}) \ne \mathrm{sign} f_S(x_i)\}$, where
     $x^{\oplus b}$ is x with bit b negated; [subnetwork, split]. The sign is -1, 0 or 1; no input is left out.
-    The first 100 inputs of each split are used. A k-parity has sensitivity k. NaN for a subnetwork without
-    neurons.
+    The mean is over the first 100 inputs of each split. The parity of k bits has sensitivity k. NaN for a
+    subnetwork without neurons.
 
     Source: the official code of Merrill, Tsilivis, Shukla 2023.
 

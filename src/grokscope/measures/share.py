@@ -16,14 +16,14 @@ __all__ = ["OutputShare"]
 
 
 class OutputShare(Measure):
-    r"""Each neuron's share of the output on the test inputs; [neuron]. The sum over neurons is 1.
+    r"""Each neuron's share of the output on the test inputs; [neuron]. The shares sum to 1.
 
-    With $h_j(x)$ the neuron's activation and means over the test inputs:
+    With $h_j(x)$ the activation of neuron j and bars for means over the test inputs:
     $s_j = \overline{|u_j h_j(x)|} \,/\, \sum_i \overline{|u_i h_i(x)|}$. With several outputs $|u_j|$ is
-    $\lVert u_j \rVert_2$. Absolute values are used, so that neurons that cancel each other keep their shares.
+    $\lVert u_j \rVert_2$. Absolute values keep the shares of neurons whose contributions cancel.
     NaN if every activation is 0 on every test input.
 
-    Source: none; it is shown in the report, as the competition of circuits.
+    Source: our own; the report shows it as the competition of circuits.
 
     Example:
         >>> import jax.numpy as jnp

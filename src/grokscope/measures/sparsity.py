@@ -82,17 +82,17 @@ class _Sparsity(Measure):
 
 
 class EffectiveSparsity(_Sparsity):
-    r"""The smallest m for which $f_m$ predicts what $f$ predicts, on all training inputs.
+    r"""The smallest m such that $f_m$ has the same prediction as $f$ on every training input.
 
     $\min\{m \in 1..p : \mathrm{sign} f_m(x_i) = \mathrm{sign} f(x_i)\ \forall i\}$, where $f_m$ keeps the m
-    neurons of largest norm. The search is exact: agreement need not be monotone in m. sign(0) is 0: an
-    $f_m(x_i) = 0$ agrees with no sign, and an input with $f(x_i) = 0$ is left out (if all are, the result is
-    1). m = p always agrees.
+    neurons of largest norm. The search is exact (agreement need not be monotone in m), and m = p always
+    agrees. sign(0) is 0: an output $f_m(x_i) = 0$ agrees with no sign, and an input with $f(x_i) = 0$ is left
+    out (if all are left out, the result is 1).
 
     Attributes:
         order: the norm by which neurons are ranked: ``incoming_norm`` $\lVert W_j \rVert$ (the paper's), or
             ``path_norm`` $|u_j| \lVert (W_j, b_j) \rVert$, which does not change when a neuron is rescaled.
-            Of equal norms the lower index is first.
+            Neurons of equal norm are ranked by index.
 
     Source: Merrill, Tsilivis, Shukla 2023, Section 3.1 and Figure 2 right.
 
@@ -114,10 +114,10 @@ class EffectiveSparsity(_Sparsity):
 
 
 class EffectiveSparsityAccuracy(_Sparsity):
-    r"""The smallest m for which $f_m$ has as many right predictions on the training inputs as $f$.
+    r"""The smallest m such that $f_m$ has as many correct predictions on the training inputs as $f$.
 
-    The definition of the official code. It is never larger than `EffectiveSparsity`: the inputs with right
-    predictions may differ. Inputs with $f(x) = 0$ are left out; m = p always passes.
+    This is the definition of the official code. It is at most `EffectiveSparsity`, because $f_m$ and $f$ may
+    be correct on different inputs. Inputs with $f(x) = 0$ are left out; m = p always passes.
 
     Attributes:
         order: as for `EffectiveSparsity`.
@@ -134,8 +134,7 @@ class EffectiveSparsityAccuracy(_Sparsity):
 class EffectiveSparsityProbe(_Sparsity):
     """`EffectiveSparsity` on the probe (10,000 held-out inputs by default) instead of the training inputs.
 
-    Usually much larger, because it is a worst case over many more inputs; not always, because the training
-    inputs are not among them.
+    It is usually much larger than `EffectiveSparsity`, because $f_m$ has to agree on many more inputs.
 
     Attributes:
         order: as for `EffectiveSparsity`.
@@ -149,7 +148,7 @@ class EffectiveSparsityProbe(_Sparsity):
 
 
 class EffectiveSparsity99(_Sparsity):
-    """The smallest m for which f_m predicts what f predicts on at least 99 % of the probe.
+    """The smallest m such that f_m has the same prediction as f on at least 99 % of the probe.
 
     Inputs with f(x) = 0 are left out; m = p always passes.
 

@@ -71,10 +71,11 @@ class _Participation(_OfWeights):
 
 
 class EmbeddingFourier(_Norms):
-    r"""$\lVert F_k W_E \rVert$: the norm of the embedding's components of frequency k; [frequency].
+    r"""Norm of the embedding's components of frequency k, $\lVert F_k W_E \rVert$; [frequency].
 
-    $F_k$ are the cosine and the sine of frequency k over the residues, each of norm 1; $W_E$ has a row per
-    residue. In a one-hidden-layer network on one-hot tokens $W_E$ is the first layer, for both operands.
+    The two rows of $F_k$ are the cosine and the sine of frequency k over the residues, each of norm 1; $W_E$
+    has a row per residue. In a one-hidden-layer network on one-hot tokens $W_E$ is the first layer, with the
+    weights of both operands.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), Figure 3.
 
@@ -91,7 +92,7 @@ class EmbeddingFourier(_Norms):
 
 
 class OutputFourier(_Norms):
-    r"""$\lVert F_k W_L^T \rVert$: the norm of frequency k in the weights to the logits; [frequency].
+    r"""Norm of frequency k in the weights to the logits, $\lVert F_k W_L^T \rVert$; [frequency].
 
     $W_L$ [neuron, answer] is the map from the last hidden layer to the logits; in a transformer
     $W_{out} W_U$, without the layer norm between them.
@@ -107,7 +108,7 @@ class EmbeddingGini(_Gini):
     r"""The Gini coefficient of the norms of the embedding's p Fourier components.
 
     $\sum_{ij} |x_i - x_j| / (2 p \sum_i x_i)$ with $x_i$ the norm of row i of $F W_E$, with the constant row.
-    The fewer frequencies, the larger it is.
+    It is larger if fewer frequencies have most of the norm.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), Section 5.1.
     """
@@ -117,7 +118,7 @@ class EmbeddingGini(_Gini):
 
 
 class OutputGini(_Gini):
-    """As `EmbeddingGini`, of the map from the last hidden layer to the logits (see `OutputFourier`).
+    """`EmbeddingGini` of the weights from the last hidden layer to the logits (see `OutputFourier`).
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), Section 5.1.
     """
@@ -140,7 +141,7 @@ class EmbeddingParticipation(_Participation):
 
 
 class OutputParticipation(_Participation):
-    """As `EmbeddingParticipation`, of each neuron's weights to the logits, mean over neurons.
+    """`EmbeddingParticipation` of each neuron's weights to the logits, mean over neurons.
 
     Source: Gromov 2023 (arXiv 2301.02679), Section 3; Doshi et al. 2023 (arXiv 2310.13061).
     """

@@ -29,7 +29,7 @@ class Model(Part):
 
     @property
     def n_neurons(self) -> int:
-        """The number of hidden neurons that measures can tell apart; 0 if there are none."""
+        """The number of hidden neurons, for measures by neuron; 0 if measures of neurons do not apply."""
         return 0
 
     def axes(self, input_shape: tuple[int, ...], n_outputs: int) -> dict[str, tuple[Any, ...]]:
@@ -66,7 +66,7 @@ ModelField = Annotated[SerializeAsAny[Model], resolver(Model)]
 
 
 def draw_uniform(key: jax.Array, shape: tuple[int, ...], bound: float, scale: Any) -> jax.Array:
-    """Initial weights from U(-bound, bound), times a scale that may be traced. Inside jit."""
+    """Draw initial weights from U(-bound, bound), times a scale that may be traced. Called inside jit."""
     import jax
     import jax.numpy as jnp
 
@@ -77,7 +77,7 @@ def draw_uniform(key: jax.Array, shape: tuple[int, ...], bound: float, scale: An
 
 
 def draw_normal(key: jax.Array, shape: tuple[int, ...], std: float, scale: Any) -> jax.Array:
-    """Initial weights from N(0, std^2), times a scale that may be traced. Inside jit."""
+    """Draw initial weights from N(0, std^2), times a scale that may be traced. Called inside jit."""
     import jax
     import jax.numpy as jnp
 

@@ -21,18 +21,18 @@ __all__ = ["Construction"]
 
 
 class Construction(FullyConnected):
-    r"""One hidden layer of relu that computes $\prod_{i \in S} x_i$ exactly, by a proposition of the paper.
+    r"""A one-hidden-layer relu network whose initial weights compute $\prod_{i \in S} x_i$ exactly.
 
-    The construction is the initial network, from which a run trains as from any other. It does not depend on
-    the init stream. Propositions 2 and 3 are for three bits.
+    The weights are those of a proposition in the paper; they do not depend on the init stream. Training
+    starts from them as from any initial network. Propositions 2 and 3 are for three bits.
 
     Attributes:
-        proposition: 1 ($2^k$ neurons, one AND for each setting of the bits), 2 (6 neurons) or 3 (4 neurons,
+        proposition: 1 ($2^k$ neurons, an AND for each setting of the bits), 2 (6 neurons) or 3 (4 neurons,
             one of them constant).
-        bits: S, counted from 0; the first k if not given.
+        bits: the bits S, counted from 0; by default the first k.
         k: number of bits, if ``bits`` is not given.
-        width: number of neurons; 0: as many as the construction needs. Additional neurons are zero.
-        activation: only ``relu``.
+        width: number of neurons; 0 means as many as the construction needs. Extra neurons have zero weights.
+        activation: ``relu`` only.
         init_scale: factor on all initial parameters.
 
     Raises:
@@ -79,7 +79,7 @@ class Construction(FullyConnected):
         return self
 
     def network(self, key: jax.Array, input_shape: tuple[int, ...], n_outputs: int) -> OneHiddenLayer:
-        """The construction, whatever the key.
+        """The network of the construction; the key is not used.
 
         Raises:
             InputError: if a bit is not among the inputs, or there are several outputs.

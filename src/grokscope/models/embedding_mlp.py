@@ -18,18 +18,19 @@ __all__ = ["EmbeddingMLP"]
 
 
 class EmbeddingMLP(Model):
-    r"""$f(x) = \sigma\big(\sum_t W_E[x_t] V_t + b\big) U$ for a sequence of one-hot tokens [position, token].
+    r"""Token embeddings and one hidden layer: $f(x) = \sigma\big(\sum_t W_E[x_t] V_t + b\big) U$.
 
-    With ``combine = "add"`` all positions share $V$, so the network cannot tell (a, b) from (b, a).
-    All weights are drawn from $N(0, 1/\mathrm{inputs})$, the embedding from $N(0, 1)$ times
-    ``embedding_scale``, biases are 0.
+    The input is a sequence of one-hot tokens [position, token]. With ``combine = "add"`` all positions share
+    $V$, so the network computes the same for (a, b) as for (b, a). Initially $V$ and $U$ are drawn from
+    $N(0, 1/m)$ for m inputs of the layer, the embedding from $N(0, 1)$ times ``embedding_scale``; biases are
+    0.
 
     Attributes:
         embedding: features per token.
-        width: hidden neurons.
+        width: number of hidden neurons.
         activation: $\sigma$: ``relu``, ``quadratic`` ($z^2$), ``gelu`` or ``tanh``.
-        combine: ``concatenate`` (a $V_t$ for each position) or ``add``.
-        bias: whether hidden neurons have biases.
+        combine: ``concatenate`` (its own $V_t$ for each position) or ``add`` (one $V$ for all).
+        bias: whether hidden neurons have a bias b.
         embedding_scale: factor on the initial embedding.
         init_scale: factor on all other initial weights.
 
@@ -57,7 +58,7 @@ class EmbeddingMLP(Model):
 
     @property
     def n_neurons(self) -> int:
-        """``width``."""
+        """The number of hidden neurons, ``width``."""
         return self.width
 
     def check_inputs(self, input_shape: tuple[int, ...], n_outputs: int) -> None:
@@ -70,7 +71,7 @@ class EmbeddingMLP(Model):
         check_tokens(self.kind, input_shape)
 
     def axes(self, input_shape: tuple[int, ...], n_outputs: int) -> dict[str, tuple[Any, ...]]:
-        """``matrix``: the names of the weight matrices; ``position``."""
+        """Axis ``matrix`` (names of the weight matrices) and axis ``position``."""
         del n_outputs
         return {
             "matrix": ("embedding", "hidden_weight", "output_weight"),
@@ -106,13 +107,13 @@ class EmbeddingMLP(Model):
         )
 
     def n_parameters(self, input_shape: tuple[int, ...], n_outputs: int) -> int:
-        """Embedding, hidden layer, output layer."""
+        """Number of parameters of embedding, hidden layer and output layer."""
         positions, tokens = input_shape
         inputs = self._slots(positions) * self.embedding
         return tokens * self.embedding + (inputs + self.bias + n_outputs) * self.width
 
     def flops_per_sample(self, input_shape: tuple[int, ...], n_outputs: int) -> float:
-        """Products forward and backward; the hidden layer of each token is computed once per batch."""
+        """Operations of the matrix products; the hidden layer of each token is computed once per batch."""
         positions, tokens = input_shape
         return (4.0 * tokens * self._slots(positions) + 6.0 * n_outputs) * self.width
 

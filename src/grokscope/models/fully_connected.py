@@ -45,12 +45,12 @@ class FullyConnected(Model):
 
     @property
     def has_one_hidden_layer(self) -> bool:
-        """True."""
+        """True: this model has one hidden layer."""
         return True
 
     @property
     def n_neurons(self) -> int:
-        """``width``."""
+        """The number of hidden neurons, ``width``."""
         return self.width
 
     def network(self, key: jax.Array, input_shape: tuple[int, ...], n_outputs: int) -> OneHiddenLayer:
@@ -75,13 +75,13 @@ class FullyConnected(Model):
         )
 
     def _hidden_fan_in(self, n_inputs: int) -> float:
-        """1 / bound^2, for the bound of W and b."""
+        """Fan-in m of the hidden layer: W and b are drawn from U(-1/sqrt(m), 1/sqrt(m))."""
         return n_inputs
 
     def n_parameters(self, input_shape: tuple[int, ...], n_outputs: int) -> int:
-        """(n + 1 + outputs) p."""
+        """Number of parameters: (n + 1 + outputs) p."""
         return (math.prod(input_shape) + 1 + n_outputs) * self.width
 
     def flops_per_sample(self, input_shape: tuple[int, ...], n_outputs: int) -> float:
-        """Forward, and backward without the gradient for the inputs: 4 n p + 4 p per output."""
+        """Operations forward and backward, without the gradient of the inputs: 4 n p + 4 p per output."""
         return 4.0 * (math.prod(input_shape) + n_outputs) * self.width

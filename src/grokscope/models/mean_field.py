@@ -12,20 +12,19 @@ __all__ = ["MeanField"]
 
 
 class MeanField(FullyConnected):
-    r"""`fully_connected` with hidden weights smaller by $\sqrt{p_0/p}$: rates do not depend on width.
+    r"""`fully_connected` in a mean-field parametrization: learning rates do not depend on the width.
 
     In `fully_connected` the effective rate grows with width: at the same learning rate the outputs of a wider
     network change faster, and each neuron changes less. Here, with SGD, the network is
     $\frac{p_0}{p} \sum_j \upsilon_j\, \sigma(\omega_j \cdot x + \beta_j)$, with neurons drawn as in a
-    `fully_connected` network of width $p_0$ and trained with rate $\eta\, p/p_0$ and decay
-    $\lambda\, p_0/p$. With relu a factor can be moved between the layers. The network is therefore
-    implemented as $\sum_j u_j\, \sigma(W_j \cdot x + b_j)$ with
-    $(W, b, u) = \sqrt{p_0/p}\,(\omega, \beta, \upsilon)$, rate $\eta$ and decay $\lambda$: only the
-    initialization differs from `fully_connected`, and at $p = p_0$ it is the same.
+    `fully_connected` network of width $p_0$ and trained with rate $\eta\, p/p_0$ and decay $\lambda\, p_0/p$.
+    Because relu is homogeneous, this is the same as $\sum_j u_j\, \sigma(W_j \cdot x + b_j)$ with
+    $(W, b, u) = \sqrt{p_0/p}\,(\omega, \beta, \upsilon)$, rate $\eta$ and decay $\lambda$, which is how it is
+    implemented: only the initial W and b differ from `fully_connected`, by the factor $\sqrt{p_0/p}$.
 
     Attributes:
-        activation: only ``relu``.
-        base_width: $p_0$, the width at which it equals `fully_connected`.
+        activation: ``relu`` only.
+        base_width: $p_0$, the width at which the network equals `fully_connected`.
 
     Source: Mei, Montanari, Nguyen 2018 (arXiv 1804.06561), Section 2, with decay.
 

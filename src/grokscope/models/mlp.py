@@ -17,18 +17,18 @@ __all__ = ["MLP"]
 
 
 class MLP(Model):
-    r"""$f(x) = \sigma(\dots \sigma(x W_1 + b_1) \dots W_L + b_L)\, U + c$, the usual ``nn.Sequential``.
+    r"""A multilayer perceptron: $f(x) = \sigma(\dots \sigma(x W_1 + b_1) \dots W_L + b_L)\, U + c$.
 
     Initialization is PyTorch's default for ``nn.Linear``: weights and biases $\sim U(\pm 1/\sqrt{m})$ for a
     layer with m inputs, all multiplied by ``init_scale``. With one hidden layer it differs from
-    ``fully_connected`` by the output bias only, and has the same measures of neurons; subnetworks keep the
-    output bias.
+    ``fully_connected`` only by the output bias, which all subnetworks keep; measures of neurons apply to it.
+    With several hidden layers they do not.
 
     Attributes:
-        widths: number of neurons of each hidden layer, the one next to the inputs first.
+        widths: number of neurons of each hidden layer, from the input to the output.
         activation: $\sigma$: ``relu``, ``quadratic`` ($z^2$), ``gelu`` (its tanh approximation),
             ``gelu_exact`` or ``tanh``.
-        output_bias: whether there is an output bias c.
+        output_bias: whether the network has an output bias c.
         init_scale: factor on all initial parameters.
 
     Example:
@@ -53,7 +53,7 @@ class MLP(Model):
 
     @property
     def has_one_hidden_layer(self) -> bool:
-        """With one hidden layer."""
+        """True with exactly one hidden layer."""
         return len(self.widths) == 1
 
     @property
@@ -89,7 +89,7 @@ class MLP(Model):
         return Layers(weights, biases, output_weight, output_bias, self.activation)
 
     def n_parameters(self, input_shape: tuple[int, ...], n_outputs: int) -> int:
-        """Weights and biases of all layers."""
+        """Number of weights and biases of all layers."""
         sizes = (math.prod(input_shape), *self.widths, n_outputs)
         biases = sum(self.widths) + (n_outputs if self.output_bias else 0)
         return sum(m * n for m, n in itertools.pairwise(sizes)) + biases

@@ -29,17 +29,18 @@ class Transformer(Model):
 
     Attributes:
         layers: number of layers.
-        width: d, features of the residual stream.
-        heads: attention heads per layer, each of width / heads features.
-        mlp_width: hidden neurons per layer.
+        width: number of features d of the residual stream.
+        heads: number of attention heads per layer, each with width / heads features.
+        mlp_width: number of hidden neurons of each layer's perceptron.
         activation: $\sigma$: ``relu``, ``quadratic`` ($z^2$), ``gelu`` or ``tanh``.
-        norm: layer norm: ``none``, ``post`` (after each sum) or ``pre`` (before attention, before the
-            perceptron, and at the end).
-        positions: ``learned``, ``sinusoidal`` (fixed) or ``none``.
-        tied: whether the unembedding is the transposed embedding.
+        norm: layer norm: ``none``, ``post`` (after each residual sum) or ``pre`` (before attention, before
+            the perceptron, and before the unembedding).
+        positions: position embedding: ``learned``, ``sinusoidal`` (fixed) or ``none``.
+        tied: whether the unembedding $W_U$ is the transposed embedding.
         mlp_bias: whether the perceptrons have biases.
-        init: ``normal`` ($N(0, 1/d)$; the unembedding $N(0, 1/\mathrm{tokens})$; biases 0) or ``torch``
-            (PyTorch's defaults: linear maps $U(\pm 1/\sqrt{\mathrm{inputs}})$, embeddings $N(0, 1)$).
+        init: initial weights: ``normal`` ($N(0, 1/d)$; the unembedding $N(0, 1/\mathrm{tokens})$; biases 0)
+            or ``torch`` (PyTorch's defaults: linear maps $U(\pm 1/\sqrt{\mathrm{inputs}})$, embeddings
+            $N(0, 1)$).
         init_scale: factor on all initial weights except those of the layer norms.
 
     Raises:
@@ -90,7 +91,7 @@ class Transformer(Model):
             )
 
     def axes(self, input_shape: tuple[int, ...], n_outputs: int) -> dict[str, tuple[Any, ...]]:
-        """``layer``, ``head``, ``position``, and ``matrix``: the names of the weight matrices."""
+        """Axes ``layer``, ``head``, ``position`` and ``matrix`` (names of the weight matrices)."""
         matrices = ["embedding", *(["position"] if self.positions == "learned" else [])]
         for i in range(self.layers):
             names = ("query", "key", "value", "attention_out", "mlp_in", "mlp_out")
@@ -140,7 +141,7 @@ class Transformer(Model):
         )
 
     def n_parameters(self, input_shape: tuple[int, ...], n_outputs: int) -> int:
-        """All weights, biases and norms."""
+        """Number of weights, biases and layer-norm parameters."""
         positions, tokens = input_shape
         d, h = self.width, self.mlp_width
         norms = 0 if self.norm == "none" else 2
@@ -150,7 +151,7 @@ class Transformer(Model):
         return around + self.layers * layer
 
     def flops_per_sample(self, input_shape: tuple[int, ...], n_outputs: int) -> float:
-        """Products forward and backward; the last layer is computed at the last position only."""
+        """Operations of the matrix products; the last layer is computed only at the last position."""
         positions, tokens = input_shape
         d, h = self.width, self.mlp_width
         inner = positions * (4 * d * d + 2 * d * h + 2 * positions * d)
@@ -162,7 +163,7 @@ class Transformer(Model):
 class NandaTransformer(Transformer):
     """The one-layer transformer of Nanda et al.: no layer norm, learned positions, ReLU.
 
-    A ``transformer`` with other defaults.
+    The same as ``transformer``, under the paper's name.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), Section 3; initialization as in the official code.
 
@@ -175,9 +176,9 @@ class NandaTransformer(Transformer):
 
 
 class PowerTransformer(Transformer):
-    """The two-layer transformer of Power et al.: layer norm after each sum, fixed positions, no biases.
+    """The two-layer transformer of Power et al.: layer norm after each sum, sinusoidal positions, no biases.
 
-    A ``transformer`` with other defaults. The two-circuits paper uses it for its Figure 4.
+    A ``transformer`` with other defaults, used in Figure 4 of the two-circuits paper.
 
     Source: Power et al. 2022 (arXiv 2201.02177), Appendix A.1.2; details that the paper does not give are
         those of the official code.

@@ -19,9 +19,9 @@ class Optimizer(Part):
     r"""A gradient optimizer.
 
     Attributes:
-        learning_rate: $\eta$, the rate before the factor of the schedule.
-        weight_decay: $\lambda$, the strength of weight decay, on all parameters.
-        schedule: factor on the rate, as a function of the step.
+        learning_rate: learning rate $\eta$, before it is multiplied by the schedule.
+        weight_decay: coefficient $\lambda$ of the weight decay, which applies to all parameters.
+        schedule: factor on the learning rate as a function of the step.
     """
 
     group = "optimizer"

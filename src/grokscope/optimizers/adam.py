@@ -38,7 +38,7 @@ class AdaptiveMoments(Optimizer):
 
 
 class Adam(AdaptiveMoments):
-    r"""Adam, with PyTorch's coupled weight decay: moments are taken of $g + \lambda\theta$.
+    r"""Adam with coupled weight decay, as in PyTorch: $\lambda\theta$ is added to the gradient g.
 
     $\theta \leftarrow \theta - \eta\, \hat m/(\sqrt{\hat v}+\epsilon)$, with the bias-corrected means
     $\hat m$ of $g + \lambda\theta$ and $\hat v$ of its square.
@@ -53,7 +53,7 @@ class Adam(AdaptiveMoments):
     kind: Literal["adam"] = "adam"
 
     def transform(self, n_steps: int) -> optax.GradientTransformation:
-        """Decay, moments, rate."""
+        """Chain weight decay, moments and learning rate, in this order."""
         return with_decay(self.moments(), self._rate(n_steps), self.weight_decay, coupled=True)
 
 
@@ -74,5 +74,5 @@ class AdamW(AdaptiveMoments):
     weight_decay: float = Field(default=0.01, ge=0.0, le=1e6)
 
     def transform(self, n_steps: int) -> optax.GradientTransformation:
-        """Moments, decay, rate."""
+        """Chain moments, weight decay and learning rate, in this order."""
         return with_decay(self.moments(), self._rate(n_steps), self.weight_decay, coupled=False)

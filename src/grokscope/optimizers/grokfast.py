@@ -19,17 +19,17 @@ class Grokfast(AdaptiveMoments):
     r"""Adam on $\hat g = g + \lambda_f \mu$, where $\mu$ is a moving average of the gradient.
 
     $\mu \leftarrow \alpha\mu + (1-\alpha) g$, and $\mu$ is initially the first gradient. A constant gradient
-    is multiplied by $1 + \lambda_f$, a fast varying one is not changed. With ``lamb = 0`` this is Adam (AdamW
-    with ``decay = "decoupled"``).
+    is multiplied by $1 + \lambda_f$; a rapidly varying one is hardly changed. With ``lamb = 0`` this is Adam
+    (AdamW with ``decay = "decoupled"``).
 
     Attributes:
-        alpha: $\alpha$, the decay rate of the average, which covers about $1/(1-\alpha)$ steps.
-        lamb: $\lambda_f$, the factor of the average.
+        alpha: $\alpha$, decay rate of the moving average; its window is about $1/(1-\alpha)$ steps.
+        lamb: $\lambda_f$, the factor on the moving average.
         decay: ``coupled``: weight decay is added to the filtered gradient, before the moments (as in the
             official code); ``decoupled``: it is added after the moments.
 
-    Source: Lee et al. 2024 (arXiv 2405.20233), Grokfast-EMA, as in the official code (Algorithm 2 has another
-        initial average).
+    Source: Lee et al. 2024 (arXiv 2405.20233), Grokfast-EMA, as in the official code (in Algorithm 2 the
+        average starts at another value).
 
     Example:
         >>> Grokfast().alpha, Grokfast().lamb
@@ -44,7 +44,7 @@ class Grokfast(AdaptiveMoments):
     decay: Literal["coupled", "decoupled"] = "coupled"
 
     def transform(self, n_steps: int) -> optax.GradientTransformation:
-        """Filter, decay, moments, rate."""
+        """Chain the filter with Adam or AdamW."""
         import optax
 
         adam = with_decay(
@@ -54,7 +54,7 @@ class Grokfast(AdaptiveMoments):
 
 
 class _SlowGradient(NamedTuple):
-    """The moving average of the gradient, and whether it has begun (count 1)."""
+    """The moving average of the gradient; count is 0 before the first gradient, then 1."""
 
     count: Any
     mean: Any

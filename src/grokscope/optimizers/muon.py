@@ -1,4 +1,4 @@
-"""Muon: momentum, orthogonalized."""
+"""Muon: SGD with orthogonalized momentum."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ if TYPE_CHECKING:
 
 __all__ = ["Muon"]
 
-# matrices next to tokens or outputs, which are trained by Adam, as by the authors
+# matrices at the input or the output, which AdamW trains, as in the authors' code
 _NOT_HIDDEN = ("embedding", "position", "unembedding", "output_weight")
 
 
 class Muon(Optimizer):
-    r"""Momentum of each hidden matrix, orthogonalized; AdamW for all other parameters.
+    r"""Muon: orthogonalized momentum for hidden matrices; AdamW for all other parameters.
 
     $m \leftarrow \beta m + (1-\beta) g$, $u = \beta m + (1-\beta) g$ (Nesterov), both bias-corrected as in
     optax, and $W \leftarrow W - \eta\,(\sqrt{\max(1, o/i)}\; O(u) + \lambda W)$ for i inputs
-    and o neurons. O brings all singular values into 0.5 to 1.5: $X = u/\|u\|_F$, then five times
+    and o neurons. O moves all singular values to about 1 (0.5 to 1.5): $X = u/\|u\|_F$, then five times
     $X \leftarrow 3.4445\,X + (-4.7750\,A + 2.0315\,A^2)\,X$ with $A = X X^\top$. Biases, embeddings and
-    output weights are trained by AdamW, with another rate and the same $\lambda$.
+    output weights are trained by AdamW, with a learning rate of their own and the same $\lambda$.
 
     Attributes:
-        learning_rate: $\eta$ of the hidden matrices.
-        momentum: $\beta$.
-        adam_learning_rate: the rate of all other parameters; the schedule applies to both.
+        learning_rate: learning rate $\eta$ of the hidden matrices.
+        momentum: decay rate $\beta$ of the momentum.
+        adam_learning_rate: learning rate of all other parameters; the schedule applies to both rates.
         beta1: decay rate of AdamW's mean of the gradient.
         beta2: decay rate of AdamW's mean of its square.
         epsilon: added to the root of AdamW's mean square.
@@ -57,7 +57,7 @@ class Muon(Optimizer):
     epsilon: float = Field(default=1e-8, gt=0.0, le=1.0)
 
     def transform(self, n_steps: int) -> optax.GradientTransformation:
-        """Two optimizers, each for some of the parameters."""
+        """Combine Muon for hidden matrices with AdamW for the rest."""
         import optax
         from optax import contrib
 

@@ -15,7 +15,7 @@ class RateSchedule(Part):
     """A factor on the learning rate as a function of the step.
 
     Attributes:
-        warmup: number of steps over which the rate rises linearly from 0.
+        warmup: number of first steps over which the rate rises linearly from 0; 0 for no warm-up.
         depends_on_length: whether the factor depends on the length of the run; then the length is part of the
             identity.
     """
@@ -42,7 +42,7 @@ RateScheduleField = Annotated[SerializeAsAny[RateSchedule], resolver(RateSchedul
 
 
 class Constant(RateSchedule):
-    """A constant rate.
+    """A constant learning rate, after warm-up.
 
     Example:
         >>> float(Constant()(step=7, n_steps=10))
@@ -52,16 +52,16 @@ class Constant(RateSchedule):
     kind: Literal["constant"] = "constant"
 
     def factor(self, step: Any, n_steps: int) -> Any:
-        """1."""
+        """The factor 1."""
         del step, n_steps
         return 1.0
 
 
 class Linear(RateSchedule):
-    """A rate that falls linearly to 0 over the last part of the run.
+    """A learning rate that falls linearly to 0 over the last part of the run.
 
     Attributes:
-        last: share of the run over which it falls.
+        last: fraction of the run over which the rate falls.
 
     Example:
         >>> [round(float(Linear(last=0.5)(step, 10)), 1) for step in (0, 5, 6, 9)]
@@ -81,7 +81,7 @@ class Linear(RateSchedule):
 
 
 class Cosine(RateSchedule):
-    """A rate that falls to 0 along half a cosine.
+    """A learning rate that falls to 0 along half a period of a cosine.
 
     Example:
         >>> [round(float(Cosine()(step, 10)), 2) for step in (0, 5, 10)]

@@ -21,7 +21,7 @@ class SGD(Optimizer):
     (PyTorch's form, no dampening).
 
     Attributes:
-        momentum: $m$; no momentum if not given.
+        momentum: momentum coefficient $m$; no momentum if not given.
         decay: ``coupled``: $\lambda\theta$ is added to the gradient, before the momentum; ``decoupled``:
             after it.
 
@@ -43,7 +43,7 @@ class SGD(Optimizer):
     decay: Literal["coupled", "decoupled"] = "coupled"
 
     def transform(self, n_steps: int) -> optax.GradientTransformation:
-        """Decay, momentum, rate."""
+        """Chain weight decay, momentum and learning rate."""
         import optax
 
         inner = optax.identity() if self.momentum is None else optax.trace(self.momentum)

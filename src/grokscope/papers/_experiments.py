@@ -43,10 +43,10 @@ _BASE_BYTES, _IN_FLIGHT = 600_000_000, 16
 
 @dataclass(frozen=True)
 class Profile:
-    """How much of an experiment is done.
+    """A version of an experiment: overrides of its spec, and the default seeds.
 
     Attributes:
-        seeds: what ``--seeds`` would be.
+        seeds: default value of ``--seeds``.
         overrides: changes of the spec, as for ``--set``.
     """
 
@@ -82,13 +82,13 @@ class ContestProfile(Profile):
 class Analysis:
     """A computation on the networks of a trained run, whose results are kept in the run as measures.
 
-    For what takes too long to be computed whenever the claims are judged: gates, proofs.
+    For results that take too long to be computed each time the claims are judged, such as gates and proofs.
 
     Attributes:
-        name: what it is, in a word or two.
+        name: a label of one or two words.
         take: function of the run and the progress; it writes its measures (`grokscope.runs.GivenMeasures`),
             and does nothing where they exist already.
-        seconds: of one core per member, for the plan.
+        seconds: predicted seconds on one core per member, for the plan.
     """
 
     name: str
@@ -134,7 +134,7 @@ class PaperExperiment(ABC):
 
     Attributes:
         name: as on the command line.
-        sentence: what it is and which figures come from it.
+        sentence: a description, and the figures that it gives.
         experiment: the spec at full size.
         profiles: ``paper`` (as the authors did) and ``quick`` (what is left out where that takes long).
         group: a name for several experiments together, which stands for all of them on the command line.
@@ -156,11 +156,11 @@ class PaperExperiment(ABC):
     def execute(
         self, job: Job, progress: Progress, rates: Rates | None = None, **options: Any
     ) -> Run | Sweep | Contest:
-        """Train what is missing in the job's folder.
+        """Train the members that are missing in the job's folder.
 
         Args:
             job: spec, seeds and folder.
-            progress: told of the work.
+            progress: receives the steps done.
             rates: of this machine; None measures them where they are needed.
             options: as for `grokscope.train`.
         """
@@ -379,7 +379,7 @@ class ContestExperiment(PaperExperiment):
         return ContestSpec.of(spec, own.contenders or self.contenders, own.tuning, seeds)
 
     def execute(self, job: Job, progress: Progress, rates: Rates | None = None, **options: Any) -> Contest:
-        """Tune the contenders and train the chosen settings, as far as that is missing."""
+        """Tune the contenders and train the chosen settings; finished runs are skipped."""
         from grokscope.sweeps import run_contest
 
         contest = self._contest(job.spec, job.profile, job.seeds)

@@ -22,11 +22,11 @@ __all__ = ["Figure", "Paper", "RunLike", "find_paper", "papers"]
 
 
 class RunLike(Protocol):
-    """The part of a run (`grokscope.Run`) that claims and figures use."""
+    """The attributes of a run (`grokscope.Run`) that claims and figures use."""
 
     @property
     def experiment(self) -> Experiment:
-        """What was trained."""
+        """The experiment that was trained."""
         ...
 
     @property
@@ -121,7 +121,7 @@ class Paper(Part):
         return self._with_sources(named)
 
     def source_of(self, one: PaperExperiment) -> PaperExperiment | None:
-        """The experiment of the paper in whose run the members of another start; None if they do not."""
+        """The experiment of this paper from which a branch starts; None for other experiments."""
         init = one.experiment.init
         names = {other.name for other in self.experiments}
         return self.experiment(init.run) if isinstance(init, FromRun) and init.run in names else None
@@ -147,7 +147,7 @@ class Paper(Part):
         return Job(spec, profile, usual if seeds is None else seeds, folder / one.name)
 
     def _with_sources(self, chosen: Iterable[PaperExperiment]) -> list[PaperExperiment]:
-        """Experiments and those in whose runs they start, each once, in the paper's order."""
+        """The given experiments and their source experiments, each once, in the paper's order."""
         todo, names = list(chosen), set[str]()
         while todo:
             one = todo.pop()

@@ -1,4 +1,4 @@
-"""What the project's own studies share: spec, author and citation. A study is a sweep or a contest.
+"""The common spec, author and citation of the project's own studies. A study is a sweep or a contest.
 
 Only the times of memorization and grokking are evidence in a study, so that accuracy is all it measures.
 """
@@ -27,7 +27,7 @@ def timed(points: str, **spec: Any) -> Experiment:
 
 
 def bibtex_of(key: str, title: str, study: str) -> str:
-    """How to cite a study.
+    """The BibTeX entry of a study.
 
     Args:
         key: what follows ``grokscope2026`` in the key of the entry.
@@ -43,7 +43,7 @@ def bibtex_of(key: str, title: str, study: str) -> str:
 
 
 class Study(Paper):
-    """A question that this project asks and answers itself: a paper that is not published."""
+    """A study by this project: a paper that is not published."""
 
     authors = "the grokscope authors"
     year = 2026

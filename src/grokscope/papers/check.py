@@ -139,7 +139,7 @@ def _check_claims(paper: Paper, examples: Iterable[Mapping[str, RunLike]]) -> No
 
 @dataclass
 class MadeUpRun:
-    """A run whose measures were made up."""
+    """A run with synthetic measures."""
 
     experiment: Experiment
     measures: xr.Dataset
@@ -148,7 +148,7 @@ class MadeUpRun:
 
 
 def made_up_runs(experiment: Experiment) -> Iterator[tuple[str, MadeUpRun]]:
-    """Runs with every registered measure, each run of one shape of curve."""
+    """Synthetic runs with every registered measure; each run has one shape of curve."""
     rng = np.random.default_rng(0)
     time = np.linspace(0, 1, _POINTS)
     shapes = {

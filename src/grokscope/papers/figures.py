@@ -55,7 +55,7 @@ def sensitivity_of(experiment: str) -> Draw:
 
 
 def beside_null(experiment: str, null: str) -> Draw:
-    """An experiment beside the same with random labels."""
+    """An experiment, and beside it the same experiment with random labels."""
     return lambda runs, command: null_figure(
         runs[experiment].measures, runs[null].measures, _width(runs[experiment]), command
     )

@@ -56,7 +56,7 @@ _FEW, _MANY = 300, 2000  # samples
 
 
 def _all_phases(measures: xr.Dataset) -> np.ndarray:
-    """Whether each of the four phases is that of some cell."""
+    """Whether each of the four phases occurs in some cell."""
     need(measures, "train_accuracy", "test_accuracy")
     decays, samples = measures["weight_decay"].to_numpy(), measures["n_train"].to_numpy()
     found = np.array([phase_of(measures, weight_decay=d, n_train=n) for d in decays for n in samples])

@@ -124,7 +124,7 @@ _EXPERIMENTS = (
 
 
 def loss_of_guess(measures: xr.Dataset) -> float:
-    """The loss of a guess, log p; an odd p has (p - 1) / 2 frequencies."""
+    """The loss of a uniform guess, log p; an odd p has (p - 1) / 2 frequencies."""
     if "frequency" not in measures.sizes:
         raise NotTestable("the run has no measure of frequencies")
     return math.log(2 * measures.sizes["frequency"] + 1)
@@ -385,7 +385,7 @@ _FIGURES = (
 
 
 class ProgressMeasures(Paper):
-    """Nanda et al. 2023: what a grokked network computes, and measures of how it comes to that."""
+    """Nanda et al. 2023: the algorithm of a grokked network, and measures of its progress in training."""
 
     kind: Literal["progress-measures"] = "progress-measures"
     title = "Progress Measures for Grokking via Mechanistic Interpretability"

@@ -1,22 +1,24 @@
 r"""A Tale of Two Circuits: Grokking as Competition of Sparse and Dense Subnetworks (arXiv 2303.11873).
 
 A one-hidden-layer network learns the parity of 3 hidden bits among 40. It first fits its 1,000 samples with
-nearly all of its 1,000 neurons, at chance on other inputs (memorization). Much later a handful of neurons
-grow fast in norm and take over the output, and held-out accuracy jumps to 100 % (grokking). The rest decay.
+nearly all of its 1,000 neurons, with accuracy at chance on other inputs (memorization). Much later the norms
+of a few neurons grow fast until these neurons dominate the output, and held-out accuracy jumps to 100 %
+(grokking). All other neurons decay.
 
 The file follows the paper, figure by figure. Each section has its experiments, the functions that compute the
-evidence, the claims and the figures; the class at the end puts them together. An evidence function takes the
-measures of one run and returns one number per seed (NaN: not measured, or undefined for that seed) or one
-truth value per seed (1, 0 or NaN).
+evidence, the claims and the figures; the class `TwoCircuits` at the end collects them. An evidence function
+takes the measures of one run and returns an array [seed] of numbers (NaN: not measured, or undefined for that
+seed) or of truth values (1, 0 or NaN).
 
-Memorization is the step from which on train_accuracy > 0.98 at 5 measured points in a row; grokking is the
-same for test_accuracy. Both are interval-censored by the schedule and right-censored at the end. A seed that
-diverges does not do what is claimed. Regions are fixed on seeds 0-4 and confirmed on seeds 100-199.
+The memorization step is the first of 5 measured points in a row with train_accuracy > 0.98; the grokking step
+is the same for test_accuracy. Both are interval-censored by the schedule and right-censored at the end of the
+run. A seed that diverges counts against a claim. Regions were fixed on seeds 0-4 and are confirmed on seeds
+100-199.
 
-The paper selects its generalizing neurons by the outcome (the active subnetwork of the last epoch), so where
-their curves end holds by construction. Claims C4, C5 and C7 therefore test what does not: the time at which
-the curves part, relative to the rise of held-out accuracy; agreement beyond chance (kappa) instead of
-agreement; and a control matched in norm besides the random one.
+The paper selects its generalizing neurons by the outcome (the active subnetwork of the last epoch), so the
+last values of their curves hold by construction. Claims C4, C5 and C7 therefore test what is not guaranteed
+by the selection: when the curves separate, relative to the rise of held-out accuracy; agreement beyond chance
+(kappa) instead of agreement; and a norm-matched control in addition to the random one.
 """
 
 from __future__ import annotations
@@ -81,8 +83,8 @@ _STANDARD = Experiment(
     loss=Hinge(),
     optimizer=SGD(learning_rate=0.1, weight_decay=0.01),
 )
-_COARSE = ("schedule.measures=['every 5 epochs', 'log']", "schedule.follow='every 5 epochs'")
-_PROFILES = {"paper": Profile(seeds=5), "quick": Profile(seeds=3, overrides=_COARSE)}
+_COARSE_SCHEDULE = ("schedule.measures=['every 5 epochs', 'log']", "schedule.follow='every 5 epochs'")
+_PROFILES = {"paper": Profile(seeds=5), "quick": Profile(seeds=3, overrides=_COARSE_SCHEDULE)}
 
 _STANDARD_RUN = RunExperiment(
     "standard",
@@ -92,7 +94,7 @@ _STANDARD_RUN = RunExperiment(
 )
 
 _standard_mean = partial(Claim, kind="mean", experiment="standard")
-# A claim about every seed.
+# A claim about every seed: it holds for a share of at least 0.8.
 _share = partial(
     Claim,
     kind="share",
@@ -101,19 +103,20 @@ _share = partial(
 )
 _standard_share = partial(_share, experiment="standard")
 
-_NEAR_THE_EVENT = Region.between(2 / 3, 1.5)  # of one time over another
+_SIMULTANEOUS = Region.between(2 / 3, 1.5)  # for the ratio of two times
 
 
 def departure_from_chance(measures: xr.Dataset) -> np.ndarray:
-    """The step from which on test_accuracy > 0.65 at 5 points in a row: held-out accuracy has left chance.
+    """The step at which accuracy leaves chance: the first of 5 points in a row with test_accuracy > 0.65.
 
-    With 100 test points chance alone has a standard deviation of 0.05, so that 0.65 is three of them away.
+    At chance, accuracy on 100 test points has mean 0.5 and standard deviation 0.05: 0.65 is 3 deviations
+    above.
     """
     return first_crossing(measures, curve(measures, "test_accuracy"), 0.65, ">")
 
 
 def _figure_pair(first: int, experiment: str, setting: str) -> tuple[Figure, Figure]:
-    """The paper's two figures of one experiment: training, and subnetworks."""
+    """The paper's two figures of an experiment: training curves, and curves of subnetworks."""
     return (
         Figure(
             f"figure-{first}",
@@ -136,7 +139,7 @@ _FIGURES_2_AND_3 = _figure_pair(2, "standard", "")
 
 
 def late_grokking(measures: xr.Dataset, highest: float) -> np.ndarray:
-    """C1: memorizes with held-out accuracy up to ``highest``, and groks a quarter later or more."""
+    """C1: whether accuracy is at most ``highest`` at memorization, and grokking is 1.25 times as late."""
     learned = memorization_times(measures).upper
     held_out = value_at(measures, curve(measures, "test_accuracy_large"), learned)
     times = grokking_times(measures)
@@ -145,7 +148,7 @@ def late_grokking(measures: xr.Dataset, highest: float) -> np.ndarray:
 
 
 def delay_in_epochs(measures: xr.Dataset) -> CensoredTimes:
-    """C1: epochs from memorization to grokking, of finished seeds that memorize; right-censored."""
+    """C1: epochs from memorization to grokking, for finished seeds that memorize; right-censored."""
     steps_per_epoch = float(measures["step"][-1] / measures["epoch"][-1])
     memorization = memorization_times(measures)
     delay = grokking_times(measures) - memorization
@@ -153,7 +156,7 @@ def delay_in_epochs(measures: xr.Dataset) -> CensoredTimes:
 
 
 def fall_of_loss_gap(measures: xr.Dataset) -> np.ndarray:
-    """C2: test minus training loss at memorization, less the same over the last 50 epochs (median)."""
+    """C2: fall of the loss gap (test minus training) from memorization to the last 50 epochs (median)."""
     gap = curve(measures, "test_loss") - curve(measures, "train_loss")
     return value_at(measures, gap, memorization_times(measures).upper) - late_median(measures, gap)
 
@@ -198,7 +201,7 @@ _ACCURACY_AND_LOSS_CLAIMS = (
 
 
 def sparsity_before_and_after(measures: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Medians of effective sparsity [seed]: up to memorization, and over the last 50 epochs."""
+    """Median effective sparsity [seed] up to memorization, and over the last 50 epochs."""
     size = curve(measures, "effective_sparsity")
     learned = memorization_times(measures).upper
     until = np.where(np.isfinite(learned), learned, -1)
@@ -208,16 +211,16 @@ def sparsity_before_and_after(measures: xr.Dataset) -> tuple[np.ndarray, np.ndar
 
 
 def fall_of_sparsity(measures: xr.Dataset) -> np.ndarray:
-    """C3: log10 of effective sparsity up to memorization (median) over that of the last 50 epochs."""
+    """C3: log10 of the ratio of effective sparsity before and after: see `sparsity_before_and_after`."""
     fall = ratio(*sparsity_before_and_after(measures))
     return np.log10(np.where(fall > 0, fall, np.nan))
 
 
 def time_of_sparsity(measures: xr.Dataset) -> np.ndarray:
-    """C3: when effective sparsity passes the geometric middle of both, over the grokking step."""
+    """C3: ratio of two steps: effective sparsity below the geometric mean of before and after; grokking."""
     before, after = sparsity_before_and_after(measures)
-    middle = np.sqrt(before * after)
-    passed = first_crossing(measures, curve(measures, "effective_sparsity"), middle, "<")
+    geometric_mean = np.sqrt(before * after)
+    passed = first_crossing(measures, curve(measures, "effective_sparsity"), geometric_mean, "<")
     return ratio(passed, grokking_times(measures).upper)
 
 
@@ -241,7 +244,7 @@ _SPARSITY_CLAIMS = (
         paper_value="yes",
         estimand="the mean over seeds of the step at which effective sparsity passes the geometric middle of "
         "both levels, over the grokking step",
-        region=_NEAR_THE_EVENT,
+        region=_SIMULTANEOUS,
         smallest_effect=Effect(0.2, "a fifth of the time to grokking"),
         evidence=time_of_sparsity,
     ),
@@ -251,18 +254,18 @@ _SPARSITY_CLAIMS = (
 
 
 def norm_over_control(measures: xr.Dataset, control: str) -> np.ndarray:
-    """The norm of the generalizing set over a control's, as a curve."""
+    """Ratio of the generalizing set's norm to a control's, as a curve [seed, step]."""
     own = curve(measures, "subnetwork_norm", subnetwork="generalizing")
     return ratio(own, curve(measures, "subnetwork_norm", subnetwork=control))
 
 
 def early_norm_ratio(measures: xr.Dataset, control: str) -> np.ndarray:
-    """C4: norm of the generalizing set over a control's, half-way to where accuracy leaves chance."""
+    """C4: ratio of the generalizing set's norm to a control's, at half of `departure_from_chance`."""
     return value_at(measures, norm_over_control(measures, control), departure_from_chance(measures) / 2)
 
 
 def time_of_norms(measures: xr.Dataset, control: str) -> np.ndarray:
-    """C4: when the generalizing norm exceeds 1.5 times a control's, over when accuracy leaves chance."""
+    """C4: ratio of two steps: generalizing norm above 1.5 times a control's; `departure_from_chance`."""
     exceeded = first_crossing(measures, norm_over_control(measures, control), 1.5, ">")
     return ratio(exceeded, departure_from_chance(measures))
 
@@ -307,25 +310,25 @@ _NORM_CLAIMS = (
 
 
 def test_kappa(measures: xr.Dataset, subnetwork: str) -> np.ndarray:
-    """Agreement beyond chance of a subnetwork with the whole network on the test set, as a curve."""
+    """Kappa of a subnetwork with the whole network on the test set, as a curve [seed, step]."""
     return curve(measures, "faithfulness_kappa", subnetwork=subnetwork, split="test")
 
 
 def time_of_faithfulness(measures: xr.Dataset) -> np.ndarray:
-    """C5: when the generalizing set's kappa exceeds 0.9, over the grokking step."""
+    """C5: ratio of two steps: generalizing set's kappa above 0.9; grokking."""
     exceeded = first_crossing(measures, test_kappa(measures, "generalizing"), 0.9, ">")
     return ratio(exceeded, grokking_times(measures).upper)
 
 
 def fall_of_complement(measures: xr.Dataset) -> np.ndarray:
-    """C5: the complementary set's kappa at memorization, less that at grokking."""
+    """C5: fall of the complementary set's kappa from memorization to grokking."""
     kappa = test_kappa(measures, "complementary")
     before = value_at(measures, kappa, memorization_times(measures).upper)
     return before - value_at(measures, kappa, grokking_times(measures).upper)
 
 
 def mean_kappa(measures: xr.Dataset, control: str) -> np.ndarray:
-    """C5: a control's kappa, mean over all measured points; NaN for seeds that diverged."""
+    """C5: mean of a control's kappa over all measured points; NaN for seeds that diverged."""
     kappa = test_kappa(measures, control)
     kept = ~np.isnan(kappa).all(axis=1) & ~np.isfinite(diverged_steps(measures))
     result = np.full(len(kappa), np.nan)
@@ -341,7 +344,7 @@ _FAITHFULNESS_CLAIMS = (
         paper_value="yes",
         estimand="the mean over seeds of the step at which the generalizing set's agreement beyond chance "
         "(kappa, test set) passes 0.9, over the grokking step",
-        region=_NEAR_THE_EVENT,
+        region=_SIMULTANEOUS,
         smallest_effect=Effect(0.2, "a fifth of the time to grokking"),
         evidence=time_of_faithfulness,
     ),
@@ -409,16 +412,16 @@ _SIZE_CLAIMS = (
 # ---------------------------------------------------------------- Figure 5: norms of single neurons (C7)
 
 
-def share_at_zero(measures: xr.Dataset) -> np.ndarray:
-    """C7: share of neurons whose final norm is below a tenth of the initial one."""
+def share_of_dead_neurons(measures: xr.Dataset) -> np.ndarray:
+    """C7: share of neurons whose final norm is below a tenth of their initial norm."""
     norms, _ = neuron_curves(measures, "neuron_norm")
     first, final = norms[:, :, 0], norms[:, :, -1]
     dead = np.where(np.isnan(final), np.nan, final < 0.1 * first)
     return dead.mean(axis=1)
 
 
-def rise_and_die(measures: xr.Dataset) -> np.ndarray:
-    """C7: whether 6 neurons or more grow by 5 % at some time before grokking, and yet end at zero."""
+def transient_growth(measures: xr.Dataset) -> np.ndarray:
+    """C7: whether 6 neurons or more grow by 5 % before grokking, and end below a tenth of that norm."""
     norms, taken = neuron_curves(measures, "neuron_norm")
     times = grokking_times(measures)
     count = np.zeros(len(norms))
@@ -429,14 +432,14 @@ def rise_and_die(measures: xr.Dataset) -> np.ndarray:
     return truth_values(measures, times.observed & (count >= 6), norms[:, 0, 0])
 
 
-def sleep_and_explode(measures: xr.Dataset) -> np.ndarray:
-    """C7: whether the generalizing norm still falls half-way to the jump, and later doubles."""
+def late_growth_of_norm(measures: xr.Dataset) -> np.ndarray:
+    """C7: whether the generalizing norm is minimal at half of `departure_from_chance`, and later doubles."""
     norm = curve(measures, "subnetwork_norm", subnetwork="generalizing")
     half = departure_from_chance(measures) / 2
     least_so_far = np.fmin.accumulate(norm, axis=1)
-    asleep = value_at(measures, ratio(norm, least_so_far), half) <= 1.1
-    exploded = final_value(norm) >= 2 * final_value(least_so_far)
-    condition = asleep & exploded & grokking_times(measures).observed
+    near_minimum = value_at(measures, ratio(norm, least_so_far), half) <= 1.1
+    doubled = final_value(norm) >= 2 * final_value(least_so_far)
+    condition = near_minimum & doubled & grokking_times(measures).observed
     return truth_values(measures, condition, value_at(measures, norm, half))
 
 
@@ -450,7 +453,7 @@ _NEURON_CLAIMS = (
         "initial norm",
         region=Region.at_least(0.9),
         smallest_effect=Effect(0.05, "one neuron in twenty"),
-        evidence=share_at_zero,
+        evidence=share_of_dead_neurons,
     ),
     _standard_share(
         id="C7b",
@@ -459,7 +462,7 @@ _NEURON_CLAIMS = (
         paper_value="yes",
         estimand="the share of seeds that have 6 neurons or more that grow by 5 % at some time before "
         "grokking and end below a tenth of their initial norm",
-        evidence=rise_and_die,
+        evidence=transient_growth,
     ),
     _standard_share(
         id="C7c",
@@ -468,7 +471,7 @@ _NEURON_CLAIMS = (
         paper_value="yes",
         estimand="the share of seeds that have a generalizing norm within 10 % of its least value so far "
         "half-way to where test accuracy leaves chance, that ends at twice its least value or more",
-        evidence=sleep_and_explode,
+        evidence=late_growth_of_norm,
     ),
 )
 
@@ -484,17 +487,18 @@ _SENSITIVITY_FIGURE = Figure(
 
 # ---------------------------------------------------------------- Appendix A, Figure 4: operators mod p (C13)
 #
-# Before it groks addition, a network is already right on about half of the held-out pairs: those (a, b) whose
-# mirror (b, a) it was trained on. Division does not commute, and stays near chance. The paper does not test
-# that this is the reason. Three controls do: subtraction, which is like addition but does not commute;
-# addition split by unordered pairs, so that no mirror is in the training set; and the accuracy on held-out
-# pairs with and without a mirror, separately.
+# Before a network groks addition, it is already right on about half of the held-out pairs: the pairs (a, b)
+# whose mirror (b, a) is a training pair. On division, which does not commute, accuracy stays near chance. The
+# paper explains this by commutativity but does not test it. Three controls test it: subtraction, which does
+# not commute; addition split by unordered pairs, so that no mirror of a test pair is a training pair; and
+# separate accuracies for held-out pairs with and without a mirror in the training set.
 #
-# The `quick` profile has a smaller table (p = 31 instead of 97, and 60 % of it for training instead of half,
-# which a table this small needs to be grokked), one layer instead of two, half the width, full batches (with
-# small ones so small a network never fits its pairs for good), and fewer updates. Optimizer, weight decay and
-# architecture are the published ones. The claims relate two numbers of one run, accuracy on the plateau and
-# share of mirrors, which both profiles have; that the plateau ends in grokking is claimed of the run itself.
+# The `quick` profile is smaller: p = 31 instead of 97, one layer instead of two, half the width, fewer
+# updates. It trains on 60 % of the table instead of half, because so small a table is not grokked otherwise,
+# and with full batches, because with small ones so small a network does not keep fitting its training pairs.
+# Optimizer, weight decay and architecture are those of the paper. The claims apply to both profiles: they
+# compare two numbers of the same run, the accuracy on the plateau and the share of mirrors. That the plateau
+# ends in grokking is a separate claim.
 
 _ADDITION = Experiment(
     name="addition",
@@ -564,8 +568,8 @@ _OPERATORS = (
 def on_plateau(measures: xr.Dataset, name: str) -> np.ndarray:
     """A measure as a curve [seed, step], NaN outside the plateau.
 
-    The plateau begins at memorization and ends where accuracy on held-out pairs whose mirror is held out too
-    exceeds 0.25 at 5 measured points in a row; where it never does, at the end of the run.
+    The plateau begins at memorization. It ends at the first of 5 measured points in a row at which accuracy
+    on held-out pairs without a mirror in the training set exceeds 0.25, or at the end of the run.
     """
     values = curve(measures, name)
     learned = memorization_times(measures).upper[:, None]
@@ -585,21 +589,21 @@ def median_on_plateau(measures: xr.Dataset, name: str = "test_accuracy") -> np.n
 
 
 def mean_on_plateau(measures: xr.Dataset) -> np.ndarray:
-    """C13: the mean of test accuracy over the plateau; it varies even where all medians are 0."""
+    """C13: the mean of test accuracy over the plateau; used where the median is 0 for all seeds."""
     values = on_plateau(measures, "test_accuracy")
     counted = (~np.isnan(values)).sum(axis=1)
     return np.where(counted > 0, np.nansum(values, axis=1) / np.maximum(counted, 1), np.nan)
 
 
 def plateau_over_mirrors(measures: xr.Dataset) -> np.ndarray:
-    """C13: accuracy on the plateau over the share of held-out pairs whose mirror is in the training set."""
+    """C13: accuracy on the plateau over the share of held-out pairs with a mirror in the training set."""
     accuracy = median_on_plateau(measures)
     share = value_at(measures, curve(measures, "mirror_share"), memorization_times(measures).upper)
     return ratio(accuracy, share)
 
 
 def difference_on_plateau(measures: xr.Dataset) -> np.ndarray:
-    """C13: accuracy on the plateau on pairs with a mirror in the training set, less that on the others."""
+    """C13: plateau accuracy on held-out pairs with a mirror in the training set minus that on the others."""
     unmirrored = median_on_plateau(measures, "test_accuracy_unmirrored")
     return median_on_plateau(measures, "test_accuracy_mirrored") - unmirrored
 
@@ -676,7 +680,7 @@ _OPERATOR_CLAIMS = (
 
 
 def _operator_panels(titles: Mapping[str, str], *, by_mirror: bool = False) -> Draw:
-    """A panel for each of these experiments, with its title."""
+    """A drawing function: one panel per experiment; ``titles`` maps experiments to panel titles."""
 
     def draw(runs: Mapping[str, RunLike], command: str) -> Drawing:
         from grokscope.plots.operators import operators_figure
@@ -712,8 +716,8 @@ _OPERATOR_FIGURES = (
 
 # ---------------------------------------------------------------- Appendix C: other settings (C8, C9)
 #
-# C8 and C9 say "all of it also ...": one row for the seeds that show all parts, and one for each part. The
-# bounds of the parts are wider than those of C1 to C5, because one seed must meet all of them.
+# C8 and C9 repeat C1 to C5 in another setting: one claim that a seed shows all parts, and one claim for each
+# part. The bounds of the parts are wider than those of C1 to C5, because each seed must meet all of them.
 
 _OTHER_SETTINGS = (
     RunExperiment(
@@ -747,11 +751,11 @@ _OTHER_SETTINGS = (
             "schedule.measures=['every 2 epochs', 'log']",
             "schedule.follow='every 4 epochs'",
         ),
-        {"paper": Profile(seeds=5), "quick": Profile(seeds=2, overrides=_COARSE)},
+        {"paper": Profile(seeds=5), "quick": Profile(seeds=2, overrides=_COARSE_SCHEDULE)},
     ),
 )
 
-# The parts: name, what the seed does, evidence.
+# Parts of C8 and C9: name, condition on a seed (completes "the share of seeds that ..."), evidence.
 _PARTS: tuple[tuple[str, str, Callable[[xr.Dataset], np.ndarray]], ...] = (
     (
         "grokking in accuracy",
@@ -791,7 +795,7 @@ _PARTS: tuple[tuple[str, str, Callable[[xr.Dataset], np.ndarray]], ...] = (
 
 
 def _claims_of_all_parts(id: str, experiment: str, setting: str, source: str) -> tuple[Claim, ...]:
-    """C8 or C9: the claim that a seed shows all parts, then one claim for each part."""
+    """C8 or C9: the claim that seeds show all parts, then one claim for each part."""
     claim = partial(_share, source=source, paper_value="yes", experiment=experiment)
     return (
         claim(

@@ -81,7 +81,7 @@ def _difference(standard: xr.Dataset, mean_field: xr.Dataset) -> np.ndarray:
 
 
 def _grok_at(measures: xr.Dataset, wanted: Callable[[xr.DataArray], xr.DataArray]) -> np.ndarray:
-    """Whether a seed groks at every one of the widths that are wanted."""
+    """Whether a seed groks at every given width."""
     need(measures, "test_accuracy")
     chosen = measures.sel(width=wanted(measures["width"]))
     return np.all(happened_in(chosen, "grokking", along="width"), axis=0)

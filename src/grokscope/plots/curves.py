@@ -126,7 +126,7 @@ def mark_events(axes: list[Axes], measures: xr.Dataset) -> None:
 
 
 def median_step(steps: np.ndarray) -> float:
-    """The step by which half of the seeds [seed] are there; inf if fewer get there.
+    """The step by which half of the seeds [seed] have had the event; inf if fewer have it.
 
     Example:
         >>> median_step(np.array([300.0, 100.0, np.inf, 200.0])), median_step(np.array([]))

@@ -252,7 +252,7 @@ def contest_figure(contest: Any, command: str = "") -> Figure:
 
 
 def _at_ends(contest: Any) -> str:
-    """Contenders whose chosen setting is at an end of their grid, for the small print."""
+    """Note, for the small print: contenders whose chosen setting is at the edge of their grid."""
     each = [
         f"{one.name} ({', '.join(key.rsplit('.', 1)[-1] for key in one.ends)})"
         for one in contest.standings

@@ -58,7 +58,7 @@ def claims_section(
     Args:
         judged: the rows.
         evidence: by id of the claim, for the small plots.
-        panels: by id of the claim, the plots over time of what it is judged by.
+        panels: by id of the claim, the plots over time of its evidence.
         figures: by id of the claim, the anchor that its link leads to where no script runs.
     """
     rows = [

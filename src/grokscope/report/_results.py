@@ -225,7 +225,7 @@ def _show_together(done: Reproduction) -> dict[str, Any]:
 
 
 def _run_lead(run: Any) -> str:
-    """What was trained, in a sentence."""
+    """The experiment in a sentence."""
     experiment = run.experiment
     size = experiment.model.n_neurons
     model = experiment.model.kind + (f", {size} neurons" if size else "")

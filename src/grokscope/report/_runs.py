@@ -38,7 +38,7 @@ class RunView:
 
 
 def view_of(run: Any, name: str, sentence: str = "", *, with_networks: bool = True) -> RunView:
-    """Read from a run what the page shows.
+    """Read the data of a run that the page shows.
 
     Args:
         run: anything with ``experiment``, ``measures``, ``members``, ``subnetworks`` and ``provenance``.
@@ -104,7 +104,7 @@ def facts_of(view: RunView) -> list[tuple[str, str, str]]:
 
 
 def _proofs(view: RunView) -> tuple[str, str, str] | None:
-    """Number of last networks on the page that are right for all inputs."""
+    """Number of final networks on the page that are proved right on all inputs."""
     competition = view.competition
     if competition is None or not competition.proofs:
         return None

@@ -69,7 +69,7 @@ class SweepView:
 
 
 def sweep_view(sweep: Sweep, overview: SweepOverview) -> SweepView:
-    """Read from a sweep and its overview what the page shows."""
+    """Read the data of a sweep and its overview that the page shows."""
     from grokscope.errors import GrokscopeError
     from grokscope.sweeps import PHASES, point_text
 

@@ -1,4 +1,4 @@
-"""Events of a run (memorization, grokking, divergence) and when they happen to its members.
+"""Events of a run (memorization, grokking, divergence) and their times in its members.
 
 An `Event` is a condition on a measure. Its times are read from a run's measures as censored times; their
 statistics are in `grokscope.statistics`.

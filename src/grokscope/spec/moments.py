@@ -32,7 +32,7 @@ class Moment:
     """A step of a run: factor * (step of the event) + offset, rounded down.
 
     Attributes:
-        event: the event; or ``start`` or ``end`` of the run; None: step 0.
+        event: an event, or ``start`` or ``end`` (of the run); None means step 0.
         factor: factor on the event's step.
         offset: steps added.
 
@@ -81,7 +81,7 @@ class Moment:
 
     @property
     def is_event(self) -> bool:
-        """Whether it depends on an event of a source run."""
+        """Whether the step depends on an event of a source run."""
         return isinstance(self.event, Event)
 
 

@@ -255,7 +255,7 @@ def load_plugin(path: str | Path) -> None:
 
 @contextmanager
 def looking_in(folder: Path) -> Generator[None]:
-    """Search this folder too for the files that a spec names (see `find_file`), inside a ``with`` block."""
+    """Context manager: `find_file` also searches this folder for files named in a spec."""
     token = _spec_folder.set(folder)
     try:
         yield
@@ -289,7 +289,7 @@ def _takes_lists(annotation: Any) -> bool:
 
 
 def _frozen(value: Any, *, lists: bool) -> Any:
-    """Lists as tuples (unless the field takes lists), numpy's scalars as plain numbers."""
+    """Convert lists to tuples (unless the field takes lists) and numpy scalars to Python numbers."""
     if isinstance(value, list | tuple):
         if type(value) not in (list, tuple):
             return value  # a named tuple stays one
@@ -341,7 +341,7 @@ def _expected(fault: ErrorDetails) -> str:
 
 
 def _wanted(fault: ErrorDetails) -> str:
-    """What the value must be, or an empty text where the type of the error does not tell."""
+    """The allowed values as text; empty if they cannot be derived from the type of the error."""
     kind = fault["type"]
     if kind in _BOUNDS:
         key, words = _BOUNDS[kind]

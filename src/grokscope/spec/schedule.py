@@ -1,7 +1,7 @@
-"""Schedules: the steps at which something is measured or kept.
+"""Schedules: the steps at which measures are taken or networks are stored.
 
-A schedule does not depend on the length of a run, so the points of a longer run include those of a shorter
-one. The initial and the final state are always among the points.
+A schedule does not depend on the length of a run, so a longer run has all points of a shorter one. Every
+schedule includes the initial and the final state.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Schedule:
         return Schedule(self.pieces + tuple(p for p in other.pieces if p not in self.pieces))
 
     def points(self, steps_per_epoch: int, n_steps: int) -> np.ndarray:
-        """The steps, sorted, with 0 and ``n_steps`` among them; int64 [point].
+        """The sorted steps, including 0 and ``n_steps``; int64 [point].
 
         Raises:
             InputError: if there are more than 10 million.

@@ -26,17 +26,18 @@ NO_STEP = MAX_INT32  # later than every step of a run
 
 
 class Stopping(Part):
-    """When a member is stopped before the end of its experiment (table ``[stop]``); by default never.
+    """Early stopping of single members (table ``[stop]``); by default no member is stopped.
 
-    The condition is tested at the points at which the quick measures are taken; the first point at which it
-    holds is the member's last. Later points of the member are absent, never zero. With this table removed,
-    or with a larger ``grokked_for``, the same command continues from the stop and gives the same bits as a
-    run without a stop.
+    The condition is tested at every point of the quick measures. A member stops at the first point at which
+    the condition holds; its later points are absent, never zero. To continue from the stop, remove this table
+    or raise ``grokked_for`` and repeat the command: the results are bit for bit those of a run without a
+    stop.
 
     Attributes:
-        grokked_for: epochs; stop a member whose test accuracy has been above 0.98 for this long, and at five
-            measured points or more (so that the event grokking is seen). Not given: grokking stops no member.
-        diverged: stop a member that has diverged.
+        grokked_for: number of epochs: stop a member once its test accuracy has been above 0.98 for this many
+            epochs and at five measured points or more (the event ``grokking`` needs five). If not given,
+            grokking does not stop a member.
+        diverged: stop a member once it has diverged.
 
     Example:
         >>> Stopping(grokked_for=50).is_on, Stopping().is_on
@@ -54,7 +55,7 @@ class Stopping(Part):
         return self.grokked_for is not None or self.diverged
 
     def rule(self, steps_per_epoch: int) -> StopRule | None:
-        """The rule in steps; None if no member is stopped."""
+        """The stopping rule, with times in steps; None if the table stops no member."""
         if not self.is_on:
             return None
         stable = None if self.grokked_for is None else min(self.grokked_for * steps_per_epoch, NO_STEP - 1)
@@ -65,9 +66,9 @@ class StopState(NamedTuple):
     """Early-stopping state: arrays [member], or numbers of one member.
 
     Attributes:
-        until: the step at which the member stops; `NO_STEP` while it is not stopped.
-        since: the step since which the test accuracy has been above the threshold; -1 where it is not above.
-        points: number of measured points since then.
+        until: the step at which the member stopped; `NO_STEP` if it has not stopped.
+        since: the first step from which the test accuracy has stayed above the threshold; -1 if it is below.
+        points: number of measured points from that step on.
     """
 
     until: Any
@@ -80,8 +81,9 @@ class StopRule:
     """The rule by which a member is stopped.
 
     Attributes:
-        stable: steps for which the member must have been grokked; None: grokking does not stop it.
-        diverged: whether divergence stops it.
+        stable: number of steps above the threshold after which a member stops; None: grokking stops no
+            member.
+        diverged: whether divergence stops a member.
     """
 
     stable: int | None
@@ -134,7 +136,7 @@ class StopRule:
 
 
 def initial_stop_state(n_members: int) -> StopState:
-    """The state of members before their first measured point."""
+    """The early-stopping state of members before their first measured point."""
     return StopState(
         np.full(n_members, NO_STEP, np.int32), np.full(n_members, -1, np.int32), np.zeros(n_members, np.int32)
     )

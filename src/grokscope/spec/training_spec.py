@@ -1,4 +1,4 @@
-"""TrainingSpec: what the parts of an experiment may read of the whole."""
+"""TrainingSpec: read access to an experiment for its own parts."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ __all__ = ["TrainingSpec"]
 
 
 class TrainingSpec(Protocol):
-    """The experiment as its learner, its measures and its interventions see it.
+    """The attributes of an experiment that its learner, measures and interventions may read.
 
-    `grokscope.experiment.Experiment` has all of this. The parts use this type, because the experiment is
-    made of them and imports them.
+    `grokscope.experiment.Experiment` implements it. The parts cannot import that class, because it imports
+    them.
     """
 
     @property
@@ -36,7 +36,7 @@ class TrainingSpec(Protocol):
 
     @property
     def precision(self) -> Literal["float32", "float64"]:
-        """The type of parameters, data and loss."""
+        """The float type of parameters, data and loss."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""Starts: the state in which members start, fresh or from another run. One file per kind."""
+"""Initial states of members: a fresh network, or a state of another run. One file per kind."""
 
 from grokscope.starts._init import Init, InitField
 from grokscope.starts.fresh import Fresh

@@ -1,4 +1,4 @@
-"""The base of all starts."""
+"""The base of all kinds of initial states."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Init", "InitField"]
 
 
 class Init(Part):
-    """The state in which members start."""
+    """The initial state of members."""
 
     group = "init"
 

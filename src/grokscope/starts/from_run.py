@@ -21,22 +21,22 @@ __all__ = ["FromRun"]
 
 
 class FromRun(Init):
-    """A branch: start from the states of another run's members at a step.
+    """A branch: start each member from a state of another run (the source run).
 
-    A member branches from the source's member with which it shares most of its four seeds (init, data, order,
-    noise); of several, from the one that shares the first of these. A member is left out if the source's
-    member has not reached the moment, or the event was not seen in it.
+    A member branches from the source's member that has the most of its four seeds (init, data, order, noise)
+    in common with it; among equals, an earlier stream in this list counts more. A member is left out if its
+    source member has not reached the step, or the event was not seen in it.
 
     Attributes:
         run: the folder of the source run.
-        source: the identity of the source run; found from the folder if not given, checked if given.
-        at: a step; or an event of the source, at which each member branches at its own step.
-        parameters: ``all``: the whole state is taken over, with the optimizer's; or a list of parameters
-            (``hidden_weight``, ``hidden_bias``, ``output_weight``, or none). All other parameters are new,
-            from the member's init stream, and the optimizer starts anew.
-        neurons: take over the parameters of these neurons only (a transplant). All others are new, and the
-            optimizer starts anew.
-        clock: ``source``: steps continue from the source's step; ``zero``: they start at 0.
+        source: the identity of the source run; read from the folder if not given, else compared with it.
+        at: a step, or an event of the source; with an event each member branches at its own step.
+        parameters: ``all`` copies the whole state, the optimizer's included. A list of parameters
+            (``hidden_weight``, ``hidden_bias``, ``output_weight``; it may be empty) copies only these; all
+            other parameters are drawn from the member's init stream, and the optimizer state is new.
+        neurons: copy only the parameters of these neurons (a transplant). All others are drawn from the
+            member's init stream, and the optimizer state is new.
+        clock: ``source``: steps are counted on from the source's step; ``zero``: they start at 0.
 
     Example:
         >>> FromRun(run="runs/slow", source="ab" * 32, at="memorization").clock
@@ -81,7 +81,7 @@ class FromRun(Init):
 
     @property
     def takes_all(self) -> bool:
-        """Whether the whole state is taken over, bit for bit."""
+        """Whether the whole state is copied, bit for bit."""
         return self.parameters == "all" and self.neurons is None
 
     def seen_from(self, folder: Path) -> FromRun:

@@ -96,7 +96,7 @@ class Manifest:
         }
 
     def add(self, spec: SweepSpec, names: tuple[str, ...], base: str) -> Request:
-        """Add a request; one that is there already is not repeated.
+        """Add a request, unless the manifest has it already.
 
         Args:
             spec: the requested sweep.

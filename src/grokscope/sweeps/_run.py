@@ -1,4 +1,4 @@
-"""Run a sweep: plan it, hand its work units to an engine, and record the results in the manifest."""
+"""Run a sweep: plan it, run its work units on an engine, and record finished cells in the manifest."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Confirm", "default_place", "huge_grid_estimate", "plan_for", "run_sweep", "sweep"]
 
 _SAVE_SECONDS = 10.0  # between two writes of the manifest
-_MEASURING_SECONDS = 0.3
+_MEASURING_SECONDS = 0.3  # to measure the speed of this machine
 
 Confirm = Callable[[str, float, bool], None]
 
@@ -72,9 +72,10 @@ def run_sweep(
         engine: runs the work units; None takes this process.
         progress: receives the plan and the member-steps done.
         confirm: called before the work with the plan as text, the predicted seconds, and whether the grid is
-            so large that it is probably a mistake; it may raise to cancel.
-        rates: of this machine; None measures them.
-        allow_other_numerics: accept workers with another numerics fingerprint, and note it in their cells.
+            so large that it is probably a mistake; it raises an exception to cancel the sweep.
+        rates: speed of this machine; None measures it.
+        allow_other_numerics: accept workers with another numerics fingerprint (versions, device type), and
+            note it in their cells.
 
     Raises:
         InputError: if a cell is not valid or does not fit the memory, the place holds another sweep or other
@@ -107,7 +108,7 @@ def run_sweep(
             refuse_too_large(program.cells[0].experiment, program.at_once)
         return plan
 
-    # a new sweep is confirmed before its folder is made
+    # plan and confirm a new sweep before its folder is made; an existing one after it is locked
     plan = None if is_sweep(place) else confirmed_plan(Manifest(spec.identity, ""))
     with writing(place) as folder:
         stored = folder.load()
@@ -160,15 +161,15 @@ def _run_units(
 ) -> None:
     """Run the plan's work units and save the manifest as they finish."""
     seeds = plan.spec.seeds
-    wanted = {
+    requested = {
         cell.name: (recording_hash(cell.experiment), cell.experiment.n_steps)
         for program in plan.programs
         for cell in program.cells
     }
-    for name, (recording, steps) in wanted.items():
+    for name, (recording, steps) in requested.items():
         entry = manifest.done.get(name)
         if entry is not None and (entry["wanted"] != recording or entry["steps"] < steps):
-            del manifest.done[name]  # the request needs more steps or measures than the cell has
+            del manifest.done[name]  # the request has other measures or more steps than the finished cell
     units = work_units(
         plan,
         str(folder.place),
@@ -190,7 +191,7 @@ def _run_units(
         _check_numerics(manifest, report, allow=allow, place=folder.place)
         reports.append(report)
         for cell in unit.cells:
-            manifest.mark_done(cell.name, *wanted[cell.name], seeds)
+            manifest.mark_done(cell.name, *requested[cell.name], seeds)
         if time.monotonic() - saved > _SAVE_SECONDS:
             folder.save(manifest)
             saved = time.monotonic()
@@ -202,12 +203,12 @@ def _run_units(
     finally:
         progress.finish()
         if reports:
-            manifest.history.append(_history(plan, reports, time.monotonic() - began))
+            manifest.history.append(_history_entry(plan, reports, time.monotonic() - began))
             folder.save(manifest)
 
 
 def _check_numerics(manifest: Manifest, report: UnitReport, *, allow: bool, place: Place) -> None:
-    """Compare a report's fingerprint with the sweep's; the first report sets the sweep's."""
+    """Compare the numerics fingerprint of a report with the sweep's, which the first report sets."""
     if manifest.numerics is None:
         manifest.numerics = dict(report.numerics)
         return
@@ -222,7 +223,7 @@ def _check_numerics(manifest: Manifest, report: UnitReport, *, allow: bool, plac
         manifest.notes["other_numerics"] = sorted({*manifest.notes.get("other_numerics", []), *different})
 
 
-def _history(plan: SweepPlan, reports: Sequence[UnitReport], seconds: float) -> dict[str, Any]:
+def _history_entry(plan: SweepPlan, reports: Sequence[UnitReport], seconds: float) -> dict[str, Any]:
     return {
         "command": safe_command(sys.argv),
         "members": plan.n_members,
@@ -236,7 +237,7 @@ def _history(plan: SweepPlan, reports: Sequence[UnitReport], seconds: float) -> 
 
 
 def _base_toml(base: Experiment, place: Place, manifest: Manifest) -> str:
-    """The base as TOML; its arrays are written beside the manifest, where every worker finds them."""
+    """The base experiment as TOML; its array files are written beside the manifest, for the workers."""
     if isinstance(place, BucketPath):
         return base.to_toml()
     with written_spec(base, place) as (text, files):
@@ -246,7 +247,7 @@ def _base_toml(base: Experiment, place: Place, manifest: Manifest) -> str:
 
 
 def huge_grid_estimate(spec: SweepSpec, rates: Rates | None = None) -> tuple[str, float] | None:
-    """Size and predicted seconds of a grid so large that it is probably a mistake; None for other grids.
+    """Size (as text) and predicted seconds of a grid of more than `HUGE_GRID` cells; None for smaller grids.
 
     The estimate uses the base experiment alone: listing the cells would take minutes.
     """
@@ -275,7 +276,7 @@ def sweep(
         experiment: the base experiment, or a complete `SweepSpec`.
         over: axes in the syntax of ``--over``: ``"optimizer.weight_decay=log:1e-3:1e-1:7"``.
         zips: axes whose keys change together: ``"model.width=100,1000;optimizer.learning_rate=1,0.1"``.
-        seeds: of every cell; a count, a list, a text like ``5,9,20:30``, or `Members`.
+        seeds: seeds of every cell: a count, a list, a text like ``5,9,20:30``, or `Members`.
         options: passed to `run_sweep`: ``out``, ``engine``, ``progress``, ...
 
     Returns:

@@ -65,7 +65,7 @@ class UnitCell:
 
 @dataclass(frozen=True)
 class WorkUnit:
-    """Everything a worker needs besides the stores.
+    """The work of one process: cells, seeds and settings; everything a worker needs besides the stores.
 
     Attributes:
         number: of the unit within one call of `run_sweep`.

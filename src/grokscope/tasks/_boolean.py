@@ -41,13 +41,13 @@ class UniformBits(Task):
 
     Attributes:
         n: number of input bits.
-        n_train: training samples, drawn anew for each data seed.
-        n_test: test samples, one fixed draw for all seeds (the paper has 100).
-        n_probe: probe samples, another fixed draw.
-        labels: ``true``, ``random`` (random training labels, so that nothing can be generalized), or
-            ``noisy``.
-        noise: with ``labels = "noisy"``, the probability with which each training label is flipped, from the
-            noise stream. Held-out labels are always true.
+        n_train: number of training samples, drawn for each data seed.
+        n_test: number of test samples: one fixed draw, the same for all seeds (100 in the paper).
+        n_probe: number of samples of the probe, a larger held-out set: another fixed draw.
+        labels: training labels: ``true``, ``random`` (uniform, a null model), or ``noisy``. Held-out labels
+            are always true.
+        noise: with ``labels = "noisy"``, the probability that a training label is flipped; drawn from the
+            noise stream.
     """
 
     traced = ("noise",)

@@ -20,7 +20,7 @@ SPLITS = ("train", "test", "probe")
 
 
 class Task(Part):
-    """What is learned: samples, labels, splits, and facts for analyses.
+    """The data and the labels: samples, labels, splits, and facts for analyses.
 
     Data are a dictionary of arrays ``<split>_x`` [sample, *input] and ``<split>_y`` [sample]. The splits are
     ``train``, ``test`` (a small held-out set, as in the paper) and, if the task has one, ``probe`` (a large

@@ -22,19 +22,21 @@ __all__ = ["Arrays"]
 
 
 class Arrays(Task):
-    r"""Arrays of your own: ``train_x``, ``train_y``, ``test_x``, ``test_y``; also ``probe_x``, ``probe_y``.
+    r"""User-supplied arrays: ``train_x``, ``train_y``, ``test_x``, ``test_y``.
 
-    Inputs are [sample, ...] numbers. Labels are [sample]: all $\pm 1$ (one output); whole numbers
-    0..classes-1 of an integer type (one output per class); or other numbers of a floating type (one output,
-    for the squared loss). If a spec gives ``n_train``, ``n_test``, ``n_probe`` or ``sha256``, they must agree
-    with the arrays.
+    Optional arrays: ``probe_x`` and ``probe_y``, a larger held-out set. Inputs are numbers [sample, ...].
+    Labels [sample] are of one of three kinds: $\pm 1$ (one output); classes 0..classes-1 in an integer type
+    (one output per class); other numbers in a floating type (one output, for the squared loss). If a spec
+    gives ``n_train``, ``n_test``, ``n_probe`` or ``sha256``, they must agree with the arrays.
 
     Attributes:
         path: a ``.safetensors`` or ``.npz`` file, relative to the working folder or to the spec's folder.
-        sha256: hash of the arrays' names, types, shapes and bytes. It is part of the identity, the path not.
-        train_subset: number of training rows to draw for each data seed, without replacement.
-        n_train: found from the arrays; with ``train_subset``, that number.
-        n_test, n_probe: found from the arrays.
+        sha256: hash of the arrays' names, types, shapes and bytes. It is part of the identity; the path is
+            not.
+        train_subset: number of training rows drawn for each data seed, without replacement; all if not given.
+        n_train: number of training samples; set from the arrays or ``train_subset``.
+        n_test: number of test samples; set from the arrays.
+        n_probe: number of probe samples; set from the arrays.
 
     Raises:
         InputError: if the file cannot be read, an array is missing or has a wrong shape, type or value, or

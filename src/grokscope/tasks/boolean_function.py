@@ -49,20 +49,22 @@ class Term(Part):
 
 
 class BooleanFunction(UniformBits):
-    r"""$y = \mathrm{sign}\, s(x)$, or $s(x)$ itself, with $s(x) = \sum_S c_S \prod_{i \in S} x_i$.
+    r"""A Boolean or real function of bits: $y = \mathrm{sign}\, s(x)$ or $y = s(x)$; s is a sum of parities.
+
+    $s(x) = \sum_S c_S \prod_{i \in S} x_i$ with $x \in \{-1, +1\}^n$ (the Walsh expansion of s).
 
     Presets, on the first k bits: ``parity`` $x_1 \cdots x_k$; ``majority`` $x_1 + \dots + x_k$ (k odd);
     ``and`` $x_1 + \dots + x_k - k + 1$ (its sign is $+1$ where all bits are $+1$); ``staircase``
     $x_1 + x_1 x_2 + \dots + x_1 \cdots x_k$.
 
     Attributes:
-        terms: the terms of s; each a table with ``bits`` (from 0) and ``coefficient``.
-        preset: a function of the first k bits, instead of ``terms``.
+        terms: the terms of s; each is a table with ``bits`` (S, counted from 0) and ``coefficient`` ($c_S$).
+        preset: a named function of the first k bits, instead of ``terms``.
         k: the number of bits of the preset.
         output: ``sign`` (labels +-1), or ``real`` (labels s(x), for the squared loss).
 
-    With ``output = "sign"`` a sum of 0 (a tie) is an error, except for functions of more than 16 bits: these
-    are not searched for ties, and the sign of 0 is +1.
+    With ``output = "sign"``, $s(x) = 0$ for some x (a tie) is an error. Functions of more than 16 bits are
+    not searched for ties; their label is +1 where s is 0.
 
     Raises:
         InputError: if a bit is not below n, a term is given twice or is zero, neither or both of terms and

@@ -52,7 +52,7 @@ FORMULAS = {name: operator.formula for name, operator in _OPERATORS.items()}
 
 
 class ModularOperator(Pairs):
-    r"""$c = a \circ b \bmod p$ for all a and b from 0 to p - 1 (with b > 0 for a quotient).
+    r"""Modular arithmetic: $c = a \circ b \bmod p$ for a, b from 0 to p - 1 (b > 0 for division).
 
     Operators: ``addition`` $x + y$, ``subtraction`` $x - y$, ``multiplication`` $x y$, ``division`` $x / y$,
     ``division_or_subtraction`` ($x / y$ where y is odd, else $x - y$), ``sum_of_squares`` $x^2 + y^2$,

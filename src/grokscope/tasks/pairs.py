@@ -54,13 +54,14 @@ class Pairs(Task):
 
     Attributes:
         train_fraction: share of the equations in the training split; all others are in the test split.
-        operator_token: whether there is a token for the operator between a and b.
-        equals_token: whether there is a token for the equals sign after b.
-        split: ``seed`` (drawn from the data stream of each member) or ``fixed`` (one draw for all).
-        pairs: ``ordered`` ((a, b) and (b, a) are split independently), or ``unordered`` (both go into the
-            same split, so that commutativity does not help on the test split). The same share is drawn of
-            equations with a mirror and of those without (a = b, say).
-        n_train, n_test: follow from ``train_fraction``; leave them out.
+        operator_token: whether the input has a token for the operator between a and b.
+        equals_token: whether the input has a token for the equals sign after b.
+        split: ``seed`` (drawn from each member's data stream) or ``fixed`` (the same split for all members).
+        pairs: ``ordered``: (a, b) and (b, a) are split independently. ``unordered``: both go into the same
+            split, so that commutativity does not help on the test split; the training fraction is the same
+            for pairs of equations and for equations without a mirror (such as a = b).
+        n_train: number of training equations; set from ``train_fraction``, do not give it.
+        n_test: number of test equations; set from ``train_fraction``, do not give it.
     """
 
     train_fraction: float = Field(default=0.5, gt=0.0, lt=1.0)
@@ -112,12 +113,12 @@ class Pairs(Task):
 
     @property
     def n_outputs(self) -> int:
-        """One per element."""
+        """One output per element."""
         return self.elements
 
     @property
     def has_fixed_test(self) -> bool:
-        """Only with ``split = "fixed"``."""
+        """True only with ``split = "fixed"``."""
         return self.split == "fixed"
 
     def shared_data(self) -> dict[str, jax.Array]:
@@ -136,7 +137,7 @@ class Pairs(Task):
         return self._data(data_key) if self.split == "seed" else {}
 
     def facts(self) -> dict[str, Any]:
-        """Sizes, and how far commutativity helps on the test split.
+        """Sizes, and how much commutativity helps on the test split.
 
         ``elements``, ``equations``, ``vocabulary``; ``commutative``; ``symmetric_share``: of the pairs a != b
         whose mirror is in the table, the share with the same answer; ``expected_mirror_share``: the expected
@@ -159,7 +160,7 @@ class Pairs(Task):
 
     @property
     def _parts(self) -> tuple[np.ndarray, np.ndarray]:
-        """Rows that are split together: twins [pair, 2], and singles [row]."""
+        """Rows that go into the same split: mirror pairs [pair, 2], and single rows [row]."""
         mirror = self.table.mirror
         rows = np.arange(len(mirror))
         if self.pairs == "ordered":

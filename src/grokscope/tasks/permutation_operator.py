@@ -19,7 +19,7 @@ _FORMULAS = {"composition": "x y", "conjugation": "x y x^-1", "triple_product": 
 
 
 class PermutationOperator(Pairs):
-    r"""$c = a \circ b$ for all permutations a and b of ``degree`` elements ($S_5$: 120 permutations).
+    r"""Operators on permutations: $c = a \circ b$ for a and b in $S_n$ (n is ``degree``; $S_5$ has 120).
 
     Operators: ``composition`` $x y$, ``conjugation`` $x y x^{-1}$, ``triple_product`` $x y x$. The product
     applies its right factor first: $(x y)(i) = x(y(i))$. Permutations are numbered in lexicographic order, so

@@ -20,15 +20,15 @@ __all__ = ["Samples"]
 
 
 class Samples(Arrays):
-    """Arrays of your own that are samples of another task, which provides the probe and the facts.
+    """User-supplied samples of a known task, which provides the probe and the facts.
 
-    For networks that were trained elsewhere on data in files, on a function that is known: the training and
-    test splits come from the arrays; the probe, the facts (hidden bits, say) and online samples come from the
-    task ``of``.
+    Use it to import networks that were trained elsewhere on a known function. The training and test splits
+    come from the arrays; the probe, the facts (such as the hidden bits) and online samples come from the task
+    ``of``.
 
     Attributes:
-        of: the task of which the arrays are samples, a table with a ``kind``.
-        n_probe: found from the arrays; without ``probe_x``, that of the task.
+        of: the task that the samples were drawn from; a table with a ``kind``.
+        n_probe: number of probe samples; set from ``probe_x`` or, without it, from the task.
 
     Raises:
         InputError: as for ``arrays``, or if inputs or labels are of another kind than those of the task.
@@ -66,7 +66,7 @@ class Samples(Arrays):
 
     def _found(self, samples: CheckedArrays) -> dict[str, Any]:
         found = super()._found(samples)
-        # a function drawn for each data seed is another one than that of these samples
+        # if the task draws its function for each data seed, it is not the function of these samples
         if not found["n_probe"] and not getattr(self.of, "is_drawn", False):
             found["n_probe"] = getattr(self.of, "n_probe", 0)
         return found
@@ -75,7 +75,7 @@ class Samples(Arrays):
         return Samples(path=path, sha256=self.sha256, train_subset=self.train_subset, of=self.of)
 
     def shared_data(self) -> dict[str, jax.Array]:
-        """The arrays; and the probe of the task, if they have none."""
+        """The arrays, with the task's probe if they have no probe of their own."""
         data = super().shared_data()
         if self.n_probe and "probe_x" not in data:
             rule = self.of.shared_data()
@@ -84,18 +84,18 @@ class Samples(Arrays):
 
     @property
     def axes(self) -> dict[str, tuple[Any, ...]]:
-        """Those of the task."""
+        """The axes of the task ``of``."""
         return getattr(self.of, "axes", {})
 
     def sample(self, key: jax.Array, count: int) -> tuple[jax.Array, jax.Array]:
-        """New samples of the task."""
+        """New samples of the task ``of``."""
         return self.of.sample(key, count)
 
     @property
     def can_sample(self) -> bool:
-        """Whether the task can."""
+        """Whether the task ``of`` can be sampled."""
         return self.of.can_sample
 
     def facts(self) -> dict[str, Any]:
-        """Those of the task, and of the arrays."""
+        """The facts of the task ``of``, and those of the arrays."""
         return {**self.of.facts(), **super().facts()}

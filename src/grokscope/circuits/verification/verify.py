@@ -74,12 +74,12 @@ class Verdict:
 
     @property
     def gap(self) -> float:
-        """The distance of the two bounds of the worst-case margin: upper - lower."""
+        """The gap of the bounds on the worst-case margin: upper - lower."""
         return self.upper - self.lower
 
     @property
     def trusted(self) -> str:
-        """What has to be trusted for the verdict to hold."""
+        """The parts of the program that the verdict relies on."""
         return TRUSTED[self.verdict]
 
     def as_json(self) -> dict[str, Any]:
@@ -170,7 +170,7 @@ def _size(problem: VerificationProblem) -> float:
 
 
 def _refuted(problem: VerificationProblem, found: LowestPoints) -> Fraction | None:
-    """The exact y f(x) at the lowest point, if it is not positive; else None."""
+    """The exact value of y f(x) at its lowest known input if that is not positive, else None."""
     setting = int(found.value.argmin())
     if found.value[setting] > _ZERO * _size(problem):
         return None

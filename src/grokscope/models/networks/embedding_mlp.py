@@ -74,7 +74,7 @@ class EmbeddingMLPNetwork(eqx.Module):
         return self.output_weight
 
     def keeping(self, keep: Bool[Array, " neuron"] | Float[Array, " neuron"]) -> EmbeddingMLPNetwork:
-        """The network with all other neurons off."""
+        """The network with all other neurons set to 0."""
         return eqx.tree_at(lambda n: n.output_weight, self, self.output_weight * keep[:, None])
 
     def neuron_masks(self, keep: Bool[Array, " neuron"] | Float[Array, " neuron"]) -> EmbeddingMLPNetwork:

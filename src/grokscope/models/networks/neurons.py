@@ -42,7 +42,7 @@ class HasNeurons(Protocol):
         ...
 
     def keeping(self, keep: Bool[Array, " neuron"] | Float[Array, " neuron"]) -> HasNeurons:
-        """The network with all other neurons off."""
+        """The network with all other neurons set to 0."""
         ...
 
     def neuron_masks(self, keep: Bool[Array, " neuron"] | Float[Array, " neuron"]) -> HasNeurons:
@@ -51,7 +51,7 @@ class HasNeurons(Protocol):
 
 
 def has_neurons(network: Any) -> TypeGuard[HasNeurons]:
-    """Whether a network has these methods (without evaluating its properties)."""
+    """Whether a network implements `HasNeurons` (its properties are not evaluated)."""
     return all(hasattr(type(network), name) for name in ("hidden", "incoming", "outgoing", "keeping"))
 
 

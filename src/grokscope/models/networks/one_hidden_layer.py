@@ -40,7 +40,7 @@ class OneHiddenLayer(eqx.Module):
     output_bias: Float[Array, "*output"] | None = None
 
     def preactivations(self, x: Float[Array, "sample ..."]) -> Float[Array, "sample neuron"]:
-        """Z = x W + b."""
+        """The pre-activations z = x W + b."""
         return x.reshape(x.shape[0], -1) @ self.hidden_weight + self.hidden_bias
 
     def hidden(self, x: Float[Array, "sample ..."]) -> Float[Array, "sample neuron"]:
@@ -57,17 +57,17 @@ class OneHiddenLayer(eqx.Module):
 
     @property
     def incoming(self) -> Float[Array, "*member bit neuron"]:
-        """W."""
+        """Incoming weights W of each neuron."""
         return self.hidden_weight
 
     @property
     def incoming_bias(self) -> Float[Array, "*member neuron"]:
-        """B."""
+        """Bias b of each neuron."""
         return self.hidden_bias
 
     @property
     def outgoing(self) -> Float[Array, "*member neuron output"]:
-        """u, as a matrix."""
+        """Output weights u of each neuron, as a matrix."""
         u = self.output_weight
         return u[..., None] if u.ndim == self.hidden_bias.ndim else u
 
@@ -77,7 +77,7 @@ class OneHiddenLayer(eqx.Module):
         return self.outgoing
 
     def keeping(self, keep: Bool[Array, " neuron"] | Float[Array, " neuron"]) -> OneHiddenLayer:
-        """The network with all other neurons off."""
+        """The network with all other neurons set to 0."""
         keep = keep.astype(self.output_weight.dtype)
         return eqx.tree_at(lambda n: n.output_weight, self, self._rows(keep) * self.output_weight)
 

@@ -209,14 +209,14 @@ class TransformerNetwork(eqx.Module):
         return jnp.concatenate([block.mlp_out for block in self.blocks], axis=-2)
 
     def keeping(self, keep: Bool[Array, " neuron"] | Float[Array, " neuron"]) -> TransformerNetwork:
-        """The network with all other neurons off."""
+        """The network with all other neurons set to 0."""
         kept = [block.mlp_out * part[:, None] for block, part in self._by_layer(keep)]
         return eqx.tree_at(lambda n: [block.mlp_out for block in n.blocks], self, kept)
 
     def keeping_heads(
         self, keep: Bool[Array, "layer head"] | Float[Array, "layer head"]
     ) -> TransformerNetwork:
-        """The network with all other heads off: their output is 0."""
+        """The network with the output of all other heads set to 0."""
         kept = [
             block.attention_out * self._rows_of(block, heads)[:, None]
             for block, heads in zip(self.blocks, keep, strict=True)

@@ -14,7 +14,7 @@ a claim that can fail. One file per question, each with its experiments, evidenc
 
 ``standard`` has the run that all questions start from, ``members`` what their evidence shares, ``drawing``
 what their figures share. Regions are fixed on seeds 0-4 and confirmed on seeds 100-199. Expensive experiments
-take only the first of the seeds asked for, and every row of the table says how many seeds it has.
+take only the first of the requested seeds, and every row of the table says how many seeds it has.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = ["TwoCircuitsBeyond"]
 
 
 class TwoCircuitsBeyond(Paper):
-    """Claims beyond Merrill, Tsilivis, Shukla 2023: circuits counted, proved, boosted, blocked, cut."""
+    """Claims beyond Merrill, Tsilivis, Shukla 2023, by counting, proofs and interventions on circuits."""
 
     kind: Literal["two-circuits-beyond"] = "two-circuits-beyond"
     title = "Beyond A Tale of Two Circuits"

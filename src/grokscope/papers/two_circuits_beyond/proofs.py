@@ -1,4 +1,4 @@
-"""N2: of networks that are perfect on samples, what is proved on all 2^40 inputs, and when.
+"""N2: proofs on all 2^40 inputs for networks that are perfect on samples, and when they first succeed.
 
 The verdicts are measures of the run (`grokscope.circuits.verification.over_training.certify`): at the end of
 every member, and every 20th epoch of ten members.

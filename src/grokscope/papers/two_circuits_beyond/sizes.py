@@ -1,4 +1,4 @@
-"""N1: how many gates a circuit has at the end, and whether SGD finds four.
+"""N1: the number of gates of the final circuit, and whether SGD finds four gates.
 
 A gate is what the active neurons compute of the hidden bits, neurons that compute the same counted once
 (`grokscope.circuits.count_gates`). A network "has 4 gates" here only if the network of 4 neurons that is made

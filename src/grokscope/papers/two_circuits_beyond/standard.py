@@ -1,4 +1,4 @@
-"""The standard run, what is computed of its trained networks, and how other experiments derive from it.
+"""The standard run, the analyses of its trained networks, and the experiments derived from it.
 
 Most experiments start inside the standard run's members. The effect of an intervention is then the difference
 between a member of the branch and the member that it starts from: the two share every number up to the moment
@@ -110,7 +110,7 @@ def branch(
 
     Args:
         name: of the experiment.
-        sentence: what it is.
+        sentence: a description.
         at: the step or event at which members branch off.
         interventions: as tables of a spec.
         epochs: length; None: that of the standard run.

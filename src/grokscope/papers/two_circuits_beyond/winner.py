@@ -1,4 +1,4 @@
-"""N5 and N6: when it is decided which neurons win, and by what.
+"""N5 and N6: when and by what the neurons of the final circuit are determined.
 
 Circuits are compared neuron by neuron, as cosines of final path norms. This has a meaning only among members
 with the same initialization, so evidence has one entry per initialization.

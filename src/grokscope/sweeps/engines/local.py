@@ -26,7 +26,7 @@ class Engine(Protocol):
         ...
 
     def limits(self, seconds: float) -> tuple[int | None, float | None]:
-        """The most members of a unit, and its highest cost in seconds on one core; None: no limit.
+        """The largest size of a unit in members, and in seconds on one core; None means no limit.
 
         Args:
             seconds: predicted for the whole sweep, on one core.
