@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from grokscope.runs import numerics
+from grokscope.training import numerics
 from grokscope.training.numerics import numericsnumerics
 
 INTEL = """processor\t: 0
