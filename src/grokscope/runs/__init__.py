@@ -1,8 +1,8 @@
 """Runs: train the members of an experiment into a folder, and read, replay, measure and branch them.
 
 `Run` and `train` (run.py) are the interface for users. Below them: ``trainer`` trains members in blocks
-(``block``), ``replay`` computes states and networks of any step, ``prepare`` finds the states in which members
-of a branch start, ``measure`` adds measures, ``imported`` writes runs of networks that were trained elsewhere.
+(``block``), ``replay`` computes states and networks of any step, ``prepare`` finds the start states of a
+branch's members, ``measure`` adds measures, ``imported`` writes runs of networks that were trained elsewhere.
 The files of a run are described in `grokscope.store`.
 """
 

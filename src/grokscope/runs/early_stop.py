@@ -47,10 +47,11 @@ def stop_state(store: RunReader, experiment: Experiment, positions: Sequence[int
     if rule is None or not len(rows):
         return initial_stop_state(len(rows))
     origins, done = start_steps(store, positions), store.steps_done[rows]
-    line = Timeline.of(experiment)
-    steps = np.union1d(line.steps[line.quick], origins)
+    timeline = Timeline.of(experiment)
+    quick_steps = timeline.steps[timeline.quick]
+    steps = np.union1d(quick_steps, origins)
     steps = steps[steps <= done.max(initial=0)]
-    regular = np.isin(steps, line.steps[line.quick])
+    regular = np.isin(steps, quick_steps)
     counts = (steps >= origins[:, None]) & (steps <= done[:, None])
     counts &= regular | (steps == origins[:, None])
     values = None

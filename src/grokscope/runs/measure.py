@@ -11,7 +11,7 @@ from grokscope.errors import InputError
 from grokscope.experiment import Recording
 from grokscope.progress import Progress
 from grokscope.runs.block import BlockState, SnapshotBlock
-from grokscope.runs.measure_plan import MeasurePlan
+from grokscope.runs.measure_plan import MeasurePlan, stored_name
 from grokscope.runs.replay import not_kept
 from grokscope.runs.sink import StoreSink
 from grokscope.runs.trainer import Trainer
@@ -69,7 +69,7 @@ def add_measures(
         )
     wanted = MeasurePlan.sorted(experiment, measures)
     suffix = _SUFFIX[flavor]
-    stored = [m.name + (suffix if m.pace.startswith("follow") else "") for m in measures]
+    stored = [stored_name(m, suffix) for m in measures]
     if not experiment.learner.trains:
         _measure_imported(path, experiment, wanted, schedule, cast("Flavor", flavor), suffix, progress)
         return stored
@@ -78,11 +78,11 @@ def add_measures(
         done = [int(i) for i in store.complete.nonzero()[0]]
         if not done:
             raise InputError(f"{path}: no member is finished; go on with grokscope train first.")
-        trainer = Trainer(store, experiment, progress)
         for steps in sorted({int(store.steps_done[i]) for i in done}):
             rows = [i for i in done if store.steps_done[i] == steps]
-            trainer.experiment = experiment.model_copy(update={"steps": steps, "epochs": None})
+            at_length = experiment.model_copy(update={"steps": steps, "epochs": None})
             progress.start(wanted.passes * steps * len(rows), "replay")
+            trainer = Trainer(store, at_length, progress)
             trainer.measure(rows, wanted, flavor=cast("Flavor", flavor), suffix=suffix)
             progress.finish()
         store.finish()

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from grokscope.experiment import Experiment
     from grokscope.measures import Measure
 
-__all__ = ["MeasurePlan"]
+__all__ = ["MeasurePlan", "stored_name"]
+
+
+def stored_name(measure: Measure, suffix: str) -> str:
+    """The name of a measure in the store; the suffix is added to measures of subnetworks only."""
+    return measure.name + (suffix if measure.pace.startswith("follow") else "")
 
 
 @dataclass(frozen=True)

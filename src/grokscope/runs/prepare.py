@@ -19,7 +19,7 @@ from grokscope.errors import InputError
 from grokscope.interventions import Intervention, NetworkArrays, Target
 from grokscope.measures import active_subnetwork
 from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
-from grokscope.progress import Progress, SilentProgress
+from grokscope.progress import Progress
 from grokscope.runs.origins import pack_targets
 from grokscope.runs.replay import NETWORK, state_structure, states_at
 from grokscope.spec.moments import Moment, parse_moment
@@ -103,9 +103,9 @@ class _ReplayProgress:
 def prepare(
     experiment: Experiment,
     members: Members,
-    progress: Progress | None = None,
+    progress: Progress,
     *,
-    allow_other_numerics: bool = False,
+    allow_other_numerics: bool,
 ) -> Prepared:
     """Find the start step, start state and intervention targets of new members.
 
@@ -121,7 +121,7 @@ def prepare(
             exist; or if the source lacks what they are chosen by.
     """
     prepared = Prepared(list(members.seeds))
-    replayed = _ReplayProgress(progress or SilentProgress())
+    replayed = _ReplayProgress(progress)
     source: SourceMembers | None = None
     states: dict[str, np.ndarray] = {}
     if isinstance(experiment.init, FromRun):
@@ -147,8 +147,8 @@ def _start_in_source(
     experiment: Experiment, init: FromRun, prepared: Prepared, replayed: _ReplayProgress, allow: bool
 ) -> SourceMembers:
     """Find each member's source member and start step; leave out the members that cannot start."""
-    store, prepared.other_numerics = open_source(init, allow_other_numerics=allow)
-    found = source_members(store, Members(tuple(prepared.members)))
+    store, prepared.other_numerics = _open_source(init, allow_other_numerics=allow)
+    found = _match_members(store, Members(tuple(prepared.members)))
     prepared.leave_out(np.array([reason for _, reason in found], object))
     chosen = tuple(seeds for seeds, _ in found if seeds is not None)
     source = SourceMembers(store, chosen, replayed, allow_other_numerics=allow)
@@ -292,7 +292,7 @@ class SourceMembers:
         seeds: tuple[Seeds, ...],
         advance: Callable[[int], None],
         *,
-        allow_other_numerics: bool = False,
+        allow_other_numerics: bool,
     ) -> None:
         self.store, self.seeds, self._advance, self._allow = store, seeds, advance, allow_other_numerics
         self.experiment = store.experiment
@@ -360,7 +360,7 @@ class SourceMembers:
         return np.stack(masks)
 
 
-def open_source(init: FromRun, *, allow_other_numerics: bool) -> tuple[RunStore, list[str]]:
+def _open_source(init: FromRun, *, allow_other_numerics: bool) -> tuple[RunStore, list[str]]:
     """Open the source run.
 
     Returns:
@@ -387,7 +387,7 @@ def open_source(init: FromRun, *, allow_other_numerics: bool) -> tuple[RunStore,
     return store, fingerprint_difference(store.fingerprint, here)
 
 
-def source_members(store: RunStore, members: Members) -> list[tuple[Seeds | None, str]]:
+def _match_members(store: RunStore, members: Members) -> list[tuple[Seeds | None, str]]:
     """The source member of each member: the one that shares most seeds with it; else None and the reason."""
     candidates = store.seeds
     exact = set(candidates)

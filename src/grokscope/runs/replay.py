@@ -70,9 +70,9 @@ def states_at(
     experiment: Experiment,
     positions: Sequence[int],
     steps: np.ndarray,
-    advance: Callable[[int], None] = lambda steps: None,
+    advance: Callable[[int], None],
     *,
-    allow_other_numerics: bool = False,
+    allow_other_numerics: bool,
 ) -> Arrays:
     """The whole states of members (as in checkpoints) at one step each: arrays [member, ...] by path.
 

@@ -371,7 +371,7 @@ def train(
         folder,
         experiment,
         members,
-        progress,
+        progress or SilentProgress(),
         allow_other_numerics=allow_other_numerics,
         commit_seconds=commit_seconds,
     )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from grokscope.runs.block import BlockState
-from grokscope.runs.measure_plan import MeasurePlan
+from grokscope.runs.measure_plan import MeasurePlan, stored_name
 from grokscope.spec.axes import SUBNETWORK_LABELS
 from grokscope.store.run_store import RunStore
 from grokscope.store.transaction import Transaction
@@ -96,8 +96,7 @@ class StoreSink:
 
     def _commit(self, checkpoint: BlockState | None, *, complete: bool) -> None:
         wanted, positions = self._wanted, self._positions
-        dims = {m.name + self._suffix: m.dims for m in wanted.follow + wanted.follow_slow}
-        dims |= {m.name: m.dims for m in wanted.quick + wanted.slow}
+        dims = {stored_name(m, self._suffix): m.dims for m in wanted.all}
         units = {m.name: m.unit for m in wanted.all}
         step = None if checkpoint is None else checkpoint.step
         with self._store.transaction(f"{len(positions)} members to step {step}") as t:
@@ -126,7 +125,7 @@ class StoreSink:
     def _mark(self, t: Transaction, checkpoint: BlockState, *, complete: bool) -> None:
         """Record how far the members and their measures have come; with the state, unless in a replay."""
         measures = self._wanted.all if complete else self._wanted.quick + self._wanted.slow
-        names = [m.name + (self._suffix if m.pace.startswith("follow") else "") for m in measures]
+        names = [stored_name(m, self._suffix) for m in measures]
         if self._keep_state:
             t.write_checkpoint(self._positions, checkpoint.steps, checkpoint.leaves)
             t.mark(

@@ -12,7 +12,7 @@ import numpy as np
 from grokscope.errors import InputError
 from grokscope.experiment import Experiment
 from grokscope.measures import Flavor
-from grokscope.progress import Progress, SilentProgress
+from grokscope.progress import Progress
 from grokscope.runs.block import BlockState, Row, by_run, cut_blocks, latest_states
 from grokscope.runs.early_stop import has_stopped, stop_rule
 from grokscope.runs.measure_plan import MeasurePlan
@@ -37,10 +37,10 @@ def train_into(
     folder: Path,
     experiment: Experiment,
     members: Members,
-    progress: Progress | None = None,
+    progress: Progress,
     *,
-    allow_other_numerics: bool = False,
-    commit_seconds: float = COMMIT_SECONDS,
+    allow_other_numerics: bool,
+    commit_seconds: float,
 ) -> None:
     """Train members into a folder: as a new run, or as an extension of the run in it.
 
@@ -86,14 +86,7 @@ def train_into(
         ):
             store.require_numerics(numerics, to="train", allow=allow_other_numerics)
             keep_files(folder, files)
-            trainer = Trainer(
-                store,
-                experiment,
-                progress or SilentProgress(),
-                allow_other_numerics,
-                prepared,
-                commit_seconds,
-            )
+            trainer = Trainer(store, experiment, progress, allow_other_numerics, prepared, commit_seconds)
             if not trainer.is_done(members):
                 store.update_experiment(toml)
                 trainer.train(members)
