@@ -555,10 +555,8 @@ def by_run(rows: Sequence[Row]) -> list[tuple[OpenRun, list[int]]]:
 def latest_states(rows: Sequence[Row]) -> BlockState:
     """The latest checkpoints of members, with the step of the first of them."""
     step = int(rows[0].run.store.steps_done[rows[0].position])
-    return BlockState(
-        step,
-        stacked(_by_row(rows, lambda run, own: [one.leaves for one in run.store.read_checkpoints(own)])),
-    )
+    leaves = _by_row(rows, lambda run, own: [one.leaves for one in run.store.read_checkpoints(own)])
+    return BlockState(step, stacked(leaves))
 
 
 def _cohort(rows: list[Row], loop: MemberLoop, execution: Execution) -> Cohort:

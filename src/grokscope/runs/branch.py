@@ -60,7 +60,7 @@ def branch_experiment(
     if start >= experiment.n_steps:
         epochs = 2 * max(1, experiment.n_steps // experiment.steps_per_epoch)
         raise InputError(
-            f"branch: starts at step {start}, but its experiment ends at step {experiment.n_steps}; make it "
+            f"branch: it starts at step {start}, and its experiment ends at {experiment.n_steps}; make it "
             f"longer, for example: --set epochs={epochs}."
         )
     return experiment

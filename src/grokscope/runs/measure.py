@@ -77,7 +77,7 @@ def add_measures(
         store.require_numerics(numerics_here(experiment), to="replay")
         done = [int(i) for i in store.complete.nonzero()[0]]
         if not done:
-            raise InputError(f"{path}: no member is finished; go on with grokscope train first.")
+            raise InputError(f"{path}: no member is finished; finish it with grokscope train first.")
         for steps in sorted({int(store.steps_done[i]) for i in done}):
             rows = [i for i in done if store.steps_done[i] == steps]
             at_length = experiment.model_copy(update={"steps": steps, "epochs": None})
@@ -98,7 +98,7 @@ def _measure_imported(
     suffix: str,
     progress: Progress,
 ) -> None:
-    """Take measures of an imported run at the snapshots whose steps the schedule contains (None: at all)."""
+    """Take measures of an imported run at the snapshots whose steps the schedule contains (None: all)."""
     with in_precision(experiment.precision), open_store(path, "a") as store:
         steps = np.array(store.snapshot_steps(0))
         if schedule is not None:
