@@ -26,7 +26,7 @@ def test_a_run_that_was_stopped_before_its_first_commit_says_so(tmp_path, monkey
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("grokscope.runs.trainer.train_rows", stop)
+    monkeypatch.setattr("grokscope.runs.trainer.cut_blocks", stop)
     with pytest.raises(KeyboardInterrupt):
         gs.train(EXPERIMENT, seeds=2, out=tmp_path / "members")
     run = open_run(tmp_path / "members")
