@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["GrokscopeError", "InputError", "Interrupted", "StoreError", "did_you_mean"]
+__all__ = ["GrokscopeError", "InputError", "StoreError", "did_you_mean"]
 
 
 class GrokscopeError(Exception):
@@ -27,12 +27,6 @@ class StoreError(GrokscopeError):
     """Stored results cannot be read or written, or are damaged."""
 
     exit_code = 1
-
-
-class Interrupted(GrokscopeError):
-    """SIGINT or SIGTERM stopped the work; committed results are kept."""
-
-    exit_code = 130
 
 
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:

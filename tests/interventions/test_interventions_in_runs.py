@@ -154,7 +154,7 @@ BAD = [
     ({"kind": "freeze", "at": 12}, STEP, "freeze: 12 lies before its start"),
     ({"kind": "freeze", "at": 40, "until": 40}, STEP, "freeze: it would end before it begins"),
     ({"kind": "freeze", "at": "train_loss > 99"}, STEP, "freeze: train_loss > 99 was not seen in the source"),
-    ({"kind": "freeze", "neurons": {"kind": "active", "at": 400}}, STEP, "have steps 0 to 120, not 400"),
+    ({"kind": "freeze", "neurons": {"kind": "active", "at": 400}}, STEP, "has steps 0 to 120, not 400"),
     (
         {"kind": "freeze", "neurons": {"kind": "largest", "count": 1, "at": "train_loss > 99"}},
         STEP,

@@ -260,7 +260,7 @@ def test_the_source_is_replayed_past_its_checkpoints_only_if_they_agree(parent, 
         t.write_checkpoint([1], 123, {name: leaf[None] for name, leaf in leaves.items()})
     source = gs.open_run(tmp_path / "source")
     assert len(source.branch(59, out=tmp_path / "before").members) == SEEDS
-    with pytest.raises(GrokscopeError, match=r"a replay of seeds \(1, 1, 1, 1\) does not pass .* step 60"):
+    with pytest.raises(GrokscopeError, match=r"a replay of seed 1 does not pass .* step 60"):
         source.branch(61, out=tmp_path / "after")
 
 

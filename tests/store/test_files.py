@@ -14,7 +14,7 @@ from grokscope.errors import InputError, StoreError
 from grokscope.runs.folders import verify
 from grokscope.store import folder as _folder
 from grokscope.store.disk import atomic_write, clean_leftovers, explain, remove_tree, walk_files
-from grokscope.store.folder import claim, fill, find_run, require_run
+from grokscope.store.folder import find_run, lock_folder, populate_folder, require_run
 from grokscope.store.open import create_store, open_store
 from numbered_runs import new_run
 
@@ -128,9 +128,9 @@ def test_a_run_that_cannot_be_made_leaves_the_folder_as_it_was(tmp_path):
         store.mkdir()
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    lock = claim(tmp_path / "run")
+    lock = lock_folder(tmp_path / "run")
     with pytest.raises(StoreError, match=f"{tmp_path / 'run'}: cannot be written: No space left on device"):
-        fill(tmp_path / "run", FILES, fails)
+        populate_folder(tmp_path / "run", FILES, fails)
     assert os.listdir(tmp_path / "run") == [".lock"]
     lock.release()
 
@@ -165,7 +165,7 @@ def test_other_files_or_runs_in_a_folder_are_named(tmp_path, count):
     for name in (*names, ".DS_Store"):
         (tmp_path / "full" / name).mkdir(parents=True)
     with pytest.raises(InputError, match=r"holds other files \((.*)\); choose") as caught:
-        fill(tmp_path / "full", FILES, Path.mkdir)
+        populate_folder(tmp_path / "full", FILES, Path.mkdir)
     assert_named(str(caught.value).split("(")[1].split(")")[0], names)
     for name in (*names, ".hidden"):
         (tmp_path / "full" / name / "store").mkdir(parents=True)

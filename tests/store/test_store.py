@@ -400,14 +400,14 @@ def test_a_newer_format_is_refused(tmp_path):
         open_store(tmp_path / "run")
 
 
-@pytest.mark.parametrize("after", ["_provenance_text", "mkdir", "experiment", "store", "rename"])
+@pytest.mark.parametrize("after", ["provenance_text", "mkdir", "experiment", "store", "rename"])
 def test_a_creation_that_stops_anywhere_can_be_done_over(tmp_path, monkeypatch, after):
     """The process ends between any two steps (nothing is cleaned up): no run is there, the next try works."""
     script = f"""
 import os, sys
 sys.path[:0] = {sys.path!r}
 from pathlib import Path
-import grokscope.store.folder as folder, grokscope.store.run_store as store
+import grokscope.store.folder as folder, grokscope.store.open as opening, grokscope.store.run_store as store
 stop = {after!r}
 old_write, old_make, old_sync = folder.atomic_write, store._make_store, folder.sync_folder
 def write(file, content):
@@ -420,9 +420,9 @@ def sync(path):
     old_sync(path)
     if stop == "mkdir" or (stop == "rename" and (path / "store").exists()): os._exit(9)
 folder.atomic_write, store._make_store, folder.sync_folder = write, make, sync
-if stop == "_provenance_text":
-    store._provenance_text = lambda _: os._exit(9)
-store.create_store(sys.argv[1], "old", "{IDENTITY}", {{}}, {{}})
+if stop == "provenance_text":
+    opening.provenance_text = lambda _: os._exit(9)
+opening.create_store(sys.argv[1], "old", "{IDENTITY}", {{}}, {{}})
 """
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "run")], check=False)
     assert done.returncode == 9

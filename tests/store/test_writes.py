@@ -13,7 +13,7 @@ from grokscope.store.arrays import ArrayInfo, DamagedError
 from grokscope.store.icechunk import Repository
 from grokscope.store.open import create_store, is_run_at, open_store
 from grokscope.store.place import as_place
-from grokscope.store.transaction import leaf_name, node_name, possible_members
+from grokscope.store.transaction import checked_members, leaf_name, node_name
 from grokscope.store.tree import Tree
 
 
@@ -54,7 +54,7 @@ def members(**changed: list[int]) -> dict[str, np.ndarray]:
 
 def test_members_are_what_can_have_been_written():
     """Seeds from 0 to 2**31 - 1, steps from 0, -1 for a step that has not been."""
-    assert possible_members(members()).keys() == members().keys()
+    assert checked_members(members()).keys() == members().keys()
     for changed in (
         {"seed_init": [0, 2**31]},
         {"seed_init": [-1, 0]},
@@ -64,7 +64,7 @@ def test_members_are_what_can_have_been_written():
         {"steps_done": [0, 2**62]},
     ):
         with pytest.raises(DamagedError, match=f"members/{next(iter(changed))} holds what cannot be"):
-            possible_members(members(**changed))
+            checked_members(members(**changed))
 
 
 @pytest.mark.parametrize("rows", [[3], [-1], [0, 0], [[0]], 0])
@@ -202,12 +202,12 @@ def test_an_array_that_is_not_there(session):
 
 def test_a_root_that_is_not_there_or_not_ours(tmp_path):
     tree = Tree(Repository.create(tmp_path / "store").writing())
-    assert tree.is_made() is False
+    assert tree.has_root() is False
     with pytest.raises(DamagedError, match="its root is missing"):
         tree.load()
     tree.set_attributes({"a": 1})
     tree.flush()
-    assert tree.is_made() is True
+    assert tree.has_root() is True
     tree._documents["zarr.json"] = b'{"zarr_format": 3, "node_type": "group", "attributes": {}}'
     tree.flush()
     with pytest.raises(DamagedError, match="its attributes are damaged"):

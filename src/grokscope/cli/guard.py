@@ -1,7 +1,7 @@
 """Errors and signals become one or two lines on stderr and an exit code.
 
-Ctrl-C and SIGTERM raise KeyboardInterrupt in the running command; the command commits the steps it has done,
-and `run_guarded` prints how to resume.
+Ctrl-C and SIGTERM raise KeyboardInterrupt in the running command. Committed work stays in the store, later
+work is lost, and `run_guarded` prints how to resume.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from grokscope.cli import output
-from grokscope.errors import GrokscopeError, Interrupted, did_you_mean
+from grokscope.errors import GrokscopeError, did_you_mean
 
 if TYPE_CHECKING:
     import typer
@@ -107,7 +107,7 @@ def _help(command: Any, words: list[str]) -> str | None:
 
 def _report(error: BaseException, words: list[str]) -> int:
     """Print the message of an error and return the exit code."""
-    if isinstance(error, KeyboardInterrupt | Interrupted):
+    if isinstance(error, KeyboardInterrupt):
         # asyncio would report the interrupted write when the process ends
         logging.getLogger("asyncio").disabled = True
         again = (

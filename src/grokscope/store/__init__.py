@@ -1,1 +1,1 @@
-"""The store of a run: a tree of arrays on disk or in a bucket, with transactions, checksums and a lock."""
+"""Storage of runs: labeled arrays in a folder or bucket, with transactions, checksums and a writer lock."""

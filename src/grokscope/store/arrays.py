@@ -1,4 +1,4 @@
-"""One array of the store: its shape, chunks and type as a zarr v3 document, and a chunk as bytes.
+"""One stored array: its zarr v3 metadata (shape, chunks, type) and the encoding of its chunks.
 
 Each chunk is compressed (zstd) and ends with its crc32c.
 """
@@ -34,18 +34,18 @@ _AIM_BYTES, _MOST_BYTES = 2**20, 2**22
 
 
 class DamagedError(Exception):
-    """Stored bytes are not what was written."""
+    """Stored bytes differ from the written ones, or are missing."""
 
 
 def fill_value(dtype: np.dtype) -> Any:
-    """What stands where nothing was written: NaN, the least signed integer, 0 or False."""
+    """The value of unwritten entries: NaN, the least signed integer, 0 (unsigned) or False."""
     if dtype.kind == "f":
         return dtype.type("nan")
     return np.iinfo(dtype).min if dtype.kind == "i" else dtype.type(0)
 
 
 def blanked(values: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """Values with the fill value where they are not kept (bool, of the leading axes)."""
+    """A copy with the fill value where ``kept`` (bool, over the leading axes) is False; bools become int8."""
     values = values.astype(np.int8) if values.dtype.kind == "b" else values.copy()
     values[~kept] = fill_value(values.dtype)
     return values
@@ -53,14 +53,14 @@ def blanked(values: np.ndarray, kept: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class ArrayInfo:
-    """Shape, type and names of an array.
+    """Metadata of an array.
 
     Attributes:
-        shape: of the array; it only grows.
+        shape: shape of the array; it only grows.
         chunks: shape of a chunk.
         dtype: little-endian number or bool.
         dims: names of the axes.
-        attributes: labels, unit; anything JSON can hold.
+        attributes: labels, unit, or other JSON values.
     """
 
     shape: tuple[int, ...]
@@ -77,11 +77,11 @@ class ArrayInfo:
         inner: tuple[int, ...],
         attributes: Mapping[str, Any] | None = None,
     ) -> ArrayInfo:
-        """An array that is still empty along its leading axes, with chunks of about 1 MiB or less.
+        """Metadata of an array without members and steps yet, in chunks of about 1 MiB, at most 4 MiB.
 
         Args:
             dtype: number or bool.
-            dims: axis names; the leading ones that are ``member`` and ``step`` grow.
+            dims: axis names. The leading axes ``member`` and ``step`` (if any) grow.
             inner: sizes of the other axes.
             attributes: see the class.
 
@@ -98,7 +98,7 @@ class ArrayInfo:
         def too_big(most_bytes: int) -> bool:
             return math.prod(sizes) * dtype.itemsize > most_bytes
 
-        # fewer steps first, then fewer members, then slices of the longest axis
+        # shrink the steps of a chunk first, then its members, then its longest axis
         for axis in reversed(range(len(growing))):
             while too_big(_AIM_BYTES if axis else _MOST_BYTES) and sizes[axis] > 1:
                 sizes[axis] //= 2
@@ -110,7 +110,7 @@ class ArrayInfo:
 
     @property
     def grid(self) -> tuple[int, ...]:
-        """The number of chunks along each axis."""
+        """Number of chunks along each axis."""
         return tuple(math.ceil(size / chunk) for size, chunk in zip(self.shape, self.chunks, strict=True))
 
     def to_json(self) -> bytes:
@@ -132,10 +132,10 @@ class ArrayInfo:
 
     @classmethod
     def from_json(cls, content: bytes) -> ArrayInfo:
-        """Read a metadata document that `to_json` wrote.
+        """Parse a metadata document written by `to_json`.
 
         Raises:
-            DamagedError: if it is not one.
+            DamagedError: if the document is invalid.
         """
         try:
             document: Any = json.loads(content)
@@ -152,11 +152,11 @@ class ArrayInfo:
                 dict(document["attributes"]),
             )
             if not len(info.shape) == len(info.chunks) == len(info.dims):
-                raise ValueError("its axes do not match")
+                raise ValueError("numbers of axes differ")
             labels: dict[str, list[Any]] = info.attributes.get("labels", {})
             if not all(_are_labels(of_axis) for of_axis in labels.values()):
                 raise ValueError("labels")
-            # nothing is allocated by what a file claims without asking whether we could have written it
+            # check sizes before allocation: a damaged file may state any size
             if min(info.shape, default=0) < 0 or min(info.chunks, default=1) < 1:
                 raise ValueError("sizes")
             if math.prod(info.chunks) * info.dtype.itemsize > _MOST_BYTES:
@@ -167,30 +167,30 @@ class ArrayInfo:
 
 
 def _are_labels(of_axis: list[Any]) -> bool:
-    """Whether they are all texts, or all whole numbers (frequencies) that an array can hold."""
+    """Whether the labels are all strings, or all integers (e.g. frequencies) that fit int64."""
     return all(type(one) is str for one in of_axis) or all(
         type(one) is int and abs(one) < 2**63 for one in of_axis
     )
 
 
 def encoded(chunk: np.ndarray) -> bytes:
-    """The bytes of a chunk."""
+    """Compress a chunk and append its crc32c."""
     body = bytes(_ZSTD.encode(np.ascontiguousarray(chunk)))
     return body + google_crc32c.value(body).to_bytes(4, "little")
 
 
 def decoded(content: bytes, info: ArrayInfo) -> np.ndarray:
-    """A chunk from its bytes (read-only).
+    """Decode the bytes of a chunk (`encoded`) to a read-only array.
 
     Raises:
-        DamagedError: if they are not what `encoded` made.
+        DamagedError: if the checksum, the size or the compressed data is wrong.
     """
     body, checksum = content[:-4], int.from_bytes(content[-4:], "little")
     if google_crc32c.value(body) != checksum:
         raise DamagedError("its checksum does not match")
     out = np.empty(info.chunks, info.dtype)
     if _content_size(body) != out.nbytes:
-        raise DamagedError(f"it does not hold {out.nbytes} bytes")
+        raise DamagedError(f"its uncompressed size is not {out.nbytes} bytes")
     try:
         _ZSTD.decode(body, out.reshape(-1).view(np.uint8))
     except (ValueError, RuntimeError) as error:
@@ -200,9 +200,9 @@ def decoded(content: bytes, info: ArrayInfo) -> np.ndarray:
 
 
 def _content_size(frame: bytes) -> int:
-    """The bytes that a zstd frame says it unpacks to (RFC 8878, section 3.1.1.1); -1 where it does not say.
+    """Uncompressed size in the header of a zstd frame (RFC 8878, section 3.1.1.1); -1 if it is absent.
 
-    A frame of a kilobyte can unpack to a terabyte, so this is looked at first.
+    Checked before decompression, because a frame of a kilobyte can unpack to a terabyte.
     """
     if len(frame) < 5 or frame[:4] != _ZSTD_MAGIC:
         return -1

@@ -1,8 +1,8 @@
-"""Checksums of a finished run: written when nothing will change anymore, compared by ``verify``.
+"""Checksums of a finished run: written by `RunStore.finish`, compared by ``grokscope verify``.
 
-``checksums.json`` holds the sha256 of every file of the run (the lock file, which is empty, left out). It
-has one possible spelling and ends with its own hash, so a flipped bit in itself is found too. An unfinished
-run has no such file.
+``checksums.json`` holds the sha256 of every file of the run except the empty lock file. Its JSON text is
+canonical and ends with a hash of the rest, so damage to the file itself is detected. An unfinished run has
+no such file.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = [
 CHECKSUMS_FILE = "checksums.json"
 STORE_FOLDER = "store"
 RUN_FILES = ("experiment.toml", "provenance.json")
-# arrays of the user's own, which lie beside the spec that names them
+# user-supplied arrays, stored beside the spec that names them
 _DATA_FILES = "arrays-*.safetensors"
 _OWN_HASH = "zz_sha256"
 _CHUNKS = f"{STORE_FOLDER}/chunks/"
@@ -43,12 +43,12 @@ _CHUNKS = f"{STORE_FOLDER}/chunks/"
 
 @dataclass(frozen=True)
 class Problem:
-    """What ``verify`` found.
+    """A finding of ``grokscope verify``.
 
     Attributes:
-        file: relative to the run folder.
-        kind: ``missing``, ``extra``, ``changed`` or ``unreadable``: damage; ``unfinished``: there are no
-            checksums to compare with, so only what protects itself was checked.
+        file: path relative to the run folder.
+        kind: ``missing``, ``extra``, ``changed`` or ``unreadable`` mean damage; ``unfinished``: the run has
+            no checksums, so only checksums inside the store were compared.
         message: one line.
     """
 
@@ -58,7 +58,7 @@ class Problem:
 
     @property
     def is_damage(self) -> bool:
-        """Whether something is wrong, rather than not yet known."""
+        """Whether the finding is damage (every kind but ``unfinished``)."""
         return self.kind != "unfinished"
 
     def __str__(self) -> str:
@@ -66,7 +66,7 @@ class Problem:
 
 
 def state_sha256(leaves: Mapping[str, np.ndarray]) -> str:
-    """The hash of a state: sha256 over name, type, shape and little-endian bytes of its leaves, by name.
+    """Hash of a state: sha256 over name, type, shape and little-endian bytes of its leaves, sorted by name.
 
     Example:
         >>> state_sha256({"w": np.zeros(2)}) == state_sha256({"w": np.zeros((2, 1))})
@@ -82,7 +82,7 @@ def state_sha256(leaves: Mapping[str, np.ndarray]) -> str:
 
 
 def write_checksums(folder: Path, format_version: int, snapshot: str) -> None:
-    """Hash every file of a run, make them durable, and write ``checksums.json``.
+    """Hash every file of a run, sync it to disk, and write ``checksums.json``.
 
     Raises:
         StoreError: if a file cannot be read or the result cannot be written.
@@ -93,11 +93,11 @@ def write_checksums(folder: Path, format_version: int, snapshot: str) -> None:
     for path in sorted({(folder / name).parent for name in files}):
         sync_folder(path)
     table = {"format_version": format_version, "snapshot": snapshot, "files": files}
-    atomic_write(folder / CHECKSUMS_FILE, _spelled(table))
+    atomic_write(folder / CHECKSUMS_FILE, _serialized(table))
 
 
 def drop_checksums(folder: Path) -> None:
-    """Remove ``checksums.json``, durably: called before anything changes."""
+    """Remove ``checksums.json`` and sync the folder. Called before every write to a run."""
     try:
         (folder / CHECKSUMS_FILE).unlink()
         sync_folder(folder)
@@ -108,10 +108,10 @@ def drop_checksums(folder: Path) -> None:
 
 
 def read_checksums(folder: Path) -> dict[str, str] | None:
-    """The sha256 of each file of a finished run by its name; None if the run is not finished.
+    """The sha256 of each file of a finished run, by relative path; None for an unfinished run.
 
     Raises:
-        StoreError: if the file is there but is not what we wrote.
+        StoreError: if ``checksums.json`` is damaged or cannot be read.
     """
     file = folder / CHECKSUMS_FILE
     try:
@@ -123,7 +123,7 @@ def read_checksums(folder: Path) -> dict[str, str] | None:
     try:
         table: Any = json.loads(content)
         files = {str(name): str(digest) for name, digest in table["files"].items()}
-        if _spelled(table) != content:
+        if _serialized(table) != content:
             raise ValueError
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise StoreError(f"{file}: is damaged.") from None
@@ -135,8 +135,8 @@ def check_files(folder: Path, *, chunks: bool = True) -> list[Problem]:
 
     Args:
         folder: the run folder.
-        chunks: whether to compare the chunks and the user's arrays too, which are most of the bytes (and
-            have hashes of their own, compared when they are read).
+        chunks: whether to compare the chunks and the user's arrays too. They are most of the bytes and have
+            hashes of their own, compared on every read.
     """
     try:
         expected = read_checksums(folder)
@@ -157,7 +157,7 @@ def check_files(folder: Path, *, chunks: bool = True) -> list[Problem]:
         except StoreError as error:
             problems.append(Problem(name, "unreadable", str(error)))
     if chunks:
-        # arrays that no run of this folder names any more are not ours to judge
+        # a folder may keep user arrays that its spec no longer names
         found = {_name(folder, file) for file in _run_files(folder) if not file.match(_DATA_FILES)}
         extra = sorted(found - set(expected))
         problems += [Problem(name, "extra", "is not part of the finished run") for name in extra]
@@ -165,7 +165,7 @@ def check_files(folder: Path, *, chunks: bool = True) -> list[Problem]:
 
 
 def _run_files(folder: Path) -> list[Path]:
-    """The files that belong to a run; others in its folder (a report, notes) are not ours to judge."""
+    """The files of a run; other files in its folder (a report, notes) are not checked."""
     own = [folder / name for name in RUN_FILES if (folder / name).exists()]
     own += sorted(folder.glob(_DATA_FILES))
     store = folder / STORE_FOLDER
@@ -193,8 +193,8 @@ def _sha256(file: Path, *, durable: bool = False) -> str:
         raise explain(file, "cannot be read", error) from error
 
 
-def _spelled(table: Any) -> bytes:
-    """The file's content; ``zz_sha256`` (so that it sorts last) is the hash of all before it."""
+def _serialized(table: Any) -> bytes:
+    """Canonical content of the file; ``zz_sha256`` (which sorts last) is the hash of the other entries."""
     body = {name: value for name, value in table.items() if name != _OWN_HASH}
     digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
     return (json.dumps({**body, _OWN_HASH: digest}, indent=1, sort_keys=True) + "\n").encode()

@@ -1,4 +1,4 @@
-"""Small helpers for files: atomic writes, what a failed operation means, leftovers of interrupted writes."""
+"""File helpers: atomic writes, messages for failed operations, cleanup after interrupted writes."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from grokscope.store.place import Place
 __all__ = ["atomic_write", "clean_leftovers", "explain", "remove_tree", "sync_folder", "walk_files"]
 
 _OS_ERROR = re.compile(r"os error (\d+)")
-# how the library writes down what a service of buckets answered
-_OF_A_SERVICE = re.compile(r'code: "(?P<code>\w+)"(?:, message: "(?P<message>[^"]*)")?')
-# the local object store stages a file as NAME#NUMBER, we as .NAME.partial; both are renamed when complete
+# error of an object-store service, as printed by the library
+_SERVICE_ERROR = re.compile(r'code: "(?P<code>\w+)"(?:, message: "(?P<message>[^"]*)")?')
+# names of staged files, renamed when complete: NAME#NUMBER (icechunk) and .NAME.partial (`atomic_write`)
 _LEFTOVER = re.compile(r".*#\d+|\..*\.partial")
 
 
 def atomic_write(file: Path, content: bytes) -> None:
-    """Write a file so that it is seen whole or not at all, also after a power cut.
+    """Write a file atomically: it has the old or the new content, also after a power failure.
 
     Raises:
-        StoreError: naming the file and the cause; what was there before is kept.
+        StoreError: if writing fails (names the file and the cause); the old content stays.
     """
     partial = file.with_name(f".{file.name}.partial")
     try:
@@ -36,13 +36,13 @@ def atomic_write(file: Path, content: bytes) -> None:
         partial.replace(file)
         sync_folder(file.parent)
     except OSError as error:
-        with contextlib.suppress(OSError):  # a disk that failed once may fail again; the first cause counts
+        with contextlib.suppress(OSError):  # cleanup may fail too; report the first cause
             partial.unlink(missing_ok=True)
         raise explain(file, "cannot be written", error) from error
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
+    """Sync the entries of a folder to disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -51,7 +51,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def walk_files(folder: Path) -> Iterator[Path]:
-    """All files below a folder, sorted, links not followed (a link counts as a file)."""
+    """All files below a folder, sorted. Links are listed as files and not followed."""
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if entry.is_dir(follow_symlinks=False):
             yield from walk_files(Path(entry.path))
@@ -60,19 +60,19 @@ def walk_files(folder: Path) -> Iterator[Path]:
 
 
 def clean_leftovers(folder: Path) -> None:
-    """Remove the staged files of writes that were killed. Only for the holder of the lock."""
+    """Remove staged files of killed writes. The caller must hold the writer lock."""
     for file in walk_files(folder):
         if _LEFTOVER.fullmatch(file.name):
             file.unlink(missing_ok=True)
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a folder and what is in it, if it is there."""
+    """Remove a folder and its content; errors are ignored."""
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def explain(path: Place | str, what: str, error: BaseException) -> StoreError:
-    """The error for the user: the path, what failed, and the cause found in a system or library error."""
+    """Convert an error to a `StoreError` that names the path, the failed operation and the cause."""
     if isinstance(error, StoreError):
         return error
     return StoreError(f"{path}: {what}: {_cause(error)}.")
@@ -82,15 +82,14 @@ def _cause(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     text = str(error)
-    if said := _OF_A_SERVICE.search(text):
+    if said := _SERVICE_ERROR.search(text):
         return f"{(said['message'] or '').rstrip('.') or 'the service refuses'} ({said['code']})"
     if found := _OS_ERROR.search(text):
         return os.strerror(int(found[1]))
     lines = text.splitlines()
-    # the root of a chain of errors comes last, with a mark of its own
+    # the library prints a chain of errors; the root cause is the last line marked "`-> "
     roots = [line for line in lines if line.strip().startswith("`-> ")]
     for line in [*roots[-1:], *lines]:
-        # the library draws its chain of errors with these marks
         if words := line.strip(" |`->x\t").strip():
             return words.rstrip(".")
     return type(error).__name__

@@ -1,7 +1,7 @@
-"""The run folder: what it may hold, and how it comes to be.
+"""The run folder: recognition, format check, creation, and the files beside the spec.
 
-A folder is a run when it has a ``store``; that name appears last, by a rename. Until then a folder
-``.creating`` marks what else is there as ours, so that a creation that was killed is done over.
+A folder is a run once it contains ``store``, which is renamed into place last. Until then a folder
+``.creating`` marks the other files as an unfinished creation, which the next one replaces.
 """
 
 from __future__ import annotations
@@ -29,32 +29,32 @@ __all__ = [
     "FORMAT_VERSION",
     "SWEEP_FILE",
     "check_format",
-    "claim",
-    "fill",
     "find_run",
     "is_run",
     "keep_files",
+    "lock_folder",
+    "populate_folder",
     "require_run",
     "written_spec",
 ]
 
-# raised when older versions cannot read what we write
+# increased when older versions cannot read the new format
 FORMAT_VERSION = 1
-SWEEP_FILE = "sweep.json"  # in a folder whose runs are the cells of a sweep
+SWEEP_FILE = "sweep.json"  # marks a folder whose runs are the cells of a sweep
 _CREATING = ".creating"
 _IGNORED = {LOCK_FILE, ".DS_Store", "lost+found"}
 
 
 def is_run(path: str | Path) -> bool:
-    """Whether a folder holds a run (of any identity and format version)."""
+    """Whether a folder contains a run, of any identity and format version."""
     return (Path(path) / STORE_FOLDER).is_dir()
 
 
 def find_run(path: str | Path) -> Path:
-    """The run meant by a path: the folder itself, or the only run directly in it.
+    """Resolve a path to a run: the folder itself, or the only run directly below it.
 
     Raises:
-        InputError: if there is none, or several.
+        InputError: if there is no run, or more than one.
     """
     folder = Path(path)
     if not is_run(folder) and folder.is_dir():
@@ -69,10 +69,11 @@ def find_run(path: str | Path) -> Path:
 
 
 def require_run(folder: Path) -> None:
-    """Check that a folder is a run that this version can read.
+    """Check that a folder is a run of a readable format version.
 
     Raises:
-        InputError: if there is no run, or one from a newer format version.
+        InputError: if it is not a run, or has a newer format version.
+        StoreError: if the folder cannot be read.
     """
     try:
         if not folder.exists():
@@ -81,9 +82,7 @@ def require_run(folder: Path) -> None:
             raise InputError(f"{folder}: is a file, not a run folder.")
         if not is_run(folder):
             if (folder / _CREATING).is_dir():
-                raise InputError(
-                    f"{folder}: making this run was interrupted; it holds nothing. Start it again."
-                )
+                raise InputError(f"{folder}: making this run was interrupted; it is empty. Start it again.")
             raise InputError(f"{folder}: is not a run (it has no '{STORE_FOLDER}').")
         if (folder / STORE_FOLDER).is_symlink():
             raise InputError(f"{folder / STORE_FOLDER}: is a link; a run's files lie in its own folder.")
@@ -93,7 +92,7 @@ def require_run(folder: Path) -> None:
 
 
 def check_format(folder: Place, version: Any) -> None:
-    """Refuse a run of a newer format version."""
+    """Raise an InputError if a format version is newer than this version of grokscope reads."""
     if isinstance(version, int) and version > FORMAT_VERSION:
         raise InputError(
             f"{folder}: is from a newer format version ({version}; this version of grokscope reads up to "
@@ -101,12 +100,12 @@ def check_format(folder: Place, version: Any) -> None:
         )
 
 
-def claim(folder: Path) -> WriterLock:
-    """Make a folder if needed and take its lock.
+def lock_folder(folder: Path) -> WriterLock:
+    """Create a folder if needed and take its writer lock.
 
     Raises:
-        InputError: if the path is a file.
-        StoreError: if the folder cannot be made or written, or is being written by another process.
+        InputError: if the path is a file or lies below one.
+        StoreError: if the folder cannot be created or written, or another process holds its lock.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -117,17 +116,17 @@ def claim(folder: Path) -> WriterLock:
     return WriterLock.acquire(folder)
 
 
-def fill(folder: Path, files: dict[str, str], make_store: Callable[[Path], None]) -> None:
-    """Turn a claimed folder into a run, in one instant for whoever looks.
+def populate_folder(folder: Path, files: dict[str, str], make_store: Callable[[Path], None]) -> None:
+    """Create a run in a locked folder. The run becomes visible to readers by one atomic rename.
 
     Args:
-        folder: claimed; empty, or left behind by a creation that was killed.
-        files: contents of `RUN_FILES`.
-        make_store: makes the store at the path it is given.
+        folder: a locked folder (`lock_folder`), empty or left by an interrupted creation.
+        files: contents of `RUN_FILES`, by name.
+        make_store: creates the store at a given path.
 
     Raises:
-        InputError: if the folder holds other files.
-        StoreError: if the disk does not let us; the folder is then as it was.
+        InputError: if the folder contains other files.
+        StoreError: if writing fails; the folder is then as before.
     """
     creating = folder / _CREATING
     found = {entry.name for entry in os.scandir(folder)} - _IGNORED
@@ -149,7 +148,7 @@ def fill(folder: Path, files: dict[str, str], make_store: Callable[[Path], None]
         sync_folder(folder)
         remove_tree(creating)
     except (OSError, StoreError) as error:
-        # where this fails too, the folder `.creating` stays and says that the files are ours
+        # if this cleanup fails too, the folder `.creating` stays and marks the files as unfinished
         with contextlib.suppress(OSError):
             if not is_run(folder):
                 for name in (*RUN_FILES, CHECKSUMS_FILE):
@@ -159,7 +158,7 @@ def fill(folder: Path, files: dict[str, str], make_store: Callable[[Path], None]
 
 
 def _format_of(folder: Path) -> Any:
-    """The format version by ``provenance.json``, if that can be read."""
+    """The format version in ``provenance.json``; None if it cannot be read."""
     try:
         provenance: Any = json.loads((folder / RUN_FILES[1]).read_text(encoding="utf-8"))
         return provenance.get("format_version")
@@ -169,11 +168,11 @@ def _format_of(folder: Path) -> Any:
 
 @contextmanager
 def written_spec(experiment: Experiment, folder: Path | None = None) -> Generator[tuple[str, list[Path]]]:
-    """The spec as text, and the files that it names because they lay only in memory (a task's arrays).
+    """The spec as TOML, and temporary files of the in-memory arrays (of a task) that it names.
 
     Args:
-        experiment: what is written.
-        folder: where it will lie; a run in which members start is named as seen from there.
+        experiment: the experiment to write.
+        folder: folder of the spec; the path of a source run (`FromRun`) is made relative to it.
     """
     if folder is not None and isinstance(experiment.init, FromRun):
         experiment = experiment.model_copy(update={"init": experiment.init.seen_from(folder)})
@@ -182,7 +181,7 @@ def written_spec(experiment: Experiment, folder: Path | None = None) -> Generato
 
 
 def keep_files(folder: Path, files: Iterable[Path]) -> None:
-    """Copy such files beside the spec, where they are not there already."""
+    """Copy the files of `written_spec` beside the spec, except those that exist there."""
     for file in files:
         if not (folder / file.name).exists():
             atomic_write(folder / file.name, file.read_bytes())

@@ -1,4 +1,4 @@
-"""The icechunk repository of a run: opening, committing, collecting old snapshots, what its errors mean."""
+"""The icechunk repository of a run: opening, commits, garbage collection, translation of errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from grokscope.errors import StoreError
 from grokscope.store.disk import explain
 
-# Damage is raised as an error; at any level but "off" the library also prints it, and on stdout.
+# Damage raises an error; at any log level but "off" the library also prints it to stdout.
 os.environ.setdefault("ICECHUNK_LOG", "off")
 
 import icechunk
@@ -21,18 +21,18 @@ import icechunk
 from grokscope.store.arrays import DamagedError
 from grokscope.store.place import BucketPath, Place
 
-__all__ = ["Repository", "guard"]
+__all__ = ["Repository", "translate_errors"]
 
 _BRANCH = "main"
-# Commits between two collections. What a collection keeps lives on for that many commits more, so that
-# somebody who reads the run while it is written does not lose what they have just opened.
+# Commits between two garbage collections. A collection keeps all commits since the previous one, so that a
+# process that reads the run during writing does not lose the commit that it has just opened.
 _COLLECT_EVERY = 20
 _PANICS = ("PanicException", "RustPanic")
 _CLOCK_TRIES, _CLOCK_WAIT = 100, 0.1
 
 
 class Repository:
-    """An icechunk repository with one branch. In a folder, writing needs the run's lock."""
+    """An icechunk repository with one branch. Writing to a folder requires the run's lock."""
 
     def __init__(self, repository: icechunk.Repository, path: Place) -> None:
         self._repository = repository
@@ -42,40 +42,44 @@ class Repository:
 
     @classmethod
     def create(cls, path: Place) -> Repository:
-        """Make an empty repository."""
+        """Create an empty repository."""
         if isinstance(path, Path):
-            path.mkdir()  # the library panics where it cannot
+            path.mkdir()  # raises an OSError where the library would panic
         return cls(icechunk.Repository.create(_storage(path), config=_config()), path)
 
     @classmethod
     def open(cls, path: Place) -> Repository:
-        """Open a repository."""
+        """Open an existing repository."""
         return cls(icechunk.Repository.open(_storage(path), config=_config()), path)
 
     @classmethod
     def exists(cls, path: Place) -> bool:
-        """Whether there is a repository."""
+        """Whether a repository exists at a place."""
         return icechunk.Repository.exists(_storage(path))
 
     def reading(self) -> Any:
-        """A session that sees the newest commit, and no later one."""
+        """Begin a read-only session at the newest commit."""
         return self._repository.readonly_session(_BRANCH)
 
     def writing(self) -> Any:
-        """A session whose changes become visible by `commit`, all at once, or never."""
+        """Begin a writable session; `commit` makes its changes visible atomically."""
         if self._keep_since is None:
             self._keep_since = self._tip.written_at
-            self._commits = _COLLECT_EVERY  # collect what an earlier process left, at the first commit
+            self._commits = _COLLECT_EVERY  # the first commit collects the garbage of earlier processes
         return self._repository.writable_session(_BRANCH)
 
     def commit(self, session: Any, message: str) -> None:
-        """Make a session's changes visible, and now and then collect what old commits alone need."""
+        """Commit a session; every 20th commit also collects garbage (`collect`).
+
+        Raises:
+            StoreError: if the system clock stays before the time of the last commit.
+        """
         for attempt in range(_CLOCK_TRIES):
             try:
                 session.commit(message)
                 break
             except icechunk.IcechunkError as error:
-                # a commit older than the one before it is refused: the clock was set back; wait a little
+                # icechunk refuses a commit older than its parent (the clock was set back): wait and retry
                 if "timestamp ordering" not in str(error):
                     raise
                 if attempt == _CLOCK_TRIES - 1:
@@ -90,16 +94,16 @@ class Repository:
             self.collect()
 
     def collect(self, *, everything: bool = False) -> None:
-        """Delete what only old commits need.
+        """Expire old commits and delete the data that only they use.
 
         Args:
-            everything: keep the newest commit only; else also those since the collection before.
+            everything: keep only the newest commit; False keeps all commits since the previous collection.
         """
         tip = self._tip.written_at
         if everything:
             self._repository.expire_snapshots(tip)
-            # In a folder nothing is being written: what is not referred to is garbage, however new. A bucket
-            # has no lock: somebody who was given up for lost may be about to commit what is newer.
+            # A folder is locked, so no other process writes: all unreferenced data is garbage, however new.
+            # A bucket has no lock: a writer that was presumed lost may still commit newer data.
             locked = isinstance(self._path, Path)
             self._repository.garbage_collect(datetime.now(UTC) + timedelta(days=1) if locked else tip)
         elif self._keep_since is not None:
@@ -109,7 +113,7 @@ class Repository:
 
     @property
     def snapshot(self) -> str:
-        """The id of the newest commit."""
+        """Id of the newest commit."""
         return self._repository.lookup_branch(_BRANCH)
 
     @property
@@ -118,8 +122,8 @@ class Repository:
 
 
 @contextmanager
-def guard(path: Place, what: str) -> Generator[None]:
-    """Turn what the store raises into a `StoreError` that names the path and the cause."""
+def translate_errors(path: Place, what: str) -> Generator[None]:
+    """Convert errors of the store to a `StoreError` of path, failed operation (``what``) and cause."""
     try:
         yield
     except icechunk.ConflictError as error:
@@ -129,7 +133,7 @@ def guard(path: Place, what: str) -> Generator[None]:
     except (icechunk.IcechunkError, DamagedError, OSError) as error:
         raise explain(path, what, error) from error
     except BaseException as error:
-        # native code that meets damaged bytes or a failing disk may panic; that is no Exception
+        # native code may panic on damaged bytes or a failing disk; a panic is a BaseException
         if type(error).__name__ in _PANICS:
             if "(os error " in str(error):
                 raise explain(path, what, error) from error
@@ -147,14 +151,14 @@ def _storage(path: Place) -> icechunk.Storage:
         region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
         endpoint_url=endpoint,
         allow_http=bool(endpoint and endpoint.startswith("http://")),
-        # services other than Amazon's seldom have a host name for every bucket
+        # services other than Amazon's rarely have a host name per bucket
         force_path_style=endpoint is not None,
         from_env=True,
     )
 
 
 def _config() -> icechunk.RepositoryConfig:
-    """The defaults, with fewer small files, and caches that cannot grow to gigabytes."""
+    """The default configuration with fewer small files and smaller caches."""
     config = icechunk.RepositoryConfig.default()
     config.inline_chunk_threshold_bytes = 2048
     config.caching = icechunk.CachingConfig(

@@ -1,8 +1,8 @@
-"""Measures as an xarray dataset: labelled, sorted, outer-joined, and read only where they are looked at.
+"""Measures as an xarray dataset: labeled, sorted by step, joined across schedules, read on access.
 
-The store has one row per member, in order of addition, and per schedule one column per step. Here the rows
-become the axis ``seed`` (or one axis per stream that varies) and the columns one axis ``step`` for all
-schedules. What was not measured is NaN, counts therefore are float64.
+The store has one row per member, in order of addition, and for each schedule one column per step. In the
+dataset the rows become the axis ``seed`` (or one axis per varying stream), and the columns of all schedules
+become one axis ``step``. Missing values are NaN, therefore counts are float64.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from xarray.core import indexing
 
 from grokscope.spec.streams import STREAMS
 from grokscope.store.arrays import ArrayInfo, fill_value
-from grokscope.store.icechunk import guard
+from grokscope.store.icechunk import translate_errors
 from grokscope.store.place import Place
 from grokscope.store.tree import Tree
 
-__all__ = ["LazyMeasure", "MeasureSource", "MemberAxes", "open_measures", "remembering"]
+__all__ = ["LazyMeasure", "MeasureSource", "MemberAxes", "open_measures", "with_cache"]
 
 _SPARSEST = 100
 
 
 @dataclass(frozen=True)
 class MemberAxes:
-    """Where each member lies on the axes of a dataset.
+    """Position of each member on the axes of a dataset.
 
     Attributes:
-        dims: the axes: ``seed``, or the streams that vary.
-        member: position of the member at each place of the axes, -1 where there is none.
-        coords: labels of the axes, and of streams that vary together with another or not at all.
+        dims: names of the axes: ``seed``, or the streams that vary, or ``member``.
+        member: index of the member at each point of the axes; -1 where there is none.
+        coords: labels of the axes, and of streams that are constant or vary one to one with an axis.
     """
 
     dims: tuple[str, ...]
@@ -44,14 +44,18 @@ class MemberAxes:
 
     @classmethod
     def of(cls, seeds: Sequence[tuple[int, ...]]) -> MemberAxes:
-        """Lay out members by their seeds (init, data, order, noise)."""
+        """Choose the axes from the members' seeds (init, data, order, noise).
+
+        One axis ``seed`` if the four seeds of every member are equal; else one axis per varying stream; or
+        one axis ``member`` if that grid had over 100 times more points than there are members.
+        """
         table = np.array(seeds, np.int64).reshape(len(seeds), len(STREAMS))
         columns = {f"{stream}_seed": table[:, i] for i, stream in enumerate(STREAMS)}
         if all(len(set(member)) == 1 for member in seeds):
             order = np.argsort(table[:, 0])
             return cls(("seed",), order, {"seed": (("seed",), table[order, 0])})
-        axes: dict[str, np.ndarray] = {}  # a stream that varies -> its distinct seeds
-        followers: dict[str, str] = {}  # a stream that goes one to one with another -> that one
+        axes: dict[str, np.ndarray] = {}  # varying stream -> its distinct seeds
+        followers: dict[str, str] = {}  # stream -> the axis with which it varies one to one
         for name, column in columns.items():
             leader = next((axis for axis in axes if _one_to_one(columns[axis], column)), None)
             if leader is not None:
@@ -65,7 +69,7 @@ class MemberAxes:
             name: ((), columns[name][0]) for name in constant
         }
         shape = tuple(len(values) for values in axes.values())
-        if math.prod(shape) > _SPARSEST * len(seeds):  # seeds drawn at random: a box would be nearly empty
+        if math.prod(shape) > _SPARSEST * len(seeds):  # random seeds: the grid would be nearly empty
             coords |= {name: (("member",), columns[name]) for name in columns if name not in constant}
             return cls(("member",), np.arange(len(seeds)), coords)
         place = tuple(np.searchsorted(values, columns[name]) for name, values in axes.items())
@@ -78,12 +82,12 @@ class MemberAxes:
         return cls(tuple(axes), member, coords)
 
     def label(self, values: np.ndarray, own: Mapping[str, Any], name: str) -> xr.DataArray:
-        """Values of the members as a labelled array; False or 0 where there is no member.
+        """Label member values; points without a member are 0 or False.
 
         Args:
-            values: [member, *own].
+            values: array [member, *own].
             own: the further axes, each with its labels or None.
-            name: of the array.
+            name: name of the labeled array.
         """
         laid = values[self.member]
         laid[self.member < 0] = 0
@@ -99,7 +103,7 @@ def _one_to_one(one: np.ndarray, other: np.ndarray) -> bool:
 
 @dataclass(frozen=True)
 class MeasureSource:
-    """A measure in one schedule's group: the path of its array and the step of each column."""
+    """The stored array of a measure in one schedule's group, and the step of each column."""
 
     path: str
     info: ArrayInfo
@@ -115,16 +119,16 @@ def open_measures(
     steps: np.ndarray,
     steps_per_epoch: int,
 ) -> xr.Dataset:
-    """The dataset of measures at sorted steps; arrays are read when they are looked at, then kept.
+    """Build the dataset of measures at sorted steps; arrays are read on first access, then cached.
 
     Args:
-        tree: to read from.
-        folder: for messages.
-        cohort: the axes.
-        members: facts about members, by position, which become coordinates.
-        measures: by name, where their values lie; of a step that lies in several, the last counts.
-        steps: the axis ``step``.
-        steps_per_epoch: for the coordinate ``epoch``.
+        tree: arrays of the store.
+        folder: path for error messages.
+        cohort: axes of the members.
+        members: coordinates of members, each [member] by name.
+        measures: stored arrays by measure; where several contain a step, the last one counts.
+        steps: labels of the axis ``step``.
+        steps_per_epoch: updates per epoch, for the coordinate ``epoch``.
     """
     coords: dict[str, Any] = dict(cohort.coords)
     coords["step"] = (("step",), steps)
@@ -143,17 +147,17 @@ def open_measures(
         variables[name] = xr.Variable(dims, indexing.LazilyIndexedArray(lazy), attributes)
         for dim, labels in info.attributes.get("labels", {}).items():
             coords[dim] = ((dim,), np.array(labels))
-    return remembering(xr.Dataset(variables, coords))
+    return with_cache(xr.Dataset(variables, coords))
 
 
-def remembering(dataset: xr.Dataset) -> xr.Dataset:
-    """A dataset of lazy arrays that keeps what was read in memory."""
-    # xarray does so for what comes by way of a backend
+def with_cache(dataset: xr.Dataset) -> xr.Dataset:
+    """Add xarray's in-memory cache to a dataset of lazy arrays."""
+    # xarray caches only what a backend has opened
     return xr.open_dataset(cast(Any, _Handle(dataset)), engine=_Backend, chunks=None, cache=True)
 
 
 class LazyMeasure(BackendArray):
-    """A measure on the axes of a dataset, read chunk by chunk."""
+    """A measure on the axes of a dataset; an access reads only the chunks it needs."""
 
     def __init__(
         self,
@@ -180,7 +184,7 @@ class LazyMeasure(BackendArray):
         return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, read)
 
     def read(self, key: tuple[Any, ...]) -> np.ndarray:
-        """The outer product of indices: integers, slices or arrays, one per axis."""
+        """Values at the outer product of indices (integer, slice or array, one per axis); NaN if missing."""
         full = [np.atleast_1d(np.arange(size)[item]) for size, item in zip(self.shape, key, strict=True)]
         n_axes = self._member.ndim
         rows = self._member[np.ix_(*full[:n_axes])].ravel()
@@ -207,7 +211,7 @@ class LazyMeasure(BackendArray):
         have_row = np.flatnonzero((rows >= 0) & (rows < n_rows))
         if not len(have_row) or not len(have_column):
             return
-        with guard(self._folder, f"measure '{self._name}' cannot be read"):
+        with translate_errors(self._folder, f"measure '{self._name}' cannot be read"):
             values = self._tree.read(source.path, [rows[have_row], columns[have_column], *inner])
         known = ~np.isnan(values) if values.dtype.kind == "f" else values != fill_value(values.dtype)
         where = np.ix_(have_row, have_column)
@@ -215,14 +219,14 @@ class LazyMeasure(BackendArray):
 
 
 class _Handle:
-    """What `_Backend` is asked to open: a dataset that is lazy already."""
+    """The argument of `_Backend.open_dataset`: a dataset of lazy arrays."""
 
     def __init__(self, dataset: xr.Dataset) -> None:
         self.dataset = dataset
 
 
 class _Backend(BackendEntrypoint):
-    """Hands a lazy dataset to ``xarray.open_dataset``, which adds the cache."""
+    """Returns a lazy dataset to ``xarray.open_dataset``, which adds the cache."""
 
     def open_dataset(self, filename_or_obj: Any, *, drop_variables: Any = None) -> xr.Dataset:
         del drop_variables

@@ -1,7 +1,7 @@
-"""The right to write a run: an OS lock on a file in its folder.
+"""The writer lock of a run: an OS lock on a file in the run folder.
 
-The lock belongs to the process, so a dead holder's lock is free at once. The file tells who holds it; it is
-emptied, not removed, when the lock is given back.
+The lock ends with the process that holds it. The file names the holder; release empties the file and does
+not remove it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LOCK_FILE = ".lock"
 
 
 class WriterLock:
-    """Held by the one process that writes a run folder; readers need none.
+    """Lock of the one process that writes a run folder. Readers need no lock.
 
     Example:
         >>> import tempfile
@@ -40,11 +40,11 @@ class WriterLock:
 
     @classmethod
     def acquire(cls, folder: Path) -> WriterLock:
-        """Take the lock of a run folder, without waiting.
+        """Take the lock of a run folder without waiting.
 
         Raises:
-            StoreError: if another process (or this one) holds it, with its number, host and start; or if the
-                lock file cannot be written.
+            StoreError: if another process (or this one) holds the lock (names process id, host and time), or
+                if the lock file cannot be written.
         """
         file = folder / LOCK_FILE
         while True:
@@ -54,24 +54,24 @@ class WriterLock:
                 raise explain(folder, "cannot be written", error) from error
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                # a folder that was removed and made anew meanwhile has another file under this name
+                # if the folder was removed and recreated meanwhile, the path names another file
                 if _same_file(descriptor, file):
-                    _tell(descriptor)
+                    _write_holder(descriptor)
                     return cls(file, descriptor)
             except BlockingIOError:
                 os.close(descriptor)
-                raise StoreError(f"{folder}: {_holder(file)}") from None
+                raise StoreError(f"{folder}: {_holder_message(file)}") from None
             except OSError as error:
                 os.close(descriptor)
                 raise explain(folder, "cannot be locked", error) from error
             os.close(descriptor)
 
     def release(self) -> None:
-        """Give the lock back."""
+        """Release the lock. Further calls do nothing."""
         if self._descriptor is None:
             return
         descriptor, self._descriptor = self._descriptor, None
-        # a disk that fails here must hide no other error; what is left is a note, the lock itself is free
+        # an error here must not hide an earlier one; the lock is free even if the file keeps its text
         with contextlib.suppress(OSError):
             os.ftruncate(descriptor, 0)
         with contextlib.suppress(OSError):
@@ -85,7 +85,7 @@ def _same_file(descriptor: int, file: Path) -> bool:
         return False
 
 
-def _tell(descriptor: int) -> None:
+def _write_holder(descriptor: int) -> None:
     holder = {
         "pid": os.getpid(),
         "host": platform.node(),
@@ -95,7 +95,7 @@ def _tell(descriptor: int) -> None:
     os.pwrite(descriptor, json.dumps(holder).encode(), 0)
 
 
-def _holder(file: Path) -> str:
+def _holder_message(file: Path) -> str:
     for _ in range(20):
         try:
             holder: Any = json.loads(file.read_text(encoding="utf-8"))
@@ -104,5 +104,5 @@ def _holder(file: Path) -> str:
                 f"since {holder['since']}; wait for it or stop it."
             )
         except (OSError, ValueError, KeyError, TypeError):
-            time.sleep(0.01)  # taken a moment ago, its holder is not written down yet
+            time.sleep(0.01)  # the holder has just taken the lock and not yet written the file
     return "is being written by another process; wait for it or stop it."

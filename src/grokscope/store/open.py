@@ -26,17 +26,16 @@ def create_store(
     """Create the store of a run and open it for writing.
 
     Args:
-        path: a folder that is new, empty, or left behind by a creation that was killed; or an address in a
-            bucket.
+        path: a folder that is new, empty, or left by an interrupted creation; or an address in a bucket.
         experiment_toml: the resolved spec.
-        identity: hash of what determines the run's numbers.
-        fingerprint: of the numerics.
+        identity: hash of everything that determines the run's numbers.
+        fingerprint: the numerics fingerprint.
         provenance: see `grokscope.runs.provenance`.
-        steps_per_epoch: for the coordinate ``epoch``.
-        exist_ok: open the run if it is there already (with this identity).
+        steps_per_epoch: updates per epoch, for the coordinate ``epoch``.
+        exist_ok: open an existing run of this identity instead of raising.
 
     Raises:
-        InputError: if the path is a file, holds other files, or another run.
+        InputError: if the path is a file, or contains other files or another run.
         StoreError: if the disk or bucket cannot be written, or another process writes the run.
 
     Example:
@@ -69,8 +68,8 @@ def open_store(path: str | Place, mode: Literal["r", "a"] = "r") -> RunStore:
     """Open the store of a run for reading, or for reading and writing.
 
     Raises:
-        InputError: if there is no run at the path, or one from a newer format version.
-        StoreError: if it is damaged or cannot be read, or (mode ``a``) another process writes it.
+        InputError: if the path is not a run, or the run has a newer format version.
+        StoreError: if the run is damaged or cannot be read, or (mode ``a``) another process writes it.
     """
     place = as_place(path)
     if isinstance(place, BucketPath):
@@ -81,7 +80,7 @@ def open_store(path: str | Place, mode: Literal["r", "a"] = "r") -> RunStore:
 
 
 def is_run_at(place: Place) -> bool:
-    """Whether there is a run at a place (of any identity and format version)."""
+    """Whether a place contains a run, of any identity and format version."""
     if isinstance(place, BucketPath):
         from grokscope.store.remote import is_remote_run
 

@@ -1,4 +1,4 @@
-"""Where runs and sweeps lie: a folder, or a prefix in a bucket of an S3-compatible object store."""
+"""Places of runs and sweeps: a folder, or a prefix in a bucket of an S3-compatible object store."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 @dataclass(frozen=True)
 class BucketPath:
-    """A prefix in a bucket. It has what is needed of a `Path`: ``/``, ``name`` and its text.
+    """A prefix in a bucket, with the operations of `Path` that the store uses: ``/``, ``name`` and `str`.
 
     Example:
         >>> print(as_place("s3://results/sweeps/") / "cells")
@@ -43,18 +43,18 @@ Place: TypeAlias = Path | BucketPath
 
 
 def as_place(path: str | Place) -> Place:
-    """Read a path or an address like ``s3://bucket/prefix``.
+    """Parse a path, or an address of the form ``s3://BUCKET/PREFIX``.
 
     Raises:
-        InputError: if an address names no bucket.
+        InputError: if an address has no valid bucket name.
     """
     if isinstance(path, BucketPath):
         return path
     text = str(path)
-    # pathlib makes one slash of two
+    # pathlib turns two slashes into one
     if not re.match(r"s3:/", text):
         return Path(path)
     bucket, _, prefix = text.removeprefix("s3:").lstrip("/").partition("/")
     if not _BUCKET.fullmatch(bucket):
-        raise InputError(f"{text}: write s3://BUCKET/PREFIX.")
+        raise InputError(f"{text}: has no valid bucket name; write s3://BUCKET/PREFIX.")
     return BucketPath(bucket, prefix.strip("/"))

@@ -1,9 +1,9 @@
-"""Runs in a bucket: the same store through icechunk, with the small files as attributes inside it.
+"""Runs in a bucket: the same icechunk store as in a folder; the small files are attributes of its root.
 
-What differs from a folder. There is no lock: a writer whose commit is overtaken by another one's is told so,
-and has changed nothing. There is no ``checksums.json``: object stores protect what they keep, and every chunk
-still ends with its own checksum; that the run is finished is an attribute. Credentials and the address of
-the service are taken from the usual environment variables (``AWS_ACCESS_KEY_ID``, ``AWS_ENDPOINT_URL``, ...).
+There is no lock: a commit that conflicts with another writer's commit raises an error and changes nothing.
+There is no ``checksums.json``: the object store protects its data, and every chunk ends with a checksum; an
+attribute marks a finished run. Credentials and the address of the service come from the usual environment
+variables (``AWS_ACCESS_KEY_ID``, ``AWS_ENDPOINT_URL``, ...).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import Any, Literal
 from grokscope.errors import InputError
 from grokscope.store.checksums import RUN_FILES
 from grokscope.store.folder import FORMAT_VERSION, check_format
-from grokscope.store.icechunk import Repository, guard
+from grokscope.store.icechunk import Repository, translate_errors
 from grokscope.store.place import BucketPath
-from grokscope.store.run_store import RunStore
-from grokscope.store.transaction import Transaction, member_arrays
+from grokscope.store.run_store import RunStore, commit_empty_run
+from grokscope.store.transaction import Transaction
 from grokscope.store.tree import Tree
 
 __all__ = ["RemoteRunStore", "is_remote_run"]
@@ -29,13 +29,13 @@ _FILES, _FINISHED = "files", "finished"
 
 
 def is_remote_run(place: BucketPath) -> bool:
-    """Whether there is a run at an address."""
-    with guard(place, "cannot be read"):
+    """Whether an address contains a run."""
+    with translate_errors(place, "cannot be read"):
         return Repository.exists(place)
 
 
 class RemoteRunStore(RunStore):
-    """A run in a bucket; made by `create_store` and `open_store`."""
+    """A run in a bucket; created by `create_store` and `open_store`."""
 
     path: BucketPath
 
@@ -47,63 +47,52 @@ class RemoteRunStore(RunStore):
     def create_remote(
         cls, place: BucketPath, files: Mapping[str, str], attributes: Mapping[str, Any], *, exist_ok: bool
     ) -> RemoteRunStore:
-        """Make a run, or open the one that is there, for writing.
+        """Create a run, or open the existing one, for writing.
 
         Raises:
-            InputError: if another run is there.
-            StoreError: if the bucket does not let us.
+            InputError: if the address contains another run, or (not ``exist_ok``) this one.
+            StoreError: if the bucket cannot be written.
         """
-        identity = str(attributes["identity"])
+        all_attributes = {**attributes, _FILES: dict(files), _FINISHED: False}
         if not is_remote_run(place):
-            with guard(place, "cannot be written"):
+            with translate_errors(place, "cannot be written"):
                 repository = Repository.create(place)
-                session = repository.writing()
-                tree = Tree(session)
-                tree.set_attributes({**attributes, _FILES: dict(files), _FINISHED: False})
-                tree.create(member_arrays())
-                tree.flush()
-                repository.commit(session, "the run is made")
+                commit_empty_run(repository, repository.writing(), all_attributes)
             return cls(place, repository, writable=True)
-        store = cls._begun(place, files, attributes)
-        store.require_identity(identity)
+        store = cls._open_or_complete(place, all_attributes)
+        store.require_identity(str(attributes["identity"]))
         if not exist_ok:
             raise InputError(f"{place}: holds this run already; open it.")
         return store
 
     @classmethod
-    def _begun(
-        cls, place: BucketPath, files: Mapping[str, str], attributes: Mapping[str, Any]
-    ) -> RemoteRunStore:
-        """The run that is there; what a maker that was killed left out is added."""
-        with guard(place, "cannot be opened"):
+    def _open_or_complete(cls, place: BucketPath, attributes: Mapping[str, Any]) -> RemoteRunStore:
+        """Open a run; if its creation was interrupted, complete it first."""
+        with translate_errors(place, "cannot be opened"):
             repository = Repository.open(place)
             session = repository.writing()
-            if not Tree(session).is_made():
-                tree = Tree(session)
-                tree.set_attributes({**attributes, _FILES: dict(files), _FINISHED: False})
-                tree.create(member_arrays())
-                tree.flush()
-                repository.commit(session, "the run is made")
+            if not Tree(session).has_root():
+                commit_empty_run(repository, session, attributes)
             return cls(place, repository, writable=True)
 
     @classmethod
     def open_remote(cls, place: BucketPath, mode: Literal["r", "a"]) -> RemoteRunStore:
-        """Open a run.
+        """Open an existing run for reading (mode ``r``) or also for writing (``a``).
 
         Raises:
-            InputError: if there is none, or one from a newer format version.
-            StoreError: if it cannot be read.
+            InputError: if the address is not a run, or the run has a newer format version.
+            StoreError: if the run cannot be read.
         """
         if not is_remote_run(place):
             raise InputError(f"{place}: there is no run.")
-        with guard(place, "cannot be opened"):
+        with translate_errors(place, "cannot be opened"):
             store = cls(place, Repository.open(place), writable=mode == "a")
         check_format(place, store._tree.attributes.get("format_version"))
         return store
 
     @property
     def is_finished(self) -> bool:
-        """Whether the run was marked as finished."""
+        """Whether the run is marked as finished."""
         return bool(self._tree.attributes.get(_FINISHED))
 
     def _text(self, name: str) -> str:
@@ -111,7 +100,7 @@ class RemoteRunStore(RunStore):
 
     @contextmanager
     def transaction(self, message: str) -> Generator[Transaction]:
-        """Write to the run; see `RunStore.transaction`. A run that was finished is not any more."""
+        """Write to the run; see `RunStore.transaction`. Any write marks the run as unfinished."""
         with super().transaction(message) as t:
             self._unfinish(t)
             yield t
@@ -126,15 +115,15 @@ class RemoteRunStore(RunStore):
         self._set_file(_PROVENANCE, json.dumps(table, ensure_ascii=False))
 
     def finish(self) -> None:
-        """Say that the run is finished, and delete what is not needed."""
+        """Mark the run as finished and delete the data of old commits."""
         with super().transaction("the run is finished") as t:
             t.set_attributes(**{_FINISHED: True})
-        with guard(self.path, "cannot be finished"):
+        with translate_errors(self.path, "cannot be finished"):
             self._repository.collect(everything=True)
-        self._see(self._tree.on(self._repository.reading()))
+        self._set_tree(self._tree.on(self._repository.reading()))
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: a bucket has no lock."""
 
     def _set_file(self, name: str, text: str) -> None:
         if self._text(name) == text:

@@ -1,8 +1,8 @@
-"""RunStore: one run on disk. What it holds is described in `grokscope.store.transaction`.
+"""The store of one run in a folder; `grokscope.store.transaction` describes its groups and arrays.
 
-A run folder has ``experiment.toml``, ``provenance.json``, ``store/`` (an icechunk repository: every
-transaction is seen whole or not at all) and, when the run is finished, ``checksums.json``. One process
-writes, under a lock; readers need none and see the newest commit as of opening or `refresh`.
+A run folder contains ``experiment.toml``, ``provenance.json``, ``store/`` (an icechunk repository with
+atomic transactions) and, once the run is finished, ``checksums.json``. One process writes, under a lock;
+readers need no lock and see the newest commit as of opening or `RunReader.refresh`.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from grokscope.store.checksums import (
     write_checksums,
 )
 from grokscope.store.disk import atomic_write, clean_leftovers, walk_files
-from grokscope.store.folder import FORMAT_VERSION, claim, fill, is_run, require_run
-from grokscope.store.icechunk import Repository, guard
+from grokscope.store.folder import FORMAT_VERSION, is_run, lock_folder, populate_folder, require_run
+from grokscope.store.icechunk import Repository, translate_errors
 from grokscope.store.lock import WriterLock
 from grokscope.store.place import Place
 from grokscope.store.reader import RunReader
 from grokscope.store.transaction import Transaction, member_arrays
 from grokscope.store.tree import Tree
 
-__all__ = ["RunStore", "fingerprint_difference", "provenance_text"]
+__all__ = ["RunStore", "commit_empty_run", "fingerprint_difference", "provenance_text"]
 
 _EXPERIMENT, _PROVENANCE = RUN_FILES
 _ADVICE = {
@@ -43,22 +43,22 @@ _ADVICE = {
 
 
 class RunStore(RunReader):
-    """A run in a folder, open for reading, or for reading and writing; made by `create_store`, `open_store`.
+    """A run in a folder, open for reading or also for writing; created by `create_store` and `open_store`.
 
-    `RemoteRunStore` is the same for a run in a bucket.
+    `RemoteRunStore` is the counterpart for a run in a bucket.
     """
 
     def __init__(self, path: Place, repository: Repository, lock: WriterLock | None) -> None:
         super().__init__(path, repository)
         self._lock = lock
-        self._steps: dict[str, np.ndarray] = {}  # by group, for the writer
+        self._steps: dict[str, np.ndarray] = {}  # steps of the columns by group, used by transactions
 
     @classmethod
     def create_at(
         cls, folder: Path, files: dict[str, str], attributes: Mapping[str, Any], *, exist_ok: bool
     ) -> RunStore:
-        """Make a run folder, or open the one that is there, for writing; see `create_store`."""
-        lock = claim(folder)
+        """Create a run folder, or open the existing one, for writing; see `create_store`."""
+        lock = lock_folder(folder)
         try:
             if is_run(folder):
                 store = cls._opened(folder, lock)
@@ -66,7 +66,7 @@ class RunStore(RunReader):
                 if not exist_ok:
                     raise InputError(f"{folder}: holds this run already; open it.")
                 return store
-            fill(folder, files, lambda store: _make_store(store, attributes))
+            populate_folder(folder, files, lambda store: _make_store(store, attributes))
             return cls._opened(folder, lock)
         except BaseException:
             lock.release()
@@ -74,7 +74,7 @@ class RunStore(RunReader):
 
     @classmethod
     def open_at(cls, folder: Path, mode: Literal["r", "a"]) -> RunStore:
-        """Open a run folder; see `open_store`."""
+        """Open an existing run folder; see `open_store`."""
         require_run(folder)
         if mode == "r":
             return cls._opened(folder, None)
@@ -88,25 +88,25 @@ class RunStore(RunReader):
     @classmethod
     def _opened(cls, folder: Path, lock: WriterLock | None) -> RunStore:
         require_run(folder)
-        # a finished run's own bookkeeping is compared with its checksums before native code reads it
+        # compare a finished run's metadata with its checksums before native code reads it
         if damage := [problem for problem in check_files(folder, chunks=False) if problem.is_damage]:
             more = f" (and {len(damage) - 1} more)" if len(damage) > 1 else ""
             raise StoreError(f"{folder / damage[0].file}: {damage[0].message}{more}.")
         if lock is not None:
-            with guard(folder, "cannot be written"):
+            with translate_errors(folder, "cannot be written"):
                 for file in walk_files(folder / STORE_FOLDER):
-                    if file.is_symlink():  # what is written must not go elsewhere
+                    if file.is_symlink():  # a write must not leave the run folder
                         raise StoreError(f"{file}: is a link; a run's files lie in its own folder.")
                 if read_checksums(folder) is None:
                     clean_leftovers(folder / STORE_FOLDER)
-        with guard(folder, "cannot be opened"):
+        with translate_errors(folder, "cannot be opened"):
             return cls(folder, Repository.open(folder / STORE_FOLDER), lock)
 
     def require_identity(self, identity: str) -> None:
-        """Check that this is the run of an identity.
+        """Check that the run's identity equals ``identity``.
 
         Raises:
-            InputError: if it is another one.
+            InputError: if the identities differ.
         """
         if self.identity != identity:
             raise InputError(
@@ -117,15 +117,15 @@ class RunStore(RunReader):
     def require_numerics(
         self, here: Mapping[str, Any], *, to: Literal["train", "replay"], allow: bool = False
     ) -> None:
-        """Check that this process has the numerics under which the run was made, or mark the run.
+        """Check that this process has the same numerics fingerprint as the run.
 
         Args:
             here: the fingerprint of this process.
-            to: what is to be done, for the advice in the message.
-            allow: accept other numerics, and note in the run what differs.
+            to: the planned operation; selects the advice in the message.
+            allow: accept a difference and note it in the run.
 
         Raises:
-            InputError: if they differ and that is not allowed.
+            InputError: if the fingerprints differ and ``allow`` is False.
         """
         difference = fingerprint_difference(self.fingerprint, here)
         if not difference:
@@ -139,7 +139,7 @@ class RunStore(RunReader):
             t.note(other_numerics=sorted({*self.notes.get("other_numerics", []), *difference}))
 
     def close(self) -> None:
-        """Give back the lock, if this store holds it."""
+        """Release the lock, if this store holds it."""
         if self._lock is not None:
             self._lock.release()
             self._lock = None
@@ -154,24 +154,24 @@ class RunStore(RunReader):
 
     @contextmanager
     def transaction(self, message: str) -> Generator[Transaction]:
-        """Write to the run: everything in the block is committed at its end; on an error, nothing is.
+        """Write to the run: the end of the block commits all its changes; an error discards them.
 
         Raises:
-            StoreError: if the disk does not let us; the run stays as it was.
+            StoreError: if writing fails; the run stays as before.
         """
         self._begin_writing()
-        with guard(self.path, "cannot be written"):
+        with translate_errors(self.path, "cannot be written"):
             session = self._repository.writing()
             tree, steps = self._tree.on(session), dict(self._steps)
             yield Transaction(tree, steps)
             tree.flush()
             if session.has_uncommitted_changes:
                 self._repository.commit(session, message)
-        self._see(tree.on(self._repository.reading()))
+        self._set_tree(tree.on(self._repository.reading()))
         self._steps = steps
 
     def update_experiment(self, experiment_toml: str) -> None:
-        """Replace ``experiment.toml`` (a longer run, or more measures, of the same identity)."""
+        """Replace ``experiment.toml`` by a spec of the same identity (a longer run, more measures)."""
         if experiment_toml != self.experiment_toml:
             self._begin_writing()
             atomic_write(self._folder / _EXPERIMENT, experiment_toml.encode())
@@ -182,16 +182,16 @@ class RunStore(RunReader):
         atomic_write(self._folder / _PROVENANCE, provenance_text(provenance).encode())
 
     def finish(self) -> None:
-        """Say that the run is finished: delete what is not needed, write the checksums.
+        """Finish the run: delete the data of old commits and write the checksums.
 
-        Any later write takes them away again, until the next call.
+        Any later write removes the checksums until the next call.
         """
         self._begin_writing()
-        with guard(self.path, "cannot be finished"):
+        with translate_errors(self.path, "cannot be finished"):
             self._repository.collect(everything=True)
             clean_leftovers(self._folder / STORE_FOLDER)
             write_checksums(self._folder, FORMAT_VERSION, self._repository.snapshot)
-        self._see(self._tree.on(self._repository.reading()))
+        self._set_tree(self._tree.on(self._repository.reading()))
 
     def _begin_writing(self) -> None:
         if self._lock is None:
@@ -200,7 +200,7 @@ class RunStore(RunReader):
 
 
 def fingerprint_difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
-    """What differs between two fingerprints, one text each; an empty list: the same numerics.
+    """Differences between two fingerprints, one text each; empty if the numerics are the same.
 
     Example:
         >>> fingerprint_difference({"jax": "0.10.1"}, {"jax": "0.10.2"})
@@ -214,18 +214,21 @@ def fingerprint_difference(there: Mapping[str, Any], here: Mapping[str, Any]) ->
     ]
 
 
+def commit_empty_run(repository: Repository, session: Any, attributes: Mapping[str, Any]) -> None:
+    """Commit the root and the member arrays of a run without members."""
+    tree = Tree(session)
+    tree.set_attributes(attributes)
+    tree.create(member_arrays())
+    tree.flush()
+    repository.commit(session, "the run is made")
+
+
 def _make_store(path: Path, attributes: Mapping[str, Any]) -> None:
-    """Make the icechunk repository of a run without members."""
-    with guard(path, "cannot be written"):
+    with translate_errors(path, "cannot be written"):
         repository = Repository.create(path)
-        session = repository.writing()
-        tree = Tree(session)
-        tree.set_attributes(attributes)
-        tree.create(member_arrays())
-        tree.flush()
-        repository.commit(session, "the run is made")
+        commit_empty_run(repository, repository.writing(), attributes)
 
 
 def provenance_text(provenance: Mapping[str, Any]) -> str:
-    """The text of ``provenance.json``."""
+    """Content of ``provenance.json``, format version included."""
     return json.dumps({**provenance, "format_version": FORMAT_VERSION}, indent=1, ensure_ascii=False) + "\n"

@@ -1,16 +1,16 @@
-"""What can be written to a run: members, measures, snapshots, checkpoints, subnetworks, data.
+"""Writes to a run: members, measures, snapshots, checkpoints, subnetworks, facts about the task.
 
-All writes of one transaction become visible together, or none does. Groups of the store::
+The writes of one transaction become visible together or not at all. Groups of the store::
 
     members/      seed_init seed_data seed_order seed_noise steps_done complete diverged_step   [member]
     measures/S/   step and, for each measure on the schedule S, an array [member, step, *dims]
     snapshots/    step, recorded, and leaves [member, step, ...]
     checkpoints/  step [member]; leaves/ [member, ...]: the latest only; trail/: the hash of each so far
     subnetworks/  for each flavor: mask [member, subnetwork, neuron] (-1: not found), step [member]
-    data/         small facts about the task
-    origins/      leaves/ [member, ...]: where members of a branch start, and what is done to them
+    data/         facts about the task: small arrays
+    origins/      leaves/ [member, ...]: starts and intervention targets of the members of a branch
 
-Steps are columns in the order in which they came; whoever reads sorts them.
+Steps are columns in order of addition; readers sort them.
 """
 
 from __future__ import annotations
@@ -26,17 +26,16 @@ from grokscope.store.arrays import ArrayInfo, DamagedError
 from grokscope.store.checksums import state_sha256
 from grokscope.store.tree import Tree
 
-__all__ = ["MEMBER_ARRAYS", "Transaction", "leaf_name", "member_arrays", "node_name", "possible_members"]
+__all__ = ["MEMBER_ARRAYS", "Transaction", "checked_members", "leaf_name", "member_arrays", "node_name"]
 
 _SEEDS = ("seed_init", "seed_data", "seed_order", "seed_noise")
 MEMBER_ARRAYS = (*_SEEDS, "steps_done", "complete", "diverged_step")
-_ONE_SEED_EACH = 4
 
 Indices: TypeAlias = Sequence[int] | np.ndarray | slice
 
 
 def member_arrays() -> dict[str, ArrayInfo]:
-    """The arrays of a run without members."""
+    """Metadata of the member arrays of a run without members."""
     kinds = {"complete": np.dtype(np.int8)}
     return {
         f"members/{name}": ArrayInfo((0,), (512,), kinds.get(name, np.dtype(np.int64)), ("member",))
@@ -44,8 +43,12 @@ def member_arrays() -> dict[str, ArrayInfo]:
     }
 
 
-def possible_members(members: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The arrays of the members, if they can be what we wrote."""
+def checked_members(members: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the member arrays unchanged after a check of their lengths and ranges.
+
+    Raises:
+        DamagedError: if a length differs or a value is out of range.
+    """
     for name, values in members.items():
         low, high = (0, MAX_INT32) if name.startswith("seed_") else (-1, 2**40)
         if len(values) != len(members["steps_done"]) or np.any((values < low) | (values > high)):
@@ -54,22 +57,22 @@ def possible_members(members: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def leaf_name(node: str) -> str:
-    """The name of a leaf, from the name of its array."""
+    """Decode the name of an array (`node_name`) to the name of its leaf or measure."""
     return unquote(node)
 
 
 class Transaction:
-    """Writes to a run; made by `RunStore.transaction`. Members are given by position."""
+    """Write access to a run; created by `RunStore.transaction`. Members are given by position."""
 
     def __init__(self, tree: Tree, steps: dict[str, np.ndarray]) -> None:
         self._tree = tree
         self._steps = steps
 
     def add_members(self, seeds: Iterable[Seeds]) -> None:
-        """Append members, in order; those that are there already are skipped.
+        """Append members in order; existing ones are skipped.
 
         Args:
-            seeds: for each member its seeds (init, data, order, noise).
+            seeds: the seeds (init, data, order, noise) of each member.
         """
         count = self._n_members
         all_rows = [np.arange(count)]
@@ -79,7 +82,7 @@ class Transaction:
         if not new:
             return
         rows = [np.arange(count, count + len(new))]
-        table = np.array(new, np.int64).reshape(len(new), _ONE_SEED_EACH)
+        table = np.array(new, np.int64).reshape(len(new), len(_SEEDS))
         for i, name in enumerate(_SEEDS):
             self._tree.write(f"members/{name}", rows, table[:, i])
         for name, value in (("steps_done", 0), ("complete", 0), ("diverged_step", -1)):
@@ -93,7 +96,7 @@ class Transaction:
         complete: bool | np.ndarray | None = None,
         diverged_step: int | np.ndarray | None = None,
     ) -> None:
-        """Set how far members are; what is None stays. ``diverged_step`` -1 means that it has not."""
+        """Set the progress of members; None leaves a value as it is. ``diverged_step`` -1: not diverged."""
         rows = self._rows(members)
         given = {"steps_done": steps_done, "complete": complete, "diverged_step": diverged_step}
         for name, value in given.items():
@@ -101,13 +104,13 @@ class Transaction:
                 self._tree.write(f"members/{name}", [rows], np.broadcast_to(np.asarray(value), rows.shape))
 
     def mark_measured(self, members: Indices, names: Iterable[str], step: int | np.ndarray) -> None:
-        """Say that members have these measures at all their points up to a step (one, or one each).
+        """Record that members have these measures at all their points up to a step (one, or one per member).
 
-        One array [member, code] for all names; a name's code is its place in the attribute ``measured``.
+        All names share one array [member, code]; the attribute ``measured`` lists the names in code order.
         """
         listed = list(self._tree.attributes.get("measured", []))
         listed += [name for name in dict.fromkeys(names) if name not in listed]
-        self._tree.set_attributes({**self._tree.attributes, "measured": listed})
+        self.set_attributes(measured=listed)
         rows = self._rows(members)
         columns = self._columns("measured", [listed.index(name) for name in dict.fromkeys(names)])
         each = np.broadcast_to(np.asarray(step, np.int64), rows.shape)
@@ -116,7 +119,7 @@ class Transaction:
         self._write({"measured/to": info}, {"measured/to": values}, [rows, columns])
 
     def declare_steps(self, schedule: str, steps: Sequence[int] | np.ndarray) -> None:
-        """Say at which steps a schedule measures, so that arrays need not grow with every commit."""
+        """Declare the steps of a schedule in advance, so that arrays do not grow with every commit."""
         self._columns(f"measures/{schedule}", steps)
 
     def write_measures(
@@ -133,16 +136,16 @@ class Transaction:
         """Write measures of some members at some steps.
 
         Args:
-            schedule: names the group: measures that are taken at the same steps.
+            schedule: name of the group; its measures share their steps.
             members: positions.
-            steps: new ones are appended.
-            values: by measure, arrays [member, step, *dims]. Bools are stored as 0 and 1, counts as integers.
-            dims: by measure, the names of its further axes; none if it is not named.
-            labels: by axis name, the labels along it; its integer positions are the codes in the store.
-            units: by measure.
+            steps: steps of the columns; new steps are appended.
+            values: arrays [member, step, *dims] by measure. Bools are stored as 0 and 1, counts as integers.
+            dims: names of the further axes by measure; missing for a measure without any.
+            labels: labels along an axis, by axis name.
+            units: units by measure.
 
         Raises:
-            ValueError: if a shape, type, axis or label differs from what is stored under the name.
+            ValueError: if a shape, type, axis or label differs from the stored array of this name.
         """
         rows = self._rows(members)
         group = f"measures/{schedule}"
@@ -169,14 +172,10 @@ class Transaction:
         self._write(infos, arrays, [rows, columns])
 
     def write_origins(self, members: Indices, leaves: Mapping[str, np.ndarray]) -> None:
-        """Keep what members start from and what is done to them: leaves [member, ...], the same each time."""
+        """Write starts and intervention targets of members: leaves [member, ...], with constant names."""
         rows = self._rows(members)
-        arrays = {f"origins/leaves/{node_name(name)}": np.asarray(leaf) for name, leaf in leaves.items()}
-        infos = {
-            path: ArrayInfo.of(leaf.dtype, _leaf_dims(1, leaf), leaf.shape[1:])
-            for path, leaf in arrays.items()
-        }
-        self._write(infos, arrays, [rows])
+        arrays = _arrays("origins/leaves", leaves)
+        self._write(_infos(arrays, 1), arrays, [rows])
 
     def write_snapshots(
         self,
@@ -185,44 +184,40 @@ class Transaction:
         leaves: Mapping[str, np.ndarray],
         recorded: np.ndarray | None = None,
     ) -> None:
-        """Keep states (what prediction needs) of some members at some steps.
+        """Write snapshots (the part of the state that prediction needs) of some members at some steps.
 
         Args:
             members: positions.
-            steps: new ones are appended.
-            leaves: by name, arrays [member, step, ...].
-            recorded: which of them are states that the member was in, bool [member, step]; None: all.
+            steps: steps of the columns; new steps are appended.
+            leaves: arrays [member, step, ...] by name.
+            recorded: which entries are valid snapshots, bool [member, step]; None: all.
         """
         rows, columns = self._rows(members), self._columns("snapshots", steps)
-        arrays = {f"snapshots/leaves/{node_name(name)}": np.asarray(leaf) for name, leaf in leaves.items()}
+        arrays = _arrays("snapshots/leaves", leaves)
         every = np.ones((len(rows), len(columns)), bool)
         arrays["snapshots/recorded"] = (every if recorded is None else recorded).astype(np.uint8)
-        infos = {
-            path: ArrayInfo.of(leaf.dtype, _leaf_dims(2, leaf), leaf.shape[2:])
-            for path, leaf in arrays.items()
-        }
-        self._write(infos, arrays, [rows, columns])
+        self._write(_infos(arrays, 2), arrays, [rows, columns])
 
     def write_checkpoint(
         self, members: Indices, step: int | np.ndarray, leaves: Mapping[str, np.ndarray]
     ) -> list[str]:
-        """Replace members' full states: leaves [member, ...], all of them in every call.
+        """Replace the full states of members.
 
         Args:
             members: positions.
-            step: at which they are; one, or one per member.
-            leaves: by name.
+            step: step of the state; one, or one per member.
+            leaves: arrays [member, ...] by name; every call has the same names.
 
         Returns:
             The hash of each member's state, which is also added to the trail.
+
+        Raises:
+            ValueError: if the names differ from those of the stored checkpoints.
         """
         rows = self._rows(members)
         at = np.broadcast_to(np.asarray(step, np.int64), rows.shape)
-        arrays = {f"checkpoints/leaves/{node_name(name)}": np.asarray(leaf) for name, leaf in leaves.items()}
-        infos = {
-            path: ArrayInfo.of(leaf.dtype, _leaf_dims(1, leaf), leaf.shape[1:])
-            for path, leaf in arrays.items()
-        }
+        arrays = _arrays("checkpoints/leaves", leaves)
+        infos = _infos(arrays, 1)
         known = {path for path in self._tree.paths if path.startswith("checkpoints/leaves/")}
         if known and known != set(arrays):
             raise ValueError("a checkpoint has the same leaves every time")
@@ -247,14 +242,17 @@ class Transaction:
         steps: int | np.ndarray,
         labels: Sequence[str],
     ) -> None:
-        """Keep subnetworks that were found: masks [member, subnetwork, neuron] of 0 and 1.
+        """Write subnetworks of members.
 
         Args:
-            flavor: how they were found.
+            flavor: the method that found them.
             members: positions.
-            masks: which neurons belong to each.
-            steps: at which state they were found; one, or one per member.
+            masks: neurons of each subnetwork, 0 or 1 [member, subnetwork, neuron].
+            steps: step of the analyzed state; one, or one per member.
             labels: names of the subnetworks.
+
+        Raises:
+            ValueError: if the shape of ``masks`` does not match.
         """
         rows = self._rows(members)
         mask = np.asarray(masks).astype(np.int8)
@@ -274,25 +272,21 @@ class Transaction:
         self._write(infos, {f"{group}/mask": mask, f"{group}/step": at}, [rows])
 
     def write_data(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Keep small facts about the task: any arrays; a later one of the same name and shape replaces it."""
-        values = {f"data/{node_name(name)}": np.asarray(value) for name, value in arrays.items()}
-        infos = {
-            path: ArrayInfo.of(value.dtype, _leaf_dims(0, value), value.shape)
-            for path, value in values.items()
-        }
-        self._write(infos, values, [])
+        """Write facts about the task: small arrays by name. An array replaces one of equal name and shape."""
+        values = _arrays("data", arrays)
+        self._write(_infos(values, 0), values, [])
 
     def identify(self, identity: str) -> None:
-        """Say whose run this is, where that is known only when everything has been written."""
-        self._tree.set_attributes({**self._tree.attributes, "identity": identity})
+        """Set the identity of a run whose identity is known only after all data is written."""
+        self.set_attributes(identity=identity)
 
     def note(self, **facts: Any) -> None:
-        """Keep remarks about the run (JSON values), for example that other numerics were allowed."""
+        """Add remarks about the run (JSON values), for example that other numerics were allowed."""
         notes = {**self._tree.attributes.get("notes", {}), **facts}
-        self._tree.set_attributes({**self._tree.attributes, "notes": notes})
+        self.set_attributes(notes=notes)
 
     def set_attributes(self, **attributes: Any) -> None:
-        """Set attributes of the root (JSON values); the others stay."""
+        """Set attributes of the root (JSON values); others stay as they are."""
         self._tree.set_attributes({**self._tree.attributes, **attributes})
 
     @property
@@ -309,7 +303,7 @@ class Transaction:
         return rows
 
     def _columns(self, group: str, steps: Sequence[int] | np.ndarray) -> np.ndarray:
-        """The columns of steps in a group; those that are new are appended."""
+        """Columns of steps in a group; new steps are appended."""
         path = f"{group}/step"
         wanted = np.asarray(steps, np.int64)
         if wanted.ndim != 1 or np.any(wanted < 0) or len(np.unique(wanted)) != len(wanted):
@@ -330,7 +324,7 @@ class Transaction:
     def _write(
         self, infos: dict[str, ArrayInfo], arrays: Mapping[str, np.ndarray], indices: list[np.ndarray]
     ) -> None:
-        """Write arrays at the same leading indices, making those that are new."""
+        """Write arrays at the same leading indices; new arrays are created."""
         have = set(self._tree.paths)
         if new := {path: info for path, info in infos.items() if path not in have}:
             self._tree.create(new)
@@ -342,25 +336,35 @@ class Transaction:
                 or stored.attributes.get("labels", {}) != given.attributes.get("labels", {})
                 or not np.can_cast(given.dtype, stored.dtype, "safe")
             ):
-                said = f"{path}: its type, axes or labels differ from what is stored"
-                # what the store keeps about itself nobody else gives a type
-                raise DamagedError(said) if path.startswith(("measured/", "members/")) else ValueError(said)
+                message = f"{path}: its type, axes or labels differ from what is stored"
+                # the store alone writes these arrays, so a difference in them is damage
+                is_own = path.startswith(("measured/", "members/"))
+                raise DamagedError(message) if is_own else ValueError(message)
             self._tree.write(path, indices, arrays[path])
 
 
 def _as_measure(value: np.ndarray) -> np.ndarray:
-    """What was not measured must be tellable from a number, so unsigned and bool become signed."""
+    """Convert bools and unsigned integers to signed, so that the fill value differs from every value."""
     if value.dtype.kind == "b":
         return value.astype(np.int8)
     return value.astype(np.int64) if value.dtype.kind == "u" else value
 
 
-def _leaf_dims(leading: int, leaf: np.ndarray) -> tuple[str, ...]:
-    return ("member", "step")[:leading] + tuple(f"axis_{i}" for i in range(leaf.ndim - leading))
+def _arrays(group: str, leaves: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {f"{group}/{node_name(name)}": np.asarray(leaf) for name, leaf in leaves.items()}
+
+
+def _infos(arrays: Mapping[str, np.ndarray], leading: int) -> dict[str, ArrayInfo]:
+    """Metadata of leaves whose first ``leading`` axes are member and step."""
+    infos: dict[str, ArrayInfo] = {}
+    for path, leaf in arrays.items():
+        dims = ("member", "step")[:leading] + tuple(f"axis_{i}" for i in range(leaf.ndim - leading))
+        infos[path] = ArrayInfo.of(leaf.dtype, dims, leaf.shape[leading:])
+    return infos
 
 
 def node_name(name: str) -> str:
-    """A name as the name of an array: no slash, no leading dot or underscores."""
+    """Encode a name as the name of an array: percent-escapes, without slash or leading dot or underscore."""
     node = quote(name, safe="[]'")
     if node[:1] in (".", "_"):
         node = f"%{ord(node[0]):02X}{node[1:]}"

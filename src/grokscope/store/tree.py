@@ -1,9 +1,9 @@
-"""The tree of arrays in an icechunk session: the zarr v3 format, written and read chunk by chunk.
+"""The tree of arrays in an icechunk session, in the zarr v3 format; chunks are read and written directly.
 
-Any zarr reader opens what is written here; we go past zarr's own array class for three reasons. Every chunk
-of an array's grid is written when the grid grows, so a chunk that is not there is an error and never a fill
-value. All chunks of a transaction travel together, which is several times as fast. And nothing is listed:
-the root's attributes name all arrays.
+Any zarr reader can open the arrays. This module replaces zarr's array class for three reasons. It writes
+every chunk of a grid when the grid grows, so a missing chunk is an error and never a fill value. It transfers
+all chunks of a transaction together, which is several times as fast. It lists no keys: the attributes of the
+root name all arrays.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from grokscope.store.arrays import ArrayInfo, DamagedError, decoded, encoded, fi
 
 __all__ = ["Tree"]
 
-_AT_ONCE = 32
-_LARGE, _MANY = 2**26, 1000  # bytes, and chunks
+_AT_ONCE = 32  # concurrent operations
+_LARGE, _MANY = 2**26, 1000  # bytes and chunks from which an array's chunks are counted first
 
 
 class Tree:
-    """The arrays of one icechunk session. Writes wait until `flush`, or until something is read.
+    """The arrays of one icechunk session. Writes are buffered until `flush` or the next read.
 
     Attributes:
-        attributes: of the root, without the list of arrays. Change them with `set_attributes`.
-        paths: of all arrays, sorted.
+        attributes: attributes of the root except the list of arrays; set by `set_attributes`.
+        paths: paths of all arrays, sorted.
     """
 
     def __init__(self, session: Any) -> None:
@@ -46,18 +46,22 @@ class Tree:
         self.paths: list[str] = []
 
     def on(self, session: Any) -> Tree:
-        """The same arrays in a session that was begun at the state which this one is in."""
+        """The same arrays in another session, begun at the current state of this one."""
         tree = Tree(session)
         tree._known = dict(self._known)
         tree.attributes, tree.paths = dict(self.attributes), list(self.paths)
         return tree
 
-    def is_made(self) -> bool:
-        """Whether there is a root."""
+    def has_root(self) -> bool:
+        """Whether the root document exists."""
         return sync(self._get("zarr.json")) is not None
 
     def load(self) -> Tree:
-        """Read the root's attributes."""
+        """Read the attributes of the root and the list of arrays.
+
+        Raises:
+            DamagedError: if the root is missing or invalid.
+        """
         content = sync(self._get("zarr.json"))
         if content is None:
             raise DamagedError("its root is missing")
@@ -70,15 +74,16 @@ class Tree:
         return self
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
-        """Replace the root's attributes."""
+        """Replace the attributes of the root."""
         self.attributes = dict(attributes)
         self._save_root()
 
     def info(self, path: str) -> ArrayInfo:
-        """Shape, type and names of an array.
+        """Metadata of an array.
 
         Raises:
-            KeyError: if there is none of this path.
+            KeyError: if no array has this path.
+            DamagedError: if its metadata is damaged or chunks are missing.
         """
         return self.infos([path])[path]
 
@@ -87,40 +92,40 @@ class Tree:
         for path in paths:
             if path not in self.paths:
                 raise KeyError(path)
-        asked = [path for path in paths if path not in self._known]
-        if asked:
-            documents = self._all(self._get(f"{path}/zarr.json") for path in asked)
-            for path, content in zip(asked, documents, strict=True):
+        unknown = [path for path in paths if path not in self._known]
+        if unknown:
+            documents = self._all(self._get(f"{path}/zarr.json") for path in unknown)
+            for path, content in zip(unknown, documents, strict=True):
                 if content is None:
                     raise DamagedError(f"the metadata of {path} is missing")
                 info = ArrayInfo.from_json(content)
                 if (
                     math.prod(info.shape) * info.dtype.itemsize > _LARGE or math.prod(info.grid) > _MANY
-                ):  # before memory or time is taken for it
+                ):  # check before memory is allocated: a damaged document may state any shape
                     self._check_grid(path, info)
                 self._known[path] = info
         return {path: self._known[path] for path in paths}
 
     def _check_grid(self, path: str, info: ArrayInfo) -> None:
-        """Whether an array has as many chunks as its shape needs."""
+        """Raise a DamagedError if an array has fewer chunks than its shape needs."""
 
         async def count() -> int:
-            keys = [key async for key in self._store.list_prefix(path)]  # the store lists nodes only
+            keys = [key async for key in self._store.list_prefix(path)]  # the prefix must name a node
             return sum(key.startswith(f"{path}/c/") for key in keys)
 
         if sync(count()) < math.prod(info.grid):
             raise DamagedError(f"chunks of {path}, of shape {list(info.shape)}, are missing")
 
     def below(self, group: str) -> list[str]:
-        """The paths of all arrays in a group and the groups below it."""
+        """Paths of all arrays in a group and its subgroups."""
         return [path for path in self.paths if path.startswith(f"{group}/")]
 
     def create(self, arrays: Mapping[str, ArrayInfo]) -> None:
-        """Add empty arrays, and the groups they are in."""
+        """Add empty arrays and their groups."""
         groups = {str(parent) for path in arrays for parent in _parents(path)}
         have = {str(parent) for path in self.paths for parent in _parents(path)}
         document = json.dumps({"zarr_format": 3, "node_type": "group", "attributes": {}}).encode()
-        for group in sorted(groups - have):  # a group before what is in it
+        for group in sorted(groups - have):  # a group before its subgroups
             self._documents[f"{group}/zarr.json"] = document
         for path, info in arrays.items():
             self._documents[f"{path}/zarr.json"] = info.to_json()
@@ -129,7 +134,7 @@ class Tree:
         self._save_root()
 
     def read(self, path: str, indices: Sequence[np.ndarray]) -> np.ndarray:
-        """The outer product of indices of an array; axes beyond those given are read whole.
+        """Values at the outer product of indices; axes without an index are read whole.
 
         Raises:
             DamagedError: if a chunk is missing or does not match its checksum.
@@ -147,7 +152,7 @@ class Tree:
         return out
 
     def write(self, path: str, indices: Sequence[np.ndarray], values: np.ndarray) -> None:
-        """Set the outer product of indices of an array, which grows as needed."""
+        """Set values at the outer product of indices; the array grows as needed."""
         old = self.info(path)
         grown = [
             max(size, int(index.max(initial=-1)) + 1) for size, index in zip(old.shape, indices, strict=False)
@@ -161,14 +166,14 @@ class Tree:
         self._writes.setdefault(path, []).append(_Write(old.grid, info, full, array))
 
     def flush(self) -> None:
-        """Do the writes that wait: the documents in order, then all arrays together."""
+        """Execute the buffered writes: the documents in order, then all arrays concurrently."""
         if not self._documents and not self._writes:
             return
         documents, self._documents = self._documents, {}
         writes, self._writes = self._writes, {}
 
         async def put_all(path: str, several: list[_Write]) -> None:
-            for write in several:  # in order: they may touch the same chunks
+            for write in several:  # in order: writes may share chunks
                 await self._put(path, write)
 
         async def run() -> None:
@@ -237,7 +242,7 @@ class Tree:
 
 
 async def _gathered(work: Iterator[Coroutine[Any, Any, Any]]) -> list[Any]:
-    """Run all, a few dozen at a time (so that decoded chunks do not pile up), in order."""
+    """Results of coroutines in order; few run at a time, so that few decoded chunks are in memory."""
     done: list[Any] = []
     for batch in iter(lambda: list(itertools.islice(work, _AT_ONCE)), []):
         done += await asyncio.gather(*batch)
@@ -246,13 +251,13 @@ async def _gathered(work: Iterator[Coroutine[Any, Any, Any]]) -> list[Any]:
 
 @dataclass(frozen=True)
 class _Write:
-    """A write that waits.
+    """A buffered write.
 
     Attributes:
-        old_grid: the array's chunks before it.
-        info: the array after it.
-        indices: along every axis.
-        values: on their outer product.
+        old_grid: number of chunks along each axis before the write.
+        info: metadata of the array after the write.
+        indices: indices along every axis.
+        values: values at the outer product of the indices.
     """
 
     old_grid: tuple[int, ...]
@@ -263,14 +268,14 @@ class _Write:
 
 @dataclass(frozen=True)
 class _Piece:
-    """The part of a selection that lies in one chunk."""
+    """The part of a selection in one chunk."""
 
     chunk: tuple[int, ...]
-    outside: tuple[Any, ...]  # where in the selection
-    inside: tuple[Any, ...]  # where in the chunk
+    outside: tuple[Any, ...]  # index into the selection
+    inside: tuple[Any, ...]  # index into the chunk
 
     def covers(self, info: ArrayInfo) -> bool:
-        """Whether it is the whole part of the chunk that is inside the array."""
+        """Whether the piece is all of the chunk inside the array's shape."""
         for number, inside, size, chunk in zip(self.chunk, self.inside, info.shape, info.chunks, strict=True):
             if not isinstance(inside, slice) or inside != slice(0, min(chunk, size - number * chunk)):
                 return False
@@ -303,7 +308,7 @@ def _pieces(indices: list[np.ndarray], chunks: tuple[int, ...]) -> list[_Piece]:
 
 
 def _slice(index: np.ndarray) -> slice | np.ndarray:
-    """The same indices as a slice, where they are consecutive."""
+    """Consecutive indices as a slice; others unchanged."""
     first = int(index[0])
     if np.array_equal(index, np.arange(first, first + len(index))):
         return slice(first, first + len(index))

@@ -18,7 +18,7 @@ from xarray.core import indexing
 
 from grokscope.errors import InputError
 from grokscope.spec.streams import Seeds
-from grokscope.store.labeled import MeasureSource, MemberAxes, remembering
+from grokscope.store.labeled import MeasureSource, MemberAxes, with_cache
 from grokscope.store.run_store import RunStore
 from grokscope.sweeps._axes import Axis, point_text
 
@@ -95,7 +95,7 @@ def open_dataset(grid: Grid) -> xr.Dataset:
     dataset = xr.Dataset(variables, coords)
     if left_out:
         dataset.attrs["left_out"] = sorted(left_out)
-    return remembering(dataset)
+    return with_cache(dataset)
 
 
 def axis_coordinates(names: Sequence[str], axes: Sequence[Axis]) -> dict[str, Any]:

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from grokscope.errors import InputError, StoreError
 from grokscope.store.disk import atomic_write, explain
-from grokscope.store.folder import SWEEP_FILE, claim, is_run
-from grokscope.store.icechunk import Repository, guard
+from grokscope.store.folder import SWEEP_FILE, is_run, lock_folder
+from grokscope.store.icechunk import Repository, translate_errors
 from grokscope.store.lock import LOCK_FILE
 from grokscope.store.place import BucketPath, Place, as_place
 from grokscope.store.tree import Tree
@@ -57,7 +57,7 @@ class SweepBucket:
         self.place = place
         self._holder = f"process {os.getpid()} on {platform.node()}"
         self._mutex = threading.Lock()  # a background thread renews the lease
-        with guard(place, "cannot be written"):
+        with translate_errors(place, "cannot be written"):
             self._repository = _open_or_create(place / _REPOSITORY)
 
     def load(self) -> Manifest | None:
@@ -71,7 +71,7 @@ class SweepBucket:
         Raises:
             StoreError: if another process holds the lease.
         """
-        with self._mutex, guard(self.place, "cannot be written"):
+        with self._mutex, translate_errors(self.place, "cannot be written"):
             session = self._repository.writing()
             tree = Tree(session).load()
             held = tree.attributes.get("lease") or {}
@@ -92,7 +92,7 @@ def is_sweep(place: str | Place) -> bool:
     """Whether there is a sweep in a folder or at an address."""
     place = as_place(place)
     if isinstance(place, BucketPath):
-        with guard(place, "cannot be read"):
+        with translate_errors(place, "cannot be read"):
             return Repository.exists(place / _REPOSITORY)
     return (place / SWEEP_FILE).is_file()
 
@@ -145,7 +145,7 @@ def writing(place: Place) -> Generator[SweepFolder | SweepBucket]:
     """
     if isinstance(place, Path):
         check_place(place)
-        lock = claim(place)
+        lock = lock_folder(place)
         try:
             yield SweepFolder(place)
         finally:
@@ -173,7 +173,7 @@ def writing(place: Place) -> Generator[SweepFolder | SweepBucket]:
 def _read_remote(place: BucketPath) -> Manifest:
     if not is_sweep(place):
         raise InputError(f"{place}: there is no sweep.")
-    with guard(place, "cannot be read"):
+    with translate_errors(place, "cannot be read"):
         repository = Repository.open(place / _REPOSITORY)
     manifest = _load_remote(place, repository)
     if manifest is None:
@@ -182,7 +182,7 @@ def _read_remote(place: BucketPath) -> Manifest:
 
 
 def _load_remote(place: BucketPath, repository: Repository) -> Manifest | None:
-    with guard(place, "cannot be read"):
+    with translate_errors(place, "cannot be read"):
         table = Tree(repository.reading()).load().attributes.get("sweep")
     return None if table is None else Manifest.from_json(table, str(place))
 

@@ -1,4 +1,4 @@
-"""The compiled loop: members, devices, batches, schedule.
+"""Training of many members in one compiled program: devices, batches, points of the schedule.
 
-One program per shape; never a Python loop over steps or members.
+Each shape is compiled once; there is no Python loop over steps or members.
 """

@@ -1,4 +1,4 @@
-"""How much memory an experiment will take, predicted from shapes before anything is allocated."""
+"""Memory of an experiment, predicted from shapes before anything is allocated."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ __all__ = [
     "refuse_too_large",
 ]
 
-# What the kept networks of one block may take: a part of what a laptop has, and enough for a dozen
-# members of the standard run at all 301 points.
+# Limit for the networks kept of one block: a fraction of a laptop's memory, enough for a dozen members of the
+# standard run at all 301 points.
 HISTORY_BYTES = 7e8
 
 _CONTAINER = Path("/sys/fs/cgroup")
@@ -40,14 +40,14 @@ def predicted_bytes(
 
     Per member: the learner's state S (parameters and optimizer), its data D and s snapshots of its
     parameters P; once: the shared data $D_0$; per worker: a gradient P and the activations A of the largest
-    split, taken as one number per sample and neuron (parameters / inputs). Arrays are only described, so
-    any size can be asked about.
+    split, estimated as one number per sample and neuron (parameters / inputs). No array is allocated, so
+    any size can be predicted.
 
     Args:
-        experiment: what is trained.
-        n_members: M, how many members are in memory at once.
-        n_snapshots: s, how many copies of each member's parameters are kept.
-        workers: w, how many members are worked on at the same time (None: the cores).
+        experiment: the experiment to train.
+        n_members: M, members in memory at once.
+        n_snapshots: s, kept copies of each member's parameters.
+        workers: w, members trained at the same time (None: number of cores).
 
     Example:
         >>> from grokscope import Experiment
@@ -58,7 +58,7 @@ def predicted_bytes(
     import jax
 
     task, wide = experiment.task, experiment.precision == "float64"
-    # Arrays are described in float32 and counted by the precision.
+    # shapes are evaluated in float32; bytes are counted in the experiment's precision
     size = 8 if wide else 4
 
     def described(function: Any, *arguments: Any) -> Any:
@@ -75,7 +75,7 @@ def predicted_bytes(
         state = described(start, key, {**shared, **member})
         held, parameters = _count(state) * size, _count(state.network) * size
     except (OverflowError, ValueError, TypeError):
-        # more numbers than an array can be described with: count the parameters alone
+        # a shape exceeds the limits of jax: count only the parameters
         held = parameters = experiment.model.n_parameters(task.input_shape, task.n_outputs) * size
     rows = max(
         (leaf.shape[0] for name, leaf in {**shared, **member}.items() if name.endswith("_x")), default=0
@@ -87,13 +87,13 @@ def predicted_bytes(
 
 
 def available_bytes() -> int:
-    """Memory that is free for this process: of the machine, or of its container where that has less."""
+    """Free memory in bytes: of the machine, or of this process's container if that has less."""
     import psutil
 
     free = int(psutil.virtual_memory().available)
     try:
-        limit = int((_CONTAINER / "memory.max").read_text())  # "max" where there is none
-        # what the container holds besides the file cache, which gives way
+        limit = int((_CONTAINER / "memory.max").read_text())  # "max" without a limit
+        # memory in use, without the file cache (which can be reclaimed)
         lines = (_CONTAINER / "memory.stat").read_text().splitlines()
         held = next(int(line.split()[1]) for line in lines if line.startswith("anon "))
         return min(free, max(0, limit - held))
@@ -104,10 +104,10 @@ def available_bytes() -> int:
 def check_memory(
     experiment: Experiment, n_members: int = 1, n_snapshots: int = 0, workers: int | None = None
 ) -> int:
-    """Return `predicted_bytes`, or refuse.
+    """Return `predicted_bytes` if that much memory is free.
 
     Raises:
-        InputError: if it is more than is free; the message says how much, and what can be made smaller.
+        InputError: if it is not; the message states both sizes and what to reduce.
     """
     needed, free = predicted_bytes(experiment, n_members, n_snapshots, workers), available_bytes()
     if needed <= free:
@@ -126,10 +126,10 @@ def check_memory(
 
 
 def refuse_too_large(experiment: Experiment, n_members: int) -> None:
-    """Check that a block of members fits the memory, and that steps can be counted, before anything is made.
+    """Check memory and number of steps of an experiment before a run is created.
 
     Raises:
-        InputError: if it does not (the message says how much it would take), or there are too many steps.
+        InputError: if one block of members does not fit into free memory, or steps exceed `MAX_INT32`.
     """
     if experiment.n_steps > MAX_INT32:
         raise InputError(f"steps: {experiment.n_steps} are too many; at most {MAX_INT32}.")
@@ -140,7 +140,7 @@ def refuse_too_large(experiment: Experiment, n_members: int) -> None:
 
 
 def block_execution(experiment: Experiment, n_members: int, n_kept: int) -> Execution:
-    """How to lay out members so that the networks kept of one block fit `HISTORY_BYTES`."""
+    """Choose the execution such that the networks kept of one block fit into `HISTORY_BYTES`."""
     task = experiment.task
     width = np.dtype(experiment.precision).itemsize
     per_member = width * n_kept * experiment.model.n_parameters(task.input_shape, task.n_outputs)

@@ -1,4 +1,4 @@
-"""The cache of compiled programs in the user's cache folder. It is trusted code: never share the folder."""
+"""Persistent cache of compiled programs. Cached programs are executed, so never share the folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["cache_folder", "use_compile_cache"]
 
 
 def cache_folder() -> Path:
-    """Where compiled programs are kept: ``$XDG_CACHE_HOME``, else the system's usual place."""
+    """Folder of compiled programs, below ``$XDG_CACHE_HOME`` or the system's cache folder."""
     if base := os.environ.get("XDG_CACHE_HOME"):
         return Path(base) / "grokscope" / "programs"
     home = Path.home()
@@ -21,11 +21,10 @@ def cache_folder() -> Path:
 
 
 def use_compile_cache() -> Path | None:
-    """Turn the cache on, unless the user set one up or ``GROKSCOPE_COMPILE_CACHE=off``.
+    """Enable the cache, unless jax has one configured or ``GROKSCOPE_COMPILE_CACHE=off``.
 
     Returns:
-        The folder, or None where there is no cache (the folder cannot be written, say: then every process
-        compiles anew).
+        The folder; None if the cache was not enabled here, also because the folder cannot be written.
     """
     if os.environ.get("GROKSCOPE_COMPILE_CACHE") == "off" or getattr(
         jax.config, "jax_compilation_cache_dir", None

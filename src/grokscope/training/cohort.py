@@ -1,4 +1,4 @@
-"""Cohort: many members in one compiled program, on the devices there are."""
+"""Cohort: members of equal shapes that run in one compiled program on all devices."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ _SHARED = PartitionSpec()
 class Cohort:
     """Members of equal shapes that run together.
 
-    Every method is one call of a compiled program over all members. Arrays on the devices have one row
-    per slot (`Execution.rows`); `place` and `trim` lead from members to slots and back.
+    Training and measuring methods call one compiled program over all members. Arrays on the devices have one
+    row per slot (`Execution.rows`); `place` converts from members to slots, `trim` from slots to members.
 
     Attributes:
         loop: the functions of one member.
-        members: who they are.
-        execution: how they are laid out.
+        members: seeds of the members.
+        execution: layout of the members on the devices.
         traced: numbers that differ between members, e.g. ``optimizer.learning_rate`` -> [member]; all others
-            are the experiment's.
+            come from the experiment.
         member_plan: start step and intervention targets of each member, arrays [member, ...]; None: all start
             at step 0 without interventions.
-        initial_states: the states in which members start, arrays [member, ...] by path; None: fresh ones.
+        initial_states: initial states of the members, arrays [member, ...] by path; None: fresh states.
     """
 
     loop: MemberLoop
@@ -56,10 +56,10 @@ class Cohort:
 
     @classmethod
     def cut(cls, experiment: Experiment, members: Members) -> Iterator[tuple[slice, Cohort]]:
-        """Cut members into cohorts that fit the devices; they start fresh and nothing intervenes.
+        """Cut members into cohorts that fit the devices, with fresh starts and without interventions.
 
         Yields:
-            Which of the members, and their cohort.
+            The slice of ``members``, and its cohort.
         """
         loop = MemberLoop(experiment.model_copy(update={"interventions": ()}))
         execution = choose_execution(len(members), experiment=experiment)
@@ -69,7 +69,7 @@ class Cohort:
 
     @property
     def experiment(self) -> Experiment:
-        """What is trained."""
+        """The experiment of all members."""
         return self.loop.experiment
 
     @functools.cached_property
@@ -79,7 +79,7 @@ class Cohort:
 
     @functools.cached_property
     def numbers(self) -> dict[str, jax.Array]:
-        """The numbers [slot] that the program takes as values: the experiment's, or each member's own."""
+        """Traced numbers [slot] by name: the member's own value (``traced``), else the experiment's."""
         same = {name: (value,) * len(self.members) for name, value in self.experiment.numbers.items()}
         return {
             name: self._placed(np.array(values, dtype=self.experiment.precision))
@@ -88,23 +88,23 @@ class Cohort:
 
     @functools.cached_property
     def shared(self) -> dict[str, jax.Array]:
-        """The data that all members share, on every device."""
-        task: Any = self.experiment.task  # frozen, which a type checker cannot see
+        """Data shared by all members, copied to every device."""
+        task: Any = self.experiment.task  # hashable because frozen; a type checker cannot see it
         make = _shared(task, self.experiment.precision)
         return jax.device_put(make(), NamedSharding(self.mesh, _SHARED))
 
     @functools.cached_property
     def mesh(self) -> Mesh:
-        """The devices in a row."""
+        """One-dimensional mesh of the devices, with the axis ``member``."""
         return Mesh(np.array(jax.devices()[: self.execution.n_devices]), ("member",))
 
     @functools.cached_property
     def placed_plan(self) -> MemberPlan | None:
-        """The member_plan [slot]."""
+        """The member plan on the devices, arrays [slot, ...]."""
         return None if self.member_plan is None else self.place(self.member_plan)
 
     def start(self) -> tuple[Carry, dict[str, jax.Array]]:
-        """Carries before the first update and the members' own data."""
+        """Carries before the first update, and the data of each member."""
         carry, data = _program(self._static, "start")(self.counts, self.seeds, self.numbers)
         if self.initial_states is not None:
             carry = self.placed_carry(carry, self.initial_states)
@@ -114,18 +114,18 @@ class Cohort:
         return carry, data
 
     def data(self) -> dict[str, jax.Array]:
-        """The members' own data, without states."""
+        """The data of each member, without its state."""
         return _program(self._static, "data")(self.counts, self.seeds)
 
     def placed_carry(self, like: Carry, leaves: dict[str, np.ndarray]) -> Carry:
-        """The carry on the devices of host arrays [member, ...] by path; ``like`` gives its structure."""
+        """Place host arrays [member, ...] by path as a carry on the devices; ``like`` gives the structure."""
         paths, structure = jax.tree_util.tree_flatten_with_path(like)
         return self.place(jax.tree_util.tree_unflatten(structure, [leaves[leaf_name(at)] for at, _ in paths]))
 
     def segment(
         self, carry: Carry, data: dict[str, jax.Array], plan: SegmentPlan
     ) -> tuple[Carry, dict[str, jax.Array], Any]:
-        """Train through a segment (`MemberLoop.segment`). The carry given is used up."""
+        """Train through a segment (`MemberLoop.segment`). The buffers of ``carry`` are donated."""
         return _program(self._static, "segment")(
             self.counts, carry, data, self.seeds, self.numbers, self.placed_plan, self.shared, plan
         )
@@ -138,7 +138,14 @@ class Cohort:
         measures: tuple[Measure, ...],
         points: np.ndarray,
     ) -> dict[str, np.ndarray]:
-        """Measures of what was found at the end over some of the kept networks (`MemberLoop.follow`).
+        """Take measures of final subnetworks or frequencies at earlier points (`MemberLoop.follow`).
+
+        Args:
+            networks: kept networks, leaves [slot, point, ...].
+            data: the data of each member.
+            found: findings at the end, arrays [slot, ...] by name.
+            measures: the measures to take.
+            points: indices of the kept networks.
 
         Returns:
             Arrays [member, len(points), ...] on the host.
@@ -153,12 +160,12 @@ class Cohort:
     def compile_follow(
         self, networks: Any, data: Any, nothing: dict[str, np.ndarray], measures: tuple[Measure, ...]
     ) -> None:
-        """Compile `follow` ahead of its use: a call in which no member and no point is taken.
+        """Compile `follow` ahead of its use by a call with zero members and zero points.
 
         Args:
             networks: as for `follow`.
-            data: likewise.
-            nothing: of the shapes of one member's ``found``.
+            data: as for `follow`.
+            nothing: arrays of the shapes of one member's ``found``.
             measures: as for `follow`.
         """
         size = jax.tree.leaves(networks)[0].shape[1]
@@ -168,60 +175,60 @@ class Cohort:
         program(nobody, networks, data, found, self.shared, np.zeros(size, np.int32), np.int32(0))
 
     def each(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Apply a pure function to every member's arguments; the shared data come last."""
+        """Apply a pure function to each member's arguments (arrays [slot, ...]) and the shared data."""
         return _program(self._static, "each", function)(self.counts, arguments, self.shared)
 
     def trim(self, tree: Any) -> Any:
-        """From arrays [slot, ...] on the devices to numpy arrays [member, ...]."""
+        """Convert arrays [slot, ...] on the devices to numpy arrays [member, ...]."""
         return jax.tree.map(lambda leaf: np.asarray(leaf)[self.rows], tree)
 
     def place(self, tree: Any) -> Any:
-        """From numpy arrays [member, ...] to arrays [slot, ...] on the devices."""
+        """Convert numpy arrays [member, ...] to arrays [slot, ...] on the devices."""
         return jax.tree.map(self._placed, tree)
 
     @functools.cached_property
     def rows(self) -> np.ndarray:
-        """The slot of each member."""
+        """Slot of each member."""
         return self.execution.rows(len(self.members))
 
     @functools.cached_property
     def counts(self) -> jax.Array:
-        """Members per device."""
+        """Number of members on each device."""
         return jax.device_put(self.execution.counts(len(self.members)), NamedSharding(self.mesh, _MEMBER))
 
     @functools.cached_property
     def _static(self) -> tuple[MemberLoop, Execution]:
-        # nothing that is passed as a value, so that all experiments of one shape have one program
+        # excludes all traced values, so that experiments of one shape share one program
         return replace(self.loop, experiment=self.experiment.shape), self.execution
 
     def _placed(self, array: np.ndarray, *, rows: bool = True) -> jax.Array:
-        # empty slots repeat the first member: with vmap they are computed, and should stay finite
+        # empty slots repeat the first member: vmap computes them, and their values must stay finite
         slots = np.repeat(array[:1], self.execution.capacity, axis=0)
         if rows:
             slots[self.rows] = array
         return jax.device_put(slots, NamedSharding(self.mesh, _MEMBER))
 
 
-@functools.lru_cache(maxsize=8)  # arrays of one's own are constants of the program
+@functools.lru_cache(maxsize=8)  # few entries: a program contains the user's arrays as constants
 def _shared(task: Task, precision: str) -> Callable[[], dict[str, jax.Array]]:
-    """The program that makes what a task's members share; made once per task."""
+    """The compiled function that creates the shared data of a task, cached by task."""
     return jax.jit(lambda: as_precision(task.shared_data(), precision))
 
 
 def leaf_name(path: Any) -> str:
-    """``state.network.hidden_weight`` from a key path."""
+    """Dotted name of a key path, such as ``state.network.hidden_weight``."""
     return jax.tree_util.keystr(path, simple=True, separator=".")
 
 
 def array_leaves(tree: Any) -> dict[str, np.ndarray]:
-    """The leaves of a pytree by `leaf_name`, as numpy arrays."""
+    """Leaves of a pytree as numpy arrays, by `leaf_name`."""
     paths, _ = jax.tree_util.tree_flatten_with_path(tree)
     return {leaf_name(path): np.asarray(leaf) for path, leaf in paths}
 
 
 @functools.lru_cache(maxsize=64)
 def _program(static: tuple[MemberLoop, Execution], what: str, extra: Any = None) -> Any:
-    """The compiled program of a cohort's method; made once per (loop, layout, method)."""
+    """The compiled program of a cohort method, cached by loop, execution and method."""
     loop, execution = static
 
     if what == "start":
@@ -289,7 +296,7 @@ def _program(static: tuple[MemberLoop, Execution], what: str, extra: Any = None)
 
 
 def _over(execution: Execution, function: Callable[[Any], Any], count: Any, members: Any) -> Any:
-    """Apply a member's function to the members of one device: one by one, or block by block."""
+    """Apply the function of one member to all members of a device: one by one (map) or in blocks (vmap)."""
     if execution.path == "vmap":
         blocks = jax.tree.map(lambda leaf: leaf.reshape(-1, execution.block, *leaf.shape[1:]), members)
         results = lax.map(jax.vmap(function), blocks)
@@ -304,13 +311,13 @@ def _over(execution: Execution, function: Callable[[Any], Any], count: Any, memb
 
     shapes = jax.eval_shape(member, jnp.int32(0))
     buffers = jax.tree.map(lambda leaf: jnp.zeros((execution.slots, *leaf.shape), leaf.dtype), shapes)
-    # the number of members is a value, so that one program serves every cohort that fits
+    # the number of members is traced, so that one program serves every cohort that fits
     return lax.fori_loop(0, count[0], visit, buffers)
 
 
 def _compiled(function: Any, execution: Execution, in_specs: Any, donate: tuple[int, ...] = ()) -> Any:
     mesh = Mesh(np.array(jax.devices()[: execution.n_devices]), ("member",))
     sharded = jax.shard_map(function, mesh=mesh, in_specs=in_specs, out_specs=_MEMBER, check_vma=False)
-    # fewer and larger pieces than the default compile faster; on a GPU the option does not exist
+    # fewer, larger pieces than by default compile faster; a GPU does not have the option
     options = {"xla_cpu_parallel_codegen_split_count": 4} if execution.path == "map" else None
     return jax.jit(sharded, donate_argnums=donate, compiler_options=options)

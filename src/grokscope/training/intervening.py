@@ -1,8 +1,8 @@
-"""How interventions enter the compiled loop: at a member's start, and around each of its updates.
+"""Interventions in the compiled loop: at a member's start and around each update.
 
-Sets of neurons, steps and strengths are values of the program; kinds and their number are its shape. Until
-an intervention begins the member's bits are those of a run without it: what it computes is chosen, not
-blended, and kept from being fused into the update.
+Sets of neurons, steps and strengths are traced values; the kinds and number of interventions are static.
+Before an intervention begins, a member's bits equal those of a run without it: `jnp.where` selects results
+(no arithmetic mixes them), and a barrier prevents fusion with the update.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class MemberPlan(NamedTuple):
     """Start step and intervention targets of each member; traced values of the compiled program.
 
     Attributes:
-        origin: the step at which it starts.
-        targets: one per intervention.
+        origin: step at which the member starts.
+        targets: one target per intervention.
     """
 
     origin: Any
@@ -37,7 +37,7 @@ class MemberPlan(NamedTuple):
 def begin(
     interventions: tuple[Intervention, ...], network: Any, data: dict[str, jax.Array], member_plan: MemberPlan
 ) -> tuple[Any, tuple[Any, ...]]:
-    """The network where the member starts, and each intervention's memory (zeros if it has not begun)."""
+    """The network at the member's start, and the memory of each intervention (zeros if it begins later)."""
     memory: list[Any] = []
     for item, target in zip(interventions, member_plan.targets, strict=True):
         now = target.at == member_plan.origin
@@ -58,7 +58,7 @@ def intervened(
     member_plan: MemberPlan,
     memory: tuple[Any, ...],
 ) -> tuple[State, jax.Array, tuple[Any, ...]]:
-    """One update with what is done before and after it; also the batch's loss and the new memory."""
+    """One update with its interventions; returns the state, the loss of the batch and the memories."""
     acts = list(zip(experiment.interventions, member_plan.targets, strict=True))
     active = [(target.at <= step) & (step < target.until) for _, target in acts]
     before = state.network
@@ -69,7 +69,7 @@ def intervened(
             inner = _chosen(on, item.before_update(inner, target), inner)
     state, loss = _updated(experiment, state._replace(network=inner), batch, key, step, acts, active)
 
-    # a fusion of the update with what follows could round it differently
+    # fusion of the update with later operations could change its rounding
     network = lax.optimization_barrier(state.network)
     for (item, target), on, kept in zip(acts, active, memory, strict=True):
         if "after_update" in item.stages:
@@ -87,7 +87,7 @@ def _updated(
     acts: list[tuple[Intervention, Target]],
     active: list[jax.Array],
 ) -> tuple[State, jax.Array]:
-    """The learner's update, with the loss that an intervention puts in the place of the experiment's."""
+    """The learner's update; an active intervention may replace the experiment's loss."""
 
     def plain() -> tuple[State, jax.Array]:
         return experiment.learner.update(experiment, state, batch, key, step)
@@ -112,7 +112,7 @@ def _begun(
     data: dict[str, jax.Array],
     memory: tuple[Any, ...],
 ) -> tuple[Any, tuple[Any, ...]]:
-    """Begin the interventions that begin at a step: rare, and so a branch of the program."""
+    """Begin the interventions that begin at a step. This is rare, hence a `lax.cond`."""
     starts = [target.at == step for _, target in acts]
 
     def work() -> tuple[Any, tuple[Any, ...]]:

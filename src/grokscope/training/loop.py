@@ -1,6 +1,6 @@
 """The compiled loop of one member: updates between the points of a schedule, measures at the points.
 
-Everything here is traced once per shape; `cohort.py` runs it for many members on the devices there are.
+Its functions are traced once per shape; `cohort.py` runs them for many members on all devices.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ __all__ = ["Carry", "MemberLoop", "SegmentPlan", "take_measures", "traced_once"]
 
 
 class SegmentPlan(NamedTuple):
-    """The points of a segment; all arrays [point]. Padding points repeat the last stop with flags off.
+    """The points of a segment, arrays [point]. Padding points repeat the last stop, with flags off.
 
     Attributes:
-        start: steps done when the segment begins (a scalar).
+        start: steps done at the start of the segment (a scalar).
         stop: steps done at each point.
-        quick, slow: whether the measures of that pace are taken there.
-        own: whether the point counts only for members that start there; None: no point does.
+        quick, slow: whether the quick or slow measures are taken at the point.
+        own: whether the point counts only for members that start at it; None: False everywhere.
     """
 
     start: Any
@@ -46,13 +46,13 @@ class SegmentPlan(NamedTuple):
 
 
 class Carry(NamedTuple):
-    """What a member carries from segment to segment; a checkpoint holds all of it but the ending.
+    """State of a member between segments; a checkpoint contains all of it except ``ending``.
 
     Attributes:
         state: the learner's state.
-        diverged: the step whose batch loss was the first not to be finite, -1 while there is none.
-        memory: what each intervention keeps; () without interventions.
-        ending: where members may end before the last point, what is known of that (an `StopState`); else ().
+        diverged: first step with a batch loss that is not finite; -1 while there is none.
+        memory: memory of each intervention; () without interventions.
+        ending: early-stopping state (`StopState`) if members may stop early; else ().
     """
 
     state: State
@@ -62,7 +62,7 @@ class Carry(NamedTuple):
 
 
 def take_measures(measures: tuple[Measure, ...], point: Point) -> dict[str, jax.Array]:
-    """All measures at a point, by their stored names."""
+    """Values of measures at a point, by stored name."""
     return {measure.name: measure(point) for measure in measures}
 
 
@@ -71,10 +71,10 @@ class MemberLoop:
     """The pure functions of one member: start, train through a segment, measure.
 
     Attributes:
-        experiment: what is trained; its traced fields are replaced by each member's numbers.
-        quick, slow: the measures of either pace.
-        keep: whether the network of every point is returned as well.
-        rule: when a member stops, where its carry has an ending; None: only where that says already.
+        experiment: the experiment to train; each member's numbers replace its traced fields.
+        quick, slow: measures taken at points with that flag.
+        keep: whether a segment also returns the network at every point.
+        rule: updates the carry's early-stopping state after a point; None: the state stays as it is.
     """
 
     experiment: Experiment
@@ -84,7 +84,7 @@ class MemberLoop:
     rule: StopRule | None = None
 
     def start(self, seeds: jax.Array, traced: dict[str, jax.Array]) -> tuple[Carry, dict[str, jax.Array]]:
-        """The member's carry before the first update, and the data that are its own."""
+        """The member's carry before the first update, and its own data."""
         experiment = with_traced(self.experiment, traced)
         init, data_key, _, noise = member_keys(seeds)
         data = as_precision(experiment.task.member_data(data_key, noise), experiment.precision)
@@ -92,14 +92,14 @@ class MemberLoop:
         return Carry(state, jnp.asarray(-1, jnp.int32)), data
 
     def data(self, seeds: jax.Array) -> dict[str, jax.Array]:
-        """The data that are the member's own, without a state."""
+        """The member's own data (not the shared data), without its state."""
         _, data_key, _, noise = member_keys(seeds)
         return as_precision(self.experiment.task.member_data(data_key, noise), self.experiment.precision)
 
     def begin(
         self, carry: Carry, data: dict[str, jax.Array], traced: dict[str, jax.Array], member_plan: MemberPlan
     ) -> Carry:
-        """The member's carry when its interventions have begun that begin where it starts."""
+        """The carry after the interventions that begin at the member's start step."""
         experiment = with_traced(self.experiment, traced)
         network, memory = begin(experiment.interventions, carry.state.network, data, member_plan)
         return Carry(carry.state._replace(network=network), carry.diverged, memory)
@@ -113,13 +113,13 @@ class MemberLoop:
         member_plan: MemberPlan | None,
         plan: SegmentPlan,
     ) -> tuple[Carry, dict[str, jax.Array], Any]:
-        """Train through the plan's points.
+        """Train through the points of a plan.
 
-        With a member plan the member waits until its start step; what is measured before means nothing.
+        With a member plan, the member is not updated before its start step; measures before it are invalid.
 
         Returns:
-            The carry after the last point; the measures, each [point, ...] (meaningless where the plan's
-            flag is off); and, with ``keep``, the networks [point, ...], else None.
+            The carry after the last point; the measures, each [point, ...] (invalid where the plan's flag is
+            off); and the networks [point, ...] with ``keep``, else None.
         """
         experiment = with_traced(self.experiment, traced)
         learner, source = experiment.learner, source_of(experiment)
@@ -145,7 +145,7 @@ class MemberLoop:
             ends = isinstance(carry.ending, StopState)
             stop = jnp.minimum(at.stop, carry.ending.until) if ends else at.stop
             carry, served = lax.fori_loop(step, stop, update, (carry, served))
-            # keep what measures do from being fused into the updates: observing changes no bit
+            # prevents fusion of measures with updates, so that measuring changes no bit of training
             carry = lax.optimization_barrier(carry)
             network = learner.predictor(carry.state)
 
@@ -159,7 +159,7 @@ class MemberLoop:
                 return lax.cond(flag, take, lambda: nothing) if measures else {}
 
             quick, slow = at.quick, at.slow
-            if ends:  # a member that has ended is not looked at
+            if ends:  # a stopped member is not measured
                 quick, slow = (flag & (at.stop <= carry.ending.until) for flag in (quick, slow))
             results = measured(self.quick, quick) | measured(self.slow, slow)
             if ends and self.rule is not None:
@@ -176,7 +176,7 @@ class MemberLoop:
     def _looked(
         self, carry: Carry, at: SegmentPlan, results: dict[str, jax.Array], member_plan: MemberPlan | None
     ) -> StopState:
-        """What is known of the member's end after a point."""
+        """The member's early-stopping state after a point."""
         assert self.rule is not None
         counts = at.quick
         if member_plan is not None:
@@ -195,18 +195,18 @@ class MemberLoop:
         points: jax.Array,
         count: jax.Array,
     ) -> dict[str, jax.Array]:
-        """Measures of what was found at the end over kept networks [point, ...].
+        """Take measures of final subnetworks or key frequencies at kept networks [point, ...].
 
         Args:
             networks: the networks of a segment, each leaf [point, ...].
             data: the member's and the shared arrays.
-            found: what a `Point` is given besides: masks of subnetworks, key frequencies.
-            measures: what to take.
-            points: [point] which of the networks to look at; the first ``count`` entries count.
-            count: how many.
+            found: further arguments of `Point`: masks of subnetworks, key frequencies.
+            measures: the measures to take.
+            points: indices of networks; only the first ``count`` entries are used.
+            count: number of networks to measure.
 
         Returns:
-            Arrays [point, ...]; rows from ``count`` on are zero and mean nothing.
+            Arrays [point, ...] by measure; rows from ``count`` on are zero and invalid.
         """
 
         @traced_once
@@ -225,20 +225,20 @@ class MemberLoop:
 
 
 def traced_once(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, traced when its shapes are asked for (`jax.eval_shape`) and not again where it is called.
+    """Make a function that is traced once for both `jax.eval_shape` and its call.
 
-    What is traced is inlined, so that the program is the same as without.
+    The trace is inlined, so the compiled program is the same as for ``function`` itself.
     """
     return jax.jit(function, inline=True)
 
 
 def member_keys(seeds: jax.Array) -> list[jax.Array]:
-    """The keys of a member's four streams, in the order of `STREAMS`, from its seeds [4]."""
+    """Random keys of a member's four streams, in the order of `STREAMS`, from its seeds [4]."""
     return [stream_key(stream, seeds[i]) for i, stream in enumerate(STREAMS)]
 
 
 def as_precision(data: dict[str, jax.Array], precision: str) -> dict[str, jax.Array]:
-    """Floating-point arrays in the experiment's precision; the others as they are."""
+    """Cast floating-point arrays to the experiment's precision; others are unchanged."""
     return {
         name: array.astype(precision) if jnp.issubdtype(array.dtype, jnp.floating) else array
         for name, array in data.items()
@@ -246,9 +246,9 @@ def as_precision(data: dict[str, jax.Array], precision: str) -> dict[str, jax.Ar
 
 
 def with_traced(experiment: Experiment, traced: dict[str, jax.Array]) -> Experiment:
-    """The experiment with numbers like ``optimizer.learning_rate`` replaced by (traced) ones.
+    """Replace numbers of an experiment by traced values, by name such as ``optimizer.learning_rate``.
 
-    Those of the second intervention are named like ``interventions.1.factor``.
+    Numbers of the second intervention have names such as ``interventions.1.factor``.
     """
     tables: dict[str, dict[str, Any]] = {}
     for path, value in traced.items():

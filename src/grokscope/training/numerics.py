@@ -1,8 +1,8 @@
-"""The numerics fingerprint: what, besides experiment and member, the last bits of a run depend on.
+"""The numerics fingerprint: versions, hardware and settings that affect the last bits of a run.
 
-With one fingerprint a run is a function of (experiment, member), bit for bit. With another we promise the
-statistics only, so resume and replay compare. It holds no host names and nothing of the environment but the
-compiler's flags.
+With equal fingerprints a run is a function of (experiment, member), bit for bit. With different ones only its
+statistics are reproducible, so resume and replay compare fingerprints. The fingerprint contains no host name
+and no environment variable except the compiler's flags.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ _SETTINGS = (
     "jax_numpy_dtype_promotion",
     "jax_threefry_partitionable",
 )
-# flags of the compiler that say where it writes and how many devices it pretends, not what it computes
+# compiler flags that set output folders and the number of emulated devices, and do not affect results
 _HARMLESS = re.compile(r"--?xla_(dump_\w+|force_host_platform_device_count|hlo_profile)(=|$)")
-# of all that a processor can do: what vector and matrix code is chosen by
+# CPU features that select vector and matrix code
 _VECTOR = re.compile(r"(sse|ssse|avx|fma|f16c|amx|bmi|asimd|neon|sve|sme|fp|i8mm|bf16|popcnt|arm\.)", re.I)
 
 
 def numerics_here(experiment: Experiment) -> dict[str, Any]:
-    """The fingerprint under which this process would run an experiment."""
+    """The fingerprint of this process for an experiment."""
     execution = choose_execution(1, experiment=experiment)
     return numerics_fingerprint(
         execution=execution.path, block_width=execution.block, precision=experiment.precision
@@ -57,12 +57,12 @@ def numerics_fingerprint(*, execution: str, block_width: int, precision: str) ->
     """The fingerprint of this process.
 
     Args:
-        execution: how members are run: ``map`` or ``vmap``.
-        block_width: members in one block (1 for ``map``).
+        execution: ``map`` or ``vmap`` (`Execution.path`).
+        block_width: members per block (1 for ``map``).
         precision: ``float32`` or ``float64``.
 
     Returns:
-        Texts and numbers by name, fit for JSON.
+        JSON values (strings and integers) by name.
     """
     import jax
 
@@ -81,13 +81,13 @@ def numerics_fingerprint(*, execution: str, block_width: int, precision: str) ->
 
 
 def compiler_flags(text: str) -> list[str]:
-    """The flags among XLA_FLAGS that may change numbers, in the order in which they take effect."""
+    """The flags of an ``XLA_FLAGS`` text that may affect results, in their order."""
     return [flag for flag in text.split() if not _HARMLESS.match(flag)]
 
 
 @functools.cache
 def cpu_model() -> str:
-    """The processor's name, or the machine's type where it cannot be found."""
+    """Name of the processor; the machine type if it is unknown."""
     if platform.system() == "Darwin":
         return _sysctl("machdep.cpu.brand_string") or platform.machine()
     return _cpuinfo("model name") or _cpuinfo("CPU part") or platform.machine()
@@ -95,7 +95,7 @@ def cpu_model() -> str:
 
 @functools.cache
 def cpu_features() -> tuple[str, ...]:
-    """The processor's vector and matrix instructions, sorted."""
+    """Vector and matrix instruction sets of the processor, sorted."""
     if platform.system() == "Darwin":
         lines = (_sysctl("hw.optional") or "").splitlines()
         on = [line.split(":")[0].removeprefix("hw.optional.") for line in lines if line.endswith(": 1")]

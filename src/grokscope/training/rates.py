@@ -1,7 +1,7 @@
-"""Rates: how fast this machine multiplies matrices, and how long an experiment will therefore take.
+"""Matrix rates of this machine, and the prediction of an experiment's wall time from them.
 
-What goes elsewhere: all else about the machine (`grokscope.cli.doctor`), and benchmarks against other
-programs (``benchmarks/``).
+Other facts about the machine are in `grokscope.cli.doctor`, comparisons with other programs in
+``benchmarks/``.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ __all__ = ["Rates", "measure_rates", "predict_seconds"]
 
 # The product of the default network's first layer: a batch of 32 inputs of 40 bits, 1,000 neurons.
 NETWORK_SHAPE = (32, 40, 1000)
-# Large enough for the peak, small enough to be done between two turns of other programs.
+# Large enough for the peak rate, short enough to finish between time slices of other programs.
 LARGE_SHAPE = (512, 512, 512)
 
 # Calibration, from standard two-circuits runs of 2 to 100 members (see docs/performance.md).
 # The compiled training step reaches this share of the matrix rate at the network's shape.
 TRAINING_SHARE = 0.85
-# A measured point (every measure of the paper, averaged over the points that have it) costs about as much as
-# training on the training set this often: 3.9 core-seconds per member of the standard run, of which 0.9 are
+# The measures of a point (mean over all points, every measure of the paper) cost as much as this number of
+# training passes over the training set: a member of the standard run takes 3.9 core-seconds, 0.9 of them for
 # training.
 PASSES_PER_POINT = 3.4
 # Imports, tracing, compilation with an empty cache, the last commit: once per experiment.
@@ -44,9 +44,9 @@ START_SECONDS = 8.0
 # Float64 products run at half the rate of float32.
 DOUBLE_COST = 2.0
 
-# What one core does. A process per core, each with one thread, because that is how the members of a cohort
-# are spread; threads of one process would fight over the library's pool. For every shape it prints the
-# products per second of the best millisecond, and over the whole time.
+# Program of a measuring process. There is one process per core with one thread each, like the members of a
+# cohort; threads of one process would compete for the library's pool. For every shape it prints the products
+# per second of the best millisecond, and over the whole time.
 _WORKER = """
 import json, sys, time
 import numpy as np
@@ -73,17 +73,18 @@ _ONE_THREAD = dict.fromkeys(
 
 @dataclass(frozen=True)
 class Rates:
-    """How fast the device that would train multiplies float32 matrices, in GFLOP/s.
+    """Rates of float32 matrix products on the training device, in GFLOP/s.
 
     Attributes:
-        device: ``cpu``, ``gpu`` or ``tpu``: what jax uses by default.
+        device: jax's default device: ``cpu``, ``gpu`` or ``tpu``.
         cores: CPU cores this process may use.
-        large: at large square matrices, one product per core at a time, all cores together; the best seen.
-        at_shape: the same at the network's shape (32 x 40 x 1000). On an accelerator: one large product,
-            and a block of 256 products of that shape.
-        free: share of ``at_shape`` that was to be had over the whole time; less than 1 where other
-            programs run, or where the cores are rationed.
-        seconds: how long the measuring took.
+        large: best rate at large square matrices, one product per core at a time, summed over cores. On an
+            accelerator: one large product.
+        at_shape: best rate at the network's shape (32 x 40 x 1000), summed over cores. On an accelerator: a
+            block of 256 products of that shape.
+        free: mean rate over the whole time as a share of ``at_shape``; less than 1 if other programs run or
+            the container limits CPU time.
+        seconds: duration of the measurement.
     """
 
     device: str
@@ -95,7 +96,7 @@ class Rates:
 
 
 def measure_rates(budget: float = 2.0) -> Rates:
-    """Measure the matrix rates, in about ``budget`` seconds.
+    """Measure the matrix rates in about ``budget`` seconds.
 
     Raises:
         GrokscopeError: if a measuring process cannot be started.
@@ -108,7 +109,7 @@ def measure_rates(budget: float = 2.0) -> Rates:
 
     from grokscope.training.devices import prepare_devices, usable_cores
 
-    prepare_devices()  # before jax looks: what is measured here may be trained on next
+    prepare_devices()  # before jax initializes: this process may train next
     began = time.perf_counter()
     device, cores = jax.default_backend(), usable_cores()
     if device == "cpu":
@@ -123,13 +124,14 @@ def predict_seconds(experiment: Experiment, n_members: int, rates: Rates) -> flo
     r"""Predict the wall time of training and measuring a cohort.
 
     $t = t_0 + r\,\frac{T B F + c P N F}{s R}$ with F operations per sample (`Model.flops_per_sample`), T
-    updates of B samples, P measured points on N training samples, R what is free of one core's rate at the
-    network's shape, s and c the calibrated numbers above, and r rounds of as many members as there are cores.
+    updates of B samples, P measured points on N training samples, R the free part of one core's rate at the
+    network's shape, s and c the calibrated `TRAINING_SHARE` and `PASSES_PER_POINT`, $t_0$ = `START_SECONDS`,
+    and r rounds of one member per core.
 
     Args:
-        experiment: what is run.
-        n_members: how many members.
-        rates: from `measure_rates`.
+        experiment: the experiment to run.
+        n_members: number of members.
+        rates: result of `measure_rates`.
 
     Example:
         >>> from grokscope import Experiment
@@ -157,13 +159,13 @@ def predict_seconds(experiment: Experiment, n_members: int, rates: Rates) -> flo
 def _rates_of_workers(
     workers: int, shapes: tuple[tuple[int, int, int], ...], seconds: float
 ) -> list[tuple[float, float]]:
-    """For every shape the best and the steady rate of one process per core, summed, in GFLOP/s."""
+    """Best and mean rate for each shape in GFLOP/s, summed over one process per core."""
     command = [sys.executable, "-c", _WORKER, json.dumps(shapes), str(seconds)]
     environment = {**os.environ, **_ONE_THREAD}
     started: list[subprocess.Popen[str]] = []
     pipe = subprocess.PIPE
     try:
-        for _ in range(workers):  # one by one, so that those started are ended if the next cannot be
+        for _ in range(workers):  # one by one: if one cannot start, `finally` ends the others
             worker = subprocess.Popen(
                 command, env=environment, text=True, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL
             )
@@ -171,7 +173,7 @@ def _rates_of_workers(
         for worker in started:
             assert worker.stdout is not None
             worker.stdout.readline()
-        for worker in started:  # all at once, so that they compete as members do
+        for worker in started:  # all at the same time: they compete like members
             assert worker.stdin is not None
             worker.stdin.write("go\n")
             worker.stdin.flush()
@@ -191,13 +193,13 @@ def _end(worker: subprocess.Popen[str]) -> None:
     worker.kill()
     worker.wait()
     for pipe in (worker.stdin, worker.stdout):
-        with contextlib.suppress(OSError):  # what was not written to a process that is gone
+        with contextlib.suppress(OSError):  # unwritten input of a process that has ended
             if pipe is not None:
                 pipe.close()
 
 
 def _accelerator_rates(seconds: float, size: int = 8192, block: int = 256) -> tuple[float, float]:
-    """Rates of jax's default device, large and at the network's shape in a block, in GFLOP/s."""
+    """Rates of jax's default device in GFLOP/s: a large product, and a block at the network's shape."""
     import jax
     import jax.numpy as jnp
 

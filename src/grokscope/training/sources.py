@@ -1,4 +1,4 @@
-"""Sources: how a task's samples are served in batches. Finite with epochs, full batch, or online."""
+"""Sources of batches: epochs over a finite training set, the full batch, or online samples."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ __all__ = ["EpochSource", "FullBatchSource", "OnlineSource", "Source", "source_o
 
 
 class Source:
-    """Serves batches. Pure functions of (key, step), called inside jit.
+    """A source of batches: pure functions of (key, step), called inside jit.
 
-    What a source carries from step to step (an epoch's permutation) is a cache: `start` makes it anew at
-    any step, so it is never stored.
+    The carry between steps (such as an epoch's permutation) is a cache: `start` recomputes it at any step, so
+    it is never stored.
     """
 
     def start(self, key: jax.Array, step: jax.Array) -> Any:
-        """What `batch` needs at a step, made from nothing."""
+        """The carry of `batch` at a step."""
         del key, step
         return ()
 
     def batch(
         self, carry: Any, data: dict[str, jax.Array], key: jax.Array, step: jax.Array
     ) -> tuple[Batch, Any]:
-        """The batch of update ``step`` (0 is the first) and what the next call needs."""
+        """The batch of update ``step`` (from 0), and the carry of the next call."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class EpochSource(Source):
-    """Passes over a training set that is reshuffled for every epoch; the last batch of one may be smaller.
+    """Epochs over a training set, reshuffled for each epoch. The last batch of an epoch may be smaller.
 
-    Epoch e takes the permutation drawn from ``fold_in(order key, e)``. A smaller last batch is padded to
-    ``batch_size`` with samples of weight 0, so that all steps are one program.
+    Epoch e uses the permutation drawn from ``fold_in(order key, e)``. A smaller last batch is padded to
+    ``batch_size`` with samples of weight 0, so that all batches have one shape.
 
     Attributes:
         n_train: training samples.
@@ -55,11 +55,11 @@ class EpochSource(Source):
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches per epoch, the smaller last one included."""
+        """Batches per epoch, including a smaller last one."""
         return math.ceil(self.n_train / self.batch_size)
 
     def start(self, key: jax.Array, step: jax.Array) -> jax.Array:
-        """The permutation of the epoch in which the step lies."""
+        """The permutation of the epoch that contains the step."""
         return self._permutation(key, step // self.steps_per_epoch)
 
     def batch(
@@ -89,14 +89,14 @@ class FullBatchSource(Source):
     def batch(
         self, carry: Any, data: dict[str, jax.Array], key: jax.Array, step: jax.Array
     ) -> tuple[Batch, Any]:
-        """All training samples, in their order."""
+        """All training samples in stored order."""
         del key, step
         return Batch(data["train_x"], data["train_y"]), carry
 
 
 @dataclass(frozen=True)
 class OnlineSource(Source):
-    """Every batch is fresh: drawn from ``fold_in(order key, step)``."""
+    """Every batch has new samples, drawn with the key ``fold_in(order key, step)``."""
 
     task: Task
     batch_size: int
@@ -111,7 +111,7 @@ class OnlineSource(Source):
 
 
 def source_of(experiment: Experiment) -> Source:
-    """The source an experiment asks for. A batch size of at least the training set is the full batch."""
+    """The source of an experiment. A batch size of ``n_train`` or more means the full batch."""
     if experiment.online:
         return OnlineSource(experiment.task, int(experiment.batch_size))
     if experiment.batch_size == "full" or experiment.batch_size >= experiment.task.n_train:

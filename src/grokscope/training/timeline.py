@@ -1,4 +1,4 @@
-"""Timeline: all points of a run at which something is looked at, cut into segments of one shape."""
+"""Timeline: the points of a run where measures or snapshots are taken, cut into segments of one shape."""
 
 from __future__ import annotations
 
@@ -18,18 +18,21 @@ __all__ = ["Timeline"]
 
 _MOST_POINTS = 64
 _FEWEST_POINTS = 8
-# A segment is also a progress tick and a chance to stop: aim at this much work per member of a device.
+# Work of a segment; `segment_size` aims at 16 times this per device. After each segment the run reports
+# progress and can be stopped.
 _TARGET_FLOPS = 4e9
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """The points of a run, sorted, and what is done at each; arrays [point].
+    """The sorted points of a run with their flags; arrays [point].
 
     Attributes:
         steps: steps done at the point.
-        quick, slow, follow, snapshot: whether measures of that pace are taken, or the state is kept.
-        own: whether the point counts only for members that start there; None: no point does.
+        quick, slow: whether the quick or slow measures are taken.
+        follow: whether the final subnetworks or frequencies are measured here after the end of the run.
+        snapshot: whether a snapshot is kept.
+        own: whether the point counts only for members that start at it; None: False everywhere.
     """
 
     steps: np.ndarray
@@ -41,9 +44,9 @@ class Timeline:
 
     @classmethod
     def of(cls, experiment: Experiment) -> Timeline:
-        """The points that an experiment's ``[schedule]`` asks for."""
+        """The points of an experiment's ``[schedule]`` table."""
         recording = experiment.schedule
-        asked = {
+        schedules = {
             "quick": recording.measures,
             "slow": recording.slow_measures,
             "follow": recording.follow,
@@ -51,7 +54,7 @@ class Timeline:
         }
         points = {
             name: Schedule.parse(value).points(experiment.steps_per_epoch, experiment.n_steps)
-            for name, value in asked.items()
+            for name, value in schedules.items()
         }
         steps = np.unique(np.concatenate(list(points.values())))
         return cls(steps, **{name: np.isin(steps, at) for name, at in points.items()})
@@ -60,10 +63,10 @@ class Timeline:
         return len(self.steps)
 
     def starting(self, origins: np.ndarray) -> Timeline:
-        """The timeline of members that start at later steps (one each).
+        """The timeline of members with start steps ``origins`` [member].
 
-        Where all start at one step everything is looked at there, as in the initial state of a run; where
-        they do not, each one's quick measures are taken at the step at which it starts.
+        If all start at one step, its point has all flags, like the initial state of a run. Else each start
+        step is a point with the quick measures, which counts only for the members that start there.
         """
         at = np.unique(origins)
         steps = np.union1d(self.steps[self.steps > at[0]], at)
@@ -79,7 +82,7 @@ class Timeline:
         return Timeline(steps, *flags, own=own)
 
     def counts_for(self, origins: np.ndarray) -> np.ndarray:
-        """Which points count for which of the members that start at these steps, bool [member, point]."""
+        """Which points count for members with these start steps, bool [member, point]."""
         counts = self.steps[None, :] >= origins[:, None]
         if self.own is not None:
             counts &= ~self.own[None, :] | (self.steps[None, :] == origins[:, None])
@@ -87,11 +90,11 @@ class Timeline:
 
     @property
     def has_snapshots_between(self) -> bool:
-        """Whether a snapshot is taken at another point than the first and the last."""
+        """Whether a snapshot is taken at a point between the first and the last."""
         return bool(self.snapshot[1:-1].any())
 
     def part(self, rows: slice | np.ndarray) -> Timeline:
-        """Some of the points: a slice, or a mask [point]."""
+        """A selection of points, by a slice or a mask [point]."""
         return Timeline(
             self.steps[rows],
             self.quick[rows],
@@ -108,12 +111,15 @@ class Timeline:
     def segments(
         self, start: int, size: int, *, measured: bool = True
     ) -> Iterator[tuple[slice, SegmentPlan]]:
-        """Cut into plans of ``size`` points each, the last one padded.
+        """Cut into plans of ``size`` points each; the last one is padded.
 
         Args:
             start: steps done before the first point.
             size: points per segment.
-            measured: False turns all measures off (a replay that only keeps networks).
+            measured: False turns off all measures (for a replay that only keeps networks).
+
+        Yields:
+            The slice of points, and its plan.
         """
         for low in range(0, len(self.steps), size):
             rows = slice(low, min(low + size, len(self.steps)))
@@ -131,10 +137,10 @@ class Timeline:
             start = int(self.steps[rows.stop - 1])
 
     def segment_size(self, experiment: Experiment, members_per_device: int) -> int:
-        """Points per segment, so that one lasts about a second.
+        """Points per segment, such that a segment lasts about a second.
 
-        Where all points fit into one segment it is a power of two: a run of some more epochs, or a branch
-        that starts elsewhere, has the same program.
+        If all points fit into one segment, the size is a power of two, so that a slightly longer run or a
+        branch with another start step uses the same compiled program.
         """
         task = experiment.task
         samples = task.n_train if experiment.batch_size == "full" else int(experiment.batch_size)
