@@ -1,9 +1,9 @@
-"""Runs: members of one experiment, trained into a folder, and what can be asked of them later.
+"""Runs: train the members of an experiment into a folder, and read, replay, measure and branch them.
 
-`Run` and `train` (run.py) are what users see. Below them: ``trainer`` brings members to their end in blocks
-(``block``), ``replay`` makes states and networks of any step again, ``prepare`` resolves where the members of
-a branch start, ``measure`` adds measures, ``imported`` writes runs of networks that were trained elsewhere.
-The files of a run are in `grokscope.store`.
+`Run` and `train` (run.py) are the interface for users. Below them: ``trainer`` trains members in blocks
+(``block``), ``replay`` computes states and networks of any step, ``prepare`` finds the start states of a
+branch's members, ``measure`` adds measures, ``imported`` writes runs of networks that were trained elsewhere.
+The files of a run are described in `grokscope.store`.
 """
 
 from grokscope.runs.branch import branch_members

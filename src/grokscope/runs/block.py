@@ -1,8 +1,8 @@
 """Blocks: members that are trained or measured together, as many as fit the devices and the memory.
 
-`cut_blocks` is the one place where members are cut into blocks: for training, for measuring again, and for
-the cells of a sweep. A block goes from segment to segment, then follows the final subnetworks back through
-time. It does not write: its results go to a `Sink` (`grokscope.runs.sink` writes them to the store).
+`cut_blocks` is the one place where members are cut into blocks: for training, for replay, and for the cells
+of a sweep. A block trains segment by segment, then measures the subnetworks of the final networks at earlier
+steps. Its results go to a `Sink`; `grokscope.runs.sink` writes them to the store.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from grokscope.measures import Flavor, Measure, Point, find_subnetworks
 from grokscope.measures.logit_fourier import KeyFrequencies
 from grokscope.measures.needs import KEY_FREQUENCIES
 from grokscope.runs.early_stop import stop_state
-from grokscope.runs.networks import stacked_network
+from grokscope.runs.networks import stacked, stacked_network
 from grokscope.runs.origins import cohort_of, start_steps
 from grokscope.spec.axes import SUBNETWORK_LABELS
 from grokscope.spec.stopping import NO_STEP, StopState
@@ -61,7 +61,8 @@ class BlockState:
     Attributes:
         step: updates done.
         leaves: arrays [member, ...] by path, e.g. ``state.network.hidden_weight``.
-        until: the step at which each member stops, or stopped, before the others [member]; None: none does.
+        until: the step at which early stopping stops each member, `NO_STEP` where it does not [member]; None:
+            no member is stopped.
     """
 
     step: int
@@ -70,12 +71,12 @@ class BlockState:
 
     @property
     def steps(self) -> int | np.ndarray:
-        """Updates done; by each member [member], where some have stopped."""
+        """Updates done; an array [member] if members can have stopped earlier than others."""
         return self.step if self.until is None else np.minimum(self.step, self.until)
 
 
 class Sink(Protocol):
-    """Where a block's results go; all arrays have the member as their first axis."""
+    """Receives a block's results; the first axis of every array is the member."""
 
     def segment(
         self,
@@ -85,41 +86,47 @@ class Sink(Protocol):
         checkpoint: Callable[[], BlockState],
         until: np.ndarray | None = None,
     ) -> None:
-        """Take the results of a segment.
+        """Receive the results of a segment.
 
         Args:
-            part: its points.
-            results: arrays [member, point, ...].
-            networks: those of given points.
-            checkpoint: the state at its end.
-            until: the step at which each member stops, as far as that is known; None: none does.
+            part: the points of the segment.
+            results: measures by name, arrays [member, point, ...].
+            networks: function from points to the networks there, arrays [member, point, ...] by name.
+            checkpoint: function that returns the state at the end of the segment.
+            until: the step at which early stopping stops each member, as far as known; None: no member is
+                stopped.
         """
         ...
 
     def followed(self, part: Timeline, results: dict[str, np.ndarray], pace: str) -> None:
-        """Measures of subnetworks [member, point, ...], of pace ``follow`` or ``follow_slow``."""
+        """Receive measures of subnetworks.
+
+        Args:
+            part: the points.
+            results: measures by name, arrays [member, point, ...].
+            pace: ``follow`` or ``follow_slow``.
+        """
         ...
 
     def subnetworks(self, flavor: str, masks: np.ndarray) -> None:
-        """The subnetworks found, bool [member, subnetwork, neuron]."""
+        """Receive the subnetworks that were found, bool [member, subnetwork, neuron]."""
         ...
 
 
 @dataclass
 class Block:
-    """A cohort small enough for the memory, the points to visit, and what to measure.
+    """A cohort that fits the memory, with the points of its run and the measures of subnetworks.
 
     Attributes:
-        cohort: the members; its loop takes the quick and slow measures (``train_accuracy`` among them
-            where subnetworks are followed).
+        cohort: the members. Its loop takes the quick and slow measures; ``train_accuracy`` is one of them if
+            subnetworks are followed.
         timeline: all points of the run.
-        follow: measures of subnetworks, on every follow point.
-        follow_slow: the same, on the slow points.
+        follow: measures of subnetworks, taken at the follow points.
+        follow_slow: measures of subnetworks, taken at the slow points.
         flavor: how subnetworks are found: ``predictions`` or ``accuracy``.
-        history_bytes: how much memory the kept networks of all points may take; above it they are
-            replayed segment by segment instead.
-        ending: what is known of the members' ends when the block begins, arrays [member]; None: all members
-            go to the last point.
+        history_bytes: memory allowed for the networks of all points; if they need more, they are replayed
+            segment by segment.
+        ending: early-stopping state at the start of the block, arrays [member]; None: no member is stopped.
     """
 
     cohort: Cohort
@@ -138,12 +145,12 @@ class Block:
         checkpoint: BlockState | None = None,
         advance: Callable[[int], None] = lambda steps: None,
     ) -> BlockState:
-        """Train from the start, or a checkpoint, to the last point; then follow the subnetworks.
+        """Train from the start, or from a checkpoint, to the last point; then measure the subnetworks.
 
         Args:
-            sink: gets the results.
-            checkpoint: where to go on.
-            advance: told how many member-steps have been done since it was last told.
+            sink: receives the results.
+            checkpoint: the state to continue from; None: start.
+            advance: called with the member-steps done since its last call.
 
         Returns:
             The final state.
@@ -152,16 +159,17 @@ class Block:
             GrokscopeError: if a replay does not end in the recorded state.
         """
         carry, data = self._start()
-        at = 0
+        last = int(self.timeline.steps[-1])
+        advance_to = self._advance_to(advance, 0 if checkpoint is None else checkpoint.step)
         if checkpoint is not None:
-            carry, at = self.restored(carry, checkpoint), checkpoint.step
+            carry = self.restored(carry, checkpoint)
         memorized = FirstCrossing(len(self.cohort.members)) if checkpoint is None else None
         self._kept = []
-        # read now, if it is wanted, for the first segment uses the carry up
+        # copied before the training, because the first segment overwrites the carry
         wanted = checkpoint is None and not self.cohort.loop.keep and bool(self.timeline.snapshot[:1].any())
         first = self._network(carry) if wanted else None
         for part, results, networks, after in self._segments(
-            carry, data, after=-1 if checkpoint is None else at, measured=True
+            carry, data, after=-1 if checkpoint is None else checkpoint.step
         ):
             carry = after
             if memorized is not None and (self.follow or self.follow_slow):
@@ -170,12 +178,12 @@ class Block:
                         self._compile_ahead(networks, data)
                     self._kept.append((part, networks))
                 memorized.update(part.quick, results, networks, self.cohort.rows)
-            reader = self._reader(networks) if self.cohort.loop.keep else self._ends(first, part, after)
-            sink.segment(part, results, reader, self._saver(part, after), self._until)
-            advance((int(part.steps[-1]) - at) * len(self.cohort.members))
-            at = int(part.steps[-1])
-        advance((int(self.timeline.steps[-1]) - at) * len(self.cohort.members))  # where all have stopped
-        final = self.checkpoint(int(self.timeline.steps[-1]), carry)
+            reader = self._reader(networks) if self.cohort.loop.keep else self._end_reader(first, part, after)
+            step = int(part.steps[-1])
+            sink.segment(part, results, reader, functools.partial(self.checkpoint, step, after), self._until)
+            advance_to(step)
+        advance_to(last)  # all members may have stopped before the last point
+        final = self.checkpoint(last, carry)
         if self.follow or self.follow_slow:
             network = self.cohort.experiment.learner.predictor(carry.state)
             self._follow(sink, network, data, final, memorized, advance)
@@ -185,40 +193,51 @@ class Block:
     def measure_again(self, sink: Sink, final: BlockState, advance: Callable[[int], None]) -> None:
         """Take the measures of a finished block by replay.
 
+        Args:
+            sink: receives the results.
+            final: the recorded final state.
+            advance: called with the member-steps done since its last call.
+
         Raises:
             GrokscopeError: if the replay does not end in the recorded state.
         """
         following = bool(self.follow or self.follow_slow)
         memorized = FirstCrossing(len(self.cohort.members))
-        self._kept, at = [], 0
+        advance_to = self._advance_to(advance)
+        self._kept = []
         for part, results, networks in self.replay(final):
             if following:
                 if self._history_fits(networks):
                     self._kept.append((part, networks))
-                memorized.update(self._where_accuracy_is_known(part), results, networks, self.cohort.rows)
+                memorized.update(self._accuracy_points(part), results, networks, self.cohort.rows)
             sink.segment(part, results, self._reader(networks), lambda: final, self._until)
-            advance((int(part.steps[-1]) - at) * len(self.cohort.members))
-            at = int(part.steps[-1])
-        advance((int(self.timeline.steps[-1]) - at) * len(self.cohort.members))
+            advance_to(int(part.steps[-1]))
+        advance_to(int(self.timeline.steps[-1]))
         if following:
-            network, data = self._end(final)
+            network, data = self._final_networks(final)
             self._follow(sink, network, data, final, memorized, advance)
         self._kept = []
 
     def replay(
         self, final: BlockState | None = None
     ) -> Iterator[tuple[Timeline, dict[str, np.ndarray], Any]]:
-        """Train again from the start; yields (points, results, networks on the devices) per segment.
+        """Train again from the start, segment by segment.
+
+        Args:
+            final: the recorded final state; None: it is not compared.
+
+        Yields:
+            The points of a segment, its results, and its networks on the devices.
 
         Raises:
-            GrokscopeError: at the end, if it does not end in the given final state.
+            GrokscopeError: after the last segment, if the replay does not end in the given state.
         """
         if final is not None and final.until is not None:
             count = len(final.until)
             until = np.minimum(final.until, np.int32(final.step)).astype(np.int32)
             self.ending = StopState(until, np.full(count, -1, np.int32), np.zeros(count, np.int32))
         carry, data = self._start()
-        for part, results, networks, after in self._segments(carry, data, after=-1, measured=True):
+        for part, results, networks, after in self._segments(carry, data, after=-1):
             carry = after
             yield part, results, networks
         if final is not None:
@@ -234,25 +253,36 @@ class Block:
         return BlockState(step, array_leaves(self.cohort.trim(carry._replace(ending=()))), self._until)
 
     def restored(self, like: Carry, checkpoint: BlockState) -> Carry:
-        """The carry on the devices of a checkpoint; ``like`` gives its structure."""
+        """The carry on the devices from a checkpoint; ``like`` gives its structure."""
         plain = self.cohort.placed_carry(like._replace(ending=()), checkpoint.leaves)
         return plain._replace(ending=like.ending)
 
     def _start(self) -> tuple[Carry, dict[str, jax.Array]]:
-        """Carries before the first update, and the members' own data."""
+        """Carry before the first update, and the members' own data."""
         carry, data = self.cohort.start()
         if self.ending is None:
             return carry, data
         self._until = self.ending.until
         return carry._replace(ending=StopState(*map(self.cohort.place, self.ending))), data
 
+    def _advance_to(self, advance: Callable[[int], None], at: int = 0) -> Callable[[int], None]:
+        """Function that takes the step reached and reports the member-steps done since step ``at``."""
+
+        def advance_to(step: int) -> None:
+            nonlocal at
+            advance((step - at) * len(self.cohort.members))
+            at = step
+
+        return advance_to
+
     def _segments(
-        self, carry: Carry, data: Any, *, after: int, measured: bool
+        self, carry: Carry, data: Any, *, after: int
     ) -> Iterator[tuple[Timeline, dict[str, np.ndarray], Any, Carry]]:
-        # by the slots, not by the members in them: the last, smaller block shares the program
+        """Train the segments later than a step; yields (points, results, networks, carry) of each."""
+        # the size depends on the slots, not on the members: the last, smaller block shares the program
         size = self.timeline.segment_size(self.cohort.experiment, self.cohort.execution.slots)
         todo = self.timeline.after(after)
-        for rows, plan in todo.segments(max(after, 0), size, measured=measured):
+        for rows, plan in todo.segments(max(after, 0), size):
             part = todo.part(rows)
             if self.ending is None:
                 plan = plan._replace(own=None)
@@ -262,11 +292,11 @@ class Block:
             if self.ending is not None:
                 self._until = self.cohort.trim(carry.ending.until)
             trimmed = self.cohort.trim(results)
-            shown = {name: array[:, : len(part)] for name, array in trimmed.items()}
-            yield part, self._counted(part, shown), networks, carry
+            unpadded = {name: array[:, : len(part)] for name, array in trimmed.items()}
+            yield part, self._masked(part, unpadded), networks, carry
 
-    def _counted(self, part: Timeline, results: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Results without those of members that had not started, or that look at a point of another's."""
+    def _masked(self, part: Timeline, results: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Blank results before a member's start, after its stop, and at other members' start points."""
         counts = np.ones((len(self.cohort.members), len(part)), bool)
         if self.cohort.member_plan is not None:
             counts &= part.counts_for(self.cohort.member_plan.origin)
@@ -283,16 +313,17 @@ class Block:
         memorized: FirstCrossing | None,
         advance: Callable[[int], None],
     ) -> None:
-        """Find the subnetworks and take their measures over the whole history."""
+        """Find the subnetworks of the final networks and take their measures at all follow points."""
         if memorized is None:
             memorized = FirstCrossing(len(self.cohort.members))
             for part, results, networks in self.replay(final):
                 memorized.update(part.quick, results, networks, self.cohort.rows)
         measures = self.follow + self.follow_slow
-        found = found_at_the_end(self.cohort, final_network, data, memorized, self.flavor, measures)
+        found = _follow_inputs(self.cohort, final_network, data, memorized, self.flavor, measures)
         sink.subnetworks(self.flavor, self.cohort.trim(found["subnetworks"]))
         history = iter(self._kept) if self._kept else self._history(final)
-        at, last = 0, NO_STEP if self._until is None else int(self._until.max())
+        advance_to = self._advance_to(advance)
+        last = NO_STEP if self._until is None else int(self._until.max())
         for part, networks in history:
             for pace, measures, flags in (
                 ("follow", self.follow, part.follow),
@@ -301,29 +332,31 @@ class Block:
                 points = np.flatnonzero(flags & (part.steps <= last))
                 if measures and len(points):
                     results = self.cohort.follow(networks, data, found, measures, points)
-                    looked = part.part(points)
-                    sink.followed(looked, self._counted(looked, results), pace)
-            advance((int(part.steps[-1]) - at) * len(self.cohort.members))
-            at = int(part.steps[-1])
-        advance((int(self.timeline.steps[-1]) - at) * len(self.cohort.members))
+                    chosen = part.part(points)
+                    sink.followed(chosen, self._masked(chosen, results), pace)
+            advance_to(int(part.steps[-1]))
+        advance_to(int(self.timeline.steps[-1]))
 
     def _compile_ahead(self, networks: Any, data: Any) -> None:
-        """Compile what comes after the training while that goes on; what fails here fails again there."""
+        """Compile the follow programs in a thread during training.
+
+        Errors are ignored here; `_follow` compiles again and raises them.
+        """
 
         def work() -> None:
             with contextlib.suppress(Exception), in_precision(self.cohort.experiment.precision):
-                nothing = nothing_found(self.cohort.experiment, self.follow + self.follow_slow)
+                zeros = _zero_follow_inputs(self.cohort.experiment, self.follow + self.follow_slow)
                 for measures in filter(None, (self.follow, self.follow_slow)):
-                    self.cohort.compile_follow(networks, data, nothing, measures)
+                    self.cohort.compile_follow(networks, data, zeros, measures)
 
         threading.Thread(target=work, daemon=True).start()
 
-    def _where_accuracy_is_known(self, part: Timeline) -> np.ndarray:
-        """At which points of a replayed segment its results hold the train accuracy, bool [point]."""
+    def _accuracy_points(self, part: Timeline) -> np.ndarray:
+        """The points of a replayed segment at which the train accuracy was measured, bool [point]."""
         return part.quick
 
-    def _end(self, final: BlockState) -> tuple[Any, Any]:
-        """The members' last networks, and their data, on the devices."""
+    def _final_networks(self, final: BlockState) -> tuple[Any, Any]:
+        """The members' final networks, and their data, on the devices."""
         carry, data = self._start()
         return self.cohort.experiment.learner.predictor(self.restored(carry, final).state), data
 
@@ -332,25 +365,26 @@ class Block:
         return ((part, networks) for part, _, networks in self.replay(final))
 
     def _history_fits(self, networks: Any) -> bool:
-        """Whether the networks of all points fit `history_bytes`; those of one segment are given."""
+        """Whether the networks of all points fit `history_bytes`, judged by those of one segment."""
         leaves = jax.tree.leaves(networks)
         per_point = sum(leaf.nbytes for leaf in leaves) / leaves[0].shape[1]
         return per_point * len(self.timeline) <= self.history_bytes
 
     def _reader(self, networks: Any) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+        """Function from points of a segment to their networks on the host."""
         return lambda points: array_leaves(
             self.cohort.trim(jax.tree.map(lambda leaf: np.asarray(leaf)[:, points], networks))
         )
 
-    def _ends(
+    def _end_reader(
         self, first: dict[str, np.ndarray] | None, part: Timeline, after: Carry
     ) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
-        """As `_reader`, of the run's first and last points, where the networks of points are not kept."""
+        """As `_reader`, for the run's first and last points only; used if no others are kept."""
 
         def networks(points: np.ndarray) -> dict[str, np.ndarray]:
             last = self._network(after)
             each = [last if first is None or point == len(part) - 1 else first for point in points]
-            return {name: np.stack([one[name] for one in each], axis=1) for name in last}
+            return stacked(each, axis=1)
 
         return networks
 
@@ -358,12 +392,9 @@ class Block:
         """The members' networks [member, ...] on the host."""
         return array_leaves(self.cohort.trim(self.cohort.experiment.learner.predictor(carry.state)))
 
-    def _saver(self, part: Timeline, carry: Carry) -> Callable[[], BlockState]:
-        return lambda: self.checkpoint(int(part.steps[-1]), carry)
-
 
 def _equal(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
-    """Whether two states are the same, bit for bit."""
+    """Whether two states have the same bits."""
     return one.keys() == other.keys() and all(
         leaf.dtype == other[name].dtype and leaf.tobytes() == other[name].tobytes()
         for name, leaf in one.items()
@@ -372,14 +403,15 @@ def _equal(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
 
 @dataclass
 class SnapshotBlock(Block):
-    """A block of an imported run: its networks are read, one snapshot of every member at a time.
+    """A block of an imported run: networks are read from snapshots, one step of all members at a time.
+
+    The memorizing subnetwork is found from the first of all snapshots whose train accuracy is above
+    `MEMORIZED`, the other subnetworks from the last snapshot.
 
     Attributes:
-        store: the run.
-        positions: of the members.
-        steps: where measures are taken, some of the steps of the snapshots. The memorizing subnetwork is that
-            of the first of all snapshots whose train accuracy passes `MEMORIZED`; the others are found from
-            the last one.
+        store: the store of the run.
+        positions: the members' positions in the store.
+        steps: the steps at which measures are taken, a subset of those of the snapshots.
     """
 
     store: RunReader = field(kw_only=True)
@@ -389,8 +421,8 @@ class SnapshotBlock(Block):
     def replay(
         self, final: BlockState | None = None
     ) -> Iterator[tuple[Timeline, dict[str, np.ndarray], Any]]:
-        """Yield (one point, results, networks on the devices) per snapshot that is needed."""
-        del final  # nothing is computed that could differ
+        """Yield (one point, results, networks on the devices) for each snapshot that is needed."""
+        del final  # nothing is recomputed, so there is nothing to compare
         loop, data = self.cohort.loop, self._data
         accuracy = tuple(measure for measure in loop.quick if measure.name == "train_accuracy")
         for step in self.timeline.steps.tolist():
@@ -399,15 +431,15 @@ class SnapshotBlock(Block):
             if step not in self.steps and not (self.follow or self.follow_slow):
                 continue
             network = self._read(step)
-            take = _taker(measures, cast("Any", self.cohort.experiment.loss))
+            take = _measure_function(measures, cast("Any", self.cohort.experiment.loss))
             results = self.cohort.trim(self.cohort.each(take, network, data))
-            shown = {name: array[:, None] for name, array in results.items()}
-            yield part, shown, jax.tree.map(lambda leaf: leaf[:, None], network)
+            with_point = {name: array[:, None] for name, array in results.items()}
+            yield part, with_point, jax.tree.map(lambda leaf: leaf[:, None], network)
 
-    def _where_accuracy_is_known(self, part: Timeline) -> np.ndarray:
+    def _accuracy_points(self, part: Timeline) -> np.ndarray:
         return np.ones(len(part), bool)
 
-    def _end(self, final: BlockState) -> tuple[Any, Any]:
+    def _final_networks(self, final: BlockState) -> tuple[Any, Any]:
         return self._read(final.step), self._data
 
     def _history(self, final: BlockState) -> Iterator[tuple[Timeline, Any]]:
@@ -415,18 +447,18 @@ class SnapshotBlock(Block):
             yield self._point(step), jax.tree.map(lambda leaf: leaf[:, None], self._read(step))
 
     def _history_fits(self, networks: Any) -> bool:
-        return False  # there may be any number of snapshots, and reading one again costs little
+        return False  # the number of snapshots has no limit, and reading one again is cheap
 
     @functools.cached_property
     def _data(self) -> dict[str, jax.Array]:
         return self.cohort.data()
 
     def _point(self, step: int) -> Timeline:
-        asked = np.array([step in self.steps])
-        quick, slow = (asked & bool(m) for m in (self.cohort.loop.quick, self.cohort.loop.slow))
-        return Timeline(
-            np.array([step]), quick, slow | (asked & bool(self.follow_slow)), asked, asked & False
-        )
+        """The timeline of one step."""
+        measured = np.array([step in self.steps])
+        quick, slow = (measured & bool(m) for m in (self.cohort.loop.quick, self.cohort.loop.slow))
+        slow |= measured & bool(self.follow_slow)
+        return Timeline(np.array([step]), quick, slow, measured, np.array([False]))
 
     def _read(self, step: int) -> Any:
         """The members' networks at a step, on the devices."""
@@ -435,8 +467,8 @@ class SnapshotBlock(Block):
 
 
 @functools.lru_cache(maxsize=64)
-def _taker(measures: tuple[Measure, ...], loss: Any) -> Callable[..., dict[str, jax.Array]]:
-    """Measures of one member's network; cached, so that it is compiled once."""
+def _measure_function(measures: tuple[Measure, ...], loss: Any) -> Callable[..., dict[str, jax.Array]]:
+    """Function that takes the measures of one member's network; cached, so that it is compiled once."""
 
     def take(network: Any, own: Any, shared: dict[str, jax.Array]) -> dict[str, jax.Array]:
         return take_measures(measures, Point(network, shared | own, loss))
@@ -445,21 +477,26 @@ def _taker(measures: tuple[Measure, ...], loss: Any) -> Callable[..., dict[str, 
 
 
 class OpenRun(Protocol):
-    """A run whose store is open for writing; runs of one shape can share a block."""
+    """A run whose store is open for writing; members of several runs of one shape can share a block."""
 
     @property
     def experiment(self) -> Experiment:
-        """The experiment at the length that is asked for."""
+        """The experiment, with the requested length and measures."""
         ...
 
     @property
     def store(self) -> RunStore:
-        """Its store."""
+        """The store of the run."""
         ...
 
 
 class Row(NamedTuple):
-    """One member: its run, and its position in that run's store."""
+    """One member of a block.
+
+    Attributes:
+        run: the run that the member belongs to.
+        position: its position in the store of that run.
+    """
 
     run: OpenRun
     position: int
@@ -476,12 +513,15 @@ def cut_blocks(
     """Cut members into blocks that fit the devices, and whose kept networks fit `budget.HISTORY_BYTES`.
 
     Args:
-        rows: the members. Their experiments differ in `Experiment.numbers` only; members that start inside
-            another run or are acted on belong to one run.
-        wanted: what is measured.
+        rows: the members. Their experiments differ only in `Experiment.numbers`; members with start steps or
+            intervention targets of their own belong to one run.
+        wanted: the measures to take.
         flavor: how subnetworks are found.
-        again: the members are finished and are replayed.
-        n_members: the number of members that the program is made for; None: these.
+        again: whether the members are finished and are replayed.
+        n_members: the number of members that the program is compiled for; None: the number of rows.
+
+    Yields:
+        A block and its members.
     """
     experiment = rows[0].run.experiment
     timeline = Timeline.of(experiment)
@@ -505,7 +545,7 @@ def cut_blocks(
 
 
 def by_run(rows: Sequence[Row]) -> list[tuple[OpenRun, list[int]]]:
-    """The runs of members, in order, each with the positions of its own."""
+    """The runs of members, in order, each with the positions of its members."""
     found: dict[OpenRun, list[int]] = {}
     for row in rows:
         found.setdefault(row.run, []).append(row.position)
@@ -513,14 +553,14 @@ def by_run(rows: Sequence[Row]) -> list[tuple[OpenRun, list[int]]]:
 
 
 def latest_states(rows: Sequence[Row]) -> BlockState:
-    """The latest states of members that are at one step."""
+    """The latest checkpoints of members, with the step of the first of them."""
     step = int(rows[0].run.store.steps_done[rows[0].position])
-    found = _by_row(rows, lambda run, own: [one.leaves for one in run.store.read_checkpoints(own)])
-    return BlockState(step, {name: np.stack([one[name] for one in found]) for name in found[0]})
+    leaves = _by_row(rows, lambda run, own: [one.leaves for one in run.store.read_checkpoints(own)])
+    return BlockState(step, stacked(leaves))
 
 
 def _cohort(rows: list[Row], loop: MemberLoop, execution: Execution) -> Cohort:
-    """The cohort of members of one run, or of several whose numbers differ."""
+    """The cohort of members of one run, or of several runs whose numbers differ."""
     first = rows[0].run
     if all(row.run is first for row in rows):
         loop = replace(loop, experiment=first.experiment)
@@ -538,23 +578,23 @@ def _stop_states(run: OpenRun, positions: list[int]) -> list[tuple[int, ...]]:
 
 
 def _by_row(rows: Sequence[Row], read: Callable[[OpenRun, list[int]], Sequence[Any]]) -> list[Any]:
-    """What is read of every row; the store of each run is read once."""
+    """Read one value for each row, in order; ``read`` is called once for each run."""
     found: dict[Row, Any] = {}
     for run, own in by_run(rows):
         found |= dict(zip((Row(run, position) for position in own), read(run, own), strict=True))
     return [found[row] for row in rows]
 
 
-MEMORIZED = 0.98  # the train accuracy above which the official code takes the memorizing network
+MEMORIZED = 0.98  # train accuracy above which the official code finds the memorizing subnetwork
 
 
 class FirstCrossing:
-    """The network of each member at the first point at which its train accuracy passes `MEMORIZED`.
+    """The network of each member at the first point at which its train accuracy is above `MEMORIZED`.
 
     Attributes:
         networks: host pytree [member, ...], zeros for members that have not memorized; None before the
-            first update.
-        found: bool [member].
+            first call of `update`.
+        found: whether each member has memorized, bool [member].
     """
 
     def __init__(self, n_members: int) -> None:
@@ -564,12 +604,12 @@ class FirstCrossing:
     def update(
         self, known: np.ndarray, results: dict[str, np.ndarray], networks: Any, rows: np.ndarray
     ) -> None:
-        """Take the networks of members that memorize within a segment.
+        """Copy the networks of members that memorize within a segment.
 
         Args:
-            known: at which of its points the train accuracy was measured, bool [point].
-            results: its measures, [member, point].
-            networks: its networks on the devices, [slot, point, ...].
+            known: the points of the segment at which the train accuracy was measured, bool [point].
+            results: the measures of the segment, arrays [member, point].
+            networks: the networks of the segment on the devices, [slot, point, ...].
             rows: the slot of each member.
         """
         if self.networks is None:
@@ -587,7 +627,7 @@ class FirstCrossing:
             jax.tree.map(store, self.networks, networks)
 
 
-def found_at_the_end(
+def _follow_inputs(
     cohort: Cohort,
     final: Any,
     data: Any,
@@ -595,14 +635,14 @@ def found_at_the_end(
     flavor: Flavor,
     measures: tuple[Measure, ...],
 ) -> dict[str, jax.Array]:
-    """Find what measures of pace ``follow`` need, from every member's final network, on the devices.
+    """The inputs of measures of pace ``follow``, found from every member's final network, on the devices.
 
     Returns:
-        ``subnetworks``, bool [member, subnetwork, neuron]; and where a measure needs them
+        ``subnetworks``, bool [member, subnetwork, neuron]; and, if a measure needs them,
         ``key_frequencies``, bool [member, frequency].
     """
     return cohort.each(
-        _finder(flavor, any(KEY_FREQUENCIES in m.needs for m in measures)),
+        _member_follow_inputs(flavor, any(KEY_FREQUENCIES in m.needs for m in measures)),
         final,
         cohort.place(memorized.networks),
         cohort.place(memorized.found),
@@ -611,18 +651,18 @@ def found_at_the_end(
     )
 
 
-def nothing_found(experiment: Experiment, measures: tuple[Measure, ...]) -> dict[str, np.ndarray]:
-    """Zeros in the shapes that `found_at_the_end` gives for one member."""
+def _zero_follow_inputs(experiment: Experiment, measures: tuple[Measure, ...]) -> dict[str, np.ndarray]:
+    """False in the shapes of one member's `_follow_inputs`."""
     shape = (len(SUBNETWORK_LABELS), experiment.model.n_neurons)
-    nothing: dict[str, np.ndarray] = {"subnetworks": np.zeros(shape, dtype=bool)}
+    zeros: dict[str, np.ndarray] = {"subnetworks": np.zeros(shape, dtype=bool)}
     if any(KEY_FREQUENCIES in m.needs for m in measures):
-        nothing["key_frequencies"] = np.zeros(len(experiment.axes["frequency"]), dtype=bool)
-    return nothing
+        zeros["key_frequencies"] = np.zeros(len(experiment.axes["frequency"]), dtype=bool)
+    return zeros
 
 
 @functools.cache
-def _finder(flavor: Flavor, with_frequencies: bool) -> Callable[..., Any]:
-    """The function of one member; cached, so that it is compiled once."""
+def _member_follow_inputs(flavor: Flavor, with_frequencies: bool) -> Callable[..., Any]:
+    """Function that finds the `_follow_inputs` of one member; cached, so that it is compiled once."""
 
     def find(
         final: Any,

@@ -27,19 +27,19 @@ def branch_experiment(
     neurons: Any = None,
     clock: Any = "source",
 ) -> Experiment:
-    """The experiment of a run, starting inside that run, with changes.
+    """The experiment of a branch: that of the source run, with changes, and a start inside that run.
 
     Args:
-        source: the store of the run.
-        at: a step (-1: the last) or an event.
-        changes: of the spec, as for ``--set``.
-        interventions: what is done to neurons; those of the source end where the branch begins.
-        parameters: which are taken over; see `grokscope.starts.FromRun`, also for the next two.
-        neurons: whose.
-        clock: whether steps go on from the source's.
+        source: the store of the source run.
+        at: the step (-1: the last) or event at which members start.
+        changes: changes of the spec, as for ``--set``.
+        interventions: interventions of the branch; those of the source are dropped.
+        parameters: names of the parameters to copy; see `grokscope.starts.FromRun`, also for the next two.
+        neurons: the neurons whose parameters are copied.
+        clock: whether steps continue from the source's step or begin at 0.
 
     Raises:
-        InputError: if it is not valid.
+        InputError: if the experiment is not valid, or ends before the branch starts.
     """
     if isinstance(at, str) and at.strip().lstrip("-").isdigit():
         at = int(at)
@@ -67,16 +67,16 @@ def branch_experiment(
 
 
 def branch_members(source: Members, text: Any) -> Members:
-    """The members of a branch: those of the source, some of them, or each of them with other seeds.
+    """The members of a branch: all or some of the source's members, with the same or other seeds.
 
     Args:
-        source: the members of the run.
-        text: None; a count or list of seeds; `Members`; or a text of pieces between semicolons: seeds of the
-            source's members, ``STREAM=SEEDS`` (each of them with every one of these) and ``STREAM=+N`` (its
-            own seed plus N).
+        source: the members of the source run.
+        text: None (all members of the source); a count or list of seeds; `Members`; or text with parts
+            separated by semicolons: seeds of the source's members, ``STREAM=SEEDS`` (each member with each of
+            these seeds), ``STREAM=+N`` (each member's own seed plus N).
 
     Raises:
-        InputError: if it is none of these, or the source has no such member.
+        InputError: if the text has another form, or the source has no such member.
 
     Example:
         >>> branch_members(Members.of_seeds([0, 1]), "1,; order=7,8").seeds
@@ -90,7 +90,7 @@ def branch_members(source: Members, text: Any) -> Members:
     for piece in filter(None, (part.strip() for part in text.split(";"))):
         name, equals, values = (part.strip() for part in piece.partition("="))
         if not equals:
-            chosen = _of_source(source, parse_seeds(piece))
+            chosen = _select_members(source, parse_seeds(piece))
         elif name in STREAMS and name not in streams and values:
             streams[name] = values
         else:
@@ -100,7 +100,7 @@ def branch_members(source: Members, text: Any) -> Members:
     found: list[Seeds] = []
     for member in chosen:
         each = [
-            _values(streams[s], own) if s in streams else [own]
+            _stream_seeds(streams[s], own) if s in streams else [own]
             for s, own in zip(STREAMS, member, strict=True)
         ]
         found += [cast("Seeds", seeds) for seeds in itertools.product(*each)]
@@ -108,16 +108,16 @@ def branch_members(source: Members, text: Any) -> Members:
 
 
 def _listed(source: Members, items: int | Iterable[Any]) -> Members:
-    """Seeds of the source's members; or members of the branch themselves, four seeds each."""
+    """Members from seeds of the source's members, or from four seeds for each member of the branch."""
     if isinstance(items, int):
-        return _of_source(source, parse_seeds(items))
+        return _select_members(source, parse_seeds(items))
     listed = list(items)
     if any(isinstance(item, tuple | list) for item in listed):
         return Members(tuple(cast("Seeds", tuple(item)) for item in listed))
-    return _of_source(source, parse_seeds(listed))
+    return _select_members(source, parse_seeds(listed))
 
 
-def _of_source(source: Members, seeds: list[int]) -> Members:
+def _select_members(source: Members, seeds: list[int]) -> Members:
     if not source.is_plain:
         raise InputError("seeds: the source's members have crossed streams; write STREAM=SEEDS.")
     have = {member[0] for member in source}
@@ -126,7 +126,8 @@ def _of_source(source: Members, seeds: list[int]) -> Members:
     return Members.of_seeds(seeds)
 
 
-def _values(text: str, own: int) -> list[int]:
+def _stream_seeds(text: str, own: int) -> list[int]:
+    """The seeds that ``SEEDS`` or ``+N,...`` names for a member whose own seed is ``own``."""
     pieces = [piece.strip() for piece in text.split(",")]
     if all(piece.startswith("+") and piece[1:].isdigit() for piece in pieces):
         return [own + int(piece) for piece in pieces]

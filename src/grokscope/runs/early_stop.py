@@ -1,4 +1,4 @@
-"""Which members have come to their end before the experiment's, by its early stop; read from the store."""
+"""Early stopping of stored members: the rule of an experiment, and each member's state by its measures."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from grokscope.runs.measure_plan import MeasurePlan
     from grokscope.store.reader import RunReader
 
-__all__ = ["ended", "stop_rule", "stop_state"]
+__all__ = ["has_stopped", "stop_rule", "stop_state"]
 
 
 def stop_rule(experiment: Experiment, wanted: MeasurePlan) -> StopRule | None:
-    """The rule by which members of an experiment are stopped; None if they are not.
+    """The rule that stops members of an experiment; None if it stops none.
 
     Raises:
-        InputError: if it looks at a measure that is not taken.
+        InputError: if the rule needs a measure that is not among the quick measures.
     """
     rule = experiment.stop.rule(experiment.steps_per_epoch)
     if rule is None or rule.stable is None:
@@ -35,16 +35,23 @@ def stop_rule(experiment: Experiment, wanted: MeasurePlan) -> StopRule | None:
 
 
 def stop_state(store: RunReader, experiment: Experiment, positions: Sequence[int]) -> StopState:
-    """What is known of members' ends from the points that they have passed, arrays [member]."""
+    """The early-stopping state of members after their points in the store, arrays [member].
+
+    Args:
+        store: the store of the run.
+        experiment: the experiment whose rule is applied.
+        positions: the members' positions in the store.
+    """
     rule = experiment.stop.rule(experiment.steps_per_epoch)
     rows = np.asarray(positions, np.int64)
     if rule is None or not len(rows):
         return initial_stop_state(len(rows))
     origins, done = start_steps(store, positions), store.steps_done[rows]
-    line = Timeline.of(experiment)
-    steps = np.union1d(line.steps[line.quick], origins)
+    timeline = Timeline.of(experiment)
+    quick_steps = timeline.steps[timeline.quick]
+    steps = np.union1d(quick_steps, origins)
     steps = steps[steps <= done.max(initial=0)]
-    regular = np.isin(steps, line.steps[line.quick])
+    regular = np.isin(steps, quick_steps)
     counts = (steps >= origins[:, None]) & (steps <= done[:, None])
     counts &= regular | (steps == origins[:, None])
     values = None
@@ -55,8 +62,8 @@ def stop_state(store: RunReader, experiment: Experiment, positions: Sequence[int
     return rule.state_after(steps, values, store.diverged_step[rows].astype(np.int32), counts)
 
 
-def ended(store: RunReader, experiment: Experiment, positions: Sequence[int]) -> np.ndarray:
-    """Which members the experiment's early stop keeps from going on, bool [member]."""
+def has_stopped(store: RunReader, experiment: Experiment, positions: Sequence[int]) -> np.ndarray:
+    """Whether the early stop of the experiment has stopped each member, bool [member]."""
     if not experiment.stop.is_on:
         return np.zeros(len(positions), bool)
     return stop_state(store, experiment, positions).until < NO_STEP

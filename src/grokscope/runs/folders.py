@@ -1,4 +1,4 @@
-"""Find runs: the one run in a folder, all runs below a folder; and verify one."""
+"""Find, open, list and verify run folders."""
 
 from __future__ import annotations
 
@@ -13,19 +13,14 @@ from grokscope.store.open import open_store
 
 __all__ = ["RunSummary", "list_runs", "open_run", "run_folders", "verify"]
 
-_DEPTH = 3  # a run, in an experiment of a paper, in a folder of several papers
+_DEPTH = 3  # folder of several papers / paper / experiment
 
 
 def run_folders(folder: Path, depth: int = _DEPTH) -> list[Path]:
-    """All run folders at or below a folder, sorted.
-
-    It does not look into runs, sweeps or hidden folders.
-    """
+    """All run folders at or below a folder, sorted; runs, sweeps and hidden folders are not searched."""
     if is_run(folder):
         return [folder]
-    if (folder / SWEEP_FILE).is_file():
-        return []
-    if depth == 0 or not folder.is_dir():
+    if depth == 0 or not folder.is_dir() or (folder / SWEEP_FILE).is_file():
         return []
     below = sorted(
         entry
@@ -36,10 +31,10 @@ def run_folders(folder: Path, depth: int = _DEPTH) -> list[Path]:
 
 
 def open_run(path: str | Path) -> Run:
-    """Open a run; a folder that holds exactly one run will do.
+    """Open the run in a folder, or the only run below it.
 
     Raises:
-        InputError: if there is none, or several.
+        InputError: if there is no run, or several.
     """
     folder = Path(path)
     if not folder.exists():
@@ -57,14 +52,16 @@ def open_run(path: str | Path) -> Run:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """A line about a run.
+    """Summary of a run, a line of `list_runs`.
 
     Attributes:
-        path: its folder.
-        task, identity: what it is.
-        members, complete: how many members, and how many have come to the end.
-        steps: the experiment's length.
-        problem: why it cannot be opened, or None.
+        path: the run folder.
+        task: kind of the task.
+        identity: hash of what determines the numbers.
+        members: number of members.
+        complete: number of members that are done.
+        steps: length of the experiment in updates.
+        problem: the error if the run cannot be opened, else None.
     """
 
     path: Path
@@ -82,27 +79,19 @@ def list_runs(folder: str | Path = "runs") -> list[RunSummary]:
     for path in run_folders(Path(folder)):
         try:
             run = Run(path)
-            summaries.append(
-                RunSummary(
-                    path,
-                    run.experiment.task.kind,
-                    run.identity,
-                    len(run.is_done),
-                    int(run.is_done.sum()),
-                    run.experiment.n_steps,
-                )
-            )
+            task, done, steps = run.experiment.task.kind, run.is_done, run.experiment.n_steps
+            summaries.append(RunSummary(path, task, run.identity, len(done), int(done.sum()), steps))
         except GrokscopeError as error:
             summaries.append(RunSummary(path, problem=str(error)))
     return summaries
 
 
 def verify(path: str | Path) -> list[Problem]:
-    """What is wrong with a run; an empty list: it is finished and not one bit has changed since.
+    """The problems of a run; an empty list if it is finished and no bit has changed since.
 
-    A finished run's files are compared with ``checksums.json`` (sha256): missing, extra and changed ones are
-    found. An unfinished run has none; this is said (a problem of kind ``unfinished``, which is no damage),
-    and every chunk of every array is read and compared with its crc32c.
+    A finished run's files are compared with ``checksums.json`` (sha256); missing, extra and changed files are
+    problems. An unfinished run has no such file: this is a problem of kind ``unfinished``, which is not
+    damage, and every chunk of every array is read and compared with its crc32c.
 
     Raises:
         InputError: if there is no run at the path, or one from a newer format version.

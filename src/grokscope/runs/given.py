@@ -1,4 +1,4 @@
-"""Measures that were computed elsewhere (verdicts of proofs, say), added to a run as they come."""
+"""Add measures to a run that were computed outside it, for example verdicts of proofs."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ __all__ = ["GivenMeasures"]
 
 
 class GivenMeasures:
-    """Writes measures to a run, under its lock; what is written stays if the work is stopped.
+    """Context manager that holds the lock of a run and writes measures to it; each write is committed.
 
-    A run that was finished is so again at the end: its checksums are written anew.
+    If the run was finished before, its checksums are written again on exit.
 
     Args:
-        run: whose members are measured.
-        group: names the measures that are taken at the same steps.
+        run: the run to write to.
+        group: name of the group in the store; its measures share one axis of steps.
 
     Raises:
-        StoreError: if another process writes the run, or the disk does not let us.
+        StoreError: if another process writes the run, or the disk cannot be written.
 
     Example:
         >>> import tempfile
@@ -43,20 +43,26 @@ class GivenMeasures:
     """
 
     def __init__(self, run: Run, group: str) -> None:
-        self._run, self._path, self._group = run, run.path, group
+        self._run, self._group = run, group
 
     def __enter__(self) -> Self:
-        self._store = open_store(self._path, "a")
+        self._store = open_store(self._run.path, "a")
         self._was_finished = self._store.is_finished
         return self
 
     def write(self, positions: Sequence[int], steps: Sequence[int], values: Mapping[str, np.ndarray]) -> None:
-        """Add values [member, step] of members (by position) at steps."""
+        """Write and commit measures.
+
+        Args:
+            positions: the members' positions in the store.
+            steps: steps at which the measures were taken.
+            values: measures by name, arrays [member, step].
+        """
         with self._store.transaction(f"{', '.join(values)}: {len(positions)} members") as t:
             t.write_measures(self._group, positions, steps, values)
 
     def read(self, names: Sequence[str]) -> xr.Dataset | None:
-        """What the run has of some measures; None if it has none of them."""
+        """The named measures of the run; None unless it has all of them."""
         known = self._store.sources()
         return self._store.read_measures(list(names)).load() if all(n in known for n in names) else None
 

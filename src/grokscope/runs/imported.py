@@ -1,7 +1,7 @@
-"""Writing an imported run: beside its place, to be renamed when it is complete.
+"""Write an imported run: into a staging folder next to the target, which is renamed when it is complete.
 
-What is being written lies in a hidden folder next to the target, which no listing of runs looks into. An
-import that fails removes it; one that is killed leaves it, and the next import to the same target removes it.
+The staging folder is hidden, so no listing of runs shows it. An import that fails removes it; after a kill it
+remains, and the next import to the same target removes it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +22,7 @@ from grokscope.experiment import Experiment
 from grokscope.progress import Progress
 from grokscope.runs.measure import measure_snapshots
 from grokscope.runs.measure_plan import MeasurePlan
+from grokscope.runs.networks import stacked
 from grokscope.runs.provenance import collect_provenance
 from grokscope.spec.streams import Seeds
 from grokscope.store.checksums import RUN_FILES, state_sha256
@@ -43,7 +43,14 @@ _SNAPSHOTS_AT_ONCE = 64
 
 
 class Network(NamedTuple):
-    """One network on its way into a run: who it is, when, its arrays by our names, and where it is from."""
+    """One network to import.
+
+    Attributes:
+        seed: seed of its member.
+        step: updates done.
+        leaves: its arrays, by the names of snapshots.
+        label: its origin, for messages.
+    """
 
     seed: int
     step: int
@@ -51,12 +58,17 @@ class Network(NamedTuple):
     label: str
 
 
-@dataclass
-class _Seen:
-    """What has come: the digest of every network, and where each was from."""
+class _Received:
+    """The networks received so far.
 
-    digests: dict[tuple[int, int], str] = field(default_factory=dict[tuple[int, int], str])
-    labels: dict[tuple[int, int], str] = field(default_factory=dict[tuple[int, int], str])
+    Attributes:
+        digests: hash of each network, by (seed, step).
+        labels: label of each network, by (seed, step).
+    """
+
+    def __init__(self) -> None:
+        self.digests: dict[tuple[int, int], str] = {}
+        self.labels: dict[tuple[int, int], str] = {}
 
     def add(self, network: Network) -> None:
         place = network.seed, network.step
@@ -69,20 +81,23 @@ class _Seen:
         self.digests[place] = state_sha256(network.leaves)
 
     def steps(self) -> list[int]:
-        """The steps that every seed has."""
-        of = {seed: sorted(t for s, t in self.labels if s == seed) for seed in self.seeds()}
-        first, *rest = of
+        """The steps of the networks, sorted.
+
+        Raises:
+            InputError: if two seeds do not have the same steps.
+        """
+        by_seed: dict[int, list[int]] = {}
+        for seed, step in sorted(self.labels):
+            by_seed.setdefault(seed, []).append(step)
+        first, *rest = by_seed
         for seed in rest:
-            if of[seed] != of[first]:
-                odd = min(set(of[seed]) ^ set(of[first]))
+            if by_seed[seed] != by_seed[first]:
+                odd = min(set(by_seed[seed]) ^ set(by_seed[first]))
                 raise InputError(
                     f"seeds {first} and {seed} do not have the same steps (step {odd} is there for one of "
-                    "them); import them into folders of their own."
+                    "them); import them into separate folders."
                 )
-        return of[first]
-
-    def seeds(self) -> list[int]:
-        return sorted({seed for seed, _ in self.labels})
+        return by_seed[first]
 
     def identity(self, experiment: Experiment) -> str:
         table = [_IDENTITY_VERSION, experiment.identity, sorted([*k, v] for k, v in self.digests.items())]
@@ -90,10 +105,10 @@ class _Seen:
 
 
 def check_target(target: Path | None) -> None:
-    """Check before any work that a run could be put there.
+    """Check that an imported run can be written to a folder; called before any work.
 
     Raises:
-        InputError: if something else is there.
+        InputError: if the target is a file, holds a trained run, or holds other files.
     """
     if target is None or not target.exists():
         return
@@ -116,63 +131,67 @@ def write_imported(
     progress: Progress,
     total: int = 0,
 ) -> Path:
-    """Write networks, measure them, and put the run in its place; nothing is left behind if anything fails.
+    """Write networks into a run, take its measures, and move it to its folder.
+
+    No file remains if an error is raised.
 
     Args:
-        target: the run's folder; None takes ``runs/<task>-<identity, 8 characters>``.
-        name: stands for the target while that is not known.
-        networks: each is taken when the one before is stored.
-        experiment_of: the experiment of networks at these steps.
-        origin: where they are from, for the provenance.
-        progress: told of the work.
-        total: how many networks there are, if that is known.
+        target: the run folder; None: ``runs/<task>-<identity, 8 characters>``.
+        name: name of the staging folder if there is no target.
+        networks: the networks; each is taken from the iterator after the one before is stored.
+        experiment_of: function from the steps of the networks to their experiment.
+        origin: description of the imported files, for the provenance.
+        progress: receives the progress.
+        total: number of networks, if known.
 
     Returns:
-        The run's folder. If it holds the same import already, nothing is changed.
+        The run folder. If it holds the same import already, it is not changed.
 
     Raises:
-        InputError: if a network comes twice, or the target holds something else.
-        StoreError: if the disk does not let us.
+        InputError: if a network is given twice, the seeds differ in their steps, or the target holds
+            something else.
+        StoreError: if the disk cannot be written.
     """
     began = time.monotonic()
     check_target(target)
     beside = Path("runs") / name if target is None else target
-    workplace = beside.parent / f".{beside.name}.importing-{os.getpid()}"
-    _clear_leftovers(workplace)
+    staging = beside.parent / f".{beside.name}.importing-{os.getpid()}"
+    _clear_leftovers(staging)
     try:
-        with _created(workplace, experiment_of([0])) as store:
-            seen = _store_all(store, networks, progress, total)
-            steps = seen.steps()
+        with _created(staging, experiment_of([0])) as store:
+            received = _store_all(store, networks, progress, total)
+            steps = received.steps()
             experiment = experiment_of(steps)
-            identity = seen.identity(experiment)
+            identity = received.identity(experiment)
             place = target or Path("runs") / f"{experiment.task.kind}-{identity[:8]}"
-            if (there := _there(place, identity)) is not None:
-                return there
+            if _is_same_run(place, identity):
+                return place
             with store.transaction("what was imported") as t:
                 t.identify(identity)
                 t.mark(slice(None), steps_done=steps[-1], complete=True)
             with written_spec(experiment) as (toml, files):
-                keep_files(workplace, files)
+                keep_files(staging, files)
                 store.update_experiment(toml)
-            _measure_all(store, experiment, steps, progress)
+            with in_precision(experiment.precision):
+                measure_snapshots(store, experiment, MeasurePlan.of(experiment), np.array(steps), progress)
             spent = round(time.monotonic() - began, 3)
             facts = {**store.provenance, "wall_seconds": spent, "imported": origin}
             store.update_provenance(facts)
             store.finish()
-        (workplace / LOCK_FILE).unlink(missing_ok=True)
-        _move(workplace, place)
+        (staging / LOCK_FILE).unlink(missing_ok=True)
+        _move(staging, place)
         return place
     finally:
         progress.finish()
-        remove_tree(workplace)
+        remove_tree(staging)
 
 
-def _clear_leftovers(workplace: Path) -> None:
-    """Remove what killed imports to the same target left; one that is at work holds its lock."""
-    common = workplace.name.rpartition("-")[0]
-    if not workplace.parent.is_dir():
+def _clear_leftovers(staging: Path) -> None:
+    """Remove the staging folders of killed imports to the same target; a running import holds its lock."""
+    common = staging.name.rpartition("-")[0]
+    if not staging.parent.is_dir():
         return
-    for entry in os.scandir(workplace.parent):
+    for entry in os.scandir(staging.parent):
         if entry.name.rpartition("-")[0] != common or not entry.is_dir(follow_symlinks=False):
             continue
         with suppress(StoreError):
@@ -180,14 +199,15 @@ def _clear_leftovers(workplace: Path) -> None:
             remove_tree(Path(entry.path))
 
 
-def _created(workplace: Path, experiment: Experiment) -> RunStore:
+def _created(staging: Path, experiment: Experiment) -> RunStore:
+    """Create the store of the imported run, without identity and members."""
     prepare_devices()
     use_compile_cache()
     with in_precision(experiment.precision):
         numerics = numerics_here(experiment)
     with written_spec(experiment) as (toml, _):
         return create_store(
-            workplace,
+            staging,
             toml,
             "",
             numerics,
@@ -196,9 +216,9 @@ def _created(workplace: Path, experiment: Experiment) -> RunStore:
         )
 
 
-def _store_all(store: RunStore, networks: Iterable[Network], progress: Progress, total: int) -> _Seen:
-    """Take the networks one by one; commit some at a time."""
-    seen = _Seen()
+def _store_all(store: RunStore, networks: Iterable[Network], progress: Progress, total: int) -> _Received:
+    """Take the networks one by one; commit several at a time."""
+    received = _Received()
     waiting: list[Network] = []
     progress.start(total, "reading")
 
@@ -211,55 +231,46 @@ def _store_all(store: RunStore, networks: Iterable[Network], progress: Progress,
         with store.transaction(f"{len(waiting)} networks") as t:
             for seed in dict.fromkeys(one.seed for one in waiting):
                 own = [one for one in waiting if one.seed == seed]
-                stacked = {name: np.stack([one.leaves[name] for one in own])[None] for name in own[0].leaves}
-                t.write_snapshots([rows[seed]], [one.step for one in own], stacked)
+                leaves = stacked([stacked([one.leaves for one in own])])
+                t.write_snapshots([rows[seed]], [one.step for one in own], leaves)
         progress.advance(len(waiting))
         waiting.clear()
 
     n_bytes = 0
     for network in networks:
-        seen.add(network)
+        received.add(network)
         waiting.append(network)
         n_bytes += sum(leaf.nbytes for leaf in network.leaves.values())
         if n_bytes >= _BYTES_AT_ONCE or len(waiting) >= _SNAPSHOTS_AT_ONCE:
             commit()
             n_bytes = 0
     commit()
-    if not seen.labels:
+    if not received.labels:
         raise InputError("there is no network to import.")
     progress.finish()
-    return seen
+    return received
 
 
-def _measure_all(store: RunStore, experiment: Experiment, steps: list[int], progress: Progress) -> None:
-    wanted = MeasurePlan.of(experiment)
-    passes = 2 if wanted.follow or wanted.follow_slow else 1
-    rows = range(len(store.seeds))
-    progress.start(passes * steps[-1] * len(rows), "measuring")
-    with in_precision(experiment.precision):
-        measure_snapshots(store, experiment, rows, wanted, np.array(steps), progress)
-    progress.finish()
-
-
-def _there(place: Path, identity: str) -> Path | None:
-    """The place if it holds this very run.
+def _is_same_run(place: Path, identity: str) -> bool:
+    """Whether a folder holds the run of an identity already.
 
     Raises:
-        InputError: if it holds another one, or other files.
+        InputError: if the folder holds another run, or other files.
     """
     check_target(place)
     if not is_run(place):
-        return None
+        return False
     open_store(place).require_identity(identity)
-    return place
+    return True
 
 
-def _move(workplace: Path, place: Path) -> None:
+def _move(staging: Path, place: Path) -> None:
+    """Rename the staging folder to the run folder."""
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):
             (place / LOCK_FILE).unlink()
-        workplace.rename(place)  # an empty folder may be there
+        staging.rename(place)  # replaces an empty folder
         sync_folder(place.parent)
     except OSError as error:
         raise explain(place, "cannot be written", error) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,7 +11,7 @@ from grokscope.errors import InputError
 from grokscope.experiment import Recording
 from grokscope.progress import Progress
 from grokscope.runs.block import BlockState, SnapshotBlock
-from grokscope.runs.measure_plan import MeasurePlan
+from grokscope.runs.measure_plan import MeasurePlan, stored_name
 from grokscope.runs.replay import not_kept
 from grokscope.runs.sink import StoreSink
 from grokscope.runs.trainer import Trainer
@@ -41,11 +40,20 @@ def add_measures(
 ) -> list[str]:
     """Take measures of all finished members by replay, or of an imported run from its snapshots.
 
+    Args:
+        path: the run.
+        measures: the measures to add.
+        schedule: the points at which they are taken; None: the points of the run's own schedule.
+        flavor: how subnetworks are found: ``predictions`` or ``accuracy``.
+        progress: receives the progress.
+
     Returns:
-        The names under which they are stored.
+        The names under which the measures are stored.
 
     Raises:
-        InputError: if the flavor is not known, no member is finished, or the numerics differ.
+        InputError: if the flavor is not known, no member is finished, a measure does not apply, or the
+            numerics differ.
+        GrokscopeError: if the replay does not end in the recorded states.
     """
     if flavor not in _SUFFIX:
         raise InputError(f"flavor '{flavor}' is not known. Known: {', '.join(_SUFFIX)}.")
@@ -61,29 +69,27 @@ def add_measures(
         )
     wanted = MeasurePlan.sorted(experiment, measures)
     suffix = _SUFFIX[flavor]
-    stored = [m.name + (suffix if m.pace.startswith("follow") else "") for m in measures]
+    stored = [stored_name(m, suffix) for m in measures]
     if not experiment.learner.trains:
-        _of_snapshots(path, experiment, wanted, schedule, cast("Flavor", flavor), suffix, progress)
+        _measure_imported(path, experiment, wanted, schedule, cast("Flavor", flavor), suffix, progress)
         return stored
     with in_precision(experiment.precision), open_store(path, "a") as store:
         store.require_numerics(numerics_here(experiment), to="replay")
         done = [int(i) for i in store.complete.nonzero()[0]]
         if not done:
-            raise InputError(f"{path}: no member is finished; go on with grokscope train first.")
-        trainer = Trainer(store, experiment, progress)
+            raise InputError(f"{path}: no member is finished; finish it with grokscope train first.")
         for steps in sorted({int(store.steps_done[i]) for i in done}):
             rows = [i for i in done if store.steps_done[i] == steps]
             at_length = experiment.model_copy(update={"steps": steps, "epochs": None})
-            trainer.experiment = at_length
-            passes = 2 if wanted.follow or wanted.follow_slow else 1
-            progress.start(passes * steps * len(rows), "replay")
+            progress.start(wanted.passes * steps * len(rows), "replay")
+            trainer = Trainer(store, at_length, progress)
             trainer.measure(rows, wanted, flavor=cast("Flavor", flavor), suffix=suffix)
             progress.finish()
         store.finish()
     return stored
 
 
-def _of_snapshots(
+def _measure_imported(
     path: Place,
     experiment: Experiment,
     wanted: MeasurePlan,
@@ -92,28 +98,22 @@ def _of_snapshots(
     suffix: str,
     progress: Progress,
 ) -> None:
-    """Take measures of an imported run, at those of its steps that a schedule names."""
+    """Take measures of an imported run at the snapshots whose steps the schedule contains (None: all)."""
     with in_precision(experiment.precision), open_store(path, "a") as store:
-        rows = range(len(store.seeds))
-        kept = np.array(store.snapshot_steps(0))
-        steps = kept
+        steps = np.array(store.snapshot_steps(0))
         if schedule is not None:
             named = {piece for piece in schedule.pieces if isinstance(piece, int) and piece >= 0}
-            if named and not named & set(kept.tolist()):
+            if named and not named & set(steps.tolist()):
                 raise InputError(not_kept(store, 0, min(named)))
-            asked = schedule.points(experiment.steps_per_epoch, experiment.n_steps)
-            steps = kept[np.isin(kept, asked)]
-        passes = 2 if wanted.follow or wanted.follow_slow else 1
-        progress.start(passes * int(kept[-1]) * len(rows), "measuring")
-        measure_snapshots(store, experiment, rows, wanted, steps, progress, flavor=flavor, suffix=suffix)
-        progress.finish()
+            points = schedule.points(experiment.steps_per_epoch, experiment.n_steps)
+            steps = steps[np.isin(steps, points)]
+        measure_snapshots(store, experiment, wanted, steps, progress, flavor=flavor, suffix=suffix)
         store.finish()
 
 
 def measure_snapshots(
     store: RunStore,
     experiment: Experiment,
-    positions: Sequence[int],
     wanted: MeasurePlan,
     steps: np.ndarray,
     progress: Progress,
@@ -121,29 +121,29 @@ def measure_snapshots(
     flavor: Flavor = "predictions",
     suffix: str = "",
 ) -> None:
-    """Take measures of the networks that an imported run keeps, and add them to it.
+    """Take measures of all members of an imported run from its snapshots, and write them to its store.
 
-    One snapshot of every member is in memory at a time, however many there are.
+    The networks of one step are in memory at a time.
 
     Args:
-        store: open for writing.
-        experiment: the run's.
-        positions: members that have the same snapshots.
-        wanted: what to measure.
-        steps: where: some of the steps of the snapshots.
-        progress: told of the work, a unit for each member-step passed; started by the caller.
+        store: the store of the run, open for writing; all members have snapshots at the same steps.
+        experiment: the experiment of the run.
+        wanted: the measures to take.
+        steps: the steps at which they are taken, a subset of those of the snapshots.
+        progress: receives the progress, in member-steps.
         flavor: how subnetworks are found.
-        suffix: added to the names of measures of subnetworks.
+        suffix: added to the stored names of measures of subnetworks.
     """
-    kept = np.array(store.snapshot_steps(positions[0]))
-    nothing = np.zeros(len(kept), bool)
-    line = Timeline(kept, nothing, nothing, nothing, nothing)
-    members = Members(tuple(store.seeds[position] for position in positions))
+    kept = np.array(store.snapshot_steps(0))
+    off = np.zeros(len(kept), bool)
+    timeline = Timeline(kept, off, off, off, off)
+    members = Members(tuple(store.seeds))
+    progress.start(wanted.passes * int(kept[-1]) * len(members), "measuring")
     for rows, cohort in Cohort.cut(experiment, members):
-        own = list(positions[rows])
+        own = list(range(len(members))[rows])
         block = SnapshotBlock(
             replace(cohort, loop=replace(cohort.loop, quick=wanted.quick, slow=wanted.slow)),
-            line,
+            timeline,
             wanted.follow,
             wanted.follow_slow,
             flavor,
@@ -155,3 +155,4 @@ def measure_snapshots(
         final = BlockState(int(kept[-1]), {})
         block.measure_again(sink, final, progress.advance)
         sink.finish(final)
+    progress.finish()

@@ -1,4 +1,4 @@
-"""Which measures a run takes, sorted by when they are taken."""
+"""Measure plan: the measures that a run takes, grouped by pace."""
 
 from __future__ import annotations
 
@@ -14,12 +14,24 @@ if TYPE_CHECKING:
     from grokscope.experiment import Experiment
     from grokscope.measures import Measure
 
-__all__ = ["MeasurePlan"]
+__all__ = ["MeasurePlan", "stored_name"]
+
+
+def stored_name(measure: Measure, suffix: str) -> str:
+    """The name of a measure in the store; the suffix is added to measures of subnetworks only."""
+    return measure.name + (suffix if measure.pace.startswith("follow") else "")
 
 
 @dataclass(frozen=True)
 class MeasurePlan:
-    """Measures by pace; the names of the fields are also those of the groups in the store."""
+    """The measures of a run by pace; the fields have the names of the groups in the store.
+
+    Attributes:
+        quick: measures taken at the points of ``schedule.measures``.
+        slow: measures taken at the points of ``schedule.slow_measures``.
+        follow: measures of subnetworks, at the points of ``schedule.follow``.
+        follow_slow: measures of subnetworks, at the points of ``schedule.slow_measures``.
+    """
 
     quick: tuple[Measure, ...] = ()
     slow: tuple[Measure, ...] = ()
@@ -28,43 +40,49 @@ class MeasurePlan:
 
     @classmethod
     def of(cls, experiment: Experiment) -> MeasurePlan:
-        """What the experiment asks for; where it does not say, all default measures that apply.
+        """The measures that the experiment lists; if it lists none, all default measures that apply.
 
         Raises:
-            InputError: if a measure that is asked for needs what the experiment does not have.
+            InputError: if a listed measure needs something that the experiment does not have.
         """
         if experiment.measures is not None:
             return cls.sorted(experiment, experiment.measures)
         every = [cast("Measure", kind()) for kind in kinds("measure").values()]
-        return cls.sorted(
-            experiment,
-            (m for m in every if m.is_default(experiment)),
-        )
+        return cls.sorted(experiment, (m for m in every if m.is_default(experiment)))
 
     @classmethod
     def sorted(cls, experiment: Experiment, measures: Iterable[Measure]) -> MeasurePlan:
-        """Sort measures by pace; adds the train accuracy where subnetworks are followed."""
+        """Group measures by pace; ``train_accuracy`` is added if subnetworks are followed.
+
+        Raises:
+            InputError: if a measure needs something that the experiment does not have.
+        """
         by_name: dict[str, Measure] = {}
         for measure in measures:
             if (lack := measure.missing(experiment)) is not None:
                 raise InputError(f"measures: {lack}.")
             by_name[measure.name] = measure
         if any(measure.pace.startswith("follow") for measure in by_name.values()):
-            # the memorizing subnetwork is found where the train accuracy first passes 0.98
+            # the memorizing subnetwork is found at the first point with train accuracy above 0.98
             by_name.setdefault("train_accuracy", cast("Measure", kinds("measure")["train_accuracy"]()))
         ordered = [by_name[name] for name in sorted(by_name)]
         return cls(**{pace: tuple(m for m in ordered if m.pace == pace) for pace in cls.paces()})
 
     @classmethod
     def paces(cls) -> tuple[str, ...]:
-        """quick, slow, follow, follow_slow."""
+        """The names of the paces: quick, slow, follow, follow_slow."""
         return tuple(field.name for field in fields(cls))
 
     @property
     def all(self) -> tuple[Measure, ...]:
-        """All of them."""
+        """The measures of all paces."""
         return self.quick + self.slow + self.follow + self.follow_slow
 
+    @property
+    def passes(self) -> int:
+        """Number of passes over the steps: 2 if subnetworks are followed after the training, else 1."""
+        return 2 if self.follow or self.follow_slow else 1
+
     def only(self, keep: Callable[[Measure], bool]) -> MeasurePlan:
-        """Those for which ``keep`` holds."""
+        """The plan without the measures for which ``keep`` is false."""
         return MeasurePlan(**{pace: tuple(filter(keep, getattr(self, pace))) for pace in self.paces()})

@@ -3,54 +3,57 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from grokscope.experiment import Experiment
+from grokscope.training.cohort import leaf_name
 
-__all__ = ["network_of", "network_shapes", "stacked_network"]
+__all__ = ["network_of", "network_shapes", "stacked", "stacked_network"]
 
 
 def network_shapes(experiment: Experiment) -> dict[str, tuple[int, ...]]:
     """The shape of every array of the experiment's network, by the names of snapshots."""
-    paths, _ = jax.tree_util.tree_flatten_with_path(network_structure(experiment))
-    return {_leaf_name(path): tuple(leaf.shape) for path, leaf in paths}
+    hashable: Any = experiment  # frozen, which a type checker cannot see
+    paths, _ = jax.tree_util.tree_flatten_with_path(_structure(hashable))
+    return {leaf_name(path): tuple(leaf.shape) for path, leaf in paths}
 
 
-def network_of(experiment: Experiment, leaves: dict[str, np.ndarray]) -> Any:
-    """The network of arrays by the names of snapshots."""
-    return _filled(network_structure(experiment), leaves, "")
+def network_of(experiment: Experiment, leaves: Mapping[str, np.ndarray]) -> Any:
+    """The network made of arrays by the names of snapshots."""
+    return _filled(experiment, lambda name: jnp.asarray(leaves[name]))
 
 
-def stacked_network(experiment: Experiment, several: list[dict[str, np.ndarray]]) -> Any:
+def stacked_network(experiment: Experiment, several: Sequence[Mapping[str, np.ndarray]]) -> Any:
     """The networks of several members as one pytree of host arrays [member, ...]."""
-    paths, tree = jax.tree_util.tree_flatten_with_path(network_structure(experiment))
-    return jax.tree_util.tree_unflatten(
-        tree, [np.stack([leaves[_leaf_name(path)] for leaves in several]) for path, _ in paths]
-    )
+    return _filled(experiment, lambda name: np.stack([leaves[name] for leaves in several]))
 
 
-def network_structure(experiment: Experiment) -> Any:
-    """The shapes of the experiment's network."""
-    return _structure(cast("Any", experiment))
+def stacked(several: Sequence[Mapping[str, np.ndarray]], axis: int = 0) -> dict[str, np.ndarray]:
+    """Stack arrays of the same names along a new axis.
+
+    Example:
+        >>> stacked([{"w": np.zeros(3)}, {"w": np.ones(3)}])["w"].shape
+        (2, 3)
+    """
+    return {name: np.stack([leaves[name] for leaves in several], axis) for name in several[0]}
+
+
+def _filled(experiment: Experiment, array: Callable[[str], Any]) -> Any:
+    """The experiment's network with the arrays that a function returns for their names."""
+    hashable: Any = experiment
+    paths, structure = jax.tree_util.tree_flatten_with_path(_structure(hashable))
+    return jax.tree_util.tree_unflatten(structure, [array(leaf_name(path)) for path, _ in paths])
 
 
 @functools.lru_cache(maxsize=8)
-def _structure(experiment: Any) -> Any:
+def _structure(experiment: Experiment) -> Any:
+    """The experiment's network with shapes in place of arrays."""
     task = experiment.task
     return jax.eval_shape(
         lambda: experiment.model.network(jax.random.key(0), task.input_shape, task.n_outputs)
     )
-
-
-def _filled(structure: Any, leaves: dict[str, np.ndarray], prefix: str) -> Any:
-    paths, tree = jax.tree_util.tree_flatten_with_path(structure)
-    arrays = [jnp.asarray(leaves[prefix + _leaf_name(path)]) for path, _ in paths]
-    return jax.tree_util.tree_unflatten(tree, arrays)
-
-
-def _leaf_name(path: Any) -> str:
-    return jax.tree_util.keystr(path, simple=True, separator=".")

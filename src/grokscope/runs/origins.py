@@ -1,8 +1,9 @@
-"""Origins: where members start and what interventions act on, as stored; and the cohort that they make.
+"""Origins: the stored start steps, start states and intervention targets of members.
 
-Stored by path, arrays [member, ...]: ``origin`` (the step at which it starts), ``source`` (the seeds of the
-source's member, -1 for none), ``state/...`` (the state in which it starts, where that is another run's), and
-``targets/0/mask``, ... for each intervention. A run needs its source only to add members.
+They are arrays [member, ...] in the store: ``origin`` (the step at which the member starts), ``source`` (the
+seeds of its source member, -1 without a source), ``state/...`` (its start state, if taken from another run),
+and ``targets/0/mask``, ... for each intervention. With them a branch is resumed and replayed without its
+source run, which is read only to add members.
 """
 
 from __future__ import annotations
@@ -33,16 +34,14 @@ _STATE = "state/"
 
 @dataclass(frozen=True)
 class Origins:
-    """Where the members of a run start, and which neurons interventions act on.
-
-    Members are in order of addition.
+    """Start steps, source members and intervention targets of a run's members, in order of addition.
 
     Attributes:
         steps: the step at which each member starts, [member].
-        source_members: the seeds of the source's member that each branches from; None without a source.
-        neurons: the sets that interventions act on, bool over (seed, intervention, neuron) with coordinates
-            ``at`` and ``until`` (seed, intervention); None without interventions.
-        left_out: members that were asked for and do not exist: their seeds, and why.
+        source_members: the seeds of each member's source member; None without a source.
+        neurons: the neurons that each intervention acts on, bool over (seed, intervention, neuron) with
+            coordinates ``at`` and ``until`` (seed, intervention); None without interventions.
+        left_out: the reason for each requested member that could not start, by its seeds.
     """
 
     steps: np.ndarray
@@ -52,9 +51,9 @@ class Origins:
 
     @classmethod
     def read(cls, store: RunReader, experiment: Experiment) -> Origins:
-        """From the store of a run."""
+        """Read the origins of all members from the store of a run."""
         rows = range(len(store.seeds))
-        left_out = {Seeds(*s): str(why) for s, why, _ in store.notes.get("left_out", [])}
+        left_out = {Seeds(*s): str(reason) for s, reason, _ in store.notes.get("left_out", [])}
         leaves = {} if experiment.is_plain else store.read_origins(rows)
         if not leaves:
             return cls(np.zeros(len(rows), np.int64), None, None, left_out)
@@ -62,29 +61,33 @@ class Origins:
         return cls(
             leaves["origin"].astype(np.int64),
             tuple(source) if leaves["source"].min() >= 0 else None,
-            _sets(store, experiment, leaves) if experiment.interventions else None,
+            _neuron_sets(store, experiment, leaves) if experiment.interventions else None,
             left_out,
         )
 
 
-def _sets(store: RunReader, experiment: Experiment, leaves: dict[str, np.ndarray]) -> xr.DataArray:
+def _neuron_sets(store: RunReader, experiment: Experiment, leaves: dict[str, np.ndarray]) -> xr.DataArray:
+    """`Origins.neurons` from the stored arrays."""
     from grokscope.store.labeled import MemberAxes
 
     labels = [item.label for item in experiment.interventions]
     labels = [name if labels.count(name) == 1 else f"{name} {i}" for i, name in enumerate(labels)]
     axes = MemberAxes.of(store.seeds)
 
-    def stacked(name: str) -> np.ndarray:
+    def over_interventions(name: str) -> np.ndarray:
         return np.stack([leaves[f"targets/{i}/{name}"] for i in range(len(labels))], axis=1)
 
-    sets = axes.label(stacked("mask"), {"intervention": labels, "neuron": None}, name="neurons")
+    sets = axes.label(over_interventions("mask"), {"intervention": labels, "neuron": None}, name="neurons")
     return sets.assign_coords(
-        {name: axes.label(stacked(name), {"intervention": labels}, name=name) for name in ("at", "until")}
+        {
+            name: axes.label(over_interventions(name), {"intervention": labels}, name=name)
+            for name in ("at", "until")
+        }
     )
 
 
 def pack_targets(targets: Sequence[Target]) -> dict[str, np.ndarray]:
-    """Arrays [member, ...] by path of the targets of all interventions."""
+    """The targets of all interventions as arrays [member, ...] by path."""
     packed: dict[str, np.ndarray] = {}
     for i, target in enumerate(targets):
         for name in ("mask", "bits", "at", "until"):
@@ -106,14 +109,8 @@ def _unpack_targets(leaves: dict[str, np.ndarray]) -> tuple[Target, ...]:
     return tuple(targets)
 
 
-def _starting_states(leaves: dict[str, np.ndarray]) -> dict[str, np.ndarray] | None:
-    """The states in which members start, by path; None where they start from fresh networks."""
-    found = {name.removeprefix(_STATE): leaf for name, leaf in leaves.items() if name.startswith(_STATE)}
-    return found or None
-
-
 def start_steps(store: RunReader, rows: Sequence[int]) -> np.ndarray:
-    """The step at which each member starts."""
+    """The step at which each member starts, int64 [member]."""
     leaves = store.read_origins(rows)
     return leaves["origin"].astype(np.int64) if leaves else np.zeros(len(rows), np.int64)
 
@@ -121,10 +118,19 @@ def start_steps(store: RunReader, rows: Sequence[int]) -> np.ndarray:
 def cohort_of(
     store: RunReader, experiment: Experiment, loop: MemberLoop, rows: Sequence[int], execution: Execution
 ) -> Cohort:
-    """The cohort of some members of a run."""
+    """The cohort of some members of a run, with their stored origins.
+
+    Args:
+        store: the store of the run.
+        experiment: the experiment of the run.
+        loop: the functions of one member.
+        rows: the members' positions in the store.
+        execution: the layout on the devices.
+    """
     members = Members(tuple(store.seeds[row] for row in rows))
     if experiment.is_plain:
         return Cohort(loop, members, execution)
     leaves = store.read_origins(rows)
     member_plan = MemberPlan(leaves["origin"].astype(np.int32), _unpack_targets(leaves))
-    return Cohort(loop, members, execution, member_plan=member_plan, initial_states=_starting_states(leaves))
+    states = {name.removeprefix(_STATE): leaf for name, leaf in leaves.items() if name.startswith(_STATE)}
+    return Cohort(loop, members, execution, member_plan=member_plan, initial_states=states or None)

@@ -1,7 +1,6 @@
-"""Prepare members: where they start, and on which neurons interventions act.
+"""Prepare new members of branches and of runs with interventions: start states and intervention targets.
 
-For branches and for runs with interventions. It is resolved once, before the members train, and stored
-(`grokscope.runs.origins`).
+They are found once, before the members train, and stored (`grokscope.runs.origins`).
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from grokscope.errors import InputError
 from grokscope.interventions import Intervention, NetworkArrays, Target
 from grokscope.measures import active_subnetwork
 from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
-from grokscope.progress import Progress, SilentProgress
+from grokscope.progress import Progress
 from grokscope.runs.origins import pack_targets
 from grokscope.runs.replay import NETWORK, state_structure, states_at
 from grokscope.spec.moments import Moment, parse_moment
@@ -41,182 +40,171 @@ if TYPE_CHECKING:
 __all__ = ["Prepared", "member_data", "prepare", "source_steps"]
 
 _NO_SOURCE = (
-    "neurons: this set is chosen by a source run, and there is none; branch from a run: "
+    "neurons: this set is chosen by a source run, but this experiment has none; branch from a run: "
     "grokscope branch RUN --at STEP|EVENT."
 )
 
 
 @dataclass
 class Prepared:
-    """Members ready to train.
+    """Members that are ready to train.
 
     Attributes:
-        members: those that can.
-        leaves: for `Transaction.write_origins`, arrays [member, ...].
-        left_out: those that cannot: their seeds, and why.
-        other_numerics: in what the numerics of the source differ from this machine's.
+        members: the seeds of each member that can start.
+        leaves: their origins for `Transaction.write_origins`, arrays [member, ...] by path.
+        left_out: the reason for each member that cannot start, by its seeds.
+        other_numerics: the differences between the numerics of the source and those of this machine.
     """
 
     members: list[Seeds] = field(default_factory=list[Seeds])
     leaves: dict[str, np.ndarray] = field(default_factory=dict[str, np.ndarray])
     left_out: dict[Seeds, str] = field(default_factory=dict[Seeds, str])
-
     other_numerics: list[str] = field(default_factory=list[str])
 
-    @classmethod
-    def of(
-        cls,
-        experiment: Experiment,
-        members: Members,
-        progress: Progress | None = None,
-        *,
-        allow_other_numerics: bool = False,
-    ) -> Prepared:
-        """Prepare members (see `prepare`), and refuse if none of them can train.
+    def leave_out(self, reasons: np.ndarray) -> np.ndarray:
+        """Remove the members that cannot start.
 
-        Raises:
-            InputError: if there is none, with the reason of the first; and as `prepare` does.
+        Args:
+            reasons: text for each member; empty if it can start.
+
+        Returns:
+            Whether each member is kept, bool [member].
         """
-        told = _Told(progress or SilentProgress())
-        prepared = prepare(experiment, members, told, allow_other_numerics=allow_other_numerics)
-        told.finish()
-        if not prepared.members:
-            seeds, why = next(iter(prepared.left_out.items()))
-            raise InputError(f"no member of {len(members)} can start: seed {seeds.label}: {why}.")
-        return prepared
-
-    def leave_out(self, why: np.ndarray) -> np.ndarray:
-        """Take members out: a reason for each, or an empty text; returns which are kept."""
-        kept = np.array([not reason for reason in why], bool)
-        self.left_out |= {m: str(reason) for m, reason in zip(self.members, why, strict=True) if reason}
+        kept = np.array([not reason for reason in reasons], bool)
+        self.left_out |= {m: str(reason) for m, reason in zip(self.members, reasons, strict=True) if reason}
         self.members = [m for m, keep in zip(self.members, kept, strict=True) if keep]
         self.leaves = {name: leaf[kept] for name, leaf in self.leaves.items()}
         return kept
 
 
-class _Told:
-    """Passes on how far the source is replayed; says nothing where nothing is."""
+class _ReplayProgress:
+    """Progress of replays of the source; it is shown from the first replayed step, and not without one.
+
+    Attributes:
+        total: predicted number of member-steps.
+    """
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._begun = False
+        self._has_started = False
         self.total = 0
 
     def __call__(self, steps: int) -> None:
-        if not self._begun:
+        if not self._has_started:
             self._progress.start(self.total, "states of the source")
-            self._begun = True
+            self._has_started = True
         self._progress.advance(steps)
 
     def finish(self) -> None:
-        if self._begun:
+        if self._has_started:
             self._progress.finish()
 
 
 def prepare(
     experiment: Experiment,
     members: Members,
-    told: _Told | None = None,
+    progress: Progress,
     *,
-    allow_other_numerics: bool = False,
+    allow_other_numerics: bool,
 ) -> Prepared:
-    """Find where members start, in which states, and which neurons are acted on when.
+    """Find the start step, start state and intervention targets of new members.
 
     Args:
-        experiment: theirs; not a plain one.
-        members: new ones.
-        told: of the steps that the source is replayed.
+        experiment: an experiment that starts from a run or has interventions.
+        members: the members to prepare.
+        progress: receives the progress of replays of the source.
         allow_other_numerics: branch from a run that was made under other numerics.
 
     Raises:
-        InputError: if the source is not there or is another, its states do not fit, neurons or bits do not
-            exist, or what they are chosen by is not there.
+        InputError: if no member can start, with the reason of the first; if the source run does not exist, is
+            another run, or has states of other shapes; if an intervention names neurons or bits that do not
+            exist; or if the source lacks what they are chosen by.
     """
     prepared = Prepared(list(members.seeds))
+    replayed = _ReplayProgress(progress)
     source: SourceMembers | None = None
-    init, told = experiment.init, told or _Told(SilentProgress())
-    if isinstance(init, FromRun):
-        source = _branched(experiment, init, prepared, told, allow_other_numerics)
-        if not prepared.members:
-            return prepared
-        states = _states(experiment, init, prepared, source)
+    states: dict[str, np.ndarray] = {}
+    if isinstance(experiment.init, FromRun):
+        source = _start_in_source(experiment, experiment.init, prepared, replayed, allow_other_numerics)
+        if prepared.members:
+            states = _start_states(experiment, experiment.init, prepared, source)
     else:
         prepared.leaves = {
             "origin": np.zeros(len(members), np.int64),
             "source": np.full((len(members), 4), -1, np.int64),
         }
-        states = _fresh(experiment, prepared.members)
-    _resolve(experiment, prepared, states, source)
+        states = _fresh_states(experiment, prepared.members)
+    if prepared.members:
+        _resolve_interventions(experiment, prepared, states, source)
+    replayed.finish()
+    if not prepared.members:
+        seeds, reason = next(iter(prepared.left_out.items()))
+        raise InputError(f"no member of {len(members)} can start: seed {seeds.label}: {reason}.")
     return prepared
 
 
-def _branched(
-    experiment: Experiment,
-    init: FromRun,
-    prepared: Prepared,
-    told: _Told,
-    allow: bool,
+def _start_in_source(
+    experiment: Experiment, init: FromRun, prepared: Prepared, replayed: _ReplayProgress, allow: bool
 ) -> SourceMembers:
-    """Find the source's members and the steps at which they are left."""
-    store, prepared.other_numerics = open_source(init, allow_other_numerics=allow)
-    found = source_members(store, Members(tuple(prepared.members)))
-    prepared.leave_out(np.array([why for _, why in found], object))
+    """Find each member's source member and start step; leave out the members that cannot start."""
+    store, prepared.other_numerics = _open_source(init, allow_other_numerics=allow)
+    found = _match_members(store, Members(tuple(prepared.members)))
+    prepared.leave_out(np.array([reason for _, reason in found], object))
     chosen = tuple(seeds for seeds, _ in found if seeds is not None)
-    source = SourceMembers(store, chosen, told, allow_other_numerics=allow)
-    moment = parse_moment(init.at, "init.at")
-    steps = source.moments(moment)
+    source = SourceMembers(store, chosen, replayed, allow_other_numerics=allow)
+    steps = source.moments(parse_moment(init.at, "init.at"))
     done = store.steps_done[[store.position(seeds) for seeds in chosen]].astype(np.float64)
-    why = np.full(len(chosen), "", object)
-    why[np.isinf(steps)] = f"{init.at}: was not seen in the source"
+    reasons = np.full(len(chosen), "", object)
+    reasons[np.isinf(steps)] = f"{init.at}: was not seen in the source"
     early, late = steps < 0, np.isfinite(steps) & (steps > done)
-    why[early] = f"{init.at}: lies before step 0"
-    why[late] = [
-        f"step {s:.0f}: the source has only come to {d:.0f}"
+    reasons[early] = f"{init.at}: lies before step 0"
+    reasons[late] = [
+        f"step {s:.0f}: the source has only done {d:.0f} steps"
         for s, d in zip(steps[late], done[late], strict=True)
     ]
     origin = np.where(np.isfinite(steps), steps, 0).astype(np.int64)
     start = np.zeros_like(origin) if init.clock == "zero" else origin
-    beyond = (why == "") & (start > experiment.n_steps)
-    why[beyond] = f"it would start after the {experiment.n_steps} steps of the experiment"
+    beyond = (reasons == "") & (start > experiment.n_steps)
+    reasons[beyond] = f"it would start after the {experiment.n_steps} steps of the experiment"
     prepared.leaves = {"origin": start, "source": np.array(chosen, np.int64).reshape(-1, 4)}
-    source.steps, told.total = origin, int(origin.sum())
-    return source.part(prepared.leave_out(why))
+    source.steps, replayed.total = origin, int(origin.sum())
+    return source.part(prepared.leave_out(reasons))
 
 
-def _states(
+def _start_states(
     experiment: Experiment, init: FromRun, prepared: Prepared, source: SourceMembers
 ) -> dict[str, np.ndarray]:
-    """The states in which members start, which are kept too."""
+    """The states in which members start; they are also added to ``prepared.leaves``."""
     states = source.states_at(source.steps)
     wanted = state_structure(experiment)
     if init.takes_all:
         states = {name: leaf for name, leaf in states.items() if not name.startswith("memory.")}
         _check_fit(states, wanted, whole=True)
     else:
-        taken = {name: leaf for name, leaf in states.items() if name.startswith(NETWORK)}
-        _check_fit(taken, {name: w for name, w in wanted.items() if name.startswith(NETWORK)}, whole=False)
-        states = _fresh(experiment, prepared.members)
-        look = StoredMembers(experiment, Members(tuple(prepared.members)), taken, source)
-        mask = init.neurons.find(look) if init.neurons is not None else None
+        copied = {name: leaf for name, leaf in states.items() if name.startswith(NETWORK)}
+        _check_fit(copied, {name: w for name, w in wanted.items() if name.startswith(NETWORK)}, whole=False)
+        states = _fresh_states(experiment, prepared.members)
+        view = StoredMembers(experiment, Members(tuple(prepared.members)), copied, source)
+        mask = init.neurons.find(view) if init.neurons is not None else None
         names = init.parameters if init.parameters != "all" else None
-        for name, leaf in taken.items():
+        for name, leaf in copied.items():
             if names is None or name.removeprefix(NETWORK) in names:
-                states[name] = leaf if mask is None else _of_neurons(name, mask, leaf, states[name])
+                states[name] = leaf if mask is None else _replace_neurons(name, mask, leaf, states[name])
     prepared.leaves |= {f"state/{name}": leaf for name, leaf in states.items()}
     return states
 
 
-def _of_neurons(name: str, mask: np.ndarray, there: np.ndarray, elsewhere: np.ndarray) -> np.ndarray:
-    """The chosen neurons' numbers from one array, the others' from the other."""
+def _replace_neurons(name: str, mask: np.ndarray, new: np.ndarray, old: np.ndarray) -> np.ndarray:
+    """A parameter with new values for the neurons of the mask and the old values for the others."""
     if name.endswith("hidden_weight"):
         mask = mask[:, None, :]
-    elif there.ndim > mask.ndim:
+    elif new.ndim > mask.ndim:
         mask = mask[:, :, None]
-    return np.where(mask, there, elsewhere)
+    return np.where(mask, new, old)
 
 
 def _check_fit(states: dict[str, np.ndarray], wanted: Mapping[str, object], *, whole: bool) -> None:
-    """Refuse states of another shape, type or kind than the experiment's."""
+    """Raise an error if states differ from the experiment's in shape or type, or (whole) in their leaves."""
     for name, leaf in states.items():
         shape = getattr(wanted.get(name), "shape", None)
         dtype = getattr(wanted.get(name), "dtype", None)
@@ -232,63 +220,70 @@ def _check_fit(states: dict[str, np.ndarray], wanted: Mapping[str, object], *, w
         )
 
 
-def _fresh(experiment: Experiment, members: list[Seeds]) -> dict[str, np.ndarray]:
-    """The states of fresh members, arrays [member, ...] by path."""
+def _fresh_states(experiment: Experiment, members: list[Seeds]) -> dict[str, np.ndarray]:
+    """The states of members before their first update, arrays [member, ...] by path."""
     cohorts = Cohort.cut(experiment, Members(tuple(members)))
     pieces = [array_leaves(cohort.trim(cohort.start()[0])) for _, cohort in cohorts]
     return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
 
 
-def _resolve(
+def _resolve_interventions(
     experiment: Experiment, prepared: Prepared, states: dict[str, np.ndarray], source: SourceMembers | None
 ) -> None:
-    """Which neurons each intervention acts on, and when."""
+    """Find the targets of the interventions; leave out the members that lack one."""
     items = cast("tuple[Intervention, ...]", experiment.interventions)
-    look = StoredMembers(experiment, Members(tuple(prepared.members)), states, source)
-    why = np.full(len(prepared.members), "", object)
+    view = StoredMembers(experiment, Members(tuple(prepared.members)), states, source)
+    origin = prepared.leaves["origin"]
+    reasons = np.full(len(prepared.members), "", object)
     targets: list[Target] = []
     for item in items:
-        mask, bits, more = item.select(look)
+        mask, bits, more = item.select(view)
         at = _steps(item.at, prepared, experiment, source)
         until = np.full(len(at), np.inf)
         if item.until is not None:
             until = _steps(item.until, prepared, experiment, source)
-        origin = prepared.leaves["origin"]
-        why = np.where((why == "") & ~mask.any(axis=1), f"{item.label}: has no neurons to act on", why)
-        why = np.where((why == "") & np.isinf(at), f"{item.label}: {item.at} was not seen in the source", why)
-        why = np.where((why == "") & (at < origin), f"{item.label}: {item.at} lies before its start", why)
-        why = np.where((why == "") & (until <= at), f"{item.label}: it would end before it begins", why)
-        targets.append(Target(mask, bits, _limited(at), _limited(until), more))
+        for fails, text in (
+            (~mask.any(axis=1), "has no neurons to act on"),
+            (np.isinf(at), f"{item.at} was not seen in the source"),
+            (at < origin, f"{item.at} lies before its start"),
+            (until <= at, "it would end before it begins"),
+        ):
+            reasons = np.where((reasons == "") & fails, f"{item.label}: {text}", reasons)
+        targets.append(Target(mask, bits, _as_int32(at), _as_int32(until), more))
     prepared.leaves |= pack_targets(targets)
-    prepared.leave_out(why)
+    prepared.leave_out(reasons)
 
 
 def _steps(
     value: int | str, prepared: Prepared, experiment: Experiment, source: SourceMembers | None
 ) -> np.ndarray:
-    """The step of each member at a moment, in its own clock."""
+    """The step of each member at a moment of an intervention, in the member's own step count."""
     moment = parse_moment(value)
     origin = prepared.leaves["origin"]
-    if moment.event == "start":
-        return moment.steps(None, origin, origin)
     if moment.event == "end":
         return moment.steps(None, origin, np.full(len(origin), experiment.n_steps))
-    if source is None or not moment.is_event:
+    if moment.event == "start" or source is None or not moment.is_event:
         return moment.steps(None, origin, origin)
     return source.moments(moment)
 
 
-def _limited(steps: np.ndarray) -> np.ndarray:
+def _as_int32(steps: np.ndarray) -> np.ndarray:
+    """Steps as int32 from 0 on; infinity becomes `NO_STEP`."""
     return np.clip(np.where(np.isfinite(steps), steps, NO_STEP), 0, NO_STEP).astype(np.int32)
 
 
 class SourceMembers:
-    """The members of the source run that members branch from, one for each (the same one may come twice).
+    """The source member of each member of a branch; several members may have the same one.
+
+    Args:
+        store: the store of the source run.
+        seeds: the seeds of each source member.
+        advance: called with the member-steps replayed.
+        allow_other_numerics: replay under numerics that differ from the source's.
 
     Attributes:
-        store: of the source run.
-        seeds: of its members.
-        steps: the step at which each branch begins.
+        experiment: the experiment of the source run.
+        steps: the step of the source at which each branch begins, [member].
     """
 
     def __init__(
@@ -297,7 +292,7 @@ class SourceMembers:
         seeds: tuple[Seeds, ...],
         advance: Callable[[int], None],
         *,
-        allow_other_numerics: bool = False,
+        allow_other_numerics: bool,
     ) -> None:
         self.store, self.seeds, self._advance, self._allow = store, seeds, advance, allow_other_numerics
         self.experiment = store.experiment
@@ -307,18 +302,18 @@ class SourceMembers:
 
     @property
     def members(self) -> Lineup:
-        """The members, in order."""
+        """The source members, in the order of the branch's members."""
         return Lineup(self.seeds)
 
     def part(self, rows: np.ndarray) -> SourceMembers:
-        """Some of the members."""
+        """The members for which the mask ``rows`` [member] holds."""
         chosen = tuple(seeds for seeds, kept in zip(self.seeds, rows, strict=True) if kept)
         part = SourceMembers(self.store, chosen, self._advance, allow_other_numerics=self._allow)
         part.steps = self.steps[rows]
         return part
 
     def moments(self, at: Moment) -> np.ndarray:
-        """The step of each member at a moment, inf where its event was not seen; NaN never."""
+        """The step of each member at a moment; inf if the event was not seen in it. Never NaN."""
         measures = on_members(self.store.read_measures(), self.seeds) if at.is_event else None
         return at.steps(measures, self.steps, self.store.steps_done[self._rows])
 
@@ -326,7 +321,7 @@ class SourceMembers:
         """The members' states at a moment, arrays [member, ...] by path.
 
         Raises:
-            InputError: if a member has not come to it.
+            InputError: if the event of the moment was not seen in a member.
         """
         if at not in self._states:
             steps = self.moments(at)
@@ -337,7 +332,7 @@ class SourceMembers:
         return self._states[at]
 
     def states_at(self, steps: np.ndarray) -> dict[str, np.ndarray]:
-        """The members' states at these steps."""
+        """The members' states at one step each, arrays [member, ...] by path; see `replay.states_at`."""
         return states_at(
             self.store,
             self.experiment,
@@ -348,10 +343,10 @@ class SourceMembers:
         )
 
     def subnetwork(self, name: str, flavor: str) -> np.ndarray:
-        """A kept subnetwork of each member, bool [member, neuron].
+        """A stored subnetwork of each member, bool [member, neuron].
 
         Raises:
-            InputError: if a member has none.
+            InputError: if the store has none of a member.
         """
         masks: list[np.ndarray] = []
         for seeds, row in zip(self.seeds, self._rows, strict=True):
@@ -365,16 +360,20 @@ class SourceMembers:
         return np.stack(masks)
 
 
-def open_source(init: FromRun, *, allow_other_numerics: bool) -> tuple[RunStore, list[str]]:
-    """Open the run to branch from; also in what its numerics differ from this machine's.
+def _open_source(init: FromRun, *, allow_other_numerics: bool) -> tuple[RunStore, list[str]]:
+    """Open the source run.
+
+    Returns:
+        Its store, and the differences between its numerics and those of this machine.
 
     Raises:
-        InputError: if it is not there, is another than the spec says, or was made under other numerics.
+        InputError: if there is no run, it has another identity than ``init.source``, or its numerics differ
+            and that is not allowed.
     """
     if isinstance(as_place(init.run), BucketPath):
         raise InputError(f"init.run: {init.run}: lies in a bucket; members start from a run in a folder.")
     if not Path(init.run).is_dir():
-        raise InputError(f"init.run: {init.run}: there is no such folder, and members are to start from it.")
+        raise InputError(f"init.run: {init.run}: there is no such folder; members start from the run in it.")
     store = open_store(find_run(init.run))
     if store.identity != init.source:
         raise InputError(
@@ -388,12 +387,12 @@ def open_source(init: FromRun, *, allow_other_numerics: bool) -> tuple[RunStore,
     return store, fingerprint_difference(store.fingerprint, here)
 
 
-def source_members(store: RunStore, members: Members) -> list[tuple[Seeds | None, str]]:
-    """For each member the source's member that shares most of its seeds; or None and why there is none."""
+def _match_members(store: RunStore, members: Members) -> list[tuple[Seeds | None, str]]:
+    """The source member of each member: the one that shares most seeds with it; else None and the reason."""
     candidates = store.seeds
     exact = set(candidates)
     table = np.array(candidates, np.int64)
-    weights = np.array([8, 4, 2, 1])  # of as many shared streams, the first count more
+    weights = np.array([8, 4, 2, 1])  # among equal numbers of shared seeds, earlier streams count more
     found: list[tuple[Seeds | None, str]] = []
     for seeds in members:
         if seeds in exact:
@@ -405,27 +404,27 @@ def source_members(store: RunStore, members: Members) -> list[tuple[Seeds | None
         if score.max() == 0:
             found.append((None, f"{store.path} has no member that shares a seed with it"))
         elif len(best) > 1:
-            found.append((None, f"{len(best)} members of {store.path} share as many seeds with it"))
+            found.append((None, f"{len(best)} members of {store.path} share equally many seeds with it"))
         else:
             found.append((candidates[int(best[0])], ""))
     return found
 
 
 def source_steps(init: Init) -> int:
-    """How many steps the source's members have done, all together; 0 where it is not there any more."""
+    """The member-steps that the source run has done; 0 without a source, or if its folder is gone."""
     if not isinstance(init, FromRun) or not is_run(init.run):
         return 0
     return int(open_store(init.run).steps_done.sum())
 
 
 class StoredMembers:
-    """Read access to members before they train; implements `grokscope.interventions.MemberView`.
+    """Read access to members before training; implements `grokscope.interventions.MemberView`.
 
     Args:
-        experiment: of the members.
-        members: who they are.
-        states: what they start from, arrays [member, ...] by path.
-        source: their source, or None.
+        experiment: the experiment of the members.
+        members: the members.
+        states: their start states, arrays [member, ...] by path.
+        source: their source members, or None.
     """
 
     def __init__(
@@ -436,16 +435,16 @@ class StoredMembers:
         source: SourceMembers | None,
     ) -> None:
         self._experiment, self._members, self._states, self._source = experiment, members, states, source
-        self._found: dict[Any, Any] = {}
+        self._active: dict[Any, Any] = {}
 
     @property
     def seeds(self) -> np.ndarray:
-        """[member, 4]."""
+        """Each member's seeds, int64 [member, 4]."""
         return np.array(self._members.seeds, np.int64)
 
     @property
     def source_seeds(self) -> np.ndarray:
-        """[member, 4]."""
+        """The seeds of each member's source member; its own without a source; int64 [member, 4]."""
         return self.seeds if self._source is None else np.array(self._source.members.seeds, np.int64)
 
     @property
@@ -454,7 +453,11 @@ class StoredMembers:
         return int(self._states["state.network.hidden_bias"].shape[-1])
 
     def support(self) -> np.ndarray:
-        """The task's hidden bits, or those drawn for each member's data seed."""
+        """The task's hidden bits, or those drawn from each member's data seed; bool [member, bit].
+
+        Raises:
+            InputError: if the task does not know them.
+        """
         task = self._experiment.task
         n_bits = self._states["state.network.hidden_weight"].shape[1]
         bits = np.zeros((len(self._members), n_bits), bool)
@@ -462,7 +465,7 @@ class StoredMembers:
         if known is not None:
             bits[:, list(known)] = True
             return bits
-        drawn = self._own_data().get("support")
+        drawn = member_data(self._experiment, self._members).get("support")
         if drawn is None:
             raise InputError(
                 f"interventions.bits: task '{task.kind}' does not know its hidden bits; list them."
@@ -471,44 +474,39 @@ class StoredMembers:
         return bits
 
     def weights(self, at: Moment) -> NetworkArrays:
-        """Networks at a moment of the source; what the members start from at ``start``."""
-        if at.event == "start" and not at.offset and at.factor == 1:
-            leaves = self._states
-        else:
-            leaves = self._needed().states(at)
+        """The source's networks at a moment; at ``start`` the networks with which the members start."""
+        is_start = at.event == "start" and not at.offset and at.factor == 1
+        leaves = self._states if is_start else self._require_source().states(at)
         names = ("hidden_weight", "hidden_bias", "output_weight")
         return NetworkArrays(*(leaves[f"state.network.{name}"] for name in names))
 
     def active(self, at: Moment, flavor: Literal["predictions", "accuracy"], order: str) -> np.ndarray:
-        """Searched for on the source's training inputs (on the members' own, where there is no source)."""
+        """The active subnetwork on the source's training inputs; without a source, on the members' own."""
         key = (at, flavor, order)
-        if key not in self._found:
+        if key not in self._active:
             weights = self.weights(at)
-            where = (self._experiment, self._members)
+            experiment, members = self._experiment, self._members
             if self._source is not None:
-                where = (self._source.experiment, self._source.members)
-            activation = getattr(where[0].model, "activation", "relu")
-            finder = _finder(flavor, order, activation)
-            self._found[key] = _over_members(*where, finder, tuple(weights))
-        return self._found[key]
+                experiment, members = self._source.experiment, self._source.members
+            find = _active_function(flavor, order, getattr(experiment.model, "activation", "relu"))
+            self._active[key] = _over_members(experiment, members, find, tuple(weights))
+        return self._active[key]
 
     def subnetwork(self, name: str, flavor: Literal["predictions", "accuracy"]) -> np.ndarray:
-        """As the source keeps it."""
-        return self._needed().subnetwork(name, flavor)
+        """A subnetwork from the store of the source, bool [member, neuron]."""
+        return self._require_source().subnetwork(name, flavor)
 
-    def _needed(self) -> SourceMembers:
+    def _require_source(self) -> SourceMembers:
         if self._source is None:
             raise InputError(_NO_SOURCE)
         return self._source
 
-    def _own_data(self) -> dict[str, np.ndarray]:
-        return member_data(self._experiment, self._members)
-
 
 def _over_members(experiment: Experiment, members: Members, function: Any, arrays: tuple[Any, ...]) -> Any:
-    """A pure function of (arrays of a member, its own data, shared data) for all members, on the host.
+    """Apply a pure function of (a member's arrays, its own data, shared data) to all members.
 
-    A member may be there more than once.
+    Returns:
+        Its results on the host, arrays [member, ...]. A member may occur more than once.
     """
     pieces: list[Any] = []
     with in_precision(experiment.precision):
@@ -520,16 +518,18 @@ def _over_members(experiment: Experiment, members: Members, function: Any, array
 
 def member_data(experiment: Experiment, members: Members) -> dict[str, np.ndarray]:
     """The members' own data on the host, arrays [member, ...]."""
-    return _over_members(experiment, members, _data, ())
+    return _over_members(experiment, members, _own_data, ())
 
 
-def _data(nothing: Any, data: dict[str, jax.Array], shared: dict[str, jax.Array]) -> dict[str, jax.Array]:
-    del nothing, shared
+def _own_data(arrays: Any, data: dict[str, jax.Array], shared: dict[str, jax.Array]) -> dict[str, jax.Array]:
+    del arrays, shared
     return data
 
 
 @functools.cache
-def _finder(flavor: Any, order: Any, activation: str) -> Any:
+def _active_function(flavor: Any, order: Any, activation: str) -> Any:
+    """Function that finds the active subnetwork of one member; cached, so that it is compiled once."""
+
     def find(arrays: Any, data: dict[str, jax.Array], shared: dict[str, jax.Array]) -> jax.Array:
         network = OneHiddenLayer(*(jnp.asarray(array) for array in arrays), activation=activation)
         return active_subnetwork(network, shared | data, flavor, order)

@@ -1,7 +1,6 @@
-"""Provenance: where a run comes from. For people; nothing is decided by it.
+"""Provenance of a run: versions, machine, command and times. It is for readers; no code depends on it.
 
-It records versions, machine, command and times. It records no environment variables, and hides passwords
-and keys in the command.
+Environment variables are not recorded. Passwords and keys in the command are hidden.
 """
 
 from __future__ import annotations
@@ -43,22 +42,18 @@ def collect_provenance(
     fingerprint: Mapping[str, Any],
     *,
     argv: Sequence[str] | None = None,
-    started: datetime | None = None,
-    wall_seconds: float | None = None,
     project: Path | None = None,
 ) -> dict[str, Any]:
-    """What to write to ``provenance.json``.
+    """The content of ``provenance.json`` for a run that starts now.
 
     Args:
-        fingerprint: of the numerics, see `grokscope.training.numerics`.
-        argv: the command; None takes this process's.
-        started: when; None means now.
-        wall_seconds: how long it took, once that is known.
-        project: a checkout to describe by its commit; None takes the one that this package lies in, if any.
+        fingerprint: the numerics fingerprint, see `grokscope.training.numerics`.
+        argv: the command; None: that of this process.
+        project: the checkout whose commit is recorded; None: the one that contains this package, if any.
     """
     return {
-        "started": (started or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="seconds"),
-        "wall_seconds": wall_seconds,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "wall_seconds": None,
         "command": safe_command(sys.argv if argv is None else argv),
         "host": platform.node(),
         "system": platform.platform(),
@@ -72,7 +67,7 @@ def collect_provenance(
 
 
 def git_state(project: Path) -> dict[str, Any] | None:
-    """The commit of a checkout and whether it has changes; None if it is no checkout or git is absent."""
+    """The commit of a checkout and whether it has changes; None without a checkout or without git."""
     if not (project / ".git").exists():
         return None
     commit = _git(project, "rev-parse", "HEAD")
@@ -83,7 +78,7 @@ def git_state(project: Path) -> dict[str, Any] | None:
 
 
 def safe_command(argv: Sequence[str]) -> list[str]:
-    """A command with what looks like a secret hidden: in addresses, and the values of telling options.
+    """A command with its secrets hidden: credentials in addresses, and values of options like ``--token``.
 
     Example:
         >>> safe_command(["sweep", "--address", "ray://me:pw@host:1", "--api-key=abc", "--token", "x"])

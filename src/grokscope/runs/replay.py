@@ -1,7 +1,7 @@
-"""States and networks of a run's members at any step: read where they are kept, else by replay.
+"""States and networks of a run's members at any step: read from the store if kept there, else replayed.
 
-The one place where they are made again, for plain runs, branches and imported runs alike. A replay trains a
-block of members again from their start and compares every checkpoint that it passes with the recorded hash.
+All states and networks come from here, for plain runs, branches and imported runs. A replay trains a block of
+members again from their start, and compares the state at each recorded checkpoint with its hash.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from grokscope.errors import GrokscopeError, InputError
-from grokscope.runs.networks import network_of
+from grokscope.runs.networks import network_of, stacked
 from grokscope.runs.origins import cohort_of, start_steps
 from grokscope.store.checksums import state_sha256
 from grokscope.training.cohort import array_leaves, leaf_name
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["kept_steps", "network_at", "networks_at", "not_kept", "state_structure", "states_at"]
 
 NETWORK, MASKS = "state.network.", "state.masks."
-_FLOPS_A_CALL = 4e9  # about a second of work per member and call, so that a replay can be interrupted
+_FLOPS_A_CALL = 4e9  # work of a member in one call, about a second: a replay can be interrupted in between
 
 Arrays = dict[str, np.ndarray]
 Found = dict[tuple[int, int], Arrays]  # by (step, position)
@@ -40,29 +40,28 @@ def networks_at(
 ) -> Arrays:
     """The networks of members at steps, on the host: arrays [member, step, ...] by the names of snapshots.
 
-    Networks that are kept are read; the others are replayed, each member once.
+    Networks in the store are read; the others are replayed, each member once.
 
     Args:
-        store: the run.
-        experiment: its own.
-        positions: of the members; none twice.
-        steps: any order; a step may be given twice.
+        store: the store of the run.
+        experiment: the experiment of the run.
+        positions: the members' positions in the store, without repetition.
+        steps: the steps, in any order; a step may be given twice.
 
     Raises:
         InputError: if a member has no such step; or if a network must be replayed and cannot be, because the
-            run was imported or the numerics of this machine differ from its own.
-        GrokscopeError: if a replay passes a checkpoint and does not agree with it.
+            run was imported or the numerics of this machine differ from the run's.
+        GrokscopeError: if a replay does not agree with a checkpoint.
     """
     at = np.unique(np.asarray(steps, np.int64)).tolist()
     found = _find(store, experiment, [(step, p) for p in positions for step in at], part="network")
-    rows = [[found[step, p] for step in map(int, steps)] for p in positions]
-    return {name: np.stack([np.stack([one[name] for one in row]) for row in rows]) for name in rows[0][0]}
+    return stacked([stacked([found[int(step), p] for step in steps]) for p in positions])
 
 
 def network_at(store: RunStore, experiment: Experiment, position: int, step: int) -> Any:
-    """The network of one member at a step, as the model makes it; see `networks_at`."""
+    """The network of one member at a step, as a pytree of the model's type; see `networks_at`."""
     leaves = networks_at(store, experiment, [position], [step])
-    with in_precision(experiment.precision):  # else jax would make float32 of what is stored in float64
+    with in_precision(experiment.precision):  # otherwise jax converts stored float64 to float32
         return network_of(experiment, {name: leaf[0, 0] for name, leaf in leaves.items()})
 
 
@@ -71,32 +70,32 @@ def states_at(
     experiment: Experiment,
     positions: Sequence[int],
     steps: np.ndarray,
-    advance: Callable[[int], None] = lambda steps: None,
+    advance: Callable[[int], None],
     *,
-    allow_other_numerics: bool = False,
+    allow_other_numerics: bool,
 ) -> Arrays:
     """The whole states of members (as in checkpoints) at one step each: arrays [member, ...] by path.
 
     Args:
-        store: the run.
-        experiment: its own, at its full length.
-        positions: of the members; one may be given more than once.
-        steps: for each of them.
-        advance: told how many member-steps were replayed.
-        allow_other_numerics: replay also where the numerics of this machine differ from the run's.
+        store: the store of the run.
+        experiment: the experiment of the run, at its full length.
+        positions: the members' positions in the store; a member may be given more than once.
+        steps: a step for each of them.
+        advance: called with the member-steps replayed.
+        allow_other_numerics: replay even if the numerics of this machine differ from the run's.
 
     Raises:
-        InputError: if a member has no such step; or if it must be replayed, and the numerics of this machine
-            differ from the run's.
-        GrokscopeError: if a replay passes a checkpoint and does not agree with it.
+        InputError: if a member has no such step; or if a state must be replayed and cannot be, because the
+            run was imported or the numerics of this machine differ from the run's.
+        GrokscopeError: if a replay does not agree with a checkpoint.
     """
     pairs = [(int(step), p) for step, p in zip(steps, positions, strict=True)]
     found = _find(store, experiment, pairs, "state", advance, allow_other_numerics=allow_other_numerics)
-    return {name: np.stack([found[pair][name] for pair in pairs]) for name in found[pairs[0]]}
+    return stacked([found[pair] for pair in pairs])
 
 
 def kept_steps(store: RunStore, position: int) -> list[int]:
-    """The steps at which a member's network is kept: its snapshots, and its last state."""
+    """The steps at which a member's network is in the store: its snapshots and its latest checkpoint."""
     steps = set(store.snapshot_steps(position))
     if store.checkpoint_trail(position):
         steps.add(int(store.steps_done[position]))
@@ -104,7 +103,7 @@ def kept_steps(store: RunStore, position: int) -> list[int]:
 
 
 def not_kept(store: RunStore, position: int, step: int) -> str:
-    """Say that an imported run has no network at a step, and which steps it has."""
+    """Error text: an imported run has no network at a step; with the steps that it has."""
     steps = store.snapshot_steps(position)
     some = ", ".join(map(str, steps if len(steps) <= 6 else [*steps[:3], "...", steps[-1]]))
     near = min(steps, key=lambda one: abs(one - step))
@@ -115,7 +114,7 @@ def not_kept(store: RunStore, position: int, step: int) -> str:
 
 
 def state_structure(experiment: Experiment) -> dict[str, jax.ShapeDtypeStruct]:
-    """Shape and type of every leaf of a member's state before its first update, by path."""
+    """Shape and type of each leaf of a member's state before its first update, by path."""
     loop = MemberLoop(experiment)
 
     def start() -> Carry:
@@ -148,15 +147,15 @@ def _find(
             raise InputError(not_kept(store, lacking[0][1], lacking[0][0]))
         if not allow_other_numerics:
             store.require_numerics(numerics_here(experiment), to="replay")
-        last = {position: step for step, position in lacking}  # they are sorted
+        last = {position: step for step, position in lacking}  # the last step: the pairs are sorted
         members = sorted(last, key=lambda position: last[position])
         execution = choose_execution(len(members), experiment=experiment)
         for low in range(0, len(members), execution.capacity):
             block = members[low : low + execution.capacity]
-            asked = {pair for pair in lacking if pair[1] in block}
-            again = _replayed(store, experiment, block, asked, part, advance)
-            _remember(store, again, part)
-            found |= again
+            of_block = {pair for pair in lacking if pair[1] in block}
+            replayed = _replayed(store, experiment, block, of_block, part, advance)
+            _remember(store, replayed, part)
+            found |= replayed
     return found
 
 
@@ -171,7 +170,7 @@ def _check_steps(store: RunStore, wanted: list[tuple[int, int]]) -> None:
 
 
 def _kept_networks(store: RunStore, experiment: Experiment, wanted: list[tuple[int, int]]) -> Found:
-    """Networks that lie in the store: snapshots, and those of last states."""
+    """The networks that are in the store: snapshots, and those of latest checkpoints."""
     found: Found = {}
     done = store.steps_done
     for step, position in wanted:
@@ -182,13 +181,13 @@ def _kept_networks(store: RunStore, experiment: Experiment, wanted: list[tuple[i
         elif step == done[position] and experiment.learner.trains:
             raise InputError(
                 f"{store.path}: nothing is kept yet of seeds {store.seeds[position]}: the run was stopped "
-                "before; give the command that began it again."
+                "before its first commit; run the same command again."
             )
     return found
 
 
 def _kept_states(store: RunStore, experiment: Experiment, wanted: list[tuple[int, int]]) -> Found:
-    """States that lie in the store: checkpoints; and snapshots, where the network is the whole state."""
+    """The states that are in the store: latest checkpoints; and snapshots, if the network is the state."""
     found: Found = {}
     done = store.steps_done
     final = [(step, row) for step, row in wanted if step == done[row] and step in store.checkpoint_trail(row)]
@@ -210,13 +209,13 @@ def _kept_states(store: RunStore, experiment: Experiment, wanted: list[tuple[int
 
 
 def _network(state: Arrays) -> Arrays:
-    """The network of a state as it predicts (masks applied), by the names of snapshots."""
+    """The network of a state with its masks applied, by the names of snapshots."""
     network = {name.removeprefix(NETWORK): leaf for name, leaf in state.items() if name.startswith(NETWORK)}
     masks = {name.removeprefix(MASKS): leaf for name, leaf in state.items() if name.startswith(MASKS)}
     return {name: leaf * masks[name] if name in masks else leaf for name, leaf in network.items()}
 
 
-# What was replayed lately: several branches from one place (doses, controls) replay it once.
+# Cache of replayed states and networks: several branches from the same step replay it once.
 _RECENT_BYTES = 2e8
 _recently: OrderedDict[tuple[str, str, str, int, int], Arrays] = OrderedDict()
 
@@ -248,7 +247,7 @@ def _replayed(
     part: Literal["state", "network"],
     advance: Callable[[int], None],
 ) -> Found:
-    """Train one block of members again, and copy the wanted states or networks on the way."""
+    """Train one block of members again, and copy the wanted states or networks."""
     execution = choose_execution(len(rows), experiment=experiment)
     cohort = cohort_of(store, experiment, MemberLoop(experiment), rows, execution)
     carry, data = cohort.start()

@@ -1,4 +1,4 @@
-"""Run: a folder of results, with everything that can be asked of it; and `train`, which makes one."""
+"""Run: read access to a run folder, replay, measures and branches; and `train`, which creates a run."""
 
 from __future__ import annotations
 
@@ -25,11 +25,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Run", "default_folder", "train"]
 
-_NOT_BEGUN = "was stopped before the first result was kept; give the command that began it again."
+_NOT_BEGUN = "was stopped before the first result was kept; run the same command again."
 
 
 class Run:
-    """A run on disk: experiment, members, measures, networks. Reading only, but for `measure`.
+    """A run on disk: experiment, members, measures, networks. Only `measure` writes to it.
+
+    Args:
+        path: the run folder, or an address in a bucket.
+
+    Raises:
+        InputError: if there is no run at the path, or one from a newer format version.
+        StoreError: if it is damaged or cannot be read.
 
     Example:
         >>> import tempfile
@@ -56,7 +63,7 @@ class Run:
 
     @property
     def version(self) -> str:
-        """The id of the commit that is seen: another one means that the run has gone on."""
+        """The id of the commit that is read; it differs after every commit of a writer."""
         return self._store.version
 
     @property
@@ -66,7 +73,7 @@ class Run:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """Versions, machine, command, times, numerics."""
+        """Versions, machine, command, times and numerics of the run."""
         return self._store.provenance
 
     @property
@@ -79,7 +86,7 @@ class Run:
         """The members and their seeds, in order of addition.
 
         Raises:
-            InputError: if the run was stopped before it had any.
+            InputError: if the run was stopped before its first member was added.
         """
         if not (seeds := self._store.seeds):
             raise InputError(f"{self.path}: {_NOT_BEGUN}")
@@ -87,90 +94,98 @@ class Run:
 
     @property
     def steps_done(self) -> np.ndarray:
-        """Updates done, by member."""
+        """Updates done by each member, int64 [member]."""
         return self._store.steps_done
 
     @property
     def is_complete(self) -> bool:
-        """Whether every member has come to the experiment's end."""
+        """Whether every member is done, see `is_done`."""
         return bool(self.is_done.all() and len(self.is_done))
 
     @property
     def is_done(self) -> np.ndarray:
-        """Whether each member has come to the experiment's end, as bools."""
+        """Whether each member has done all steps of the experiment or was stopped early, bool [member]."""
         if self.is_imported:
             return self._store.complete
-        # what was complete is not so any more while a longer run is under way
+        # members marked complete at a shorter length are not done while the run is being extended
         done = self._store.steps_done >= self.experiment.n_steps
         return self._store.complete & (done | self.is_stopped)
 
     @property
     def is_stopped(self) -> np.ndarray:
-        """Whether each member was stopped before the experiment's end, by its early stop, as bools."""
+        """Whether early stopping ended each member before the experiment's last step, bool [member]."""
         stopped = self._store.complete & (self._store.steps_done < self.experiment.n_steps)
         if not self.experiment.stop.is_on or not stopped.any():
             return np.zeros_like(stopped)
-        from grokscope.runs.early_stop import ended
+        from grokscope.runs.early_stop import has_stopped
 
-        return stopped & ended(self._store, self.experiment, range(len(stopped)))
+        return stopped & has_stopped(self._store, self.experiment, range(len(stopped)))
 
     @property
     def steps_saved(self) -> int:
-        """Member-steps that early stopping left out."""
+        """Member-steps skipped by early stopping."""
         return int((self.experiment.n_steps - self._store.steps_done)[self.is_stopped].sum())
 
     @property
     def is_imported(self) -> bool:
-        """Whether its networks were trained elsewhere: then it has snapshots, and no replay."""
+        """Whether the networks were trained elsewhere; such a run has snapshots and cannot be replayed."""
         return not self.experiment.learner.trains
 
     @property
     def snapshot_steps(self) -> list[int]:
-        """The steps at which networks are kept (of the first member); others are made again by replay."""
+        """The steps of the first member's snapshots; networks at other steps are replayed."""
         return self._store.snapshot_steps(0)
 
     @cached_property
     def measures(self) -> xr.Dataset:
         """All measures over ``seed`` (or the crossed streams), ``step`` and their own axes.
 
-        Measures of different schedules are joined on ``step``; what was not measured is NaN.
+        Measures of different schedules are joined on ``step``; values that were not measured are NaN.
         """
         return self._store.read_measures()
 
     def read_measure(self, name: str) -> xr.DataArray:
-        """One measure at the steps at which it was taken."""
+        """One measure, only at the steps at which it was taken.
+
+        Raises:
+            InputError: if the run has no such measure.
+        """
         return self._store.read_measure(name)
 
     @cached_property
     def subnetworks(self) -> xr.DataArray:
         """The subnetworks found from the final states: bool over (seed, subnetwork, neuron).
 
-        Where streams are crossed their axes stand for ``seed``, as in `measures`; False where the box of
-        seeds has no member.
+        If streams are crossed, their axes replace ``seed``, as in `measures`; combinations of seeds without
+        a member are False.
 
         Raises:
-            InputError: if the run has none (no measure of subnetworks was asked for).
+            InputError: if the run has no subnetworks, because no measure of subnetworks was taken.
         """
         return self.subnetworks_of("predictions")
 
     def subnetworks_of(self, flavor: str) -> xr.DataArray:
-        """The subnetworks found with a flavor: ``predictions`` (the paper's) or ``accuracy`` (its code's)."""
+        """The subnetworks found with a flavor: ``predictions`` (the paper's) or ``accuracy`` (its code's).
+
+        Raises:
+            InputError: if the run has none of the flavor.
+        """
         from grokscope.store.labeled import MemberAxes
 
-        found = [self._store.read_subnetworks(flavor, i) for i in range(len(self._store.seeds))]
-        rows = [i for i, one in enumerate(found) if one is not None]
-        if not rows:
+        each = ((seeds, self._store.read_subnetworks(flavor, i)) for i, seeds in enumerate(self._store.seeds))
+        found = {seeds: one for seeds, one in each if one is not None}
+        if not found:
             raise InputError(
                 f"{self.path}: has no subnetworks of flavor '{flavor}'; add a measure of subnetworks, for "
                 "example: grokscope measure RUN faithfulness."
             )
-        masks = np.stack([one.masks for one in found if one is not None])
-        labels = next(list(one.labels) for one in found if one is not None)
-        cohort = MemberAxes.of([self._store.seeds[i] for i in rows])
-        return cohort.label(masks, {"subnetwork": labels, "neuron": None}, name="subnetworks")
+        masks = np.stack([one.masks for one in found.values()])
+        labels = list(next(iter(found.values())).labels)
+        axes = MemberAxes.of(list(found))
+        return axes.label(masks, {"subnetwork": labels, "neuron": None}, name="subnetworks")
 
     def position(self, seed: int | Seeds) -> int:
-        """The position of a member, by its seed (all four streams alike) or its four seeds.
+        """The position of a member, by its seed (the same in all four streams) or its four seeds.
 
         Raises:
             InputError: if there is no such member.
@@ -181,16 +196,18 @@ class Run:
 
     @cached_property
     def origins(self) -> Origins:
-        """Where the members start and what is done to them: steps, source's members, sets of neurons."""
+        """Start steps, source members and intervention targets of the members."""
         from grokscope.runs.origins import Origins
 
         return Origins.read(self._store, self.experiment)
 
     def model(self, seed: int | Seeds = 0, step: int = -1) -> Any:
-        """The network of a member at a step (-1: its last), from a snapshot, else by replay.
+        """The network of a member at a step (-1: its last), read from the store or replayed.
 
         Raises:
-            InputError: if there is no such seed or step, or nothing was kept of the seed yet.
+            InputError: if there is no such seed or step, nothing is stored of the seed yet, or the network
+                must be replayed and cannot be.
+            GrokscopeError: if a replay does not agree with a checkpoint.
         """
         from grokscope.runs.replay import network_at
 
@@ -215,24 +232,24 @@ class Run:
         """Train members that start inside this run, with a changed experiment; see docs/branches.md.
 
         Args:
-            at: a step (-1: the last), or an event, at which each member starts at its own step.
-            changes: of the spec, as for ``--set``: ``"optimizer.learning_rate=0.05"``.
-            interventions: what is done to neurons (`grokscope.interventions`), parts or tables. Those of this
-                run end where the branch begins.
-            seeds: None: the members of this run. Else as ``--seeds`` of ``grokscope branch``: ``0:10``,
-                ``order=100:110`` (every member with each of these), ``order=+1000``; or `Members`.
-            parameters: which are taken over, see `grokscope.starts.from_run.FromRun`.
-            neurons: of which neurons.
-            clock: whether steps go on from the source's or begin anew.
+            at: the step (-1: the last) at which members start; or an event, at whose step each member starts.
+            changes: changes of the spec, as for ``--set``: ``"optimizer.learning_rate=0.05"``.
+            interventions: interventions of the branch (`grokscope.interventions`), parts or tables; those of
+                this run are dropped.
+            seeds: None: the members of this run. Otherwise as ``--seeds`` of ``grokscope branch``: ``0:10``,
+                ``order=100:110`` (each member with each of these seeds), ``order=+1000``; or `Members`.
+            parameters: names of the parameters to copy, see `grokscope.starts.from_run.FromRun`.
+            neurons: the neurons whose parameters are copied.
+            clock: whether steps continue from this run's step (``source``) or begin at 0 (``zero``).
             out: the folder; by default ``runs/<task>-<identity>``.
-            progress: told of the work.
-            allow_other_numerics: also where this run was made under other numerics; the branch is marked.
+            progress: receives the progress.
+            allow_other_numerics: branch even if this run was made under other numerics; the branch is marked.
 
         Returns:
-            The branch. Members to which the moment did not come are left out: ``branch.origins.left_out``.
+            The branch. Members that cannot start are listed in ``branch.origins.left_out``.
 
         Raises:
-            InputError: if there is no such moment in any member, or the experiment is not valid.
+            InputError: if no member can start, or the experiment is not valid.
 
         Example:
             >>> slow = run.branch("memorization", interventions=[  # doctest: +SKIP
@@ -260,12 +277,12 @@ class Run:
     def networks(self, steps: Iterable[int], seeds: Iterable[int | Seeds]) -> dict[str, np.ndarray]:
         """The parameters of several members at several steps: arrays [seed, step, ...] by name, on the host.
 
-        Networks that are kept are read (see `kept_steps`); the others are replayed, each member once. Of a
-        branch they are those of the branch, from the step at which each member starts.
+        Networks in the store are read (see `kept_steps`); the others are replayed, each member once. A branch
+        has networks from the step at which each member starts.
 
         Raises:
             InputError: if there is no such seed or step, or the run cannot be replayed here.
-            GrokscopeError: if a replay passes a checkpoint and does not agree with it.
+            GrokscopeError: if a replay does not agree with a checkpoint.
         """
         from grokscope.runs.replay import networks_at
 
@@ -273,7 +290,7 @@ class Run:
         return networks_at(self._store, self.experiment, positions, list(steps))
 
     def kept_steps(self, seed: int | Seeds) -> list[int]:
-        """The steps at which a member's network can be had without training again, sorted."""
+        """The steps at which a member's network is read without a replay, sorted."""
         from grokscope.runs.replay import kept_steps
 
         return kept_steps(self._store, self.position(seed))
@@ -285,16 +302,16 @@ class Run:
         flavor: str = "predictions",
         progress: Progress | None = None,
     ) -> xr.Dataset:
-        """Add measures by replay (of an imported run: from its snapshots); returns them.
+        """Take measures by replay (of an imported run: from its snapshots), store and return them.
 
         Args:
             measures: names, tables or measures.
-            steps: a schedule (see `Schedule`); None takes the run's own.
+            steps: a schedule (see `Schedule`); None: the run's own.
             flavor: how subnetworks are found: ``predictions`` or ``accuracy``.
-            progress: told of the work.
+            progress: receives the progress.
 
         Raises:
-            InputError: if a measure is not known, or needs what the run does not have.
+            InputError: if a measure is not known, or needs something that the run does not have.
             GrokscopeError: if the replay does not end in the recorded states.
         """
         from grokscope.runs.measure import add_measures
@@ -306,7 +323,7 @@ class Run:
         return self._store.read_measures(names)
 
     def reread(self) -> None:
-        """See what was committed since the run was opened."""
+        """Read the newest commit from now on."""
         self._store = open_store(self.path)
         for cached in ("measures", "subnetworks", "experiment"):
             self.__dict__.pop(cached, None)
@@ -321,23 +338,23 @@ def train(
     allow_other_numerics: bool = False,
     commit_seconds: float = 20.0,
 ) -> Run:
-    """Train members of an experiment into a run folder; the same call again resumes, extends, or is done.
+    """Train members of an experiment into a run folder; the same call again resumes or extends the run.
 
     Args:
-        experiment: what to train. More seeds, epochs or measures extend the run of the same identity.
+        experiment: the experiment. More seeds, epochs or measures extend the run of the same identity.
         seeds: a count (seeds 0..N-1), a list, a text like ``5,9,20:30``, or `Members`.
         out: the run folder; by default ``runs/<task>-<identity, 8 characters>``.
-        progress: told of the work (see `grokscope.progress`).
-        allow_other_numerics: go on with a run that was made under another numerics fingerprint, and mark it.
-        commit_seconds: how often what is done is kept; what a crash can cost, and how fresh others see it.
+        progress: receives the progress (see `grokscope.progress`).
+        allow_other_numerics: continue a run that was made under another numerics fingerprint, and mark it.
+        commit_seconds: seconds between commits; a crash loses the work since the last one.
 
     Returns:
         The run.
 
     Raises:
-        InputError: if the folder holds another run, the model does not fit the memory, or the numerics are
-            others.
-        StoreError: if the disk does not let us.
+        InputError: if the folder holds another run, the model does not fit the memory, or the numerics
+            differ and that is not allowed.
+        StoreError: if the disk cannot be written.
 
     Example:
         >>> import tempfile
@@ -354,7 +371,7 @@ def train(
         folder,
         experiment,
         members,
-        progress,
+        progress or SilentProgress(),
         allow_other_numerics=allow_other_numerics,
         commit_seconds=commit_seconds,
     )
@@ -362,5 +379,5 @@ def train(
 
 
 def default_folder(experiment: Experiment) -> Path:
-    """``runs/<task>-<identity, 8 characters>``."""
+    """The default folder of a run: ``runs/<task>-<identity, 8 characters>``."""
     return Path("runs") / f"{experiment.task.kind}-{experiment.identity[:8]}"

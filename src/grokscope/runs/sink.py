@@ -1,4 +1,4 @@
-"""Where a block's results go on their way to the store: gathered in memory, committed now and then."""
+"""Sinks for the results of a block: results are collected in memory and committed to the store."""
 
 from __future__ import annotations
 
@@ -10,30 +10,31 @@ from typing import Any
 import numpy as np
 
 from grokscope.runs.block import BlockState
-from grokscope.runs.measure_plan import MeasurePlan
+from grokscope.runs.measure_plan import MeasurePlan, stored_name
 from grokscope.spec.axes import SUBNETWORK_LABELS
 from grokscope.store.run_store import RunStore
+from grokscope.store.transaction import Transaction
 from grokscope.training.timeline import Timeline
 
 __all__ = ["COMMIT_SECONDS", "RoutingSink", "StoreSink"]
 
 COMMIT_SECONDS = 20.0
 
-_RECORDED = "recorded"  # beside a snapshot's leaves, whose paths have no such name
+_RECORDED = "recorded"  # stored beside a snapshot's leaves; no leaf has this name
 
 
 class StoreSink:
-    """Writes one block of members; every commit is a whole, resumable state.
+    """Write the results of one block to a store; the run can be resumed from every commit.
 
     Args:
-        store: open for writing.
+        store: the store of the run, open for writing.
         positions: the members' positions in the store.
-        wanted: the measures, for the names of their axes and units.
-        labels: of the axes (`Experiment.axes`).
-        suffix: added to the stored names of measures of subnetworks (another flavor).
-        every: seconds between commits within a block; None commits nothing but the end.
-        keep_state: whether checkpoints and snapshots are written (not in a replay).
-        origins: the step at which each member starts; None: all at 0.
+        wanted: the measures that are taken, with their axes and units.
+        labels: the labels of the axes (`Experiment.axes`).
+        suffix: added to the stored names of measures of subnetworks; it tells the flavor.
+        every: seconds between commits within a block; None: one commit, at the end.
+        keep_state: whether checkpoints and snapshots are written; False in a replay.
+        origins: the step at which each member starts, [member]; None: 0 for all.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class StoreSink:
         checkpoint: Callable[[], BlockState],
         until: np.ndarray | None = None,
     ) -> None:
-        """Take the results of a segment; commit if it is time."""
+        """Collect the results of a segment; commit if the last commit is old enough."""
         for pace, flags in (("quick", part.quick), ("slow", part.slow)):
             names = [measure.name for measure in getattr(self._wanted, pace)]
             if names and flags.any():
@@ -79,19 +80,15 @@ class StoreSink:
             self._commit(checkpoint() if self._keep_state else None, complete=False)
 
     def followed(self, part: Timeline, results: dict[str, np.ndarray], pace: str) -> None:
-        """Take measures of subnetworks."""
+        """Collect measures of subnetworks."""
         self._add(pace, part.steps, {name + self._suffix: array for name, array in results.items()})
 
     def subnetworks(self, flavor: str, masks: np.ndarray) -> None:
-        """Take the subnetworks that were found."""
+        """Keep the subnetworks for the next commit that has a state."""
         self._masks = (flavor, masks)
 
-    def flush(self) -> None:
-        """Commit what has come so far, without any state."""
-        self._commit(None, complete=False)
-
     def finish(self, final: BlockState) -> None:
-        """Commit what is left; the members are complete."""
+        """Commit the remaining results, and mark the members as complete."""
         self._commit(final, complete=True)
 
     def _add(self, group: str, steps: np.ndarray, arrays: dict[str, np.ndarray]) -> None:
@@ -99,8 +96,7 @@ class StoreSink:
 
     def _commit(self, checkpoint: BlockState | None, *, complete: bool) -> None:
         wanted, positions = self._wanted, self._positions
-        dims = {m.name + self._suffix: m.dims for m in wanted.follow + wanted.follow_slow}
-        dims |= {m.name: m.dims for m in wanted.quick + wanted.slow}
+        dims = {stored_name(m, self._suffix): m.dims for m in wanted.all}
         units = {m.name: m.unit for m in wanted.all}
         step = None if checkpoint is None else checkpoint.step
         with self._store.transaction(f"{len(positions)} members to step {step}") as t:
@@ -116,19 +112,20 @@ class StoreSink:
                     t.write_measures(
                         group, positions, steps, arrays, dims=dims, labels=self._labels, units=units
                     )
-            if self._masks is not None and step is not None:
-                flavor, masks = self._masks
-                at = 0 if checkpoint is None else checkpoint.steps
-                t.write_subnetworks(flavor, positions, masks, steps=at, labels=SUBNETWORK_LABELS)
-                self._masks = None
             if checkpoint is not None:
+                if self._masks is not None:
+                    flavor, masks = self._masks
+                    steps = checkpoint.steps
+                    t.write_subnetworks(flavor, positions, masks, steps=steps, labels=SUBNETWORK_LABELS)
+                    self._masks = None
                 self._mark(t, checkpoint, complete=complete)
         self._pending = {}
         self._last_commit = time.monotonic()
 
-    def _mark(self, t: Any, checkpoint: BlockState, *, complete: bool) -> None:
+    def _mark(self, t: Transaction, checkpoint: BlockState, *, complete: bool) -> None:
+        """Record how far the members and their measures have come; with the state, unless in a replay."""
         measures = self._wanted.all if complete else self._wanted.quick + self._wanted.slow
-        names = [m.name + (self._suffix if m.pace.startswith("follow") else "") for m in measures]
+        names = [stored_name(m, self._suffix) for m in measures]
         if self._keep_state:
             t.write_checkpoint(self._positions, checkpoint.steps, checkpoint.leaves)
             t.mark(
@@ -144,7 +141,7 @@ class RoutingSink:
     """Route a block's results to the stores of the runs that its members belong to.
 
     Args:
-        parts: for each run the rows of the block that are its own, and their sink.
+        parts: for each run, the indices of its members within the block, and their sink.
     """
 
     def __init__(self, parts: Sequence[tuple[np.ndarray, StoreSink]]) -> None:
@@ -187,7 +184,7 @@ class RoutingSink:
             sink.subnetworks(flavor, masks[own])
 
     def finish(self, final: BlockState) -> None:
-        """Commit the remaining results in every store; the members are complete."""
+        """Commit the remaining results in every store, and mark the members as complete."""
         for own, sink in self._parts:
             sink.finish(_cut(final, own))
 

@@ -1,4 +1,4 @@
-"""Train an experiment's members into a run folder: what is missing is done, what is there is kept."""
+"""Train members into a run folder: only missing members, steps and measures are computed."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import numpy as np
 from grokscope.errors import InputError
 from grokscope.experiment import Experiment
 from grokscope.measures import Flavor
-from grokscope.progress import Progress, SilentProgress
+from grokscope.progress import Progress
 from grokscope.runs.block import BlockState, Row, by_run, cut_blocks, latest_states
-from grokscope.runs.early_stop import ended, stop_rule
+from grokscope.runs.early_stop import has_stopped, stop_rule
 from grokscope.runs.measure_plan import MeasurePlan
 from grokscope.runs.origins import start_steps
-from grokscope.runs.prepare import Prepared, source_steps
+from grokscope.runs.prepare import Prepared, prepare, source_steps
 from grokscope.runs.provenance import collect_provenance
 from grokscope.runs.sink import COMMIT_SECONDS, RoutingSink, StoreSink
 from grokscope.spec.stopping import NO_STEP
@@ -37,16 +37,25 @@ def train_into(
     folder: Path,
     experiment: Experiment,
     members: Members,
-    progress: Progress | None = None,
+    progress: Progress,
     *,
-    allow_other_numerics: bool = False,
-    commit_seconds: float = COMMIT_SECONDS,
+    allow_other_numerics: bool,
+    commit_seconds: float,
 ) -> None:
-    """Train members into a folder: a new run, or an extension of the one that is there.
+    """Train members into a folder: as a new run, or as an extension of the run in it.
+
+    Args:
+        folder: the run folder.
+        experiment: the experiment.
+        members: the members to train.
+        progress: receives the progress.
+        allow_other_numerics: continue a run that was made under other numerics, and mark it.
+        commit_seconds: seconds between commits.
 
     Raises:
-        InputError: if the folder holds another run, or the numerics differ and that is not allowed.
-        StoreError: if the disk does not let us.
+        InputError: if the learner does not train, the folder holds another run, the members do not fit the
+            memory, no member can start, or the numerics differ and that is not allowed.
+        StoreError: if the disk cannot be written.
     """
     began = time.monotonic()
     if not experiment.learner.trains:
@@ -58,9 +67,9 @@ def train_into(
     use_compile_cache()
     with in_precision(experiment.precision):
         refuse_too_large(experiment, len(members))
-        first = None
-        if not experiment.is_plain and not is_run(folder):  # what cannot be branched leaves no folder behind
-            first = Prepared.of(experiment, members, progress, allow_other_numerics=allow_other_numerics)
+        prepared = None
+        if not experiment.is_plain and not is_run(folder):  # before the folder is made, as this can fail
+            prepared = prepare(experiment, members, progress, allow_other_numerics=allow_other_numerics)
         numerics = numerics_here(experiment)
         facts = collect_provenance(numerics)
         with (
@@ -77,9 +86,7 @@ def train_into(
         ):
             store.require_numerics(numerics, to="train", allow=allow_other_numerics)
             keep_files(folder, files)
-            trainer = Trainer(
-                store, experiment, progress or SilentProgress(), allow_other_numerics, first, commit_seconds
-            )
+            trainer = Trainer(store, experiment, progress, allow_other_numerics, prepared, commit_seconds)
             if not trainer.is_done(members):
                 store.update_experiment(toml)
                 trainer.train(members)
@@ -89,17 +96,17 @@ def train_into(
                 store.finish()
 
 
-@dataclass(eq=False)  # rows refer to it
+@dataclass(eq=False)  # equal by identity, so that rows can be keys
 class Trainer:
-    """Brings members of one run to the experiment's length, and adds measures.
+    """Train members of one run to the experiment's length, and add measures.
 
     Attributes:
-        store: open for writing.
-        experiment: what is asked for now.
-        progress: told of the work.
+        store: the store of the run, open for writing.
+        experiment: the experiment, with the requested length and measures.
+        progress: receives the progress.
         allow_other_numerics: branch from a run that was made under other numerics.
-        prepared: of members that are not in the store yet, where that has been done already.
-        commit_seconds: how often what is done is kept, while a block of members is trained.
+        prepared: the members that are not in the store yet, if they are prepared already.
+        commit_seconds: seconds between commits while a block is trained.
     """
 
     store: RunStore
@@ -110,27 +117,29 @@ class Trainer:
     commit_seconds: float = COMMIT_SECONDS
 
     def is_done(self, members: Members) -> bool:
-        """Whether nothing is missing: members, steps, measures."""
-        if self._new(members):
+        """Whether the store has all members, steps and measures."""
+        if self._new_members(members):
             return False
         positions = self._positions(members)
         if self.short(positions) or not self.store.complete[positions].all():
             return False
-        return not any(True for _ in self._unmeasured(positions))
+        return next(self._unmeasured(positions), None) is None
 
     def train(self, members: Members) -> None:
-        """Do what is missing."""
+        """Add the missing members, train the missing steps, and take the missing measures.
+
+        Raises:
+            InputError: if no new member can start, or the stop rule needs a measure that is not taken.
+        """
         self._add(members)
         positions = self._positions(members)
         wanted = MeasurePlan.of(self.experiment)
-        stop_rule(self.experiment, wanted)  # says so at once if it cannot be followed
+        stop_rule(self.experiment, wanted)  # raises before training if its measure is not taken
         short = self.short(positions)
         self._mark_stopped_complete([p for p in positions if p not in set(short)])
         done = self.store.steps_done
-        steps = sum(self.experiment.n_steps - int(done[p]) for p in short)
-        if wanted.follow or wanted.follow_slow:
-            steps += self.experiment.n_steps * len(short)
-        self.progress.start(steps, f"{self.experiment.name or self.experiment.task.kind}")
+        steps = sum(wanted.passes * self.experiment.n_steps - int(done[p]) for p in short)
+        self.progress.start(steps, self.experiment.name or self.experiment.task.kind)
         rows = [Row(self, position) for position in short]
         train_rows(rows, self.progress.advance, commit_seconds=self.commit_seconds)
         for rows_of, missing in self._unmeasured(positions):
@@ -140,7 +149,17 @@ class Trainer:
     def measure(
         self, positions: list[int], wanted: MeasurePlan, *, flavor: Flavor = "predictions", suffix: str = ""
     ) -> None:
-        """Add measures to finished members, by replay."""
+        """Add measures to finished members by replay.
+
+        Args:
+            positions: the members' positions in the store.
+            wanted: the measures to take.
+            flavor: how subnetworks are found.
+            suffix: added to the stored names of measures of subnetworks.
+
+        Raises:
+            GrokscopeError: if the replay does not end in the recorded states.
+        """
         todo = [Row(self, position) for position in positions]
         for block, rows in cut_blocks(todo, wanted, flavor=flavor, again=True):
             own, axes = [row.position for row in rows], self.experiment.axes
@@ -150,27 +169,30 @@ class Trainer:
             sink.finish(final)
 
     def _positions(self, members: Members) -> list[int]:
-        """Where members lie in the store; those that could not be branched are left out."""
+        """The positions of members in the store, without those that could not start."""
         known = {seeds: i for i, seeds in enumerate(self.store.seeds)}
         return [known[member] for member in members if member in known]
 
-    def _new(self, members: Members) -> list[Seeds]:
-        """Members that are not in the store, and have not been found to have no place in it."""
+    def _new_members(self, members: Members) -> list[Seeds]:
+        """The members that are not in the store, without those that could not start before.
+
+        A member that could not start is tried again after its source run was extended.
+        """
         known = set(self.store.seeds)
         left_out = {tuple(seeds): steps for seeds, _, steps in self.store.notes.get("left_out", [])}
-        if any(member in left_out for member in members):  # unless their source has gone on since
+        if any(member in left_out for member in members):
             now = source_steps(self.experiment.init)
             known |= {member for member, steps in left_out.items() if steps >= now}
         return [member for member in members if member not in known]
 
     def _add(self, members: Members) -> None:
-        """Add new members to the store, with what they start from and what is done to them."""
-        new = self._new(members)
+        """Add new members to the store, with their origins."""
+        new = self._new_members(members)
         if self.experiment.is_plain or not new:
             with self.store.transaction("members are added") as t:
                 t.add_members(new)
             return
-        found = self.prepared or Prepared.of(
+        found = self.prepared or prepare(
             self.experiment,
             Members(tuple(new)),
             self.progress,
@@ -184,7 +206,7 @@ class Trainer:
             before = self.store.notes.get("left_out", [])
             kept = [entry for entry in before if tuple(entry[0]) not in set(new)]
             steps = source_steps(self.experiment.init)
-            lacking = [[list(member), why, steps] for member, why in found.left_out.items()]
+            lacking = [[list(member), reason, steps] for member, reason in found.left_out.items()]
             if before or lacking:
                 t.note(left_out=[*kept, *lacking])
             if found.other_numerics:
@@ -192,27 +214,29 @@ class Trainer:
                 t.note(other_numerics=sorted(known))
 
     def short(self, positions: list[int]) -> list[int]:
-        """Members that have not come to the end: the experiment's, or their own by its early stop."""
+        """The members that are neither complete at the experiment's length nor stopped early."""
         done, complete = self.store.steps_done, self.store.complete
-        stopped = dict(zip(positions, ended(self.store, self.experiment, positions), strict=True))
+        stopped = has_stopped(self.store, self.experiment, positions)
         return [
-            p for p in positions if not stopped[p] and (done[p] < self.experiment.n_steps or not complete[p])
+            p
+            for p, has_ended in zip(positions, stopped, strict=True)
+            if not has_ended and (done[p] < self.experiment.n_steps or not complete[p])
         ]
 
     def steps_saved(self, positions: list[int]) -> int:
-        """Member-steps that early stopping left out."""
+        """Member-steps skipped by early stopping."""
         left = self.experiment.n_steps - self.store.steps_done[positions]
-        return int(left[ended(self.store, self.experiment, positions)].clip(min=0).sum())
+        return int(left[has_stopped(self.store, self.experiment, positions)].clip(min=0).sum())
 
     def _mark_stopped_complete(self, positions: list[int]) -> None:
-        """Mark members as complete that had stopped early when their block was interrupted."""
+        """Mark members as complete that stopped early before their block was interrupted."""
         rows = [p for p in positions if not self.store.complete[p]]
         if rows:
             with self.store.transaction("members have stopped") as t:
                 t.mark(rows, complete=True)
 
     def _unmeasured(self, positions: list[int]) -> Iterator[tuple[list[int], MeasurePlan]]:
-        """Members that lack measures, by what they lack."""
+        """Groups of members that lack the same measures, each with a plan of these measures."""
         wanted = MeasurePlan.of(self.experiment)
         lacking: dict[frozenset[str], list[int]] = {}
         measured = {m.name: self.store.measured_to(m.name) for m in wanted.all}
@@ -225,7 +249,7 @@ class Trainer:
             yield rows, MeasurePlan.sorted(self.experiment, (m for m in wanted.all if m.name in names))
 
     def _final(self, rows: list[Row]) -> BlockState:
-        """The last states of members that are complete, some of which may have stopped before the end."""
+        """The final states of complete members, some of which may have been stopped early."""
         each = latest_states(rows)
         done = self.store.steps_done[[row.position for row in rows]]
         if (done >= self.experiment.n_steps).all():
@@ -242,30 +266,30 @@ def train_rows(
     n_members: int | None = None,
     committed: Callable[[list[Row]], None] = lambda rows: None,
 ) -> None:
-    """Train members of one run, or of several runs of one shape in common blocks, to their ends.
+    """Train members to their last step, in common blocks if they belong to several runs of one shape.
 
     Args:
         rows: the members, which may be at different steps; see `cut_blocks`.
-        advance: told how many member-steps have been done.
-        commit_seconds: between commits of a block; where it holds several runs, at least a second for each.
-        n_members: the number of members that the program is made for; None: these.
-        committed: called with the rows of each block that is done and committed.
+        advance: called with the member-steps done since its last call.
+        commit_seconds: seconds between commits of a block; at least one second for each of its runs.
+        n_members: the number of members that the program is compiled for; None: the number of rows.
+        committed: called with the rows of each block after its last commit.
     """
     steps = [int(row.run.store.steps_done[row.position]) for row in rows]
     for start in sorted(set(steps)):
         group = [row for row, step in zip(rows, steps, strict=True) if step == start]
         wanted = MeasurePlan.of(group[0].run.experiment)
         for run, own in by_run(group) if start else ():
-            wanted = measured_on_the_way(run.store, own, start, wanted)
+            wanted = _measured_while_training(run.store, own, start, wanted)
         for block, part in cut_blocks(group, wanted, n_members=n_members):
-            sink = block_sink(part, wanted, commit_seconds)
+            sink = _block_sink(part, wanted, commit_seconds)
             checkpoint = latest_states(part) if start else None
             sink.finish(block.run(sink, checkpoint, advance))
             committed(part)
 
 
-def block_sink(rows: Sequence[Row], wanted: MeasurePlan, commit_seconds: float) -> StoreSink | RoutingSink:
-    """The sink of a block: the store of its run, or the stores of its several runs."""
+def _block_sink(rows: Sequence[Row], wanted: MeasurePlan, commit_seconds: float) -> StoreSink | RoutingSink:
+    """The sink of a block: for the store of its run, or for the stores of its several runs."""
     runs = by_run(rows)
     every = commit_seconds if len(runs) == 1 else max(commit_seconds, float(len(runs)))
     parts: list[tuple[np.ndarray, StoreSink]] = []
@@ -277,17 +301,17 @@ def block_sink(rows: Sequence[Row], wanted: MeasurePlan, commit_seconds: float) 
     return parts[0][1] if len(parts) == 1 else RoutingSink(parts)
 
 
-def measured_on_the_way(
+def _measured_while_training(
     store: RunStore, positions: list[int], start: int, wanted: MeasurePlan
 ) -> MeasurePlan:
-    """What can be measured while members go on from a step: not what lacks the points before it.
+    """The measures to take while members continue from a step > 0.
 
-    That is left to a replay, and with it the subnetworks, which need the whole way.
+    Measures that lack earlier points are left to a replay; if there are any, measures of subnetworks are too.
     """
     late = {
         measure.name
         for measure in wanted.quick + wanted.slow
-        if start and bool((store.measured_to(measure.name)[positions] < start).any())
+        if bool((store.measured_to(measure.name)[positions] < start).any())
     }
     if not late:
         return wanted
