@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from grokscope.training import numerics
-from grokscope.training.numerics import numericsnumerics
+from grokscope.training.numerics import numerics_fingerprint
 
 INTEL = """processor\t: 0
 model name\t: Some Processor 9 @ 2.00GHz
