@@ -78,5 +78,5 @@ def test_a_machine_without_the_command_has_a_processor_too(machine, monkeypatch)
 def test_the_features_are_spelled_as_in_runs_that_are_there(monkeypatch):
     """`printf 'avx2 fma' | sha256sum`, of which runs hold the first 16 digits."""
     monkeypatch.setattr(numerics, "cpu_features", lambda: ("avx2", "fma"))
-    found = numericsnumerics(execution="map", block_width=1, precision="float32")
+    found = numerics_fingerprint(execution="map", block_width=1, precision="float32")
     assert found["cpu_features"] == "340a4556249ec40d"
