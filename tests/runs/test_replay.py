@@ -149,3 +149,28 @@ def test_certify_foresee_and_counts_of_a_branch_see_its_own_networks(tmp_path: P
             continue
         at = sorted(set(a[name].dropna("step", how="all").step.values) & {120, 160, 200, 240})
         np.testing.assert_array_equal(a[name].sel(step=at), b[name].sel(step=at), err_msg=name)
+
+
+def test_the_page_of_a_branch_shows_its_own_networks(tmp_path: Path) -> None:
+    from grokscope.report._networks import networks_of
+
+    spec = SPEC.with_("epochs=60", "task.n_train=60", "optimizer.learning_rate=0.3", "batch_size=16")
+    spec = spec.with_("measures=['train_accuracy','test_accuracy']")
+    run = gs.train(spec, seeds=2, out=tmp_path / "run")
+    branch = run.branch(
+        "memorization",
+        interventions=[{"kind": "prune", "neurons": {"kind": "largest", "count": 6}}],
+        out=tmp_path / "branch",
+    )
+    starts = branch.origins.steps.tolist()
+    assert len(set(starts)) == 2
+    steps = np.unique([*starts, max(starts) + 7, 240])
+    found, note = networks_of(branch, steps, most=2)
+    assert note == ""
+    for i, seeds in enumerate(branch.members):
+        own = steps[steps >= starts[i]]
+        np.testing.assert_array_equal(steps[found[i].snapshots], own)
+        for k, step in enumerate(own.tolist()):
+            one = branch.model(seeds, step)
+            np.testing.assert_array_equal(found[i].leaves["hidden_weight"][k], one.hidden_weight)
+            assert (np.asarray(one.output_weight) != 0).sum() <= 6

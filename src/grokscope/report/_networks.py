@@ -58,15 +58,19 @@ def networks_of(run: Any, steps: np.ndarray, most: int) -> tuple[dict[int, Membe
     again = [i for i in range(len(members)) if i not in whole][: _affordable(run)]
     found: dict[int, MemberNetworks] = {}
     note = ""
+    starts = run.origins.steps  # a branch has no networks before its members start
     try:
-        for rows in filter(None, (whole, again)):
-            found |= _read(run, members, rows, steps, steps)
+        for rows in (whole, again):
+            for start in sorted({int(starts[i]) for i in rows}):
+                own = [i for i in rows if starts[i] == start]
+                found |= _read(run, members, own, steps[steps >= start], steps)
     except GrokscopeError as error:
         note = f"Weights over time are not shown: {error}"
     for i in range(len(members)):
         if i not in found and len(kept[i]) > 1:
             found |= _read(run, members, [i], np.array(kept[i]), steps)
-    if not note and sum(len(one.snapshots) == len(steps) for one in found.values()) < most:
+    n_whole = sum(len(one.snapshots) == (steps >= starts[i]).sum() for i, one in found.items())
+    if not note and n_whole < most:
         note = (
             "Weights over time are shown of members whose networks the run has kept, or that can be trained "
             "again in seconds; train with --set schedule.snapshots=log to keep them all."
