@@ -240,7 +240,7 @@ def _train(
     def finish(cell: OpenRun) -> None:
         nonlocal saved
         # trains branches, and adds measures to members that were trained before
-        trainer = Trainer(cell.store, cell.experiment, progress, unit.allow_other_numerics)
+        trainer = Trainer(cell.store, cell.experiment, progress, unit.allow)
         trainer.train(members)
         rows = [i for i, seeds in enumerate(cell.store.seeds) if seeds in unfinished[cell]]
         saved += trainer.steps_saved(rows)
