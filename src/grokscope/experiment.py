@@ -318,7 +318,7 @@ class Experiment(Part):
 
     @classmethod
     def from_stored(
-        cls, table: dict[str, Any], folder: Path | None, files: Mapping[str, str], steps_per_epoch: int
+        cls, table: dict[str, Any], folder: Path | None, files: Mapping[str, str]
     ) -> Experiment:
         """The experiment of a stored run. Parts whose kind is not loaded are `MissingPart`.
 
@@ -326,13 +326,13 @@ class Experiment(Part):
             table: the spec.
             folder: where the files that it names may lie; None: only in the working folder.
             files: part (``task my_task``) -> the file that defined it, where that is known.
-            steps_per_epoch: as stored; used where a part is missing.
         """
         with looking_in(folder or Path()), missing_allowed(files):
-            found = cls.from_table(table)
-        if found.missing_parts:
-            found._steps_per_epoch = steps_per_epoch
-        return found
+            return cls.from_table(table)
+
+    def know_steps_per_epoch(self, steps: int) -> None:
+        """Take the updates per epoch from the store, where the part that says them is missing."""
+        self._steps_per_epoch = steps
 
     @classmethod
     def from_table(cls, table: dict[str, Any], overrides: tuple[str, ...] = ()) -> Experiment:

@@ -64,6 +64,7 @@ def sweep(
     dry_run: options.DryRun = False,
     plugin: options.Plugin = None,
     allow_other_numerics: options.OtherNumerics = False,
+    allow_changed_code: options.ChangedCode = False,
     json: options.Json = False,
 ) -> None:
     """Train a grid of experiments, or a contest of tuned contenders.
@@ -77,11 +78,12 @@ def sweep(
         from grokscope.progress import RichProgress
 
         overrides = tuple(set_ or ())
+        allowed = {"allow_other_numerics": allow_other_numerics, "allow_changed_code": allow_changed_code}
         if sweeps.is_contest_file(spec):
             if over or zip_:
                 raise InputError("--over: a contest has its axes in the spec, one set for each contender.")
             contest = sweeps.ContestSpec.from_toml(spec, overrides, seeds)
-            _run_contest(contest, folder, yes, dry_run, allow_other_numerics, json)
+            _run_contest(contest, folder, yes, dry_run, json, **allowed)
             return
         grid = sweeps.SweepSpec.from_toml(spec, overrides, tuple(over or ()), tuple(zip_ or ()), seeds)
         if dry_run and (many := sweeps.huge_grid_estimate(grid)) is not None:
@@ -100,7 +102,7 @@ def sweep(
                 engine=worker,
                 progress=progress,
                 confirm=lambda text, seconds, always: _confirm(text, seconds, always, yes),
-                allow_other_numerics=allow_other_numerics,
+                **allowed,
             )
         from grokscope.report import finish_sweep
 
@@ -119,6 +121,8 @@ def print_sweep(overview: SweepOverview) -> None:
     out.line(f"{overview.path}: {len(overview.cells)} cells, {overview.members} members, {state}")
     if overview.steps_saved:
         out.line(f"early stopping left out {overview.steps_saved:,} member-steps")
+    for remark in overview.remarks:
+        out.line(f"note: {remark}")
     headers, rows = overview.table(_MOST_ROWS)
     out.table(headers, rows)
     if len(overview.cells) > _MOST_ROWS:
@@ -130,8 +134,8 @@ def _run_contest(
     folder: str | None,
     yes: bool,
     dry_run: bool,
-    allow_other_numerics: bool,
     json: bool,
+    **allowed: bool,
 ) -> None:
     """Tune every contender, compare them on fresh seeds, print the standings."""
     from grokscope import sweeps
@@ -157,7 +161,7 @@ def _run_contest(
             place,
             progress=progress,
             confirm=lambda text, seconds, always: _confirm(text, seconds, always, yes),
-            allow_other_numerics=allow_other_numerics,
+            **allowed,
         )
     page = finish_contest(done)
     if json:

@@ -34,9 +34,9 @@ def marks(notes: dict[str, object]) -> list[str]:
 
     Example:
         >>> marks({"other_numerics": ["jax: 1 there, 2 here"]})
-        ['trained under other numerics: jax: 1 there, 2 here']
+        ['continued under other numerics: jax: 1 there, 2 here']
     """
-    words = {"other_numerics": "trained under other numerics", "changed_code": "trained by changed code"}
+    words = {"other_numerics": "continued under other numerics", "changed_code": "continued by changed code"}
     return [
         f"{text}: {'; '.join(map(str, listed))}"
         for name, text in words.items()

@@ -280,8 +280,8 @@ def _replayed(
             if recorded is not None and stop >= starts[i] and state_sha256(state) != recorded:
                 raise GrokscopeError(
                     f"{store.path}: a replay of seed {store.seeds[row].label} does not pass the state that "
-                    f"was recorded at step {stop}: the numerics of this machine differ from those of the "
-                    "run, or the store was changed."
+                    f"was recorded at step {stop}: the numerics of this machine or the code of a part differ "
+                    "from those of the run, or the store was changed."
                 )
             if (stop, row) in wanted:
                 kept = _network(state) if part == "network" and whole else state

@@ -25,7 +25,7 @@ from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
 
-__all__ = ["Code", "code_of", "is_own", "original_path", "short", "source_file"]
+__all__ = ["Code", "code_of", "is_own", "module_source", "original_path", "short", "source_file"]
 
 _PACKAGE = __name__.partition(".")[0]
 _INSTALLED = ("site-packages", "dist-packages")
@@ -188,7 +188,8 @@ def _pieces(target: Any, seen: set[int]) -> Iterator[str]:
     yield from _closed_over(target, seen)
     module = sys.modules.get(target.__module__)
     if in_file:
-        yield from _files_beside(used, module)
+        folder, beside = _files_beside(used, module)
+        yield from (f"{path.relative_to(folder).as_posix()}:{_normal(beside[path])}" for path in sorted(beside))
         return
     # a cell of a notebook: what the others define is found by its value
     space: Mapping[str, Any] = vars(module) if module is not None else {}
@@ -205,11 +206,7 @@ def _text_of(target: Any) -> tuple[str | None, bool]:
     module = sys.modules.get(target.__module__)
     file = source_file(target)
     if module is not None and file is not None and file.suffix == ".py":
-        spec = getattr(module, "__spec__", None)
-        kept = _texts.get(module.__name__)
-        if kept is None or kept[0] is not spec:
-            kept = _texts[module.__name__] = (spec, file.read_text(encoding="utf-8"))
-        return kept[1], True
+        return _file_text(module.__name__, file), True
     for code in _codes(target):
         if lines := linecache.getlines(code.co_filename):
             return "".join(lines), False
@@ -437,14 +434,29 @@ def _value(item: Any) -> str:
     return type(item).__qualname__
 
 
-def _files_beside(used: Iterable[ast.stmt], module: Any) -> Iterator[str]:
-    """Names and contents of the files beside a module that statements import, and of those these import."""
+def module_source(module: Any) -> tuple[str, dict[str, str]]:
+    """The text of a module, and of the files beside it that it imports, by their path relative to its folder.
+
+    Raises:
+        OSError: if its file cannot be read.
+    """
+    text = _file_text(module.__name__, Path(module.__file__))
+    folder, beside = _files_beside(ast.parse(text).body, module)
+    return text, {path.relative_to(folder).as_posix(): found for path, found in beside.items()}
+
+
+def _files_beside(used: Iterable[ast.stmt], module: Any) -> tuple[Path, dict[Path, str]]:
+    """The texts of the files beside a module that statements import, and of those that these import.
+
+    Returns:
+        The folder below which they lie, and the text of each.
+    """
     file = Path(module.__file__).resolve()
     folder = file.parent
     for _ in range((module.__package__ or "").count(".")):
         folder = folder.parent
     if folder.name in _INSTALLED:
-        return
+        return folder, {}
     # names are looked up from here: of a package's modules, they begin with the package's name
     base = folder.parent if module.__package__ else folder
     found: dict[Path, str] = {}
@@ -455,16 +467,23 @@ def _files_beside(used: Iterable[ast.stmt], module: Any) -> Iterator[str]:
             path = _module_file(name, folder, base)
             if path is None or path in found or path == file:
                 continue
-            text = _file_text(name, path)
-            try:
-                tree = ast.parse(text)
-            except (SyntaxError, ValueError):
-                found[path] = text
-                continue
-            found[path] = _dump(tree.body)
-            todo.append((tuple(tree.body), name if path.name == "__init__.py" else name.rpartition(".")[0]))
-    for path in sorted(found):
-        yield f"{path.relative_to(folder).as_posix()}:{found[path]}"
+            found[path] = _file_text(name, path)
+            inside = name if path.name == "__init__.py" else name.rpartition(".")[0]
+            todo.append((tuple(_parsed(found[path]).body), inside))
+    return folder, found
+
+
+def _parsed(text: str) -> ast.Module:
+    """A file's tree; an empty one where it is not Python."""
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError):
+        return ast.Module([], [])
+
+
+def _normal(text: str) -> str:
+    """A file's text without comments, docstrings and formatting."""
+    return _dump(_parsed(text).body) if _parsed(text).body else text
 
 
 def _imported(statements: Iterable[ast.AST], package: str) -> Iterator[str]:

@@ -161,7 +161,10 @@ class RunReader:
             table, folder = parse_toml(self.experiment_toml), None
         else:
             table, folder = read_toml(self.path / _EXPERIMENT), self.path
-        return Experiment.from_stored(table, folder, self.files, self.steps_per_epoch)
+        found = Experiment.from_stored(table, folder, self.files)
+        if found.missing_parts:
+            found.know_steps_per_epoch(self.steps_per_epoch)
+        return found
 
     def position(self, seed: int | Seeds) -> int:
         """Position of a member, given its seed (the same in all four streams) or its four seeds.

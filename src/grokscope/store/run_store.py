@@ -35,6 +35,7 @@ from grokscope.store.transaction import Transaction, member_arrays
 from grokscope.store.tree import Tree
 
 __all__ = [
+    "CODE_ADVICE",
     "RunStore",
     "code_difference",
     "commit_empty_run",
@@ -48,7 +49,7 @@ _ADVICE = {
     "replay": "A replay must repeat them: do so where the run was made, or train again into another folder.",
 }
 _GO_ON = "go on with --allow-changed-code (Python: allow_changed_code=True; the result is then marked)."
-_CODE_ADVICE = {
+CODE_ADVICE = {
     "train": f"restore the file, choose another folder (--out), or {_GO_ON}",
     "replay": f"a replay must repeat the training: restore the file, or {_GO_ON}",
 }
@@ -168,7 +169,7 @@ class RunStore(RunReader):
         """
         differences = code_difference(self.code or {}, here)
         if differences and not allow:
-            raise InputError(f"{self.path}: {differences[0]}; {_CODE_ADVICE[to]}")
+            raise InputError(f"{self.path}: code has changed: {', '.join(differences)}; {CODE_ADVICE[to]}")
         if not self._is_writable:
             return differences
         if differences or (here and self.code is None):
@@ -267,7 +268,7 @@ def code_difference(there: Mapping[str, Mapping[str, str]], here: Mapping[str, C
 
     Example:
         >>> code_difference({"optimizer mine": {"file": "/a.py", "sha256": "12" * 32}}, {})
-        ["optimizer mine has changed: /a.py was 121212121212, now it is the package's own"]
+        ["optimizer mine (/a.py: 121212121212 then, the package's own now)"]
     """
     found: list[str] = []
     for part, recorded in there.items():
@@ -275,8 +276,8 @@ def code_difference(there: Mapping[str, Mapping[str, str]], here: Mapping[str, C
         if now is not None and now.sha256 == was:
             continue
         file = (now.file if now is not None else "") or recorded.get("file") or "its source"
-        is_now = "now it is the package's own" if now is None else f"now it is {short(now.sha256)}"
-        found.append(f"{part} has changed: {file} was {short(was)}, {is_now}")
+        is_now = "the package's own" if now is None else short(now.sha256)
+        found.append(f"{part} ({file}: {short(was)} then, {is_now} now)")
     return found
 
 
