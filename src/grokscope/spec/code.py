@@ -256,23 +256,19 @@ def _closure(tree: ast.Module, root: int) -> tuple[list[ast.stmt], set[str]]:
         if not all(isinstance(tree.body[i], ast.Import | ast.ImportFrom) for i in places)
     }
     stars = [i for i, s in enumerate(tree.body) if isinstance(s, ast.ImportFrom) and s.names[0].name == "*"]
-    used, todo, names = set[int](), [root, *stars], set[str]()
-    while todo:
-        i = todo.pop()
-        if i in used:
-            continue
-        used.add(i)
-        names |= _free(tree.body[i])
+    used, new, names = set[int](), {root, *stars}, set[str]()
+    while new:
+        used |= new
+        names = names.union(*(_free(tree.body[i]) for i in new))
         if names & _REFLECTION - binding.keys():
             return [s for s in tree.body if not _is_text(s)], names | set(binding)
-        reached = names | {name for j in used for name in _stored([tree.body[j]])}
-        todo += [j for name in names for j in binding.get(name, ()) if j not in used]
-        if not todo:
-            todo = [
-                j
-                for j, statement in enumerate(tree.body)
-                if j not in used and _changes(statement, reached & local, reached & imported)
-            ]
+        reached = names | _stored(tree.body[i] for i in used)
+        new = {i for name in names for i in binding.get(name, ())} - used
+        new |= {
+            i
+            for i, statement in enumerate(tree.body)
+            if i not in used and _changes(statement, reached & local, reached & imported)
+        }
     return [tree.body[i] for i in sorted(used)], names
 
 

@@ -79,9 +79,10 @@ class Sweep:
         folder = self.path if isinstance(self.path, Path) else None
         files = {part: one["file"] for part, one in self._manifest.code.items() if one.get("file")}
         found = Experiment.from_stored(parse_toml(self._manifest.base), folder, files)
-        if found.missing_parts:
-            stores = (self._open(name) for name in self.cells.values())
-            found.know_steps_per_epoch(next((store.steps_per_epoch for store in stores if store is not None), 1))
+        stores = (self._open(name) for name in self.cells.values()) if found.missing_parts else iter(())
+        if (store := next((one for one in stores if one is not None), None)) is not None:
+            found = Experiment.from_stored(parse_toml(self._manifest.base), folder, store.files | files)
+            found.know_steps_per_epoch(store.steps_per_epoch)
         return found
 
     @cached_property
