@@ -148,8 +148,12 @@ def test_a_helper_that_the_class_does_not_use_does_not_count(tmp_path):
 def test_the_hash_is_that_of_the_code_that_runs_not_of_the_file_as_it_is_now(tmp_path):
     first = hash_of(tmp_path)
     (tmp_path / "helper_of_code.py").write_text("def value():\n    return 2\n")
-    load_plugin(tmp_path / "plug.py")  # python keeps the helper that it has imported
+    (tmp_path / "plug.py").write_text(FILE.replace("SCALE = 2.0", "SCALE = 2.5"))
+    code_of.__globals__["_known"].clear()
     assert code_of(lookup("loss", "mine_of_code")).sha256 == first
+    load_plugin(tmp_path / "plug.py")  # loads what was edited beside it, too
+    assert sys.modules["helper_of_code"].value() == 2
+    assert code_of(lookup("loss", "mine_of_code")).sha256 != first
 
 
 def test_code_that_looks_at_its_own_module_depends_on_all_of_it(tmp_path):

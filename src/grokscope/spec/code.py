@@ -25,7 +25,7 @@ from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
 
-__all__ = ["Code", "code_of", "is_own", "module_source", "original_path", "short", "source_file"]
+__all__ = ["Code", "code_of", "edited_beside", "is_own", "module_source", "original_path", "short", "source_file"]
 
 _PACKAGE = __name__.partition(".")[0]
 _INSTALLED = ("site-packages", "dist-packages")
@@ -439,6 +439,26 @@ def module_source(module: Any) -> tuple[str, dict[str, str]]:
     text = _file_text(module.__name__, Path(module.__file__))
     folder, beside = _files_beside(ast.parse(text).body, module)
     return text, {path.relative_to(folder).as_posix(): found for path, found in beside.items()}
+
+
+def edited_beside(module: Any) -> list[str]:
+    """The loaded modules of the files beside a module, if one of these files was edited since it was imported.
+
+    Args:
+        module: a module that is about to be executed.
+    """
+    folder, beside = _files_beside(_parsed(Path(module.__file__).read_text(encoding="utf-8")).body, module)
+    if all(_read(path) == text for path, text in beside.items()):
+        return []
+    files = {name: getattr(one, "__file__", None) for name, one in list(sys.modules.items())}
+    return [name for name, file in files.items() if file and Path(file).resolve() in beside and name != "__main__"]
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def _files_beside(used: Iterable[ast.stmt], module: Any) -> tuple[Path, dict[Path, str]]:

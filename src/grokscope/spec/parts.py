@@ -35,7 +35,7 @@ from pydantic import (
 )
 
 from grokscope.errors import InputError, did_you_mean
-from grokscope.spec.code import code_of, is_own, original_path, source_file
+from grokscope.spec.code import code_of, edited_beside, is_own, original_path, source_file
 
 if TYPE_CHECKING:
     from typing import Self
@@ -372,6 +372,8 @@ def load_plugin(path: str | Path, *, original: str | None = None) -> None:
     sys.modules[name] = module
     _loading.append(place)
     try:
+        for edited in edited_beside(module):  # python would keep them as they were
+            del sys.modules[edited]
         spec.loader.exec_module(module)
         for group in [group for group, table in _kinds.items() if table != before.get(group, {})]:
             kinds(group)  # a kind that exists already is reported now, not at its first use

@@ -210,12 +210,29 @@ def _load_plugins(plugins: Sequence[PluginFile]) -> None:
     loaded = set(loaded_plugins())
     for plugin in plugins:
         if plugin not in loaded:
+            _forget_modules(plugin)
             # kept as long as the process lives: tracebacks read the file
             folder = Path(tempfile.mkdtemp(prefix="grokscope-plugin-"))
+            _folders[plugin.path] = folder
             for name, source in ((Path(plugin.path).name, plugin.source), *plugin.beside):
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (folder / name).write_text(source, encoding="utf-8")
             load_plugin(folder / Path(plugin.path).name, original=plugin.path)
+
+
+_folders: dict[str, Path] = {}  # the folder with the copy of each plug-in that was sent here
+
+
+def _forget_modules(plugin: PluginFile) -> None:
+    """Forget the modules beside an earlier copy of a plug-in, which would be taken for those beside the new one."""
+    folder = _folders.get(plugin.path, Path(plugin.path).parent)
+    beside = {(folder / name).resolve() for name, _ in plugin.beside}
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file and Path(file).resolve() in beside:
+            del sys.modules[name]
+    if plugin.path in _folders and str(folder.resolve()) in sys.path:
+        sys.path.remove(str(folder.resolve()))
 
 
 def _experiments(unit: WorkUnit) -> list[Experiment]:
