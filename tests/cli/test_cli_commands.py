@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fake_runs import fake_run
+from grokscope.spec import parts
 from grokscope.cli.measure import parse_steps
 from grokscope.cli.show import sparkline
 from grokscope.errors import InputError
@@ -35,7 +36,9 @@ def test_train_takes_one_seed_and_the_default_folder_unless_told_otherwise(cli, 
 
 
 @pytest.fixture
-def noisy(tmp_path):
+def noisy(tmp_path, monkeypatch):
+    parts.kinds("loss")
+    monkeypatch.setattr(parts, "_kinds", {group: dict(table) for group, table in parts._kinds.items()})
     file = tmp_path / "noisy.py"
     file.write_text(
         "from typing import Literal\nfrom grokscope.losses import Hinge\nprint('a plug-in that talks')\n"
