@@ -20,8 +20,8 @@ from grokscope.models import ModelField
 from grokscope.models.fully_connected import FullyConnected
 from grokscope.optimizers import SGD, OptimizerField
 from grokscope.spec.axes import measure_axes
-from grokscope.spec.overrides import overridden, without_none
 from grokscope.spec.code import Code, code_of
+from grokscope.spec.overrides import overridden, without_none
 from grokscope.spec.parts import MissingPart, Part, looking_in, missing_allowed, parts_in
 from grokscope.spec.schedule import Schedule
 from grokscope.spec.stopping import Stopping
@@ -273,7 +273,9 @@ class Experiment(Part):
     @property
     def training_code(self) -> dict[str, Code]:
         """The code of the parts that train and are not the package's own, by part (``optimizer my_adam``)."""
-        parts = (part for part in parts_in(self) if part.group != "measure" and not isinstance(part, MissingPart))
+        parts = (
+            part for part in parts_in(self) if part.group != "measure" and not isinstance(part, MissingPart)
+        )
         return {code.part: code for code in map(code_of, parts) if code is not None}
 
     @property
@@ -317,9 +319,7 @@ class Experiment(Part):
             return cls.from_table(table, overrides)
 
     @classmethod
-    def from_stored(
-        cls, table: dict[str, Any], folder: Path | None, files: Mapping[str, str]
-    ) -> Experiment:
+    def from_stored(cls, table: dict[str, Any], folder: Path | None, files: Mapping[str, str]) -> Experiment:
         """The experiment of a stored run. Parts whose kind is not loaded are `MissingPart`.
 
         Args:

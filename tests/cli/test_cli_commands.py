@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from fake_runs import fake_run
-from grokscope.spec import parts
 from grokscope.cli.measure import parse_steps
 from grokscope.cli.show import sparkline
 from grokscope.errors import InputError
 from grokscope.experiment import Experiment
+from grokscope.spec import parts
 
 
 def test_train_passes_on_what_was_asked_for(cli, store, spec, tmp_path):

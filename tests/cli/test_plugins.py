@@ -62,7 +62,11 @@ def test_a_task_of_ones_own_trains_is_measured_shown_and_reported(cli, tmp_path)
     done(cli("verify", str(run)))
     done(cli("export", str(run), "--to", str(tmp_path / "b.csv")))
     assert (tmp_path / "b.csv").read_text() == (tmp_path / "a.csv").read_text()
-    for words in (["measure", str(run), "neuron_norm"], ["branch", str(run), "--at", "1"], ["circuits", str(run)]):
+    for words in (
+        ["measure", str(run), "neuron_norm"],
+        ["branch", str(run), "--at", "1"],
+        ["circuits", str(run)],
+    ):
         result = cli(*words)
         assert (result.code, result.out) == (2, "")
         assert result.err == f"grokscope: {line}\n"
@@ -71,7 +75,10 @@ def test_a_task_of_ones_own_trains_is_measured_shown_and_reported(cli, tmp_path)
 def test_runs_lists_runs_of_plugins_and_plain_runs_without_an_error(cli, tmp_path):
     done(cli("new", "task", "last_bits", "--out", str(tmp_path)))
     plugin = ("--plugin", str(tmp_path / "last_bits.py"))
-    for name, task in (("own", 'kind = "last_bits"\nn = 8\nn_train = 64'), ("plain", 'kind = "sparse_parity"\nn = 8\nk = 2')):
+    for name, task in (
+        ("own", 'kind = "last_bits"\nn = 8\nn_train = 64'),
+        ("plain", 'kind = "sparse_parity"\nn = 8\nk = 2'),
+    ):
         (tmp_path / f"{name}.toml").write_text(
             f'epochs = 2\nmeasures = ["train_accuracy"]\n[task]\n{task}\n'
             '[model]\nkind = "fully_connected"\nwidth = 8\n'
@@ -87,8 +94,8 @@ def test_runs_lists_runs_of_plugins_and_plain_runs_without_an_error(cli, tmp_pat
     (tmp_path / "last_bits.py").unlink()
     result = cli("circuits", str(tmp_path / "runs" / "own"))
     assert result.err == (
-        f"grokscope: task 'last_bits' was defined in {tmp_path / 'last_bits.py'}, which is gone; restore it and add "
-        "--plugin FILE (Python: grokscope.load_plugin).\n"
+        f"grokscope: task 'last_bits' was defined in {tmp_path / 'last_bits.py'}, which is gone; restore "
+        "it and add --plugin FILE (Python: grokscope.load_plugin).\n"
     )
     result = cli("show", str(tmp_path / "runs" / "own"), *plugin)
     assert (result.code, result.err) == (
@@ -137,7 +144,16 @@ def test_reproduce_again_with_a_rewritten_measure_judges_the_new_values(cli, tmp
         1,
     )
     file.write_text(text)
-    words = ("reproduce", "my_paper", "--profile", "quick", "--out", str(tmp_path / "out"), "--plugin", str(file))
+    words = (
+        "reproduce",
+        "my_paper",
+        "--profile",
+        "quick",
+        "--out",
+        str(tmp_path / "out"),
+        "--plugin",
+        str(file),
+    )
 
     def value():
         (claim,) = json.loads((tmp_path / "out" / "claims.json").read_text())
@@ -153,7 +169,10 @@ def test_reproduce_again_with_a_rewritten_measure_judges_the_new_values(cli, tmp
     file.write_text(text.replace("jnp.float32(1)", "jnp.float32(0)"))
     done(cli("report", str(tmp_path / "out"), "--plugin", str(file)))
     assert value() == 1
-    assert "measure score: its values were computed by other code" in (tmp_path / "out" / "report.html").read_text()
+    assert (
+        "measure score: its values were computed by other code"
+        in (tmp_path / "out" / "report.html").read_text()
+    )
     done(cli(*words))
     assert value() == 0
 

@@ -45,7 +45,9 @@ class Constant(Measure):
 '''
 SLOWER = PLUGIN.replace("SCALE = 1.0", "SCALE = 0.5")
 FOUR = PLUGIN.replace("jnp.float32(3)", "jnp.float32(4)")
-COMMENT = PLUGIN.replace('"""A number."""', '"""Another text."""\n    # a comment').replace("SCALE)", "SCALE  )")
+COMMENT = PLUGIN.replace('"""A number."""', '"""Another text."""\n    # a comment').replace(
+    "SCALE)", "SCALE  )"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -147,7 +149,9 @@ def test_a_changed_measure_is_computed_anew(tmp_path, plugin):
     run = gs.open_run(run.path)
     assert (run.measures.constant == 3).all()
     (remark,) = run.remarks
-    assert remark.startswith("measure constant: its values were computed by other code than the present one (")
+    assert remark.startswith(
+        "measure constant: its values were computed by other code than the present one ("
+    )
     run = gs.train(experiment(), seeds=2, out=run.path)
     assert (run.measures.constant == 4).all()
     assert run.remarks == []
@@ -251,7 +255,9 @@ def test_a_run_of_before_code_was_recorded_says_that_it_is_not_known(tmp_path, p
 
     gs.train(experiment(measures=["train_accuracy"]), seeds=1, out=tmp_path / "run")
     with open_store(tmp_path / "run", "a") as store, store.transaction("as it was") as t:
-        kept = {name: value for name, value in t._tree.attributes.items() if name not in ("code", "measured_by")}
+        kept = {
+            name: value for name, value in t._tree.attributes.items() if name not in ("code", "measured_by")
+        }
         t._tree.set_attributes(kept)
     forget()
     (remark,) = gs.open_run(tmp_path / "run").remarks
@@ -264,7 +270,7 @@ def test_a_run_of_before_code_was_recorded_says_that_it_is_not_known(tmp_path, p
     assert set(run._store.code) == {"optimizer own_sgd"}  # recorded from now on
 
 
-ANALYSIS = '''
+ANALYSIS = """
 from pathlib import Path
 import numpy as np
 from grokscope.papers._experiments import Analysis
@@ -279,7 +285,7 @@ def take(run, progress):
 
 
 NUMBER = Analysis("number", take, 0.1)
-'''
+"""
 
 
 def test_a_changed_analysis_is_taken_anew(tmp_path, plugin):
@@ -301,5 +307,5 @@ def test_a_changed_analysis_is_taken_anew(tmp_path, plugin):
     before, second, _ = result(ANALYSIS.replace("5.0", "6.0"))
     assert second == [6.0, 6.0]
     assert before == [
-        "measures mine: their values were computed by other code of an analysis; reproduce computes them anew."
+        "measures mine: other code of an analysis has computed them; reproduce computes them anew."
     ]

@@ -195,7 +195,10 @@ def functions(folder, text=FUNCTIONS):
 
 def test_functions_closures_lambdas_and_partial_functions(tmp_path):
     old = functions(tmp_path)
-    hashes = {name: code_of(getattr(old, name)).sha256 for name in ("square", "cube", "short", "two", "twice", "thrice")}
+    hashes = {
+        name: code_of(getattr(old, name)).sha256
+        for name in ("square", "cube", "short", "two", "twice", "thrice")
+    }
     assert len(set(hashes.values())) == 6
     assert code_of(old.two) == Code("function two", str(tmp_path / "functions_of_code.py"), hashes["two"])
     new = functions(tmp_path, FUNCTIONS.replace("LIMIT = 3", "LIMIT = 4"))
@@ -216,7 +219,10 @@ def notebook(cells):
 
 
 def test_a_class_of_a_notebook_depends_on_what_it_uses_of_other_cells():
-    cells = ["LIMIT = 3\ndef used(x):\n    return x + LIMIT\n", "class A:\n    def f(self):\n        return used(1)\n"]
+    cells = [
+        "LIMIT = 3\ndef used(x):\n    return x + LIMIT\n",
+        "class A:\n    def f(self):\n        return used(1)\n",
+    ]
     first = code_of(notebook(cells).A)
     assert (first.file, len(first.sha256)) == ("", 64)
     assert code_of(notebook(cells).A).sha256 == first.sha256

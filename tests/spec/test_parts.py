@@ -269,12 +269,14 @@ def test_two_files_with_one_kind_are_both_named(tmp_path):
     with pytest.raises(InputError) as error:
         load_plugin(tmp_path / "b.py")
     assert str(error.value) == (
-        f"plugin '{tmp_path / 'b.py'}': task 'of_both' is already defined, in {tmp_path / 'a.py'}; choose another "
-        f"kind in {tmp_path / 'b.py'}."
+        f"plugin '{tmp_path / 'b.py'}': task 'of_both' is already defined, in {tmp_path / 'a.py'}; choose "
+        f"another kind in {tmp_path / 'b.py'}."
     )
 
 
-@pytest.mark.parametrize("order", ["load import", "import load", "import load import", "load load import load"])
+@pytest.mark.parametrize(
+    "order", ["load import", "import load", "import load import", "load load import load"]
+)
 def test_a_file_may_be_loaded_and_imported_in_any_order(tmp_path, monkeypatch, order):
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "both_ways.py").write_text(PLUGIN.format(kind="both_ways", n_train=1))

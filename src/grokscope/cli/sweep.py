@@ -78,12 +78,11 @@ def sweep(
         from grokscope.progress import RichProgress
 
         overrides = tuple(set_ or ())
-        allowed = {"allow_other_numerics": allow_other_numerics, "allow_changed_code": allow_changed_code}
         if sweeps.is_contest_file(spec):
             if over or zip_:
                 raise InputError("--over: a contest has its axes in the spec, one set for each contender.")
             contest = sweeps.ContestSpec.from_toml(spec, overrides, seeds)
-            _run_contest(contest, folder, yes, dry_run, json, **allowed)
+            _run_contest(contest, folder, yes, dry_run, allow_other_numerics, allow_changed_code, json)
             return
         grid = sweeps.SweepSpec.from_toml(spec, overrides, tuple(over or ()), tuple(zip_ or ()), seeds)
         if dry_run and (many := sweeps.huge_grid_estimate(grid)) is not None:
@@ -102,7 +101,8 @@ def sweep(
                 engine=worker,
                 progress=progress,
                 confirm=lambda text, seconds, always: _confirm(text, seconds, always, yes),
-                **allowed,
+                allow_other_numerics=allow_other_numerics,
+                allow_changed_code=allow_changed_code,
             )
         from grokscope.report import finish_sweep
 
@@ -134,8 +134,9 @@ def _run_contest(
     folder: str | None,
     yes: bool,
     dry_run: bool,
+    allow_other_numerics: bool,
+    allow_changed_code: bool,
     json: bool,
-    **allowed: bool,
 ) -> None:
     """Tune every contender, compare them on fresh seeds, print the standings."""
     from grokscope import sweeps
@@ -161,7 +162,8 @@ def _run_contest(
             place,
             progress=progress,
             confirm=lambda text, seconds, always: _confirm(text, seconds, always, yes),
-            **allowed,
+            allow_other_numerics=allow_other_numerics,
+            allow_changed_code=allow_changed_code,
         )
     page = finish_contest(done)
     if json:

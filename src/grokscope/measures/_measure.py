@@ -33,8 +33,8 @@ class Measure(Part):
         default: whether it is taken where a spec lists no measures.
         default_with_classes: whether it is also taken then on a task with classes.
         revision: raised by one when the code of one of our own measures is changed so that its values change.
-            Values of another revision do not count as measured. A plug-in's measure has no need of it: its code
-            is compared.
+            Values of another revision do not count as measured. A measure of a plug-in does not need it: its
+            code is compared.
         needs: what the experiment must have (values of `grokscope.measures.needs`). Where it lacks one, the
             measure is not among the defaults, and a spec that asks for it is refused with one line.
     """

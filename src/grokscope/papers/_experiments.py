@@ -88,7 +88,7 @@ class Analysis:
     Attributes:
         name: a label of one or two words.
         take: function of the run and the progress; it writes its measures (`grokscope.runs.GivenMeasures`),
-            and does nothing where they exist already. If its code has changed since, these are removed before.
+            and does nothing where they exist already. If its code has changed, these are removed before.
         seconds: predicted seconds on one core per member, for the plan.
         revision: raised by one when the code of one of our own analyses is changed so that its values change.
     """
@@ -291,8 +291,8 @@ class RunExperiment(PaperExperiment):
                 old = outdated_given(store, self.code_versions)
             if old:
                 found.append(
-                    f"measures {', '.join(old)}: their values were computed by other code of an analysis; reproduce "
-                    "computes them anew."
+                    f"measures {', '.join(old)}: other code of an analysis has computed them; "
+                    "reproduce computes them anew."
                 )
         return found
 

@@ -50,7 +50,11 @@ class RunInfo:
     def first_facts(self) -> list[tuple[str, str]]:
         """The seeds, and the part of the provenance that is shown at once."""
         remarks = [("note", remark) for remark in self.remarks]
-        return [("seeds", self.seeds), *remarks, *self._facts(key for key in _FIRST if key in self.provenance)]
+        return [
+            ("seeds", self.seeds),
+            *remarks,
+            *self._facts(key for key in _FIRST if key in self.provenance),
+        ]
 
     @property
     def more_facts(self) -> list[tuple[str, str]]:

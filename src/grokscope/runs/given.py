@@ -62,7 +62,7 @@ def forget_outdated(run: Run, versions: Mapping[str, str]) -> list[str]:
 
 
 def outdated_given(store: RunReader, versions: Mapping[str, str]) -> list[str]:
-    """The measures in a store that an analysis has written by code of another version than the present one."""
+    """The measures in a store that an analysis has written by code of another version than now."""
     return [
         name
         for name, by in store.given_by.items()
@@ -121,7 +121,9 @@ class GivenMeasures:
     def forget(self, names: Sequence[str], versions: Mapping[str, str]) -> None:
         """Remove all values of measures; what their analyses write from now on is by the present versions."""
         by = self._store.given_by
-        now = {name: {a: versions.get(a, version) for a, version in by.get(name, {}).items()} for name in names}
+        now = {
+            name: {a: versions.get(a, version) for a, version in by.get(name, {}).items()} for name in names
+        }
         with self._store.transaction(f"{', '.join(names)}: other code") as t:
             t.forget_measures(slice(None), names)
             t.set_attributes(given_by={**by, **now})

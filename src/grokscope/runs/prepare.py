@@ -365,7 +365,7 @@ class SourceMembers:
 
 
 def _open_source(init: FromRun, prepared: Prepared, allow: Allow) -> RunStore:
-    """Open the store of the source run; the differences from this process that are allowed are noted in ``prepared``.
+    """Open the store of the source run; allowed differences from this process are noted in ``prepared``.
 
     Raises:
         InputError: if there is no run, it has another identity than ``init.source``, or its numerics or the

@@ -76,7 +76,7 @@ def collect_provenance(
 
 
 def all_code(experiment: Experiment) -> dict[str, Code]:
-    """The code of all parts of an experiment that are not the package's own, by part: ``measure my_share``."""
+    """The code of all parts of an experiment that are not the package's own, by part."""
     parts: list[Any] = [*MeasurePlan.of(experiment).all]
     found = {code.part: code for code in map(code_of, parts) if code is not None}
     return experiment.training_code | found

@@ -55,13 +55,15 @@ def _outdated_measures(store: RunReader, experiment: Experiment) -> list[str]:
         present = now.get(name) or _by_kind(name, [code.kind for code in codes.values()])
         if present is None:
             continue
-        old = [one for one in codes if one != present.code_version and (store.measured_to(name, one) >= 0).any()]
+        old = [
+            one for one in codes if one != present.code_version and (store.measured_to(name, one) >= 0).any()
+        ]
         if old:
             was = codes[old[0]].sha256
             then = f" ({short(was)}, now {short(present.code_version)})" if was else ""
             found.append(
-                f"measure {name}: its values were computed by other code than the present one{then}; the command "
-                f"that trained it, given again, or grokscope measure computes it anew."
+                f"measure {name}: its values were computed by other code than the present one{then}; the "
+                f"command that trained it, given again, or grokscope measure computes it anew."
             )
     return found
 

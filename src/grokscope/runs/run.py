@@ -257,7 +257,7 @@ class Run:
             out: the folder; by default ``runs/<task>-<identity>``.
             progress: receives the progress.
             allow_other_numerics: branch even if this run was made under other numerics; the branch is marked.
-            allow_changed_code: branch even if the code of one of this run's parts, a plug-in's, has changed; the
+            allow_changed_code: branch even if the code of a part of this run, from a plug-in, has changed; the
                 branch is marked.
 
         Returns:
@@ -327,11 +327,12 @@ class Run:
             steps: a schedule (see `Schedule`); None: the run's own.
             flavor: how subnetworks are found: ``predictions`` or ``accuracy``.
             progress: receives the progress.
-            allow_changed_code: go on if the code of one of the run's parts, a plug-in's, has changed, and mark
+            allow_changed_code: go on if the code of a part of the run, from a plug-in, has changed, and mark
                 the run.
 
         Raises:
-            InputError: if a measure is not known, a part of the run is not loaded or has changed, or a measure needs something that the run does not have.
+            InputError: if a measure is not known, or needs something that the run does not have; or if a part
+                of the run is not loaded or has changed.
             GrokscopeError: if the replay does not end in the recorded states.
         """
         from grokscope.runs.measure import add_measures
@@ -368,8 +369,8 @@ def train(
         out: the run folder; by default ``runs/<task>-<identity, 8 characters>``.
         progress: receives the progress (see `grokscope.progress`).
         allow_other_numerics: continue a run that was made under another numerics fingerprint, and mark it.
-        allow_changed_code: continue a run although the code of one of its parts, a plug-in's, has changed, and
-            mark it.
+        allow_changed_code: continue a run although the code of a part, from a plug-in, has changed, and mark
+            it.
         commit_seconds: seconds between commits; a crash loses the work since the last one.
 
     Returns:

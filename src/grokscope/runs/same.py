@@ -1,4 +1,4 @@
-"""Whether this process would compute what a run holds: the same numerics, and the same code of the user's own parts."""
+"""Whether this process computes what a run holds: the same numerics, the same code of the user's parts."""
 
 from __future__ import annotations
 

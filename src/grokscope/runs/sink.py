@@ -124,12 +124,14 @@ class StoreSink:
         self._last_commit = time.monotonic()
 
     def _forget_outdated(self, t: Transaction) -> None:
-        """Remove values that other code has computed: values of two codes must not stand beside each other."""
+        """Remove values that other code has computed: values of two codes must not be mixed."""
         for measure in self._wanted.all:
             name = stored_name(measure, self._suffix)
             outdated = self._store.outdated(name, measure.code_version)[self._positions]
             if outdated.any():
-                t.forget_measures([p for p, old in zip(self._positions, outdated, strict=True) if old], [name])
+                t.forget_measures(
+                    [p for p, old in zip(self._positions, outdated, strict=True) if old], [name]
+                )
 
     def _mark(self, t: Transaction, checkpoint: BlockState, *, complete: bool) -> None:
         """Record how far the members and their measures have come; with the state, unless in a replay."""

@@ -1,4 +1,4 @@
-"""The code of parts and functions that are not the package's own: which file, and a hash that notices changes.
+"""The code of parts and functions that are not the package's own: the file, and a hash that notices changes.
 
 The hash covers what a class or function uses, and nothing else of its file: its own definition, all top-level
 definitions, assignments and imports of the module that it names, directly or through others, the top-level
@@ -20,12 +20,22 @@ import linecache
 import sys
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
 
-__all__ = ["Code", "code_of", "edited_beside", "is_own", "module_source", "original_path", "short", "source_file"]
+__all__ = [
+    "Code",
+    "code_of",
+    "edited_beside",
+    "is_own",
+    "module_source",
+    "original_path",
+    "short",
+    "source_file",
+]
 
 _PACKAGE = __name__.partition(".")[0]
 _INSTALLED = ("site-packages", "dist-packages")
@@ -79,10 +89,8 @@ def code_of(thing: Any) -> Code | None:
         known = None
     if known is None:
         known = Code(_label(target), original_path(source_file(target)), _sha256(target))
-        try:
+        with suppress(TypeError):
             _known[target] = known
-        except TypeError:
-            pass
     return known
 
 
@@ -143,7 +151,9 @@ def _partial(thing: functools.partial[Any]) -> Code | None:
     code = code_of(thing.func)
     if code is None:
         return None
-    values = [_value(item) for item in (*thing.args, *(x for pair in sorted(thing.keywords.items()) for x in pair))]
+    values = [
+        _value(item) for item in (*thing.args, *(x for pair in sorted(thing.keywords.items()) for x in pair))
+    ]
     return Code(code.part, code.file, _digest([code.sha256, *values]) if code.sha256 else "")
 
 
@@ -189,7 +199,9 @@ def _pieces(target: Any, seen: set[int]) -> Iterator[str]:
     module = sys.modules.get(target.__module__)
     if in_file:
         folder, beside = _files_beside(used, module)
-        yield from (f"{path.relative_to(folder).as_posix()}:{_normal(beside[path])}" for path in sorted(beside))
+        yield from (
+            f"{path.relative_to(folder).as_posix()}:{_normal(beside[path])}" for path in sorted(beside)
+        )
         return
     # a cell of a notebook: what the others define is found by its value
     space: Mapping[str, Any] = vars(module) if module is not None else {}
@@ -291,7 +303,9 @@ def _changes(statement: ast.stmt, local: set[str], imported: set[str]) -> bool:
         case ast.If(test=test) if "__name__" in _free(test):
             return False
         case ast.If() | ast.For() | ast.While() | ast.With() | ast.Try():
-            inner = [item for item in ast.walk(statement) if isinstance(item, ast.stmt) and item is not statement]
+            inner = [
+                item for item in ast.walk(statement) if isinstance(item, ast.stmt) and item is not statement
+            ]
             return any(_changes(item, local, imported) for item in inner)
         case _:
             return False
@@ -336,7 +350,10 @@ def _free(node: ast.AST) -> set[str]:
         arguments = node.args
         every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
         every += [one for one in (arguments.vararg, arguments.kwarg) if one is not None]
-        outside: list[ast.AST] = [*arguments.defaults, *(one for one in arguments.kw_defaults if one is not None)]
+        outside: list[ast.AST] = [
+            *arguments.defaults,
+            *(one for one in arguments.kw_defaults if one is not None),
+        ]
         found = set().union(*(_annotated(one.annotation) for one in every))
         if not isinstance(node, ast.Lambda):
             outside += node.decorator_list
@@ -391,7 +408,11 @@ def _stored(body: Iterable[ast.AST]) -> set[str]:
                 found |= {alias.asname or alias.name.partition(".")[0] for alias in names}
             case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
                 found.add(name)
-            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+            case (
+                ast.ExceptHandler(name=str(name))
+                | ast.MatchAs(name=str(name))
+                | ast.MatchStar(name=str(name))
+            ):
                 found.add(name)
             case ast.Lambda():
                 continue
@@ -442,16 +463,18 @@ def module_source(module: Any) -> tuple[str, dict[str, str]]:
 
 
 def edited_beside(module: Any) -> list[str]:
-    """The loaded modules of the files beside a module, if one of these files was edited since it was imported.
+    """The loaded modules of the files beside a module, if one of these files was edited since its import.
 
     Args:
         module: a module that is about to be executed.
     """
-    folder, beside = _files_beside(_parsed(Path(module.__file__).read_text(encoding="utf-8")).body, module)
+    _, beside = _files_beside(_parsed(Path(module.__file__).read_text(encoding="utf-8")).body, module)
     if all(_read(path) == text for path, text in beside.items()):
         return []
     files = {name: getattr(one, "__file__", None) for name, one in list(sys.modules.items())}
-    return [name for name, file in files.items() if file and Path(file).resolve() in beside and name != "__main__"]
+    return [
+        name for name, file in files.items() if file and Path(file).resolve() in beside and name != "__main__"
+    ]
 
 
 def _read(path: Path) -> str | None:
@@ -503,7 +526,7 @@ def _normal(text: str) -> str:
 
 
 def _imported(statements: Iterable[ast.AST], package: str) -> Iterator[str]:
-    """All modules that statements may import: ``a.b`` for ``import a.b``; ``a`` and ``a.b`` for ``from a import b``."""
+    """All modules that statements may import: ``a`` and ``a.b`` for ``from a import b``."""
     for statement in statements:
         for node in ast.walk(statement):
             if isinstance(node, ast.Import):
@@ -530,7 +553,9 @@ def _module_file(name: str, folder: Path, base: Path) -> Path | None:
         path = place.resolve()
         if path.is_relative_to(folder) and path.is_file() and path.suffix == ".py":
             inside = path.relative_to(folder).parts
-            lives_in = [prefix for prefix in map(Path, (sys.prefix, sys.base_prefix)) if prefix.is_relative_to(folder)]
+            lives_in = [
+                prefix for prefix in map(Path, (sys.prefix, sys.base_prefix)) if prefix.is_relative_to(folder)
+            ]
             if not set(inside) & set(_INSTALLED) and not any(path.is_relative_to(one) for one in lives_in):
                 return path
     return None

@@ -189,6 +189,11 @@ class MissingPart(Part):
         """One line: which part it is, and how it is loaded."""
         return self._reason
 
+    def because(self, reason: str) -> MissingPart:
+        """The part itself, with the reason that it gives."""
+        self._reason = reason
+        return self
+
     def written(self, folder: Path | None) -> MissingPart:
         """The part itself: its arrays are files already."""
         del folder
@@ -229,10 +234,10 @@ def _missing_part(group: str, kind: str, table: dict[str, Any], files: Mapping[s
     elif Path(file).is_file():
         reason = f"{group} '{kind}' is defined in {file}, which is not loaded; add --plugin {file} {how}."
     else:
-        reason = f"{group} '{kind}' was defined in {file}, which is gone; restore it and add --plugin FILE {how}."
-    part = MissingPart(kind=kind, **table)
-    part._reason = reason
-    return part
+        reason = (
+            f"{group} '{kind}' was defined in {file}, which is gone; restore it and add --plugin FILE {how}."
+        )
+    return MissingPart(kind=kind, **table).because(reason)
 
 
 def resolver(base: type[Part], form: Callable[[Any], Any] = lambda value: value) -> WrapValidator:
@@ -407,8 +412,8 @@ def _check_defines_parts(module: Any, before: Mapping[str, Mapping[str, type[Par
     for cls in classes:
         if cls.__module__ == module.__name__ and cls.group:
             raise InputError(
-                f"{cls.__name__} has no kind; add the line kind: Literal[\"my_{cls.group}\"] = "
-                f"\"my_{cls.group}\" to the class."
+                f'{cls.__name__} has no kind; add the line kind: Literal["my_{cls.group}"] = '
+                f'"my_{cls.group}" to the class.'
             )
     raise InputError("defines no part: no subclass of Task, Model, Measure, Paper, ... with a kind.")
 

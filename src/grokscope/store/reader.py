@@ -252,7 +252,10 @@ class RunReader:
         """The code that computed a measure, by version, of all versions that any member has or had."""
         known = self._tree.attributes.get("measured_by", {})
         labels = [one for one in self._tree.attributes.get("measured", []) if split_label(one)[0] == name]
-        return {split_label(one)[1]: MeasureCode(split_label(one)[1], **known.get(one, {"kind": ""})) for one in labels}
+        return {
+            split_label(one)[1]: MeasureCode(split_label(one)[1], **known.get(one, {"kind": ""}))
+            for one in labels
+        }
 
     def outdated(self, name: str, version: str) -> np.ndarray:
         """Whether each member has a measure's values from another version of its code, bool [member]."""

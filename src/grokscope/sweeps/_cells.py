@@ -55,8 +55,8 @@ def open_cell(
         allow: the differences that the user accepts.
 
     Raises:
-        InputError: if the folder holds another run, or one with other numerics or other code of its parts that
-            are not allowed.
+        InputError: if the folder holds another run, or one with other numerics or code that is not
+            allowed.
         StoreError: if the store cannot be read or written.
     """
     stored = experiment

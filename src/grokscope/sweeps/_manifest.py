@@ -224,7 +224,9 @@ def recording_hash(experiment: Experiment) -> str:
     if experiment.stop.is_on:
         table.append(experiment.stop.model_dump(mode="json"))
     # our own measures at their first revision, without a version, leave the hash as it was before
-    if measures is not None or any(code_of(kind) is not None or kind.revision > 1 for kind in _measure_kinds()):
+    if measures is not None or any(
+        code_of(kind) is not None or kind.revision > 1 for kind in _measure_kinds()
+    ):
         plan = MeasurePlan.of(experiment)
         if versions := {one.name: one.code_version for one in plan.all if one.code_version}:
             table.append(versions)

@@ -80,8 +80,8 @@ def run_sweep(
         rates: speed of this machine; None measures it.
         allow_other_numerics: accept workers with another numerics fingerprint (versions, device type), and
             note it in their cells.
-        allow_changed_code: go on although the code of a part, a plug-in's, has changed since cells were trained,
-            and note it in the sweep and these cells.
+        allow_changed_code: go on although the code of a part, from a plug-in, has changed since cells were
+            trained, and note it in the sweep and these cells.
 
     Raises:
         InputError: if a cell is not valid or does not fit the memory, the place holds another sweep or other

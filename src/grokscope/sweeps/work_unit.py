@@ -224,7 +224,7 @@ _folders: dict[str, Path] = {}  # the folder with the copy of each plug-in that 
 
 
 def _forget_modules(plugin: PluginFile) -> None:
-    """Forget the modules beside an earlier copy of a plug-in, which would be taken for those beside the new one."""
+    """Forget the modules beside an earlier copy of a plug-in; python would take them for the new ones."""
     folder = _folders.get(plugin.path, Path(plugin.path).parent)
     beside = {(folder / name).resolve() for name, _ in plugin.beside}
     for name, module in list(sys.modules.items()):
