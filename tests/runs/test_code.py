@@ -160,6 +160,16 @@ def test_a_changed_measure_is_computed_anew(tmp_path, plugin):
     assert gs.train(experiment(), seeds=2, out=run.path).version == version  # nothing was left to do
 
 
+def test_no_branch_starts_at_an_event_of_outdated_values(tmp_path, plugin):
+    run = gs.train(experiment(), seeds=1, out=tmp_path / "run")
+    plugin(FOUR)
+    with pytest.raises(gs.InputError, match="run: measure constant: its values were computed by other code"):
+        run.branch("constant > 3.5 for 1", out=tmp_path / "branch")
+    assert not (tmp_path / "branch").exists()
+    run.measure(["constant"])
+    assert run.branch("constant > 3.5 for 1", out=tmp_path / "branch").origins.steps.tolist() == [0]
+
+
 def test_values_of_two_codes_never_stand_beside_each_other(tmp_path, plugin):
     run = gs.train(experiment(epochs=5), seeds=2, out=tmp_path / "run")
     plugin(FOUR)

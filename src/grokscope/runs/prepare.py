@@ -21,8 +21,10 @@ from grokscope.measures import active_subnetwork
 from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 from grokscope.progress import Progress
 from grokscope.runs.origins import pack_targets
+from grokscope.runs.remarks import outdated_measures
 from grokscope.runs.replay import NETWORK, state_structure, states_at
 from grokscope.runs.same import require_same
+from grokscope.spec.events import Event
 from grokscope.spec.moments import Moment, parse_moment
 from grokscope.spec.stopping import NO_STEP
 from grokscope.spec.streams import Lineup, Members, Seeds, on_members
@@ -317,7 +319,15 @@ class SourceMembers:
         return part
 
     def moments(self, at: Moment) -> np.ndarray:
-        """The step of each member at a moment; inf if the event was not seen in it. Never NaN."""
+        """The step of each member at a moment; inf if the event was not seen in it. Never NaN.
+
+        Raises:
+            InputError: if other code than the present one has computed the measure of the event.
+        """
+        if isinstance(at.event, Event):
+            outdated = outdated_measures(self.store, self.experiment)
+            if at.event.measure in outdated:
+                raise InputError(f"{self.store.path}: {outdated[at.event.measure]}")
         measures = on_members(self.store.read_measures(), self.seeds) if at.is_event else None
         return at.steps(measures, self.steps, self.store.steps_done[self._rows])
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from grokscope.measures import Measure
     from grokscope.store.reader import RunReader
 
-__all__ = ["marks", "remarks_on"]
+__all__ = ["marks", "outdated_measures", "remarks_on"]
 
 
 def remarks_on(store: RunReader, experiment: Experiment) -> list[str]:
@@ -25,8 +25,7 @@ def remarks_on(store: RunReader, experiment: Experiment) -> list[str]:
     """
     found = marks(store.notes)
     found += [part.reason for part in experiment.missing_parts]
-    found += _outdated_measures(store, experiment)
-    return found
+    return [*found, *outdated_measures(store, experiment).values()]
 
 
 def marks(notes: dict[str, object]) -> list[str]:
@@ -44,12 +43,12 @@ def marks(notes: dict[str, object]) -> list[str]:
     ]
 
 
-def _outdated_measures(store: RunReader, experiment: Experiment) -> list[str]:
-    """The measures of which some member has values that code other than the present one has computed."""
+def outdated_measures(store: RunReader, experiment: Experiment) -> dict[str, str]:
+    """A remark on each measure that has values of other code than the present one, by name."""
     if not len(store.seeds):
-        return []
+        return {}
     now = {} if experiment.missing_parts else {one.name: one for one in MeasurePlan.of(experiment).all}
-    found: list[str] = []
+    found: dict[str, str] = {}
     for name in sorted({name for names in store.measures.values() for name in names}):
         codes = store.measure_codes(name)
         present = now.get(name) or _by_kind(name, [code.kind for code in codes.values()])
@@ -61,7 +60,7 @@ def _outdated_measures(store: RunReader, experiment: Experiment) -> list[str]:
         if old:
             was = codes[old[0]].sha256
             then = f" ({short(was)}, now {short(present.code_version)})" if was else ""
-            found.append(
+            found[name] = (
                 f"measure {name}: its values were computed by other code than the present one{then}; the "
                 f"command that trained it, given again, or grokscope measure computes it anew."
             )

@@ -257,8 +257,8 @@ class Run:
             out: the folder; by default ``runs/<task>-<identity>``.
             progress: receives the progress.
             allow_other_numerics: branch even if this run was made under other numerics; the branch is marked.
-            allow_changed_code: branch even if the code of a part of this run, from a plug-in, has changed; the
-                branch is marked.
+            allow_changed_code: branch even if the code of a part, from a plug-in, has changed; the branch is
+                marked.
 
         Returns:
             The branch. Members that cannot start are listed in ``branch.origins.left_out``.
