@@ -8,7 +8,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from grokscope.errors import InputError
 from grokscope.interventions import InterventionField
@@ -20,8 +20,9 @@ from grokscope.models import ModelField
 from grokscope.models.fully_connected import FullyConnected
 from grokscope.optimizers import SGD, OptimizerField
 from grokscope.spec.axes import measure_axes
+from grokscope.spec.code import Code, code_of
 from grokscope.spec.overrides import overridden, without_none
-from grokscope.spec.parts import Part, looking_in
+from grokscope.spec.parts import MissingPart, Part, looking_in, missing_allowed, parts_in
 from grokscope.spec.schedule import Schedule
 from grokscope.spec.stopping import Stopping
 from grokscope.spec.toml import read_toml
@@ -29,6 +30,7 @@ from grokscope.starts import Fresh, FromRun, InitField
 from grokscope.tasks import TaskField
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Self
 
 __all__ = ["Experiment", "Recording"]
@@ -109,6 +111,7 @@ class Experiment(Part):
     measures: tuple[MeasureField, ...] | None = None
     schedule: Recording = Recording()
     stop: Stopping = Stopping()
+    _steps_per_epoch: int = PrivateAttr(0)  # as stored, where a part is missing; 0: not needed
 
     @field_validator("schedule", "stop", mode="before")
     @classmethod
@@ -134,6 +137,8 @@ class Experiment(Part):
 
     @model_validator(mode="after")
     def _check_interventions(self) -> Self:
+        if self.missing_parts:
+            return self
         for item in self.interventions:
             if (lack := item.missing(self)) is not None:
                 raise InputError(f"interventions: {lack}.")
@@ -162,6 +167,8 @@ class Experiment(Part):
             raise ValueError("an online experiment has no epochs; give steps")
         if self.online and self.batch_size == "full":
             raise ValueError("an online experiment has no full batch; give batch_size as a number")
+        if self.missing_parts:
+            return self
         if self.online and not self.task.can_sample:
             raise ValueError(f"task '{self.task.kind}' with these settings cannot be sampled online")
         self.model.check_inputs(self.task.input_shape, self.task.n_outputs)
@@ -177,7 +184,7 @@ class Experiment(Part):
         """Updates per pass over the training set; 1 for full batches and online experiments."""
         if self.online or self.batch_size == "full":
             return 1
-        return math.ceil(self.task.n_train / int(self.batch_size))
+        return self._steps_per_epoch or math.ceil(self.task.n_train / int(self.batch_size))
 
     @property
     def n_steps(self) -> int:
@@ -250,6 +257,28 @@ class Experiment(Part):
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
+    def missing_parts(self) -> list[MissingPart]:
+        """The parts whose kind is not loaded; empty but for a stored experiment (`from_stored`)."""
+        return [part for part in parts_in(self) if isinstance(part, MissingPart)]
+
+    def require_loaded(self) -> None:
+        """Check that all parts are loaded.
+
+        Raises:
+            InputError: if one is not; one line that names it, its file and how it is loaded.
+        """
+        for part in self.missing_parts:
+            raise InputError(part.reason)
+
+    @property
+    def training_code(self) -> dict[str, Code]:
+        """The code of the parts that train and are not the package's own, by part (``optimizer my_adam``)."""
+        parts = (
+            part for part in parts_in(self) if part.group != "measure" and not isinstance(part, MissingPart)
+        )
+        return {code.part: code for code in map(code_of, parts) if code is not None}
+
+    @property
     def is_plain(self) -> bool:
         """Whether members start from fresh networks and there are no interventions."""
         return not self.interventions and isinstance(self.init, Fresh)
@@ -288,6 +317,22 @@ class Experiment(Part):
         table = read_toml(file)
         with looking_in(file.parent):
             return cls.from_table(table, overrides)
+
+    @classmethod
+    def from_stored(cls, table: dict[str, Any], folder: Path | None, files: Mapping[str, str]) -> Experiment:
+        """The experiment of a stored run. Parts whose kind is not loaded are `MissingPart`.
+
+        Args:
+            table: the spec.
+            folder: where the files that it names may lie; None: only in the working folder.
+            files: part (``task my_task``) -> the file that defined it, where that is known.
+        """
+        with looking_in(folder or Path()), missing_allowed(files):
+            return cls.from_table(table)
+
+    def know_steps_per_epoch(self, steps: int) -> None:
+        """Take the updates per epoch from the store, where the part that says them is missing."""
+        self._steps_per_epoch = steps
 
     @classmethod
     def from_table(cls, table: dict[str, Any], overrides: tuple[str, ...] = ()) -> Experiment:

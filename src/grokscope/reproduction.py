@@ -359,6 +359,7 @@ def _with_runs_in_folder(
             continue
         if result is not None:
             together[one.name] = result
+            notes += [f"{one.name}: {remark}" for remark in one.remarks(result)]
     if not together:
         raise InputError(f"{folder}: holds no run of {paper.kind}.")
     return together, notes

@@ -92,6 +92,7 @@ class Overview:
         provenance: as recorded.
         start: the start of members inside another run, in words; empty for other runs.
         interventions: their labels.
+        remarks: what a reader should know, one line each.
     """
 
     path: str
@@ -110,6 +111,7 @@ class Overview:
     interventions: list[str] = field(default_factory=list[str])
     claims: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     circuits: list[CircuitSeen] = field(default_factory=list[CircuitSeen])
+    remarks: list[str] = field(default_factory=list[str])
 
 
 def overview_of(run: Run, circuits: int = 0) -> Overview:
@@ -145,6 +147,7 @@ def overview_of(run: Run, circuits: int = 0) -> Overview:
         provenance=run.provenance,
         claims=_claims_about(run.path),
         circuits=_circuits(run, circuits) if circuits else [],
+        remarks=list(getattr(run, "remarks", ())),
     )
 
 

@@ -82,6 +82,7 @@ def print_overview(overview: Overview) -> None:
     for event in overview.events:
         seen = f"seen in {round(event.share.value * event.share.n)} of {event.share.n}"
         facts.append((event.name, f"{seen}; median step {_median(event.step)}; {event.definition}"))
+    facts += [("note", remark) for remark in overview.remarks]
     width = max(len(name) for name, _ in facts)
     for name, text in facts:
         out.line(f"{name.ljust(width)}  {text}")

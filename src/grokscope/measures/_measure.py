@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import SerializeAsAny
 
 from grokscope.measures.needs import Need
+from grokscope.spec.code import code_of
 from grokscope.spec.parts import Part, resolver
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ class Measure(Part):
         unit: for axis labels.
         default: whether it is taken where a spec lists no measures.
         default_with_classes: whether it is also taken then on a task with classes.
+        revision: raised by one when the code of one of our own measures is changed so that its values change.
+            Values of another revision do not count as measured. A measure of a plug-in does not need it: its
+            code is compared.
         needs: what the experiment must have (values of `grokscope.measures.needs`). Where it lacks one, the
             measure is not among the defaults, and a spec that asks for it is refused with one line.
     """
@@ -42,6 +46,7 @@ class Measure(Part):
     default: ClassVar[bool] = True
     default_with_classes: ClassVar[bool] = True
     needs: ClassVar[tuple[Need, ...]] = ()
+    revision: ClassVar[int] = 1
 
     kind: str
 
@@ -49,6 +54,18 @@ class Measure(Part):
     def name(self) -> str:
         """The name of the stored result: the kind; options that change the result add to it."""
         return self.kind
+
+    @property
+    def code_version(self) -> str:
+        """A text that differs where the code that computes the values does; it is stored with them.
+
+        Empty for the package's own measures at revision 1, ``r2`` and so on later; of a measure of the user's
+        own the first digits of the hash of its code, or ``?`` where that is not known.
+        """
+        code = code_of(self)
+        if code is not None:
+            return code.sha256[:16] or "?"
+        return f"r{self.revision}" if self.revision > 1 else ""
 
     def __call__(self, point: Point) -> jax.Array:
         """The result at a point: an array with axes `dims`, of a float type or int32. Inside jit."""

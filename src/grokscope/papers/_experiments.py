@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from grokscope.errors import InputError, did_you_mean
 from grokscope.experiment import Experiment
 from grokscope.progress import Progress
+from grokscope.spec.code import code_of
 from grokscope.spec.schedule import Schedule
 from grokscope.spec.streams import Members
 
@@ -87,13 +88,23 @@ class Analysis:
     Attributes:
         name: a label of one or two words.
         take: function of the run and the progress; it writes its measures (`grokscope.runs.GivenMeasures`),
-            and does nothing where they exist already.
+            and does nothing where they exist already. If its code has changed, these are removed before.
         seconds: predicted seconds on one core per member, for the plan.
+        revision: raised by one when the code of one of our own analyses is changed so that its values change.
     """
 
     name: str
     take: Callable[[Any, Progress], Any]
     seconds: float
+    revision: int = 1
+
+    @property
+    def code_version(self) -> str:
+        """A text that differs where the code of ``take`` does."""
+        code = code_of(self.take)
+        if code is not None:
+            return code.sha256[:16] or "?"
+        return f"r{self.revision}"
 
 
 @dataclass(frozen=True)
@@ -185,6 +196,10 @@ class PaperExperiment(ABC):
     def cost(self, profile: str, seeds: int | str | None, rates: Rates) -> Cost:
         """Predict the cost; seeds as for ``--seeds``, None for the profile's own."""
 
+    def remarks(self, result: Any) -> list[str]:
+        """What a reader of a result's claims should know, one line each; see `grokscope.Run.remarks`."""
+        return list(getattr(result, "remarks", ()))
+
     def coordinates(self, profile: str) -> dict[str, tuple[tuple[str, ...], Any]]:
         """Coordinates of the axes that the measures have besides seed and step: name -> ((axis,), labels)."""
         del profile
@@ -236,6 +251,11 @@ class RunExperiment(PaperExperiment):
     most_seeds: int | None = field(default=None, kw_only=True)
     analyses: tuple[Analysis, ...] = field(default=(), kw_only=True)
 
+    @property
+    def code_versions(self) -> dict[str, str]:
+        """The version of the code of each analysis, by its name."""
+        return {analysis.name: analysis.code_version for analysis in self.analyses}
+
     def members(self, seeds: int | str) -> Members:
         """The members for ``--seeds``: these seeds, or the first of them, each with the other streams."""
         listed = Members.parse(seeds)
@@ -250,12 +270,31 @@ class RunExperiment(PaperExperiment):
     def execute(self, job: Job, progress: Progress, rates: Rates | None = None, **options: Any) -> Run:
         """Train the members that are missing, and run the analyses."""
         from grokscope.runs import open_run, train
+        from grokscope.runs.given import forget_outdated, taking
 
         del rates
         run = train(job.spec, self.members(job.seeds), out=job.folder, progress=progress, **options)
+        forget_outdated(run, self.code_versions)
         for analysis in self.analyses:
-            analysis.take(run, progress)
+            with taking(analysis.name, analysis.code_version):
+                analysis.take(run, progress)
         return open_run(job.folder) if self.analyses else run
+
+    def remarks(self, result: Any) -> list[str]:
+        """The remarks on the run, and the measures that analyses of other code have written."""
+        from grokscope.runs.given import outdated_given
+        from grokscope.store.open import open_store
+
+        found = super().remarks(result)
+        if self.analyses and isinstance(path := getattr(result, "path", None), Path):
+            with open_store(path) as store:
+                old = outdated_given(store, self.code_versions)
+            if old:
+                found.append(
+                    f"measures {', '.join(old)}: other code of an analysis has computed them; "
+                    "reproduce computes them anew."
+                )
+        return found
 
     def open(self, folder: Path) -> Run | None:
         """Open the run in a folder; None if the folder has none."""

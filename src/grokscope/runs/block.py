@@ -245,7 +245,8 @@ class Block:
             if not _equal(again.leaves, final.leaves):
                 raise GrokscopeError(
                     f"a replay does not end in the state that was recorded at step {final.step}: the "
-                    "numerics of this machine differ from those of the run, or the store was changed."
+                    "numerics of this machine or the code of a part differ from those of the run, or the "
+                    "store was changed."
                 )
 
     def checkpoint(self, step: int, carry: Carry) -> BlockState:

@@ -23,7 +23,7 @@ from grokscope.progress import Progress
 from grokscope.runs.measure import measure_snapshots
 from grokscope.runs.measure_plan import MeasurePlan
 from grokscope.runs.networks import stacked
-from grokscope.runs.provenance import collect_provenance
+from grokscope.runs.provenance import all_code, collect_provenance
 from grokscope.spec.streams import Seeds
 from grokscope.store.checksums import RUN_FILES, state_sha256
 from grokscope.store.disk import explain, remove_tree, sync_folder
@@ -211,8 +211,9 @@ def _created(staging: Path, experiment: Experiment) -> RunStore:
             toml,
             "",
             numerics,
-            collect_provenance(numerics),
+            collect_provenance(numerics, code=all_code(experiment)),
             steps_per_epoch=experiment.steps_per_epoch,
+            code=experiment.training_code,
         )
 
 

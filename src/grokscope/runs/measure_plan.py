@@ -6,7 +6,9 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, cast
 
 from grokscope.errors import InputError
+from grokscope.spec.code import code_of
 from grokscope.spec.parts import kinds
+from grokscope.store.transaction import MeasureCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -14,12 +16,22 @@ if TYPE_CHECKING:
     from grokscope.experiment import Experiment
     from grokscope.measures import Measure
 
-__all__ = ["MeasurePlan", "stored_name"]
+__all__ = ["MeasurePlan", "measure_code", "stored_name"]
 
 
 def stored_name(measure: Measure, suffix: str) -> str:
     """The name of a measure in the store; the suffix is added to measures of subnetworks only."""
     return measure.name + (suffix if measure.pace.startswith("follow") else "")
+
+
+def measure_code(measure: Measure) -> MeasureCode | None:
+    """The code of a measure as it is stored; None for our own at revision 1."""
+    if not (version := measure.code_version):
+        return None
+    code = code_of(measure)
+    if code is None:
+        return MeasureCode(version, measure.kind)
+    return MeasureCode(version, measure.kind, code.file, code.sha256)
 
 
 @dataclass(frozen=True)

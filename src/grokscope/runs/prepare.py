@@ -21,15 +21,19 @@ from grokscope.measures import active_subnetwork
 from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 from grokscope.progress import Progress
 from grokscope.runs.origins import pack_targets
+from grokscope.runs.remarks import outdated_measures
 from grokscope.runs.replay import NETWORK, state_structure, states_at
+from grokscope.runs.same import require_same
+from grokscope.spec.events import Event
 from grokscope.spec.moments import Moment, parse_moment
 from grokscope.spec.stopping import NO_STEP
 from grokscope.spec.streams import Lineup, Members, Seeds, on_members
 from grokscope.starts import FromRun, Init
+from grokscope.store.allow import Allow
 from grokscope.store.folder import find_run, is_run
 from grokscope.store.open import open_store
 from grokscope.store.place import BucketPath, as_place
-from grokscope.store.run_store import RunStore, fingerprint_difference
+from grokscope.store.run_store import RunStore, code_difference, fingerprint_difference
 from grokscope.training.cohort import Cohort, array_leaves
 from grokscope.training.devices import in_precision
 from grokscope.training.numerics import numerics_here
@@ -54,12 +58,14 @@ class Prepared:
         leaves: their origins for `Transaction.write_origins`, arrays [member, ...] by path.
         left_out: the reason for each member that cannot start, by its seeds.
         other_numerics: the differences between the numerics of the source and those of this machine.
+        changed_code: the parts of the source whose code has changed since.
     """
 
     members: list[Seeds] = field(default_factory=list[Seeds])
     leaves: dict[str, np.ndarray] = field(default_factory=dict[str, np.ndarray])
     left_out: dict[Seeds, str] = field(default_factory=dict[Seeds, str])
     other_numerics: list[str] = field(default_factory=list[str])
+    changed_code: list[str] = field(default_factory=list[str])
 
     def leave_out(self, reasons: np.ndarray) -> np.ndarray:
         """Remove the members that cannot start.
@@ -105,7 +111,7 @@ def prepare(
     members: Members,
     progress: Progress,
     *,
-    allow_other_numerics: bool,
+    allow: Allow,
 ) -> Prepared:
     """Find the start step, start state and intervention targets of new members.
 
@@ -113,7 +119,7 @@ def prepare(
         experiment: an experiment that starts from a run or has interventions.
         members: the members to prepare.
         progress: receives the progress of replays of the source.
-        allow_other_numerics: branch from a run that was made under other numerics.
+        allow: branch from a run that was made under other numerics, or by other code of its parts.
 
     Raises:
         InputError: if no member can start, with the reason of the first; if the source run does not exist, is
@@ -125,7 +131,7 @@ def prepare(
     source: SourceMembers | None = None
     states: dict[str, np.ndarray] = {}
     if isinstance(experiment.init, FromRun):
-        source = _start_in_source(experiment, experiment.init, prepared, replayed, allow_other_numerics)
+        source = _start_in_source(experiment, experiment.init, prepared, replayed, allow)
         if prepared.members:
             states = _start_states(experiment, experiment.init, prepared, source)
     else:
@@ -144,14 +150,14 @@ def prepare(
 
 
 def _start_in_source(
-    experiment: Experiment, init: FromRun, prepared: Prepared, replayed: _ReplayProgress, allow: bool
+    experiment: Experiment, init: FromRun, prepared: Prepared, replayed: _ReplayProgress, allow: Allow
 ) -> SourceMembers:
     """Find each member's source member and start step; leave out the members that cannot start."""
-    store, prepared.other_numerics = _open_source(init, allow_other_numerics=allow)
+    store = _open_source(init, prepared, allow)
     found = _match_members(store, Members(tuple(prepared.members)))
     prepared.leave_out(np.array([reason for _, reason in found], object))
     chosen = tuple(seeds for seeds, _ in found if seeds is not None)
-    source = SourceMembers(store, chosen, replayed, allow_other_numerics=allow)
+    source = SourceMembers(store, chosen, replayed, allow=allow)
     steps = source.moments(parse_moment(init.at, "init.at"))
     done = store.steps_done[[store.position(seeds) for seeds in chosen]].astype(np.float64)
     reasons = np.full(len(chosen), "", object)
@@ -279,7 +285,7 @@ class SourceMembers:
         store: the store of the source run.
         seeds: the seeds of each source member.
         advance: called with the member-steps replayed.
-        allow_other_numerics: replay under numerics that differ from the source's.
+        allow: replay under numerics or by code that differ from the source's.
 
     Attributes:
         experiment: the experiment of the source run.
@@ -292,9 +298,9 @@ class SourceMembers:
         seeds: tuple[Seeds, ...],
         advance: Callable[[int], None],
         *,
-        allow_other_numerics: bool,
+        allow: Allow,
     ) -> None:
-        self.store, self.seeds, self._advance, self._allow = store, seeds, advance, allow_other_numerics
+        self.store, self.seeds, self._advance, self._allow = store, seeds, advance, allow
         self.experiment = store.experiment
         self._rows = [store.position(each) for each in seeds]
         self.steps = np.zeros(len(seeds), np.int64)
@@ -308,12 +314,20 @@ class SourceMembers:
     def part(self, rows: np.ndarray) -> SourceMembers:
         """The members for which the mask ``rows`` [member] holds."""
         chosen = tuple(seeds for seeds, kept in zip(self.seeds, rows, strict=True) if kept)
-        part = SourceMembers(self.store, chosen, self._advance, allow_other_numerics=self._allow)
+        part = SourceMembers(self.store, chosen, self._advance, allow=self._allow)
         part.steps = self.steps[rows]
         return part
 
     def moments(self, at: Moment) -> np.ndarray:
-        """The step of each member at a moment; inf if the event was not seen in it. Never NaN."""
+        """The step of each member at a moment; inf if the event was not seen in it. Never NaN.
+
+        Raises:
+            InputError: if other code than the present one has computed the measure of the event.
+        """
+        if isinstance(at.event, Event):
+            outdated = outdated_measures(self.store, self.experiment)
+            if at.event.measure in outdated:
+                raise InputError(f"{self.store.path}: {outdated[at.event.measure]}")
         measures = on_members(self.store.read_measures(), self.seeds) if at.is_event else None
         return at.steps(measures, self.steps, self.store.steps_done[self._rows])
 
@@ -339,7 +353,7 @@ class SourceMembers:
             self._rows,
             steps,
             self._advance,
-            allow_other_numerics=self._allow,
+            allow=self._allow,
         )
 
     def subnetwork(self, name: str, flavor: str) -> np.ndarray:
@@ -360,15 +374,12 @@ class SourceMembers:
         return np.stack(masks)
 
 
-def _open_source(init: FromRun, *, allow_other_numerics: bool) -> tuple[RunStore, list[str]]:
-    """Open the source run.
-
-    Returns:
-        Its store, and the differences between its numerics and those of this machine.
+def _open_source(init: FromRun, prepared: Prepared, allow: Allow) -> RunStore:
+    """Open the store of the source run; allowed differences from this process are noted in ``prepared``.
 
     Raises:
-        InputError: if there is no run, it has another identity than ``init.source``, or its numerics differ
-            and that is not allowed.
+        InputError: if there is no run, it has another identity than ``init.source``, or its numerics or the
+            code of its parts differ and that is not allowed.
     """
     if isinstance(as_place(init.run), BucketPath):
         raise InputError(f"init.run: {init.run}: lies in a bucket; members start from a run in a folder.")
@@ -380,11 +391,12 @@ def _open_source(init: FromRun, *, allow_other_numerics: bool) -> tuple[RunStore
             f"init.run: {store.path}: is another run (identity {store.identity[:8]}, not {init.source[:8]})."
         )
     if not store.experiment.learner.trains:  # an imported run is never replayed
-        return store, []
+        return store
     here = numerics_here(store.experiment)
-    if not allow_other_numerics:
-        store.require_numerics(here, to="replay")
-    return store, fingerprint_difference(store.fingerprint, here)
+    require_same(store, store.experiment, to="replay", allow=allow, numerics=here)
+    prepared.other_numerics = fingerprint_difference(store.fingerprint, here)
+    prepared.changed_code = code_difference(store.code or {}, store.experiment.training_code)
+    return store
 
 
 def _match_members(store: RunStore, members: Members) -> list[tuple[Seeds | None, str]]:
