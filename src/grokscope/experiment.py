@@ -18,6 +18,7 @@ from grokscope.losses import Hinge, LossField
 from grokscope.measures import MeasureField
 from grokscope.models import ModelField
 from grokscope.models.fully_connected import FullyConnected
+from grokscope.models.none import NoModel
 from grokscope.optimizers import SGD, OptimizerField
 from grokscope.spec.axes import measure_axes
 from grokscope.spec.overrides import overridden, without_none
@@ -131,6 +132,18 @@ class Experiment(Part):
             if names.count(name) > 1:
                 raise InputError(f"measures: '{name}' is given twice.")
         return value
+
+    @model_validator(mode="after")
+    def _match_model(self) -> Self:
+        """A learner that does not use the model has the model ``none``."""
+        if not self.learner.uses_model and not isinstance(self.model, NoModel):
+            object.__setattr__(self, "model", NoModel())  # frozen, but still being made here
+        elif self.learner.uses_model and isinstance(self.model, NoModel):
+            raise InputError(
+                f"model.kind: 'none' is for learners without a network; learner '{self.learner.kind}' needs "
+                "another model."
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_interventions(self) -> Self:

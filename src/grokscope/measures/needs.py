@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from grokscope.models.embedding_mlp import EmbeddingMLP
 from grokscope.models.fully_connected import FullyConnected
+from grokscope.models.none import NoModel
 from grokscope.models.transformer import Transformer
 from grokscope.tasks.pairs import Pairs
 
@@ -15,14 +17,20 @@ if TYPE_CHECKING:
     from grokscope.spec.training_spec import TrainingSpec
 
 __all__ = [
+    "BATCH",
     "BINARY_INPUTS",
     "HIDDEN_NEURONS",
+    "INITIAL_NETWORK",
     "KEY_FREQUENCIES",
     "KNOWN_EMBEDDING",
     "MODULAR_SUM",
     "NAMED_MATRICES",
     "ONE_HIDDEN_LAYER",
+    "PARAMETERS",
     "PAIRS",
+    "POPULATION_ACCURACY",
+    "POPULATION_LOSS",
+    "PREDICTIONS",
     "PROBE_SPLIT",
     "SIGNS",
     "TEST_SPLIT",
@@ -39,8 +47,8 @@ class Need:
     Attributes:
         text: the condition, as a noun.
         is_met: whether an experiment has it.
-        instead: what an experiment without it has instead, as the end of the message; may contain ``{task}``
-            and ``{model}``, the kinds of these.
+        instead: what an experiment without it has instead, as the end of the message; may contain ``{task}``,
+            ``{model}`` and ``{learner}``, the kinds of these, and ``{labels}``.
 
     Example:
         >>> from grokscope import Experiment
@@ -57,7 +65,15 @@ class Need:
         """What is needed and what the experiment has instead, in one line; None if the need is met."""
         if self.is_met(spec):
             return None
-        return self.text + self.instead.format(task=spec.task.kind, model=spec.model.kind)
+        return self.text + self.instead.format(
+            task=spec.task.kind,
+            model=spec.model.kind,
+            learner=spec.learner.kind,
+            labels=_LABELS[spec.task.label_kind],
+        )
+
+
+_LABELS = {"sign": "labels +-1", "class": "classes", "real": "real labels"}
 
 
 def _split(name: str) -> Need:
@@ -67,9 +83,21 @@ def _split(name: str) -> Need:
     return Need(f"a {name} split", is_met, "; task '{task}' has none")
 
 
+def _has_population(name: str, spec: TrainingSpec) -> bool:
+    return name in spec.task.population_names
+
+
 TRAIN_SPLIT, TEST_SPLIT, PROBE_SPLIT = _split("train"), _split("test"), _split("probe")
+# A prediction is a sign or a class; measures of predictions do not apply to real labels.
+PREDICTIONS = Need(
+    "labels that are signs or classes",
+    lambda spec: spec.task.label_kind != "real",
+    "; task '{task}' has {labels}",
+)
 SIGNS = Need(
-    "one output with labels +-1", lambda spec: spec.task.n_outputs == 1, "; task '{task}' has classes"
+    "one output with labels +-1",
+    lambda spec: spec.task.label_kind == "sign",
+    "; task '{task}' has {labels}",
 )
 BINARY_INPUTS = Need(
     "inputs +-1", lambda spec: spec.task.has_binary_inputs, "; those of task '{task}' are not"
@@ -80,10 +108,30 @@ PAIRS = Need(
 MODULAR_SUM = Need(  # over all pairs
     "addition or subtraction mod p", lambda spec: "frequency" in spec.task.axes, "; task '{task}' is not"
 )
+# In ``point.population``.
+POPULATION_LOSS, POPULATION_ACCURACY = (
+    Need(
+        f"an exact population {name}",
+        functools.partial(_has_population, name),
+        "; task '{task}' gives none",
+    )
+    for name in ("loss", "accuracy")
+)
+# In ``point.initial``: an imported run has it in a snapshot of step 0.
+INITIAL_NETWORK = Need("the network at the member's start", lambda spec: True, "")
+# In ``point.batch``.
+BATCH = Need(
+    "batches of training", lambda spec: spec.learner.trains, "; those of learner '{learner}' are not known"
+)
 # For measures of pace follow, in ``point.key_frequencies``.
 KEY_FREQUENCIES = Need("key frequencies of the final network", MODULAR_SUM.is_met, "; task '{task}' has none")
 ONE_HIDDEN_LAYER = Need(
     "a one-hidden-layer network", lambda spec: spec.model.has_one_hidden_layer, ", not '{model}'"
+)
+PARAMETERS = Need(
+    "a network with parameters",
+    lambda spec: not isinstance(spec.model, NoModel),
+    "; learner '{learner}' has none",
 )
 HIDDEN_NEURONS = Need(
     "a network with hidden neurons", lambda spec: spec.model.n_neurons > 0, ", not '{model}'"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from grokscope.measures._measure import Measure
-from grokscope.measures.needs import HIDDEN_NEURONS, MODULAR_SUM, TEST_SPLIT, TRAIN_SPLIT
+from grokscope.measures.needs import HIDDEN_NEURONS, MODULAR_SUM, TRAIN_SPLIT
 from grokscope.spec.axes import SPLIT_LABELS
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _block(power: jax.Array, k: int) -> jax.Array:
 class _OfNeurons(Measure):
     pace = "slow"
     default = False
-    needs = (HIDDEN_NEURONS, MODULAR_SUM, TRAIN_SPLIT, TEST_SPLIT)
+    needs = (HIDDEN_NEURONS, MODULAR_SUM, TRAIN_SPLIT)
 
 
 class NeuronFrequencyShare(_OfNeurons):
