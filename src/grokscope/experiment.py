@@ -32,6 +32,8 @@ from grokscope.tasks import TaskField
 if TYPE_CHECKING:
     from typing import Self
 
+    import numpy as np
+
 __all__ = ["Experiment", "Recording"]
 
 # The version of the definition of identity; part of the hash.
@@ -41,6 +43,9 @@ _LABELS = {"sign": "labels +-1", "real": "real labels", "class": "classes", "any
 
 class Recording(Part):
     """When measures are taken and networks are stored (table ``[schedule]``). It does not affect training.
+
+    Online training has no epochs: ``epochs`` then means 64 log-spaced points per decade of steps (256 points
+    for 100,000 steps), and an epoch in other schedules is one step.
 
     Attributes:
         measures: steps at which quick measures are taken.
@@ -197,6 +202,11 @@ class Experiment(Part):
         """Number of updates."""
         return self.steps if self.steps is not None else self.steps_per_epoch * (self.epochs or 0)
 
+    def points(self, recorded: Literal["measures", "slow_measures", "follow", "snapshots"]) -> np.ndarray:
+        """The steps of one of the schedules of the table ``[schedule]``; int64 [point]."""
+        schedule = Schedule.parse(getattr(self.schedule, recorded))
+        return schedule.points(self.steps_per_epoch, self.n_steps, online=self.online)
+
     @property
     def axes(self) -> dict[str, tuple[Any, ...]]:
         """Labels of the axes that measures can have besides seed, step and neuron, by axis name."""
@@ -269,8 +279,9 @@ class Experiment(Part):
 
     @property
     def states_optimizer(self) -> bool:
-        """Whether the spec has an optimizer; an imported run need not have one."""
-        return self.learner.trains or self.optimizer != type(self).model_fields["optimizer"].default
+        """Whether the spec has an optimizer; imported runs and learners without one need not have it."""
+        used = self.learner.trains and self.learner.uses_optimizer
+        return used or self.optimizer != type(self).model_fields["optimizer"].default
 
     def to_toml(self, folder: str | Path | None = None) -> str:
         """The resolved spec as TOML: every field, defaults included.

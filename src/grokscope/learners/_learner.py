@@ -59,11 +59,13 @@ class Learner(Part):
         uses_model: whether its predictor is a network of the experiment's model. If not, the predictor may be
             any function that is a pytree of arrays (a kernel machine with its training samples, say); the
             experiment's model is then ``none``.
+        uses_optimizer: whether it uses the experiment's optimizer. If not, a spec need not have one.
     """
 
     group = "learner"
     trains: ClassVar[bool] = True
     uses_model: ClassVar[bool] = True
+    uses_optimizer: ClassVar[bool] = True
 
     kind: str
 
@@ -116,10 +118,6 @@ def abstract_predictor(spec: TrainingSpec) -> Any:
         if not spec.learner.trains:
             return spec.model.network(key, task.input_shape, task.n_outputs)
         data = {**task.shared_data(), **task.member_data(key, key)}
-        data = {
-            name: array.astype(spec.precision) if array.dtype.kind == "f" else array
-            for name, array in data.items()
-        }
         return spec.learner.predictor(spec.learner.init(spec, key, data))
 
     return jax.eval_shape(predictor, jax.eval_shape(lambda: jax.random.key(0)))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import SerializeAsAny
 
+from grokscope.errors import InputError
 from grokscope.measures.needs import Need
 from grokscope.spec.parts import Part, resolver
 
@@ -70,7 +71,17 @@ class Measure(Part):
         return usual and fits and self.missing(spec) is None
 
     def shape(self, spec: TrainingSpec) -> tuple[int, ...]:
-        """The shape of the result."""
+        """The shape of the result.
+
+        Raises:
+            InputError: if the experiment has no axis of the name of one of `dims`.
+        """
+        for dim in self.dims:
+            if dim != "neuron" and dim not in spec.axes:
+                known = ", ".join(["neuron", *spec.axes])
+                raise InputError(
+                    f"measure '{self.kind}': has the axis '{dim}'; the experiment's are {known}."
+                )
         sizes = {dim: len(labels) for dim, labels in spec.axes.items()}
         return tuple(spec.model.n_neurons if dim == "neuron" else sizes[dim] for dim in self.dims)
 

@@ -16,6 +16,7 @@ from grokscope.losses import Loss
 from grokscope.measures._prefixes import CHUNK, in_pieces, outputs_and_marks
 from grokscope.models.networks.neurons import HasNeurons, has_neurons
 from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
+from grokscope.spec.axes import SPLIT_LABELS
 from grokscope.tasks import Task
 
 __all__ = ["Order", "Point", "Split"]
@@ -139,6 +140,11 @@ class Point:
         if self.task is None:
             raise LookupError("this point was made without a task")
         return self.task
+
+    @property
+    def filled_splits(self) -> tuple[str, ...]:
+        """Of ``train`` and ``test`` those with samples: all equations of a task on pairs, say."""
+        return tuple(name for name in SPLIT_LABELS if len(self.data[f"{name}_x"]))
 
     def hidden(self, split: str) -> Float[Array, "sample neuron"]:
         """The hidden activations on a split."""

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     import jax
 
     from grokscope.measures._point import Point
-    from grokscope.spec.training_spec import TrainingSpec
 
 __all__ = ["BatchAccuracy", "BatchLoss"]
 

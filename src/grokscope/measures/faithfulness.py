@@ -9,7 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from grokscope.measures._measure import Measure
-from grokscope.measures.needs import HIDDEN_NEURONS, ONE_HIDDEN_LAYER, PREDICTIONS, SIGNS, TEST_SPLIT, TRAIN_SPLIT
+from grokscope.measures.needs import (
+    HIDDEN_NEURONS,
+    ONE_HIDDEN_LAYER,
+    PREDICTIONS,
+    SIGNS,
+    TEST_SPLIT,
+    TRAIN_SPLIT,
+)
 from grokscope.spec.axes import SPLIT_LABELS
 
 if TYPE_CHECKING:

@@ -38,7 +38,7 @@ def _by_answer(point: Point) -> jax.Array:
 
     from grokscope.measures._fourier import components
 
-    f = {split: point.outputs(split) for split in SPLIT_LABELS}
+    f = {split: point.outputs(split) for split in point.filled_splits}
 
     def make() -> jax.Array:
         p = f["train"].shape[1]
@@ -81,7 +81,7 @@ def _variance(point: Point) -> jax.Array:
     """Sum of squares of all logits, minus their mean over outputs, then minus their mean over pairs."""
     import jax.numpy as jnp
 
-    f = [point.outputs(split) for split in SPLIT_LABELS]
+    f = [point.outputs(split) for split in point.filled_splits]
 
     def make() -> jax.Array:
         logits = jnp.concatenate(f)

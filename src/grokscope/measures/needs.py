@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from grokscope.learners import abstract_predictor
 from grokscope.models.embedding_mlp import EmbeddingMLP
 from grokscope.models.fully_connected import FullyConnected
 from grokscope.models.none import NoModel
 from grokscope.models.transformer import Transformer
+from grokscope.spec.faults import calling, is_builtin
 from grokscope.tasks.pairs import Pairs
 
 if TYPE_CHECKING:
@@ -26,8 +28,8 @@ __all__ = [
     "MODULAR_SUM",
     "NAMED_MATRICES",
     "ONE_HIDDEN_LAYER",
-    "PARAMETERS",
     "PAIRS",
+    "PARAMETERS",
     "POPULATION_ACCURACY",
     "POPULATION_LOSS",
     "PREDICTIONS",
@@ -83,6 +85,40 @@ def _split(name: str) -> Need:
     return Need(f"a {name} split", is_met, "; task '{task}' has none")
 
 
+def _users_network(spec: TrainingSpec) -> Any:
+    """The network of a user's model or learner, without numbers; None if both are built in.
+
+    What a user's model promises (`Model.n_neurons`) is compared with it: a measure that it cannot have is no
+    default.
+    """
+    if is_builtin(spec.model) and is_builtin(spec.learner):
+        return None
+    part = spec.learner if is_builtin(spec.model) else spec.model
+    with calling(part, "making a network"):
+        return _predictor(spec)
+
+
+@functools.lru_cache(maxsize=8)
+def _predictor(spec: Any) -> Any:
+    return abstract_predictor(spec)
+
+
+def _has_hidden_neurons(spec: TrainingSpec) -> bool:
+    if spec.model.n_neurons == 0 or (network := _users_network(spec)) is None:
+        return spec.model.n_neurons > 0
+    from grokscope.models.networks.neurons import has_neurons  # imports jax, which specs must not
+
+    return has_neurons(network)
+
+
+def _has_one_hidden_layer(spec: TrainingSpec) -> bool:
+    if not spec.model.has_one_hidden_layer or (network := _users_network(spec)) is None:
+        return spec.model.has_one_hidden_layer
+    from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
+
+    return isinstance(network, OneHiddenLayer)
+
+
 def _has_population(name: str, spec: TrainingSpec) -> bool:
     return name in spec.task.population_names
 
@@ -125,17 +161,13 @@ BATCH = Need(
 )
 # For measures of pace follow, in ``point.key_frequencies``.
 KEY_FREQUENCIES = Need("key frequencies of the final network", MODULAR_SUM.is_met, "; task '{task}' has none")
-ONE_HIDDEN_LAYER = Need(
-    "a one-hidden-layer network", lambda spec: spec.model.has_one_hidden_layer, ", not '{model}'"
-)
+ONE_HIDDEN_LAYER = Need("a one-hidden-layer network", _has_one_hidden_layer, ", not '{model}'")
 PARAMETERS = Need(
     "a network with parameters",
     lambda spec: not isinstance(spec.model, NoModel),
     "; learner '{learner}' has none",
 )
-HIDDEN_NEURONS = Need(
-    "a network with hidden neurons", lambda spec: spec.model.n_neurons > 0, ", not '{model}'"
-)
+HIDDEN_NEURONS = Need("a network with hidden neurons", _has_hidden_neurons, ", not '{model}'")
 TRANSFORMER = Need("a transformer", lambda spec: isinstance(spec.model, Transformer), ", not '{model}'")
 KNOWN_EMBEDDING = Need(
     "a network with an embedding and an output map that are known",

@@ -8,7 +8,6 @@ from pydantic import Field
 
 from grokscope.measures._measure import Measure
 from grokscope.measures.needs import HIDDEN_NEURONS, MODULAR_SUM, TRAIN_SPLIT
-from grokscope.spec.axes import SPLIT_LABELS
 
 if TYPE_CHECKING:
     import jax
@@ -25,8 +24,8 @@ def _shares(point: Point) -> jax.Array:
     from grokscope.measures._fourier import basis, by_frequency
 
     p = point.outputs("train").shape[1]
-    hidden = [point.hidden(split) for split in SPLIT_LABELS]
-    operands = [point.data[f"{split}_operands"] for split in SPLIT_LABELS]
+    hidden = [point.hidden(split) for split in point.filled_splits]
+    operands = [point.data[f"{split}_operands"] for split in point.filled_splits]
 
     def make() -> jax.Array:
         a, b = jnp.concatenate(operands).T

@@ -103,7 +103,8 @@ class StartDistance(Measure):
         >>> import jax.numpy as jnp
         >>> from grokscope.losses import Hinge
         >>> from grokscope.measures import Point
-        >>> float(StartDistance()(Point({"w": jnp.array([3.0, 4.0])}, {}, Hinge(), initial={"w": jnp.zeros(2)})))
+        >>> now, before = {"w": jnp.array([3.0, 4.0])}, {"w": jnp.zeros(2)}
+        >>> float(StartDistance()(Point(now, {}, Hinge(), initial=before)))
         5.0
     """
 
@@ -115,7 +116,9 @@ class StartDistance(Measure):
         """The square root of the sum of squared differences."""
         import jax
 
-        return _norm(jax.tree.map(lambda now, before: now - before, _floats(point.network), _floats(point.initial)))
+        return _norm(
+            jax.tree.map(lambda now, before: now - before, _floats(point.network), _floats(point.initial))
+        )
 
 
 class MatrixNorm(Measure):

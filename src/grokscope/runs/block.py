@@ -12,7 +12,7 @@ import functools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import jax
 import numpy as np
@@ -33,6 +33,7 @@ from grokscope.training import budget
 from grokscope.training.cohort import Cohort, array_leaves
 from grokscope.training.devices import Execution, in_precision
 from grokscope.training.loop import Carry, MemberLoop, take_measures
+from grokscope.training.part_check import check_parts
 from grokscope.training.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -548,6 +549,7 @@ def cut_blocks(
         A block and its members.
     """
     experiment = rows[0].run.experiment
+    check_parts(experiment, wanted.all)
     timeline = Timeline.of(experiment)
     starts = np.concatenate([start_steps(run.store, own) for run, own in by_run(rows)])
     if starts.any():

@@ -23,6 +23,7 @@ from grokscope.training.cache import use_compile_cache
 from grokscope.training.cohort import Cohort
 from grokscope.training.devices import in_precision, prepare_devices
 from grokscope.training.numerics import numerics_here
+from grokscope.training.part_check import check_parts
 from grokscope.training.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -135,6 +136,7 @@ def measure_snapshots(
         flavor: how subnetworks are found.
         suffix: added to the stored names of measures of subnetworks.
     """
+    check_parts(experiment, wanted.all)
     kept = np.array(store.snapshot_steps(0))
     for measure in wanted.all:
         if INITIAL_NETWORK in measure.needs and kept[0] != 0:

@@ -112,7 +112,6 @@ class UniformBits(Task):
     def member_data(self, data_key: jax.Array, noise_key: jax.Array) -> dict[str, jax.Array]:
         """The training set; with a drawn function also its parameters and the held-out labels."""
         import jax
-        import jax.numpy as jnp
 
         inputs_key, hidden_key, coin_key = jax.random.split(data_key, 3)
         x = signs(inputs_key, (self.n_train, self.n))
@@ -189,7 +188,9 @@ class UniformBits(Task):
 
         is_sign = self.label_kind == "sign"
         if self.labels == "random":
-            return signs(coin_key, y.shape) if is_sign else self.value(signs(coin_key, (len(y), self.n)), hidden)
+            return (
+                signs(coin_key, y.shape) if is_sign else self.value(signs(coin_key, (len(y), self.n)), hidden)
+            )
         if self.labels == "noisy" and is_sign:
             flipped = jax.random.uniform(noise_key, y.shape, jnp.float32) < self.noise
             return jnp.where(flipped, -y, y)

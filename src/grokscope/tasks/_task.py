@@ -30,8 +30,8 @@ class Task(Part):
 
     Labels are of one of three kinds (`label_kind`): signs, +-1 as floats [sample], with one output; classes,
     0..n_outputs-1 as int32 [sample], with one output per class; real numbers, floats [sample] with one
-    output and [sample, output] with more. Floats have JAX's default precision and the same values in float32 and float64, so that runs in both
-    precisions learn from the same data.
+    output and [sample, output] with more. Floats have JAX's default precision and the same values in float32
+    and float64, so that runs in both precisions learn from the same data.
 
     `check_task` in ``tasks/check.py`` checks this contract.
 
