@@ -20,7 +20,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from grokscope.cli import output
-from grokscope.errors import GrokscopeError, did_you_mean
+from grokscope.errors import GrokscopeError, PartError, did_you_mean
 
 if TYPE_CHECKING:
     import typer
@@ -125,7 +125,8 @@ def _report(error: BaseException, words: list[str]) -> int:
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else int(error.code is not None)
     if isinstance(error, GrokscopeError):
-        _print_error(str(error))
+        hint = " (--debug shows the traceback)" if isinstance(error, PartError) and error.__cause__ else ""
+        _print_error(f"{error}{hint}")
         return error.exit_code
     if hasattr(error, "format_message"):  # typer could not parse the command
         _print_error(_usage_message(error))
