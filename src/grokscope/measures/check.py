@@ -148,7 +148,7 @@ def _key(experiment: TrainingSpec) -> str:
 
 
 def _members(experiment: TrainingSpec) -> tuple[Any, ...]:
-    """Network, data, subnetworks and key frequencies, and start of some members; cached: compiling is slow."""
+    """Network, data, findings at the end, and start of some members; cached: compiling takes longest."""
     if (key := _key(experiment)) not in _drawn:
         _drawn[key] = _draw_members(experiment)
     return _drawn[key]
