@@ -18,6 +18,7 @@ from grokscope.losses import Hinge, LossField
 from grokscope.measures import MeasureField
 from grokscope.models import ModelField
 from grokscope.models.fully_connected import FullyConnected
+from grokscope.models.none import NoModel
 from grokscope.optimizers import SGD, OptimizerField
 from grokscope.spec.axes import measure_axes
 from grokscope.spec.code import Code, code_of
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Self
 
+    import numpy as np
+
 __all__ = ["Experiment", "Recording"]
 
 # The version of the definition of identity; part of the hash.
@@ -42,6 +45,9 @@ _LABELS = {"sign": "labels +-1", "real": "real labels", "class": "classes", "any
 
 class Recording(Part):
     """When measures are taken and networks are stored (table ``[schedule]``). It does not affect training.
+
+    Online training has no epochs: ``epochs`` then means 64 log-spaced points per decade of steps (256 points
+    for 100,000 steps), and an epoch in other schedules is one step.
 
     Attributes:
         measures: steps at which quick measures are taken.
@@ -77,7 +83,8 @@ class Experiment(Part):
         interventions: changes to neurons during training, applied in this order; tables with a ``kind``.
         batch_size: samples per update, or ``full``.
         epochs, steps: the length of the run; give exactly one of them (``steps`` if ``online`` is true).
-        online: draw fresh samples for every update, instead of batches of a training set.
+        online: draw fresh samples for every update, instead of batches of a training set. The training split
+            (``task.n_train`` samples) is then only measured.
         precision: ``float32`` or ``float64``: the type of parameters, data and loss.
         measures: the measures to take, as names or tables; if not given, all default measures that apply.
         schedule: when measures are taken and networks are stored (see `Recording`).
@@ -136,6 +143,18 @@ class Experiment(Part):
         return value
 
     @model_validator(mode="after")
+    def _match_model(self) -> Self:
+        """A learner that does not use the model has the model ``none``."""
+        if not self.learner.uses_model and not isinstance(self.model, NoModel):
+            object.__setattr__(self, "model", NoModel())  # frozen, but still being made here
+        elif self.learner.uses_model and isinstance(self.model, NoModel):
+            raise InputError(
+                f"model.kind: 'none' is for learners without a network; learner '{self.learner.kind}' needs "
+                "another model."
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_interventions(self) -> Self:
         if self.missing_parts:
             return self
@@ -190,6 +209,11 @@ class Experiment(Part):
     def n_steps(self) -> int:
         """Number of updates."""
         return self.steps if self.steps is not None else self.steps_per_epoch * (self.epochs or 0)
+
+    def points(self, recorded: Literal["measures", "slow_measures", "follow", "snapshots"]) -> np.ndarray:
+        """The steps of one of the schedules of the table ``[schedule]``; int64 [point]."""
+        schedule = Schedule.parse(getattr(self.schedule, recorded))
+        return schedule.points(self.steps_per_epoch, self.n_steps, online=self.online)
 
     @property
     def axes(self) -> dict[str, tuple[Any, ...]]:
@@ -285,8 +309,9 @@ class Experiment(Part):
 
     @property
     def states_optimizer(self) -> bool:
-        """Whether the spec has an optimizer; an imported run need not have one."""
-        return self.learner.trains or self.optimizer != type(self).model_fields["optimizer"].default
+        """Whether the spec has an optimizer; imported runs and learners without one need not have it."""
+        used = self.learner.trains and self.learner.uses_optimizer
+        return used or self.optimizer != type(self).model_fields["optimizer"].default
 
     def to_toml(self, folder: str | Path | None = None) -> str:
         """The resolved spec as TOML: every field, defaults included.

@@ -198,7 +198,8 @@ def _activity() -> dict[str, tuple[str, str, str]]:
             lines = (task / "status").read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:  # the thread has ended
             continue
-        fields = dict(line.partition(":\t")[::2] for line in lines)
+        pairs = (line.partition(":\t") for line in lines)
+        fields = {name: value for name, _, value in pairs}
         if fields["Name"].startswith("tokio"):
             switches = fields["voluntary_ctxt_switches"], fields["nonvoluntary_ctxt_switches"]
             found[task.name] = (fields["State"], *switches)
