@@ -43,5 +43,5 @@ def test_two_outputs_of_real_labels_are_measured(tmp_path):
 
 def test_without_a_network_of_step_0_there_is_no_start(tmp_path):
     run = gs.from_torch({5: state(5), 7: state(7)}, data=vectors(), out=tmp_path / "run")
-    with pytest.raises(InputError, match="needs the network at the start, and the first .* is of step 5"):
+    with pytest.raises(InputError, match=r"needs the network at the start, and the first .* is of step 5"):
         run.measure(["start_distance"])
