@@ -243,7 +243,7 @@ def _resolve_interventions(
         if item.until is not None:
             until = _steps(item.until, prepared, experiment, source)
         for fails, text in (
-            (~mask.any(axis=1), "has no neurons to act on"),
+            (~mask.any(axis=1) & (mask.shape[1] > 0), "has no neurons to act on"),
             (np.isinf(at), f"{item.at} was not seen in the source"),
             (at < origin, f"{item.at} lies before its start"),
             (until <= at, "it would end before it begins"),
@@ -449,8 +449,20 @@ class StoredMembers:
 
     @property
     def width(self) -> int:
-        """The number of neurons."""
-        return int(self._states["state.network.hidden_bias"].shape[-1])
+        """The number of neurons; 0 if the network has not exactly one hidden layer."""
+        return self._hidden_shape[1]
+
+    @property
+    def n_bits(self) -> int:
+        """The number of inputs of each neuron; 0 if the network has not exactly one hidden layer."""
+        return self._hidden_shape[0]
+
+    @property
+    def _hidden_shape(self) -> tuple[int, int]:
+        if not self._experiment.model.has_one_hidden_layer:
+            return 0, 0
+        _, bits, neurons = self._states[f"{NETWORK}hidden_weight"].shape
+        return bits, neurons
 
     def support(self) -> np.ndarray:
         """The task's hidden bits, or those drawn from each member's data seed; bool [member, bit].
@@ -459,8 +471,7 @@ class StoredMembers:
             InputError: if the task does not know them.
         """
         task = self._experiment.task
-        n_bits = self._states["state.network.hidden_weight"].shape[1]
-        bits = np.zeros((len(self._members), n_bits), bool)
+        bits = np.zeros((len(self._members), self.n_bits), bool)
         known = task.facts().get("support")
         if known is not None:
             bits[:, list(known)] = True
@@ -473,12 +484,18 @@ class StoredMembers:
         np.put_along_axis(bits, drawn.astype(np.int64), True, axis=1)
         return bits
 
-    def weights(self, at: Moment) -> NetworkArrays:
+    def parameters(self, at: Moment) -> dict[str, np.ndarray]:
         """The source's networks at a moment; at ``start`` the networks with which the members start."""
         is_start = at.event == "start" and not at.offset and at.factor == 1
         leaves = self._states if is_start else self._require_source().states(at)
-        names = ("hidden_weight", "hidden_bias", "output_weight")
-        return NetworkArrays(*(leaves[f"state.network.{name}"] for name in names))
+        return {
+            name.removeprefix(NETWORK): leaf for name, leaf in leaves.items() if name.startswith(NETWORK)
+        }
+
+    def weights(self, at: Moment) -> NetworkArrays:
+        """The same of one-hidden-layer networks."""
+        arrays = self.parameters(at)
+        return NetworkArrays(*(arrays[name] for name in NetworkArrays._fields))
 
     def active(self, at: Moment, flavor: Literal["predictions", "accuracy"], order: str) -> np.ndarray:
         """The active subnetwork on the source's training inputs; without a source, on the members' own."""
