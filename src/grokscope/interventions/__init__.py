@@ -7,6 +7,7 @@ values (``training/intervening.py``). To add one, copy ``noise.py`` (parameters)
 """
 
 from grokscope.interventions._intervention import (
+    NEURON_PARAMETERS,
     Intervention,
     InterventionField,
     NeuronIntervention,
@@ -19,6 +20,7 @@ from grokscope.interventions._members import MemberView, NetworkArrays
 from grokscope.interventions.neurons import Neurons, NeuronsField
 
 __all__ = [
+    "NEURON_PARAMETERS",
     "Intervention",
     "InterventionField",
     "MemberView",
