@@ -288,7 +288,11 @@ class NeuronParameterIntervention(NeuronIntervention, ParameterIntervention):
             )
         if (lack := ParameterIntervention.missing(self, spec)) is not None:
             return lack
-        if some and self.parameters is not None and self.chosen([*NEURON_PARAMETERS, "output_bias"]) == ["output_bias"]:
+        if (
+            some
+            and self.parameters is not None
+            and self.chosen([*NEURON_PARAMETERS, "output_bias"]) == ["output_bias"]
+        ):
             return f"{self.label}: output_bias belongs to no neuron; leave neurons and bits out"
         return None
 

@@ -79,9 +79,7 @@ class Mask(ParameterIntervention):
             sizes = [score.size for score in scores]
             ends = [sum(sizes[: i + 1]) for i in range(len(sizes) - 1)]
             kept = jnp.split(_largest(jnp.concatenate([score.ravel() for score in scores]), self.keep), ends)
-        return {
-            name: one.reshape(leaf.shape) for (name, leaf), one in zip(leaves.items(), kept, strict=True)
-        }
+        return {name: one.reshape(leaf.shape) for (name, leaf), one in zip(leaves.items(), kept, strict=True)}
 
     def after_update(self, before: Any, network: Any, target: Target, recorded: Any) -> Any:
         """Set the other numbers to 0."""
