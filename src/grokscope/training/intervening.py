@@ -1,8 +1,9 @@
 """Interventions in the compiled loop: at a member's start and around each update.
 
 Sets of neurons, steps and strengths are traced values; the kinds and number of interventions are static.
-Before an intervention begins, a member's bits equal those of a run without it: `jnp.where` selects results
-(no arithmetic mixes them), and a barrier prevents fusion with the update.
+Before an intervention begins, a member's bits equal those of a run without it: `jnp.where` or `lax.cond`
+selects results (no arithmetic mixes them), and a barrier prevents fusion with the update. An intervention on
+parameters needs `lax.cond`: its sums over whole arrays would else be compiled together with the update's.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from grokscope.interventions import Intervention, Target
+from grokscope.interventions import Intervention, NeuronIntervention, Target
 
 if TYPE_CHECKING:
     from grokscope.experiment import Experiment
@@ -74,8 +75,18 @@ def intervened(
     # fusion of the update with later operations could change its rounding
     network = lax.optimization_barrier(state.network)
     for (item, target), on, kept in zip(acts, active, memory, strict=True):
-        if "after_update" in item.stages:
+        if "after_update" not in item.stages:
+            continue
+        if isinstance(item, NeuronIntervention):  # also those of old runs, whose bits must stay
             network = _chosen(on, item.after_update(before, network, target, kept), network)
+        else:
+
+            def after(
+                item: Any = item, network: Any = network, target: Any = target, kept: Any = kept
+            ) -> Any:
+                return item.after_update(before, network, target, kept)
+
+            network = lax.cond(on, after, lambda network=network: network)
     network, memory = _begun(acts, network, step + 1, data, memory)
     return state._replace(network=network), loss, memory
 
