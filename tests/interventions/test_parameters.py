@@ -372,12 +372,14 @@ def test_strengths_and_steps_share_one_program(tmp_path):
     [
         (
             {"kind": "hold_norm", "parameters": ["layers.*"]},
-            "hold_norm: parameters: 'layers.*' is no parameter of this network. It has: weights.0, weights.1, "
+            "hold_norm: parameters: 'layers.*' is no parameter of this network. It has: "
+            "weights.0, weights.1, "
             "biases.0, biases.1, output_weight, output_bias",
         ),
         (
             {"kind": "freeze", "parameters": ["weights.0", "output_weigth"]},
-            "'output_weigth' is no parameter of this network. Did you mean 'output_weight'? It has: weights.0",
+            "'output_weigth' is no parameter of this network. Did you mean 'output_weight'? It "
+            "has: weights.0",
         ),
         ({"kind": "noise", "scale": 1.0, "parameters": []}, "name at least one parameter, and none twice"),
         ({"kind": "noise", "scale": -1.0}, "interventions.scale: must be at least 0 (got -1.0)"),

@@ -280,7 +280,8 @@ BAD = [
     ),
     (
         (MAIN, held(norm=from_experiment("free", "weigth_norm at end"))),
-        "held: interventions.0.norm: 'weigth_norm at end' of free: free does not take the measure 'weigth_norm'. "
+        "held: interventions.0.norm: 'weigth_norm at end' of free: free does not take the "
+        "measure 'weigth_norm'. "
         "Did you mean 'weight_norm'?",
     ),
     (
@@ -311,7 +312,8 @@ def test_what_cannot_be_known_is_said_before_anything_is_run(paper_of, tmp_path,
     [
         (
             from_experiment("free", "weight_norm at train_accuracy > 5"),
-            "held: interventions.0.norm: 'weight_norm at train_accuracy > 5' of free: was not seen in any of its 4 seeds.",
+            "held: interventions.0.norm: 'weight_norm at train_accuracy > 5' of free: was not "
+            "seen in any of its 4 seeds.",
         ),
         (
             from_experiment("free", fails),

@@ -1,6 +1,5 @@
 """Parameters copied by name into branches: into other shapes, under other names, into other models."""
 
-import numpy as np
 import pytest
 
 import grokscope as gs
@@ -141,12 +140,14 @@ BAD = [
     ),
     (
         {"change": "model.widths=[9, 5]", "parameters": ["weights.0"]},
-        "the source's network.weights.0 is float32 of shape (6, 8); this experiment's is float32 of shape (6, 9)",
+        "the source's network.weights.0 is float32 of shape (6, 8); this experiment's is "
+        "float32 of shape (6, 9)",
         "init.into = 'leading' copies the leading entries",
     ),
     (
         {"parameters": ["weights.0"], "rename": {"weights.0": "output_weight"}, "into": "leading"},
-        "the source's network.weights.0 is float32 of shape (6, 8); this experiment's network.output_weight is "
+        "the source's network.weights.0 is float32 of shape (6, 8); this experiment's "
+        "network.output_weight is "
         "float32 of shape (5,)",
         "",
     ),

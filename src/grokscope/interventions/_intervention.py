@@ -261,7 +261,7 @@ class ParameterIntervention(Intervention):
 
 
 class NeuronParameterIntervention(NeuronIntervention, ParameterIntervention):
-    """An intervention on parameters of any network, or on those of some neurons of a one-hidden-layer network.
+    """An intervention on parameters of any network, or of some neurons of a one-hidden-layer network.
 
     Attributes:
         neurons: the set of neurons to act on; another set than ``all`` needs a one-hidden-layer network.

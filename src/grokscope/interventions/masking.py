@@ -22,9 +22,9 @@ _MASK = 0x6D61736B
 
 
 class Mask(ParameterIntervention):
-    r"""Multiply parameters by a fixed mask of zeros and ones: $\theta \leftarrow m \odot \theta$ after each update.
+    r"""Multiply parameters by a fixed mask m of zeros and ones: $\theta \leftarrow m \odot \theta$.
 
-    The mask is made when the intervention begins. Of N chosen numbers the mask keeps round(``keep`` N).
+    They are multiplied when the intervention begins and after each update. The mask is made when the intervention begins. Of N chosen numbers the mask keeps round(``keep`` N).
 
     Attributes:
         keep: the fraction of the numbers that is kept.

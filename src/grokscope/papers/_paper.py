@@ -211,15 +211,15 @@ class Paper(Part):
             if before is None:
                 if now is None:
                     raise NotTakenYetError(
-                        f"{one.name}: {path} is a number of {source.name}, which has not been run in {folder}."
+                        f"{one.name}: {path} is a number of {source.name}, not run yet in {folder}."
                     )
                 values[path] = now
                 continue
             asked = (value.experiment, identity, value.label, value.reduction)
             if asked != (before.experiment, before.identity, before.number, before.reduction):
                 raise InputError(
-                    f"{place}: was run with {before} (identity {before.identity[:8]}); the paper now takes the "
-                    f"{value.reduction} of '{value.label}' of {value.experiment} (identity {identity[:8]}); "
+                    f"{place}: was run with {before} (identity {before.identity[:8]}); the paper now "
+                    f"takes the {value.reduction} of '{value.label}' of {value.experiment} (identity {identity[:8]}); "
                     f"remove the folder to run it again."
                 )
             values[path] = before

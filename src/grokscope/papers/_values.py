@@ -74,8 +74,10 @@ class TakenValue:
         total = self.seeds + len(self.without)
         some = ", ".join(self.without[:_MOST_SEEDS]) + ", ..." * (len(self.without) > _MOST_SEEDS)
         return (
-            f"{self.path} = {self.value:g}, the {self.reduction} of '{self.number}' over {self.seeds} of {total} "
-            f"seeds of {self.experiment}" + f"; it was not seen in seeds {some}" * bool(self.without)
+            f"{self.path} = {self.value:g}, the {self.reduction} of '{self.number}' over {self.seeds} "
+            f"of {total} seeds of {self.experiment}"
+            + f"; it was not seen in seeds {some}"
+            * bool(self.without)
         )
 
 
@@ -96,7 +98,8 @@ class FromExperiment:
     def __post_init__(self) -> None:
         if self.reduction not in _REDUCTIONS:
             raise InputError(
-                f"from_experiment: reduction must be one of {', '.join(_REDUCTIONS)} (got {self.reduction!r})."
+                f"from_experiment: reduction must be one of {', '.join(_REDUCTIONS)} "
+                f"(got {self.reduction!r})."
             )
         self._parsed()
 
@@ -147,7 +150,7 @@ class FromExperiment:
         return "", moment
 
     def _each(self, where: str, measures: xr.Dataset) -> tuple[np.ndarray, bool]:
-        """The number of each seed, NaN where it has none; and whether it is a step or another whole number."""
+        """The number of each seed, NaN where it has none; and whether it is a whole number, such as a step."""
         measure, moment = self._parsed()
         if moment is None:
             assert callable(self.number)
@@ -156,7 +159,8 @@ class FromExperiment:
             if name not in measures:
                 known = [str(one) for one in measures.data_vars]
                 raise InputError(
-                    f"{where}: {self.experiment} does not take the measure '{name}'.{did_you_mean(name, known)}"
+                    f"{where}: {self.experiment} does not take the measure '{name}'."
+                    f"{did_you_mean(name, known)}"
                 )
             if more := [str(dim) for dim in measures[name].dims if dim not in _MEMBER_DIMS | {"step"}]:
                 raise InputError(f"{where}: '{name}' has the axes {', '.join(more)}; give a function.")
@@ -290,6 +294,6 @@ def check_value(path: str, value: FromExperiment, spec: Experiment, source: Expe
     for name in value.measures:
         if name not in taken:
             raise InputError(
-                f"{path}: '{value.label}' of {value.experiment}: {value.experiment} does not take the measure "
-                f"'{name}'.{did_you_mean(name, taken)}"
+                f"{path}: '{value.label}' of {value.experiment}: {value.experiment} does not take the "
+                f"measure '{name}'.{did_you_mean(name, taken)}"
             )

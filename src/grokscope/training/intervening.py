@@ -8,6 +8,7 @@ parameters needs `lax.cond`: its sums over whole arrays would else be compiled t
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -80,13 +81,8 @@ def intervened(
         if isinstance(item, NeuronIntervention):  # also those of old runs, whose bits must stay
             network = _chosen(on, item.after_update(before, network, target, kept), network)
         else:
-
-            def after(
-                item: Any = item, network: Any = network, target: Any = target, kept: Any = kept
-            ) -> Any:
-                return item.after_update(before, network, target, kept)
-
-            network = lax.cond(on, after, lambda network=network: network)
+            after = functools.partial(_after, item, target)
+            network = lax.cond(on, after, _unchanged, before, network, kept)
     network, memory = _begun(acts, network, step + 1, data, memory)
     return state._replace(network=network), loss, memory
 
@@ -140,6 +136,15 @@ def _begun(
     if not any("begin" in item.stages for item, _ in acts) and not jax.tree.leaves(memory):
         return network, memory
     return lax.cond(jnp.any(jnp.stack(starts)), work, lambda: (network, memory))
+
+
+def _after(item: Intervention, target: Target, before: Any, network: Any, kept: Any) -> Any:
+    return item.after_update(before, network, target, kept)
+
+
+def _unchanged(before: Any, network: Any, kept: Any) -> Any:
+    del before, kept
+    return network
 
 
 def _chosen(condition: jax.Array, there: Any, elsewhere: Any) -> Any:
