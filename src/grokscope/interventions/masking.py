@@ -24,7 +24,8 @@ _MASK = 0x6D61736B
 class Mask(ParameterIntervention):
     r"""Multiply parameters by a fixed mask m of zeros and ones: $\theta \leftarrow m \odot \theta$.
 
-    They are multiplied when the intervention begins and after each update. The mask is made when the intervention begins. Of N chosen numbers the mask keeps round(``keep`` N).
+    The mask is made when the intervention begins, and holds after each update. Of N chosen numbers it keeps
+    round(``keep`` N).
 
     Attributes:
         keep: the fraction of the numbers that is kept.

@@ -150,7 +150,7 @@ class FromExperiment:
         return "", moment
 
     def _each(self, where: str, measures: xr.Dataset) -> tuple[np.ndarray, bool]:
-        """The number of each seed, NaN where it has none; and whether it is a whole number, such as a step."""
+        """The number of each seed, NaN where it has none; and whether it is a whole number."""
         measure, moment = self._parsed()
         if moment is None:
             assert callable(self.number)
