@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import SerializeAsAny
 
-from grokscope.spec.parts import Part, resolver
+from grokscope.spec.parts import MissingPart, Part, resolver
 
 if TYPE_CHECKING:
     import jax
@@ -115,7 +115,8 @@ def abstract_predictor(spec: TrainingSpec) -> Any:
     task = spec.task
 
     def predictor(key: jax.Array) -> Any:
-        if not spec.learner.trains:
+        # stored networks can also be read without the plug-in that defines the optimizer
+        if not spec.learner.trains or isinstance(spec.optimizer, MissingPart):
             return spec.model.network(key, task.input_shape, task.n_outputs)
         data = {**task.shared_data(), **task.member_data(key, key)}
         return spec.learner.predictor(spec.learner.init(spec, key, data))
