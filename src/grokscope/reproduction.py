@@ -407,7 +407,7 @@ def _common_seeds(paper: Paper, runs: Mapping[str, RunLike]) -> str | None:
 def _check_folder(folder: Path, kind: str) -> None:
     """Refuse a path that is a file, or holds another paper's reproduction."""
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"--out {folder}: is a file; give a folder.")
+        raise InputError(f"{folder}: is a file; give a folder.")
     record = folder / RECORD
     if record.is_file():
         try:
@@ -415,7 +415,7 @@ def _check_folder(folder: Path, kind: str) -> None:
         except (OSError, ValueError, AttributeError):
             raise InputError(f"{record}: cannot be read; give another folder, or remove it.") from None
         if other != kind:
-            raise InputError(f"--out {folder}: holds a reproduction of {other}; give another folder.")
+            raise InputError(f"{folder}: holds a reproduction of {other}; give another folder.")
 
 
 # Modules for judging and drawing. A thread imports them while compiled programs run, which do not hold the

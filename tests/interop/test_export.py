@@ -200,7 +200,7 @@ def test_members_of_crossed_streams_are_rows_of_a_table(tmp_path):
     assert table["init_seed"].tolist() == [0, 0, 1, 1, 1, 1]
     assert table["data_seed"].tolist() == [10, 10, 10, 10, 11, 11]
     assert table["order_seed"].tolist() == [2] * 6
-    with pytest.raises(InputError, match="--seed 1: this run has no axis 'seed'"):
+    with pytest.raises(InputError, match="seed 1: this run has no axis 'seed'"):
         export_run(run, tmp_path / "b.csv", seed=1)
 
 

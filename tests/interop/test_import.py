@@ -193,7 +193,7 @@ def test_a_state_dict_alone(states, tmp_path):
             "Give a pattern, for example --pattern 'model_{step}.pt'.",
         ),
         (["a.safetensors", "b.safetensors"], None, "the step is not clear: the file names do not"),
-        (["a1.safetensors"], "b{step}.pt", "no file matches --pattern 'b{step}.pt'. It has a1.safetensors."),
+        (["a1.safetensors"], "b{step}.pt", "no file matches pattern 'b{step}.pt'. It has a1.safetensors."),
         (["a1.safetensors"], "a*.safetensors", "must hold {step} or {epoch}, as 'model_{step}.pt'."),
         (["a1.safetensors"], "a{step}{epoch}", "must hold {step} or {epoch}"),
         (["a1.safetensors"], "a{stp}.safetensors", "'{stp}' is not known, or is there twice."),

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grokscope.errors import InputError, StoreError, did_you_mean
+from grokscope.errors import InputError, StoreError, did_you_mean, flag, option
 from grokscope.interop.torch_out import member_network, module_source, named_arrays, short_list
 from grokscope.spec.streams import on_members
 
@@ -204,13 +204,15 @@ def _weights(run: Run, network: Any, seed: int, step: int) -> _Writer:
 def _selected(data: xr.Dataset, axis: str, value: int) -> xr.Dataset:
     if axis not in data.dims:
         raise InputError(
-            f"--{axis} {value}: this run has no axis '{axis}'; its axes: {', '.join(map(str, data.dims))}."
+            f"{option(axis)} {value}: this run has no axis '{axis}'; its axes: "
+            f"{', '.join(map(str, data.dims))}."
         )
     known = data[axis].values
     if value not in known:
         near = known[np.abs(known - value).argmin()]
         raise InputError(
-            f"--{axis} {value}: not recorded in this run; the nearest is {near} (of {short_list(known)})."
+            f"{option(axis)} {value}: not recorded in this run; the nearest is {near} (of "
+            f"{short_list(known)})."
         )
     return data.sel({axis: [value]})
 
@@ -219,29 +221,33 @@ def _check_target(target: Path, force: bool) -> None:
     suffix = target.suffix
     if suffix not in SUFFIXES:
         raise InputError(
-            f"--to {target}: a file that ends in '{suffix}' cannot be written."
+            f"{target}: a file that ends in '{suffix}' cannot be written."
             f"{did_you_mean(suffix, SUFFIXES)} Allowed: {', '.join(SUFFIXES)}."
         )
     if target.is_dir():
-        raise InputError(f"--to {target}: is a folder.")
+        raise InputError(f"{target}: is a folder.")
     if not target.parent.is_dir():
-        raise InputError(f"--to {target}: the folder '{target.parent}' does not exist.")
+        raise InputError(f"{target}: the folder '{target.parent}' does not exist.")
     if target.exists() and not force:
-        raise InputError(f"--to {target}: exists; add --force to replace it.")
+        raise InputError(f"{target}: exists; add {flag('force')} to replace it.")
     for needed in _REQUIRED.get(suffix, ()):
         if importlib.util.find_spec(needed) is None:
-            raise InputError(f"--to {target}: {suffix} needs {needed}: pip install grokscope[tables]")
+            raise InputError(f"{target}: {suffix} needs {needed}: pip install grokscope[tables]")
 
 
 def _check_module(file: Path, target: Path, force: bool) -> None:
     if target.suffix != ".safetensors":
-        raise InputError(f"--torch-module {file}: is for weights; give --to a .safetensors file.")
+        raise InputError(f"{option('torch-module')} {file}: is for weights; write a .safetensors file.")
     if file.suffix != ".py" or not file.stem.isidentifier():
-        raise InputError(f"--torch-module {file}: must be a Python file that can be imported, as net.py.")
+        raise InputError(
+            f"{option('torch-module')} {file}: must be a Python file that can be imported, as net.py."
+        )
     if not file.parent.is_dir() or file.is_dir():
-        raise InputError(f"--torch-module {file}: its folder does not exist, or it is a folder itself.")
+        raise InputError(
+            f"{option('torch-module')} {file}: its folder does not exist, or it is a folder itself."
+        )
     if file.exists() and not force:
-        raise InputError(f"--torch-module {file}: exists; add --force to replace it.")
+        raise InputError(f"{option('torch-module')} {file}: exists; add {flag('force')} to replace it.")
 
 
 def _write(target: Path, writer: _Writer) -> Exported:

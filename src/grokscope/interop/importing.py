@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grokscope.errors import InputError
+from grokscope.errors import InputError, option
 from grokscope.experiment import Experiment
 from grokscope.interop._checkpoints import MAX_STEP, ForeignSnapshot, ForeignSnapshots, find_snapshots
 from grokscope.interop._data import read_data
@@ -71,7 +71,9 @@ def import_torch(
     files = find_snapshots(Path(path), pattern)
     spec = PartialSpec.read(task)
     arrays = read_data(Path(data)) if isinstance(data, str | Path) else (data or files.data)
-    data_label = f"--data {data}" if isinstance(data, str | Path) else "data" if data else files.label
+    data_label = (
+        f"{option('data')} {data}" if isinstance(data, str | Path) else "data" if data else files.label
+    )
     plan = ImportPlan.make(spec, arrays, data_label, files.snapshots[0].open(), _read_map(map))
     if files.ignored:
         plan.notes.append(f"ignored: {', '.join(files.ignored)}.")

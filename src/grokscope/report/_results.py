@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grokscope.errors import InputError
+from grokscope.errors import InputError, option
 from grokscope.papers import Paper
 from grokscope.report._figures import ReportFigure
 from grokscope.report._page import write_page
@@ -90,7 +90,9 @@ def write_report(path: str | Path, other: str | Path | None = None, out: str | P
         return _write_two((open_run(folder), open_run(other)), (folder, Path(other)), to)
     if is_sweep(place):
         if to is None and not isinstance(place, Path):
-            raise InputError(f"{place}: lies in a bucket; say where the page goes with --out FILE.html.")
+            raise InputError(
+                f"{place}: lies in a bucket; say where the page goes with {option('out')} FILE.html."
+            )
         return _write_sweep(open_sweep(place), to or Path(str(place)) / "report.html")
     if is_contest(folder):
         return finish_contest(open_contest(folder), to)

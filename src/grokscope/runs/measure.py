@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from grokscope.errors import InputError
+from grokscope.errors import InputError, said
 from grokscope.experiment import Recording
 from grokscope.progress import Progress
 from grokscope.runs.block import BlockState, SnapshotBlock
@@ -77,7 +77,8 @@ def add_measures(
         store.require_numerics(numerics_here(experiment), to="replay")
         done = [int(i) for i in store.complete.nonzero()[0]]
         if not done:
-            raise InputError(f"{path}: no member is finished; finish it with grokscope train first.")
+            how = said(command="grokscope train", python="gs.train")
+            raise InputError(f"{path}: no member is finished; finish it with {how} first.")
         for steps in sorted({int(store.steps_done[i]) for i in done}):
             rows = [i for i in done if store.steps_done[i] == steps]
             at_length = experiment.model_copy(update={"steps": steps, "epochs": None})

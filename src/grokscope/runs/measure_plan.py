@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, cast
 
-from grokscope.errors import InputError
+from grokscope.errors import InputError, said
 from grokscope.spec.parts import kinds
 
 if TYPE_CHECKING:
@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from grokscope.experiment import Experiment
     from grokscope.measures import Measure
 
-__all__ = ["MeasurePlan", "stored_name"]
+__all__ = ["MeasurePlan", "how_to_measure", "stored_name"]
+
+
+def how_to_measure(name: str) -> str:
+    """The piece of a message that says how a measure is added to a run."""
+    return said(command=f"grokscope measure RUN {name}", python=f'run.measure("{name}")')
 
 
 def stored_name(measure: Measure, suffix: str) -> str:

@@ -20,9 +20,10 @@ from grokscope.interventions import Intervention, NetworkArrays, Target
 from grokscope.measures import active_subnetwork
 from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 from grokscope.progress import Progress
+from grokscope.runs.measure_plan import how_to_measure
 from grokscope.runs.origins import pack_targets
 from grokscope.runs.replay import NETWORK, state_structure, states_at
-from grokscope.spec.moments import Moment, parse_moment
+from grokscope.spec.moments import Moment, how_to_branch, parse_moment
 from grokscope.spec.stopping import NO_STEP
 from grokscope.spec.streams import Lineup, Members, Seeds, on_members
 from grokscope.starts import FromRun, Init
@@ -38,11 +39,6 @@ if TYPE_CHECKING:
     from grokscope.experiment import Experiment
 
 __all__ = ["Prepared", "member_data", "prepare", "source_steps"]
-
-_NO_SOURCE = (
-    "neurons: this set is chosen by a source run, but this experiment has none; branch from a run: "
-    "grokscope branch RUN --at STEP|EVENT."
-)
 
 
 @dataclass
@@ -354,7 +350,7 @@ class SourceMembers:
             if found is None:
                 raise InputError(
                     f"{self.store.path}: keeps no subnetworks of flavor '{flavor}' of seeds {seeds}; find "
-                    "them: grokscope measure RUN faithfulness, or take neurons = {kind = 'active'}."
+                    f"them: {how_to_measure('faithfulness')}, or take neurons = {{kind = 'active'}}."
                 )
             masks.append(found.masks[list(found.labels).index(name)])
         return np.stack(masks)
@@ -498,7 +494,10 @@ class StoredMembers:
 
     def _require_source(self) -> SourceMembers:
         if self._source is None:
-            raise InputError(_NO_SOURCE)
+            raise InputError(
+                "neurons: this set is chosen by a source run, but this experiment has none; branch from a "
+                f"run: {how_to_branch()}."
+            )
         return self._source
 
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from grokscope.errors import InputError
+from grokscope.errors import InputError, run_again
 from grokscope.experiment import Experiment
 from grokscope.progress import Progress, SilentProgress
+from grokscope.runs.measure_plan import how_to_measure
 from grokscope.spec.parts import part_of
 from grokscope.spec.schedule import Schedule
 from grokscope.spec.streams import Members, Seeds
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Run", "default_folder", "train"]
 
-_NOT_BEGUN = "was stopped before the first result was kept; run the same command again."
+_NOT_BEGUN = "was stopped before the first result was kept"
 
 
 class Run:
@@ -89,7 +90,7 @@ class Run:
             InputError: if the run was stopped before its first member was added.
         """
         if not (seeds := self._store.seeds):
-            raise InputError(f"{self.path}: {_NOT_BEGUN}")
+            raise InputError(f"{self.path}: {_NOT_BEGUN}; {run_again()}.")
         return Members(tuple(seeds))
 
     @property
@@ -177,7 +178,7 @@ class Run:
         if not found:
             raise InputError(
                 f"{self.path}: has no subnetworks of flavor '{flavor}'; add a measure of subnetworks, for "
-                "example: grokscope measure RUN faithfulness."
+                f"example: {how_to_measure('faithfulness')}."
             )
         masks = np.stack([one.masks for one in found.values()])
         labels = list(next(iter(found.values())).labels)
@@ -191,7 +192,7 @@ class Run:
             InputError: if there is no such member.
         """
         if not self._store.seeds:
-            raise InputError(f"{self.path}: {_NOT_BEGUN}")
+            raise InputError(f"{self.path}: {_NOT_BEGUN}; {run_again()}.")
         return self._store.position(seed)
 
     @cached_property

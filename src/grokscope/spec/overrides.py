@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from grokscope.errors import InputError, did_you_mean
+from grokscope.errors import InputError, did_you_mean, said
 from grokscope.spec.parts import Part, lookup
 from grokscope.spec.toml import parse_value
 
@@ -48,11 +48,11 @@ def _one(cls: type[Part], table: dict[str, Any], override: str) -> dict[str, Any
     path, equals, text = override.partition("=")
     names = [name.strip() for name in path.split(".")]
     if not equals or not all(names):
-        raise InputError(f"--set '{override}': write a.b=value, for example optimizer.weight_decay=0.001.")
+        raise InputError(f"{_set()}'{override}': write a.b=value, for example optimizer.weight_decay=0.001.")
     try:
         value = parse_value(text)
     except ValueError:
-        raise InputError(f"--set {path.strip()}: '{text[:20]}...' is not a value.") from None
+        raise InputError(f"{_set()}{path.strip()}: '{text[:20]}...' is not a value.") from None
     changed = dict(table)
     if len(names) > 2 and names[0] in _LISTS:
         changed[names[0]] = _item(names, text, changed.get(names[0], ()))
@@ -67,12 +67,12 @@ def _one(cls: type[Part], table: dict[str, Any], override: str) -> dict[str, Any
             allowed = ", ".join(level.model_fields)
             shown = ".".join(names[: depth + 1])
             hint = did_you_mean(name, level.model_fields)
-            raise InputError(f"--set {shown}: no such key.{hint} Allowed: {allowed}.")
+            raise InputError(f"{_set()}{shown}: no such key.{hint} Allowed: {allowed}.")
         if depth == len(names) - 1:
             break
         base = _part_class(level, name)
         if base is None:
-            raise InputError(f"--set {path.strip()}: '{name}' is not a table.")
+            raise InputError(f"{_set()}{path.strip()}: '{name}' is not a table.")
         below = _table(inner.get(name, level.model_fields[name].default))
         inner[name] = below
         inner = below
@@ -94,16 +94,21 @@ def _item(names: list[str], text: str, items: Any) -> list[Any]:
     listed = list(items) if isinstance(items, list | tuple) else []
     if not place.isdigit() or int(place) >= len(listed):
         valid = f"valid: 0 to {len(listed) - 1}" if listed else "the list is empty"
-        raise InputError(f"--set {field}.{place}: index out of range; {valid}.")
+        raise InputError(f"{_set()}{field}.{place}: index out of range; {valid}.")
     item = _table(listed[int(place)])
     kind = item.get("kind")
     if not isinstance(kind, str):
-        raise InputError(f"--set {field}.{place}: is not a table with a kind.")
+        raise InputError(f"{_set()}{field}.{place}: is not a table with a kind.")
     try:
         listed[int(place)] = _one(lookup(_LISTS[field], kind), item, f"{'.'.join(inside)}={text}")
     except InputError as error:
-        raise InputError(str(error).replace("--set ", f"--set {field}.{place}.", 1)) from None
+        raise InputError(f"{_set()}{field}.{place}.{str(error).removeprefix(_set())}") from None
     return listed
+
+
+def _set() -> str:
+    """How messages about an override begin."""
+    return said(command="--set ", python="")
 
 
 def without_none(value: Any) -> Any:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from grokscope.errors import InputError, StoreError
+from grokscope.errors import InputError, StoreError, flag
 from grokscope.store.checksums import (
     RUN_FILES,
     STORE_FOLDER,
@@ -37,7 +37,7 @@ __all__ = ["RunStore", "commit_empty_run", "fingerprint_difference", "provenance
 
 _EXPERIMENT, _PROVENANCE = RUN_FILES
 _ADVICE = {
-    "train": "Choose another folder, or go on with --allow-other-numerics (the run is then marked).",
+    "train": "Choose another folder, or go on with {allow} (the run is then marked).",
     "replay": "A replay must repeat them: do so where the run was made, or train again into another folder.",
 }
 
@@ -133,7 +133,7 @@ class RunStore(RunReader):
         if not allow:
             raise InputError(
                 f"{self.path}: was made with other numerics ({'; '.join(difference)}), so bits would not "
-                f"match. {_ADVICE[to]}"
+                f"match. {_ADVICE[to].format(allow=flag('allow-other-numerics'))}"
             )
         with self.transaction("other numerics were allowed") as t:
             t.note(other_numerics=sorted({*self.notes.get("other_numerics", []), *difference}))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from grokscope.errors import InputError
+from grokscope.errors import InputError, said
 from grokscope.experiment import Experiment
 from grokscope.spec.toml import parse_value
 
@@ -17,6 +17,7 @@ __all__ = [
     "axis_from_columns",
     "axis_names",
     "canonical_text",
+    "over",
     "parse_axis",
     "point_text",
     "split_values",
@@ -55,14 +56,16 @@ class Axis:
     def __post_init__(self) -> None:
         keys = ";".join(self.keys)
         if not self.points:
-            raise InputError(f"--over {keys}: needs at least one value.")
+            raise InputError(f"{over()} {keys}: needs at least one value.")
         seen: set[str] = set()
         for point in self.points:
             if len(point) != len(self.keys):
-                raise InputError(f"--zip {keys}: {point_text(point)} must have one value for each key.")
+                raise InputError(
+                    f"{over('--zip')} {keys}: {point_text(point)} must have one value for each key."
+                )
             text = canonical_text(point)
             if text in seen:
-                raise InputError(f"--over {keys}: the value {point_text(point)} is given twice.")
+                raise InputError(f"{over()} {keys}: the value {point_text(point)} is given twice.")
             seen.add(text)
 
     def __len__(self) -> int:
@@ -105,13 +108,13 @@ def parse_axis(text: str, base: Experiment | None = None) -> Axis:
         key = key.strip()
         if not equals or not all(name.strip() for name in key.split(".")):
             raise InputError(
-                f"--over '{piece}': write a.b=1,2,3 or a.b=log:1e-3:1e-1:7, for example "
+                f"{over()} '{piece}': write a.b=1,2,3 or a.b=log:1e-3:1e-1:7, for example "
                 "optimizer.weight_decay=0.001,0.01."
             )
         if not values.strip():
-            raise InputError(f"--over {key}: needs at least one value.")
+            raise InputError(f"{over()} {key}: needs at least one value.")
         if key in columns:
-            raise InputError(f"--over {key}: this key is given twice.")
+            raise InputError(f"{over()} {key}: this key is given twice.")
         integer = base is not None and _is_integer_key(base, key)
         columns[key] = [
             value for item in split_values(values, ",") for value in _values(key, item.strip(), integer)
@@ -128,7 +131,7 @@ def axis_from_columns(columns: Mapping[str, Sequence[Any]]) -> Axis:
     lengths = {key: len(values) for key, values in columns.items()}
     if len(set(lengths.values())) > 1:
         counts = ", ".join(f"{key} has {count}" for key, count in lengths.items())
-        raise InputError(f"--zip: paired keys need equally many values, but {counts}.")
+        raise InputError(f"{over('--zip')}: paired keys need equally many values, but {counts}.")
     return Axis(tuple(columns), tuple(zip(*columns.values(), strict=True)))
 
 
@@ -156,6 +159,11 @@ def axis_names(axes: Iterable[Axis]) -> tuple[str, ...]:
     )
 
 
+def over(flag: str = "--over") -> str:
+    """How messages about an axis begin."""
+    return said(command=flag, python="sweep over")
+
+
 def split_values(text: str, separator: str) -> list[str]:
     """Split at separators outside brackets, braces and quotes.
 
@@ -181,7 +189,7 @@ def split_values(text: str, separator: str) -> list[str]:
             continue
         pieces[-1] += character
     if not all(piece.strip() for piece in pieces):
-        raise InputError(f"--over '{text}': a value beside a separator '{separator}' is empty.")
+        raise InputError(f"{over()} '{text}': a value beside a separator '{separator}' is empty.")
     return pieces
 
 
@@ -198,7 +206,7 @@ def _values(key: str, text: str, integer: bool) -> list[Any]:
 
 
 def _range(key: str, kind: str, text: str, integer: bool) -> list[Any]:
-    where = f"--over {key}={kind}:{text}"
+    where = f"{over()} {key}={kind}:{text}"
     try:
         low, high, number = text.split(":")
         ends, count = (float(low), float(high)), int(number)

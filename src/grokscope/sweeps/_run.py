@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grokscope.errors import InputError
+from grokscope.errors import InputError, flag
 from grokscope.experiment import Experiment
 from grokscope.progress import Progress, SilentProgress
 from grokscope.runs.provenance import safe_command
@@ -216,8 +216,8 @@ def _check_numerics(manifest: Manifest, report: UnitReport, *, allow: bool, plac
     if (report.refused or different) and not allow:
         raise InputError(
             f"{place}: was made with other numerics ({'; '.join(report.refused or different)}), so "
-            "bits would not match. Choose another folder, or go on with --allow-other-numerics (such "
-            "cells are marked)."
+            f"bits would not match. Choose another folder, or go on with "
+            f"{flag('allow-other-numerics')} (such cells are marked)."
         )
     if different:
         manifest.notes["other_numerics"] = sorted({*manifest.notes.get("other_numerics", []), *different})

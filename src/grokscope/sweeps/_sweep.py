@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grokscope.errors import GrokscopeError, InputError
+from grokscope.errors import GrokscopeError, InputError, run_again
 from grokscope.experiment import Experiment
 from grokscope.runs.folders import verify
 from grokscope.runs.run import Run
@@ -59,9 +59,7 @@ class Sweep:
         self.path = as_place(path)
         self._manifest = read_manifest(self.path)
         if not self._manifest.requests:
-            raise InputError(
-                f"{self.path}: this sweep was stopped before its first cell; run its command again."
-            )
+            raise InputError(f"{self.path}: this sweep was stopped before its first cell; {run_again()}.")
         self._stores: OrderedDict[str, RunStore] = OrderedDict()
 
     def __repr__(self) -> str:
