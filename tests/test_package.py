@@ -23,10 +23,11 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 # The house, its ground floor first. A file imports from its own floor and from those listed before
 # it. `grokscope/__init__.py`, the page of public names, stands over all of them.
 LAYERS = (
-    ("errors",),
-    ("progress",),
+    ("errors", "provided"),
+    ("progress", "cards"),
     ("statistics",),
     ("spec",),
+    ("plots",),
     ("losses", "models", "optimizers", "tasks"),
     ("learners",),
     ("interventions",),
@@ -40,7 +41,6 @@ LAYERS = (
     ("circuits",),
     ("claims",),
     ("analysis",),
-    ("plots",),
     ("sweeps",),
     ("papers",),
     ("reproduction",),

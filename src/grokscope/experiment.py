@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from grokscope.cards import html_card
 from grokscope.errors import InputError
 from grokscope.interventions import InterventionField
 from grokscope.learners import LearnerField
@@ -20,7 +21,7 @@ from grokscope.models import ModelField
 from grokscope.models.fully_connected import FullyConnected
 from grokscope.optimizers import SGD, OptimizerField
 from grokscope.spec.axes import measure_axes
-from grokscope.spec.overrides import overridden, without_none
+from grokscope.spec.overrides import merged, overridden, without_none
 from grokscope.spec.parts import Part, looking_in
 from grokscope.spec.schedule import Schedule
 from grokscope.spec.stopping import Stopping
@@ -296,7 +297,32 @@ class Experiment(Part):
             raise InputError("sweep: this is the spec of a sweep; give it to grokscope sweep.")
         return cls(**overridden(cls, table, overrides))
 
-    def with_(self, *overrides: str) -> Experiment:
-        """A copy with ``a.b=value`` overrides; changing a ``kind`` resets that table to its defaults."""
-        table = without_none(self.model_dump(mode="json"))
-        return type(self).from_table(table, overrides)
+    def with_(self, *overrides: str, **values: Any) -> Experiment:
+        """A copy with other values; changing a ``kind`` resets that table to its defaults.
+
+        Args:
+            overrides: ``"a.b=value"``, as for ``--set``; applied after the values.
+            values: fields of the experiment. A dict is merged into the part's table, at any depth; a part, or
+                the name of one, replaces the part; so does a list.
+
+        Raises:
+            InputError: if a field does not exist or a value is not valid.
+
+        Example:
+            >>> experiment = Experiment(task="sparse_parity", epochs=300)
+            >>> changed = experiment.with_(optimizer={"weight_decay": 0.1}, task={"k": 4}, epochs=100)
+            >>> changed.optimizer.weight_decay, changed.optimizer.learning_rate, changed.task.k
+            (0.1, 0.1, 4)
+        """
+        names = type(self).model_fields
+        table = {name: value for name in names if (value := getattr(self, name)) is not None}
+        return type(self).from_table(merged(type(self), table, values), overrides)
+
+    def _repr_html_(self) -> str:
+        """The card in notebooks."""
+        parts = ("task", "model", "loss", "optimizer", "learner", "init")
+        facts = [(name, repr(getattr(self, name))) for name in parts]
+        facts += [("interventions", repr(item)) for item in self.interventions]
+        length = f"{self.n_steps} steps" + (f" ({self.epochs} epochs)" if self.epochs is not None else "")
+        facts += [("length", length), ("identity", self.identity[:16])]
+        return html_card(f"Experiment {self.name}".strip(), facts)

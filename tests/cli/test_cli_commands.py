@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from fake_runs import fake_run
+from grokscope.cards import sparkline
 from grokscope.cli.measure import parse_steps
-from grokscope.cli.show import sparkline
 from grokscope.errors import InputError
 from grokscope.experiment import Experiment
 

@@ -46,7 +46,7 @@ def papers(monkeypatch):
         progress.advance(1)
         return Done(planned.paper)
 
-    monkeypatch.setattr("grokscope.report.reproduce_with_page", reproduce)
+    monkeypatch.setattr("grokscope.report.reproduce", reproduce)
     monkeypatch.setattr("grokscope.reproduction.plan", plan)
     return fake
 

@@ -44,7 +44,7 @@ def test_a_run_that_was_stopped_before_its_first_commit_says_so(tmp_path, monkey
 
 
 def test_a_longer_run_that_was_stopped_is_not_complete(tmp_path, monkeypatch):
-    from grokscope.runs import list_runs
+    from grokscope.runs import run_summaries
     from grokscope.runs.block import Block
 
     def stop(*_, **__):
@@ -56,5 +56,5 @@ def test_a_longer_run_that_was_stopped_is_not_complete(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         gs.train(short.with_("epochs=4"), seeds=2, out=tmp_path / "run")
     assert not open_run(tmp_path / "run").is_complete
-    (line,) = list_runs(tmp_path)
+    (line,) = run_summaries(tmp_path)
     assert (line.members, line.complete, line.steps) == (2, 0, 12)

@@ -6,7 +6,7 @@ import xarray as xr
 
 import grokscope as gs
 from grokscope.errors import InputError
-from grokscope.runs import list_runs, verify
+from grokscope.runs import run_summaries, verify
 from grokscope.runs.block import Block
 from grokscope.spec.streams import Members
 from grokscope.store.open import open_store
@@ -219,6 +219,6 @@ def test_double_precision(tmp_path):
     assert run.model(seed=0).hidden_weight.dtype == np.float64
 
 
-def test_list_runs(whole):
-    summary = next(s for s in list_runs(whole.path.parent) if s.path == whole.path)
+def test_run_summaries(whole):
+    summary = next(s for s in run_summaries(whole.path.parent) if s.path == whole.path)
     assert (summary.task, summary.members, summary.complete, summary.steps) == ("sparse_parity", 3, 3, 12)

@@ -38,6 +38,7 @@ def train(
         from grokscope import runs
         from grokscope.experiment import Experiment
         from grokscope.progress import RichProgress
+        from grokscope.runs.overview import early_stopping
 
         experiment = Experiment.from_toml(spec, tuple(set_ or ()))
         with RichProgress() as progress:
@@ -66,7 +67,7 @@ def train(
         state = "complete" if run.is_complete else "not complete"
         out.line(f"{run.path}: {n_members} members, {n_steps} steps, {state}")
         if run.steps_saved:
-            out.line(out.early_stopping(run.steps_saved, n_steps * n_members, run.provenance))
+            out.line(early_stopping(run.steps_saved, n_steps * n_members, run.provenance))
 
 
 def _train_watched(experiment: Experiment, folder: Path, choices: dict[str, Any]) -> Run:

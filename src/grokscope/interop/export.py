@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
     from grokscope.runs import Run
 
-__all__ = ["SUFFIXES", "Exported", "export_run", "measures_table"]
+__all__ = ["SUFFIXES", "Exported", "export_run", "export_sweep", "measures_table"]
 
 SUFFIXES = (".csv", ".nc", ".parquet", ".safetensors")
+_TABLES = (".csv", ".nc", ".parquet")
 _REQUIRED = {".parquet": ("pyarrow",), ".nc": ("h5netcdf", "h5py")}
 _ROWS = ("seed", "step")
 
@@ -96,6 +97,32 @@ def export_run(
     return _write(target, _measures(run, target.suffix, seed, step))
 
 
+def export_sweep(sweep: Any, to: str | Path, *, force: bool = False) -> Exported:
+    """Write the measures of a sweep (.nc), or the outcome of every member as a table (.csv, .parquet).
+
+    Args:
+        sweep: a `grokscope.Sweep`.
+        to: the file; its suffix decides the format.
+        force: replace a file that exists.
+
+    Raises:
+        InputError: for an unknown suffix, a target that exists, or a missing extra.
+        StoreError: if the file cannot be written.
+    """
+    target = Path(to)
+    _check_target(target, force, _TABLES)
+    if target.suffix == ".nc":
+        return _write(target, lambda file: _write_netcdf(sweep.measures, sweep, file))
+
+    def write(file: Path) -> tuple[str, tuple[str, ...]]:
+        table = sweep.outcomes.to_dataframe().reset_index()
+        table = table.dropna(how="all", subset=[str(name) for name in sweep.outcomes.data_vars])
+        _write_table(table, file, target.suffix)
+        return f"{len(table)} rows of {len(table.columns)} columns", ()
+
+    return _write(target, write)
+
+
 # Writes a temporary file; returns a description of its content and the measures left out.
 _Writer = Callable[[Path], tuple[str, tuple[str, ...]]]
 
@@ -112,13 +139,17 @@ def _measures(run: Run, suffix: str, seed: int | None, step: int | None) -> _Wri
 
     def write(file: Path) -> tuple[str, tuple[str, ...]]:
         table, left_out = measures_table(on_members(data, sorted(members)))
-        if suffix == ".csv":
-            table.to_csv(file, index=False)
-        else:
-            table.to_parquet(file, engine="pyarrow", index=False)
+        _write_table(table, file, suffix)
         return f"{len(table)} rows of {len(table.columns)} columns", left_out
 
     return write
+
+
+def _write_table(table: pd.DataFrame, file: Path, suffix: str) -> None:
+    if suffix == ".csv":
+        table.to_csv(file, index=False)
+    else:
+        table.to_parquet(file, engine="pyarrow", index=False)
 
 
 def measures_table(measures: xr.Dataset) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -163,7 +194,7 @@ def measures_table(measures: xr.Dataset) -> tuple[pd.DataFrame, tuple[str, ...]]
     return pd.DataFrame(columns), tuple(left_out)
 
 
-def _write_netcdf(data: xr.Dataset, run: Run, file: Path) -> tuple[str, tuple[str, ...]]:
+def _write_netcdf(data: xr.Dataset, run: Any, file: Path) -> tuple[str, tuple[str, ...]]:
     plain = data.drop_encoding()
     attributes = {key: _netcdf_value(value) for key, value in plain.attrs.items()}
     plain.attrs = {**attributes, "grokscope_identity": run.identity, "experiment": run.experiment.to_toml()}
@@ -217,12 +248,12 @@ def _selected(data: xr.Dataset, axis: str, value: int) -> xr.Dataset:
     return data.sel({axis: [value]})
 
 
-def _check_target(target: Path, force: bool) -> None:
+def _check_target(target: Path, force: bool, suffixes: tuple[str, ...] = SUFFIXES) -> None:
     suffix = target.suffix
-    if suffix not in SUFFIXES:
+    if suffix not in suffixes:
         raise InputError(
             f"{target}: a file that ends in '{suffix}' cannot be written."
-            f"{did_you_mean(suffix, SUFFIXES)} Allowed: {', '.join(SUFFIXES)}."
+            f"{did_you_mean(suffix, suffixes)} Allowed: {', '.join(suffixes)}."
         )
     if target.is_dir():
         raise InputError(f"{target}: is a folder.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -9,14 +10,19 @@ import numpy as np
 
 from grokscope.errors import InputError, said
 from grokscope.experiment import Recording
+from grokscope.measures import FunctionMeasure, Measure
 from grokscope.progress import Progress
 from grokscope.runs.block import BlockState, SnapshotBlock
 from grokscope.runs.measure_plan import MeasurePlan, stored_name
+from grokscope.runs.networks import network_structure
+from grokscope.runs.prepare import data_structure
 from grokscope.runs.replay import not_kept
 from grokscope.runs.sink import StoreSink
 from grokscope.runs.trainer import Trainer
+from grokscope.spec.parts import part_of
 from grokscope.spec.schedule import Schedule
 from grokscope.spec.streams import Members
+from grokscope.store.arrays import fill_value
 from grokscope.store.open import open_store
 from grokscope.training.cache import use_compile_cache
 from grokscope.training.cohort import Cohort
@@ -30,8 +36,9 @@ if TYPE_CHECKING:
     from grokscope.store.place import Place
     from grokscope.store.run_store import RunStore
 
-__all__ = ["add_measures", "measure_snapshots"]
+__all__ = ["add_measures", "measure_items", "measure_snapshots"]
 
+_CODES = "measured_functions"  # the note that holds the code of each function
 _SUFFIX = {"predictions": "", "accuracy": "_accuracy_flavor"}
 
 
@@ -75,6 +82,7 @@ def add_measures(
         return stored
     with in_precision(experiment.precision), open_store(path, "a") as store:
         store.require_numerics(numerics_here(experiment), to="replay")
+        _forget_changed(store, measures)
         done = [int(i) for i in store.complete.nonzero()[0]]
         if not done:
             how = said(command="grokscope train", python="gs.train")
@@ -90,6 +98,65 @@ def add_measures(
     return stored
 
 
+def measure_items(
+    experiment: Experiment, measures: Any, name: str | None = None, dims: tuple[str, ...] | None = None
+) -> list[Measure]:
+    """The measures that are named, described or given as functions; see `Run.measure`.
+
+    Raises:
+        InputError: if a measure is not known, or a function has no name or cannot be traced.
+    """
+    if isinstance(measures, str | dict | type) or callable(measures):
+        measures = [measures]
+    elif not isinstance(measures, Iterable):
+        raise InputError(f"measures: names, tables, measures or functions (got {type(measures).__name__}).")
+    items: list[Any] = list(measures)
+    if (name is not None or dims is not None) and len(items) != 1:
+        raise InputError("name, dims: are for one function; measure several functions one after the other.")
+    return [_measure_item(experiment, item, name, dims) for item in items]
+
+
+def _measure_item(
+    experiment: Experiment, item: Any, name: str | None, dims: tuple[str, ...] | None
+) -> Measure:
+    if isinstance(item, type) and issubclass(item, Measure):
+        made_of: Any = item
+        item = made_of()
+    made = part_of("measure", item)
+    if isinstance(made, Measure):
+        if name is not None or dims is not None:
+            raise InputError(f"name, dims: are for functions; '{made.name}' is a measure.")
+        return made
+    if not callable(made) or isinstance(made, type):
+        raise InputError(f"measures: {made!r:.60} is no name, table, measure or function.")
+    hashable: Any = experiment  # frozen, which a type checker cannot see
+    with in_precision(experiment.precision):
+        network, data = network_structure(hashable), data_structure(experiment)
+        return FunctionMeasure.of(made, experiment, network, data, name=name, dims=dims)
+
+
+def _forget_changed(store: RunStore, measures: Iterable[Measure]) -> None:
+    """Remove the values of functions whose code has changed since, and note the code of all of them."""
+    codes = {measure.name: measure.code for measure in measures if isinstance(measure, FunctionMeasure)}
+    noted = dict(store.notes.get(_CODES, {}))
+    if not codes or {**noted, **codes} == noted:
+        return
+    sources = store.sources()
+    with store.transaction("code of measured functions") as t:
+        for name in codes:
+            for source in sources.get(name, []) if codes[name] != noted.get(name) else []:
+                blank = np.full(source.info.shape, fill_value(source.info.dtype), source.info.dtype)
+                t.write_measures(
+                    source.path.split("/")[1],
+                    slice(0, len(blank)),
+                    source.steps[: blank.shape[1]],
+                    {name: blank},
+                    dims={name: source.info.dims[2:]},
+                    labels=source.info.attributes.get("labels", {}),
+                )
+        t.note(**{_CODES: {**noted, **codes}})
+
+
 def _measure_imported(
     path: Place,
     experiment: Experiment,
@@ -101,6 +168,7 @@ def _measure_imported(
 ) -> None:
     """Take measures of an imported run at the snapshots whose steps the schedule contains (None: all)."""
     with in_precision(experiment.precision), open_store(path, "a") as store:
+        _forget_changed(store, wanted.all)
         steps = np.array(store.snapshot_steps(0))
         if schedule is not None:
             named = {piece for piece in schedule.pieces if isinstance(piece, int) and piece >= 0}

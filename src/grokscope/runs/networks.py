@@ -13,13 +13,13 @@ import numpy as np
 from grokscope.experiment import Experiment
 from grokscope.training.cohort import leaf_name
 
-__all__ = ["network_of", "network_shapes", "stacked", "stacked_network"]
+__all__ = ["network_of", "network_shapes", "network_structure", "stacked", "stacked_network"]
 
 
 def network_shapes(experiment: Experiment) -> dict[str, tuple[int, ...]]:
     """The shape of every array of the experiment's network, by the names of snapshots."""
     hashable: Any = experiment  # frozen, which a type checker cannot see
-    paths, _ = jax.tree_util.tree_flatten_with_path(_structure(hashable))
+    paths, _ = jax.tree_util.tree_flatten_with_path(network_structure(hashable))
     return {leaf_name(path): tuple(leaf.shape) for path, leaf in paths}
 
 
@@ -46,12 +46,12 @@ def stacked(several: Sequence[Mapping[str, np.ndarray]], axis: int = 0) -> dict[
 def _filled(experiment: Experiment, array: Callable[[str], Any]) -> Any:
     """The experiment's network with the arrays that a function returns for their names."""
     hashable: Any = experiment
-    paths, structure = jax.tree_util.tree_flatten_with_path(_structure(hashable))
+    paths, structure = jax.tree_util.tree_flatten_with_path(network_structure(hashable))
     return jax.tree_util.tree_unflatten(structure, [array(leaf_name(path)) for path, _ in paths])
 
 
 @functools.lru_cache(maxsize=8)
-def _structure(experiment: Experiment) -> Any:
+def network_structure(experiment: Experiment) -> Any:
     """The experiment's network with shapes in place of arrays."""
     task = experiment.task
     return jax.eval_shape(

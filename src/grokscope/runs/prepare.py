@@ -32,13 +32,14 @@ from grokscope.store.open import open_store
 from grokscope.store.place import BucketPath, as_place
 from grokscope.store.run_store import RunStore, fingerprint_difference
 from grokscope.training.cohort import Cohort, array_leaves
-from grokscope.training.devices import in_precision
+from grokscope.training.devices import in_precision, prepare_devices
+from grokscope.training.loop import as_precision
 from grokscope.training.numerics import numerics_here
 
 if TYPE_CHECKING:
     from grokscope.experiment import Experiment
 
-__all__ = ["Prepared", "member_data", "prepare", "source_steps"]
+__all__ = ["Prepared", "data_of_member", "data_structure", "member_data", "prepare", "source_steps"]
 
 
 @dataclass
@@ -518,6 +519,28 @@ def _over_members(experiment: Experiment, members: Members, function: Any, array
 def member_data(experiment: Experiment, members: Members) -> dict[str, np.ndarray]:
     """The members' own data on the host, arrays [member, ...]."""
     return _over_members(experiment, members, _own_data, ())
+
+
+def data_of_member(experiment: Experiment, member: Seeds) -> dict[str, np.ndarray]:
+    """All data of one member on the host, its own and those that all members share, by name."""
+    prepare_devices()
+    with in_precision(experiment.precision):
+        shared = as_precision(experiment.task.shared_data(), experiment.precision)
+        own = member_data(experiment, Members((member,)))
+    return {name: np.asarray(array) for name, array in shared.items()} | {
+        name: array[0] for name, array in own.items()
+    }
+
+
+def data_structure(experiment: Experiment) -> dict[str, Any]:
+    """All data of a member, with shapes in place of arrays, by name."""
+
+    def make() -> dict[str, jax.Array]:
+        key = jax.random.key(0)
+        arrays = {**experiment.task.shared_data(), **experiment.task.member_data(key, key)}
+        return as_precision(arrays, experiment.precision)
+
+    return jax.eval_shape(make)
 
 
 def _own_data(arrays: Any, data: dict[str, jax.Array], shared: dict[str, jax.Array]) -> dict[str, jax.Array]:

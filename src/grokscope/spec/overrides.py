@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from grokscope.errors import InputError, did_you_mean, said
 from grokscope.spec.parts import Part, lookup
 from grokscope.spec.toml import parse_value
 
-__all__ = ["overridden", "without_none"]
+__all__ = ["merged", "overridden", "without_none"]
 
 # fields that hold a list of parts -> the group of these parts
 _LISTS = {"interventions": "intervention", "measures": "measure"}
@@ -33,6 +33,52 @@ def overridden(cls: type[Part], table: dict[str, Any], overrides: Iterable[str])
     for override in sorted(overrides, key=lambda override: not _sets_table(cls, override)):
         table = _one(cls, table, override)
     return table
+
+
+def merged(cls: type[Part], table: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of a spec's table with values merged into it: dicts into tables, anything else in its place.
+
+    A dict with another ``kind`` replaces its table. None takes the default.
+
+    Raises:
+        InputError: if a key does not exist.
+
+    Example:
+        >>> from grokscope.experiment import Experiment
+        >>> table = {"task": {"kind": "sparse_parity", "k": 4}, "epochs": 3}
+        >>> merged(Experiment, table, {"task": {"n": 20}, "steps": 96})
+        {'task': {'kind': 'sparse_parity', 'k': 4, 'n': 20}, 'steps': 96}
+    """
+    changed = dict(table)
+    for name, value in values.items():
+        if name != "kind" and name not in cls.model_fields:
+            allowed = ", ".join(key for key in cls.model_fields if key != "kind")
+            where = "" if cls.group == "experiment" else f"{cls.group}."
+            hint = did_you_mean(name, cls.model_fields)
+            raise InputError(f"{where}{name}: no such key.{hint} Allowed: {allowed}.")
+        # the length has two keys, of which a spec has one: setting one removes the other
+        if value is not None and (other := {"epochs": "steps", "steps": "epochs"}.get(name)) is not None:
+            changed.pop(other, None)
+        if value is None:
+            changed.pop(name, None)
+        else:
+            changed[name] = _merged_field(cls, changed, name, value)
+    return changed
+
+
+def _merged_field(cls: type[Part], table: Mapping[str, Any], name: str, value: Any) -> Any:
+    """The new value of one field."""
+    base = _part_class(cls, name)
+    if base is None or not isinstance(value, Mapping):
+        return value
+    below: Any = table.get(name, cls.model_fields[name].default)
+    if isinstance(below, Part):  # not as JSON, which has no arrays in memory
+        below = {key: item for key in type(below).model_fields if (item := getattr(below, key)) is not None}
+    below = _table(below)
+    kind = below.get("kind")
+    if value.get("kind", kind) != kind:
+        return dict(value)
+    return merged(lookup(base.group, kind) if isinstance(kind, str) else base, below, value)
 
 
 def _sets_table(cls: type[Part], override: str) -> bool:

@@ -131,6 +131,15 @@ class Part(BaseModel):
         annotation = cls.model_fields[info.field_name or ""].annotation
         return _frozen(value, lists=_takes_lists(annotation))
 
+    def __repr_args__(self) -> Generator[tuple[str | None, Any]]:
+        """What `repr` shows: the fields that differ from their defaults."""
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if name != "kind" and (
+                field.is_required() or value != field.get_default(call_default_factory=True)
+            ):
+                yield name, value
+
     def with_traced(self, values: dict[str, Any]) -> Self:
         """A copy with other (possibly traced) numbers in its traced fields, not validated."""
         known = {name: value for name, value in values.items() if name in self.traced}

@@ -6,15 +6,18 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from grokscope.errors import InputError, said
 from grokscope.experiment import Experiment
+from grokscope.spec.overrides import without_none
+from grokscope.spec.parts import Part
 from grokscope.spec.toml import parse_value
 
 __all__ = [
     "Axis",
     "axis_from_columns",
+    "axis_from_values",
     "axis_names",
     "canonical_text",
     "over",
@@ -133,6 +136,51 @@ def axis_from_columns(columns: Mapping[str, Sequence[Any]]) -> Axis:
         counts = ", ".join(f"{key} has {count}" for key, count in lengths.items())
         raise InputError(f"{over('--zip')}: paired keys need equally many values, but {counts}.")
     return Axis(tuple(columns), tuple(zip(*columns.values(), strict=True)))
+
+
+def axis_from_values(keys: str | tuple[str, ...], values: Any, base: Experiment) -> Axis:
+    """Build an axis from Python values.
+
+    Args:
+        keys: a key, or several whose values change together.
+        values: of one key a list, an array, or a text like ``log:1e-3:1e-1:7``; of several keys a list of
+            tuples, with a value for each key. Parts and tables are values, too.
+        base: the base experiment.
+
+    Raises:
+        InputError: if there are no values, or see `Axis`.
+
+    Example:
+        >>> base = Experiment(task="sparse_parity", epochs=1)
+        >>> axis_from_values("optimizer.weight_decay", [0.0, 0.1], base).points
+        ((0.0,), (0.1,))
+        >>> axis_from_values(("model.width", "optimizer.learning_rate"), [(8, 0.1), (16, 0.05)], base).points
+        ((8, 0.1), (16, 0.05))
+    """
+    names = (keys,) if isinstance(keys, str) else tuple(keys)
+    text = ";".join(names)
+    if isinstance(values, str):
+        if len(names) > 1:
+            raise InputError(f"{over()} {text}: give a list of tuples, with a value for each key.")
+        return parse_axis(f"{text}={values}", base)
+    if not isinstance(values, Iterable) or isinstance(values, Mapping):
+        raise InputError(f"{over()} {text}: give a list of values (got {values!r:.60}).")
+    points: list[tuple[Any, ...]] = []
+    for value in values:
+        several = isinstance(value, Iterable) and not isinstance(value, str | Mapping | Part)
+        if len(names) > 1 and not several:
+            raise InputError(f"{over()} {text}: {value!r:.60} must be a tuple with a value for each key.")
+        point = value if len(names) > 1 else (value,)
+        points.append(tuple(_plain(one) for one in cast("Any", point)))
+    return Axis(names, tuple(points))
+
+
+def _plain(value: Any) -> Any:
+    """A value as a spec has it: numpy's numbers as Python's, parts as tables, tuples as lists."""
+    if isinstance(value, Part):
+        return without_none(value.model_dump(mode="json"))
+    listed = getattr(value, "tolist", None)
+    return value if listed is None else listed()
 
 
 def values_from_table(key: str, value: Any, base: Experiment) -> list[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -265,7 +265,7 @@ def huge_grid_estimate(spec: SweepSpec, rates: Rates | None = None) -> tuple[str
 
 def sweep(
     experiment: Experiment | SweepSpec,
-    over: Sequence[str] = (),
+    over: Sequence[str] | Mapping[str | tuple[str, ...], Any] = (),
     zips: Sequence[str] = (),
     seeds: Any = 1,
     **options: Any,
@@ -274,7 +274,9 @@ def sweep(
 
     Args:
         experiment: the base experiment, or a complete `SweepSpec`.
-        over: axes in the syntax of ``--over``: ``"optimizer.weight_decay=log:1e-3:1e-1:7"``.
+        over: for each key its values: ``{"optimizer.weight_decay": [0.0, 0.1]}``; keys that change together
+            are a tuple: ``{("model.width", "optimizer.learning_rate"): [(8, 0.1), (16, 0.05)]}``. Or texts in
+            the syntax of ``--over``: ``["optimizer.weight_decay=log:1e-3:1e-1:7"]``.
         zips: axes whose keys change together: ``"model.width=100,1000;optimizer.learning_rate=1,0.1"``.
         seeds: seeds of every cell: a count, a list, a text like ``5,9,20:30``, or `Members`.
         options: passed to `run_sweep`: ``out``, ``engine``, ``progress``, ...
@@ -291,7 +293,7 @@ def sweep(
         >>> small = {"kind": "sparse_parity", "n": 6, "k": 2, "n_train": 32}
         >>> experiment = Experiment(task=small, model={"kind": "fully_connected", "width": 8}, epochs=2)
         >>> folder = tempfile.mkdtemp() + "/sweep"
-        >>> done = sweep(experiment, ["optimizer.weight_decay=0.0,0.1"], seeds=2, out=folder)
+        >>> done = sweep(experiment, {"optimizer.weight_decay": [0.0, 0.1]}, seeds=2, out=folder)
         >>> dict(done.measures.train_accuracy.sizes)
         {'weight_decay': 2, 'seed': 2, 'step': 3}
     """

@@ -19,6 +19,7 @@ from grokscope.spec.toml import read_toml
 from grokscope.sweeps._axes import (
     Axis,
     axis_from_columns,
+    axis_from_values,
     axis_names,
     over,
     parse_axis,
@@ -98,21 +99,25 @@ class SweepSpec:
     def of(
         cls,
         base: Experiment,
-        over: Sequence[str | Axis] = (),
+        over: Sequence[str | Axis] | Mapping[str | tuple[str, ...], Any] = (),
         zips: Sequence[str | Axis] = (),
         seeds: Any = 1,
     ) -> SweepSpec:
-        """Build a spec from command-line texts.
+        """Build a spec from command-line texts, or from values.
 
         Args:
             base: the base experiment.
-            over: one axis each, see `parse_axis`.
+            over: one axis each, see `parse_axis`; or for each key its values, see `axis_from_values`.
             zips: one axis each whose keys change together, in the same syntax.
             seeds: see `Members.parse`.
 
         Raises:
             InputError: see `parse_axis` and the class.
         """
+        if isinstance(over, Mapping):
+            over = [axis_from_values(key, values, base) for key, values in over.items()]
+        elif isinstance(over, str):
+            over = [over]
         axes = [one if isinstance(one, Axis) else parse_axis(one, base) for one in (*over, *zips)]
         return cls(base, tuple(axes), Members.parse(seeds))
 
