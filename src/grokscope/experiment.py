@@ -30,7 +30,19 @@ from grokscope.starts import Fresh, FromRun, InitField
 from grokscope.tasks import TaskField
 
 if TYPE_CHECKING:
-    from typing import Self
+    from collections.abc import Iterable
+    from typing import Self, TypeAlias
+
+    from grokscope.interventions import Intervention
+    from grokscope.learners import Learner
+    from grokscope.losses import Loss
+    from grokscope.measures import Measure
+    from grokscope.models import Model
+    from grokscope.optimizers import Optimizer
+    from grokscope.starts import Init
+    from grokscope.tasks import Task
+
+    Spec: TypeAlias = str | dict[str, Any]  # the name of a kind, or a table
 
 __all__ = ["Experiment", "Recording"]
 
@@ -110,6 +122,30 @@ class Experiment(Part):
     measures: tuple[MeasureField, ...] | None = None
     schedule: Recording = Recording()
     stop: Stopping = Stopping()
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            task: Task | Spec,
+            model: Model | Spec = ...,
+            loss: Loss | Spec = ...,
+            optimizer: Optimizer | Spec = ...,
+            learner: Learner | Spec = ...,
+            init: Init | Spec = ...,
+            interventions: Iterable[Intervention | Spec] = ...,
+            measures: Iterable[Measure | Spec] | None = ...,
+            schedule: Recording | dict[str, Any] = ...,
+            stop: Stopping | dict[str, Any] = ...,
+            epochs: int | None = ...,
+            steps: int | None = ...,
+            batch_size: int | Literal["full"] = ...,
+            online: bool = ...,
+            precision: Literal["float32", "float64"] = ...,
+            name: str = ...,
+        ) -> None:
+            """What the fields are made of; `Part` makes it."""
 
     @field_validator("schedule", "stop", mode="before")
     @classmethod
@@ -317,6 +353,9 @@ class Experiment(Part):
         names = type(self).model_fields
         table = {name: value for name in names if (value := getattr(self, name)) is not None}
         return type(self).from_table(merged(type(self), table, values), overrides)
+
+    def __str__(self) -> str:
+        return repr(self)
 
     def _repr_html_(self) -> str:
         """The card in notebooks."""

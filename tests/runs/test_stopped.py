@@ -37,7 +37,7 @@ def test_a_run_that_was_stopped_before_its_first_commit_says_so(tmp_path, monkey
     with pytest.raises(KeyboardInterrupt):
         gs.train(EXPERIMENT, seeds=2, out=tmp_path / "none")
     run = open_run(tmp_path / "none")
-    assert "0 members, not complete" in repr(run)
+    assert repr(run).splitlines()[2:4] == ["  members     0", "  done        not complete: 0 of 0"]
     for ask in (lambda: run.members, lambda: run.model(seed=0)):
         with pytest.raises(InputError, match="was stopped before the first result was kept"):
             ask()

@@ -66,7 +66,9 @@ def import_torch(
 
     Example:
         >>> import_torch("checkpoints", "parity.toml", data="data.safetensors")  # doctest: +SKIP
-        Run('runs/samples-1b2c3d4e', 1 members, complete)
+        Run runs/samples-1b2c3d4e
+          experiment  samples, fully_connected, hinge loss, learner imported, 9600 steps
+          ...
     """
     files = find_snapshots(Path(path), pattern)
     spec = PartialSpec.read(task)

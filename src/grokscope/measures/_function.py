@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,9 @@ from grokscope.errors import GrokscopeError, InputError
 from grokscope.measures._measure import Measure
 from grokscope.measures._point import Point
 from grokscope.spec.parts import kinds
-from grokscope.spec.training_spec import TrainingSpec
+
+if TYPE_CHECKING:
+    from grokscope.spec.training_spec import TrainingSpec
 
 __all__ = ["FunctionMeasure", "MeasureLike"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import SerializeAsAny
 
 from grokscope.measures.needs import Need
-from grokscope.spec.parts import Part, resolver
+from grokscope.spec.parts import Kind, Part, resolver
 
 if TYPE_CHECKING:
     import jax
@@ -43,7 +43,7 @@ class Measure(Part):
     default_with_classes: ClassVar[bool] = True
     needs: ClassVar[tuple[Need, ...]] = ()
 
-    kind: str
+    kind: Kind
 
     @property
     def name(self) -> str:

@@ -12,7 +12,7 @@ from grokscope.claims import Claim
 from grokscope.errors import InputError, did_you_mean
 from grokscope.experiment import Experiment
 from grokscope.papers._experiments import Job, PaperExperiment
-from grokscope.spec.parts import Part, kinds, lookup
+from grokscope.spec.parts import Kind, Part, kinds, lookup
 from grokscope.starts import FromRun
 
 if TYPE_CHECKING:
@@ -85,10 +85,13 @@ class Paper(Part):
     claims: ClassVar[tuple[Claim, ...]] = ()
     figures: ClassVar[tuple[Figure, ...]] = ()
 
-    kind: str
+    kind: Kind
 
     def __repr__(self) -> str:
         return text_card(f"Paper {self.kind}", self._facts())
+
+    def __str__(self) -> str:
+        return repr(self)
 
     def _repr_html_(self) -> str:
         """The card in notebooks."""

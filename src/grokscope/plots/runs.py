@@ -20,6 +20,7 @@ from grokscope.plots.style import (
     epoch_axis,
     inner_legend,
     legend,
+    line_style,
     panels,
     small_print,
 )
@@ -289,8 +290,9 @@ def measures_figure(
     for axis, drawn in zip(axes, lines.values(), strict=True):
         epoch_axis(axis, last, by)
         for i, (label, values) in enumerate(drawn):
-            known_color = COLOR.get(label) or COLOR.get(label.split()[-1])
-            curve(axis, values, label, LABEL.get(label), color=known_color or _CYCLE[i % len(_CYCLE)])
+            words = label.split()
+            color = next((COLOR[word] for word in words if word in COLOR), _CYCLE[i % len(_CYCLE)])
+            curve(axis, values, label, LABEL.get(label), color=color, linestyle=line_style(words[-1]))
         inner_legend(axis)
     mark_events(axes, measures)
     small_print(figure, standing(measures), command)

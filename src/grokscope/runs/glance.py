@@ -1,12 +1,13 @@
 """A run at a glance: the facts of its `repr` and of its card in notebooks.
 
-Both must be quick and never raise: a run may be unfinished or damaged, or its plug-in may not be loaded.
+The class `grokscope.runs.run.Run` calls these functions, so that they cannot import it. They must be
+quick and never raise: a run may be unfinished or damaged, or its plug-in may not be loaded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +16,6 @@ from grokscope.statistics import format_number
 
 if TYPE_CHECKING:
     from grokscope.experiment import Experiment
-    from grokscope.runs.run import Run
     from grokscope.store.run_store import RunStore
 
 __all__ = ["accuracy_curves", "experiment_text", "facts_of_run", "or_problem"]
@@ -23,7 +23,7 @@ __all__ = ["accuracy_curves", "experiment_text", "facts_of_run", "or_problem"]
 _SPLITS = ("train", "test")
 
 
-def facts_of_run(run: Run, store: RunStore) -> list[Fact]:
+def facts_of_run(run: Any, store: RunStore) -> list[Fact]:
     """Experiment, members, state and last accuracies of a run."""
     facts = [
         ("experiment", or_problem(lambda: experiment_text(run.experiment))),
@@ -76,10 +76,10 @@ def or_problem(text: Callable[[], str]) -> str:
         return f"cannot be read: {first or type(error).__name__}"
 
 
-def _members(run: Run, store: RunStore) -> str:
+def _members(run: Any, store: RunStore) -> str:
     if not (seeds := store.seeds):
-        return "0 members"
-    many = f"{len(seeds)} member{'s' * (len(seeds) > 1)}"
+        return "0"
+    many = str(len(seeds))
     if not run.members.is_plain:
         return f"{many} of crossed streams"
     numbers = sorted(member[0] for member in seeds)
@@ -89,7 +89,7 @@ def _members(run: Run, store: RunStore) -> str:
     return f"{many} (seed{'s' * (len(numbers) > 1)} {listed}{', ...' * (len(numbers) > 8)})"
 
 
-def _done(run: Run, store: RunStore) -> str:
+def _done(run: Any, store: RunStore) -> str:
     steps = store.steps_done
     if run.is_imported:
         return f"imported, up to step {int(steps.max(initial=0))}; no replay"
@@ -99,7 +99,7 @@ def _done(run: Run, store: RunStore) -> str:
         return "complete" + (f"; {stopped} stopped early" if stopped else "")
     low, high = int(steps.min(initial=total)), int(steps.max(initial=0))
     at = f"step {low}" if low >= high else f"steps {low} to {high}"
-    return f"not complete: {int(done.sum())} of {len(done)} members" + (f"; at {at}" if len(done) else "")
+    return f"not complete: {int(done.sum())} of {len(done)}" + (f"; at {at}" if len(done) else "")
 
 
 def _accuracy(store: RunStore) -> str:

@@ -14,7 +14,7 @@ from grokscope.statistics import CensoredTimes, format_number, median_interval
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["EventTimes", "times_text"]
+__all__ = ["EventTimes"]
 
 _MOST_ROWS = 12
 
@@ -31,7 +31,7 @@ class EventTimes(CensoredTimes):
         >>> times = EventTimes(GROKKING, Members.parse(2), CensoredTimes([64, 96], [96, np.inf]))
         >>> print(times)
         grokking: test_accuracy > 0.98 at 5 consecutive measured points
-        seen in 1 of 2 members; median step 96 [96, inf] (95 %, n = 2)
+        seen in 1 of 2 members; median step not reached
         seed  after step  by step
         0     64          96
         1     96          not seen
@@ -50,7 +50,8 @@ class EventTimes(CensoredTimes):
 
     def __str__(self) -> str:
         labels = [str(member[0] if self.members.is_plain else tuple(member)) for member in self.members]
-        return f"{self.event.name}: {self.event}\n{times_text(self, labels)}"
+        named = "" if self.event.measure in self.event.name else f"{self.event.name}: "
+        return f"{named}{self.event}\n{_times_text(self, labels)}"
 
     def to_xarray(self) -> xr.Dataset:
         """The times as a dataset over ``member``, with the coordinate ``seed`` or one for each stream."""
@@ -66,17 +67,20 @@ class EventTimes(CensoredTimes):
         )
 
 
-def times_text(times: CensoredTimes, labels: list[str]) -> str:
+def _times_text(times: CensoredTimes, labels: list[str]) -> str:
     """Times as text: how often the event was seen, the median step, and a row for each member."""
-    step = median_interval(times.lower, upper=times.upper, unit="")
     seen = f"seen in {int(times.observed.sum())} of {times.n} members"
+    step = median_interval(times.lower, upper=times.upper)
+    median = format_number(step.value) if np.isfinite(step.value) else "not reached"
+    if np.isfinite([step.low, step.high]).all():
+        median += f" [{format_number(step.low)}, {format_number(step.high)}]"
     rows = [
         (label, _step(low), _step(high) if np.isfinite(high) else "not seen")
         for label, low, high in zip(labels, times.lower, times.upper, strict=True)
     ]
     table = plain_table(("seed", "after step", "by step"), rows[:_MOST_ROWS])
     more = [f"({len(rows) - _MOST_ROWS} more members)"] if len(rows) > _MOST_ROWS else []
-    return "\n".join([f"{seen}; median step {step}", *table, *more])
+    return "\n".join([f"{seen}; median step {median}", *table, *more])
 
 
 def _step(step: float) -> str:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PLUGIN_PREFIX",
+    "Kind",
     "Part",
     "find_file",
     "kinds",
@@ -78,6 +79,10 @@ _BOUNDS = {
     "less_than_equal": ("le", "at most"),
     "less_than": ("lt", "less than"),
 }
+if TYPE_CHECKING:
+    Kind = Any  # subclasses narrow it to a literal, which type checkers allow of no other type
+else:
+    Kind = str
 PLUGIN_PREFIX = "grokscope_plugin_"  # of the module names of plug-ins
 _kinds: dict[str, dict[str, type[Part]]] = {}
 _discovered: set[str] = set()
