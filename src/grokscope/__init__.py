@@ -18,7 +18,7 @@ __version__ = "0.1.0.dev0"
 _MODULES = {
     "analysis.comparison": ("compare",),
     "circuits": ("read_circuit",),
-    "claims": ("Claim", "Effect", "Evidence", "NotTestable", "Region"),
+    "claims": ("Claim", "Effect", "NotTestable", "Region"),
     "errors": ("GrokscopeError", "InputError", "StoreError"),
     "experiment": ("Experiment",),
     "interop": ("from_torch", "import_torch", "to_torch"),
@@ -64,7 +64,6 @@ __all__ = [
     "ContestProfile",
     "Effect",
     "Event",
-    "Evidence",
     "Experiment",
     "Figure",
     "FromRun",
@@ -129,7 +128,7 @@ provide(
 if TYPE_CHECKING:
     from grokscope.analysis.comparison import compare
     from grokscope.circuits import read_circuit
-    from grokscope.claims import Claim, Effect, Evidence, NotTestable, Region
+    from grokscope.claims import Claim, Effect, NotTestable, Region
     from grokscope.errors import GrokscopeError, InputError, StoreError
     from grokscope.experiment import Experiment
     from grokscope.interop import from_torch, import_torch, to_torch
@@ -165,12 +164,12 @@ if TYPE_CHECKING:
     from grokscope.sweeps import Sweep, list_runs, open_sweep, sweep
     from grokscope.tasks import Task
     from grokscope.tasks.check import check_task
+else:  # type checkers would believe that every name is there
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'grokscope' has no attribute '{name}'")
+    def __getattr__(name: str) -> Any:
+        if name in _HOMES:
+            return getattr(importlib.import_module(_HOMES[name]), name)
+        raise AttributeError(f"module 'grokscope' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from grokscope.cards import html_card
-from grokscope.errors import InputError
+from grokscope.errors import InputError, said
 from grokscope.interventions import InterventionField
 from grokscope.learners import LearnerField
 from grokscope.learners.gradient import Gradient
@@ -123,7 +123,7 @@ class Experiment(Part):
     schedule: Recording = Recording()
     stop: Stopping = Stopping()
 
-    if TYPE_CHECKING:
+    if TYPE_CHECKING:  # what the fields can be made of
 
         def __init__(
             self,
@@ -144,8 +144,7 @@ class Experiment(Part):
             online: bool = ...,
             precision: Literal["float32", "float64"] = ...,
             name: str = ...,
-        ) -> None:
-            """What the fields are made of; `Part` makes it."""
+        ) -> None: ...
 
     @field_validator("schedule", "stop", mode="before")
     @classmethod
@@ -330,7 +329,11 @@ class Experiment(Part):
     def from_table(cls, table: dict[str, Any], overrides: tuple[str, ...] = ()) -> Experiment:
         """Make an experiment from a (TOML) table, with ``a.b=value`` overrides."""
         if "sweep" in table:
-            raise InputError("sweep: this is the spec of a sweep; give it to grokscope sweep.")
+            how = said(
+                command="give it to grokscope sweep",
+                python="read it with SweepSpec.from_toml of grokscope.sweeps",
+            )
+            raise InputError(f"sweep: this is the spec of a sweep; {how}.")
         return cls(**overridden(cls, table, overrides))
 
     def with_(self, *overrides: str, **values: Any) -> Experiment:
