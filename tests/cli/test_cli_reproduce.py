@@ -35,7 +35,9 @@ def papers(monkeypatch):
     @dataclass(frozen=True)
     class Done:
         paper: str
-        summary = "the claims table"
+
+        def summary(self):
+            return "the claims table"
 
         def to_json(self):
             return {"paper": self.paper}

@@ -190,7 +190,7 @@ def test_a_state_dict_alone(states, tmp_path):
         (
             ["a1-1.safetensors", "a2-2.safetensors"],
             None,
-            "Give a pattern, for example --pattern 'model_{step}.pt'.",
+            "Give a pattern, for example pattern='model_{step}.pt'.",
         ),
         (["a.safetensors", "b.safetensors"], None, "the step is not clear: the file names do not"),
         (["a1.safetensors"], "b{step}.pt", "no file matches pattern 'b{step}.pt'. It has a1.safetensors."),

@@ -38,7 +38,6 @@ def train(
         from grokscope import runs
         from grokscope.experiment import Experiment
         from grokscope.progress import RichProgress
-        from grokscope.runs.overview import early_stopping
 
         experiment = Experiment.from_toml(spec, tuple(set_ or ()))
         with RichProgress() as progress:
@@ -67,6 +66,8 @@ def train(
         state = "complete" if run.is_complete else "not complete"
         out.line(f"{run.path}: {n_members} members, {n_steps} steps, {state}")
         if run.steps_saved:
+            from grokscope.runs.overview import early_stopping
+
             out.line(early_stopping(run.steps_saved, n_steps * n_members, run.provenance))
 
 

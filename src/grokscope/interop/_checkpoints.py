@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from grokscope.errors import InputError, option
+from grokscope.errors import InputError, option, said
 from grokscope.interop._tensors import Tensors, tensors_in_file, tensors_in_memory
 from grokscope.interop._torch import load_pt
 from grokscope.spec.streams import MAX_INT32
@@ -225,9 +225,11 @@ def _infer_numbers(folder: Path) -> tuple[list[tuple[str, NameNumbers]], list[st
     numbers = [[int(text) for text in _NUMBER.findall(name)] for name in names]
     places = [i for i, column in enumerate(zip(*numbers, strict=False)) if len(set(column)) > 1]
     if len(forms) != 1 or len(places) != 1:
+        text = "'model_{step}.pt'"
+        example = said(command=f"--pattern {text}", python=f"pattern={text}")
         raise InputError(
             f"{folder}: the step is not clear: the file names do not differ in exactly one number. Give a "
-            f"pattern, for example {option('pattern')} 'model_{{step}}.pt'.{_listing(names)}"
+            f"pattern, for example {example}.{_listing(names)}"
         )
     place = places[0]
     before = [*_NUMBER.finditer(names[0])][place].start()
