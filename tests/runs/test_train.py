@@ -136,7 +136,7 @@ def test_other_numerics_are_refused_or_marked(tmp_path, monkeypatch):
 
     real = _trainer.numerics_here
     monkeypatch.setattr(_trainer, "numerics_here", lambda e: real(e) | {"jax": "0.0.1"})
-    with pytest.raises(InputError, match=r"other numerics \(jax.*--allow-other-numerics"):
+    with pytest.raises(InputError, match=r"other numerics \(jax.*allow_other_numerics=True"):
         gs.train(short, seeds=2, out=run.path)
     run = gs.train(short, seeds=2, out=run.path, allow_other_numerics=True)
     assert "jax" in str(run.notes["other_numerics"])
@@ -153,7 +153,7 @@ def test_a_replay_under_other_numerics_is_refused_with_advice_that_can_be_follow
     for replay in (lambda: run.measure(["train_loss"]), lambda: run.model(0, step=1)):
         with pytest.raises(InputError, match=r"other numerics \(jax.*train again into another") as refused:
             replay()
-        assert "--allow-other-numerics" not in str(refused.value)  # neither has such an option
+        assert "allow_other_numerics" not in str(refused.value)  # neither has such an option
 
 
 def test_an_interrupted_block_goes_on_with_the_same_bits(whole, tmp_path, monkeypatch):
