@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -92,6 +93,10 @@ def test_everything_is_written(standard: Reproduction) -> None:
     assert verdicts["C8"] == "not testable"
     assert "holds" in done.summary()
     assert "report.html" in done.summary()
+    assert repr(done).startswith(f"Reproduction {done.folder}\n  paper        {done.paper.title}\n")
+    assert "holds" in repr(done)
+    card = ElementTree.fromstring(f"<div>{done._repr_html_()}</div>")
+    assert len(card.findall("./table/tr")) == 1 + len(done.shown)
 
 
 def test_experiments_can_be_added_one_by_one(beside: Path) -> None:
