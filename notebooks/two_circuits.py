@@ -74,7 +74,7 @@ def _(mo):
 @app.cell
 def _(Path, experiment, gs):
     run = gs.train(experiment, seeds=3, out=Path("runs") / "two-circuits-notebook")
-    run.measures
+    run
     return (run,)
 
 
@@ -91,23 +91,19 @@ def _(mo):
 
 
 @app.cell
-def _(experiment, run):
-    from grokscope.plots.runs import training_figure
-
-    training_figure(run.measures, experiment.model.width)
+def _(run):
+    run.plot("train_accuracy", "test_accuracy", "train_loss", "test_loss", "effective_sparsity")
     return
 
 
 @app.cell
 def _(mo, run):
-    from grokscope.spec.events import GROKKING, MEMORIZATION
-
     _per_epoch = run.experiment.steps_per_epoch
     _rows = []
     for _i, _seed in enumerate(run.measures.seed.to_numpy()):
         _row = {"seed": int(_seed)}
-        for _event in (MEMORIZATION, GROKKING):
-            _row[_event.name] = f"epoch {_event.times(run.measures).upper[_i] / _per_epoch:.0f}"
+        for _event in ("memorization", "grokking"):
+            _row[_event] = f"epoch {run.times(_event).upper[_i] / _per_epoch:.0f}"
         _rows.append(_row)
         print(", ".join(f"{_name}: {_value}" for _name, _value in _row.items()))
     mo.ui.table(_rows, selection=None)
@@ -172,10 +168,10 @@ def _(mo):
 
 
 @app.cell
-def _(mo, run):
-    from grokscope.circuits import draw, read_circuit
+def _(gs, mo, run):
+    from grokscope.circuits import draw
 
-    _circuit = read_circuit(run, seed=0).circuit
+    _circuit = gs.read_circuit(run, seed=0).circuit
     _settings = 2 ** len(_circuit.support.bits)
     print(f"bits {_circuit.support.bits}: the parity at {_circuit.n_parity} of {_settings} settings")
     print(_circuit.formula)
@@ -198,9 +194,7 @@ def _(mo):
 
 @app.cell
 def _(run):
-    from grokscope.report import write_report
-
-    print(f"report: {write_report(run.path)}")
+    print(f"report: {run.report()}")
     return
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 
 from grokscope import Experiment, InputError
+from grokscope.errors import speaking_commands
 from grokscope.losses import CrossEntropy, Hinge, Logistic, Squared
 from grokscope.models.fully_connected import FullyConnected
 from grokscope.optimizers import SGD, Adam, AdamW, Constant, Cosine, Linear
@@ -279,7 +280,7 @@ def test_a_new_kind_resets_its_table_and_loses_no_override():
     ],
 )
 def test_bad_override(override, message):
-    with pytest.raises(InputError) as error:
+    with speaking_commands(), pytest.raises(InputError) as error:
         Experiment.from_table({"epochs": 3, "task": "sparse_parity"}, (override,))
     assert str(error.value) == message
 

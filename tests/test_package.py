@@ -23,10 +23,11 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 # The house, its ground floor first. A file imports from its own floor and from those listed before
 # it. `grokscope/__init__.py`, the page of public names, stands over all of them.
 LAYERS = (
-    ("errors",),
-    ("progress",),
+    ("errors", "provided"),
+    ("progress", "cards"),
     ("statistics",),
     ("spec",),
+    ("plots",),
     ("losses", "models", "optimizers", "tasks"),
     ("learners",),
     ("interventions",),
@@ -40,7 +41,6 @@ LAYERS = (
     ("circuits",),
     ("claims",),
     ("analysis",),
-    ("plots",),
     ("sweeps",),
     ("papers",),
     ("reproduction",),
@@ -222,21 +222,22 @@ def test_importing_grokscope_is_cheap() -> None:
 
 
 def test_public_names_are_what_they_say() -> None:
-    # A module of the same name would take the place of a function once it is imported.
+    # A module of the same name takes the place of a function once it is imported; `papers` can be called.
     program = (
         "import pkgutil, importlib, grokscope as gs\n"
         "names = [m.name for m in pkgutil.iter_modules(gs.__path__) if m.name != '__main__']\n"
         "for name in names: importlib.import_module('grokscope.' + name)\n"
         "print(sorted(set(names) & set(gs.__all__)), set(gs._HOMES) | {'__version__'} == set(gs.__all__))\n"
-        "print(*(getattr(gs, name).__name__ == name for name in gs._HOMES))"
+        "print(*(getattr(gs, name).__name__.rpartition('.')[2] == name for name in gs._HOMES))\n"
+        "print(callable(gs.papers) and 'two-circuits' in gs.papers())"
     )
     environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent)}
     result = subprocess.run(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
     )
-    first, second = result.stdout.splitlines()
-    assert first == "[] True"
-    assert set(second.split()) == {"True"}
+    first, second, third = result.stdout.splitlines()
+    assert first == "['papers'] True"
+    assert set(second.split()) == {third} == {"True"}
 
 
 def pinned(name: str) -> dict[str, str]:

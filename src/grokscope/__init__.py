@@ -10,64 +10,166 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from grokscope.provided import provide
+
 __version__ = "0.1.0"
 
-_HOMES = {
-    "Experiment": "grokscope.experiment",
-    "Members": "grokscope.spec.streams",
-    "Schedule": "grokscope.spec.schedule",
-    "GrokscopeError": "grokscope.errors",
-    "InputError": "grokscope.errors",
-    "StoreError": "grokscope.errors",
-    "train": "grokscope.runs",
-    "compare": "grokscope.analysis.comparison",
-    "from_torch": "grokscope.interop",
-    "import_torch": "grokscope.interop",
-    "to_torch": "grokscope.interop",
-    "open_run": "grokscope.runs",
-    "read_circuit": "grokscope.circuits",
-    "Run": "grokscope.runs",
-    "Sweep": "grokscope.sweeps",
-    "open_sweep": "grokscope.sweeps",
-    "sweep": "grokscope.sweeps",
+# module -> the public names that it defines
+_MODULES = {
+    "analysis.comparison": ("compare",),
+    "circuits": ("read_circuit",),
+    "claims": ("Claim", "Effect", "NotTestable", "Region"),
+    "errors": ("GrokscopeError", "InputError", "StoreError"),
+    "experiment": ("Experiment",),
+    "interop": ("from_torch", "import_torch", "to_torch"),
+    "interventions": ("Intervention", "Neurons"),
+    "learners": ("Batch", "Learner", "State"),
+    "losses": ("Loss",),
+    "measures": ("Measure", "Point"),
+    "measures.check": ("check_measure",),
+    "measures.needs": ("Need",),
+    "models": ("Model",),
+    "optimizers": ("Optimizer", "RateSchedule"),
+    "papers": (
+        "Analysis",
+        "ContestExperiment",
+        "ContestProfile",
+        "Figure",
+        "Paper",
+        "Profile",
+        "RunExperiment",
+        "SweepExperiment",
+        "SweepProfile",
+        "check_paper",
+        "find_paper",
+        "papers",
+    ),
+    "report": ("reproduce",),
+    "runs": ("Run", "open_run", "train"),
+    "spec.events": ("Event",),
+    "spec.parts": ("Part", "load_plugin"),
+    "spec.schedule": ("Schedule",),
+    "spec.streams": ("Members",),
+    "starts": ("FromRun", "Init"),
+    "sweeps": ("Sweep", "list_runs", "open_sweep", "sweep"),
+    "tasks": ("Task",),
+    "tasks.check": ("check_task",),
 }
+_HOMES = {name: f"grokscope.{module}" for module, names in _MODULES.items() for name in names}
 __all__ = [
+    "Analysis",
+    "Batch",
+    "Claim",
+    "ContestExperiment",
+    "ContestProfile",
+    "Effect",
+    "Event",
     "Experiment",
+    "Figure",
+    "FromRun",
     "GrokscopeError",
+    "Init",
     "InputError",
+    "Intervention",
+    "Learner",
+    "Loss",
+    "Measure",
     "Members",
+    "Model",
+    "Need",
+    "Neurons",
+    "NotTestable",
+    "Optimizer",
+    "Paper",
+    "Part",
+    "Point",
+    "Profile",
+    "RateSchedule",
+    "Region",
     "Run",
+    "RunExperiment",
     "Schedule",
+    "State",
     "StoreError",
     "Sweep",
+    "SweepExperiment",
+    "SweepProfile",
+    "Task",
     "__version__",
+    "check_measure",
+    "check_paper",
+    "check_task",
     "compare",
+    "find_paper",
     "from_torch",
     "import_torch",
+    "list_runs",
+    "load_plugin",
     "open_run",
     "open_sweep",
+    "papers",
     "read_circuit",
+    "reproduce",
     "sweep",
     "to_torch",
     "train",
 ]
 
+# Functions of higher rooms that are methods of objects of lower rooms: `Run.summary`, `Run.report`, ...
+provide(
+    {
+        "export_run": "grokscope.interop",
+        "export_sweep": "grokscope.interop",
+        "overview_of": "grokscope.analysis.overview",
+        "write_report": "grokscope.report",
+    }
+)
+
 if TYPE_CHECKING:
     from grokscope.analysis.comparison import compare
     from grokscope.circuits import read_circuit
+    from grokscope.claims import Claim, Effect, NotTestable, Region
     from grokscope.errors import GrokscopeError, InputError, StoreError
     from grokscope.experiment import Experiment
     from grokscope.interop import from_torch, import_torch, to_torch
+    from grokscope.interventions import Intervention, Neurons
+    from grokscope.learners import Batch, Learner, State
+    from grokscope.losses import Loss
+    from grokscope.measures import Measure, Point
+    from grokscope.measures.check import check_measure
+    from grokscope.measures.needs import Need
+    from grokscope.models import Model
+    from grokscope.optimizers import Optimizer, RateSchedule
+    from grokscope.papers import (
+        Analysis,
+        ContestExperiment,
+        ContestProfile,
+        Figure,
+        Paper,
+        Profile,
+        RunExperiment,
+        SweepExperiment,
+        SweepProfile,
+        check_paper,
+        find_paper,
+        papers,
+    )
+    from grokscope.report import reproduce
     from grokscope.runs import Run, open_run, train
+    from grokscope.spec.events import Event
+    from grokscope.spec.parts import Part, load_plugin
     from grokscope.spec.schedule import Schedule
     from grokscope.spec.streams import Members
-    from grokscope.sweeps import Sweep, open_sweep, sweep
+    from grokscope.starts import FromRun, Init
+    from grokscope.sweeps import Sweep, list_runs, open_sweep, sweep
+    from grokscope.tasks import Task
+    from grokscope.tasks.check import check_task
+else:  # type checkers would believe that every name is there
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'grokscope' has no attribute '{name}'")
+    def __getattr__(name: str) -> Any:
+        if name in _HOMES:
+            return getattr(importlib.import_module(_HOMES[name]), name)
+        raise AttributeError(f"module 'grokscope' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:

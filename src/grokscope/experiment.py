@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
-from grokscope.errors import InputError
+from grokscope.cards import html_card
+from grokscope.errors import InputError, said
 from grokscope.interventions import InterventionField
 from grokscope.learners import LearnerField
 from grokscope.learners.gradient import Gradient
@@ -22,7 +23,7 @@ from grokscope.models.none import NoModel
 from grokscope.optimizers import SGD, OptimizerField
 from grokscope.spec.axes import measure_axes
 from grokscope.spec.code import Code, code_of
-from grokscope.spec.overrides import overridden, without_none
+from grokscope.spec.overrides import merged, overridden, without_none
 from grokscope.spec.parts import MissingPart, Part, looking_in, missing_allowed, parts_in
 from grokscope.spec.schedule import Schedule
 from grokscope.spec.stopping import Stopping
@@ -31,8 +32,19 @@ from grokscope.starts import Fresh, FromRun, InitField
 from grokscope.tasks import TaskField
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Self
+    from collections.abc import Iterable, Mapping
+    from typing import Self, TypeAlias
+
+    from grokscope.interventions import Intervention
+    from grokscope.learners import Learner
+    from grokscope.losses import Loss
+    from grokscope.measures import Measure
+    from grokscope.models import Model
+    from grokscope.optimizers import Optimizer
+    from grokscope.starts import Init
+    from grokscope.tasks import Task
+
+    Spec: TypeAlias = str | dict[str, Any]  # the name of a kind, or a table
 
     import numpy as np
 
@@ -120,6 +132,29 @@ class Experiment(Part):
     schedule: Recording = Recording()
     stop: Stopping = Stopping()
     _steps_per_epoch: int = PrivateAttr(0)  # as stored, where a part is missing; 0: not needed
+
+    if TYPE_CHECKING:  # what the fields can be made of
+
+        def __init__(
+            self,
+            *,
+            task: Task | Spec,
+            model: Model | Spec = ...,
+            loss: Loss | Spec = ...,
+            optimizer: Optimizer | Spec = ...,
+            learner: Learner | Spec = ...,
+            init: Init | Spec = ...,
+            interventions: Iterable[Intervention | Spec] = ...,
+            measures: Iterable[Measure | Spec] | None = ...,
+            schedule: Recording | dict[str, Any] = ...,
+            stop: Stopping | dict[str, Any] = ...,
+            epochs: int | None = ...,
+            steps: int | None = ...,
+            batch_size: int | Literal["full"] = ...,
+            online: bool = ...,
+            precision: Literal["float32", "float64"] = ...,
+            name: str = ...,
+        ) -> None: ...
 
     @field_validator("schedule", "stop", mode="before")
     @classmethod
@@ -364,10 +399,42 @@ class Experiment(Part):
     def from_table(cls, table: dict[str, Any], overrides: tuple[str, ...] = ()) -> Experiment:
         """Make an experiment from a (TOML) table, with ``a.b=value`` overrides."""
         if "sweep" in table:
-            raise InputError("sweep: this is the spec of a sweep; give it to grokscope sweep.")
+            how = said(
+                command="give it to grokscope sweep",
+                python="read it with SweepSpec.from_toml of grokscope.sweeps",
+            )
+            raise InputError(f"sweep: this is the spec of a sweep; {how}.")
         return cls(**overridden(cls, table, overrides))
 
-    def with_(self, *overrides: str) -> Experiment:
-        """A copy with ``a.b=value`` overrides; changing a ``kind`` resets that table to its defaults."""
-        table = without_none(self.model_dump(mode="json"))
-        return type(self).from_table(table, overrides)
+    def with_(self, *overrides: str, **values: Any) -> Experiment:
+        """A copy with other values; changing a ``kind`` resets that table to its defaults.
+
+        Args:
+            overrides: ``"a.b=value"``, as for ``--set``; applied after the values.
+            values: fields of the experiment. A dict is merged into the part's table, at any depth; a part, or
+                the name of one, replaces the part; so does a list.
+
+        Raises:
+            InputError: if a field does not exist or a value is not valid.
+
+        Example:
+            >>> experiment = Experiment(task="sparse_parity", epochs=300)
+            >>> changed = experiment.with_(optimizer={"weight_decay": 0.1}, task={"k": 4}, epochs=100)
+            >>> changed.optimizer.weight_decay, changed.optimizer.learning_rate, changed.task.k
+            (0.1, 0.1, 4)
+        """
+        names = type(self).model_fields
+        table = {name: value for name in names if (value := getattr(self, name)) is not None}
+        return type(self).from_table(merged(type(self), table, values), overrides)
+
+    def __str__(self) -> str:
+        return repr(self)
+
+    def _repr_html_(self) -> str:
+        """The card in notebooks."""
+        parts = ("task", "model", "loss", "optimizer", "learner", "init")
+        facts = [(name, repr(getattr(self, name))) for name in parts]
+        facts += [("interventions", repr(item)) for item in self.interventions]
+        length = f"{self.n_steps} steps" + (f" ({self.epochs} epochs)" if self.epochs is not None else "")
+        facts += [("length", length), ("identity", self.identity[:16])]
+        return html_card(f"Experiment {self.name}".strip(), facts)

@@ -12,12 +12,14 @@ import shlex
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from grokscope.cards import Fact, html_card, html_table, text_card
 from grokscope.claims import Evidence, Judged, NotTestable, gather, judge
 from grokscope.errors import GrokscopeError, InputError
 from grokscope.papers import (
@@ -178,7 +180,7 @@ def _plan_row(one: PaperExperiment, seeds: int | str | None, profile: str, rates
     )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Reproduction:
     """The result of a reproduction.
 
@@ -228,20 +230,27 @@ class Reproduction:
         """The command that reproduces these runs."""
         return command_of(self.paper, self.runs, self.profile)
 
-    @property
+    def __repr__(self) -> str:
+        return f"{text_card(f'Reproduction {self.folder}', self._facts())}\n{self._claims(color=False)}"
+
+    def _repr_html_(self) -> str:
+        """The card in notebooks: facts, and the verdicts."""
+        rows = [(one.claim.id, one.verdict, one.claim.sentence) for one in self.shown]
+        card = html_card(f"Reproduction {self.folder}", self._facts())
+        return f"{card}{html_table(('claim', 'verdict', 'sentence'), rows)}"
+
+    def _facts(self) -> list[Fact]:
+        verdicts = Counter(str(one.verdict) for one in self.shown)
+        facts = [
+            ("paper", self.paper.title),
+            ("profile", f"{self.profile} ({self.reason})"),
+            ("experiments", ", ".join(self.runs)),
+            ("claims", ", ".join(f"{n} {verdict}" for verdict, n in verdicts.items())),
+        ]
+        return facts if self.report is None else [*facts, ("report", str(self.report))]
+
     def summary(self) -> str:
         """Text: the table of claims and the paths of the files; in color if standard output is a terminal."""
-        import io
-        import shutil
-
-        from rich.console import Console
-
-        from grokscope.claims import claims_table
-
-        width = max(100, shutil.get_terminal_size((120, 24)).columns)
-        text = io.StringIO()
-        console = Console(file=text, width=width, force_terminal=sys.stdout.isatty())
-        console.print(claims_table(self.shown))
         lines = [
             *self.notes,
             f"claims:  {self.folder / 'claims.json'}",
@@ -249,7 +258,20 @@ class Reproduction:
         ]
         if self.report is not None:
             lines.append(f"report:  {self.report}")
-        return text.getvalue() + "\n".join(lines)
+        return self._claims(color=sys.stdout.isatty()) + "\n".join(lines)
+
+    def _claims(self, *, color: bool) -> str:
+        import io
+        import shutil
+
+        from rich.console import Console
+
+        from grokscope.claims import claims_table
+
+        text = io.StringIO()
+        width = max(100, shutil.get_terminal_size((120, 24)).columns)
+        Console(file=text, width=width, force_terminal=color).print(claims_table(self.shown))
+        return text.getvalue()
 
     def to_json(self) -> dict[str, Any]:
         """The result as JSON data, for ``grokscope reproduce --json``."""
@@ -435,7 +457,7 @@ def _common_seeds(paper: Paper, runs: Mapping[str, RunLike]) -> str | None:
 def _check_folder(folder: Path, kind: str) -> None:
     """Refuse a path that is a file, or holds another paper's reproduction."""
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"--out {folder}: is a file; give a folder.")
+        raise InputError(f"{folder}: is a file; give a folder.")
     record = folder / RECORD
     if record.is_file():
         try:
@@ -443,7 +465,7 @@ def _check_folder(folder: Path, kind: str) -> None:
         except (OSError, ValueError, AttributeError):
             raise InputError(f"{record}: cannot be read; give another folder, or remove it.") from None
         if other != kind:
-            raise InputError(f"--out {folder}: holds a reproduction of {other}; give another folder.")
+            raise InputError(f"{folder}: holds a reproduction of {other}; give another folder.")
 
 
 # Modules for judging and drawing. A thread imports them while compiled programs run, which do not hold the

@@ -224,10 +224,10 @@ def test_what_is_known_to_be_no_parity_is_not_proved():
     def of(task):
         return SimpleNamespace(path="some/run", experiment=small(task={"kind": "boolean_function", **task}))
 
-    with pytest.raises(gs.InputError, match=r"some/run: --prove decides .* labels are not one\."):
+    with pytest.raises(gs.InputError, match=r"some/run: a proof decides .* labels are not one\."):
         hidden_bits(of({"n": 6, "preset": "majority", "k": 3}), 0)
     negative = [{"bits": [0, 4], "coefficient": -1.0}]
-    with pytest.raises(gs.InputError, match="--prove decides"):
+    with pytest.raises(gs.InputError, match="a proof decides"):
         hidden_bits(of({"n": 6, "terms": negative}), 0)
     assert hidden_bits(of({"n": 6, "preset": "parity", "k": 2}), 0) == (0, 1)
     # more bits than a spectrum is listed for

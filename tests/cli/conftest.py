@@ -43,7 +43,6 @@ class FakeStore:
     opened: dict[str, FakeRun] = field(default_factory=dict)
     trained: list[tuple[Any, ...]] = field(default_factory=list)
     problems: list[Any] = field(default_factory=list)
-    listed: list[Any] = field(default_factory=list)
 
     def train(self, experiment, seeds=1, *, out=None, progress=None, **allowed):
         run = fake_run(out or "runs/sparse_parity-abababab", seeds)
@@ -64,13 +63,8 @@ def store(monkeypatch):
     module = ModuleType("grokscope.runs")
     module.train, module.open_run = fake.train, fake.open_run
     module.verify = lambda path: fake.problems
-    module.list_runs = lambda folder: fake.listed
     monkeypatch.setitem(sys.modules, "grokscope.runs", module)
     monkeypatch.setattr(grokscope, "runs", module, raising=False)
-    sweeps = ModuleType("grokscope.sweeps")
-    sweeps.list_sweeps = lambda folder: []
-    monkeypatch.setitem(sys.modules, "grokscope.sweeps", sweeps)
-    monkeypatch.setattr(grokscope, "sweeps", sweeps, raising=False)
     return fake
 
 

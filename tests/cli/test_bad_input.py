@@ -300,7 +300,7 @@ def test_a_reproduction_into_a_place_that_is_taken_is_refused_before_any_work(cl
     run.rename(tmp_path / "out" / "random-labels")
     words = ["reproduce", "two-circuits", "standard", "random-labels", "--out"]
     for place, text in (
-        (tmp_path / "file", f"--out {tmp_path / 'file'}: is a file; give a folder."),
+        (tmp_path / "file", f"{tmp_path / 'file'}: is a file; give a folder."),
         (tmp_path / "out", "random-labels: holds another run (identity "),
     ):
         result = cli(*words, str(place))

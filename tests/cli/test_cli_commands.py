@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from fake_runs import fake_run
+from grokscope.cards import sparkline
 from grokscope.cli.measure import parse_steps
-from grokscope.cli.show import sparkline
 from grokscope.errors import InputError
 from grokscope.experiment import Experiment
+from grokscope.runs import RunSummary
 from grokscope.spec import parts
 
 
@@ -125,19 +126,12 @@ def test_a_time_that_is_not_known_is_null_in_json(cli, store):
     assert found["times_a"]["upper"] == [None, None, None]
 
 
-@dataclass(frozen=True)
-class Summary:
-    path: Path
-    task: str = "sparse_parity"
-    identity: str = "cd" * 32
-    members: int = 5
-    complete: int = 3
-    steps: int = 9600
-    problem: str | None = None
-
-
-def test_runs_are_listed_with_their_state(cli, store, tmp_path):
-    store.listed = [Summary(Path("runs/a")), Summary(Path("runs/b"), problem="is damaged")]
+def test_runs_are_listed_with_their_state(cli, tmp_path, monkeypatch):
+    listed = [
+        RunSummary(Path("runs/a"), "sparse_parity", "cd" * 32, 5, 3, 9600),
+        RunSummary(Path("runs/b"), problem="is damaged"),
+    ]
+    monkeypatch.setattr("grokscope.sweeps._listing.run_summaries", lambda folder: listed)
     result = cli("runs", str(tmp_path))
     header, a, b = result.out.splitlines()
     assert header.split() == ["run", "identity", "task", "steps", "members"]
@@ -146,7 +140,7 @@ def test_runs_are_listed_with_their_state(cli, store, tmp_path):
     assert json.loads(cli("runs", str(tmp_path), "--json").out)[0]["path"] == "runs/a"
 
 
-def test_no_runs_is_no_error_but_no_folder_is(cli, store, tmp_path):
+def test_no_runs_is_no_error_but_no_folder_is(cli, tmp_cwd, tmp_path):
     assert cli("runs").code == 0
     assert cli("runs", "--json").out == "[]\n"
     result = cli("runs", str(tmp_path / "nowhere"))

@@ -35,7 +35,9 @@ def papers(monkeypatch):
     @dataclass(frozen=True)
     class Done:
         paper: str
-        summary = "the claims table"
+
+        def summary(self):
+            return "the claims table"
 
         def to_json(self):
             return {"paper": self.paper}
@@ -46,7 +48,7 @@ def papers(monkeypatch):
         progress.advance(1)
         return Done(planned.paper)
 
-    monkeypatch.setattr("grokscope.report.reproduce_with_page", reproduce)
+    monkeypatch.setattr("grokscope.report.reproduce", reproduce)
     monkeypatch.setattr("grokscope.reproduction.plan", plan)
     return fake
 

@@ -133,12 +133,12 @@ def test_step_minus_one_is_the_last_row(tmp_path):
             r"ends in '\.csw'.* Did you mean '\.csv'\? Allowed: \.csv, \.nc, \.parquet, \.safetensors",
         ),
         ("a", {}, "ends in ''"),
-        ("a.csv", {"seed": 7}, "--seed 7: not recorded in this run; the nearest is 2"),
-        ("a.csv", {"step": 33}, "--step 33: not recorded in this run; the nearest is 32"),
-        ("a.safetensors", {}, "--seed is required: this run has 3 members, seeds 0, 1, 2"),
-        ("a.safetensors", {"seed": 7}, "--seed 7: not in this run; it has seeds 0, 1, 2"),
+        ("a.csv", {"seed": 7}, "seed 7: not recorded in this run; the nearest is 2"),
+        ("a.csv", {"step": 33}, "step 33: not recorded in this run; the nearest is 32"),
+        ("a.safetensors", {}, "seed is required: this run has 3 members, seeds 0, 1, 2"),
+        ("a.safetensors", {"seed": 7}, "seed 7: not in this run; it has seeds 0, 1, 2"),
         ("no/a.csv", {}, "the folder '.*no' does not exist"),
-        ("there.csv", {}, "exists; add --force"),
+        ("there.csv", {}, "exists; add force=True"),
         ("folder.csv", {}, "is a folder"),
     ],
 )
@@ -200,7 +200,7 @@ def test_members_of_crossed_streams_are_rows_of_a_table(tmp_path):
     assert table["init_seed"].tolist() == [0, 0, 1, 1, 1, 1]
     assert table["data_seed"].tolist() == [10, 10, 10, 10, 11, 11]
     assert table["order_seed"].tolist() == [2] * 6
-    with pytest.raises(InputError, match="--seed 1: this run has no axis 'seed'"):
+    with pytest.raises(InputError, match="seed 1: this run has no axis 'seed'"):
         export_run(run, tmp_path / "b.csv", seed=1)
 
 

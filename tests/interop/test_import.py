@@ -14,7 +14,7 @@ import grokscope as gs
 from foreign import SPEC, SPEC_TOML, TASK, WIDTH, folder_of, own_data, predicted, sequential, two_circuits
 from grokscope.cli import main
 from grokscope.errors import InputError
-from grokscope.runs import list_runs, verify
+from grokscope.runs import run_summaries, verify
 
 STEPS = (0, 5, 40)
 
@@ -190,10 +190,10 @@ def test_a_state_dict_alone(states, tmp_path):
         (
             ["a1-1.safetensors", "a2-2.safetensors"],
             None,
-            "Give a pattern, for example --pattern 'model_{step}.pt'.",
+            "Give a pattern, for example pattern='model_{step}.pt'.",
         ),
         (["a.safetensors", "b.safetensors"], None, "the step is not clear: the file names do not"),
-        (["a1.safetensors"], "b{step}.pt", "no file matches --pattern 'b{step}.pt'. It has a1.safetensors."),
+        (["a1.safetensors"], "b{step}.pt", "no file matches pattern 'b{step}.pt'. It has a1.safetensors."),
         (["a1.safetensors"], "a*.safetensors", "must hold {step} or {epoch}, as 'model_{step}.pt'."),
         (["a1.safetensors"], "a{step}{epoch}", "must hold {step} or {epoch}"),
         (["a1.safetensors"], "a{stp}.safetensors", "'{stp}' is not known, or is there twice."),
@@ -349,7 +349,7 @@ def test_places_that_are_taken(states, tmp_path):
 def test_the_default_place(states, tmp_cwd):
     run = gs.from_torch(states, SPEC)
     assert run.path == Path("runs") / f"sparse_parity-{run.identity[:8]}"
-    assert [found.path for found in list_runs()] == [run.path]
+    assert [found.path for found in run_summaries("runs")] == [run.path]
     assert [file.name for file in Path("runs").iterdir()] == [run.path.name]
 
 

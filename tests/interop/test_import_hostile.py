@@ -16,7 +16,7 @@ import grokscope as gs
 from foreign import SPEC, folder_of, two_circuits
 from grokscope.errors import InputError
 from grokscope.progress import SilentProgress
-from grokscope.runs import list_runs, verify
+from grokscope.runs import run_summaries, verify
 
 GOOD = {1: two_circuits(1), 3: two_circuits(3)}
 
@@ -184,7 +184,7 @@ def test_an_import_that_is_killed_leaves_no_run_and_the_next_one_cleans_up(tmp_p
         process.send_signal(signal.SIGKILL)
         process.communicate()
     assert (at_work / "store").is_dir()
-    assert [found.path.name for found in list_runs(tmp_path)] == ["run", "run"]
+    assert [found.path.name for found in run_summaries(tmp_path)] == ["run", "run"]
     with pytest.raises(InputError, match="holds another run"):
         gs.from_torch(GOOD, SPEC, out=tmp_path / "run")
     assert not at_work.exists()

@@ -102,7 +102,7 @@ def test_what_is_not_recognized_is_listed(state, tmp_path):
     for name, array in state.items():
         assert f"{name} {list(array.shape)}" in str(error.value)
     assert "Expected: hidden_weight [6, 1000], hidden_bias [1000], output_weight [1000]." in str(error.value)
-    assert "give a map (--map FILE.toml)" in str(error.value)
+    assert "give a map (map='FILE.toml')" in str(error.value)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -221,7 +221,7 @@ def test_moments(text, wanted):
 
 def test_events_need_a_run_in_which_they_happened():
     with pytest.raises(
-        InputError, match=r"event memorization: .*branch from a run: grokscope branch RUN --at"
+        InputError, match=r"event memorization: .*branch from a run: run\.branch\(STEP or EVENT\)"
     ):
         parse_moment("memorization").steps(None, np.zeros(1), np.zeros(1))
 

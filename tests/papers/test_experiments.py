@@ -23,7 +23,7 @@ from grokscope.papers import (
     SweepProfile,
 )
 from grokscope.progress import SilentProgress
-from grokscope.report import reproduce_with_page, write_report
+from grokscope.report import reproduce, write_report
 from grokscope.reproduction import plan
 from grokscope.runs import Run
 from grokscope.spec import parts
@@ -140,7 +140,7 @@ def test_profiles_may_change_axes_and_contenders() -> None:
 def test_a_page_shows_runs_else_a_contest_else_a_sweep(
     paper: Paper, tmp_path: Path, names: list[str], shown: set[str]
 ) -> None:
-    done = reproduce_with_page(plan(paper, names, profile="paper", rates=RATES), out=tmp_path, rates=RATES)
+    done = reproduce(plan(paper, names, profile="paper", rates=RATES), out=tmp_path, rates=RATES)
     assert done.report == tmp_path / "report.html"
     page = done.report.read_text(encoding="utf-8")
     assert set(re.findall(r'<section id="([^"]*)">', page)) == {"claims", *shown}

@@ -8,12 +8,13 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
 from grokscope.errors import InputError, StoreError
 from grokscope.experiment import Experiment
-from grokscope.report import reproduce_with_page, write_report
+from grokscope.report import reproduce, write_report
 from grokscope.reproduction import RECORD, Reproduction, plan
 from grokscope.spec.streams import Members
 from grokscope.training.rates import Rates
@@ -63,7 +64,7 @@ def trained() -> Iterator[dict[Path, SyntheticRun]]:
 def standard(trained: dict[Path, Any], tmp_path_factory: pytest.TempPathFactory) -> Reproduction:
     """The standard experiment, reproduced; drawing its figures is what takes long."""
     out = tmp_path_factory.mktemp("standard") / "out"
-    return reproduce_with_page("two-circuits", ["standard"], 5, out=out, rates=RATES)
+    return reproduce("two-circuits", ["standard"], 5, out=out, rates=RATES)
 
 
 @pytest.fixture
@@ -90,12 +91,16 @@ def test_everything_is_written(standard: Reproduction) -> None:
     verdicts = {claim["id"]: claim["verdict"] for claim in claims}
     assert verdicts["C2"] == "holds"
     assert verdicts["C8"] == "not testable"
-    assert "holds" in done.summary
-    assert "report.html" in done.summary
+    assert "holds" in done.summary()
+    assert "report.html" in done.summary()
+    assert repr(done).startswith(f"Reproduction {done.folder}\n  paper        {done.paper.title}\n")
+    assert "holds" in repr(done)
+    card = ElementTree.fromstring(f"<div>{done._repr_html_()}</div>")
+    assert len(card.findall("./table/tr")) == 1 + len(done.shown)
 
 
 def test_experiments_can_be_added_one_by_one(beside: Path) -> None:
-    done = reproduce_with_page("two-circuits", ["random-labels"], 5, out=beside, rates=RATES)
+    done = reproduce("two-circuits", ["random-labels"], 5, out=beside, rates=RATES)
     assert list(done.runs) == ["standard", "random-labels"]
     assert "random-labels" in done.figures
     assert {claim["id"] for claim in done.claims if claim["seeds"] == 5} >= {"C1a", "R3"}
@@ -103,21 +108,21 @@ def test_experiments_can_be_added_one_by_one(beside: Path) -> None:
 
 def test_an_earlier_run_that_is_damaged_is_left_out_and_said(beside: Path, trained: dict[Path, Any]) -> None:
     del trained[beside / "standard"]
-    done = reproduce_with_page("two-circuits", ["random-labels"], 5, out=beside, rates=RATES)
+    done = reproduce("two-circuits", ["random-labels"], 5, out=beside, rates=RATES)
     assert list(done.runs) == ["random-labels"]
     assert "standard: an earlier run is there, but left out" in done.notes[0]
-    assert done.notes[0] in done.summary
+    assert done.notes[0] in done.summary()
 
 
 def test_the_same_runs_give_the_same_bytes(standard: Reproduction, tmp_path: Path) -> None:
-    reproduce_with_page("two-circuits", ["standard"], 5, out=tmp_path, rates=RATES)
+    reproduce("two-circuits", ["standard"], 5, out=tmp_path, rates=RATES)
     for name in sorted(files(Path(standard.folder))):
         assert (Path(standard.folder) / name).read_bytes() == (tmp_path / name).read_bytes(), name
 
 
 def test_a_plan_says_all(tmp_path: Path, trained: dict[Path, Any]) -> None:
     planned = plan("two-circuits", ["standard"], "7,9:11", "quick", RATES)
-    done = reproduce_with_page(planned, out=tmp_path)
+    done = reproduce(planned, out=tmp_path)
     assert isinstance(done, Reproduction)
     assert done.profile == "quick"
     assert trained[tmp_path / "standard"].measures.sizes["seed"] == 3
@@ -140,10 +145,10 @@ def test_the_report_can_be_made_again(standard: Reproduction, tmp_path: Path) ->
 def test_a_folder_that_is_not_ours_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="is a file; give a folder"):
-        reproduce_with_page("two-circuits", ["standard"], 1, out=tmp_path / "file", rates=RATES)
+        reproduce("two-circuits", ["standard"], 1, out=tmp_path / "file", rates=RATES)
     (tmp_path / RECORD).write_text('{"paper": "omnigrok"}')
     with pytest.raises(InputError, match="holds a reproduction of omnigrok"):
-        reproduce_with_page("two-circuits", ["standard"], 1, out=tmp_path, rates=RATES)
+        reproduce("two-circuits", ["standard"], 1, out=tmp_path, rates=RATES)
     (tmp_path / RECORD).write_text("not JSON")
     with pytest.raises(InputError, match="cannot be read"):
-        reproduce_with_page("two-circuits", ["standard"], 1, out=tmp_path, rates=RATES)
+        reproduce("two-circuits", ["standard"], 1, out=tmp_path, rates=RATES)

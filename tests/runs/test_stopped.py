@@ -37,14 +37,14 @@ def test_a_run_that_was_stopped_before_its_first_commit_says_so(tmp_path, monkey
     with pytest.raises(KeyboardInterrupt):
         gs.train(EXPERIMENT, seeds=2, out=tmp_path / "none")
     run = open_run(tmp_path / "none")
-    assert "0 members, not complete" in repr(run)
+    assert repr(run).splitlines()[2:4] == ["  members     0", "  done        not complete: 0 of 0"]
     for ask in (lambda: run.members, lambda: run.model(seed=0)):
         with pytest.raises(InputError, match="was stopped before the first result was kept"):
             ask()
 
 
 def test_a_longer_run_that_was_stopped_is_not_complete(tmp_path, monkeypatch):
-    from grokscope.runs import list_runs
+    from grokscope.runs import run_summaries
     from grokscope.runs.block import Block
 
     def stop(*_, **__):
@@ -56,5 +56,5 @@ def test_a_longer_run_that_was_stopped_is_not_complete(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         gs.train(short.with_("epochs=4"), seeds=2, out=tmp_path / "run")
     assert not open_run(tmp_path / "run").is_complete
-    (line,) = list_runs(tmp_path)
+    (line,) = run_summaries(tmp_path)
     assert (line.members, line.complete, line.steps) == (2, 0, 12)

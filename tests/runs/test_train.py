@@ -6,7 +6,7 @@ import xarray as xr
 
 import grokscope as gs
 from grokscope.errors import InputError
-from grokscope.runs import list_runs, verify
+from grokscope.runs import run_summaries, verify
 from grokscope.runs.block import Block
 from grokscope.spec.streams import Members
 from grokscope.store.open import open_store
@@ -136,7 +136,7 @@ def test_other_numerics_are_refused_or_marked(tmp_path, monkeypatch):
 
     real = _trainer.numerics_here
     monkeypatch.setattr(_trainer, "numerics_here", lambda e: real(e) | {"jax": "0.0.1"})
-    with pytest.raises(InputError, match=r"other numerics \(jax.*--allow-other-numerics"):
+    with pytest.raises(InputError, match=r"other numerics \(jax.*allow_other_numerics=True"):
         gs.train(short, seeds=2, out=run.path)
     run = gs.train(short, seeds=2, out=run.path, allow_other_numerics=True)
     assert "jax" in str(run.notes["other_numerics"])
@@ -151,7 +151,7 @@ def test_a_replay_under_other_numerics_is_refused_with_advice_that_can_be_follow
     for replay in (lambda: run.measure(["train_loss"]), lambda: run.model(0, step=1)):
         with pytest.raises(InputError, match=r"other numerics \(jax.*train again into another") as refused:
             replay()
-        assert "--allow-other-numerics" not in str(refused.value)  # neither has such an option
+        assert "allow_other_numerics" not in str(refused.value)  # neither has such an option
 
 
 def test_an_interrupted_block_goes_on_with_the_same_bits(whole, tmp_path, monkeypatch):
@@ -217,6 +217,6 @@ def test_double_precision(tmp_path):
     assert run.model(seed=0).hidden_weight.dtype == np.float64
 
 
-def test_list_runs(whole):
-    summary = next(s for s in list_runs(whole.path.parent) if s.path == whole.path)
+def test_run_summaries(whole):
+    summary = next(s for s in run_summaries(whole.path.parent) if s.path == whole.path)
     assert (summary.task, summary.members, summary.complete, summary.steps) == ("sparse_parity", 3, 3, 12)

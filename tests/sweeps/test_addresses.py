@@ -23,7 +23,7 @@ def test_engines_and_their_addresses():
         InputError, match=r"engine 'rya' is not known. Did you mean 'ray'\? Known: local, ray"
     ):
         engine_named("rya")
-    with pytest.raises(InputError, match="--address auto: is for --engine ray"):
+    with pytest.raises(InputError, match="address auto: is for engine ray"):
         engine_named("local", "auto")
 
 

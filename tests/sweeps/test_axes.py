@@ -55,7 +55,7 @@ def test_paired_keys_share_one_axis():
         ("task.n_train", "write a.b=1,2,3"),
         ("=1,2", "write a.b=1,2,3"),
         ("task.=1", "write a.b=1,2,3"),
-        ("task.k=", "--over task.k: needs at least one value"),
+        ("task.k=", "sweep over task.k: needs at least one value"),
         ("task.k=1,,2", "is empty"),
         ("task.k=1,2,1", "the value 1 is given twice"),
         ("task.k=1,1.0", "given twice"),
@@ -141,9 +141,9 @@ def test_invalid_grids_are_refused(over, said):
 @pytest.mark.parametrize(
     ("over", "said"),
     [
-        ("task.n_trian=5", r"--over task.n_trian: no such key. Did you mean 'n_train'"),
-        ("model.width=0,5", r"--over model.width: must be at least 1"),
-        ("model.width=5,wide", r"--over model.width: must be a whole number"),
+        ("task.n_trian=5", r"sweep over task.n_trian: no such key. Did you mean 'n_train'"),
+        ("model.width=0,5", r"sweep over model.width: must be at least 1"),
+        ("model.width=5,wide", r"sweep over model.width: must be a whole number"),
         ("task.k=3,50", "k must be at most n"),
         ("model=gradient", "gradient"),
     ],

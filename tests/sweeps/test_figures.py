@@ -41,10 +41,10 @@ def test_two_axes_are_a_phase_diagram(tmp_path):
     image = phase.images[0].get_array()
     assert image.shape == (3, 2, 4)
     for place in np.ndindex(3, 2):
-        color = PHASE_COLOR[PHASES[int(sweep.summary.phase.values[place])]]
+        color = PHASE_COLOR[PHASES[int(sweep.statistics.phase.values[place])]]
         rgb = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
         np.testing.assert_allclose(image[place][:3], rgb, atol=1e-6)  # all seeds alike: full color
-    np.testing.assert_array_equal(share.images[0].get_array(), sweep.summary.share_grokked.values)
+    np.testing.assert_array_equal(share.images[0].get_array(), sweep.statistics.share_grokked.values)
     assert np.ma.getmaskarray(delay.images[0].get_array())[0].all()  # not reached: left gray
     assert phase.get_xlabel() == "n train"
     assert [tick.get_text() for tick in phase.get_xticklabels()] == ["20", "40"]

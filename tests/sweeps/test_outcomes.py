@@ -76,7 +76,7 @@ def test_phases(sweep):
         ["confusion"] * SEEDS,
     ]
     assert names[4] == ["grokking"] * 4 + ["diverged"] * 4
-    summary = sweep.summary
+    summary = sweep.statistics
     assert [PHASES[int(code)] for code in summary.phase.values[:4]] == [
         "memorization",
         "grokking",
@@ -96,7 +96,7 @@ def test_final_values_are_the_last_that_were_measured(sweep):
 
 
 def test_summaries_are_the_statistics_of_the_cells(sweep):
-    summary = sweep.summary
+    summary = sweep.statistics
     assert summary.n.values.tolist() == [SEEDS] * 5
     assert summary.share_grokked.values.tolist() == [0, 1, 1, 0, 0.5]
     assert summary.share_diverged.values.tolist() == [0, 0, 0, 0, 5 / 8]
@@ -127,5 +127,5 @@ def test_outcomes_without_their_measure_are_absent(tmp_path):
 
     sweep = made_up(tmp_path, ("optimizer.weight_decay=0.1,0.2",), 2, [0, 3, 6], only_test)
     assert "phase" not in sweep.outcomes
-    assert "share_memorized" not in sweep.summary
-    assert sweep.summary.share_grokked.values.tolist() == [0, 0]
+    assert "share_memorized" not in sweep.statistics
+    assert sweep.statistics.share_grokked.values.tolist() == [0, 0]

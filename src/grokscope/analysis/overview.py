@@ -1,7 +1,7 @@
-"""Overview of a run: its state, claims, events, curves and last circuits.
+"""Collect the overview of a run: its state, claims, events, curves and last circuits.
 
-What goes elsewhere: printing it (``cli``), the HTML page (`grokscope.report`), events
-(`grokscope.spec.events`).
+What goes elsewhere: the class `grokscope.runs.overview.Overview` and its text, the HTML page
+(`grokscope.report`), events (`grokscope.spec.events`).
 """
 
 from __future__ import annotations
@@ -9,112 +9,26 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from grokscope.errors import GrokscopeError
+from grokscope.runs.overview import CircuitSeen, EventSeen, Overview
 from grokscope.spec.events import GROKKING, MEMORIZATION, Event
 from grokscope.spec.streams import on_members
 from grokscope.starts import FromRun
-from grokscope.statistics import Estimate, median_interval
+from grokscope.statistics import median_interval
 
 if TYPE_CHECKING:
     from grokscope.runs import Run
 
-__all__ = ["CircuitSeen", "EventSeen", "Overview", "claims_beside", "overview_of"]
+__all__ = ["claims_beside", "overview_of"]
 
 # Measures with an axis of subnetworks, of which the curves of these subnetworks on test inputs are shown.
 _FOLLOWED = ("subnetwork_norm", "faithfulness")
 _SETS = ("generalizing", "complementary", "control")
-
-
-@dataclass(frozen=True)
-class EventSeen:
-    """An event over the members of a run.
-
-    Attributes:
-        name: ``memorization`` or ``grokking``.
-        definition: the event in words.
-        share: share of members in which it was seen.
-        step: median step over members; members in which it was not seen count as later than all others.
-    """
-
-    name: str
-    definition: str
-    share: Estimate
-    step: Estimate
-
-
-@dataclass(frozen=True)
-class CircuitSeen:
-    """The last network of a member, read as a circuit.
-
-    Attributes:
-        seed: of the member; a list of four where they differ.
-        support: the bits that it uses; empty if none was found.
-        neurons: number of active neurons.
-        formula: the sign of a sum of gates; empty if there are none.
-        right, settings: number of settings of the support at which the gates' sum has the sign of the
-            parity, and of all settings.
-        why: one line on how the support was found.
-    """
-
-    seed: Any
-    support: list[int]
-    neurons: int
-    formula: str
-    right: int
-    settings: int
-    why: str
-
-
-@dataclass(frozen=True)
-class Overview:
-    """A run at a glance.
-
-    Attributes:
-        path, identity: of the run.
-        kinds: part of the experiment -> its kind; the optimizer of an imported run may be ``unknown``, and
-            that of a learner without one is ``none``.
-        seeds: of the members; for crossed streams one (init, data, order, noise) each.
-        steps_done: updates done by all members.
-        n_steps: updates to be done.
-        complete: whether all members have done them.
-        steps_saved: member-steps that early stopping left out.
-        events: those whose measure is in the run.
-        curves: scalar measure -> its mean over members at each measured step, [step]; and the same of norm
-            and faithfulness of some subnetworks, as ``faithfulness generalizing``.
-        claims: the entries of ``claims.json`` that are about this run, where it is part of a reproduction.
-        circuits: of the first members, where networks can be read as circuits.
-        measures: names of all measures.
-        provenance: as recorded.
-        start: the start of members inside another run, in words; empty for other runs.
-        interventions: their labels.
-        remarks: what a reader should know, one line each.
-        stop: the condition of early stopping in words; empty if no member is stopped.
-    """
-
-    path: str
-    identity: str
-    kinds: dict[str, str]
-    seeds: list[Any]
-    steps_done: int
-    n_steps: int
-    complete: bool
-    measures: list[str]
-    steps_saved: int = 0
-    events: list[EventSeen] = field(default_factory=list[EventSeen])
-    curves: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
-    provenance: dict[str, Any] = field(default_factory=dict[str, Any])
-    start: str = ""
-    interventions: list[str] = field(default_factory=list[str])
-    stop: str = ""
-    claims: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    circuits: list[CircuitSeen] = field(default_factory=list[CircuitSeen])
-    remarks: list[str] = field(default_factory=list[str])
 
 
 def overview_of(run: Run, circuits: int = 0) -> Overview:

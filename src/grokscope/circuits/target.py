@@ -132,7 +132,7 @@ def hidden_bits(run: Run, position: int) -> tuple[int, ...] | None:
             return None
         if len(spectrum) != 1 or spectrum[0]["coefficient"] <= 0 or not spectrum[0]["bits"]:
             raise InputError(
-                f"{run.path}: --prove decides whether a network is a parity, and this task's labels are not "
+                f"{run.path}: a proof decides whether a network is a parity, and this task's labels are not "
                 "one."
             )
         return tuple(spectrum[0]["bits"])

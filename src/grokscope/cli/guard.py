@@ -20,7 +20,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from grokscope.cli import output
-from grokscope.errors import GrokscopeError, PartError, did_you_mean
+from grokscope.errors import GrokscopeError, PartError, did_you_mean, speaking_commands
 
 if TYPE_CHECKING:
     import typer
@@ -42,7 +42,7 @@ def run_guarded(load_app: Callable[[], typer.Typer], arguments: Sequence[str] | 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without UTF-8 is no error
-    with _raise_on_signals() as signals:
+    with speaking_commands(), _raise_on_signals() as signals:
         try:
             code = _run(load_app(), words or ["--help"])
             output.flush()

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
+from grokscope.cards import plain_table
+
 _ASCII = str.maketrans({"¬": "~", "·": "*", "±": "+-"})
 _stdout_for_json: list[Any] = []
 
@@ -80,10 +82,8 @@ def table(
             drawn.add_row(*(Text(cell, style=(styles or {}).get(cell, "")) for cell in row))
         Piped().print(drawn)
         return
-    grid = [list(headers), *cells]
-    widths = [max(len(row[i]) for row in grid) for i in range(len(headers))]
-    for row in grid:
-        line("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    for text in plain_table(headers, cells):
+        line(text)
 
 
 def flush() -> None:
@@ -120,17 +120,6 @@ def encodable(text: str, otherwise: str | None = None) -> str:
     except (LookupError, UnicodeEncodeError):
         return text.translate(_ASCII) if otherwise is None else otherwise
     return text
-
-
-def early_stopping(saved: int, planned: int, provenance: Mapping[str, Any]) -> str:
-    """Text: the member-steps that early stopping saved, and the estimated time."""
-    from grokscope.progress import duration
-
-    text = f"early stopping left out {saved:,} of {planned:,} member-steps ({saved / planned:.0%})"
-    spent = float(provenance.get("wall_seconds") or 0.0)
-    if not spent or planned <= saved:
-        return text
-    return f"{text}, about {duration(spent * saved / (planned - saved))}"
 
 
 def _write(text: str, stream: Any) -> None:

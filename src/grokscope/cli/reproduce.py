@@ -42,7 +42,7 @@ def reproduce(
     with out.json_only(json):
         options.load_plugins(plugin)
         from grokscope.progress import RichProgress
-        from grokscope.report import reproduce_with_page
+        from grokscope.report import reproduce
         from grokscope.reproduction import plan
 
         planned = plan(paper, experiments or None, seeds=seeds, profile=profile)
@@ -52,11 +52,11 @@ def reproduce(
         out.note(str(planned))
         options.confirm(planned.seconds, yes, advice=", or --profile quick for less")
         with RichProgress() as progress:
-            reproduction = reproduce_with_page(
+            reproduction = reproduce(
                 planned,
                 out=folder,
                 progress=progress,
                 allow_other_numerics=allow_other_numerics,
                 allow_changed_code=allow_changed_code,
             )
-        out.result(json, reproduction.to_json() if json else None, reproduction.summary)
+        out.result(json, reproduction.to_json() if json else None, reproduction.summary())

@@ -15,8 +15,6 @@ from grokscope.errors import InputError
 if TYPE_CHECKING:
     from grokscope.sweeps import ContestSpec, SweepOverview
 
-_MOST_ROWS = 60
-
 
 def sweep(
     spec: Annotated[
@@ -117,16 +115,12 @@ def sweep(
 
 def print_sweep(overview: SweepOverview) -> None:
     """Print the state of a sweep and a table of its cells."""
-    state = "complete" if overview.complete else "unfinished"
-    out.line(f"{overview.path}: {len(overview.cells)} cells, {overview.members} members, {state}")
-    if overview.steps_saved:
-        out.line(f"early stopping left out {overview.steps_saved:,} member-steps")
-    for remark in overview.remarks:
-        out.line(f"note: {remark}")
-    headers, rows = overview.table(_MOST_ROWS)
-    out.table(headers, rows)
-    if len(overview.cells) > _MOST_ROWS:
-        out.line(f"({len(overview.cells) - _MOST_ROWS} more cells)")
+    above, below = overview.lines()
+    for line in above:
+        out.line(line)
+    out.table(*overview.table())
+    for line in below:
+        out.line(line)
 
 
 def _run_contest(

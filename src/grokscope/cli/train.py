@@ -68,7 +68,9 @@ def train(
         state = "complete" if run.is_complete else "not complete"
         out.line(f"{run.path}: {n_members} members, {n_steps} steps, {state}")
         if run.steps_saved:
-            out.line(out.early_stopping(run.steps_saved, n_steps * n_members, run.provenance))
+            from grokscope.runs.overview import early_stopping
+
+            out.line(early_stopping(run.steps_saved, n_steps * n_members, run.provenance))
 
 
 def _train_watched(experiment: Experiment, folder: Path, choices: dict[str, Any]) -> Run:

@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from grokscope.errors import InputError
+from grokscope.errors import InputError, option, said
 from grokscope.interop._tensors import Tensors, tensors_in_file, tensors_in_memory
 from grokscope.interop._torch import load_pt
 from grokscope.spec.streams import MAX_INT32
@@ -171,7 +171,7 @@ def _in_file(file: Path, pattern: str | None) -> ForeignSnapshots:
     if not snapshots:
         place = _numbers_in(file.name) if pattern is None else _match_name(_compile(pattern), file.name)
         if place is None:
-            raise InputError(f"{file}: does not match --pattern '{pattern}'.")
+            raise InputError(f"{file}: does not match {option('pattern')} '{pattern}'.")
         _check_numbers(str(file), place)
         weights = content.subset(name for name in content.shapes if name not in data).unwrapped()
         return ForeignSnapshots(
@@ -225,9 +225,11 @@ def _infer_numbers(folder: Path) -> tuple[list[tuple[str, NameNumbers]], list[st
     numbers = [[int(text) for text in _NUMBER.findall(name)] for name in names]
     places = [i for i, column in enumerate(zip(*numbers, strict=False)) if len(set(column)) > 1]
     if len(forms) != 1 or len(places) != 1:
+        text = "'model_{step}.pt'"
+        example = said(command=f"--pattern {text}", python=f"pattern={text}")
         raise InputError(
             f"{folder}: the step is not clear: the file names do not differ in exactly one number. Give a "
-            f"pattern, for example --pattern 'model_{{step}}.pt'.{_listing(names)}"
+            f"pattern, for example {example}.{_listing(names)}"
         )
     place = places[0]
     before = [*_NUMBER.finditer(names[0])][place].start()
@@ -242,7 +244,7 @@ def _match_files(folder: Path, pattern: str) -> list[tuple[str, NameNumbers]]:
     compiled = _compile(pattern)
     named = [(name, place) for name in names if (place := _match_name(compiled, name)) is not None]
     if not named:
-        raise InputError(f"{folder}: no file matches --pattern '{pattern}'.{_listing(names)}")
+        raise InputError(f"{folder}: no file matches {option('pattern')} '{pattern}'.{_listing(names)}")
     return named
 
 
@@ -292,14 +294,16 @@ def _compile(pattern: str) -> re.Pattern[str]:
             pieces.append("[^/]*")
         elif name not in _FIELDS or name in seen:
             raise InputError(
-                f"--pattern '{pattern}': '{{{name}}}' is not known, or is there twice. Allowed: {{step}} or "
-                "{epoch}, {seed}, and * for anything."
+                f"{option('pattern')} '{pattern}': '{{{name}}}' is not known, or is there twice. "
+                "Allowed: {step} or {epoch}, {seed}, and * for anything."
             )
         else:
             seen.append(name)
             pieces.append(_FIELDS[name])
     if len({"step", "epoch"} & set(seen)) != 1:
-        raise InputError(f"--pattern '{pattern}': must hold {{step}} or {{epoch}}, as 'model_{{step}}.pt'.")
+        raise InputError(
+            f"{option('pattern')} '{pattern}': must hold {{step}} or {{epoch}}, as 'model_{{step}}.pt'."
+        )
     return re.compile("".join([*pieces, re.escape(pattern[at:])]))
 
 

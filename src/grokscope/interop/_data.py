@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from grokscope.errors import InputError
+from grokscope.errors import InputError, option
 from grokscope.interop._checkpoints import DATA_NAMES
 from grokscope.interop._safetensors import SafetensorsFile
 from grokscope.tasks import Task
@@ -27,16 +27,16 @@ def read_data(path: Path) -> dict[str, np.ndarray]:
     from grokscope.tasks.array_files import load
 
     if not path.is_file():
-        raise InputError(f"--data {path}: is not an existing file.")
+        raise InputError(f"{option('data')} {path}: is not an existing file.")
     if path.suffix == ".safetensors":
         file = SafetensorsFile(path)
         found = {name: file.read(name) for name in DATA_NAMES if name in file.tensors}
     elif path.suffix == ".npz":
         found = {name: array for name, array in load(path, str(path)).items() if name in DATA_NAMES}
     else:
-        raise InputError(f"--data {path}: must end in .safetensors or .npz.")
+        raise InputError(f"{option('data')} {path}: must end in .safetensors or .npz.")
     if not found:
-        raise InputError(f"--data {path}: has none of {', '.join(DATA_NAMES)}.")
+        raise InputError(f"{option('data')} {path}: has none of {', '.join(DATA_NAMES)}.")
     return found
 
 
@@ -62,7 +62,8 @@ def choose_task(
     if not data:
         if rule is None:
             raise InputError(
-                "the task of the networks is not known: give a spec with a [task] (--task), or --data."
+                f"the task of the networks is not known: give a spec with a [task] ({option('task')}), or "
+                f"{option('data')}."
             )
         return rule
     if isinstance(rule, Arrays):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from grokscope.errors import InputError
+from grokscope.errors import InputError, said
 from grokscope.experiment import Experiment
 from grokscope.interop._data import choose_task
 from grokscope.interop._layouts import LayoutMatch, model_of_map, recognize
@@ -28,7 +28,7 @@ _MAX_TOML_BYTES = 2**24
 _KNOWN_LAYOUTS = (
     "Known layouts: linear1/linear2, a plain nn.Sequential of nn.Linear layers with an activation between "
     "each two, the transformer of Nanda et al., and what grokscope exports. For any other layout give a map "
-    "(--map FILE.toml)."
+    "({map})."
 )
 
 
@@ -269,4 +269,5 @@ def _unknown_layout(
     if weights is not None:
         return f"{weights.label}: the model is not known: give a spec with a [model]. {found}"
     expected = "" if shapes is None else f" Expected: {shapes_text(shapes)}."
-    return f"{first.label}: the tensor names fit no known layout. {found}{expected} {_KNOWN_LAYOUTS}"
+    known = _KNOWN_LAYOUTS.format(map=said(command="--map FILE.toml", python="map='FILE.toml'"))
+    return f"{first.label}: the tensor names fit no known layout. {found}{expected} {known}"

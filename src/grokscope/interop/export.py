@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grokscope.errors import InputError, StoreError, did_you_mean
+from grokscope.errors import InputError, StoreError, did_you_mean, flag, option
 from grokscope.interop.torch_out import member_network, module_source, named_arrays, short_list
 from grokscope.spec.streams import on_members
 
@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
     from grokscope.runs import Run
 
-__all__ = ["SUFFIXES", "Exported", "export_run", "measures_table"]
+__all__ = ["SUFFIXES", "Exported", "export_run", "export_sweep", "measures_table"]
 
 SUFFIXES = (".csv", ".nc", ".parquet", ".safetensors")
+_TABLES = (".csv", ".nc", ".parquet")
 _REQUIRED = {".parquet": ("pyarrow",), ".nc": ("h5netcdf", "h5py")}
 _ROWS = ("seed", "step")
 
@@ -96,6 +97,32 @@ def export_run(
     return _write(target, _measures(run, target.suffix, seed, step))
 
 
+def export_sweep(sweep: Any, to: str | Path, *, force: bool = False) -> Exported:
+    """Write the measures of a sweep (.nc), or the outcome of every member as a table (.csv, .parquet).
+
+    Args:
+        sweep: a `grokscope.Sweep`.
+        to: the file; its suffix decides the format.
+        force: replace a file that exists.
+
+    Raises:
+        InputError: for an unknown suffix, a target that exists, or a missing extra.
+        StoreError: if the file cannot be written.
+    """
+    target = Path(to)
+    _check_target(target, force, _TABLES)
+    if target.suffix == ".nc":
+        return _write(target, lambda file: _write_netcdf(sweep.measures, sweep, file))
+
+    def write(file: Path) -> tuple[str, tuple[str, ...]]:
+        table = sweep.outcomes.to_dataframe().reset_index()
+        table = table.dropna(how="all", subset=[str(name) for name in sweep.outcomes.data_vars])
+        _write_table(table, file, target.suffix)
+        return f"{len(table)} rows of {len(table.columns)} columns", ()
+
+    return _write(target, write)
+
+
 # Writes a temporary file; returns a description of its content and the measures left out.
 _Writer = Callable[[Path], tuple[str, tuple[str, ...]]]
 
@@ -112,13 +139,17 @@ def _measures(run: Run, suffix: str, seed: int | None, step: int | None) -> _Wri
 
     def write(file: Path) -> tuple[str, tuple[str, ...]]:
         table, left_out = measures_table(on_members(data, sorted(members)))
-        if suffix == ".csv":
-            table.to_csv(file, index=False)
-        else:
-            table.to_parquet(file, engine="pyarrow", index=False)
+        _write_table(table, file, suffix)
         return f"{len(table)} rows of {len(table.columns)} columns", left_out
 
     return write
+
+
+def _write_table(table: pd.DataFrame, file: Path, suffix: str) -> None:
+    if suffix == ".csv":
+        table.to_csv(file, index=False)
+    else:
+        table.to_parquet(file, engine="pyarrow", index=False)
 
 
 def measures_table(measures: xr.Dataset) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -163,7 +194,7 @@ def measures_table(measures: xr.Dataset) -> tuple[pd.DataFrame, tuple[str, ...]]
     return pd.DataFrame(columns), tuple(left_out)
 
 
-def _write_netcdf(data: xr.Dataset, run: Run, file: Path) -> tuple[str, tuple[str, ...]]:
+def _write_netcdf(data: xr.Dataset, run: Any, file: Path) -> tuple[str, tuple[str, ...]]:
     plain = data.drop_encoding()
     attributes = {key: _netcdf_value(value) for key, value in plain.attrs.items()}
     plain.attrs = {**attributes, "grokscope_identity": run.identity, "experiment": run.experiment.to_toml()}
@@ -204,44 +235,50 @@ def _weights(run: Run, network: Any, seed: int, step: int) -> _Writer:
 def _selected(data: xr.Dataset, axis: str, value: int) -> xr.Dataset:
     if axis not in data.dims:
         raise InputError(
-            f"--{axis} {value}: this run has no axis '{axis}'; its axes: {', '.join(map(str, data.dims))}."
+            f"{option(axis)} {value}: this run has no axis '{axis}'; its axes: "
+            f"{', '.join(map(str, data.dims))}."
         )
     known = data[axis].values
     if value not in known:
         near = known[np.abs(known - value).argmin()]
         raise InputError(
-            f"--{axis} {value}: not recorded in this run; the nearest is {near} (of {short_list(known)})."
+            f"{option(axis)} {value}: not recorded in this run; the nearest is {near} (of "
+            f"{short_list(known)})."
         )
     return data.sel({axis: [value]})
 
 
-def _check_target(target: Path, force: bool) -> None:
+def _check_target(target: Path, force: bool, suffixes: tuple[str, ...] = SUFFIXES) -> None:
     suffix = target.suffix
-    if suffix not in SUFFIXES:
+    if suffix not in suffixes:
         raise InputError(
-            f"--to {target}: a file that ends in '{suffix}' cannot be written."
-            f"{did_you_mean(suffix, SUFFIXES)} Allowed: {', '.join(SUFFIXES)}."
+            f"{target}: a file that ends in '{suffix}' cannot be written."
+            f"{did_you_mean(suffix, suffixes)} Allowed: {', '.join(suffixes)}."
         )
     if target.is_dir():
-        raise InputError(f"--to {target}: is a folder.")
+        raise InputError(f"{target}: is a folder.")
     if not target.parent.is_dir():
-        raise InputError(f"--to {target}: the folder '{target.parent}' does not exist.")
+        raise InputError(f"{target}: the folder '{target.parent}' does not exist.")
     if target.exists() and not force:
-        raise InputError(f"--to {target}: exists; add --force to replace it.")
+        raise InputError(f"{target}: exists; add {flag('force')} to replace it.")
     for needed in _REQUIRED.get(suffix, ()):
         if importlib.util.find_spec(needed) is None:
-            raise InputError(f"--to {target}: {suffix} needs {needed}: pip install grokscope[tables]")
+            raise InputError(f"{target}: {suffix} needs {needed}: pip install grokscope[tables]")
 
 
 def _check_module(file: Path, target: Path, force: bool) -> None:
     if target.suffix != ".safetensors":
-        raise InputError(f"--torch-module {file}: is for weights; give --to a .safetensors file.")
+        raise InputError(f"{option('torch-module')} {file}: is for weights; write a .safetensors file.")
     if file.suffix != ".py" or not file.stem.isidentifier():
-        raise InputError(f"--torch-module {file}: must be a Python file that can be imported, as net.py.")
+        raise InputError(
+            f"{option('torch-module')} {file}: must be a Python file that can be imported, as net.py."
+        )
     if not file.parent.is_dir() or file.is_dir():
-        raise InputError(f"--torch-module {file}: its folder does not exist, or it is a folder itself.")
+        raise InputError(
+            f"{option('torch-module')} {file}: its folder does not exist, or it is a folder itself."
+        )
     if file.exists() and not force:
-        raise InputError(f"--torch-module {file}: exists; add --force to replace it.")
+        raise InputError(f"{option('torch-module')} {file}: exists; add {flag('force')} to replace it.")
 
 
 def _write(target: Path, writer: _Writer) -> Exported:

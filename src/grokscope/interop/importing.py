@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grokscope.errors import InputError
+from grokscope.errors import InputError, option
 from grokscope.experiment import Experiment
 from grokscope.interop._checkpoints import MAX_STEP, ForeignSnapshot, ForeignSnapshots, find_snapshots
 from grokscope.interop._data import read_data
@@ -66,12 +66,16 @@ def import_torch(
 
     Example:
         >>> import_torch("checkpoints", "parity.toml", data="data.safetensors")  # doctest: +SKIP
-        Run('runs/samples-1b2c3d4e', 1 members, complete)
+        Run runs/samples-1b2c3d4e
+          experiment  samples, fully_connected, hinge loss, learner imported, 9600 steps
+          ...
     """
     files = find_snapshots(Path(path), pattern)
     spec = PartialSpec.read(task)
     arrays = read_data(Path(data)) if isinstance(data, str | Path) else (data or files.data)
-    data_label = f"--data {data}" if isinstance(data, str | Path) else "data" if data else files.label
+    data_label = (
+        f"{option('data')} {data}" if isinstance(data, str | Path) else "data" if data else files.label
+    )
     plan = ImportPlan.make(spec, arrays, data_label, files.snapshots[0].open(), _read_map(map))
     if files.ignored:
         plan.notes.append(f"ignored: {', '.join(files.ignored)}.")

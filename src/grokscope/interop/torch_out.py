@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grokscope.errors import InputError
+from grokscope.errors import InputError, option
 from grokscope.interop._torch import import_torch_library
 
 if TYPE_CHECKING:
@@ -140,12 +140,16 @@ def member_network(run: Run, seed: int | None, step: int) -> tuple[Any, int, int
     """
     seeds = sorted({member[0] for member in run.members})
     if not run.members.is_plain:
-        raise InputError(f"{run.path}: weights of a run with crossed streams cannot be chosen by --seed.")
+        raise InputError(
+            f"{run.path}: weights of a run with crossed streams cannot be chosen by {option('seed')}."
+        )
     if seed is None and len(seeds) > 1:
-        raise InputError(f"--seed is required: this run has {len(seeds)} members, seeds {short_list(seeds)}.")
+        raise InputError(
+            f"{option('seed')} is required: this run has {len(seeds)} members, seeds {short_list(seeds)}."
+        )
     seed = seeds[0] if seed is None else seed
     if seed not in seeds:
-        raise InputError(f"--seed {seed}: not in this run; it has seeds {short_list(seeds)}.")
+        raise InputError(f"{option('seed')} {seed}: not in this run; it has seeds {short_list(seeds)}.")
     number = step if step >= 0 else int(run.steps_done[run.position(seed)]) + 1 + step
     return run.model(seed=seed, step=step), seed, number
 

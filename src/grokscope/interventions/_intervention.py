@@ -9,7 +9,7 @@ from pydantic import SerializeAsAny, field_validator
 from grokscope.errors import InputError
 from grokscope.interventions.neurons import All, NeuronsField
 from grokscope.spec.moments import parse_moment
-from grokscope.spec.parts import Part, resolver
+from grokscope.spec.parts import Kind, Part, resolver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -95,7 +95,7 @@ class Intervention(Part):
     per_member: ClassVar[tuple[str, ...]] = ("name", "at", "until")
     not_identifying = ("name",)
 
-    kind: str
+    kind: Kind
     name: str = ""
     at: int | str = "start"
     until: int | str | None = None

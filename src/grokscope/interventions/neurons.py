@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, SerializeAsAny, model_validator
 from grokscope.errors import InputError, did_you_mean
 from grokscope.spec.axes import SUBNETWORK_LABELS
 from grokscope.spec.moments import parse_moment
-from grokscope.spec.parts import Part, kinds, part_of, resolver
+from grokscope.spec.parts import Kind, Part, kinds, part_of, resolver
 from grokscope.spec.streams import MAX_INT32, Seeds
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Neurons(Part):
 
     group = "neurons"
 
-    kind: str
+    kind: Kind
 
     def find(self, members: MemberView) -> np.ndarray:
         """The sets, bool [member, neuron].

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import SerializeAsAny
 
-from grokscope.spec.parts import MissingPart, Part, resolver
+from grokscope.spec.parts import Kind, MissingPart, Part, resolver
 
 if TYPE_CHECKING:
     import jax
@@ -67,7 +67,7 @@ class Learner(Part):
     uses_model: ClassVar[bool] = True
     uses_optimizer: ClassVar[bool] = True
 
-    kind: str
+    kind: Kind
 
     def init(self, spec: TrainingSpec, key: jax.Array, data: dict[str, jax.Array]) -> State:
         """The state before the first update.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import SerializeAsAny
 
-from grokscope.spec.parts import Part, resolver
+from grokscope.spec.parts import Kind, Part, resolver
 
 if TYPE_CHECKING:
     import jax
@@ -23,7 +23,7 @@ class Loss(Part):
 
     group = "loss"
 
-    kind: str
+    kind: Kind
 
     labels: ClassVar[Literal["sign", "class", "real", "any"]] = "any"
 

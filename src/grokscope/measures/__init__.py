@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any
 from grokscope.measures._measure import Measure, MeasureField
 
 if TYPE_CHECKING:
+    from grokscope.measures._function import FunctionMeasure, MeasureLike
     from grokscope.measures._point import Order, Point, Split
     from grokscope.measures._subnetworks import Flavor, active_subnetwork, find_subnetworks, norm_matched
 
 __all__ = [
     "Flavor",
+    "FunctionMeasure",
     "Measure",
     "MeasureField",
+    "MeasureLike",
     "Order",
     "Point",
     "Split",
@@ -29,6 +32,8 @@ __all__ = [
 
 _HOMES = {
     "Flavor": "_subnetworks",
+    "FunctionMeasure": "_function",
+    "MeasureLike": "_function",
     "Order": "_point",
     "Point": "_point",
     "Split": "_point",

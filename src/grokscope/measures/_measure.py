@@ -8,8 +8,8 @@ from pydantic import SerializeAsAny
 
 from grokscope.errors import InputError
 from grokscope.measures.needs import Need
-from grokscope.spec.code import code_of
-from grokscope.spec.parts import Part, resolver
+from grokscope.spec.code import Code, code_of
+from grokscope.spec.parts import Kind, Part, resolver
 
 if TYPE_CHECKING:
     import jax
@@ -51,12 +51,17 @@ class Measure(Part):
     needs: ClassVar[tuple[Need, ...]] = ()
     revision: ClassVar[int] = 1
 
-    kind: str
+    kind: Kind
 
     @property
     def name(self) -> str:
         """The name of the stored result: the kind; options that change the result add to it."""
         return self.kind
+
+    @property
+    def code(self) -> Code | None:
+        """The code of its class; None for the package's own measures."""
+        return code_of(self)
 
     @property
     def code_version(self) -> str:
@@ -65,7 +70,7 @@ class Measure(Part):
         Empty for the package's own measures at revision 1, ``r2`` and so on later; of a measure of the user's
         own the first digits of the hash of its code, or ``?`` where that is not known.
         """
-        code = code_of(self)
+        code = self.code
         if code is not None:
             return code.sha256[:16] or "?"
         return f"r{self.revision}" if self.revision > 1 else ""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import SerializeAsAny
 
 from grokscope.errors import InputError
-from grokscope.spec.parts import Part, resolver
+from grokscope.spec.parts import Kind, Part, resolver
 
 if TYPE_CHECKING:
     import jax
@@ -20,7 +20,7 @@ class Model(Part):
 
     group = "model"
 
-    kind: str
+    kind: Kind
 
     @property
     def has_one_hidden_layer(self) -> bool:

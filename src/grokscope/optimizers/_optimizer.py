@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, SerializeAsAny
 
 from grokscope.optimizers.rate_schedules import Constant, RateScheduleField
-from grokscope.spec.parts import Part, resolver
+from grokscope.spec.parts import Kind, Part, resolver
 
 if TYPE_CHECKING:
     import optax
@@ -27,7 +27,7 @@ class Optimizer(Part):
     group = "optimizer"
     traced = ("learning_rate", "weight_decay")
 
-    kind: str
+    kind: Kind
     learning_rate: float = Field(default=0.1, gt=0.0, le=1e6)
     weight_decay: float = Field(default=0.0, ge=0.0, le=1e6)
     schedule: RateScheduleField = Constant()

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, SerializeAsAny
 
-from grokscope.spec.parts import Part, resolver
+from grokscope.spec.parts import Kind, Part, resolver
 
 __all__ = ["Constant", "Cosine", "Linear", "RateSchedule", "RateScheduleField"]
 
@@ -23,7 +23,7 @@ class RateSchedule(Part):
     group = "rate_schedule"
     depends_on_length: ClassVar[bool] = False
 
-    kind: str
+    kind: Kind
     warmup: int = Field(default=0, ge=0)
 
     def factor(self, step: Any, n_steps: int) -> Any:

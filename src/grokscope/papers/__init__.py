@@ -9,6 +9,9 @@ too). What goes elsewhere: what a claim is (`grokscope.claims`), figures that an
 Copy ``two_circuits.py`` when adding one: a file in this folder, or anywhere with ``--plugin FILE``.
 """
 
+import sys
+from types import ModuleType
+
 from grokscope.papers._experiments import (
     Analysis,
     ContestExperiment,
@@ -21,7 +24,7 @@ from grokscope.papers._experiments import (
     SweepExperiment,
     SweepProfile,
 )
-from grokscope.papers._paper import Figure, Paper, RunLike, find_paper, papers
+from grokscope.papers._paper import Figure, Paper, Papers, RunLike, find_paper, papers
 from grokscope.papers._values import (
     FromExperiment,
     NotTakenYetError,
@@ -42,6 +45,7 @@ __all__ = [
     "NotTakenYetError",
     "Paper",
     "PaperExperiment",
+    "Papers",
     "Profile",
     "RunExperiment",
     "RunLike",
@@ -54,3 +58,13 @@ __all__ = [
     "keep_values",
     "papers",
 ]
+
+
+class _Callable(ModuleType):
+    """Make ``grokscope.papers()`` the function `papers`: once imported, this module is the name's value."""
+
+    def __call__(self) -> Papers:
+        return papers()
+
+
+sys.modules[__name__].__class__ = _Callable

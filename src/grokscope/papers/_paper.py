@@ -7,19 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from grokscope.cards import Fact, html_card, html_table, plain_table, text_card
 from grokscope.claims import Claim
 from grokscope.errors import InputError, did_you_mean
 from grokscope.experiment import Experiment
 from grokscope.papers._experiments import Job, PaperExperiment
 from grokscope.papers._values import NotTakenYetError, TakenValue, check_value, kept_values
-from grokscope.spec.parts import Part, kinds, lookup
+from grokscope.spec.parts import Kind, Part, kinds, lookup
 from grokscope.starts import FromRun
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure as Drawing
 
-__all__ = ["Figure", "Paper", "RunLike", "find_paper", "papers"]
+__all__ = ["Figure", "Paper", "Papers", "RunLike", "find_paper", "papers"]
 
 
 class RunLike(Protocol):
@@ -85,7 +86,23 @@ class Paper(Part):
     claims: ClassVar[tuple[Claim, ...]] = ()
     figures: ClassVar[tuple[Figure, ...]] = ()
 
-    kind: str
+    kind: Kind
+
+    def __repr__(self) -> str:
+        return text_card(f"Paper {self.kind}", self._facts())
+
+    def __str__(self) -> str:
+        return repr(self)
+
+    def _repr_html_(self) -> str:
+        """The card in notebooks."""
+        return html_card(f"Paper {self.kind}", self._facts())
+
+    def _facts(self) -> list[Fact]:
+        arxiv = f", arXiv {self.arxiv}" if self.arxiv else ""
+        facts = [("title", self.title), ("authors", f"{self.authors}, {self.year}{arxiv}")]
+        facts += [(one.name, one.sentence) for one in self.experiments]
+        return [*facts, ("claims", ", ".join(claim.id for claim in self.claims))]
 
     def experiment(self, name: str) -> PaperExperiment:
         """The experiment of a name.
@@ -259,9 +276,31 @@ class Paper(Part):
         return done
 
 
-def papers() -> dict[str, Paper]:
-    """All registered papers, by name."""
-    return {name: find_paper(name) for name in sorted(kinds("paper"))}
+class Papers(dict[str, Paper]):
+    """Papers by name; its `repr`, and its card in notebooks, is a table."""
+
+    def __repr__(self) -> str:
+        return "\n".join(plain_table(*self.table()))
+
+    def _repr_html_(self) -> str:
+        return html_table(*self.table())
+
+    def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """Headers and rows of the table."""
+        return ("paper", "title", "experiments", "claims"), [
+            (name, paper.title, str(len(paper.experiments)), str(len(paper.claims)))
+            for name, paper in self.items()
+        ]
+
+
+def papers() -> Papers:
+    """All registered papers, by name.
+
+    Example:
+        >>> papers()["two-circuits"].year
+        2023
+    """
+    return Papers({name: find_paper(name) for name in sorted(kinds("paper"))})
 
 
 def find_paper(paper: str | Paper) -> Paper:

@@ -142,7 +142,7 @@ def _law(runs: Mapping[str, RunLike], command: str) -> Drawing:
         Quantity("Delay (steps)", "delay"),
         Quantity("Delay (1 / (rate x decay))", "delay", lambda decay, rate: decay * rate),
     )
-    return lines_figure(sweep.summary, "weight_decay", "learning_rate", quantities, command)
+    return lines_figure(sweep.statistics, "weight_decay", "learning_rate", quantities, command)
 
 
 class DelayLaw(Study):

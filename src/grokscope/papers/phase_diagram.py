@@ -154,7 +154,7 @@ _CLAIMS = (
 
 def _map(runs: Mapping[str, RunLike], command: str) -> Drawing:
     sweep: Any = runs["map"]
-    return phase_figure(sweep.summary, ("weight_decay", "n_train"), command)
+    return phase_figure(sweep.statistics, ("weight_decay", "n_train"), command)
 
 
 class PhaseDiagram(Study):

@@ -144,7 +144,7 @@ def _against_width(runs: Mapping[str, RunLike], command: str) -> Drawing:
 
     sweeps: list[Any] = [runs["standard"], runs["mean-field"]]
     kinds = xr.DataArray(["standard", "mean field"], dims="parametrization", name="parametrization")
-    each: list[xr.Dataset] = [sweep.summary for sweep in sweeps]
+    each: list[xr.Dataset] = [sweep.statistics for sweep in sweeps]
     summary = xr.concat(each, kinds, coords="minimal", compat="override")
     quantities = (
         Quantity("Share that generalized", "share_grokked", log=False),

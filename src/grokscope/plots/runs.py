@@ -6,12 +6,13 @@ logarithmic epochs, the mean over seeds with its spread, and lines at the median
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import itertools
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from grokscope.errors import InputError
-from grokscope.plots.curves import chosen_seed, curve, mark_events, standing
+from grokscope.errors import InputError, did_you_mean
+from grokscope.plots.curves import chosen_seed, curve, in_steps, mark_events, standing
 from grokscope.plots.style import (
     COLOR,
     LABEL,
@@ -19,6 +20,7 @@ from grokscope.plots.style import (
     epoch_axis,
     inner_legend,
     legend,
+    line_style,
     panels,
     small_print,
 )
@@ -30,9 +32,18 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["neuron_figure", "null_figure", "sensitivity_figure", "subnetwork_figure", "training_figure"]
+__all__ = [
+    "measures_figure",
+    "neuron_figure",
+    "null_figure",
+    "sensitivity_figure",
+    "subnetwork_figure",
+    "training_figure",
+]
 
 _SUBNETWORKS = ("generalizing", "complementary", "control", "norm_matched")
+_CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_MOST_LINES = 24
 _ACCURACY_LIMITS = (0.35, 1.03)
 _SPARSITY = "Effective sparsity (neurons)"
 
@@ -242,3 +253,72 @@ def _bundle(axis: Axes, epochs: np.ndarray, norms: np.ndarray, name: str, order:
     )
     axis.add_collection(lines)
     axis.add_line(Line2D([], [], color=COLOR[name], linewidth=max(width, 0.9), label=name))
+
+
+def measures_figure(
+    measures: xr.Dataset, names: Sequence[str] = (), by: Literal["epoch", "step"] = "epoch", command: str = ""
+) -> Figure:
+    """Any scalar measures against log time, those of one unit in one panel.
+
+    Args:
+        measures: of one run; or of a cell of a sweep.
+        names: of the measures; none: train and test accuracy.
+        by: the horizontal axis: ``epoch`` or ``step``.
+        command: the command that makes this figure, for the small print.
+
+    Raises:
+        InputError: if a measure is not there, or has an axis besides seed and step with no labels.
+    """
+    chosen = [*names] or [name for name in ("train_accuracy", "test_accuracy") if name in measures]
+    known = [str(name) for name in measures.data_vars]
+    if by not in ("epoch", "step"):
+        raise InputError(f"by: 'epoch' or 'step' (got '{by}').")
+    if not chosen:
+        raise InputError(f"plot: name a measure; the run has: {', '.join(known)}.")
+    for name in chosen:
+        if name not in known:
+            hint = did_you_mean(name, known)
+            raise InputError(f"plot: the run has no measure '{name}'.{hint} It has: {', '.join(known)}.")
+    if by == "step":
+        measures = in_steps(measures)
+    lines: dict[str, list[tuple[str, xr.DataArray]]] = {}
+    for name in chosen:
+        split, title = _split_and_title(name)
+        lines.setdefault(title, []).extend(_lines(measures[name], name, split or title))
+    figure, axes = panels(list(lines), columns=3)
+    last = float(measures["epoch"].max())
+    for axis, drawn in zip(axes, lines.values(), strict=True):
+        epoch_axis(axis, last, by)
+        for i, (label, values) in enumerate(drawn):
+            words = label.split()
+            color = next((COLOR[word] for word in words if word in COLOR), _CYCLE[i % len(_CYCLE)])
+            curve(axis, values, label, LABEL.get(label), color=color, linestyle=line_style(words[-1]))
+        inner_legend(axis)
+    mark_events(axes, measures)
+    small_print(figure, standing(measures), command)
+    return figure
+
+
+def _split_and_title(name: str) -> tuple[str, str]:
+    """Split and panel of a measure: train and test values of the same quantity share a panel."""
+    split, _, rest = name.partition("_")
+    if split in ("train", "test") and rest:
+        return split, rest.replace("_", " ").capitalize()
+    return "", name.replace("_", " ").capitalize()
+
+
+def _lines(values: xr.DataArray, name: str, label: str) -> list[tuple[str, xr.DataArray]]:
+    """The curves [seed, step] of a measure, one for each label on its other axes, each with its label."""
+    inner = [str(axis) for axis in values.dims if axis not in ("seed", "step")]
+    if not inner:
+        return [(label, values)]
+    bare = [axis for axis in inner if axis not in values.coords]
+    if bare or np.prod([values.sizes[axis] for axis in inner]) > _MOST_LINES:
+        raise InputError(
+            f"plot: '{name}' has the axis '{(bare or inner)[0]}', too many curves for one panel; draw "
+            f"run.measures.{name} with xarray."
+        )
+    return [
+        (" ".join(map(str, labels)), values.sel(dict(zip(inner, labels, strict=True))))
+        for labels in itertools.product(*(values[axis].to_numpy().tolist() for axis in inner))
+    ]

@@ -1,6 +1,6 @@
 """Reports: one self-contained HTML page about a run, a sweep, a contest or a paper's reproduction.
 
-What is here: `write_report` (the page of what is in a folder), `reproduce_with_page` (reproduce a paper and
+What is here: `write_report` (the page of what is in a folder), `reproduce` (reproduce a paper and
 write its page), `write_page` (any page of claims, figures and runs), `LiveReport` (the page of a run while it
 trains). There is one file for each section of the page, which reduces its numbers in Python; templates and
 scripts (``templates/``, ``assets/``) make the HTML and draw. What goes elsewhere: figures for papers
@@ -14,7 +14,7 @@ from grokscope.report._provenance import RunInfo, run_info
 from grokscope.report._results import (
     finish_contest,
     finish_sweep,
-    reproduce_with_page,
+    reproduce,
     show,
     write_report,
 )
@@ -28,7 +28,7 @@ __all__ = [
     "finish_contest",
     "finish_sweep",
     "page_html",
-    "reproduce_with_page",
+    "reproduce",
     "run_info",
     "show",
     "view_of",

@@ -9,19 +9,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grokscope.errors import InputError
+from grokscope.errors import InputError, option
 from grokscope.papers import Paper
 from grokscope.report._figures import ReportFigure
 from grokscope.report._page import write_page
 from grokscope.report._runs import RunView, view_of
 from grokscope.report._sweeps import contest_lead, standing_text, sweep_info, sweep_lead, sweep_view
-from grokscope.reproduction import RECORD, Plan, Reproduction, judge_again, reproduce
+from grokscope.reproduction import RECORD, Plan, Reproduction, judge_again
+from grokscope.reproduction import reproduce as reproduce_without_page
 from grokscope.sweeps import Contest, Sweep
 
 if TYPE_CHECKING:
+    from grokscope.progress import Progress
     from grokscope.runs import Run
+    from grokscope.training.rates import Rates
 
-__all__ = ["finish_contest", "finish_sweep", "reproduce_with_page", "show", "write_report"]
+__all__ = ["finish_contest", "finish_sweep", "reproduce", "show", "write_report"]
 
 
 @functools.singledispatch
@@ -90,7 +93,9 @@ def write_report(path: str | Path, other: str | Path | None = None, out: str | P
         return _write_two((open_run(folder), open_run(other)), (folder, Path(other)), to)
     if is_sweep(place):
         if to is None and not isinstance(place, Path):
-            raise InputError(f"{place}: lies in a bucket; say where the page goes with --out FILE.html.")
+            raise InputError(
+                f"{place}: lies in a bucket; say where the page goes with {option('out')} FILE.html."
+            )
         return _write_sweep(open_sweep(place), to or Path(str(place)) / "report.html")
     if is_contest(folder):
         return finish_contest(open_contest(folder), to)
@@ -119,21 +124,49 @@ def finish_contest(contest: Contest, to: Path | None = None) -> Path:
     return _write_result(contest, contest.path, to or contest.path / "report.html")
 
 
-def reproduce_with_page(
+def reproduce(
     paper: str | Paper | Plan,
     experiments: Sequence[str] | str | None = None,
     seeds: int | str | None = None,
+    *,
+    out: str | Path | None = None,
+    profile: str | None = None,
+    rates: Rates | None = None,
+    progress: Progress | None = None,
     **options: Any,
 ) -> Reproduction:
-    """Reproduce a paper (`grokscope.reproduction.reproduce`, with its arguments), and write its page.
+    """Reproduce a paper: train its experiments, judge its claims, draw its figures and write its page.
+
+    The same call again resumes or extends the runs in the folder.
+
+    Args:
+        paper: the name of a paper, a paper, or a plan (`grokscope.reproduction.plan`), which replaces
+            ``experiments``, ``seeds`` and ``profile``.
+        experiments: names of experiments; None takes the default ones.
+        seeds: a number of seeds, or a text like ``5,9,20:30``; None takes the profile's.
+        out: the folder; None takes ``runs/<paper>``.
+        profile: ``paper`` (full size), ``quick`` (reduced), or None: full if it takes under 10 minutes.
+        rates: speed of this machine; None measures it.
+        progress: receives the plan and the steps done (`grokscope.progress.RichProgress` shows a bar).
+        options: passed to `grokscope.train`: ``allow_other_numerics``, ...
+
+    Returns:
+        Runs, verdicts, figures and the path of the page.
+
+    Raises:
+        InputError: for an unknown paper, experiment or profile, seeds that cannot be read, or a folder that
+            holds another paper's reproduction.
+        StoreError: if something cannot be written.
 
     Example:
-        >>> reproduce_with_page("two-circuits", ["standard"], 5, out="demo").report  # doctest: +SKIP
+        >>> reproduce("two-circuits", "standard", seeds=5, out="demo").report  # doctest: +SKIP
         PosixPath('demo/report.html')
     """
     import time
 
-    done = reproduce(paper, experiments, seeds, **options)
+    done = reproduce_without_page(
+        paper, experiments, seeds, out=out, profile=profile, rates=rates, progress=progress, **options
+    )
     began = time.perf_counter()
     page = _write_reproduction(done)
     return replace(done, report=page, seconds=done.seconds + time.perf_counter() - began)

@@ -7,7 +7,7 @@ The files of a run are described in `grokscope.store`.
 """
 
 from grokscope.runs.branch import branch_members
-from grokscope.runs.folders import RunSummary, list_runs, open_run, verify
+from grokscope.runs.folders import RunSummary, open_run, run_summaries, verify
 from grokscope.runs.run import Run, default_folder, train
 from grokscope.store.checksums import Problem
 
@@ -17,8 +17,8 @@ __all__ = [
     "RunSummary",
     "branch_members",
     "default_folder",
-    "list_runs",
     "open_run",
+    "run_summaries",
     "train",
     "verify",
 ]

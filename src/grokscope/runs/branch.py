@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from grokscope.errors import InputError
+from grokscope.errors import InputError, said
 from grokscope.experiment import Experiment
 from grokscope.spec.streams import STREAMS, Members, Seeds, parse_seeds
 from grokscope.starts import FromRun
@@ -67,7 +67,7 @@ def branch_experiment(
         epochs = 2 * max(1, experiment.n_steps // experiment.steps_per_epoch)
         raise InputError(
             f"branch: it starts at step {start}, and its experiment ends at {experiment.n_steps}; make it "
-            f"longer, for example: --set epochs={epochs}."
+            f"longer, for example: {said(command=f'--set epochs={epochs}', python=repr(f'epochs={epochs}'))}."
         )
     return experiment
 

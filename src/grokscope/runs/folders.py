@@ -11,7 +11,7 @@ from grokscope.store.checksums import RUN_FILES, STORE_FOLDER, Problem, check_fi
 from grokscope.store.folder import SWEEP_FILE, is_run, require_run
 from grokscope.store.open import open_store
 
-__all__ = ["RunSummary", "list_runs", "open_run", "run_folders", "verify"]
+__all__ = ["RunSummary", "open_run", "run_folders", "run_summaries", "verify"]
 
 _DEPTH = 3  # folder of several papers / paper / experiment
 
@@ -52,7 +52,7 @@ def open_run(path: str | Path) -> Run:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """Summary of a run, a line of `list_runs`.
+    """Summary of a run, a line of `run_summaries`.
 
     Attributes:
         path: the run folder.
@@ -73,7 +73,7 @@ class RunSummary:
     problem: str | None = None
 
 
-def list_runs(folder: str | Path = "runs") -> list[RunSummary]:
+def run_summaries(folder: str | Path) -> list[RunSummary]:
     """Summaries of all runs at or below a folder."""
     summaries: list[RunSummary] = []
     for path in run_folders(Path(folder)):

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from grokscope.errors import InputError
+from grokscope.errors import InputError, said
 from grokscope.experiment import Recording
+from grokscope.measures import FunctionMeasure, Measure
 from grokscope.measures.needs import INITIAL_NETWORK
 from grokscope.progress import Progress
 from grokscope.runs.block import BlockState, SnapshotBlock
 from grokscope.runs.measure_plan import MeasurePlan, stored_name
+from grokscope.runs.networks import network_structure
+from grokscope.runs.prepare import data_structure
 from grokscope.runs.replay import not_kept
 from grokscope.runs.same import require_same
 from grokscope.runs.sink import StoreSink
 from grokscope.runs.trainer import Trainer
+from grokscope.spec.parts import part_of
 from grokscope.spec.schedule import Schedule
 from grokscope.spec.streams import Members
 from grokscope.store.allow import NOTHING, Allow
@@ -33,7 +38,7 @@ if TYPE_CHECKING:
     from grokscope.store.place import Place
     from grokscope.store.run_store import RunStore
 
-__all__ = ["add_measures", "measure_snapshots"]
+__all__ = ["add_measures", "measure_items", "measure_snapshots"]
 
 _SUFFIX = {"predictions": "", "accuracy": "_accuracy_flavor"}
 
@@ -87,7 +92,8 @@ def add_measures(
         require_same(store, experiment, to="replay", allow=Allow(code=allow.code))
         done = [int(i) for i in store.complete.nonzero()[0]]
         if not done:
-            raise InputError(f"{path}: no member is finished; finish it with grokscope train first.")
+            how = said(command="grokscope train", python="gs.train")
+            raise InputError(f"{path}: no member is finished; finish it with {how} first.")
         for steps in sorted({int(store.steps_done[i]) for i in done}):
             rows = [i for i in done if store.steps_done[i] == steps]
             at_length = experiment.model_copy(update={"steps": steps, "epochs": None})
@@ -97,6 +103,43 @@ def add_measures(
             progress.finish()
         store.finish()
     return stored
+
+
+def measure_items(
+    experiment: Experiment, measures: Any, name: str | None = None, dims: tuple[str, ...] | None = None
+) -> list[Measure]:
+    """The measures that are named, described or given as functions; see `Run.measure`.
+
+    Raises:
+        InputError: if a measure is not known, or a function has no name or cannot be traced.
+    """
+    if isinstance(measures, str | dict | type) or callable(measures):
+        measures = [measures]
+    elif not isinstance(measures, Iterable):
+        raise InputError(f"measures: names, tables, measures or functions (got {type(measures).__name__}).")
+    items: list[Any] = list(measures)
+    if (name is not None or dims is not None) and len(items) != 1:
+        raise InputError("name, dims: are for one function; measure several functions one after the other.")
+    return [_measure_item(experiment, item, name, dims) for item in items]
+
+
+def _measure_item(
+    experiment: Experiment, item: Any, name: str | None, dims: tuple[str, ...] | None
+) -> Measure:
+    if isinstance(item, type) and issubclass(item, Measure):
+        made_of: Any = item
+        item = made_of()
+    made = part_of("measure", item)
+    if isinstance(made, Measure):
+        if name is not None or dims is not None:
+            raise InputError(f"name, dims: are for functions; '{made.name}' is a measure.")
+        return made
+    if not callable(made) or isinstance(made, type):
+        raise InputError(f"measures: {made!r:.60} is no name, table, measure or function.")
+    hashable: Any = experiment  # frozen, which a type checker cannot see
+    with in_precision(experiment.precision):
+        network, data = network_structure(hashable), data_structure(experiment)
+        return FunctionMeasure.of(made, experiment, network, data, name=name, dims=dims)
 
 
 def _measure_imported(

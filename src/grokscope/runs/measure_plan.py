@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, cast
 
-from grokscope.errors import InputError
-from grokscope.spec.code import code_of
+from grokscope.errors import InputError, said
 from grokscope.spec.parts import kinds
 from grokscope.store.transaction import MeasureCode
 
@@ -16,7 +15,12 @@ if TYPE_CHECKING:
     from grokscope.experiment import Experiment
     from grokscope.measures import Measure
 
-__all__ = ["MeasurePlan", "measure_code", "stored_name"]
+__all__ = ["MeasurePlan", "how_to_measure", "measure_code", "stored_name"]
+
+
+def how_to_measure(name: str) -> str:
+    """The piece of a message that says how a measure is added to a run."""
+    return said(command=f"grokscope measure RUN {name}", python=f'run.measure("{name}")')
 
 
 def stored_name(measure: Measure, suffix: str) -> str:
@@ -28,7 +32,7 @@ def measure_code(measure: Measure) -> MeasureCode | None:
     """The code of a measure as it is stored; None for our own at revision 1."""
     if not (version := measure.code_version):
         return None
-    code = code_of(measure)
+    code = measure.code
     if code is None:
         return MeasureCode(version, measure.kind)
     return MeasureCode(version, measure.kind, code.file, code.sha256)

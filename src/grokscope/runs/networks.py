@@ -14,13 +14,13 @@ from grokscope.experiment import Experiment
 from grokscope.learners import abstract_predictor
 from grokscope.models.networks.parameters import leaf_name, named_leaves
 
-__all__ = ["network_of", "network_shapes", "stacked", "stacked_network"]
+__all__ = ["network_of", "network_shapes", "network_structure", "stacked", "stacked_network"]
 
 
 def network_shapes(experiment: Experiment) -> dict[str, tuple[int, ...]]:
     """The shape of every array of the experiment's network, by the names of snapshots."""
-    hashable: Any = experiment
-    return {name: leaf.shape for name, leaf in named_leaves(_structure(hashable)).items()}
+    hashable: Any = experiment  # frozen, which a type checker cannot see
+    return {name: tuple(leaf.shape) for name, leaf in named_leaves(network_structure(hashable)).items()}
 
 
 def network_of(experiment: Experiment, leaves: Mapping[str, np.ndarray]) -> Any:
@@ -46,11 +46,11 @@ def stacked(several: Sequence[Mapping[str, np.ndarray]], axis: int = 0) -> dict[
 def _filled(experiment: Experiment, array: Callable[[str], Any]) -> Any:
     """The experiment's network with the arrays that a function returns for their names."""
     hashable: Any = experiment
-    paths, structure = jax.tree_util.tree_flatten_with_path(_structure(hashable))
+    paths, structure = jax.tree_util.tree_flatten_with_path(network_structure(hashable))
     return jax.tree_util.tree_unflatten(structure, [array(leaf_name(path)) for path, _ in paths])
 
 
 @functools.lru_cache(maxsize=8)
-def _structure(experiment: Experiment) -> Any:
+def network_structure(experiment: Experiment) -> Any:
     """The experiment's network with shapes in place of arrays."""
     return abstract_predictor(experiment)

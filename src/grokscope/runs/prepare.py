@@ -21,12 +21,13 @@ from grokscope.measures import active_subnetwork
 from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 from grokscope.models.networks.parameters import matching_names
 from grokscope.progress import Progress
+from grokscope.runs.measure_plan import how_to_measure
 from grokscope.runs.origins import pack_targets
 from grokscope.runs.remarks import outdated_measures
 from grokscope.runs.replay import NETWORK, state_structure, states_at
 from grokscope.runs.same import require_same
 from grokscope.spec.events import Event
-from grokscope.spec.moments import Moment, parse_moment
+from grokscope.spec.moments import Moment, how_to_branch, parse_moment
 from grokscope.spec.stopping import NO_STEP
 from grokscope.spec.streams import Lineup, Members, Seeds, on_members
 from grokscope.starts import FromRun, Init
@@ -36,18 +37,14 @@ from grokscope.store.open import open_store
 from grokscope.store.place import BucketPath, as_place
 from grokscope.store.run_store import RunStore, code_difference, fingerprint_difference
 from grokscope.training.cohort import Cohort, array_leaves
-from grokscope.training.devices import in_precision
+from grokscope.training.devices import in_precision, prepare_devices
+from grokscope.training.loop import as_precision
 from grokscope.training.numerics import numerics_here
 
 if TYPE_CHECKING:
     from grokscope.experiment import Experiment
 
-__all__ = ["Prepared", "member_data", "prepare", "source_steps"]
-
-_NO_SOURCE = (
-    "neurons: this set is chosen by a source run, but this experiment has none; branch from a run: "
-    "grokscope branch RUN --at STEP|EVENT."
-)
+__all__ = ["Prepared", "data_of_member", "data_structure", "member_data", "prepare", "source_steps"]
 
 
 @dataclass
@@ -452,7 +449,7 @@ class SourceMembers:
             if found is None:
                 raise InputError(
                     f"{self.store.path}: keeps no subnetworks of flavor '{flavor}' of seeds {seeds}; find "
-                    "them: grokscope measure RUN faithfulness, or take neurons = {kind = 'active'}."
+                    f"them: {how_to_measure('faithfulness')}, or take neurons = {{kind = 'active'}}."
                 )
             masks.append(found.masks[list(found.labels).index(name)])
         return np.stack(masks)
@@ -609,7 +606,10 @@ class StoredMembers:
 
     def _require_source(self) -> SourceMembers:
         if self._source is None:
-            raise InputError(_NO_SOURCE)
+            raise InputError(
+                "neurons: this set is chosen by a source run, but this experiment has none; branch from a "
+                f"run: {how_to_branch()}."
+            )
         return self._source
 
 
@@ -630,6 +630,28 @@ def _over_members(experiment: Experiment, members: Members, function: Any, array
 def member_data(experiment: Experiment, members: Members) -> dict[str, np.ndarray]:
     """The members' own data on the host, arrays [member, ...]."""
     return _over_members(experiment, members, _own_data, ())
+
+
+def data_of_member(experiment: Experiment, member: Seeds) -> dict[str, np.ndarray]:
+    """All data of one member on the host, its own and those that all members share, by name."""
+    prepare_devices()
+    with in_precision(experiment.precision):
+        shared = as_precision(experiment.task.shared_data(), experiment.precision)
+        own = member_data(experiment, Members((member,)))
+    return {name: np.asarray(array) for name, array in shared.items()} | {
+        name: array[0] for name, array in own.items()
+    }
+
+
+def data_structure(experiment: Experiment) -> dict[str, Any]:
+    """All data of a member, with shapes in place of arrays, by name."""
+
+    def make() -> dict[str, jax.Array]:
+        key = jax.random.key(0)
+        arrays = {**experiment.task.shared_data(), **experiment.task.member_data(key, key)}
+        return as_precision(arrays, experiment.precision)
+
+    return jax.eval_shape(make)
 
 
 def _own_data(arrays: Any, data: dict[str, jax.Array], shared: dict[str, jax.Array]) -> dict[str, jax.Array]:

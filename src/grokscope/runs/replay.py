@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import jax
 import numpy as np
 
-from grokscope.errors import GrokscopeError, InputError
+from grokscope.errors import GrokscopeError, InputError, run_again
 from grokscope.models.networks.parameters import named_leaves
 from grokscope.runs.networks import network_of, stacked
 from grokscope.runs.origins import cohort_of, start_steps
@@ -183,7 +183,7 @@ def _kept_networks(store: RunStore, experiment: Experiment, wanted: list[tuple[i
         elif step == done[position] and experiment.learner.trains:
             raise InputError(
                 f"{store.path}: nothing is kept yet of seeds {store.seeds[position]}: the run was stopped "
-                "before its first commit; run the same command again."
+                f"before its first commit; {run_again()}."
             )
     return found
 

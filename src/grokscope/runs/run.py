@@ -9,24 +9,31 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from grokscope.errors import InputError
+from grokscope.cards import html_card, text_card
+from grokscope.errors import InputError, run_again
 from grokscope.experiment import Experiment
 from grokscope.progress import Progress, SilentProgress
-from grokscope.spec.parts import part_of
+from grokscope.provided import provided
+from grokscope.runs.measure_plan import how_to_measure
+from grokscope.spec.events import Event, parse_event
 from grokscope.spec.schedule import Schedule
-from grokscope.spec.streams import Members, Seeds
+from grokscope.spec.streams import Members, Seeds, on_members
 from grokscope.store.allow import Allow
 from grokscope.store.open import open_store
 from grokscope.store.place import Place, as_place
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.figure import Figure
 
+    from grokscope.measures import MeasureLike
     from grokscope.runs.origins import Origins
+    from grokscope.runs.overview import Overview
+    from grokscope.runs.times import EventTimes
 
 __all__ = ["Run", "default_folder", "train"]
 
-_NOT_BEGUN = "was stopped before the first result was kept; run the same command again."
+_NOT_BEGUN = "was stopped before the first result was kept"
 
 
 class Run:
@@ -54,8 +61,19 @@ class Run:
         self._store = open_store(self.path)
 
     def __repr__(self) -> str:
-        done = "complete" if self.is_complete else "not complete"
-        return f"Run({str(self.path)!r}, {len(self._store.seeds)} members, {done})"
+        from grokscope.runs.glance import facts_of_run
+
+        return text_card(f"Run {self.path}", facts_of_run(self, self._store))
+
+    def _repr_html_(self) -> str:
+        """The card in notebooks: facts, and the curves of train and test accuracy."""
+        from grokscope.runs.glance import accuracy_curves, facts_of_run
+
+        try:
+            curves = accuracy_curves(self._store)
+        except Exception:  # a card has no curves of damaged files; its facts say what is wrong
+            curves = {}
+        return html_card(f"Run {self.path}", facts_of_run(self, self._store), curves)
 
     @cached_property
     def experiment(self) -> Experiment:
@@ -101,7 +119,7 @@ class Run:
             InputError: if the run was stopped before its first member was added.
         """
         if not (seeds := self._store.seeds):
-            raise InputError(f"{self.path}: {_NOT_BEGUN}")
+            raise InputError(f"{self.path}: {_NOT_BEGUN}; {run_again()}.")
         return Members(tuple(seeds))
 
     @property
@@ -189,7 +207,7 @@ class Run:
         if not found:
             raise InputError(
                 f"{self.path}: has no subnetworks of flavor '{flavor}'; add a measure of subnetworks, for "
-                "example: grokscope measure RUN faithfulness."
+                f"example: {how_to_measure('faithfulness')}."
             )
         masks = np.stack([one.masks for one in found.values()])
         labels = list(next(iter(found.values())).labels)
@@ -203,7 +221,7 @@ class Run:
             InputError: if there is no such member.
         """
         if not self._store.seeds:
-            raise InputError(f"{self.path}: {_NOT_BEGUN}")
+            raise InputError(f"{self.path}: {_NOT_BEGUN}; {run_again()}.")
         return self._store.position(seed)
 
     @cached_property
@@ -318,32 +336,151 @@ class Run:
 
         return kept_steps(self._store, self.position(seed))
 
+    def data(self, seed: int | Seeds = 0) -> dict[str, np.ndarray]:
+        """The arrays of a member's data, also those that all members share: ``train_x``, ``train_y``, ...
+
+        Raises:
+            InputError: if there is no such seed.
+
+        Example:
+            >>> run.data(seed=3)["train_x"].shape  # doctest: +SKIP
+            (1000, 40)
+        """
+        from grokscope.runs.prepare import data_of_member
+
+        return data_of_member(self.experiment, self.members.seeds[self.position(seed)])
+
+    def times(self, event: str | Event = "grokking") -> EventTimes:
+        """The step of an event in each member: censored times with a readable `repr`.
+
+        Args:
+            event: ``grokking``, ``memorization``, a text like ``"test_accuracy > 0.9 for 3"``, or an `Event`.
+
+        Raises:
+            InputError: if the text is no event, or the run lacks the event's measure.
+
+        Example:
+            >>> run.times("grokking").share()  # doctest: +SKIP
+            Estimate(value=1.0, low=0.5655, high=1.0, n=5, ...)
+        """
+        from grokscope.runs.times import EventTimes
+
+        wanted = event if isinstance(event, Event) else parse_event(event)
+        measures = on_members(self.measures, self.members)
+        return EventTimes(wanted, self.members, wanted.times(measures))
+
+    def summary(self, circuits: int = 3) -> Overview:
+        """State, events, curves and circuits of the run: what ``grokscope show`` prints.
+
+        Args:
+            circuits: number of members whose last network is read as a circuit, where that is possible.
+
+        Example:
+            >>> print(run.summary())  # doctest: +SKIP
+            run         runs/parity
+            ...
+        """
+        return provided("overview_of")(self, circuits=circuits)
+
+    def plot(self, *measures: str, by: Literal["epoch", "step"] = "epoch") -> Figure:
+        """Draw measures against time: the mean over members, and a band from the 10th to the 90th percentile.
+
+        Args:
+            measures: names; measures of one unit share a panel. None given: train and test accuracy.
+            by: the horizontal axis.
+
+        Returns:
+            A matplotlib Figure.
+
+        Raises:
+            InputError: if the run has no such measure, or it has an axis that cannot be drawn as lines.
+
+        Example:
+            >>> run.plot("train_accuracy", "test_accuracy").savefig("accuracy.png")  # doctest: +SKIP
+        """
+        from grokscope.plots.runs import measures_figure
+
+        return measures_figure(on_members(self.measures, self.members), measures, by)
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """Write the page of the run, one self-contained HTML file.
+
+        Args:
+            path: the file; None takes ``report.html`` in the run's folder.
+
+        Returns:
+            The path of the page.
+
+        Raises:
+            StoreError: if it cannot be written.
+        """
+        return provided("write_report")(self.path, out=path)
+
+    def export(
+        self,
+        path: str | Path,
+        seed: int | None = None,
+        step: int | None = None,
+        *,
+        torch_module: str | Path | None = None,
+        force: bool = False,
+    ) -> Path:
+        """Write the measures (.csv, .parquet, .nc) or one member's weights (.safetensors) to a file.
+
+        Args:
+            path: the file; its suffix decides the format.
+            seed: only this member. Required for weights if the run has several members.
+            step: only this step (-1: the last). Default: all steps of measures, the last step of weights.
+            torch_module: a ``.py`` file to write beside the weights: a PyTorch module that loads them.
+            force: replace files that exist.
+
+        Returns:
+            The path of the file.
+
+        Raises:
+            InputError: for an unknown suffix, seed or step, a target that exists, or a missing extra.
+            StoreError: if the file cannot be written.
+        """
+        exported = provided("export_run")(self, path, seed, step, torch_module=torch_module, force=force)
+        return exported.path
+
     def measure(
         self,
-        measures: Iterable[Any],
+        measures: MeasureLike | Iterable[MeasureLike],
         steps: str | int | list[str | int] | None = None,
         flavor: str = "predictions",
         progress: Progress | None = None,
+        *,
+        name: str | None = None,
+        dims: tuple[str, ...] | None = None,
         allow_changed_code: bool = False,
     ) -> xr.Dataset:
         """Take measures by replay (of an imported run: from its snapshots), store and return them.
 
         Args:
-            measures: names, tables or measures.
+            measures: one measure or several, each a name, a table, a measure, or a plain function of a
+                `Point` that JAX can trace, which returns a number or an array.
             steps: a schedule (see `Schedule`); None: the run's own.
             flavor: how subnetworks are found: ``predictions`` or ``accuracy``.
             progress: receives the progress.
+            name: the name under which a function is stored; None takes the function's own.
+            dims: names of the axes of a function's result, ``("neuron",)`` for example.
             allow_changed_code: go on if the code of a part of the run, from a plug-in, has changed, and mark
                 the run.
 
         Raises:
-            InputError: if a measure is not known, or needs something that the run does not have; or if a part
-                of the run is not loaded or has changed.
+            InputError: if a measure is not known, or needs something that the run does not have; if a
+                function has no name or cannot be traced; if a part of the run is not loaded or has changed.
             GrokscopeError: if the replay does not end in the recorded states.
-        """
-        from grokscope.runs.measure import add_measures
 
-        items = [part_of("measure", item) for item in measures]
+        Example:
+            >>> def weight_sum(point):
+            ...     return point.network.hidden_weight.sum()
+            >>> run.measure(["sensitivity", weight_sum], steps="log")  # doctest: +SKIP
+        """
+        from grokscope.runs.measure import add_measures, measure_items
+
+        items = measure_items(self.experiment, measures, name, dims)
         schedule = None if steps is None else Schedule.parse(steps)
         allow = Allow(code=allow_changed_code)
         names = add_measures(self.path, items, schedule, flavor, progress or SilentProgress(), allow)

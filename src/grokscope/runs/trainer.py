@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from grokscope.errors import InputError
+from grokscope.errors import InputError, said
 from grokscope.experiment import Experiment
 from grokscope.measures import Flavor
 from grokscope.progress import Progress
@@ -64,7 +64,11 @@ def train_into(
     if not experiment.learner.trains:
         raise InputError(
             f"learner '{experiment.learner.kind}': these networks were trained elsewhere; nothing can be "
-            "trained, extended or resumed. To train on from one, branch with --set learner.kind=gradient."
+            "trained, extended or resumed. To train on from one, "
+            + said(
+                command="branch with --set learner.kind=gradient.",
+                python='run.branch(STEP, "learner.kind=gradient").',
+            )
         )
     prepare_devices()
     use_compile_cache()

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grokscope.errors import InputError
+from grokscope.errors import InputError, said
 from grokscope.spec.events import Event, parse_event
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Moment", "parse_moment"]
+__all__ = ["Moment", "how_to_branch", "parse_moment"]
 
 _FORM = re.compile(
     r"\s*(?:(?P<factor>\d+(?:\.\d+)?)\s*\*\s*)?"
@@ -72,7 +72,7 @@ class Moment:
             if measures is None:
                 raise InputError(
                     f"event {self.event.name}: needs a source run, and there is none; give a step, or "
-                    "branch from a run: grokscope branch RUN --at STEP|EVENT."
+                    f"branch from a run: {how_to_branch()}."
                 )
             base = self.event.times(measures).upper
         with np.errstate(invalid="ignore"):  # 0 * inf, where the event was not seen
@@ -83,6 +83,11 @@ class Moment:
     def is_event(self) -> bool:
         """Whether the step depends on an event of a source run."""
         return isinstance(self.event, Event)
+
+
+def how_to_branch() -> str:
+    """The piece of a message that says how a branch is made."""
+    return said(command="grokscope branch RUN --at STEP|EVENT", python="run.branch(STEP or EVENT)")
 
 
 def parse_moment(value: Any, where: str = "at") -> Moment:

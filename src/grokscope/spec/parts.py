@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PLUGIN_PREFIX",
+    "Kind",
     "MissingPart",
     "Part",
     "find_file",
@@ -93,6 +94,10 @@ _BOUNDS = {
     "less_than_equal": ("le", "at most"),
     "less_than": ("lt", "less than"),
 }
+if TYPE_CHECKING:
+    Kind = Any  # subclasses narrow it to a literal, which type checkers allow of no other type
+else:
+    Kind = str
 PLUGIN_PREFIX = "grokscope_plugin_"  # of the module names of plug-ins
 _kinds: dict[str, dict[str, type[Part]]] = {}
 _discovered: set[str] = set()
@@ -147,6 +152,15 @@ class Part(BaseModel):
     def _as_written(cls, value: Any, info: ValidationInfo) -> Any:
         annotation = cls.model_fields[info.field_name or ""].annotation
         return _frozen(value, lists=_takes_lists(annotation))
+
+    def __repr_args__(self) -> Generator[tuple[str | None, Any]]:
+        """What `repr` shows: the fields that differ from their defaults."""
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if name != "kind" and (
+                field.is_required() or value != field.get_default(call_default_factory=True)
+            ):
+                yield name, value
 
     def with_traced(self, values: dict[str, Any]) -> Self:
         """A copy with other (possibly traced) numbers in its traced fields, not validated."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import SerializeAsAny
 
-from grokscope.spec.parts import Part, resolver
+from grokscope.spec.parts import Kind, Part, resolver
 
 __all__ = ["Init", "InitField"]
 
@@ -16,7 +16,7 @@ class Init(Part):
 
     group = "init"
 
-    kind: str
+    kind: Kind
 
 
 InitField = Annotated[SerializeAsAny[Init], resolver(Init)]

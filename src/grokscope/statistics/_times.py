@@ -74,6 +74,10 @@ class CensoredTimes:
         object.__setattr__(self, "upper", high)
         object.__setattr__(self, "diverged", end)
 
+    def __repr__(self) -> str:
+        step = median_interval(self.lower, upper=self.upper)
+        return f"CensoredTimes(seen in {int(self.observed.sum())} of {self.n}; median {step})"
+
     @property
     def n(self) -> int:
         """Number of members."""

@@ -298,6 +298,32 @@ class RunReader:
         """One measure at its own steps; see `read_measures`."""
         return self.read_measures([name])[name]
 
+    def read_some(self, name: str, most: int | None = 120) -> tuple[np.ndarray, np.ndarray] | None:
+        """A scalar measure at some of its steps, the last one among them, without xarray (slow to import).
+
+        Args:
+            name: the measure.
+            most: number of steps; None: all.
+
+        Returns:
+            Steps [step] and values [member, step], NaN where missing; None if the run lacks the measure.
+        """
+        schedule = next((group for group, names in self.measures.items() if name in names), None)
+        if schedule is None:
+            return None
+        with translate_errors(self.path, f"measure '{name}' cannot be read"):
+            path = f"measures/{schedule}/{node_name(name)}"
+            n_rows, n_columns, *own = self._tree.info(path).shape
+            steps = self._tree.read(f"measures/{schedule}/step", [])[:n_columns]
+            columns = np.argsort(steps)
+            columns = columns[steps[columns] <= self._members["steps_done"].max(initial=0)]
+            if own or not len(columns):
+                return None
+            every = 1 if most is None else -(-len(columns) // most)
+            columns = columns[::-1][::every][::-1]
+            values = self._tree.read(path, [np.arange(n_rows), columns]).astype(np.float64)
+        return steps[columns], values
+
     def sources(self) -> dict[str, list[MeasureSource]]:
         """Stored arrays of each measure, one per schedule."""
         from grokscope.store.labeled import MeasureSource

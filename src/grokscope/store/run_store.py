@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from grokscope.errors import InputError, StoreError
+from grokscope.errors import InputError, StoreError, flag
 from grokscope.spec.code import Code, short
 from grokscope.store.checksums import (
     RUN_FILES,
@@ -45,7 +45,7 @@ __all__ = [
 
 _EXPERIMENT, _PROVENANCE = RUN_FILES
 _ADVICE = {
-    "train": "Choose another folder, or go on with --allow-other-numerics (the run is then marked).",
+    "train": "Choose another folder, or go on with {allow} (the run is then marked).",
     "replay": "A replay must repeat them: do so where the run was made, or train again into another folder.",
 }
 _GO_ON = "go on with --allow-changed-code (Python: allow_changed_code=True; the result is then marked)."
@@ -146,7 +146,7 @@ class RunStore(RunReader):
         if not allow:
             raise InputError(
                 f"{self.path}: was made with other numerics ({'; '.join(difference)}), so bits would not "
-                f"match. {_ADVICE[to]}"
+                f"match. {_ADVICE[to].format(allow=flag('allow-other-numerics'))}"
             )
         with self.transaction("other numerics were allowed") as t:
             t.note_more(other_numerics=difference)

@@ -19,6 +19,7 @@ from grokscope.sweeps._contest import (
     run_contest,
 )
 from grokscope.sweeps._dataset import axis_coordinates
+from grokscope.sweeps._listing import RunList, list_runs
 from grokscope.sweeps._outcomes import PHASES, outcomes_dataset, phases, summary_dataset, times_of
 from grokscope.sweeps._overview import (
     CellOverview,
@@ -44,6 +45,7 @@ __all__ = [
     "ContestSpec",
     "Engine",
     "LocalEngine",
+    "RunList",
     "Standing",
     "Sweep",
     "SweepOverview",
@@ -58,6 +60,7 @@ __all__ = [
     "is_contest",
     "is_contest_file",
     "is_sweep",
+    "list_runs",
     "list_sweeps",
     "open_contest",
     "open_sweep",

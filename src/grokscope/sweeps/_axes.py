@@ -6,17 +6,21 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from grokscope.errors import InputError
+from grokscope.errors import InputError, said
 from grokscope.experiment import Experiment
+from grokscope.spec.overrides import without_none
+from grokscope.spec.parts import Part
 from grokscope.spec.toml import parse_value
 
 __all__ = [
     "Axis",
     "axis_from_columns",
+    "axis_from_values",
     "axis_names",
     "canonical_text",
+    "over",
     "parse_axis",
     "point_text",
     "split_values",
@@ -55,14 +59,16 @@ class Axis:
     def __post_init__(self) -> None:
         keys = ";".join(self.keys)
         if not self.points:
-            raise InputError(f"--over {keys}: needs at least one value.")
+            raise InputError(f"{over()} {keys}: needs at least one value.")
         seen: set[str] = set()
         for point in self.points:
             if len(point) != len(self.keys):
-                raise InputError(f"--zip {keys}: {point_text(point)} must have one value for each key.")
+                raise InputError(
+                    f"{over('--zip')} {keys}: {point_text(point)} must have one value for each key."
+                )
             text = canonical_text(point)
             if text in seen:
-                raise InputError(f"--over {keys}: the value {point_text(point)} is given twice.")
+                raise InputError(f"{over()} {keys}: the value {point_text(point)} is given twice.")
             seen.add(text)
 
     def __len__(self) -> int:
@@ -105,13 +111,13 @@ def parse_axis(text: str, base: Experiment | None = None) -> Axis:
         key = key.strip()
         if not equals or not all(name.strip() for name in key.split(".")):
             raise InputError(
-                f"--over '{piece}': write a.b=1,2,3 or a.b=log:1e-3:1e-1:7, for example "
+                f"{over()} '{piece}': write a.b=1,2,3 or a.b=log:1e-3:1e-1:7, for example "
                 "optimizer.weight_decay=0.001,0.01."
             )
         if not values.strip():
-            raise InputError(f"--over {key}: needs at least one value.")
+            raise InputError(f"{over()} {key}: needs at least one value.")
         if key in columns:
-            raise InputError(f"--over {key}: this key is given twice.")
+            raise InputError(f"{over()} {key}: this key is given twice.")
         integer = base is not None and _is_integer_key(base, key)
         columns[key] = [
             value for item in split_values(values, ",") for value in _values(key, item.strip(), integer)
@@ -128,8 +134,53 @@ def axis_from_columns(columns: Mapping[str, Sequence[Any]]) -> Axis:
     lengths = {key: len(values) for key, values in columns.items()}
     if len(set(lengths.values())) > 1:
         counts = ", ".join(f"{key} has {count}" for key, count in lengths.items())
-        raise InputError(f"--zip: paired keys need equally many values, but {counts}.")
+        raise InputError(f"{over('--zip')}: paired keys need equally many values, but {counts}.")
     return Axis(tuple(columns), tuple(zip(*columns.values(), strict=True)))
+
+
+def axis_from_values(keys: str | tuple[str, ...], values: Any, base: Experiment) -> Axis:
+    """Build an axis from Python values.
+
+    Args:
+        keys: a key, or several whose values change together.
+        values: of one key a list, an array, or a text like ``log:1e-3:1e-1:7``; of several keys a list of
+            tuples, with a value for each key. Parts and tables are values, too.
+        base: the base experiment.
+
+    Raises:
+        InputError: if there are no values, or see `Axis`.
+
+    Example:
+        >>> base = Experiment(task="sparse_parity", epochs=1)
+        >>> axis_from_values("optimizer.weight_decay", [0.0, 0.1], base).points
+        ((0.0,), (0.1,))
+        >>> axis_from_values(("model.width", "optimizer.learning_rate"), [(8, 0.1), (16, 0.05)], base).points
+        ((8, 0.1), (16, 0.05))
+    """
+    names = (keys,) if isinstance(keys, str) else tuple(keys)
+    text = ";".join(names)
+    if isinstance(values, str):
+        if len(names) > 1:
+            raise InputError(f"{over()} {text}: give a list of tuples, with a value for each key.")
+        return parse_axis(f"{text}={values}", base)
+    if not isinstance(values, Iterable) or isinstance(values, Mapping):
+        raise InputError(f"{over()} {text}: give a list of values (got {values!r:.60}).")
+    points: list[tuple[Any, ...]] = []
+    for value in values:
+        several = isinstance(value, Iterable) and not isinstance(value, str | Mapping | Part)
+        if len(names) > 1 and not several:
+            raise InputError(f"{over()} {text}: {value!r:.60} must be a tuple with a value for each key.")
+        point = value if len(names) > 1 else (value,)
+        points.append(tuple(_plain(one) for one in cast("Any", point)))
+    return Axis(names, tuple(points))
+
+
+def _plain(value: Any) -> Any:
+    """A value as a spec has it: numpy's numbers as Python's, parts as tables, tuples as lists."""
+    if isinstance(value, Part):
+        return without_none(value.model_dump(mode="json"))
+    listed = getattr(value, "tolist", None)
+    return value if listed is None else listed()
 
 
 def values_from_table(key: str, value: Any, base: Experiment) -> list[Any]:
@@ -154,6 +205,11 @@ def axis_names(axes: Iterable[Axis]) -> tuple[str, ...]:
         short if shorts.count(short) == 1 and short not in _RESERVED else key.replace(".", "_")
         for key, short in zip(firsts, shorts, strict=True)
     )
+
+
+def over(flag: str = "--over") -> str:
+    """How messages about an axis begin."""
+    return said(command=flag, python="sweep over")
 
 
 def split_values(text: str, separator: str) -> list[str]:
@@ -181,7 +237,7 @@ def split_values(text: str, separator: str) -> list[str]:
             continue
         pieces[-1] += character
     if not all(piece.strip() for piece in pieces):
-        raise InputError(f"--over '{text}': a value beside a separator '{separator}' is empty.")
+        raise InputError(f"{over()} '{text}': a value beside a separator '{separator}' is empty.")
     return pieces
 
 
@@ -198,7 +254,7 @@ def _values(key: str, text: str, integer: bool) -> list[Any]:
 
 
 def _range(key: str, kind: str, text: str, integer: bool) -> list[Any]:
-    where = f"--over {key}={kind}:{text}"
+    where = f"{over()} {key}={kind}:{text}"
     try:
         low, high, number = text.split(":")
         ends, count = (float(low), float(high)), int(number)

@@ -16,7 +16,7 @@ import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from grokscope.errors import InputError
+from grokscope.errors import InputError, run_again
 from grokscope.spec.streams import Seeds
 from grokscope.store.labeled import MeasureSource, MemberAxes, with_cache
 from grokscope.store.run_store import RunStore
@@ -174,7 +174,7 @@ def _samples(grid: Grid) -> dict[str, _Sample]:
         joined = joined[joined <= store.steps_done.max(initial=0)]
         samples[group] = _Sample(sources, joined, store.steps_per_epoch)
     if not samples:
-        raise InputError("the sweep has no results yet; run its command again.")
+        raise InputError(f"the sweep has no results yet; {run_again()}.")
     return samples
 
 

@@ -1,4 +1,7 @@
-"""Overview and figures of a sweep, for the command line and the report."""
+"""Overview and figures of a sweep, for `Sweep`, the command line and the report.
+
+The class `Sweep` has methods that call these functions, so that they cannot import it.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,17 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from grokscope.cards import plain_table
 from grokscope.statistics import Estimate, format_number
 from grokscope.sweeps._axes import point_text
 from grokscope.sweeps._outcomes import PHASES
-from grokscope.sweeps._sweep import Sweep
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["CellOverview", "SweepOverview", "estimate_text", "overview_of_sweep", "sweep_figures"]
 
+_MOST_ROWS = 60
 _COLUMNS = {
     "share_memorized": "memorized",
     "share_grokked": "grokked",
@@ -45,9 +49,9 @@ class CellOverview:
     estimates: dict[str, Estimate]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SweepOverview:
-    """Summary of a sweep as plain values.
+    """Summary of a sweep as plain values; its text is what ``grokscope show`` prints.
 
     Attributes:
         path: its folder or address.
@@ -69,7 +73,23 @@ class SweepOverview:
     cells: tuple[CellOverview, ...]
     remarks: tuple[str, ...] = ()
 
-    def table(self, most: int = 60) -> tuple[list[str], list[list[str]]]:
+    def __repr__(self) -> str:
+        return str(self)
+
+    def __str__(self) -> str:
+        first, last = self.lines()
+        return "\n".join([*first, *plain_table(*self.table()), *last])
+
+    def lines(self, most: int = _MOST_ROWS) -> tuple[list[str], list[str]]:
+        """The lines above and below a table of at most ``most`` cells."""
+        state = "complete" if self.complete else "unfinished"
+        above = [f"{self.path}: {len(self.cells)} cells, {self.members} members, {state}"]
+        if self.steps_saved:
+            above.append(f"early stopping left out {self.steps_saved:,} member-steps")
+        above += [f"note: {remark}" for remark in self.remarks]
+        return above, [f"({len(self.cells) - most} more cells)"] if len(self.cells) > most else []
+
+    def table(self, most: int = _MOST_ROWS) -> tuple[list[str], list[list[str]]]:
         """Headers and rows of a table of at most ``most`` cells."""
         shown = [name for name in _COLUMNS if any(name in cell.estimates for cell in self.cells)]
         headers = [*self.axes, "phase", *(_COLUMNS[name] for name in shown)]
@@ -80,10 +100,10 @@ class SweepOverview:
         return headers, rows
 
 
-def overview_of_sweep(sweep: Sweep) -> SweepOverview:
+def overview_of_sweep(sweep: Any) -> SweepOverview:
     """Summarize all cells of a sweep."""
     cells: list[CellOverview] = []
-    summary = sweep.summary
+    summary = sweep.statistics
     for index in sorted(sweep.cells):
         cell = summary.isel(dict(zip(sweep.names, index, strict=True)))
         code = float(cell["phase"]) if "phase" in cell else math.nan
@@ -119,7 +139,7 @@ def estimate_text(estimate: Estimate | None) -> str:
     return f"{value} [{format_number(estimate.low)}, {format_number(estimate.high)}]"
 
 
-def sweep_figures(sweep: Sweep, command: str = "") -> list[tuple[str, str, Figure]]:
+def sweep_figures(sweep: Any, command: str = "") -> list[tuple[str, str, Figure]]:
     """Draw a sweep: curves for one axis, a phase diagram for two, small multiples for more.
 
     Axes with a single value are dropped. A phase diagram needs ``train_accuracy`` and ``test_accuracy``.
@@ -134,7 +154,7 @@ def sweep_figures(sweep: Sweep, command: str = "") -> list[tuple[str, str, Figur
     from grokscope.plots.phases import multiples_figure, phase_figure
     from grokscope.plots.sweeps import axis_figure
 
-    summary = sweep.summary.squeeze([name for name in sweep.names if sweep.summary.sizes[name] == 1])
+    summary = sweep.statistics.squeeze([name for name in sweep.names if sweep.statistics.sizes[name] == 1])
     names = [name for name in sweep.names if name in summary.dims]
     if len(names) == 1:
         title = f"Shares, steps and accuracy against {_axes_text(names)}."

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grokscope.errors import InputError
+from grokscope.errors import InputError, flag
 from grokscope.experiment import Experiment
 from grokscope.progress import Progress, SilentProgress
 from grokscope.runs.provenance import safe_command
@@ -227,8 +227,8 @@ def _check_numerics(manifest: Manifest, report: UnitReport, *, allow: bool, plac
     if (report.refused or different) and not allow:
         raise InputError(
             f"{place}: was made with other numerics ({'; '.join(report.refused or different)}), so "
-            "bits would not match. Choose another folder, or go on with --allow-other-numerics (such "
-            "cells are marked)."
+            f"bits would not match. Choose another folder, or go on with "
+            f"{flag('allow-other-numerics')} (such cells are marked)."
         )
     if different:
         manifest.notes["other_numerics"] = sorted({*manifest.notes.get("other_numerics", []), *different})
@@ -301,7 +301,7 @@ def huge_grid_estimate(spec: SweepSpec, rates: Rates | None = None) -> tuple[str
 
 def sweep(
     experiment: Experiment | SweepSpec,
-    over: Sequence[str] = (),
+    over: Sequence[str] | Mapping[str | tuple[str, ...], Any] = (),
     zips: Sequence[str] = (),
     seeds: Any = 1,
     **options: Any,
@@ -310,7 +310,9 @@ def sweep(
 
     Args:
         experiment: the base experiment, or a complete `SweepSpec`.
-        over: axes in the syntax of ``--over``: ``"optimizer.weight_decay=log:1e-3:1e-1:7"``.
+        over: for each key its values: ``{"optimizer.weight_decay": [0.0, 0.1]}``; keys that change together
+            are a tuple: ``{("model.width", "optimizer.learning_rate"): [(8, 0.1), (16, 0.05)]}``. Or texts in
+            the syntax of ``--over``: ``["optimizer.weight_decay=log:1e-3:1e-1:7"]``.
         zips: axes whose keys change together: ``"model.width=100,1000;optimizer.learning_rate=1,0.1"``.
         seeds: seeds of every cell: a count, a list, a text like ``5,9,20:30``, or `Members`.
         options: passed to `run_sweep`: ``out``, ``engine``, ``progress``, ...
@@ -327,7 +329,7 @@ def sweep(
         >>> small = {"kind": "sparse_parity", "n": 6, "k": 2, "n_train": 32}
         >>> experiment = Experiment(task=small, model={"kind": "fully_connected", "width": 8}, epochs=2)
         >>> folder = tempfile.mkdtemp() + "/sweep"
-        >>> done = sweep(experiment, ["optimizer.weight_decay=0.0,0.1"], seeds=2, out=folder)
+        >>> done = sweep(experiment, {"optimizer.weight_decay": [0.0, 0.1]}, seeds=2, out=folder)
         >>> dict(done.measures.train_accuracy.sizes)
         {'weight_decay': 2, 'seed': 2, 'step': 3}
     """

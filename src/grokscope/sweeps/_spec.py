@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from grokscope.errors import InputError, did_you_mean
+from grokscope.errors import InputError, did_you_mean, said
 from grokscope.experiment import Experiment
 from grokscope.spec.parts import looking_in
 from grokscope.spec.streams import Members
@@ -19,7 +19,9 @@ from grokscope.spec.toml import read_toml
 from grokscope.sweeps._axes import (
     Axis,
     axis_from_columns,
+    axis_from_values,
     axis_names,
+    over,
     parse_axis,
     point_text,
     values_from_table,
@@ -77,37 +79,45 @@ class SweepSpec:
     def __post_init__(self) -> None:
         if not self.axes:
             raise InputError(
-                "a sweep needs an axis: --over optimizer.weight_decay=0.001,0.01, or [sweep] in the spec."
+                "a sweep needs an axis: "
+                + said(
+                    command="--over optimizer.weight_decay=0.001,0.01, or [sweep] in the spec.",
+                    python='{"optimizer.weight_decay": [0.001, 0.01]}, for example.',
+                )
             )
         keys = [key for axis in self.axes for key in axis.keys]
         for key in keys:
             if keys.count(key) > 1:
-                raise InputError(f"--over {key}: this key is on two axes.")
+                raise InputError(f"{over()} {key}: this key is on two axes.")
             if key.split(".")[0] in type(self.base).not_identifying and not self._length_is_identifying(key):
                 raise InputError(
-                    f"--over {key}: does not determine the numbers, so all cells would be the same run; "
-                    "set it for all of them with --set."
+                    f"{over()} {key}: does not determine the numbers, so all cells would be the same run; "
+                    f"set it for all of them{said(command=' with --set', python='')}."
                 )
 
     @classmethod
     def of(
         cls,
         base: Experiment,
-        over: Sequence[str | Axis] = (),
+        over: Sequence[str | Axis] | Mapping[str | tuple[str, ...], Any] = (),
         zips: Sequence[str | Axis] = (),
         seeds: Any = 1,
     ) -> SweepSpec:
-        """Build a spec from command-line texts.
+        """Build a spec from command-line texts, or from values.
 
         Args:
             base: the base experiment.
-            over: one axis each, see `parse_axis`.
+            over: one axis each, see `parse_axis`; or for each key its values, see `axis_from_values`.
             zips: one axis each whose keys change together, in the same syntax.
             seeds: see `Members.parse`.
 
         Raises:
             InputError: see `parse_axis` and the class.
         """
+        if isinstance(over, Mapping):
+            over = [axis_from_values(key, values, base) for key, values in over.items()]
+        elif isinstance(over, str):
+            over = [over]
         axes = [one if isinstance(one, Axis) else parse_axis(one, base) for one in (*over, *zips)]
         return cls(base, tuple(axes), Members.parse(seeds))
 
@@ -196,7 +206,7 @@ class SweepSpec:
             first = seen.setdefault(cell.experiment.identity, cell)
             if first is not cell:
                 raise InputError(
-                    f"--over: {settings_text(first.settings)} and {settings_text(cell.settings)} "
+                    f"{over()}: {settings_text(first.settings)} and {settings_text(cell.settings)} "
                     "are the same experiment."
                 )
             yield cell
@@ -251,10 +261,10 @@ def with_settings(base: Experiment, settings: dict[str, Any]) -> Experiment:
     try:
         return base.with_(*(f"{key}={_toml(value)}" for key, value in settings.items()))
     except InputError as error:
-        text = str(error).removeprefix("--set ")
+        text = str(error).removeprefix("--set ")  # which only the command line says
         names_key = any(text.startswith(f"{key}:") for key in settings)
         raise InputError(
-            f"--over {text}" if names_key else f"--over {settings_text(settings)}: {text}"
+            f"{over()} {text}" if names_key else f"{over()} {settings_text(settings)}: {text}"
         ) from None
 
 

@@ -9,11 +9,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grokscope.errors import GrokscopeError, InputError
+from grokscope.cards import Fact, html_card, text_card
+from grokscope.errors import GrokscopeError, InputError, run_again
 from grokscope.experiment import Experiment
+from grokscope.provided import provided
 from grokscope.runs.folders import verify
+from grokscope.runs.glance import experiment_text, or_problem
 from grokscope.runs.remarks import marks, remarks_on
 from grokscope.runs.run import Run
+from grokscope.spec.events import Event
 from grokscope.spec.streams import Members, Seeds
 from grokscope.spec.toml import parse_toml
 from grokscope.store.checksums import Problem
@@ -21,7 +25,7 @@ from grokscope.store.folder import is_run
 from grokscope.store.open import is_run_at, open_store
 from grokscope.store.place import Place, as_place
 from grokscope.store.run_store import RunStore
-from grokscope.sweeps._axes import Axis
+from grokscope.sweeps._axes import Axis, point_text
 from grokscope.sweeps._dataset import Grid, index_of, open_dataset
 from grokscope.sweeps._manifest import members_from_text
 from grokscope.sweeps._outcomes import cell_estimates, outcomes_dataset, summary_dataset, times_of
@@ -30,8 +34,10 @@ from grokscope.sweeps.folder import CELLS, is_sweep, read_manifest
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.figure import Figure
 
     from grokscope.statistics import CensoredTimes, Estimate
+    from grokscope.sweeps._overview import SweepOverview
 
 __all__ = ["Sweep", "SweepSummary", "list_sweeps", "open_sweep", "verify_sweep"]
 
@@ -59,14 +65,24 @@ class Sweep:
         self.path = as_place(path)
         self._manifest = read_manifest(self.path)
         if not self._manifest.requests:
-            raise InputError(
-                f"{self.path}: this sweep was stopped before its first cell; run its command again."
-            )
+            raise InputError(f"{self.path}: this sweep was stopped before its first cell; {run_again()}.")
         self._stores: OrderedDict[str, RunStore] = OrderedDict()
 
     def __repr__(self) -> str:
-        axes = ", ".join(f"{name}: {len(axis)}" for name, axis in zip(self.names, self.axes, strict=True))
-        return f"Sweep({str(self.path)!r}, {axes}; {len(self.cells)} cells, {len(self.members)} members each)"
+        return text_card(f"Sweep {self.path}", self._facts())
+
+    def _repr_html_(self) -> str:
+        """The card in notebooks."""
+        return html_card(f"Sweep {self.path}", self._facts())
+
+    def _facts(self) -> list[Fact]:
+        facts = [("experiment", or_problem(lambda: experiment_text(self.experiment)))]
+        facts += [
+            (name, or_problem(lambda axis=axis: _axis_text(axis)))
+            for name, axis in zip(self.names, self.axes, strict=True)
+        ]
+        done = f"{self.cells_complete} of {len(self.cells)} cells complete"
+        return [*facts, ("members", f"{len(self.members)} in each cell"), ("done", done)]
 
     @property
     def identity(self) -> str:
@@ -216,27 +232,83 @@ class Sweep:
         """Event times, divergence, final values and phase of every member; see `outcomes_dataset`."""
         return outcomes_dataset(self._grid)
 
-    def times(self, event: str = "grokking", **settings: Any) -> CensoredTimes:
-        """The times of ``memorization``, ``grokking`` or their ``delay`` in the members of a cell.
+    def times(self, event: str | Event = "grokking", **settings: Any) -> CensoredTimes:
+        """The times of an event in the members of a cell.
 
         Args:
-            event: the name of the event.
+            event: ``memorization``, ``grokking`` or their ``delay``; or any other event, as for `Run.times`.
             settings: the cell, as for `cell`.
 
         Raises:
             InputError: if there is no such event or cell.
         """
-        if f"{event}_upper" not in self.outcomes:
-            raise InputError(f"{self.path}: no times of '{event}'; valid: memorization, grokking, delay.")
+        if isinstance(event, Event) or f"{event}_upper" not in self.outcomes:
+            if event == "delay":
+                raise InputError(f"{self.path}: has no times of 'delay', which needs both accuracies.")
+            return self.cell(**settings).times(event)
         return times_of(self._outcomes_at(index_of(self.names, self.axes, settings)), event)
 
     @cached_property
     def estimates(self) -> dict[tuple[int, ...], dict[str, Estimate]]:
-        """Estimates of each cell by index along the axes; see `summary`."""
+        """Estimates of each cell by index along the axes; see `statistics`."""
         return {index: cell_estimates(self._outcomes_at(index)) for index in sorted(self.cells)}
 
+    def summary(self) -> SweepOverview:
+        """State and cells of the sweep: what ``grokscope show`` prints.
+
+        Example:
+            >>> print(sweep.summary())  # doctest: +SKIP
+            runs/sparse_parity-sweep-1b2c3d4e: 2 cells, 20 members, complete
+            ...
+        """
+        from grokscope.sweeps._overview import overview_of_sweep
+
+        return overview_of_sweep(self)
+
+    def plot(self) -> Figure:
+        """Draw the sweep: curves for one axis, a phase diagram for two, small multiples for more.
+
+        Returns:
+            A matplotlib Figure.
+
+        Raises:
+            InputError: if no axis has two values, or the accuracies for a phase diagram were not measured.
+        """
+        from grokscope.sweeps._overview import sweep_figures
+
+        if drawn := sweep_figures(self):
+            return drawn[0][2]
+        raise InputError(
+            f"{self.path}: a figure needs an axis with two values, and train_accuracy and test_accuracy."
+        )
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """Write the page of the sweep, one self-contained HTML file.
+
+        Args:
+            path: the file; None takes ``report.html`` in the sweep's folder.
+
+        Raises:
+            InputError: if the sweep lies in a bucket and no file is given.
+            StoreError: if it cannot be written.
+        """
+        return provided("write_report")(self.path, out=path)
+
+    def export(self, path: str | Path, *, force: bool = False) -> Path:
+        """Write the measures of all cells to a netCDF file, or the outcomes of all members to a table.
+
+        Args:
+            path: a file ``.nc`` for the measures; ``.csv`` or ``.parquet`` for a table with a row per member.
+            force: replace the file if it exists.
+
+        Raises:
+            InputError: for an unknown suffix, a file that exists, or a missing extra.
+            StoreError: if the file cannot be written.
+        """
+        return provided("export_sweep")(self, path, force=force).path
+
     @cached_property
-    def summary(self) -> xr.Dataset:
+    def statistics(self) -> xr.Dataset:
         """Shares, censored medians, final values and phase of every cell, with intervals, over the axes.
 
         See `grokscope.sweeps.summary_dataset`.
@@ -354,6 +426,13 @@ def verify_sweep(path: str | Path) -> list[Problem]:
             continue
         problems += [Problem(f"{CELLS}/{name}/{p.file}", p.kind, p.message) for p in verify(cell)]
     return problems
+
+
+def _axis_text(axis: Axis) -> str:
+    """The values of an axis; of many only the first and the last ones."""
+    values = [point_text(point) for point in axis.points]
+    shown = values if len(values) <= 8 else [*values[:4], "...", values[-1]]
+    return f"{', '.join(shown)} ({len(values)} values)" if len(values) > 8 else ", ".join(shown)
 
 
 def _sweep_folders(folder: Path, depth: int) -> list[Path]:

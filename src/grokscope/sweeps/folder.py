@@ -16,7 +16,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from grokscope.errors import InputError, StoreError
+from grokscope.errors import InputError, StoreError, run_again
 from grokscope.store.disk import atomic_write, explain
 from grokscope.store.folder import SWEEP_FILE, is_run, lock_folder
 from grokscope.store.icechunk import Repository, translate_errors
@@ -177,7 +177,7 @@ def _read_remote(place: BucketPath) -> Manifest:
         repository = Repository.open(place / _REPOSITORY)
     manifest = _load_remote(place, repository)
     if manifest is None:
-        raise InputError(f"{place}: this sweep was stopped before its first cell; run its command again.")
+        raise InputError(f"{place}: this sweep was stopped before its first cell; {run_again()}.")
     return manifest
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from grokscope.errors import InputError, did_you_mean
+from grokscope.errors import InputError, did_you_mean, option
 from grokscope.progress import Progress
 from grokscope.sweeps.work_unit import UnitReport, WorkUnit, run_unit
 
@@ -96,7 +96,7 @@ def engine_named(name: str, address: str | None = None) -> Engine:
     """
     if name == "local":
         if address is not None:
-            raise InputError(f"--address {address}: is for --engine ray.")
+            raise InputError(f"{option('address')} {address}: is for engine ray.")
         return LocalEngine()
     if name != "ray":
         raise InputError(

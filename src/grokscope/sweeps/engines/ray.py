@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from grokscope.errors import GrokscopeError, InputError, StoreError
+from grokscope.errors import GrokscopeError, InputError, StoreError, option
 from grokscope.progress import Progress
 from grokscope.store.place import BucketPath, as_place
 from grokscope.sweeps.engines.ray_address import connect, ray_module
@@ -127,8 +127,8 @@ class RayEngine:
         if not found:
             why = f": {_first_line(failure)}" if failure is not None else f" within {_PROBE_SECONDS:g} s"
             raise GrokscopeError(
-                f"--address {self.address}: no worker of this Ray cluster answers{why}. Every node needs the "
-                "same version of grokscope."
+                f"{option('address')} {self.address}: no worker of this Ray cluster answers{why}. Every node "
+                "needs the same version of grokscope."
             ) from failure
         texts = [repr(sorted(one.items())) for one in found]
         return found[texts.index(Counter(texts).most_common(1)[0][0])]
@@ -299,7 +299,7 @@ def _check_place(unit: WorkUnit) -> None:
 
         raise InputError(
             f"{place}: is not visible on {platform.node()}; workers on other machines need a shared folder, "
-            "or --out s3://BUCKET/PREFIX."
+            f"or {option('out')} s3://BUCKET/PREFIX."
         )
 
 

@@ -16,7 +16,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
-from grokscope.errors import InputError
+from grokscope.errors import InputError, option
 
 __all__ = ["connect", "ray_module"]
 
@@ -45,7 +45,7 @@ def ray_module() -> Any:
     try:
         return importlib.import_module("ray")
     except ImportError:
-        raise InputError("--engine ray: Ray is not installed: pip install grokscope[ray]") from None
+        raise InputError("engine ray: Ray is not installed: pip install grokscope[ray]") from None
 
 
 def connect(ray: Any, address: str) -> None:
@@ -72,12 +72,14 @@ def connect(ray: Any, address: str) -> None:
     except Exception as error:
         if any("InvalidAuthToken" in str(one) for one in _causes(error)):
             raise InputError(
-                f"--address {address}: the Ray cluster requires a token: set RAY_AUTH_TOKEN, or write it to "
-                "~/.ray/auth_token (on the cluster: ray get-auth-token)."
+                f"{option('address')} {address}: the Ray cluster requires a token: set RAY_AUTH_TOKEN, or "
+                "write it to ~/.ray/auth_token (on the cluster: ray get-auth-token)."
             ) from error
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         why = " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1]) or type(error).__name__
-        raise InputError(f"--address {address}: the Ray cluster cannot be used: {why[:200]}") from error
+        raise InputError(
+            f"{option('address')} {address}: the Ray cluster cannot be used: {why[:200]}"
+        ) from error
 
 
 def _has_token() -> bool:
@@ -105,7 +107,7 @@ def _own_cluster(address: str) -> str:
     except ConnectionError:
         found = None
     if not found or found == "auto":
-        raise InputError(f"--address {address}: no Ray cluster runs on this machine; {_START}")
+        raise InputError(f"{option('address')} {address}: no Ray cluster runs on this machine; {_START}")
     return str(found)
 
 
@@ -113,7 +115,7 @@ def _checked_host(address: str) -> str:
     """The host of an address, after checking that a gRPC server answers there."""
     match = _FORM.fullmatch(address)
     if match is None or not 0 < int(match["port"]) < 2**16:
-        raise InputError(f"--address {address}: write auto, local, HOST:PORT or ray://HOST:PORT.")
+        raise InputError(f"{option('address')} {address}: write auto, local, HOST:PORT or ray://HOST:PORT.")
     host, port = match["host"].strip("[]"), int(match["port"])
     start = f"{_START} --{'ray-client-server-' if address.startswith('ray://') else ''}port={port}"
     try:
@@ -125,9 +127,9 @@ def _checked_host(address: str) -> str:
             answer = connection.recv(16)
     except OSError as error:
         why = "" if isinstance(error, ConnectionRefusedError) else f" ({error})"
-        raise InputError(f"--address {address}: no Ray answers there{why}; {start}") from None
+        raise InputError(f"{option('address')} {address}: no Ray answers there{why}; {start}") from None
     if len(answer) <= _TYPE_BYTE or answer[_TYPE_BYTE] != _SETTINGS:
-        raise InputError(f"--address {address}: the server there is not Ray; {start}")
+        raise InputError(f"{option('address')} {address}: the server there is not Ray; {start}")
     return host
 
 
