@@ -245,7 +245,7 @@ def test_a_run_is_read_without_its_plugin(tmp_path, plugin):
         f"optimizer 'own_sgd' is defined in {file}, which is not loaded; add --plugin {file} "
         "(Python: grokscope.load_plugin)."
     )
-    assert repr(run) == f"Run('{run.path}', 2 members, complete)"
+    assert repr(run).startswith(f"Run {run.path}\n")
     assert (run.measures.constant == 3).all()
     assert run.experiment.optimizer.kind == "own_sgd"
     assert "own_sgd" in run.experiment.to_toml()

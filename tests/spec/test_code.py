@@ -256,3 +256,16 @@ def test_modules_of_a_package_count_installed_libraries_do_not(tmp_path):
     assert beside == {"__init__.py": "", "common.py": "Y = 1\n"}
     for name in [name for name in sys.modules if name.startswith("package_of_code")]:
         del sys.modules[name]
+
+
+def test_functions_and_lambdas_inside_one_function_differ() -> None:
+    def first(point):
+        return point.x
+
+    def second(point):
+        return point.x + 1
+
+    third = lambda point: point.x  # noqa: E731
+    fourth = lambda point: point.y  # noqa: E731
+    codes = [code_of(function) for function in (first, second, third, fourth)]
+    assert len({code.sha256 for code in codes if code is not None}) == 4

@@ -118,30 +118,19 @@ def _checked_name(function: Callable[[Point], Any], name: str | None) -> str:
     return found
 
 
-class _WatchedPoint(Point):
-    """A point that knows whether the network at the start was asked for."""
-
-    asked = False
-
-    @property
-    def initial(self) -> Any:
-        self.asked = True
-        return super().initial
-
-
 def _traced(
     function: Callable[[Point], Any], spec: TrainingSpec, network: Any, data: Mapping[str, Any], name: str
 ) -> tuple[Any, bool]:
     """Shape and type of the function's result, and whether it uses the network at the start."""
-    watched: list[_WatchedPoint] = []
+    points: list[Point] = []
 
     def result(network: Any, data: dict[str, jax.Array]) -> jax.Array:
-        watched.append(_WatchedPoint(network, data, spec.loss, task=spec.task, initial=network))
-        return _as_number(function(watched[-1]))
+        points.append(Point(network, data, spec.loss, task=spec.task, initial=network))
+        return _as_number(function(points[-1]))
 
     try:
         shape = jax.eval_shape(result, network, dict(data))
-        return shape, any(point.asked for point in watched)
+        return shape, any(point.used_initial for point in points)
     except GrokscopeError:
         raise
     except Exception as error:  # the function is the user's

@@ -46,6 +46,7 @@ class Point:
         subnetworks: masks [subnetwork, neuron] for measures of pace ``follow`` or ``follow_slow``; else None.
         key_frequencies: mask [frequency] of the final network, for measures that need it; else None.
         task: the experiment's task, for `facts` and `population`.
+        used_initial: whether `initial` was asked for.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Point:
         self.key_frequencies = key_frequencies
         self.task = task
         self._initial = initial
+        self.used_initial = False
         self._batch = batch
         self._cache: dict[str, Any] = {}
 
@@ -98,6 +100,7 @@ class Point:
         """
         if self._initial is None:
             raise LookupError("point.initial: a measure that uses it must list INITIAL_NETWORK in its needs")
+        self.used_initial = True
         return self._initial
 
     @property

@@ -195,6 +195,7 @@ def _pieces(target: Any, seen: set[int]) -> Iterator[str]:
         return
     used, names = _closure(tree, root)
     yield from (_dump(statement) for statement in used)
+    yield from _inner(target, tree)
     yield from _closed_over(target, seen)
     module = sys.modules.get(target.__module__)
     if in_file:
@@ -211,6 +212,18 @@ def _pieces(target: Any, seen: set[int]) -> Iterator[str]:
             yield f"{name}={_value(item)}" if isinstance(item, (*_SIMPLE, tuple)) else name
         elif isinstance(item, type | FunctionType):
             yield from _pieces(item, seen)
+
+
+def _inner(target: Any, tree: ast.Module) -> Iterator[str]:
+    """What tells a class or function that is defined inside a function from the others in there."""
+    name = getattr(target, "__qualname__", "")
+    if "<locals>" in name:
+        yield name
+    if name.endswith("<lambda>"):
+        line = target.__code__.co_firstlineno
+        yield from (
+            ast.dump(node) for node in ast.walk(tree) if isinstance(node, ast.Lambda) and node.lineno == line
+        )
 
 
 def _text_of(target: Any) -> tuple[str | None, bool]:
