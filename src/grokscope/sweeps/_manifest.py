@@ -54,6 +54,7 @@ class Manifest:
         identity: see `SweepSpec.identity`.
         base: the base experiment of the latest request, as TOML.
         requests: all requests, oldest first.
+        names: the dimension name of each axis.
         done: the finished part of each cell, by the cell's name: ``wanted`` (see `recording_hash`), ``steps``
             and ``seeds``.
         numerics: the fingerprint of all cells; None before the first is trained.
@@ -65,6 +66,7 @@ class Manifest:
     identity: str
     base: str
     requests: list[Request] = field(default_factory=list[Request])
+    names: tuple[str, ...] = ()
     done: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     numerics: dict[str, Any] | None = None
     notes: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -78,11 +80,6 @@ class Manifest:
         for request in self.requests[1:]:
             axes = tuple(one.joined(other) for one, other in zip(axes, request.axes, strict=True))
         return tuple(axis.ordered() for axis in axes)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The dimension name of each axis."""
-        return axis_names(self.requests[0].axes)
 
     @property
     def cells(self) -> dict[str, tuple[int, ...]]:
@@ -114,6 +111,8 @@ class Manifest:
                 raise InputError("holds a sweep that pairs its keys differently")
             axes = tuple(by_keys[keys] for keys in order)
             names = _transposed(names, spec.shape, [spec.axes.index(axis) for axis in axes])
+        else:
+            self.names = spec.names
         request = Request(axes, names, members_text(spec.seeds))
         self.base = base
         if request not in self.requests:
@@ -143,6 +142,7 @@ class Manifest:
             "format_version": FORMAT_VERSION,
             "identity": self.identity,
             "keys": [list(axis.keys) for axis in self.requests[0].axes] if self.requests else [],
+            "names": list(self.names),
             "requests": [
                 {
                     "points": [[list(point) for point in axis.points] for axis in request.axes],
@@ -190,10 +190,13 @@ class Manifest:
                 )
                 for one in table["requests"]
             ]
+            # sweeps of earlier versions do not state the names
+            names = table.get("names") or (axis_names(requests[0].axes) if requests else ())
             return cls(
                 str(table["identity"]),
                 str(table["base"]),
                 requests,
+                tuple(map(str, names)),
                 {str(name): dict(entry) for name, entry in table["done"].items()},
                 table["numerics"],
                 dict(table["notes"]),
