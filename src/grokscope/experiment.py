@@ -6,11 +6,11 @@ import hashlib
 import json
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from grokscope.errors import InputError
+from grokscope.errors import InputError, did_you_mean
 from grokscope.interventions import InterventionField
 from grokscope.learners import LearnerField
 from grokscope.learners.gradient import Gradient
@@ -20,16 +20,20 @@ from grokscope.models import ModelField
 from grokscope.models.fully_connected import FullyConnected
 from grokscope.optimizers import SGD, OptimizerField
 from grokscope.spec.axes import measure_axes
+from grokscope.spec.events import Events, EventsField
+from grokscope.spec.moments import moments_in, parse_moment, with_conditions
 from grokscope.spec.overrides import overridden, without_none
-from grokscope.spec.parts import Part, looking_in
+from grokscope.spec.parts import Part, kinds, looking_in, part_of
 from grokscope.spec.schedule import Schedule
-from grokscope.spec.stopping import Stopping
+from grokscope.spec.stopping import Stopping, StopRule
 from grokscope.spec.toml import read_toml
 from grokscope.starts import Fresh, FromRun, InitField
 from grokscope.tasks import TaskField
 
 if TYPE_CHECKING:
     from typing import Self
+
+    from grokscope.measures import Measure
 
 __all__ = ["Experiment", "Recording"]
 
@@ -80,6 +84,8 @@ class Experiment(Part):
         measures: the measures to take, as names or tables; if not given, all default measures that apply.
         schedule: when measures are taken and networks are stored (see `Recording`).
         stop: early stopping (see `grokscope.spec.stopping.Stopping`); none by default.
+        events: conditions on measures by name, as ``half = "test_accuracy > 0.5 for 3"`` (at 3 consecutive
+            measured points; 5 if not given); ``memorization`` and ``grokking`` are accuracies above 0.98.
 
     Raises:
         InputError: if a field is not valid; one line that names the field and says what is allowed.
@@ -91,7 +97,7 @@ class Experiment(Part):
     """
 
     group = "experiment"
-    not_identifying = ("epochs", "steps", "name", "measures", "schedule", "stop")
+    not_identifying = ("epochs", "steps", "name", "measures", "schedule", "stop", "events")
 
     name: str = ""
     epochs: int | None = Field(default=None, ge=1, le=10**9)
@@ -109,6 +115,7 @@ class Experiment(Part):
     measures: tuple[MeasureField, ...] | None = None
     schedule: Recording = Recording()
     stop: Stopping = Stopping()
+    events: EventsField = Events()
 
     @field_validator("schedule", "stop", mode="before")
     @classmethod
@@ -133,6 +140,22 @@ class Experiment(Part):
         return value
 
     @model_validator(mode="after")
+    def _check_events(self) -> Self:
+        """Add the events of the task; those of the spec must be on measures that are taken."""
+        own = Events.parse(self.task.events, f"task '{self.task.kind}': events")
+        found = Events(self.events.given, own)
+        object.__setattr__(self, "events", found)  # frozen, but still being made here
+        if found.given:
+            taken = sorted(measure.name for measure in self.chosen_measures if not measure.dims)
+            for name, event in found.given.items():
+                if event.measure not in taken:
+                    raise InputError(
+                        f"events.{name}: '{event.measure}' is not a measure of this experiment with one "
+                        f"value per step.{did_you_mean(event.measure, taken)} There are: {', '.join(taken)}."
+                    )
+        return self
+
+    @model_validator(mode="after")
     def _check_interventions(self) -> Self:
         for item in self.interventions:
             if (lack := item.missing(self)) is not None:
@@ -143,16 +166,45 @@ class Experiment(Part):
 
     @model_validator(mode="after")
     def _source(self) -> Self:
-        """Fill in the identity of the source run: it is part of this experiment's identity."""
-        if isinstance(self.init, FromRun) and not self.init.source:
-            file = Path(self.init.run) / "experiment.toml"
-            if not file.is_file():
+        """Fill in the identity of the source run: it is part of this experiment's identity.
+
+        Events of the source that moments name are written out, unless they are the usual ones.
+        """
+        events: Events | None = None
+        if not isinstance(self.init, FromRun):
+            events = self.events
+        elif not self.init.source:
+            source = _source_of(self.init)
+            if source is None:
                 raise InputError(
-                    f"init.run: '{self.init.run}' is not the folder of a run (it has no {file.name})."
+                    f"init.run: '{self.init.run}' is not the folder of a run (it has no experiment.toml)."
                 )
-            found = self.init.model_copy(update={"source": Experiment.from_toml(file).identity})
+            events = source.events
+            found = self.init.model_copy(update={"source": source.identity})
             object.__setattr__(self, "init", found)  # frozen, but still being made here
+        if events is not None:
+            items = with_conditions(self.interventions, events)
+            object.__setattr__(self, "init", with_conditions(self.init, events))
+            object.__setattr__(self, "interventions", items)
+        for where, value in [*moments_in(self.init), *(m for i in self.interventions for m in moments_in(i))]:
+            parse_moment(value, where)
         return self
+
+    @property
+    def chosen_measures(self) -> tuple[Measure, ...]:
+        """The measures that the spec lists; if it lists none, all default measures that apply.
+
+        With measures of subnetworks comes ``train_accuracy``, by which these are found.
+        """
+        chosen = self.measures
+        if chosen is None:
+            every = [cast("Measure", kind()) for kind in kinds("measure").values()]
+            chosen = tuple(measure for measure in every if measure.is_default(self))
+        follows = any(measure.pace.startswith("follow") for measure in chosen)
+        if follows and all(measure.name != "train_accuracy" for measure in chosen):
+            # the memorizing subnetwork is found at the first point with train accuracy above 0.98
+            chosen = (*chosen, cast("Measure", kinds("measure")["train_accuracy"]()))
+        return chosen
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -183,6 +235,11 @@ class Experiment(Part):
     def n_steps(self) -> int:
         """Number of updates."""
         return self.steps if self.steps is not None else self.steps_per_epoch * (self.epochs or 0)
+
+    @property
+    def stop_rule(self) -> StopRule | None:
+        """The rule of early stopping; None if no member is stopped."""
+        return self.stop.rule(self.steps_per_epoch, self.events["grokking"])
 
     @property
     def axes(self) -> dict[str, tuple[Any, ...]]:
@@ -217,7 +274,8 @@ class Experiment(Part):
             for table, _ in paths
         }
         length = {} if self.optimizer.schedule.depends_on_length else {"epochs": None, "steps": 1}
-        blank = {"name": "", "measures": None, "schedule": Recording(), "stop": Stopping()}
+        blank: dict[str, Any] = {"name": "", "measures": None, "schedule": Recording()}
+        blank |= {"stop": Stopping(), "events": Events()}
         items = tuple(item.without_member_values() for item in self.interventions)
         start = {"init": Fresh(), "interventions": items}
         return self.model_copy(update={**parts, **length, **blank, **start})
@@ -275,6 +333,10 @@ class Experiment(Part):
         table = without_none(self.model_copy(update={"task": task}).model_dump(mode="json"))
         if not self.states_optimizer:
             del table["optimizer"]
+        # also those of the task, so that the run can be read where the task's code is not at hand
+        table["events"] = self.events.unusual
+        if not table["events"]:
+            del table["events"]
         return tomli_w.dumps(table)
 
     @classmethod
@@ -299,4 +361,18 @@ class Experiment(Part):
     def with_(self, *overrides: str) -> Experiment:
         """A copy with ``a.b=value`` overrides; changing a ``kind`` resets that table to its defaults."""
         table = without_none(self.model_dump(mode="json"))
-        return type(self).from_table(table, overrides)
+        table = overridden(type(self), table, overrides)
+        init = part_of("init", table["init"])
+        # new moments name events of the source run; where the source is not given yet, that is done below
+        if overrides and isinstance(init, FromRun) and init.source and (source := _source_of(init)):
+            old = {value for part in (self.init, *self.interventions) for _, value in moments_in(part)}
+            for key in ("init", "interventions"):
+                table[key] = with_conditions(table[key], source.events, old, key)
+        return type(self).from_table(table)
+
+
+def _source_of(init: FromRun) -> Experiment | None:
+    """The experiment of the run in which members start; None if that run is not at hand."""
+    file = Path(init.run) / "experiment.toml"
+    found = Experiment.from_toml(file) if file.is_file() else None
+    return found if found is not None and init.source in ("", found.identity) else None

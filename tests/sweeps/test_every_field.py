@@ -132,7 +132,11 @@ SWEPT: dict[str, tuple[dict[str, Any], Any, Any]] = {
     "interventions.0.at": (acted("freeze", at=1), 1, 2),
     "interventions.0.until": (acted("freeze", until=4), 3, 4),
     "interventions.0.bits": (acted("freeze", bits=[0]), [0], [1]),
-    "interventions.0.parameters": (acted("freeze", parameters=["hidden_bias"]), ["hidden_bias"], ["output_weight"]),
+    "interventions.0.parameters": (
+        acted("freeze", parameters=["hidden_bias"]),
+        ["hidden_bias"],
+        ["output_weight"],
+    ),
     "interventions.0.value": (acted("ablate"), "zero", "mean"),
     "interventions.0.once": (acted("ablate"), False, True),
     "interventions.0.factor": (acted("boost", factor=2.0), 2.0, 3.0),
@@ -146,7 +150,11 @@ SWEPT: dict[str, tuple[dict[str, Any], Any, Any]] = {
     "interventions.0.neurons.count": (on_neurons("random", count=2), 2, 3),
     "interventions.0.neurons.seed": (on_neurons("random", count=2), 0, 1),
     "interventions.0.groups": (acted("stop_gradient", groups=[[0]]), [[0]], [[1]]),
-    "interventions.0.feels": (acted("stop_gradient", groups=[[0]]), [[1.0, 0.0], [0.0, 1.0]], [[1.0, 1.0], [0.0, 1.0]]),
+    "interventions.0.feels": (
+        acted("stop_gradient", groups=[[0]]),
+        [[1.0, 0.0], [0.0, 1.0]],
+        [[1.0, 1.0], [0.0, 1.0]],
+    ),
     "interventions.0.partners": (acted("swap", neurons=[0], partners=[1], what="scale"), [1], [2]),
     "interventions.0.what": (acted("swap", neurons=[0], partners=[1], what="scale"), "scale", "direction"),
     "interventions.0.neurons.by": (on_neurons("largest", count=2), "incoming_norm", "path_norm"),
@@ -207,7 +215,12 @@ class Memory:
     """What a sweep reads of the store of a cell, without a folder: made-up measures of the right shapes."""
 
     def __init__(self, one: gs.Experiment, members: Members) -> None:
-        self.experiment, self.seeds, self.steps_per_epoch = one, list(members), one.steps_per_epoch
+        self.experiment, self.events, self.seeds, self.steps_per_epoch = (
+            one,
+            one.events,
+            list(members),
+            one.steps_per_epoch,
+        )
         self.steps = np.array(sorted({0, one.n_steps // 2, one.n_steps}))
         self.steps_done = np.full(len(members), one.n_steps)
         self.diverged_step = np.full(len(members), -1)

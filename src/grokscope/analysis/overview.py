@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from grokscope.errors import GrokscopeError
-from grokscope.spec.events import GROKKING, MEMORIZATION, Event
+from grokscope.spec.events import Event, events_of
 from grokscope.spec.streams import on_members
 from grokscope.starts import FromRun
 from grokscope.statistics import Estimate, median_interval
@@ -36,7 +36,7 @@ class EventSeen:
     """An event over the members of a run.
 
     Attributes:
-        name: ``memorization`` or ``grokking``.
+        name: ``memorization``, ``grokking``, or another event of the run.
         definition: the event in words.
         share: share of members in which it was seen.
         step: median step over members; members in which it was not seen count as later than all others.
@@ -140,7 +140,9 @@ def overview_of(run: Run, circuits: int = 0) -> Overview:
         complete=run.is_complete,
         steps_saved=int(getattr(run, "steps_saved", 0)),
         measures=[str(name) for name in measures.data_vars],
-        events=[_seen(event, measures) for event in (MEMORIZATION, GROKKING) if event.measure in measures],
+        events=[
+            _seen(event, measures) for event in events_of(measures).values() if event.measure in measures
+        ],
         curves=dict(_curves(measures)),
         provenance=run.provenance,
         claims=_claims_about(run.path),

@@ -15,7 +15,7 @@ import numpy as np
 from grokscope.claims import Evidence, Judged, NotTestable
 from grokscope.errors import GrokscopeError
 from grokscope.report._curves import Curves
-from grokscope.spec.events import GROKKING, MEMORIZATION
+from grokscope.spec.events import events_of
 from grokscope.statistics import CensoredTimes, format_number
 
 if TYPE_CHECKING:
@@ -111,13 +111,13 @@ def panels_of_claims(judged: Sequence[Judged], curves: Iterable[Curves]) -> dict
     the training loss, which shows divergence where a run does not record it.
     """
     by_name = {one.name: one for one in curves}
-    timing = {MEMORIZATION.measure, GROKKING.measure, "train_loss"}
     found: dict[str, list[str]] = {}
     for one in judged:
         own = by_name.get(one.claim.experiment)
         if own is None:
             continue
         panels: list[str] = []
+        timing = {"train_loss", *(event.measure for event in events_of(own.measures).values())}
         for name in sorted(measures_read(one.claim, own.measures), key=lambda name: name in timing):
             if "neuron" in own.measures[name].dims:
                 panels.append("competition")

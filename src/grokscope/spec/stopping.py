@@ -7,13 +7,14 @@ stop changes no bit of the steps before it. Members are not stopped unless the s
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
-from grokscope.spec.events import GROKKING
+from grokscope.spec.events import GROKKING, Event
 from grokscope.spec.parts import Part
 from grokscope.spec.streams import MAX_INT32
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NO_STEP", "StopRule", "StopState", "Stopping", "initial_stop_state"]
 
+_COMPARISONS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
 NO_STEP = MAX_INT32  # later than every step of a run
 
 
@@ -34,9 +36,9 @@ class Stopping(Part):
     stop.
 
     Attributes:
-        grokked_for: number of epochs: stop a member once its test accuracy has been above 0.98 for this many
-            epochs and at five measured points or more (the event ``grokking`` needs five). If not given,
-            grokking does not stop a member.
+        grokked_for: number of epochs: stop a member once the condition of the event ``grokking`` (by default:
+            test accuracy above 0.98) has held for this many epochs, and at as many measured points as the
+            event needs (by default five). If not given, grokking does not stop a member.
         diverged: stop a member once it has diverged.
 
     Example:
@@ -54,12 +56,17 @@ class Stopping(Part):
         """Whether the table can stop a member."""
         return self.grokked_for is not None or self.diverged
 
-    def rule(self, steps_per_epoch: int) -> StopRule | None:
-        """The stopping rule, with times in steps; None if the table stops no member."""
+    def rule(self, steps_per_epoch: int, event: Event = GROKKING) -> StopRule | None:
+        """The stopping rule, with times in steps; None if the table stops no member.
+
+        Args:
+            steps_per_epoch: updates per epoch.
+            event: the run's event ``grokking``.
+        """
         if not self.is_on:
             return None
         stable = None if self.grokked_for is None else min(self.grokked_for * steps_per_epoch, NO_STEP - 1)
-        return StopRule(stable, self.diverged)
+        return StopRule(stable, self.diverged, event)
 
 
 class StopState(NamedTuple):
@@ -67,7 +74,7 @@ class StopState(NamedTuple):
 
     Attributes:
         until: the step at which the member stopped; `NO_STEP` if it has not stopped.
-        since: the first step from which the test accuracy has stayed above the threshold; -1 if it is below.
+        since: the first step from which the condition of the event has held; -1 if it does not hold.
         points: number of measured points from that step on.
     """
 
@@ -81,16 +88,20 @@ class StopRule:
     """The rule by which a member is stopped.
 
     Attributes:
-        stable: number of steps above the threshold after which a member stops; None: grokking stops no
-            member.
+        stable: number of steps for which the event's condition has held after which a member stops; None:
+            grokking stops no member.
         diverged: whether divergence stops a member.
+        event: the event ``grokking`` of the run.
     """
 
     stable: int | None
     diverged: bool
+    event: Event = GROKKING
 
-    #: the name of the measure that the rule needs
-    measure: ClassVar[str] = GROKKING.measure
+    @property
+    def measure(self) -> str:
+        """The name of the measure that the rule needs."""
+        return self.event.measure
 
     def update(
         self, state: StopState, step: Any, value: Any, diverged: Any, counts: Any, xp: ModuleType
@@ -100,7 +111,7 @@ class StopRule:
         Args:
             state: before the point.
             step: of the point.
-            value: the test accuracy there; None where the rule does not need it.
+            value: the event's measure there; None where the rule does not need it.
             diverged: the step at which the member diverged, -1 if it did not.
             counts: whether the point belongs to the member; the state stays the same at other points.
             xp: ``numpy`` or ``jax.numpy``.
@@ -110,10 +121,11 @@ class StopRule:
         ends = counts & (diverged >= 0) & (diverged < step) & self.diverged
         if self.stable is not None and value is not None:
             # compared in the measure's precision, so that devices and stored measures give the same answer
-            holds = value > xp.asarray(GROKKING.threshold, value.dtype)
+            level = xp.asarray(self.event.threshold, value.dtype)
+            holds = _COMPARISONS[self.event.comparison](value, level)
             since = xp.where(counts, xp.where(holds, xp.where(since < 0, step, since), -1), since)
             points = xp.where(counts, xp.where(holds, points + 1, 0), points)
-            long = (points >= GROKKING.sustained) & (step - since >= self.stable)
+            long = (points >= self.event.sustained) & (step - since >= self.stable)
             ends = ends | (counts & holds & long)
         return StopState(xp.where(ends, step, state.until), since, points)
 
@@ -124,7 +136,7 @@ class StopRule:
 
         Args:
             steps: of the points, [point].
-            values: the test accuracy [member, point]; None if it was not measured.
+            values: the event's measure [member, point]; None if it was not measured.
             diverged: as in `update`, [member].
             counts: as in `update`, [member, point].
         """

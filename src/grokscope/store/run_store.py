@@ -16,6 +16,8 @@ from typing import Any, Literal
 import numpy as np
 
 from grokscope.errors import InputError, StoreError
+from grokscope.spec.events import Events
+from grokscope.spec.toml import parse_toml
 from grokscope.store.checksums import (
     RUN_FILES,
     STORE_FOLDER,
@@ -175,6 +177,18 @@ class RunStore(RunReader):
         if experiment_toml != self.experiment_toml:
             self._begin_writing()
             atomic_write(self._folder / _EXPERIMENT, experiment_toml.encode())
+
+    def update_events(self, events: Events) -> None:
+        """Replace the table ``[events]`` of ``experiment.toml``, which changes no number of the run."""
+        import tomli_w
+
+        if self.events == events:
+            return
+        table = parse_toml(self.experiment_toml)
+        table["events"] = events.unusual
+        if not table["events"]:
+            del table["events"]
+        self.update_experiment(tomli_w.dumps(table))
 
     def update_provenance(self, provenance: Mapping[str, Any]) -> None:
         """Replace ``provenance.json``."""

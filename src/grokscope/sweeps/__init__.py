@@ -24,6 +24,7 @@ from grokscope.sweeps._overview import (
     CellOverview,
     SweepOverview,
     estimate_text,
+    event_columns,
     overview_of_sweep,
     sweep_figures,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "default_place",
     "engine_named",
     "estimate_text",
+    "event_columns",
     "huge_grid_estimate",
     "is_contest",
     "is_contest_file",

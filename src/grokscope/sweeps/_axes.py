@@ -180,9 +180,11 @@ def free_name(key: str, short: str, taken: Collection[str]) -> str:
         >>> free_name("task.n", "n", ()), free_name("task.k", "k", ()), free_name("task.k", "k", {"k"})
         ('task_n', 'k', 'task_k')
     """
-    for name in (short, key.replace(".", "_")):
-        if name not in taken and name not in _RESERVED and not _RESERVED_FORM.fullmatch(name):
-            return name
+    full = key.replace(".", "_")
+    if short not in taken and short not in _RESERVED and not _RESERVED_FORM.fullmatch(short):
+        return short
+    if full not in taken and full not in _RESERVED:
+        return full
     return key if "." in key else f"spec.{key}"
 
 

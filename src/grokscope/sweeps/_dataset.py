@@ -17,6 +17,7 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from grokscope.errors import InputError
+from grokscope.spec.events import Events
 from grokscope.spec.streams import Seeds
 from grokscope.store.labeled import MeasureSource, MemberAxes, with_cache
 from grokscope.store.run_store import RunStore
@@ -97,6 +98,8 @@ def open_dataset(grid: Grid) -> xr.Dataset:
     dataset = xr.Dataset(variables, coords)
     if left_out:
         dataset.attrs["left_out"] = sorted(left_out)
+    first, *others = (sample.events for sample in samples.values())
+    dataset.attrs["events"] = first.to_json(*others)
     return with_cache(dataset)
 
 
@@ -157,11 +160,12 @@ def _labels(values: Sequence[Any]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Sample:
-    """Measures and steps of one cell, taken for all cells of its shape."""
+    """Measures, steps and events of one cell, taken for all cells of its shape."""
 
     sources: dict[str, list[MeasureSource]]
     steps: np.ndarray
     steps_per_epoch: int
+    events: Events
 
 
 def _samples(grid: Grid) -> dict[str, _Sample]:
@@ -174,15 +178,13 @@ def _samples(grid: Grid) -> dict[str, _Sample]:
         steps = [source.steps for several in sources.values() for source in several]
         joined = np.unique(np.concatenate([np.empty(0, np.int64), *steps]))
         joined = joined[joined <= store.steps_done.max(initial=0)]
-        samples[group] = _Sample(sources, joined, store.steps_per_epoch)
+        samples[group] = _Sample(sources, joined, store.steps_per_epoch, store.events)
     if not samples:
         raise InputError("the sweep has no results yet; run its command again.")
     return samples
 
 
-def _common_sources(
-    samples: Iterable[_Sample], taken: set[str]
-) -> tuple[dict[str, MeasureSource], set[str]]:
+def _common_sources(samples: Iterable[_Sample], taken: set[str]) -> tuple[dict[str, MeasureSource], set[str]]:
     """A source of each measure that has the same axes in all cells, and the names of the other measures.
 
     Args:

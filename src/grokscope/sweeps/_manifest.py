@@ -208,7 +208,7 @@ class Manifest:
 
 
 def recording_hash(experiment: Experiment) -> str:
-    """Hash of the settings that decide what is recorded: measures, schedule and early stop."""
+    """Hash of the settings that decide what is recorded: measures, schedule, early stop and events."""
     measures = experiment.measures
     table: list[Any] = [
         None if measures is None else [measure.model_dump(mode="json") for measure in measures],
@@ -216,6 +216,8 @@ def recording_hash(experiment: Experiment) -> str:
     ]
     if experiment.stop.is_on:
         table.append(experiment.stop.model_dump(mode="json"))
+    if experiment.events.unusual:
+        table.append(experiment.events.unusual)
     return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()[:16]
 
 

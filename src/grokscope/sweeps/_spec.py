@@ -147,7 +147,8 @@ class SweepSpec:
     def names(self) -> tuple[str, ...]:
         """The dimension name of each axis; a sweep's folder keeps those of its first request."""
         measures = {*kinds("measure"), *(measure.name for measure in self.base.measures or ())}
-        return axis_names(self.axes, {*measures, *self.base.axes})
+        results = {f"{event}_{end}" for event in self.base.events for end in ("step", "lower", "upper")}
+        return axis_names(self.axes, {*measures, *results, *self.base.axes})
 
     @property
     def shape(self) -> tuple[int, ...]:

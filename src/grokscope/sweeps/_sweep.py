@@ -200,7 +200,7 @@ class Sweep:
         return outcomes_dataset(self._grid)
 
     def times(self, event: str = "grokking", **settings: Any) -> CensoredTimes:
-        """The times of ``memorization``, ``grokking`` or their ``delay`` in the members of a cell.
+        """The times of an event, or of the ``delay`` from memorization to grokking, in the members of a cell.
 
         Args:
             event: the name of the event.
@@ -210,7 +210,9 @@ class Sweep:
             InputError: if there is no such event or cell.
         """
         if f"{event}_upper" not in self.outcomes:
-            raise InputError(f"{self.path}: no times of '{event}'; valid: memorization, grokking, delay.")
+            known = [str(name) for name in self.outcomes if str(name).endswith("_upper")]
+            valid = ", ".join(name.removesuffix("_upper") for name in known)
+            raise InputError(f"{self.path}: no times of '{event}'; valid: {valid}.")
         return times_of(self._outcomes_at(index_of(self.names, self.axes, settings)), event)
 
     @cached_property

@@ -16,7 +16,7 @@ from grokscope.claims import Claim, Effect, NotTestable, Region
 from grokscope.papers import Figure, RunLike
 from grokscope.papers.two_circuits_beyond.drawing import BLUE, GREEN, LINE_GRAY, ORANGE, PINK, axis_labels
 from grokscope.papers.two_circuits_beyond.members import A_TENTH_OF_THE_TIME, MemberTable
-from grokscope.spec.events import MEMORIZATION
+from grokscope.spec.events import event_of
 from grokscope.statistics import CensoredTimes
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def _draw(runs: Mapping[str, RunLike], command: str) -> Drawing:
     rows = np.flatnonzero(verified.any(axis=1))
     columns = np.asarray(verified[rows].any(axis=0))
     proved = verdicts(members, rows, columns)
-    memorized = MEMORIZATION.times(run.measures).upper[: len(members.seeds)]
+    memorized = event_of(run.measures, "memorization").times(run.measures).upper[: len(members.seeds)]
     events = {
         "memorization": (memorized[rows], PINK, "s"),
         "grokking": (members.grokking.upper[rows], ORANGE, "o"),

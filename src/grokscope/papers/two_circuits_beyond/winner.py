@@ -30,7 +30,7 @@ from grokscope.papers.two_circuits_beyond.members import (
     similarity_to_source,
 )
 from grokscope.papers.two_circuits_beyond.standard import PROFILES, branch, changed
-from grokscope.spec.events import MEMORIZATION
+from grokscope.spec.events import event_of
 from grokscope.spec.streams import Seeds
 from grokscope.statistics import CensoredTimes
 
@@ -127,7 +127,7 @@ def precision(
         measured = ~np.isnan(curve).all(axis=1)
         if not measured.any():
             raise NotTestable(f"precision_{score} was measured for no seed")
-        learned = MEMORIZATION.times(measures).upper[: len(curve)]
+        learned = event_of(measures, "memorization").times(measures).upper[: len(curve)]
         first, later = curve[:, 0], np.full(len(curve), np.nan)
         for i in np.flatnonzero(measured & np.isfinite(learned)):
             taken = np.flatnonzero((members.steps <= learned[i]) & ~np.isnan(curve[i]))
