@@ -69,6 +69,8 @@ class Judged:
             "verdict": self.verdict,
             "experiment": c.experiment,
             "beside": list(c.beside),
+            "setting": c.setting,
+            "reduced": c.reduced,
             "estimand": c.estimand,
             "region": str(c.region),
             "smallest_effect": None if c.smallest_effect is None else str(c.smallest_effect),

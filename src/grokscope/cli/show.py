@@ -114,12 +114,15 @@ def print_claims(claims: Sequence[dict[str, Any]]) -> None:
             _interval(claim.get("interval")),
             _number(claim.get("paper_value")),
             claim.get("seeds", ""),
+            claim.get("setting", ""),
             claim["sentence"],
         )
         for claim in claims
     ]
     rows = [tuple(_printable(str(cell)) for cell in row) for row in rows]
-    out.table(("claim", "verdict", "ours", "interval", "paper", "n", "sentence"), rows, styles=_VERDICTS)
+    out.table(
+        ("claim", "verdict", "ours", "interval", "paper", "n", "setting", "sentence"), rows, styles=_VERDICTS
+    )
 
 
 def _print_curves(curves: Sequence[tuple[str, Sequence[float]]]) -> None:

@@ -48,10 +48,13 @@ class Profile:
     Attributes:
         seeds: default value of ``--seeds``.
         overrides: changes of the spec, as for ``--set``.
+        reduced: what is smaller than in the paper, as "p = 53 instead of 97"; claims judged under the profile
+            are marked with it. Must be given where the overrides change what is trained, or how long.
     """
 
     seeds: int | str = 5
     overrides: tuple[str, ...] = ()
+    reduced: str = ""
 
 
 @dataclass(frozen=True)

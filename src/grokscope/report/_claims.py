@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grokscope.claims import Evidence, Judged, NotTestable
+from grokscope.claims import SETTINGS, Evidence, Judged, NotTestable
 from grokscope.errors import GrokscopeError
 from grokscope.report._curves import Curves
 from grokscope.spec.events import events_of
@@ -79,7 +79,9 @@ def claims_section(
         for one in judged
     ]
     splits = sorted({(one.claim.fixed, one.claim.confirmed_on) for one in judged})
-    return {"rows": rows, "meanings": _MEANINGS, "splits": splits}
+    found = {one.claim.setting for one in judged}
+    settings = {word: meaning for word, meaning in SETTINGS.items() if word in found}
+    return {"rows": rows, "meanings": _MEANINGS, "settings": settings, "splits": splits}
 
 
 def _criterion(one: Judged) -> str:

@@ -114,7 +114,7 @@ def verdicts(members: MemberTable, rows: np.ndarray, columns: np.ndarray) -> xr.
 
 # ---------------------------------------------------------------- claims
 
-_claim = partial(Claim, source="issue N2", experiment="standard")
+_claim = partial(Claim, source="issue N2", setting="own", experiment="standard")
 _final = partial(_claim, kind="share", smallest_effect=Effect(0.1, "one network in ten"))
 _refuted = partial(_claim, region=Region.at_least(0.1), smallest_effect=Effect(0.05, "one network in twenty"))
 _time = partial(_claim, kind="median", smallest_effect=A_TENTH_OF_THE_TIME)
