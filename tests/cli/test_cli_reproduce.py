@@ -36,6 +36,7 @@ def papers(monkeypatch):
     class Done:
         paper: str
         summary = "the claims table"
+        failures = ()
 
         def to_json(self):
             return {"paper": self.paper}

@@ -9,7 +9,7 @@ times (`grokscope.statistics`), measures (`grokscope.measures`).
 """
 
 from grokscope.claims._claim import Claim, Effect, Kind, Region, Setting
-from grokscope.claims._evidence import Evidence, NotTestable, gather, need
+from grokscope.claims._evidence import Evidence, EvidenceFailed, NotTestable, gather, need
 from grokscope.claims._judge import Judged, Verdict, judge
 from grokscope.claims._table import SETTINGS, claims_markdown, claims_table
 
@@ -18,6 +18,7 @@ __all__ = [
     "Claim",
     "Effect",
     "Evidence",
+    "EvidenceFailed",
     "Judged",
     "Kind",
     "NotTestable",

@@ -160,9 +160,9 @@ class Claim:
         confirmed_on: Seeds that are kept to confirm it.
 
     Raises:
-        InputError: for an unknown kind or setting, a small setting without `reduced`, an empty id, a confidence outside (0, 1), a share region
-            that contains no share, a geometric mean's region with an end that is not positive, or a
-            missing smallest effect.
+        InputError: for an unknown kind or setting, a small setting without `reduced`, an empty id, a
+            confidence outside (0, 1), a share region that contains no share, a geometric mean's region with
+            an end that is not positive, or a missing smallest effect.
 
     Example:
         >>> from functools import partial

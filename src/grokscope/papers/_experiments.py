@@ -29,6 +29,7 @@ __all__ = [
     "ContestExperiment",
     "ContestProfile",
     "Cost",
+    "Failed",
     "Job",
     "PaperExperiment",
     "Profile",
@@ -99,6 +100,10 @@ class Analysis:
     seconds: float
 
 
+#: called with the name of an analysis that fails, and the error
+Failed = Callable[[str, Exception], None]
+
+
 @dataclass(frozen=True)
 class Cost:
     """Predicted cost of an experiment.
@@ -157,7 +162,12 @@ class PaperExperiment(ABC):
 
     @abstractmethod
     def execute(
-        self, job: Job, progress: Progress, rates: Rates | None = None, **options: Any
+        self,
+        job: Job,
+        progress: Progress,
+        rates: Rates | None = None,
+        failed: Failed | None = None,
+        **options: Any,
     ) -> Run | Sweep | Contest:
         """Train the members that are missing in the job's folder.
 
@@ -165,6 +175,7 @@ class PaperExperiment(ABC):
             job: spec, seeds and folder.
             progress: receives the steps done.
             rates: of this machine; None measures them where they are needed.
+            failed: called with the name of each analysis that fails, and the error; None: it is raised.
             options: as for `grokscope.train`.
         """
 
@@ -250,14 +261,26 @@ class RunExperiment(PaperExperiment):
 
         return branch_members(listed, self.streams)
 
-    def execute(self, job: Job, progress: Progress, rates: Rates | None = None, **options: Any) -> Run:
+    def execute(
+        self,
+        job: Job,
+        progress: Progress,
+        rates: Rates | None = None,
+        failed: Failed | None = None,
+        **options: Any,
+    ) -> Run:
         """Train the members that are missing, and run the analyses."""
         from grokscope.runs import open_run, train
 
         del rates
         run = train(job.spec, self.members(job.seeds), out=job.folder, progress=progress, **options)
         for analysis in self.analyses:
-            analysis.take(run, progress)
+            try:
+                analysis.take(run, progress)
+            except Exception as error:
+                if failed is None:
+                    raise
+                failed(analysis.name, error)
         return open_run(job.folder) if self.analyses else run
 
     def open(self, folder: Path) -> Run | None:
@@ -316,7 +339,14 @@ class SweepExperiment(PaperExperiment):
         own = chosen.over if isinstance(chosen, SweepProfile) else ()
         return SweepSpec.of(spec, own or self.over, seeds=seeds)
 
-    def execute(self, job: Job, progress: Progress, rates: Rates | None = None, **options: Any) -> Sweep:
+    def execute(
+        self,
+        job: Job,
+        progress: Progress,
+        rates: Rates | None = None,
+        failed: Failed | None = None,
+        **options: Any,
+    ) -> Sweep:
         """Train the cells that are missing."""
         from grokscope.sweeps import run_sweep
 
@@ -381,7 +411,14 @@ class ContestExperiment(PaperExperiment):
         own = chosen if isinstance(chosen, ContestProfile) else ContestProfile()
         return ContestSpec.of(spec, own.contenders or self.contenders, own.tuning, seeds)
 
-    def execute(self, job: Job, progress: Progress, rates: Rates | None = None, **options: Any) -> Contest:
+    def execute(
+        self,
+        job: Job,
+        progress: Progress,
+        rates: Rates | None = None,
+        failed: Failed | None = None,
+        **options: Any,
+    ) -> Contest:
         """Tune the contenders and train the chosen settings; finished runs are skipped."""
         from grokscope.sweeps import run_contest
 

@@ -145,6 +145,8 @@ _CLAIMS = (
         id="R6",
         sentence="The more data, the earlier it groks.",
         source="Power et al. 2022, Fig. 1 center (another task)",
+        setting="small",
+        reduced="sparse parity instead of the product of permutations",
         estimand=f"the exponent of the grokking step in the number of samples (above {_FEW}) at weight decay "
         f"{_MIDDLE:g}, by censored regression",
         region=Region.at_most(-0.5),

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from grokscope.claims import SETTINGS, Evidence, Judged, NotTestable
-from grokscope.errors import GrokscopeError
 from grokscope.report._curves import Curves
 from grokscope.spec.events import events_of
 from grokscope.statistics import CensoredTimes, format_number
@@ -231,7 +230,7 @@ def measures_read(claim: Claim, measures: Any) -> list[str]:
     """
     recorder = _Recorder(measures)
     # Where it fails, the names read up to there are returned.
-    with contextlib.suppress(GrokscopeError, TypeError, ValueError, LookupError, AttributeError):
+    with contextlib.suppress(Exception):
         claim.evidence(recorder, *(recorder for _ in claim.beside))
     return list(dict.fromkeys(recorder.names))
 

@@ -190,17 +190,26 @@ def _write_reproduction(done: Reproduction, to: Path | None = None) -> Path:
     """Write the page of a reproduction, into its folder where no other path is given."""
     paper = done.paper
     arxiv = f" (arXiv {paper.arxiv})" if paper.arxiv else ""
+    shown = _show_together(done)
+    drawn = {figure.id: svg for figure, svg in done.drawn}
+    why = {one.name: str(one) for one in done.failures if one.part == "figure"}
+    failed = [(f"{one.part} {one.name}", one.reason) for one in done.failures]
     return write_page(
         to or done.folder / "report.html",
         paper.title,
         **{
-            **_show_together(done),
+            **shown,
+            "tables": [*([("Failed", failed)] if failed else []), *shown.get("tables", ())],
             "kicker": f"grokscope reproduction: {paper.kind}",
             "lead": f"{paper.authors}, {paper.year}{arxiv}. Profile: {done.profile} ({done.reason}).",
         },
         judged=done.shown,
         evidence=done.evidence,
-        figures=[ReportFigure(figure.id, figure.title, svg) for figure, svg in done.drawn],
+        figures=[
+            ReportFigure(one.id, one.title, drawn.get(one.id, b""), why.get(one.id, ""))
+            for one in paper.figures
+            if one.id in drawn or one.id in why
+        ],
         command=done.command,
         bibtex=paper.bibtex,
     )
