@@ -25,6 +25,7 @@ from grokscope.errors import GrokscopeError, InputError, StoreError
 from grokscope.papers import Failed, Figure, Paper, PaperExperiment, RunLike, find_paper
 from grokscope.progress import Progress, SilentProgress, duration
 from grokscope.spec.parts import PLUGIN_PREFIX
+from grokscope.store.folder import REPRODUCTION_FILE
 
 if TYPE_CHECKING:
     from grokscope.training.rates import Rates
@@ -43,7 +44,7 @@ __all__ = [
     "reproduce",
 ]
 
-RECORD = "reproduction.json"  # the plan, so that claims can be judged again from the folder
+RECORD = REPRODUCTION_FILE  # the plan, so that claims can be judged again from the folder
 PROFILE_SECONDS = 600.0  # below this prediction the default profile is ``paper``, else ``quick``
 _NO_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)  # the errors that end the whole work
 _LONGEST = 300  # characters of the message of an error

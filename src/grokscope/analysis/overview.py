@@ -20,11 +20,12 @@ from grokscope.spec.events import Event, events_of
 from grokscope.spec.streams import on_members
 from grokscope.starts import FromRun
 from grokscope.statistics import Estimate, median_interval
+from grokscope.store.folder import REPRODUCTION_FILE
 
 if TYPE_CHECKING:
     from grokscope.runs import Run
 
-__all__ = ["CircuitSeen", "EventSeen", "Overview", "claims_beside", "overview_of"]
+__all__ = ["CircuitSeen", "EventSeen", "Overview", "claims_beside", "failures_beside", "overview_of"]
 
 # Measures with an axis of subnetworks, of which the curves of these subnetworks on test inputs are shown.
 _FOLLOWED = ("subnetwork_norm", "faithfulness")
@@ -161,6 +162,15 @@ def claims_beside(folder: Path) -> list[dict[str, Any]]:
     return [
         one for one in known if isinstance(one, dict) and all(isinstance(one.get(key), str) for key in texts)
     ]
+
+
+def failures_beside(folder: Path) -> list[str]:
+    """What failed in a reproduction, a line each; none if the folder has no valid ``reproduction.json``."""
+    try:
+        found = json.loads((folder / REPRODUCTION_FILE).read_text(encoding="utf-8"))
+        return [f"{one['part']} {one['name']} failed: {one['reason']}" for one in found.get("failures", ())]
+    except (OSError, ValueError, AttributeError, KeyError, TypeError):
+        return []
 
 
 def _claims_about(path: Any) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from grokscope.report._figures import ReportFigure
 from grokscope.report._page import write_page
 from grokscope.report._runs import RunView, view_of
 from grokscope.report._sweeps import contest_lead, standing_text, sweep_info, sweep_lead, sweep_view
-from grokscope.reproduction import RECORD, Plan, Reproduction, judge_again, reproduce
+from grokscope.reproduction import Plan, Reproduction, judge_again, reproduce
 from grokscope.sweeps import Contest, Sweep
 
 if TYPE_CHECKING:
@@ -82,19 +82,25 @@ def write_report(path: str | Path, other: str | Path | None = None, out: str | P
         StoreError: if the page cannot be written.
     """
     from grokscope.runs import open_run
+    from grokscope.store.folder import holding, results_in
     from grokscope.store.place import as_place
-    from grokscope.sweeps import is_contest, is_sweep, open_contest, open_sweep
+    from grokscope.sweeps import is_sweep, open_contest, open_sweep
 
     place, folder, to = as_place(path), Path(path), None if out is None else Path(out)
     if other is not None:
         return _write_two((open_run(folder), open_run(other)), (folder, Path(other)), to)
-    if is_sweep(place):
+    kind = "sweep" if not isinstance(place, Path) and is_sweep(place) else holding(folder)
+    if kind == "other":  # perhaps the only result below it
+        found = results_in(folder)
+        if len(found) == 1 and found[0] != folder:
+            return write_report(found[0], out=to or folder / "report.html")
+    if kind == "sweep":
         if to is None and not isinstance(place, Path):
             raise InputError(f"{place}: lies in a bucket; say where the page goes with --out FILE.html.")
         return _write_sweep(open_sweep(place), to or Path(str(place)) / "report.html")
-    if is_contest(folder):
+    if kind == "contest":
         return finish_contest(open_contest(folder), to)
-    if (folder / RECORD).is_file():
+    if kind == "reproduction":
         return _write_reproduction(judge_again(folder), to)
     return _write_result(open_run(folder), folder, to or folder / "report.html")
 

@@ -29,6 +29,7 @@ from grokscope.sweeps._overview import (
     sweep_figures,
 )
 from grokscope.sweeps._plan import SweepPlan, plan_sweep
+from grokscope.sweeps._results import Checked, export_results, open_results, verify_results
 from grokscope.sweeps._run import default_place, huge_grid_estimate, plan_for, run_sweep, sweep
 from grokscope.sweeps._spec import Cell, SweepSpec, settings_text
 from grokscope.sweeps._sweep import Sweep, SweepSummary, list_sweeps, open_sweep, verify_sweep
@@ -40,6 +41,7 @@ __all__ = [
     "Axis",
     "Cell",
     "CellOverview",
+    "Checked",
     "Contender",
     "Contest",
     "ContestSpec",
@@ -56,12 +58,14 @@ __all__ = [
     "engine_named",
     "estimate_text",
     "event_columns",
+    "export_results",
     "huge_grid_estimate",
     "is_contest",
     "is_contest_file",
     "is_sweep",
     "list_sweeps",
     "open_contest",
+    "open_results",
     "open_sweep",
     "outcomes_dataset",
     "overview_of_sweep",
@@ -78,5 +82,6 @@ __all__ = [
     "sweep",
     "sweep_figures",
     "times_of",
+    "verify_results",
     "verify_sweep",
 ]
