@@ -23,7 +23,7 @@ def compare(
     plugin: options.Plugin = None,
     json: options.Json = False,
 ) -> None:
-    """Compare the grokking steps of two runs, or the steps of another event, paired on seeds.
+    """Compare when two runs grok, or have another event, paired on seeds.
 
     Prints the share of pairs that had the event in each run and the median ratio of its steps, with
     intervals. A branch is paired with its source, member by member.

@@ -218,7 +218,7 @@ class Events(Mapping[str, Event]):
 
 
 if TYPE_CHECKING:
-    EventsField = Events
+    EventsField = Any  # tables are converted, which type checkers do not know
 else:
     EventsField = Annotated[
         InstanceOf[Events],

@@ -69,12 +69,15 @@ def holding(path: str | Path) -> Holding:
     folder = Path(path)
     if is_run(folder):
         return "run"
-    marks: dict[str, Holding] = {
-        SWEEP_FILE: "sweep",
-        CONTEST_FILE: "contest",
-        REPRODUCTION_FILE: "reproduction",
-    }
-    return next((kind for file, kind in marks.items() if (folder / file).is_file()), "other")
+    marks: tuple[tuple[str, Holding], ...] = (
+        (SWEEP_FILE, "sweep"),
+        (CONTEST_FILE, "contest"),
+        (REPRODUCTION_FILE, "reproduction"),
+    )
+    for file, kind in marks:
+        if (folder / file).is_file():
+            return kind
+    return "other"
 
 
 def results_in(folder: Path, depth: int = _DEPTH) -> list[Path]:
