@@ -52,8 +52,8 @@ of the spec.
 """
 _EVENTS = """## `[events]`
 
-Conditions on measures, by name. `memorization` and `grokking` are there without this table: accuracy above 0.98
-at 5 measured points. Give them other levels, and add more:
+Conditions on measures, by name. `memorization` and `grokking` are there without this table: accuracy above
+0.98 at 5 measured points. Give them other levels, and add more:
 
 ```toml events.toml
 epochs = 300
@@ -67,10 +67,10 @@ grokking = "test_loss < 0.1 for 3"
 half = "test_accuracy > 0.5"
 ```
 
-A condition is `MEASURE > NUMBER`, with `>`, `>=`, `<` or `<=`, on a measure that is taken and has one value per
-step; `for N` asks for N measured points in a row. A task may bring its own levels, which this table replaces.
-`show`, pages, sweeps, `compare`, `[stop]`, claims and branches use the events of the run. The table is not part
-of the identity: see [runs](runs.md#events).
+A condition is `MEASURE > NUMBER`, with `>`, `>=`, `<` or `<=`, on a measure that is taken and has one value
+per step; `for N` asks for N measured points in a row. A task may bring its own levels, which this table
+replaces. `show`, pages, sweeps, `compare`, `[stop]`, claims and branches use the events of the run. The table
+is not part of the identity: see [runs](runs.md#events).
 """
 _GROUPS = {
     "task": "The data and the labels: samples, labels, splits.",
