@@ -186,6 +186,19 @@ def test_a_branch_keeps_the_condition_that_the_event_had(run: gs.Run, tmp_path: 
         run.branch("quartr", out=tmp_path / "none")
 
 
+@pytest.mark.parametrize(
+    "at", ["train_loss > 99", "train_loss>0.5 for 2", "memorization", "0.5 * grokking - 3"]
+)
+def test_conditions_and_usual_events_stay_as_they_are_written(at: str, tmp_path: Path) -> None:
+    usual = gs.train(gs.Experiment(**SMALL), seeds=1, out=tmp_path / "usual")
+    freeze = [{"kind": "freeze", "at": at, "neurons": {"kind": "active", "at": at}}]
+    init = {"kind": "from_run", "run": str(usual.path), "at": at, "clock": "zero"}
+    read = gs.Experiment(**SMALL, init=init, interventions=freeze)
+    given = gs.Experiment(**SMALL, init={**init, "source": usual.identity}, interventions=freeze)
+    assert read.identity == given.identity == read.with_("epochs=9").identity
+    assert (read.init.at, read.interventions[0].at, read.interventions[0].neurons.at) == (at, at, at)
+
+
 def test_a_spec_of_a_branch_names_events_of_its_source(run: gs.Run) -> None:
     init = {"kind": "from_run", "run": str(run.path), "at": "quarter", "clock": "zero"}
     spec = gs.Experiment(**SMALL, init=init)

@@ -187,7 +187,8 @@ def _table(part: Part) -> str:
 def _written_out(value: str, where: str, events: Mapping[str, Event]) -> str:
     event = parse_moment(value, where, events).event
     name = check_moment(value, where)
-    if not isinstance(event, Event) or name != event.name or event == Events().get(name):
+    # a condition stays as it is written: the identity of its branch is a hash of the text
+    if not isinstance(event, Event) or name not in events or event == Events().get(name):
         return value
     return value.replace(name, event.condition, 1)
 
