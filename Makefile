@@ -54,12 +54,12 @@ install-dev: $(VENV)/.installed-dev ## the same with the tools for development
 # Each stamp is written when its step is complete, so a step that was interrupted is done again.
 $(VENV)/.made:
 	@set -e; chosen=; \
-	for python in $(if $(PYTHON),"$(PYTHON)",python3.13 python3.12 python3.11 python3); do \
-	  if "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; \
+	for python in $(if $(PYTHON),"$(PYTHON)",python3.13 python3.12 python3.11 python3.14 python3); do \
+	  if "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null; \
 	  then chosen=$$python; break; fi; \
 	done; \
 	if [ -z "$$chosen" ]; then \
-	  echo "grokscope needs Python 3.11, 3.12 or 3.13; found none$(if $(PYTHON), at PYTHON=$(PYTHON))." >&2; \
+	  echo "grokscope needs Python 3.11 to 3.14; found none$(if $(PYTHON), at PYTHON=$(PYTHON))." >&2; \
 	  echo "Install one, or name it: make PYTHON=/path/to/python3.12 $(or $(firstword $(MAKECMDGOALS)),test)" >&2; \
 	  exit 1; \
 	fi; \

@@ -47,7 +47,9 @@ class FakeRun:
         ]
         return OneHiddenLayer(*arrays)
 
-    def measure(self, names: list[str], steps: Any = None, flavor: str = "", progress: Any = None) -> None:
+    def measure(
+        self, names: list[str], steps: Any = None, flavor: str = "", progress: Any = None, **allowed: bool
+    ) -> None:
         self.asked.append((names, steps, flavor))
         progress.start(10, "replay")
         progress.advance(10)

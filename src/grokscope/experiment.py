@@ -8,7 +8,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from grokscope.errors import InputError, did_you_mean
 from grokscope.interventions import InterventionField
@@ -18,12 +18,14 @@ from grokscope.losses import Hinge, LossField
 from grokscope.measures import MeasureField
 from grokscope.models import ModelField
 from grokscope.models.fully_connected import FullyConnected
+from grokscope.models.none import NoModel
 from grokscope.optimizers import SGD, OptimizerField
 from grokscope.spec.axes import measure_axes
+from grokscope.spec.code import Code, code_of
 from grokscope.spec.events import Events, EventsField
 from grokscope.spec.moments import moments_in, parse_moment, with_conditions
 from grokscope.spec.overrides import overridden, without_none
-from grokscope.spec.parts import Part, kinds, looking_in, part_of
+from grokscope.spec.parts import MissingPart, Part, kinds, looking_in, missing_allowed, part_of, parts_in
 from grokscope.spec.schedule import Schedule
 from grokscope.spec.stopping import Stopping, StopRule
 from grokscope.spec.toml import read_toml
@@ -31,7 +33,10 @@ from grokscope.starts import Fresh, FromRun, InitField
 from grokscope.tasks import TaskField
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Self
+
+    import numpy as np
 
     from grokscope.measures import Measure
 
@@ -44,6 +49,9 @@ _LABELS = {"sign": "labels +-1", "real": "real labels", "class": "classes", "any
 
 class Recording(Part):
     """When measures are taken and networks are stored (table ``[schedule]``). It does not affect training.
+
+    Online training has no epochs: ``epochs`` then means 64 log-spaced points per decade of steps (256 points
+    for 100,000 steps), and an epoch in other schedules is one step.
 
     Attributes:
         measures: steps at which quick measures are taken.
@@ -76,10 +84,12 @@ class Experiment(Part):
         name: a label, which has no effect on the results.
         task, model, loss, optimizer, learner: the parts; each a table with a ``kind``.
         init: the initial state of each member: a fresh network, or a state of another run.
-        interventions: changes to neurons during training, applied in this order; tables with a ``kind``.
+        interventions: changes to parameters or neurons during training, applied in this order; tables with a
+            ``kind``.
         batch_size: samples per update, or ``full``.
         epochs, steps: the length of the run; give exactly one of them (``steps`` if ``online`` is true).
-        online: draw fresh samples for every update, instead of batches of a training set.
+        online: draw fresh samples for every update, instead of batches of a training set. The training split
+            (``task.n_train`` samples) is then only measured.
         precision: ``float32`` or ``float64``: the type of parameters, data and loss.
         measures: the measures to take, as names or tables; if not given, all default measures that apply.
         schedule: when measures are taken and networks are stored (see `Recording`).
@@ -116,6 +126,7 @@ class Experiment(Part):
     schedule: Recording = Recording()
     stop: Stopping = Stopping()
     events: EventsField = Events()
+    _steps_per_epoch: int = PrivateAttr(0)  # as stored, where a part is missing; 0: not needed
 
     @field_validator("schedule", "stop", mode="before")
     @classmethod
@@ -140,12 +151,24 @@ class Experiment(Part):
         return value
 
     @model_validator(mode="after")
+    def _match_model(self) -> Self:
+        """A learner that does not use the model has the model ``none``."""
+        if not self.learner.uses_model and not isinstance(self.model, NoModel):
+            object.__setattr__(self, "model", NoModel())  # frozen, but still being made here
+        elif self.learner.uses_model and isinstance(self.model, NoModel):
+            raise InputError(
+                f"model.kind: 'none' is for learners without a network; learner '{self.learner.kind}' needs "
+                "another model."
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_events(self) -> Self:
         """Add the events of the task; those of the spec must be on measures that are taken."""
         own = Events.parse(self.task.events, f"task '{self.task.kind}': events")
         found = Events(self.events.given, own)
         object.__setattr__(self, "events", found)  # frozen, but still being made here
-        if found.given:
+        if found.given and not self.missing_parts:
             taken = sorted(measure.name for measure in self.chosen_measures if not measure.dims)
             for name, event in found.given.items():
                 if event.measure not in taken:
@@ -157,6 +180,8 @@ class Experiment(Part):
 
     @model_validator(mode="after")
     def _check_interventions(self) -> Self:
+        if self.missing_parts:
+            return self
         for item in self.interventions:
             if (lack := item.missing(self)) is not None:
                 raise InputError(f"interventions: {lack}.")
@@ -214,6 +239,8 @@ class Experiment(Part):
             raise ValueError("an online experiment has no epochs; give steps")
         if self.online and self.batch_size == "full":
             raise ValueError("an online experiment has no full batch; give batch_size as a number")
+        if self.missing_parts:
+            return self
         if self.online and not self.task.can_sample:
             raise ValueError(f"task '{self.task.kind}' with these settings cannot be sampled online")
         self.model.check_inputs(self.task.input_shape, self.task.n_outputs)
@@ -229,12 +256,17 @@ class Experiment(Part):
         """Updates per pass over the training set; 1 for full batches and online experiments."""
         if self.online or self.batch_size == "full":
             return 1
-        return math.ceil(self.task.n_train / int(self.batch_size))
+        return self._steps_per_epoch or math.ceil(self.task.n_train / int(self.batch_size))
 
     @property
     def n_steps(self) -> int:
         """Number of updates."""
         return self.steps if self.steps is not None else self.steps_per_epoch * (self.epochs or 0)
+
+    def points(self, recorded: Literal["measures", "slow_measures", "follow", "snapshots"]) -> np.ndarray:
+        """The steps of one of the schedules of the table ``[schedule]``; int64 [point]."""
+        schedule = Schedule.parse(getattr(self.schedule, recorded))
+        return schedule.points(self.steps_per_epoch, self.n_steps, online=self.online)
 
     @property
     def stop_rule(self) -> StopRule | None:
@@ -308,14 +340,37 @@ class Experiment(Part):
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
+    def missing_parts(self) -> list[MissingPart]:
+        """The parts whose kind is not loaded; empty but for a stored experiment (`from_stored`)."""
+        return [part for part in parts_in(self) if isinstance(part, MissingPart)]
+
+    def require_loaded(self) -> None:
+        """Check that all parts are loaded.
+
+        Raises:
+            InputError: if one is not; one line that names it, its file and how it is loaded.
+        """
+        for part in self.missing_parts:
+            raise InputError(part.reason)
+
+    @property
+    def training_code(self) -> dict[str, Code]:
+        """The code of the parts that train and are not the package's own, by part (``optimizer my_adam``)."""
+        parts = (
+            part for part in parts_in(self) if part.group != "measure" and not isinstance(part, MissingPart)
+        )
+        return {code.part: code for code in map(code_of, parts) if code is not None}
+
+    @property
     def is_plain(self) -> bool:
         """Whether members start from fresh networks and there are no interventions."""
         return not self.interventions and isinstance(self.init, Fresh)
 
     @property
     def states_optimizer(self) -> bool:
-        """Whether the spec has an optimizer; an imported run need not have one."""
-        return self.learner.trains or self.optimizer != type(self).model_fields["optimizer"].default
+        """Whether the spec has an optimizer; imported runs and learners without one need not have it."""
+        used = self.learner.trains and self.learner.uses_optimizer
+        return used or self.optimizer != type(self).model_fields["optimizer"].default
 
     def to_toml(self, folder: str | Path | None = None) -> str:
         """The resolved spec as TOML: every field, defaults included.
@@ -352,6 +407,22 @@ class Experiment(Part):
             return cls.from_table(table, overrides)
 
     @classmethod
+    def from_stored(cls, table: dict[str, Any], folder: Path | None, files: Mapping[str, str]) -> Experiment:
+        """The experiment of a stored run. Parts whose kind is not loaded are `MissingPart`.
+
+        Args:
+            table: the spec.
+            folder: where the files that it names may lie; None: only in the working folder.
+            files: part (``task my_task``) -> the file that defined it, where that is known.
+        """
+        with looking_in(folder or Path()), missing_allowed(files):
+            return cls.from_table(table)
+
+    def know_steps_per_epoch(self, steps: int) -> None:
+        """Take the updates per epoch from the store, where the part that says them is missing."""
+        self._steps_per_epoch = steps
+
+    @classmethod
     def from_table(cls, table: dict[str, Any], overrides: tuple[str, ...] = ()) -> Experiment:
         """Make an experiment from a (TOML) table, with ``a.b=value`` overrides."""
         if "sweep" in table:
@@ -364,7 +435,8 @@ class Experiment(Part):
         table = overridden(type(self), table, overrides)
         init = part_of("init", table["init"])
         # new moments name events of the source run; where the source is not given yet, that is done below
-        if overrides and isinstance(init, FromRun) and init.source and (source := _source_of(init)):
+        moved = any(override.strip().startswith(("init", "interventions")) for override in overrides)
+        if moved and isinstance(init, FromRun) and init.source and (source := _source_of(init)):
             old = {value for part in (self.init, *self.interventions) for _, value in moments_in(part)}
             for key in ("init", "interventions"):
                 table[key] = with_conditions(table[key], source.events, old, key)

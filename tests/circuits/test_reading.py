@@ -133,7 +133,7 @@ def test_a_deeper_network_is_refused(run, monkeypatch):
 
 def test_a_run_that_cannot_be_replayed_says_why(run, monkeypatch):
     monkeypatch.setattr(
-        "grokscope.runs.replay.numerics_here", lambda experiment: {"packages": {"jax": "0.0.1"}}
+        "grokscope.runs.same.numerics_here", lambda experiment: {"packages": {"jax": "0.0.1"}}
     )
     assert gs.read_circuit(run, 0, 700).step == 700  # kept
     with pytest.raises(gs.InputError, match="numerics"):

@@ -45,9 +45,9 @@ class FakeStore:
     problems: list[Any] = field(default_factory=list)
     listed: list[Any] = field(default_factory=list)
 
-    def train(self, experiment, seeds=1, *, out=None, progress=None, allow_other_numerics=False):
+    def train(self, experiment, seeds=1, *, out=None, progress=None, **allowed):
         run = fake_run(out or "runs/sparse_parity-abababab", seeds)
-        self.trained.append((experiment, seeds, out, allow_other_numerics))
+        self.trained.append((experiment, seeds, out, allowed))
         progress.start(2, "training")
         progress.advance(2)
         return run

@@ -12,6 +12,7 @@ from grokscope.cli.measure import parse_steps
 from grokscope.cli.show import sparkline
 from grokscope.errors import InputError
 from grokscope.experiment import Experiment
+from grokscope.spec import parts
 
 
 def test_train_passes_on_what_was_asked_for(cli, store, spec, tmp_path):
@@ -20,23 +21,29 @@ def test_train_passes_on_what_was_asked_for(cli, store, spec, tmp_path):
         *("--seeds", "5,9", "--out", str(tmp_path / "run"), "--allow-other-numerics"),
     )
     assert result.code == 0, result.err
-    ((experiment, seeds, out, other),) = store.trained
+    ((experiment, seeds, out, allowed),) = store.trained
     assert experiment.optimizer.weight_decay == 0.001
     assert experiment.epochs == 20
-    assert (seeds, out, other) == ("5,9", tmp_path / "run", True)
+    assert (seeds, out) == ("5,9", tmp_path / "run")
+    assert allowed == {"allow_other_numerics": True, "allow_changed_code": False}
     assert result.out == f"{tmp_path / 'run'}: 2 members, 320 steps, complete\n"
     assert "training: 100 %" in result.err
 
 
 def test_train_takes_one_seed_and_the_default_folder_unless_told_otherwise(cli, store, spec):
     assert cli("train", str(spec)).code == 0
-    assert store.trained[0][1:] == (1, None, False)
+    assert store.trained[0][1:] == (1, None, {"allow_other_numerics": False, "allow_changed_code": False})
 
 
 @pytest.fixture
-def noisy(tmp_path):
+def noisy(tmp_path, monkeypatch):
+    parts.kinds("loss")
+    monkeypatch.setattr(parts, "_kinds", {group: dict(table) for group, table in parts._kinds.items()})
     file = tmp_path / "noisy.py"
-    file.write_text("print('a plug-in that talks')\n")
+    file.write_text(
+        "from typing import Literal\nfrom grokscope.losses import Hinge\nprint('a plug-in that talks')\n"
+        "class Noisy(Hinge):\n    kind: Literal['noisy_hinge'] = 'noisy_hinge'\n"
+    )
     return str(file)
 
 

@@ -60,7 +60,7 @@ def test_the_plan_comes_first_then_the_work_then_the_claims(cli, papers, tmp_pat
     assert result.code == 0, result.err
     assert papers.planned == [("two-circuits", ["standard", "random-labels"], "5", "quick")]
     ((_, out, options),) = papers.done
-    assert (out, options) == (tmp_path, {"allow_other_numerics": False})
+    assert (out, options) == (tmp_path, {"allow_other_numerics": False, "allow_changed_code": False})
     assert result.out == "the claims table\n"
     assert result.err.splitlines()[:2] == ["the plan for two-circuits", "standard: started"]
 

@@ -265,11 +265,11 @@ def test_the_source_is_replayed_past_its_checkpoints_only_if_they_agree(parent, 
 
 
 def test_other_numerics_are_refused_or_marked(parent, tmp_path, monkeypatch):
-    from grokscope.runs import prepare, replay
+    from grokscope.runs import prepare, same
     from grokscope.runs import trainer as _trainer
 
     real = _trainer.numerics_here
-    for module in (prepare, replay, _trainer):
+    for module in (prepare, same, _trainer):
         monkeypatch.setattr(module, "numerics_here", lambda e: real(e) | {"jax": "0.0.1"})
     with pytest.raises(InputError, match=r"other numerics \(jax"):
         parent.branch(START, out=tmp_path / "run")

@@ -1,6 +1,9 @@
 """Parts, their faults in words, the registry, entry points and plug-ins."""
 
+import importlib
 import importlib.metadata
+import subprocess
+import sys
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -231,6 +234,93 @@ def test_plugin_that_takes_a_name_not_yet_discovered(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"thief\.py': task 'sparse_parity' is already defined"):
         load_plugin(file)
     assert lookup("task", "sparse_parity") is SparseParity
+
+
+NO_KIND = "from grokscope.measures import Measure\nclass Mine(Measure):\n    def __call__(self, point): ...\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x = 1\n", "defines no part: no subclass of Task, Model, Measure, Paper, ... with a kind."),
+        (
+            "from grokscope.tasks.sparse_parity import SparseParity\n",
+            "defines no part: no subclass of Task, Model, Measure, Paper, ... with a kind.",
+        ),
+        (
+            NO_KIND,
+            'Mine has no kind; add the line kind: Literal["my_measure"] = "my_measure" to the class.',
+        ),
+        ("raise ValueError('one\\ntwo')", ", line 1: ValueError: one"),
+    ],
+)
+def test_plugin_without_a_part(tmp_path, text, said):
+    file = tmp_path / "empty.py"
+    file.write_text(text)
+    with pytest.raises(InputError) as error:
+        load_plugin(file)
+    assert str(error.value) == f"plugin '{file}'" + (said if said.startswith(",") else f": {said}")
+
+
+def test_two_files_with_one_kind_are_both_named(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.py").write_text(PLUGIN.format(kind="of_both", n_train=1))
+    load_plugin(tmp_path / "a.py")
+    with pytest.raises(InputError) as error:
+        load_plugin(tmp_path / "b.py")
+    assert str(error.value) == (
+        f"plugin '{tmp_path / 'b.py'}': task 'of_both' is already defined, in {tmp_path / 'a.py'}; choose "
+        f"another kind in {tmp_path / 'b.py'}."
+    )
+
+
+@pytest.mark.parametrize(
+    "order", ["load import", "import load", "import load import", "load load import load"]
+)
+def test_a_file_may_be_loaded_and_imported_in_any_order(tmp_path, monkeypatch, order):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "both_ways.py").write_text(PLUGIN.format(kind="both_ways", n_train=1))
+    for word in order.split():
+        if word == "load":
+            load_plugin(tmp_path / "both_ways.py")
+        else:
+            sys.modules.pop("both_ways", None)
+            importlib.invalidate_caches()
+            assert importlib.import_module("both_ways").Mine is lookup("task", "both_ways")
+    assert lookup("task", "both_ways")().n_train == 1
+    sys.modules.pop("both_ways", None)
+
+
+def test_a_kind_that_a_file_defines_no_longer_is_gone(tmp_path):
+    file = tmp_path / "renamed.py"
+    for kind in ("first_name", "second_name"):
+        file.write_text(PLUGIN.format(kind=kind, n_train=1))
+        load_plugin(file)
+    assert "second_name" in kinds("task")
+    assert "first_name" not in kinds("task")
+    file.write_text("1/0")
+    with pytest.raises(InputError):
+        load_plugin(file)
+    assert "second_name" in kinds("task")  # a failure changes nothing
+
+
+def test_a_script_may_define_parts_and_load_itself(tmp_path):
+    file = tmp_path / "script.py"
+    file.write_text(
+        PLUGIN.format(kind="of_script", n_train=7)
+        + "from grokscope.spec.parts import load_plugin, lookup\n"
+        + "load_plugin(__file__)\n"
+        + "print(lookup('task', 'of_script') is Mine, Mine().n_train)\n"
+    )
+    done = subprocess.run([sys.executable, str(file)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True 7\n", "")
+
+
+def test_a_cell_that_defines_a_part_may_be_run_again():
+    for n_train in (3, 4):
+        space = {"__name__": "__main__"}
+        exec(PLUGIN.format(kind="of_cell", n_train=n_train), space)
+        assert lookup("task", "of_cell")().n_train == n_train
 
 
 @pytest.mark.parametrize("name", ["nothing.py", "folder.py", "text.txt"])

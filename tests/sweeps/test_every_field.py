@@ -172,6 +172,13 @@ SWEPT: dict[str, tuple[dict[str, Any], Any, Any]] = {
     "init.parameters": (BRANCH, ["hidden_bias"], ["output_weight"]),
     "init.neurons": (BRANCH, [0], [1]),
     "init.clock": (BRANCH, "source", "zero"),
+    "init.into": (BRANCH, "refuse", "leading"),
+    "init.rename": (BRANCH, {"a": "hidden_weight"}, {"b": "hidden_weight"}),
+    "interventions.0.each": (acted("hold_norm"), False, True),
+    "interventions.0.by": (acted("mask", keep=0.5, by="random"), "random", "magnitude"),
+    "interventions.0.keep": (acted("mask", keep=0.5, by="random"), 0.5, 0.25),
+    "interventions.0.seed": (acted("mask", keep=0.5, by="random"), 0, 1),
+    "interventions.0.scale": (acted("noise", scale=0.1), 0.1, 0.2),
 }
 # fields that cannot have two values in one sweep, and why
 NOT_SWEPT = {
@@ -282,6 +289,7 @@ def test_a_sweep_over_the_field_can_be_shown(
 ) -> None:
     sweep, stores = fabricate(tmp_path, key)
     monkeypatch.setattr(gs.Sweep, "_open", lambda self, name: stores[name])
+    monkeypatch.setattr(gs.Sweep, "remarks", [])
     (name,), (axis,) = sweep.names, sweep.axes
     assert name not in {*MEASURES, *sweep.experiment.axes}
     measures = sweep.measures.load()

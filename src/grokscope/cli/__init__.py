@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Example:
         >>> main(["--version"])
-        grokscope 0.1.0.dev0
+        grokscope 0.1.0
         0
     """
     from grokscope.cli.guard import end_process, run_guarded

@@ -47,6 +47,7 @@ def branch(
     folder: options.RunFolder = None,
     plugin: options.Plugin = None,
     allow_other_numerics: options.OtherNumerics = False,
+    allow_changed_code: options.ChangedCode = False,
     json: options.Json = False,
 ) -> None:
     """Train members that start inside another run.
@@ -67,6 +68,7 @@ def branch(
                 out=folder,
                 progress=progress,
                 allow_other_numerics=allow_other_numerics,
+                allow_changed_code=allow_changed_code,
             )
         left_out = branched.origins.left_out
         first_steps = branched.origins.steps

@@ -30,6 +30,7 @@ def measure(
         typer.Option("--flavor", help="What the active subnetwork preserves: all predictions, or accuracy."),
     ] = "predictions",
     plugin: options.Plugin = None,
+    allow_changed_code: options.ChangedCode = False,
     json: options.Json = False,
 ) -> None:
     """Add measures to a finished run.
@@ -46,7 +47,13 @@ def measure(
         run = options.load_run(path, None)
         schedule = parse_steps(steps, run.experiment)
         with RichProgress() as progress:
-            run.measure(measures, steps=schedule, flavor=flavor, progress=progress)
+            run.measure(
+                measures,
+                steps=schedule,
+                flavor=flavor,
+                progress=progress,
+                allow_changed_code=allow_changed_code,
+            )
         found = {"run": run.path, "measures": list(run.measures.data_vars)} if json else None
         out.result(json, found, f"{run.path}: {', '.join(measures)} measured")
 

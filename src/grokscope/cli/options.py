@@ -57,6 +57,13 @@ OtherNumerics = Annotated[
         help="Continue a run from another machine or other versions; the result is marked.",
     ),
 ]
+ChangedCode = Annotated[
+    bool,
+    typer.Option(
+        "--allow-changed-code",
+        help="Continue although the code of a part from a plug-in has changed; the result is marked.",
+    ),
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before long work.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]

@@ -32,6 +32,7 @@ def reproduce(
     dry_run: options.DryRun = False,
     plugin: options.Plugin = None,
     allow_other_numerics: options.OtherNumerics = False,
+    allow_changed_code: options.ChangedCode = False,
     json: options.Json = False,
 ) -> None:
     """Run a paper's experiments and judge its claims.
@@ -53,7 +54,11 @@ def reproduce(
         options.confirm(planned.seconds, yes, advice=", or --profile quick for less")
         with RichProgress() as progress:
             reproduction = reproduce_with_page(
-                planned, out=folder, progress=progress, allow_other_numerics=allow_other_numerics
+                planned,
+                out=folder,
+                progress=progress,
+                allow_other_numerics=allow_other_numerics,
+                allow_changed_code=allow_changed_code,
             )
         out.result(json, reproduction.to_json() if json else None, reproduction.summary)
         if reproduction.failures:

@@ -16,10 +16,12 @@ def runs(
     folder: Annotated[
         Path | None, typer.Argument(metavar="[DIR]", help="The folder to search. Default: runs.")
     ] = None,
+    plugin: options.Plugin = None,
     json: options.Json = False,
 ) -> None:
     """List the runs and sweeps under a folder."""
     with out.json_only(json):
+        options.load_plugins(plugin)
         from grokscope.runs import list_runs
         from grokscope.sweeps import list_sweeps
 

@@ -64,6 +64,7 @@ def sweep(
     dry_run: options.DryRun = False,
     plugin: options.Plugin = None,
     allow_other_numerics: options.OtherNumerics = False,
+    allow_changed_code: options.ChangedCode = False,
     json: options.Json = False,
 ) -> None:
     """Train a grid of experiments, or a contest of tuned contenders.
@@ -81,7 +82,7 @@ def sweep(
             if over or zip_:
                 raise InputError("--over: a contest has its axes in the spec, one set for each contender.")
             contest = sweeps.ContestSpec.from_toml(spec, overrides, seeds)
-            _run_contest(contest, folder, yes, dry_run, allow_other_numerics, json)
+            _run_contest(contest, folder, yes, dry_run, allow_other_numerics, allow_changed_code, json)
             return
         grid = sweeps.SweepSpec.from_toml(spec, overrides, tuple(over or ()), tuple(zip_ or ()), seeds)
         if dry_run and (many := sweeps.huge_grid_estimate(grid)) is not None:
@@ -101,6 +102,7 @@ def sweep(
                 progress=progress,
                 confirm=lambda text, seconds, always: _confirm(text, seconds, always, yes),
                 allow_other_numerics=allow_other_numerics,
+                allow_changed_code=allow_changed_code,
             )
         from grokscope.report import finish_sweep
 
@@ -119,6 +121,8 @@ def print_sweep(overview: SweepOverview) -> None:
     out.line(f"{overview.path}: {len(overview.cells)} cells, {overview.members} members, {state}")
     if overview.steps_saved:
         out.line(f"early stopping left out {overview.steps_saved:,} member-steps")
+    for remark in overview.remarks:
+        out.line(f"note: {remark}")
     headers, rows = overview.table(_MOST_ROWS)
     out.table(headers, rows)
     if len(overview.cells) > _MOST_ROWS:
@@ -131,6 +135,7 @@ def _run_contest(
     yes: bool,
     dry_run: bool,
     allow_other_numerics: bool,
+    allow_changed_code: bool,
     json: bool,
 ) -> None:
     """Tune every contender, compare them on fresh seeds, print the standings."""
@@ -157,6 +162,7 @@ def _run_contest(
             progress=progress,
             confirm=lambda text, seconds, always: _confirm(text, seconds, always, yes),
             allow_other_numerics=allow_other_numerics,
+            allow_changed_code=allow_changed_code,
         )
     page = finish_contest(done)
     if json:

@@ -27,6 +27,7 @@ def train(
     ] = False,
     plugin: options.Plugin = None,
     allow_other_numerics: options.OtherNumerics = False,
+    allow_changed_code: options.ChangedCode = False,
     json: options.Json = False,
 ) -> None:
     """Train a cohort of seeds.
@@ -45,6 +46,7 @@ def train(
                 "seeds": seeds or 1,
                 "progress": progress,
                 "allow_other_numerics": allow_other_numerics,
+                "allow_changed_code": allow_changed_code,
             }
             if watch:
                 run = _train_watched(experiment, folder or runs.default_folder(experiment), choices)

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import numpy as np
-from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, model_validator
+from pydantic import AfterValidator, Field, SerializeAsAny, model_validator
 
 from grokscope.errors import InputError, did_you_mean
 from grokscope.spec.axes import SUBNETWORK_LABELS
 from grokscope.spec.moments import check_moment, parse_moment
-from grokscope.spec.parts import Part, kinds, part_of
+from grokscope.spec.parts import Part, kinds, part_of, resolver
 from grokscope.spec.streams import MAX_INT32, Seeds
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _resolve(value: Any) -> Any:
     return part_of("neurons", value)
 
 
-NeuronsField = Annotated[SerializeAsAny[Neurons], BeforeValidator(_resolve)]
+NeuronsField = Annotated[SerializeAsAny[Neurons], resolver(Neurons, _resolve)]
 
 
 class All(Neurons):

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import SerializeAsAny
 
+from grokscope.errors import InputError
 from grokscope.measures.needs import Need
+from grokscope.spec.code import code_of
 from grokscope.spec.parts import Part, resolver
 
 if TYPE_CHECKING:
@@ -31,6 +33,10 @@ class Measure(Part):
         unit: for axis labels.
         default: whether it is taken where a spec lists no measures.
         default_with_classes: whether it is also taken then on a task with classes.
+        revision: raised by one when the code of one of our own measures is changed so that its values change.
+            Values of another revision do not count as measured. A measure of a plug-in does not need it: its
+            code is compared.
+        default_online: whether it is taken then in online training, if it is not a default elsewhere.
         needs: what the experiment must have (values of `grokscope.measures.needs`). Where it lacks one, the
             measure is not among the defaults, and a spec that asks for it is refused with one line.
     """
@@ -41,7 +47,9 @@ class Measure(Part):
     unit: ClassVar[str] = ""
     default: ClassVar[bool] = True
     default_with_classes: ClassVar[bool] = True
+    default_online: ClassVar[bool] = False
     needs: ClassVar[tuple[Need, ...]] = ()
+    revision: ClassVar[int] = 1
 
     kind: str
 
@@ -49,6 +57,18 @@ class Measure(Part):
     def name(self) -> str:
         """The name of the stored result: the kind; options that change the result add to it."""
         return self.kind
+
+    @property
+    def code_version(self) -> str:
+        """A text that differs where the code that computes the values does; it is stored with them.
+
+        Empty for the package's own measures at revision 1, ``r2`` and so on later; of a measure of the user's
+        own the first digits of the hash of its code, or ``?`` where that is not known.
+        """
+        code = code_of(self)
+        if code is not None:
+            return code.sha256[:16] or "?"
+        return f"r{self.revision}" if self.revision > 1 else ""
 
     def __call__(self, point: Point) -> jax.Array:
         """The result at a point: an array with axes `dims`, of a float type or int32. Inside jit."""
@@ -63,11 +83,22 @@ class Measure(Part):
 
     def is_default(self, spec: TrainingSpec) -> bool:
         """Whether it is taken where the spec lists no measures."""
-        fits = self.default_with_classes or spec.task.n_outputs == 1
-        return self.default and fits and self.missing(spec) is None
+        fits = self.default_with_classes or spec.task.label_kind != "class"
+        usual = self.default or (self.default_online and spec.online)
+        return usual and fits and self.missing(spec) is None
 
     def shape(self, spec: TrainingSpec) -> tuple[int, ...]:
-        """The shape of the result."""
+        """The shape of the result.
+
+        Raises:
+            InputError: if the experiment has no axis of the name of one of `dims`.
+        """
+        for dim in self.dims:
+            if dim != "neuron" and dim not in spec.axes:
+                known = ", ".join(["neuron", *spec.axes])
+                raise InputError(
+                    f"measure '{self.kind}': has the axis '{dim}'; the experiment's are {known}."
+                )
         sizes = {dim: len(labels) for dim, labels in spec.axes.items()}
         return tuple(spec.model.n_neurons if dim == "neuron" else sizes[dim] for dim in self.dims)
 

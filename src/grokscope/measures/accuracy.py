@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from grokscope.measures._measure import Measure
-from grokscope.measures.needs import PROBE_SPLIT, SIGNS, TEST_SPLIT, TRAIN_SPLIT
+from grokscope.measures.needs import PREDICTIONS, PROBE_SPLIT, SIGNS, TEST_SPLIT, TRAIN_SPLIT
 
 if TYPE_CHECKING:
     import jax
@@ -53,6 +53,10 @@ class TrainAccuracy(_Accuracy):
     $f(x) = 0$ has no prediction: it is left out here, and counted by `TrainZeroOutputs`. NaN if all outputs
     are 0. With classes: the share with $\mathrm{argmax}\, f(x_i) = y_i$; ties go to the lowest class.
 
+    In online training the network never learns from the training split: it is a fixed set of ``n_train``
+    samples of each member that is only measured, a second held-out set (with random or noisy labels, if the
+    task has those). The accuracy on what is learned from is `BatchAccuracy`.
+
     Source: Merrill, Tsilivis, Shukla 2023, Figure 2 left.
 
     Example:
@@ -66,7 +70,7 @@ class TrainAccuracy(_Accuracy):
     """
 
     kind: Literal["train_accuracy"] = "train_accuracy"
-    needs = (TRAIN_SPLIT,)
+    needs = (PREDICTIONS, TRAIN_SPLIT)
     split = "train"
 
 
@@ -81,7 +85,7 @@ class TestAccuracy(_Accuracy):
     __test__: ClassVar[bool] = False  # tells pytest that this is no test class
 
     kind: Literal["test_accuracy"] = "test_accuracy"
-    needs = (TEST_SPLIT,)
+    needs = (PREDICTIONS, TEST_SPLIT)
     split = "test"
 
 
@@ -96,7 +100,7 @@ class TestAccuracyLarge(_Accuracy):
 
     kind: Literal["test_accuracy_large"] = "test_accuracy_large"
     pace = "slow"
-    needs = (PROBE_SPLIT,)
+    needs = (PREDICTIONS, PROBE_SPLIT)
     split = "probe"
 
 

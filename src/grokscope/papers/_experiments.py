@@ -9,13 +9,15 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grokscope.errors import InputError, did_you_mean
 from grokscope.experiment import Experiment
+from grokscope.papers._values import FromExperiment, TakenValue
 from grokscope.progress import Progress
+from grokscope.spec.code import code_of
 from grokscope.spec.schedule import Schedule
 from grokscope.spec.streams import Members
 
@@ -91,13 +93,23 @@ class Analysis:
     Attributes:
         name: a label of one or two words.
         take: function of the run and the progress; it writes its measures (`grokscope.runs.GivenMeasures`),
-            and does nothing where they exist already.
+            and does nothing where they exist already. If its code has changed, these are removed before.
         seconds: predicted seconds on one core per member, for the plan.
+        revision: raised by one when the code of one of our own analyses is changed so that its values change.
     """
 
     name: str
     take: Callable[[Any, Progress], Any]
     seconds: float
+    revision: int = 1
+
+    @property
+    def code_version(self) -> str:
+        """A text that differs where the code of ``take`` does."""
+        code = code_of(self.take)
+        if code is not None:
+            return code.sha256[:16] or "?"
+        return f"r{self.revision}"
 
 
 #: called with the name of an analysis that fails, and the error
@@ -124,16 +136,21 @@ class Job:
     """An experiment to be executed in a reproduction (`Paper.job`).
 
     Attributes:
-        spec: the experiment under the profile; of a branch, with the path and identity of its source.
+        spec: the experiment under the profile; of a branch, with the path and identity of its source; with
+            the numbers of other experiments for its values.
         profile: its name.
         seeds: as for ``--seeds``.
         folder: of the result.
+        values: what was taken from other experiments, by key of the spec.
+        notes: texts on values that would be other ones now.
     """
 
     spec: Experiment
     profile: str
     seeds: int | str
     folder: Path
+    values: Mapping[str, TakenValue] = field(default_factory=dict[str, TakenValue])
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -145,6 +162,9 @@ class PaperExperiment(ABC):
         sentence: a description, and the figures that it gives.
         experiment: the spec at full size.
         profiles: ``paper`` (as the authors did) and ``quick`` (what is left out where that takes long).
+        values: values of the spec that are numbers of other experiments of the paper, by key:
+            ``{"interventions.0.norm": from_experiment("free", "weight_norm at grokking")}``. The spec holds
+            any valid value there. The other experiments are run first.
         group: a name for several experiments together, which stands for all of them on the command line.
         default: whether it is run when no experiment is named.
         needs_gpu: whether it is hopeless without one.
@@ -156,6 +176,7 @@ class PaperExperiment(ABC):
     profiles: Mapping[str, Profile] = field(
         default_factory=lambda: {"paper": Profile(), "quick": Profile(seeds=2)}
     )
+    values: Mapping[str, FromExperiment] = field(default_factory=dict[str, FromExperiment], kw_only=True)
     group: str = field(default="", kw_only=True)
     default: bool = field(default=True, kw_only=True)
     needs_gpu: bool = field(default=False, kw_only=True)
@@ -198,6 +219,10 @@ class PaperExperiment(ABC):
     @abstractmethod
     def cost(self, profile: str, seeds: int | str | None, rates: Rates) -> Cost:
         """Predict the cost; seeds as for ``--seeds``, None for the profile's own."""
+
+    def remarks(self, result: Any) -> list[str]:
+        """What a reader of a result's claims should know, one line each; see `grokscope.Run.remarks`."""
+        return list(getattr(result, "remarks", ()))
 
     def coordinates(self, profile: str) -> dict[str, tuple[tuple[str, ...], Any]]:
         """Coordinates of the axes that the measures have besides seed and step: name -> ((axis,), labels)."""
@@ -250,6 +275,11 @@ class RunExperiment(PaperExperiment):
     most_seeds: int | None = field(default=None, kw_only=True)
     analyses: tuple[Analysis, ...] = field(default=(), kw_only=True)
 
+    @property
+    def code_versions(self) -> dict[str, str]:
+        """The version of the code of each analysis, by its name."""
+        return {analysis.name: analysis.code_version for analysis in self.analyses}
+
     def members(self, seeds: int | str) -> Members:
         """The members for ``--seeds``: these seeds, or the first of them, each with the other streams."""
         listed = Members.parse(seeds)
@@ -271,17 +301,40 @@ class RunExperiment(PaperExperiment):
     ) -> Run:
         """Train the members that are missing, and run the analyses."""
         from grokscope.runs import open_run, train
+        from grokscope.runs.given import forget_outdated, taking
 
         del rates
         run = train(job.spec, self.members(job.seeds), out=job.folder, progress=progress, **options)
+        if job.values:
+            from grokscope.runs.given import add_notes
+
+            add_notes(job.folder, values=[asdict(one) for one in job.values.values()])
+        forget_outdated(run, self.code_versions)
         for analysis in self.analyses:
             try:
-                analysis.take(run, progress)
+                with taking(analysis.name, analysis.code_version):
+                    analysis.take(run, progress)
             except Exception as error:
                 if failed is None:
                     raise
                 failed(analysis.name, error)
-        return open_run(job.folder) if self.analyses else run
+        return open_run(job.folder) if self.analyses or job.values else run
+
+    def remarks(self, result: Any) -> list[str]:
+        """The remarks on the run, and the measures that analyses of other code have written."""
+        from grokscope.runs.given import outdated_given
+        from grokscope.store.open import open_store
+
+        found = super().remarks(result)
+        if self.analyses and isinstance(path := getattr(result, "path", None), Path):
+            with open_store(path) as store:
+                old = outdated_given(store, self.code_versions)
+            if old:
+                found.append(
+                    f"measures {', '.join(old)}: other code of an analysis has computed them; "
+                    "reproduce computes them anew."
+                )
+        return found
 
     def open(self, folder: Path) -> Run | None:
         """Open the run in a folder; None if the folder has none."""

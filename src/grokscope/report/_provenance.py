@@ -36,6 +36,7 @@ class RunInfo:
         spec: the resolved spec as TOML.
         provenance: as recorded: versions, commit, host, command, wall time.
         sentence: what the experiment is.
+        remarks: what a reader should know, one line each.
     """
 
     name: str
@@ -43,11 +44,17 @@ class RunInfo:
     spec: str
     provenance: Mapping[str, Any]
     sentence: str = ""
+    remarks: Sequence[str] = ()
 
     @property
     def first_facts(self) -> list[tuple[str, str]]:
         """The seeds, and the part of the provenance that is shown at once."""
-        return [("seeds", self.seeds), *self._facts(key for key in _FIRST if key in self.provenance)]
+        remarks = [("note", remark) for remark in self.remarks]
+        return [
+            ("seeds", self.seeds),
+            *remarks,
+            *self._facts(key for key in _FIRST if key in self.provenance),
+        ]
 
     @property
     def more_facts(self) -> list[tuple[str, str]]:
@@ -68,7 +75,8 @@ def run_info(name: str, run: Any, sentence: str = "") -> RunInfo:
     if "seed" in run.measures.sizes:
         seeds = run.measures["seed"].to_numpy()
         text = f"{len(seeds)} ({seeds_text(seeds)})"
-    return RunInfo(name, text, run.experiment.to_toml(), dict(run.provenance), sentence)
+    remarks = tuple(getattr(run, "remarks", ()))
+    return RunInfo(name, text, run.experiment.to_toml(), dict(run.provenance), sentence, remarks)
 
 
 def summary(infos: Sequence[RunInfo]) -> list[str]:

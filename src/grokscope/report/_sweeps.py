@@ -127,6 +127,7 @@ def sweep_info(sweep: Sweep, name: str, sentence: str = "") -> RunInfo:
         sweep.experiment.to_toml() if isinstance(sweep.path, Path) else "",
         {key: value for key, value in sweep.provenance.items() if key != "requests"},
         sentence,
+        sweep.remarks,
     )
 
 

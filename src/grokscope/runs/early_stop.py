@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from grokscope.errors import InputError
 from grokscope.runs.origins import start_steps
+from grokscope.spec.parts import lookup
 from grokscope.spec.stopping import NO_STEP, StopRule, StopState, initial_stop_state
 from grokscope.training.timeline import Timeline
 
 if TYPE_CHECKING:
     from grokscope.experiment import Experiment
+    from grokscope.measures import Measure
     from grokscope.runs.measure_plan import MeasurePlan
     from grokscope.store.reader import RunReader
 
@@ -30,7 +32,9 @@ def stop_rule(experiment: Experiment, wanted: MeasurePlan) -> StopRule | None:
     if rule is None or rule.stable is None:
         return rule
     if all(measure.name != rule.measure for measure in wanted.quick):
-        raise InputError(f"stop.grokked_for: looks at {rule.measure}, which is not among the quick measures.")
+        lack = cast("Measure", lookup("measure", rule.measure)()).missing(experiment)
+        why = f" ({lack})" if lack else ""
+        raise InputError(f"stop.grokked_for: looks at {rule.measure}, which is not among the measures{why}.")
     return rule
 
 

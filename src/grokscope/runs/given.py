@@ -1,10 +1,13 @@
-"""Add measures to a run that were computed outside it, for example verdicts of proofs."""
+"""Add to a run what was computed outside it: measures, for example verdicts of proofs, and notes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -14,8 +17,58 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from grokscope.runs.run import Run
+    from grokscope.store.reader import RunReader
 
-__all__ = ["GivenMeasures"]
+__all__ = ["GivenMeasures", "add_notes", "forget_outdated", "outdated_given", "taking"]
+
+# name and version of the code of the analysis that writes measures now
+_taking: ContextVar[tuple[str, str] | None] = ContextVar("_taking", default=None)
+
+
+@contextmanager
+def taking(name: str, version: str) -> Generator[None]:
+    """Context manager: measures written by `GivenMeasures` are those of an analysis.
+
+    Args:
+        name: of the analysis.
+        version: a text that differs where its code does.
+    """
+    token = _taking.set((name, version))
+    try:
+        yield
+    finally:
+        _taking.reset(token)
+
+
+def forget_outdated(run: Run, versions: Mapping[str, str]) -> list[str]:
+    """Remove the measures of analyses whose code has changed, so that these are taken anew.
+
+    Args:
+        run: the run.
+        versions: the present version of the code of each analysis, by its name.
+
+    Returns:
+        The names of the removed measures.
+
+    Raises:
+        StoreError: if another process writes the run, or the disk cannot be written.
+    """
+    with open_store(run.path) as store:
+        found = outdated_given(store, versions)
+    if not found:
+        return []
+    with GivenMeasures(run, "") as given:
+        given.forget(found, versions)
+    return found
+
+
+def outdated_given(store: RunReader, versions: Mapping[str, str]) -> list[str]:
+    """The measures in a store that an analysis has written by code of another version than now."""
+    return [
+        name
+        for name, by in store.given_by.items()
+        if any(versions.get(analysis, version) != version for analysis, version in by.items())
+    ]
 
 
 class GivenMeasures:
@@ -60,6 +113,21 @@ class GivenMeasures:
         """
         with self._store.transaction(f"{', '.join(values)}: {len(positions)} members") as t:
             t.write_measures(self._group, positions, steps, values)
+            if (analysis := _taking.get()) is not None:
+                by = self._store.given_by
+                new = {name: {**by.get(name, {}), analysis[0]: analysis[1]} for name in values}
+                if any(by.get(name) != one for name, one in new.items()):
+                    t.set_attributes(given_by={**by, **new})
+
+    def forget(self, names: Sequence[str], versions: Mapping[str, str]) -> None:
+        """Remove all values of measures; what their analyses write from now on is by the present versions."""
+        by = self._store.given_by
+        now = {
+            name: {a: versions.get(a, version) for a, version in by.get(name, {}).items()} for name in names
+        }
+        with self._store.transaction(f"{', '.join(names)}: other code") as t:
+            t.forget_measures(slice(None), names)
+            t.set_attributes(given_by={**by, **now})
 
     def read(self, names: Sequence[str]) -> xr.Dataset | None:
         """The named measures of the run; None unless it has all of them."""
@@ -75,3 +143,20 @@ class GivenMeasures:
         finally:
             self._store.close()
             self._run.reread()
+
+
+def add_notes(folder: Path, **notes: Any) -> None:
+    """Add notes (JSON values) to a run, which `Run.notes` returns; those that it has are not written again.
+
+    Raises:
+        StoreError: if another process writes the run, or the disk cannot be written.
+    """
+    known = open_store(folder).notes
+    if all(name in known and known[name] == note for name, note in notes.items()):
+        return
+    with open_store(folder, "a") as store:
+        was_finished = store.is_finished
+        with store.transaction("notes are added") as t:
+            t.note(**notes)
+        if was_finished:
+            store.finish()

@@ -9,19 +9,22 @@ import numpy as np
 
 from grokscope.errors import InputError
 from grokscope.experiment import Recording
+from grokscope.measures.needs import INITIAL_NETWORK
 from grokscope.progress import Progress
 from grokscope.runs.block import BlockState, SnapshotBlock
 from grokscope.runs.measure_plan import MeasurePlan, stored_name
 from grokscope.runs.replay import not_kept
+from grokscope.runs.same import require_same
 from grokscope.runs.sink import StoreSink
 from grokscope.runs.trainer import Trainer
 from grokscope.spec.schedule import Schedule
 from grokscope.spec.streams import Members
+from grokscope.store.allow import NOTHING, Allow
 from grokscope.store.open import open_store
 from grokscope.training.cache import use_compile_cache
 from grokscope.training.cohort import Cohort
 from grokscope.training.devices import in_precision, prepare_devices
-from grokscope.training.numerics import numerics_here
+from grokscope.training.part_check import check_parts
 from grokscope.training.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -36,7 +39,12 @@ _SUFFIX = {"predictions": "", "accuracy": "_accuracy_flavor"}
 
 
 def add_measures(
-    path: Place, measures: list[Any], schedule: Schedule | None, flavor: str, progress: Progress
+    path: Place,
+    measures: list[Any],
+    schedule: Schedule | None,
+    flavor: str,
+    progress: Progress,
+    allow: Allow = NOTHING,
 ) -> list[str]:
     """Take measures of all finished members by replay, or of an imported run from its snapshots.
 
@@ -46,13 +54,14 @@ def add_measures(
         schedule: the points at which they are taken; None: the points of the run's own schedule.
         flavor: how subnetworks are found: ``predictions`` or ``accuracy``.
         progress: receives the progress.
+        allow: measure even if the code of a part has changed, and mark the run.
 
     Returns:
         The names under which the measures are stored.
 
     Raises:
         InputError: if the flavor is not known, no member is finished, a measure does not apply, or the
-            numerics differ.
+            numerics or the code of a part differ.
         GrokscopeError: if the replay does not end in the recorded states.
     """
     if flavor not in _SUFFIX:
@@ -60,6 +69,7 @@ def add_measures(
     prepare_devices()
     use_compile_cache()
     experiment = open_store(path).experiment
+    experiment.require_loaded()
     if schedule is not None:
         pieces = schedule.pieces
         experiment = experiment.model_copy(
@@ -71,10 +81,10 @@ def add_measures(
     suffix = _SUFFIX[flavor]
     stored = [stored_name(m, suffix) for m in measures]
     if not experiment.learner.trains:
-        _measure_imported(path, experiment, wanted, schedule, cast("Flavor", flavor), suffix, progress)
+        _measure_imported(path, experiment, wanted, schedule, cast("Flavor", flavor), suffix, progress, allow)
         return stored
     with in_precision(experiment.precision), open_store(path, "a") as store:
-        store.require_numerics(numerics_here(experiment), to="replay")
+        require_same(store, experiment, to="replay", allow=Allow(code=allow.code))
         done = [int(i) for i in store.complete.nonzero()[0]]
         if not done:
             raise InputError(f"{path}: no member is finished; finish it with grokscope train first.")
@@ -97,9 +107,11 @@ def _measure_imported(
     flavor: Flavor,
     suffix: str,
     progress: Progress,
+    allow: Allow,
 ) -> None:
     """Take measures of an imported run at the snapshots whose steps the schedule contains (None: all)."""
     with in_precision(experiment.precision), open_store(path, "a") as store:
+        store.require_code(experiment.training_code, to="replay", allow=allow.code)
         steps = np.array(store.snapshot_steps(0))
         if schedule is not None:
             named = {piece for piece in schedule.pieces if isinstance(piece, int) and piece >= 0}
@@ -134,7 +146,14 @@ def measure_snapshots(
         flavor: how subnetworks are found.
         suffix: added to the stored names of measures of subnetworks.
     """
+    check_parts(experiment, wanted.all)
     kept = np.array(store.snapshot_steps(0))
+    for measure in wanted.all:
+        if INITIAL_NETWORK in measure.needs and kept[0] != 0:
+            raise InputError(
+                f"measures: {measure.name} needs the network at the start, and the first of the imported "
+                f"networks is of step {kept[0]}."
+            )
     off = np.zeros(len(kept), bool)
     timeline = Timeline(kept, off, off, off, off)
     members = Members(tuple(store.seeds))

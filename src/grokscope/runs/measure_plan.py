@@ -6,7 +6,9 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, cast
 
 from grokscope.errors import InputError
+from grokscope.spec.code import code_of
 from grokscope.spec.parts import kinds
+from grokscope.store.transaction import MeasureCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -14,12 +16,22 @@ if TYPE_CHECKING:
     from grokscope.experiment import Experiment
     from grokscope.measures import Measure
 
-__all__ = ["MeasurePlan", "stored_name"]
+__all__ = ["MeasurePlan", "measure_code", "stored_name"]
 
 
 def stored_name(measure: Measure, suffix: str) -> str:
     """The name of a measure in the store; the suffix is added to measures of subnetworks only."""
     return measure.name + (suffix if measure.pace.startswith("follow") else "")
+
+
+def measure_code(measure: Measure) -> MeasureCode | None:
+    """The code of a measure as it is stored; None for our own at revision 1."""
+    if not (version := measure.code_version):
+        return None
+    code = code_of(measure)
+    if code is None:
+        return MeasureCode(version, measure.kind)
+    return MeasureCode(version, measure.kind, code.file, code.sha256)
 
 
 @dataclass(frozen=True)
@@ -61,7 +73,11 @@ class MeasurePlan:
             by_name[measure.name] = measure
         if any(measure.pace.startswith("follow") for measure in by_name.values()):
             # the memorizing subnetwork is found at the first point with train accuracy above 0.98
-            by_name.setdefault("train_accuracy", cast("Measure", kinds("measure")["train_accuracy"]()))
+            accuracy = cast("Measure", kinds("measure")["train_accuracy"]())
+            if (lack := accuracy.missing(experiment)) is not None:
+                following = next(name for name, m in by_name.items() if m.pace.startswith("follow"))
+                raise InputError(f"measures: {following} needs subnetworks, and {lack}.")
+            by_name.setdefault("train_accuracy", accuracy)
         ordered = [by_name[name] for name in sorted(by_name)]
         return cls(**{pace: tuple(m for m in ordered if m.pace == pace) for pace in cls.paces()})
 

@@ -6,7 +6,7 @@ They are found once, before the members train, and stored (`grokscope.runs.origi
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -15,21 +15,26 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from grokscope.errors import InputError
-from grokscope.interventions import Intervention, NetworkArrays, Target
+from grokscope.errors import InputError, did_you_mean
+from grokscope.interventions import NEURON_PARAMETERS, Intervention, NetworkArrays, Target
 from grokscope.measures import active_subnetwork
 from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
+from grokscope.models.networks.parameters import matching_names
 from grokscope.progress import Progress
 from grokscope.runs.origins import pack_targets
+from grokscope.runs.remarks import outdated_measures
 from grokscope.runs.replay import NETWORK, state_structure, states_at
+from grokscope.runs.same import require_same
+from grokscope.spec.events import Event
 from grokscope.spec.moments import Moment, parse_moment
 from grokscope.spec.stopping import NO_STEP
 from grokscope.spec.streams import Lineup, Members, Seeds, on_members
 from grokscope.starts import FromRun, Init
+from grokscope.store.allow import Allow
 from grokscope.store.folder import find_run, is_run
 from grokscope.store.open import open_store
 from grokscope.store.place import BucketPath, as_place
-from grokscope.store.run_store import RunStore, fingerprint_difference
+from grokscope.store.run_store import RunStore, code_difference, fingerprint_difference
 from grokscope.training.cohort import Cohort, array_leaves
 from grokscope.training.devices import in_precision
 from grokscope.training.numerics import numerics_here
@@ -54,12 +59,14 @@ class Prepared:
         leaves: their origins for `Transaction.write_origins`, arrays [member, ...] by path.
         left_out: the reason for each member that cannot start, by its seeds.
         other_numerics: the differences between the numerics of the source and those of this machine.
+        changed_code: the parts of the source whose code has changed since.
     """
 
     members: list[Seeds] = field(default_factory=list[Seeds])
     leaves: dict[str, np.ndarray] = field(default_factory=dict[str, np.ndarray])
     left_out: dict[Seeds, str] = field(default_factory=dict[Seeds, str])
     other_numerics: list[str] = field(default_factory=list[str])
+    changed_code: list[str] = field(default_factory=list[str])
 
     def leave_out(self, reasons: np.ndarray) -> np.ndarray:
         """Remove the members that cannot start.
@@ -105,7 +112,7 @@ def prepare(
     members: Members,
     progress: Progress,
     *,
-    allow_other_numerics: bool,
+    allow: Allow,
 ) -> Prepared:
     """Find the start step, start state and intervention targets of new members.
 
@@ -113,7 +120,7 @@ def prepare(
         experiment: an experiment that starts from a run or has interventions.
         members: the members to prepare.
         progress: receives the progress of replays of the source.
-        allow_other_numerics: branch from a run that was made under other numerics.
+        allow: branch from a run that was made under other numerics, or by other code of its parts.
 
     Raises:
         InputError: if no member can start, with the reason of the first; if the source run does not exist, is
@@ -125,7 +132,7 @@ def prepare(
     source: SourceMembers | None = None
     states: dict[str, np.ndarray] = {}
     if isinstance(experiment.init, FromRun):
-        source = _start_in_source(experiment, experiment.init, prepared, replayed, allow_other_numerics)
+        source = _start_in_source(experiment, experiment.init, prepared, replayed, allow)
         if prepared.members:
             states = _start_states(experiment, experiment.init, prepared, source)
     else:
@@ -144,14 +151,14 @@ def prepare(
 
 
 def _start_in_source(
-    experiment: Experiment, init: FromRun, prepared: Prepared, replayed: _ReplayProgress, allow: bool
+    experiment: Experiment, init: FromRun, prepared: Prepared, replayed: _ReplayProgress, allow: Allow
 ) -> SourceMembers:
     """Find each member's source member and start step; leave out the members that cannot start."""
-    store, prepared.other_numerics = _open_source(init, allow_other_numerics=allow)
+    store = _open_source(init, prepared, allow)
     found = _match_members(store, Members(tuple(prepared.members)))
     prepared.leave_out(np.array([reason for _, reason in found], object))
     chosen = tuple(seeds for seeds, _ in found if seeds is not None)
-    source = SourceMembers(store, chosen, replayed, allow_other_numerics=allow)
+    source = SourceMembers(store, chosen, replayed, allow=allow)
     steps = source.moments(parse_moment(init.at, "init.at"))
     done = store.steps_done[[store.position(seeds) for seeds in chosen]].astype(np.float64)
     reasons = np.full(len(chosen), "", object)
@@ -179,19 +186,92 @@ def _start_states(
     wanted = state_structure(experiment)
     if init.takes_all:
         states = {name: leaf for name, leaf in states.items() if not name.startswith("memory.")}
-        _check_fit(states, wanted, whole=True)
+        _check_fit(states, wanted)
     else:
         copied = {name: leaf for name, leaf in states.items() if name.startswith(NETWORK)}
-        _check_fit(copied, {name: w for name, w in wanted.items() if name.startswith(NETWORK)}, whole=False)
         states = _fresh_states(experiment, prepared.members)
-        view = StoredMembers(experiment, Members(tuple(prepared.members)), copied, source)
-        mask = init.neurons.find(view) if init.neurons is not None else None
-        names = init.parameters if init.parameters != "all" else None
-        for name, leaf in copied.items():
-            if names is None or name.removeprefix(NETWORK) in names:
-                states[name] = leaf if mask is None else _replace_neurons(name, mask, leaf, states[name])
+        mask = None
+        if init.neurons is not None:
+            view = StoredMembers(experiment, Members(tuple(prepared.members)), copied, source)
+            if not view.width or not source.experiment.model.has_one_hidden_layer:
+                raise InputError(
+                    "init.neurons: needs one-hidden-layer networks; name init.parameters instead."
+                )
+            mask = init.neurons.find(view)
+        there, here = (
+            {name.removeprefix(NETWORK): leaf for name, leaf in leaves.items() if name.startswith(NETWORK)}
+            for leaves in (copied, states)
+        )
+        for one, name in _renamed(init, there, here).items():
+            new = _transplanted(init, (one, there[one]), (name, here[name]), mask)
+            states[f"{NETWORK}{name}"] = new
     prepared.leaves |= {f"state/{name}": leaf for name, leaf in states.items()}
     return states
+
+
+def _renamed(init: FromRun, there: Iterable[str], here: Iterable[str]) -> dict[str, str]:
+    """The parameters of the source that are copied, each with its name in this experiment's network.
+
+    Raises:
+        InputError: if a name does not exist on its side, or two parameters would have the same name.
+    """
+    chosen = list(there)
+    try:
+        if init.parameters != "all":
+            chosen = matching_names(init.parameters, chosen, "the source")
+    except InputError as error:
+        raise InputError(f"init.parameters: {error}") from None
+    if init.neurons is not None:  # an output bias belongs to no neuron
+        chosen = [name for name in chosen if name in NEURON_PARAMETERS]
+    names = dict(init.rename)
+    for name in names:
+        if name not in chosen:
+            raise InputError(f"init.rename: '{name}' is not copied from the source: {', '.join(chosen)}.")
+    found = {name: names.get(name, name) for name in chosen}
+    known = list(here)
+    for one, name in found.items():
+        if name not in known:
+            where = "init.rename" if one in names else "init.parameters"
+            hint = "" if one in names else " Give it another name with init.rename."
+            raise InputError(
+                f"{where}: '{name}' is no parameter of this experiment's network."
+                f"{did_you_mean(name, known)} It has: {', '.join(known)}.{hint}"
+            )
+        if list(found.values()).count(name) > 1:
+            raise InputError(f"init.rename: two parameters of the source would be copied to '{name}'.")
+    return found
+
+
+def _transplanted(
+    init: FromRun, source: tuple[str, np.ndarray], own: tuple[str, np.ndarray], mask: np.ndarray | None
+) -> np.ndarray:
+    """A parameter [member, ...] of this experiment's networks, with the source's values copied into it.
+
+    Raises:
+        InputError: if shapes or types differ, and ``init.into`` does not allow it.
+    """
+    (there, new), (here, old) = source, own
+    same = new.shape == old.shape
+    if new.dtype != old.dtype or not (same or (init.into == "leading" and new.ndim == old.ndim)):
+        raise InputError(_misfit(there, new, old.dtype, old.shape[1:], here))
+    if same:
+        return new if mask is None else _replace_neurons(here, mask, new, old)
+    block = tuple(slice(min(sizes)) for sizes in zip(new.shape, old.shape, strict=True))
+    value = old.copy()
+    value[block] = new[block]
+    return value
+
+
+def _misfit(there: str, leaf: np.ndarray, dtype: Any, shape: tuple[int, ...], here: str = "") -> str:
+    """Error text: a parameter of the source has another shape or type than this experiment's."""
+    name = "" if here in ("", there) else f" network.{here}"
+    hint = ""
+    if here and dtype == leaf.dtype and len(shape) == leaf.ndim - 1:
+        hint = "; init.into = 'leading' copies the leading entries"
+    return (
+        f"init: the source's network.{there} is {leaf.dtype} of shape {leaf.shape[1:]};"
+        f" this experiment's{name} is {dtype} of shape {shape}{hint}."
+    )
 
 
 def _replace_neurons(name: str, mask: np.ndarray, new: np.ndarray, old: np.ndarray) -> np.ndarray:
@@ -203,21 +283,31 @@ def _replace_neurons(name: str, mask: np.ndarray, new: np.ndarray, old: np.ndarr
     return np.where(mask, new, old)
 
 
-def _check_fit(states: dict[str, np.ndarray], wanted: Mapping[str, object], *, whole: bool) -> None:
-    """Raise an error if states differ from the experiment's in shape or type, or (whole) in their leaves."""
-    for name, leaf in states.items():
-        shape = getattr(wanted.get(name), "shape", None)
-        dtype = getattr(wanted.get(name), "dtype", None)
-        if shape is not None and (shape != leaf.shape[1:] or dtype != leaf.dtype):
-            raise InputError(
-                f"init: the source's {name.removeprefix('state.')} is {leaf.dtype} of shape {leaf.shape[1:]};"
-                f" this experiment's is {dtype} of shape {shape}."
-            )
-    if whole and set(states) != set(wanted):
+def _check_fit(states: dict[str, np.ndarray], wanted: Mapping[str, Any]) -> None:
+    """Raise an error if whole states differ from the experiment's in their leaves, shapes or types."""
+    there, here = (
+        {name: leaf for name, leaf in leaves.items() if name.startswith(NETWORK)}
+        for leaves in (states, wanted)
+    )
+    if set(there) != set(here):
+        lists = [", ".join(name.removeprefix(NETWORK) for name in names) for names in (there, here)]
         raise InputError(
-            "init: the source's optimizer state does not fit this optimizer; take only the network over: "
-            "init.parameters = ['hidden_weight', 'hidden_bias', 'output_weight']."
+            f"init: the source's network has the parameters {lists[0]}; this experiment's has {lists[1]}; "
+            "name those to copy with init.parameters, and their names here with init.rename."
         )
+    for name, leaf in states.items():
+        own = wanted.get(name)
+        if own is not None and (own.shape != leaf.shape[1:] or own.dtype != leaf.dtype):
+            if name in there:
+                raise InputError(_misfit(name.removeprefix(NETWORK), leaf, own.dtype, own.shape))
+            break
+    else:
+        if set(states) == set(wanted):
+            return
+    raise InputError(
+        "init: the source's optimizer state does not fit this optimizer; take only the network over: "
+        "init.parameters = ['*']."
+    )
 
 
 def _fresh_states(experiment: Experiment, members: list[Seeds]) -> dict[str, np.ndarray]:
@@ -243,7 +333,7 @@ def _resolve_interventions(
         if item.until is not None:
             until = _steps(item.until, prepared, experiment, source)
         for fails, text in (
-            (~mask.any(axis=1), "has no neurons to act on"),
+            (~mask.any(axis=1) & (mask.shape[1] > 0), "has no neurons to act on"),
             (np.isinf(at), f"{item.at} was not seen in the source"),
             (at < origin, f"{item.at} lies before its start"),
             (until <= at, "it would end before it begins"),
@@ -279,7 +369,7 @@ class SourceMembers:
         store: the store of the source run.
         seeds: the seeds of each source member.
         advance: called with the member-steps replayed.
-        allow_other_numerics: replay under numerics that differ from the source's.
+        allow: replay under numerics or by code that differ from the source's.
 
     Attributes:
         experiment: the experiment of the source run.
@@ -292,9 +382,9 @@ class SourceMembers:
         seeds: tuple[Seeds, ...],
         advance: Callable[[int], None],
         *,
-        allow_other_numerics: bool,
+        allow: Allow,
     ) -> None:
-        self.store, self.seeds, self._advance, self._allow = store, seeds, advance, allow_other_numerics
+        self.store, self.seeds, self._advance, self._allow = store, seeds, advance, allow
         self.experiment = store.experiment
         self._rows = [store.position(each) for each in seeds]
         self.steps = np.zeros(len(seeds), np.int64)
@@ -308,12 +398,20 @@ class SourceMembers:
     def part(self, rows: np.ndarray) -> SourceMembers:
         """The members for which the mask ``rows`` [member] holds."""
         chosen = tuple(seeds for seeds, kept in zip(self.seeds, rows, strict=True) if kept)
-        part = SourceMembers(self.store, chosen, self._advance, allow_other_numerics=self._allow)
+        part = SourceMembers(self.store, chosen, self._advance, allow=self._allow)
         part.steps = self.steps[rows]
         return part
 
     def moments(self, at: Moment) -> np.ndarray:
-        """The step of each member at a moment; inf if the event was not seen in it. Never NaN."""
+        """The step of each member at a moment; inf if the event was not seen in it. Never NaN.
+
+        Raises:
+            InputError: if other code than the present one has computed the measure of the event.
+        """
+        if isinstance(at.event, Event):
+            outdated = outdated_measures(self.store, self.experiment)
+            if at.event.measure in outdated:
+                raise InputError(f"{self.store.path}: {outdated[at.event.measure]}")
         measures = on_members(self.store.read_measures(), self.seeds) if at.is_event else None
         return at.steps(measures, self.steps, self.store.steps_done[self._rows])
 
@@ -339,7 +437,7 @@ class SourceMembers:
             self._rows,
             steps,
             self._advance,
-            allow_other_numerics=self._allow,
+            allow=self._allow,
         )
 
     def subnetwork(self, name: str, flavor: str) -> np.ndarray:
@@ -360,15 +458,12 @@ class SourceMembers:
         return np.stack(masks)
 
 
-def _open_source(init: FromRun, *, allow_other_numerics: bool) -> tuple[RunStore, list[str]]:
-    """Open the source run.
-
-    Returns:
-        Its store, and the differences between its numerics and those of this machine.
+def _open_source(init: FromRun, prepared: Prepared, allow: Allow) -> RunStore:
+    """Open the store of the source run; allowed differences from this process are noted in ``prepared``.
 
     Raises:
-        InputError: if there is no run, it has another identity than ``init.source``, or its numerics differ
-            and that is not allowed.
+        InputError: if there is no run, it has another identity than ``init.source``, or its numerics or the
+            code of its parts differ and that is not allowed.
     """
     if isinstance(as_place(init.run), BucketPath):
         raise InputError(f"init.run: {init.run}: lies in a bucket; members start from a run in a folder.")
@@ -380,11 +475,12 @@ def _open_source(init: FromRun, *, allow_other_numerics: bool) -> tuple[RunStore
             f"init.run: {store.path}: is another run (identity {store.identity[:8]}, not {init.source[:8]})."
         )
     if not store.experiment.learner.trains:  # an imported run is never replayed
-        return store, []
+        return store
     here = numerics_here(store.experiment)
-    if not allow_other_numerics:
-        store.require_numerics(here, to="replay")
-    return store, fingerprint_difference(store.fingerprint, here)
+    require_same(store, store.experiment, to="replay", allow=allow, numerics=here)
+    prepared.other_numerics = fingerprint_difference(store.fingerprint, here)
+    prepared.changed_code = code_difference(store.code or {}, store.experiment.training_code)
+    return store
 
 
 def _match_members(store: RunStore, members: Members) -> list[tuple[Seeds | None, str]]:
@@ -449,8 +545,20 @@ class StoredMembers:
 
     @property
     def width(self) -> int:
-        """The number of neurons."""
-        return int(self._states["state.network.hidden_bias"].shape[-1])
+        """The number of neurons; 0 if the network has not exactly one hidden layer."""
+        return self._hidden_shape[1]
+
+    @property
+    def n_bits(self) -> int:
+        """The number of inputs of each neuron; 0 if the network has not exactly one hidden layer."""
+        return self._hidden_shape[0]
+
+    @property
+    def _hidden_shape(self) -> tuple[int, int]:
+        if not self._experiment.model.has_one_hidden_layer:
+            return 0, 0
+        _, bits, neurons = self._states[f"{NETWORK}hidden_weight"].shape
+        return bits, neurons
 
     def support(self) -> np.ndarray:
         """The task's hidden bits, or those drawn from each member's data seed; bool [member, bit].
@@ -459,8 +567,7 @@ class StoredMembers:
             InputError: if the task does not know them.
         """
         task = self._experiment.task
-        n_bits = self._states["state.network.hidden_weight"].shape[1]
-        bits = np.zeros((len(self._members), n_bits), bool)
+        bits = np.zeros((len(self._members), self.n_bits), bool)
         known = task.facts().get("support")
         if known is not None:
             bits[:, list(known)] = True
@@ -473,12 +580,16 @@ class StoredMembers:
         np.put_along_axis(bits, drawn.astype(np.int64), True, axis=1)
         return bits
 
-    def weights(self, at: Moment) -> NetworkArrays:
+    def parameters(self, at: Moment) -> dict[str, np.ndarray]:
         """The source's networks at a moment; at ``start`` the networks with which the members start."""
         is_start = at.event == "start" and not at.offset and at.factor == 1
         leaves = self._states if is_start else self._require_source().states(at)
-        names = ("hidden_weight", "hidden_bias", "output_weight")
-        return NetworkArrays(*(leaves[f"state.network.{name}"] for name in names))
+        return {name.removeprefix(NETWORK): leaf for name, leaf in leaves.items() if name.startswith(NETWORK)}
+
+    def weights(self, at: Moment) -> NetworkArrays:
+        """The same of one-hidden-layer networks."""
+        arrays = self.parameters(at)
+        return NetworkArrays(*(arrays[name] for name in NetworkArrays._fields))
 
     def active(self, at: Moment, flavor: Literal["predictions", "accuracy"], order: str) -> np.ndarray:
         """The active subnetwork on the source's training inputs; without a source, on the members' own."""

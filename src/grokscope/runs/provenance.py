@@ -14,9 +14,15 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["collect_provenance", "git_state", "safe_command"]
+from grokscope.runs.measure_plan import MeasurePlan
+from grokscope.spec.code import Code, code_of
+
+if TYPE_CHECKING:
+    from grokscope.experiment import Experiment
+
+__all__ = ["all_code", "collect_provenance", "git_state", "safe_command"]
 
 _PACKAGES = (
     "equinox",
@@ -42,6 +48,7 @@ def collect_provenance(
     fingerprint: Mapping[str, Any],
     *,
     argv: Sequence[str] | None = None,
+    code: Mapping[str, Code] | None = None,
     project: Path | None = None,
 ) -> dict[str, Any]:
     """The content of ``provenance.json`` for a run that starts now.
@@ -49,6 +56,7 @@ def collect_provenance(
     Args:
         fingerprint: the numerics fingerprint, see `grokscope.training.numerics`.
         argv: the command; None: that of this process.
+        code: the code of the parts that are not the package's own (`all_code`).
         project: the checkout whose commit is recorded; None: the one that contains this package, if any.
     """
     return {
@@ -63,7 +71,15 @@ def collect_provenance(
         "packages": {name: version for name in _PACKAGES if (version := _version(name))},
         "git": git_state(project or Path(__file__).resolve().parents[3]),
         "fingerprint": dict(fingerprint),
+        **({"code": {part: one.to_json() for part, one in code.items()}} if code else {}),
     }
+
+
+def all_code(experiment: Experiment) -> dict[str, Code]:
+    """The code of all parts of an experiment that are not the package's own, by part."""
+    parts: list[Any] = [*MeasurePlan.of(experiment).all]
+    found = {code.part: code for code in map(code_of, parts) if code is not None}
+    return experiment.training_code | found
 
 
 def git_state(project: Path) -> dict[str, Any] | None:

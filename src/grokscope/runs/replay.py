@@ -14,13 +14,15 @@ import jax
 import numpy as np
 
 from grokscope.errors import GrokscopeError, InputError
+from grokscope.models.networks.parameters import named_leaves
 from grokscope.runs.networks import network_of, stacked
 from grokscope.runs.origins import cohort_of, start_steps
+from grokscope.runs.same import require_same
+from grokscope.store.allow import NOTHING, Allow
 from grokscope.store.checksums import state_sha256
-from grokscope.training.cohort import array_leaves, leaf_name
+from grokscope.training.cohort import array_leaves
 from grokscope.training.devices import choose_execution, in_precision, prepare_devices
-from grokscope.training.loop import Carry, MemberLoop, SegmentPlan
-from grokscope.training.numerics import numerics_here
+from grokscope.training.loop import Carry, MemberLoop, SegmentPlan, as_precision
 
 if TYPE_CHECKING:
     from grokscope.experiment import Experiment
@@ -50,7 +52,7 @@ def networks_at(
 
     Raises:
         InputError: if a member has no such step; or if a network must be replayed and cannot be, because the
-            run was imported or the numerics of this machine differ from the run's.
+            run was imported or the numerics of this machine or the code of a part differ from the run's.
         GrokscopeError: if a replay does not agree with a checkpoint.
     """
     at = np.unique(np.asarray(steps, np.int64)).tolist()
@@ -72,7 +74,7 @@ def states_at(
     steps: np.ndarray,
     advance: Callable[[int], None],
     *,
-    allow_other_numerics: bool,
+    allow: Allow,
 ) -> Arrays:
     """The whole states of members (as in checkpoints) at one step each: arrays [member, ...] by path.
 
@@ -82,15 +84,15 @@ def states_at(
         positions: the members' positions in the store; a member may be given more than once.
         steps: a step for each of them.
         advance: called with the member-steps replayed.
-        allow_other_numerics: replay even if the numerics of this machine differ from the run's.
+        allow: replay even if the numerics of this machine, or the code of a part, differ from the run's.
 
     Raises:
         InputError: if a member has no such step; or if a state must be replayed and cannot be, because the
-            run was imported or the numerics of this machine differ from the run's.
+            run was imported or the numerics of this machine or the code of a part differ from the run's.
         GrokscopeError: if a replay does not agree with a checkpoint.
     """
     pairs = [(int(step), p) for step, p in zip(steps, positions, strict=True)]
-    found = _find(store, experiment, pairs, "state", advance, allow_other_numerics=allow_other_numerics)
+    found = _find(store, experiment, pairs, "state", advance, allow=allow)
     return stacked([found[pair] for pair in pairs])
 
 
@@ -118,10 +120,10 @@ def state_structure(experiment: Experiment) -> dict[str, jax.ShapeDtypeStruct]:
     loop = MemberLoop(experiment)
 
     def start() -> Carry:
-        return loop.start(jax.numpy.zeros(4, "uint32"), {})[0]
+        shared = as_precision(experiment.task.shared_data(), experiment.precision)
+        return loop.start(jax.numpy.zeros(4, "uint32"), {}, shared)[0]
 
-    paths, _ = jax.tree_util.tree_flatten_with_path(jax.eval_shape(start))
-    return {leaf_name(path): leaf for path, leaf in paths}
+    return named_leaves(jax.eval_shape(start))
 
 
 def _find(
@@ -131,7 +133,7 @@ def _find(
     part: Literal["state", "network"],
     advance: Callable[[int], None] = lambda steps: None,
     *,
-    allow_other_numerics: bool = False,
+    allow: Allow = NOTHING,
 ) -> Found:
     """Read or replay the states, or only the networks, of (step, position) pairs."""
     wanted = sorted(set(pairs))
@@ -139,14 +141,14 @@ def _find(
     prepare_devices()
     with in_precision(experiment.precision):
         found = (_kept_networks if part == "network" else _kept_states)(store, experiment, wanted)
-        found |= _recent(store, [pair for pair in wanted if pair not in found], part)
+        source = _source(store, experiment, part)
+        found |= _recent(source, [pair for pair in wanted if pair not in found])
         lacking = [pair for pair in wanted if pair not in found]
         if not lacking:
             return found
         if not experiment.learner.trains:
             raise InputError(not_kept(store, lacking[0][1], lacking[0][0]))
-        if not allow_other_numerics:
-            store.require_numerics(numerics_here(experiment), to="replay")
+        require_same(store, experiment, to="replay", allow=allow)
         last = {position: step for step, position in lacking}  # the last step: the pairs are sorted
         members = sorted(last, key=lambda position: last[position])
         execution = choose_execution(len(members), experiment=experiment)
@@ -154,7 +156,7 @@ def _find(
             block = members[low : low + execution.capacity]
             of_block = {pair for pair in lacking if pair[1] in block}
             replayed = _replayed(store, experiment, block, of_block, part, advance)
-            _remember(store, replayed, part)
+            _remember(source, replayed)
             found |= replayed
     return found
 
@@ -217,22 +219,27 @@ def _network(state: Arrays) -> Arrays:
 
 # Cache of replayed states and networks: several branches from the same step replay it once.
 _RECENT_BYTES = 2e8
-_recently: OrderedDict[tuple[str, str, str, int, int], Arrays] = OrderedDict()
+_recently: OrderedDict[tuple[str, ...], Arrays] = OrderedDict()
 
 
-def _recent(store: RunStore, wanted: list[tuple[int, int]], part: str) -> Found:
+def _source(store: RunStore, experiment: Experiment, part: str) -> tuple[str, ...]:
+    """The start of the keys of a run's states or networks."""
+    return str(store.path), store.identity, part, *(one.sha256 for one in experiment.training_code.values())
+
+
+def _recent(source: tuple[str, ...], wanted: list[tuple[int, int]]) -> Found:
     found: Found = {}
     for pair in wanted:
-        key = (str(store.path), store.identity, part, *pair)
+        key = (*source, *map(str, pair))
         if key in _recently:
             _recently.move_to_end(key)
             found[pair] = _recently[key]
     return found
 
 
-def _remember(store: RunStore, found: Found, part: str) -> None:
+def _remember(source: tuple[str, ...], found: Found) -> None:
     for pair, leaves in found.items():
-        _recently[str(store.path), store.identity, part, *pair] = leaves
+        _recently[*source, *map(str, pair)] = leaves
     held = sum(leaf.nbytes for leaves in _recently.values() for leaf in leaves.values())
     while held > _RECENT_BYTES and _recently:
         _, leaves = _recently.popitem(last=False)
@@ -267,15 +274,15 @@ def _replayed(
             advance((to - at) * len(rows))
             at = to
         whole = part == "state" or stop in passed  # the hash of a checkpoint is that of the whole state
-        leaves = array_leaves(cohort.trim(carry if whole else experiment.learner.predictor(carry.state)))
+        leaves = array_leaves(cohort.trim(carry if whole else cohort.networks(carry)))
         for i, row in enumerate(rows):
             state = {name: leaf[i] for name, leaf in leaves.items()}
             recorded = trails[row].get(stop)
             if recorded is not None and stop >= starts[i] and state_sha256(state) != recorded:
                 raise GrokscopeError(
                     f"{store.path}: a replay of seed {store.seeds[row].label} does not pass the state that "
-                    f"was recorded at step {stop}: the numerics of this machine differ from those of the "
-                    "run, or the store was changed."
+                    f"was recorded at step {stop}: the numerics of this machine or the code of a part differ "
+                    "from those of the run, or the store was changed."
                 )
             if (stop, row) in wanted:
                 kept = _network(state) if part == "network" and whole else state

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,6 +15,7 @@ from grokscope.progress import Progress, SilentProgress
 from grokscope.spec.parts import part_of
 from grokscope.spec.schedule import Schedule
 from grokscope.spec.streams import Members, Seeds
+from grokscope.store.allow import Allow
 from grokscope.store.open import open_store
 from grokscope.store.place import Place, as_place
 
@@ -80,6 +81,17 @@ class Run:
     def notes(self) -> dict[str, Any]:
         """Remarks, for example that other numerics were allowed."""
         return self._store.notes
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a reader of the results should know, one line each.
+
+        Other numerics or changed code that were allowed, measures whose values other code has computed, and
+        parts that are not loaded.
+        """
+        from grokscope.runs.remarks import remarks_on
+
+        return remarks_on(self._store, self.experiment)
 
     @property
     def members(self) -> Members:
@@ -225,9 +237,12 @@ class Run:
         parameters: Any = "all",
         neurons: Any = None,
         clock: Literal["source", "zero"] = "source",
+        rename: Mapping[str, str] | None = None,
+        into: Literal["refuse", "leading"] = "refuse",
         out: str | Path | None = None,
         progress: Progress | None = None,
         allow_other_numerics: bool = False,
+        allow_changed_code: bool = False,
     ) -> Run:
         """Train members that start inside this run, with a changed experiment; see docs/branches.md.
 
@@ -241,9 +256,13 @@ class Run:
             parameters: names of the parameters to copy, see `grokscope.starts.from_run.FromRun`.
             neurons: the neurons whose parameters are copied.
             clock: whether steps continue from this run's step (``source``) or begin at 0 (``zero``).
+            rename: names in the branch of parameters that have other names in this run.
+            into: a parameter of another shape is refused, or copied into the ``leading`` entries.
             out: the folder; by default ``runs/<task>-<identity>``.
             progress: receives the progress.
             allow_other_numerics: branch even if this run was made under other numerics; the branch is marked.
+            allow_changed_code: branch even if the code of a part, from a plug-in, has changed; the branch is
+                marked.
 
         Returns:
             The branch. Members that cannot start are listed in ``branch.origins.left_out``.
@@ -257,6 +276,7 @@ class Run:
         """
         from grokscope.runs.branch import branch_experiment, branch_members
 
+        self.experiment.require_loaded()
         experiment = branch_experiment(
             self._store,
             at,
@@ -265,6 +285,8 @@ class Run:
             parameters=parameters,
             neurons=neurons,
             clock=clock,
+            rename=dict(rename or {}),
+            into=into,
         )
         return train(
             experiment,
@@ -272,6 +294,7 @@ class Run:
             out=out,
             progress=progress,
             allow_other_numerics=allow_other_numerics,
+            allow_changed_code=allow_changed_code,
         )
 
     def networks(self, steps: Iterable[int], seeds: Iterable[int | Seeds]) -> dict[str, np.ndarray]:
@@ -301,6 +324,7 @@ class Run:
         steps: str | int | list[str | int] | None = None,
         flavor: str = "predictions",
         progress: Progress | None = None,
+        allow_changed_code: bool = False,
     ) -> xr.Dataset:
         """Take measures by replay (of an imported run: from its snapshots), store and return them.
 
@@ -309,16 +333,20 @@ class Run:
             steps: a schedule (see `Schedule`); None: the run's own.
             flavor: how subnetworks are found: ``predictions`` or ``accuracy``.
             progress: receives the progress.
+            allow_changed_code: go on if the code of a part of the run, from a plug-in, has changed, and mark
+                the run.
 
         Raises:
-            InputError: if a measure is not known, or needs something that the run does not have.
+            InputError: if a measure is not known, or needs something that the run does not have; or if a part
+                of the run is not loaded or has changed.
             GrokscopeError: if the replay does not end in the recorded states.
         """
         from grokscope.runs.measure import add_measures
 
         items = [part_of("measure", item) for item in measures]
         schedule = None if steps is None else Schedule.parse(steps)
-        names = add_measures(self.path, items, schedule, flavor, progress or SilentProgress())
+        allow = Allow(code=allow_changed_code)
+        names = add_measures(self.path, items, schedule, flavor, progress or SilentProgress(), allow)
         self.reread()
         return self._store.read_measures(names)
 
@@ -336,6 +364,7 @@ def train(
     out: str | Path | None = None,
     progress: Progress | None = None,
     allow_other_numerics: bool = False,
+    allow_changed_code: bool = False,
     commit_seconds: float = 20.0,
 ) -> Run:
     """Train members of an experiment into a run folder; the same call again resumes or extends the run.
@@ -346,14 +375,16 @@ def train(
         out: the run folder; by default ``runs/<task>-<identity, 8 characters>``.
         progress: receives the progress (see `grokscope.progress`).
         allow_other_numerics: continue a run that was made under another numerics fingerprint, and mark it.
+        allow_changed_code: continue a run although the code of a part, from a plug-in, has changed, and mark
+            it.
         commit_seconds: seconds between commits; a crash loses the work since the last one.
 
     Returns:
         The run.
 
     Raises:
-        InputError: if the folder holds another run, the model does not fit the memory, or the numerics
-            differ and that is not allowed.
+        InputError: if the folder holds another run, the model does not fit the memory, or the numerics or
+            the code of a part differ and that is not allowed.
         StoreError: if the disk cannot be written.
 
     Example:
@@ -372,7 +403,7 @@ def train(
         experiment,
         members,
         progress or SilentProgress(),
-        allow_other_numerics=allow_other_numerics,
+        allow=Allow(allow_other_numerics, allow_changed_code),
         commit_seconds=commit_seconds,
     )
     return Run(folder)

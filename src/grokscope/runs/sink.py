@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from grokscope.runs.block import BlockState
-from grokscope.runs.measure_plan import MeasurePlan, stored_name
+from grokscope.runs.measure_plan import MeasurePlan, measure_code, stored_name
 from grokscope.spec.axes import SUBNETWORK_LABELS
 from grokscope.store.run_store import RunStore
 from grokscope.store.transaction import Transaction
@@ -100,6 +100,7 @@ class StoreSink:
         units = {m.name: m.unit for m in wanted.all}
         step = None if checkpoint is None else checkpoint.step
         with self._store.transaction(f"{len(positions)} members to step {step}") as t:
+            self._forget_outdated(t)
             for group, pieces in self._pending.items():
                 steps = np.concatenate([at for at, _ in pieces])
                 arrays = {
@@ -122,10 +123,22 @@ class StoreSink:
         self._pending = {}
         self._last_commit = time.monotonic()
 
+    def _forget_outdated(self, t: Transaction) -> None:
+        """Remove values that other code has computed: values of two codes must not be mixed."""
+        for measure in self._wanted.all:
+            name = stored_name(measure, self._suffix)
+            outdated = self._store.outdated(name, measure.code_version)[self._positions]
+            if outdated.any():
+                t.forget_measures(
+                    [p for p, old in zip(self._positions, outdated, strict=True) if old], [name]
+                )
+
     def _mark(self, t: Transaction, checkpoint: BlockState, *, complete: bool) -> None:
         """Record how far the members and their measures have come; with the state, unless in a replay."""
         measures = self._wanted.all if complete else self._wanted.quick + self._wanted.slow
         names = [stored_name(m, self._suffix) for m in measures]
+        found = {stored_name(m, self._suffix): measure_code(m) for m in measures}
+        codes = {name: code for name, code in found.items() if code is not None}
         if self._keep_state:
             t.write_checkpoint(self._positions, checkpoint.steps, checkpoint.leaves)
             t.mark(
@@ -134,7 +147,7 @@ class StoreSink:
                 complete=complete,
                 diverged_step=checkpoint.leaves["diverged"],
             )
-        t.mark_measured(self._positions, names, checkpoint.steps)
+        t.mark_measured(self._positions, names, checkpoint.steps, codes)
 
 
 class RoutingSink:

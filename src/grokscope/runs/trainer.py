@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +18,12 @@ from grokscope.runs.early_stop import has_stopped, stop_rule
 from grokscope.runs.measure_plan import MeasurePlan
 from grokscope.runs.origins import start_steps
 from grokscope.runs.prepare import Prepared, prepare, source_steps
-from grokscope.runs.provenance import collect_provenance
+from grokscope.runs.provenance import all_code, collect_provenance
+from grokscope.runs.same import require_same
 from grokscope.runs.sink import COMMIT_SECONDS, RoutingSink, StoreSink
 from grokscope.spec.stopping import NO_STEP
 from grokscope.spec.streams import Members, Seeds
+from grokscope.store.allow import Allow
 from grokscope.store.folder import is_run, keep_files, written_spec
 from grokscope.store.open import create_store
 from grokscope.store.run_store import RunStore
@@ -29,6 +31,7 @@ from grokscope.training.budget import refuse_too_large
 from grokscope.training.cache import use_compile_cache
 from grokscope.training.devices import in_precision, prepare_devices
 from grokscope.training.numerics import numerics_here
+from grokscope.training.part_check import check_parts
 
 __all__ = ["Trainer", "train_into", "train_rows"]
 
@@ -39,7 +42,7 @@ def train_into(
     members: Members,
     progress: Progress,
     *,
-    allow_other_numerics: bool,
+    allow: Allow,
     commit_seconds: float,
 ) -> None:
     """Train members into a folder: as a new run, or as an extension of the run in it.
@@ -49,12 +52,12 @@ def train_into(
         experiment: the experiment.
         members: the members to train.
         progress: receives the progress.
-        allow_other_numerics: continue a run that was made under other numerics, and mark it.
+        allow: differences from an existing run that are accepted; the run is marked.
         commit_seconds: seconds between commits.
 
     Raises:
         InputError: if the learner does not train, the folder holds another run, the members do not fit the
-            memory, no member can start, or the numerics differ and that is not allowed.
+            memory, no member can start, or the numerics or the code of a part differ and that is not allowed.
         StoreError: if the disk cannot be written.
     """
     began = time.monotonic()
@@ -66,12 +69,14 @@ def train_into(
     prepare_devices()
     use_compile_cache()
     with in_precision(experiment.precision):
+        check_parts(experiment)  # before the measures: which of them apply depends on the network
+        check_parts(experiment, MeasurePlan.of(experiment).all)
         refuse_too_large(experiment, len(members))
         prepared = None
         if not experiment.is_plain and not is_run(folder):  # before the folder is made, as this can fail
-            prepared = prepare(experiment, members, progress, allow_other_numerics=allow_other_numerics)
+            prepared = prepare(experiment, members, progress, allow=allow)
         numerics = numerics_here(experiment)
-        facts = collect_provenance(numerics)
+        facts = collect_provenance(numerics, code=all_code(experiment))
         with (
             written_spec(experiment, folder) as (toml, files),
             create_store(
@@ -81,12 +86,13 @@ def train_into(
                 numerics,
                 facts,
                 steps_per_epoch=experiment.steps_per_epoch,
+                code=experiment.training_code,
                 exist_ok=True,
             ) as store,
         ):
-            store.require_numerics(numerics, to="train", allow=allow_other_numerics)
+            require_same(store, experiment, to="train", allow=allow, numerics=numerics)
             keep_files(folder, files)
-            trainer = Trainer(store, experiment, progress, allow_other_numerics, prepared, commit_seconds)
+            trainer = Trainer(store, experiment, progress, allow, prepared, commit_seconds)
             if not trainer.is_done(members):
                 store.update_experiment(toml)
                 trainer.train(members)
@@ -105,7 +111,7 @@ class Trainer:
         store: the store of the run, open for writing.
         experiment: the experiment, with the requested length and measures.
         progress: receives the progress.
-        allow_other_numerics: branch from a run that was made under other numerics.
+        allow: accepted differences from the run that members start in.
         prepared: the members that are not in the store yet, if they are prepared already.
         commit_seconds: seconds between commits while a block is trained.
     """
@@ -113,7 +119,7 @@ class Trainer:
     store: RunStore
     experiment: Experiment
     progress: Progress
-    allow_other_numerics: bool = False
+    allow: Allow = field(default_factory=Allow)
     prepared: Prepared | None = None
     commit_seconds: float = COMMIT_SECONDS
 
@@ -197,7 +203,7 @@ class Trainer:
             self.experiment,
             Members(tuple(new)),
             self.progress,
-            allow_other_numerics=self.allow_other_numerics,
+            allow=self.allow,
         )
         with self.store.transaction("members are added") as t:
             first = len(self.store.seeds)
@@ -210,9 +216,7 @@ class Trainer:
             lacking = [[list(member), reason, steps] for member, reason in found.left_out.items()]
             if before or lacking:
                 t.note(left_out=[*kept, *lacking])
-            if found.other_numerics:
-                known = {*self.store.notes.get("other_numerics", []), *found.other_numerics}
-                t.note(other_numerics=sorted(known))
+            t.note_more(other_numerics=found.other_numerics, changed_code=found.changed_code)
 
     def short(self, positions: list[int]) -> list[int]:
         """The members that are neither complete at the experiment's length nor stopped early."""
@@ -240,7 +244,7 @@ class Trainer:
         """Groups of members that lack the same measures, each with a plan of these measures."""
         wanted = MeasurePlan.of(self.experiment)
         lacking: dict[frozenset[str], list[int]] = {}
-        measured = {m.name: self.store.measured_to(m.name) for m in wanted.all}
+        measured = {m.name: self.store.measured_to(m.name, m.code_version) for m in wanted.all}
         for p in positions:
             end = min(self.experiment.n_steps, int(self.store.steps_done[p]))
             names = frozenset(n for n, to in measured.items() if to[p] < end)
@@ -312,7 +316,7 @@ def _measured_while_training(
     late = {
         measure.name
         for measure in wanted.quick + wanted.slow
-        if bool((store.measured_to(measure.name)[positions] < start).any())
+        if bool((store.measured_to(measure.name, measure.code_version)[positions] < start).any())
     }
     if not late:
         return wanted

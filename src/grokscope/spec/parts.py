@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import importlib.machinery
 import importlib.metadata
 import importlib.util
 import pkgutil
@@ -16,15 +17,25 @@ import re
 import sys
 import traceback
 import typing
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+)
 
 from grokscope.errors import InputError, did_you_mean
+from grokscope.spec.code import code_of, edited_beside, is_own, original_path, source_file
 
 if TYPE_CHECKING:
     from typing import Self
@@ -33,13 +44,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PLUGIN_PREFIX",
+    "MissingPart",
     "Part",
     "find_file",
     "kinds",
     "load_plugin",
     "looking_in",
     "lookup",
+    "missing_allowed",
     "part_of",
+    "parts_in",
+    "registered",
     "resolver",
 ]
 
@@ -82,6 +97,8 @@ PLUGIN_PREFIX = "grokscope_plugin_"  # of the module names of plug-ins
 _kinds: dict[str, dict[str, type[Part]]] = {}
 _discovered: set[str] = set()
 _spec_folder: ContextVar[Path | None] = ContextVar("_spec_folder", default=None)
+# inside `missing_allowed`: part ("task my_task") -> the file that defines it
+_missing: ContextVar[Mapping[str, str] | None] = ContextVar("_missing", default=None)
 
 
 class Part(BaseModel):
@@ -148,13 +165,105 @@ class Part(BaseModel):
         return table
 
 
-def resolver(base: type[Part]) -> BeforeValidator:
-    """A pydantic validator for fields of the base's group: applies `part_of` to the value."""
+# What reading a run asks of its parts, for one that is not loaded.
+_NEUTRAL: dict[str, Any] = {"n_neurons": 0, "trains": True, "events": {}}
 
-    def resolve(value: Any) -> Any:
-        return part_of(base.group, value)
 
-    return BeforeValidator(resolve)
+class MissingPart(Part):
+    """Stands for a part of a stored run whose kind is not loaded: it keeps the fields as they were stored.
+
+    Anything else that is asked of it raises an InputError that names the file to load.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    kind: str
+    _reason: str = PrivateAttr("")
+
+    @property
+    def label(self) -> str:
+        """The kind, as label of an intervention or a set of neurons."""
+        return self.kind
+
+    @property
+    def reason(self) -> str:
+        """One line: which part it is, and how it is loaded."""
+        return self._reason
+
+    def because(self, reason: str) -> MissingPart:
+        """The part itself, with the reason that it gives."""
+        self._reason = reason
+        return self
+
+    def written(self, folder: Path | None) -> MissingPart:
+        """The part itself: its arrays are files already."""
+        del folder
+        return self
+
+    if not TYPE_CHECKING:  # type checkers would take any name for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            try:
+                return super().__getattr__(name)
+            except AttributeError:
+                if name.startswith("_"):
+                    raise
+            if name in _NEUTRAL:
+                return _NEUTRAL[name]
+            raise InputError(self._reason)
+
+
+@contextmanager
+def missing_allowed(files: Mapping[str, str]) -> Generator[None]:
+    """Context manager for reading stored specs: kinds that are not known become `MissingPart`.
+
+    Args:
+        files: part (``task my_task``) -> the file that defined it, where that was recorded.
+    """
+    token = _missing.set(files)
+    try:
+        yield
+    finally:
+        _missing.reset(token)
+
+
+def _missing_part(group: str, kind: str, table: dict[str, Any], files: Mapping[str, str]) -> MissingPart:
+    file = files.get(f"{group} {kind}", "")
+    how = "(Python: grokscope.load_plugin)"
+    if not file:
+        reason = f"{group} '{kind}' is not known; add --plugin FILE with the file that defines it {how}."
+    elif Path(file).is_file():
+        reason = f"{group} '{kind}' is defined in {file}, which is not loaded; add --plugin {file} {how}."
+    else:
+        reason = (
+            f"{group} '{kind}' was defined in {file}, which is gone; restore it and add --plugin FILE {how}."
+        )
+    return MissingPart(kind=kind, **table).because(reason)
+
+
+def resolver(base: type[Part], form: Callable[[Any], Any] = lambda value: value) -> WrapValidator:
+    """A pydantic validator for fields of the base's group: applies `part_of` to the value.
+
+    Args:
+        base: the group's base class.
+        form: applied first; it makes tables of other forms of the value.
+    """
+
+    def resolve(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        part = part_of(base.group, form(value))
+        return part if isinstance(part, MissingPart) else handler(part)
+
+    return WrapValidator(resolve)
+
+
+def parts_in(part: Part) -> Iterator[Part]:
+    """A part and all parts in its fields, also in lists and in the fields of these."""
+    yield part
+    for name in type(part).model_fields:
+        value = getattr(part, name)
+        for item in value if isinstance(value, tuple | list) else (value,):
+            if isinstance(item, Part):
+                yield from parts_in(item)
 
 
 def part_of(group: str, value: Any) -> Any:
@@ -181,6 +290,9 @@ def part_of(group: str, value: Any) -> Any:
     if not isinstance(kind, str):
         table_name, allowed = _TABLES.get(group, group), ", ".join(sorted(kinds(group)))
         raise InputError(f"{table_name}.kind is required; allowed: {allowed}.")
+    files = _missing.get()
+    if files is not None and kind not in kinds(group):
+        return _missing_part(group, kind, table, files)
     return lookup(group, kind)(**table)
 
 
@@ -203,6 +315,11 @@ def kinds(group: str) -> dict[str, type[Part]]:
     return _kinds.get(group, {})
 
 
+def registered() -> list[type[Part]]:
+    """All kinds of all groups that this process has loaded so far."""
+    return [cls for table in _kinds.values() for cls in table.values()]
+
+
 def lookup(group: str, kind: str) -> type[Part]:
     """The class of a kind.
 
@@ -218,30 +335,64 @@ def lookup(group: str, kind: str) -> type[Part]:
     return known[kind]
 
 
-def load_plugin(path: str | Path) -> None:
+class _FreshLoader(importlib.machinery.SourceFileLoader):
+    """Compiles the file as it is: cached code is taken for current until the second after an edit."""
+
+    def get_code(self, fullname: str) -> Any:
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+
+_loading: list[Path] = []  # plug-ins that are being loaded, which may ask to load themselves
+
+
+def load_plugin(path: str | Path, *, original: str | None = None) -> None:
     """Import a user's Python file that defines kinds of parts. It runs with the user's rights.
 
+    Loaded again, after an edit or by ``import``, its parts replace those that it defined before. Files beside
+    it can be imported by it.
+
+    Args:
+        path: the file.
+        original: where the file is a copy: the path of the original, which runs record.
+
     Raises:
-        InputError: if the file does not exist, is not Python, or fails while it is imported.
+        InputError: if the file does not exist, is not Python, fails while it is imported, or defines no part.
     """
     file = Path(path)
     if file.suffix != ".py" or not file.is_file():
         raise InputError(f"plugin '{path}': not a Python file that exists.")
+    place = file.resolve()
+    main = getattr(sys.modules.get("__main__"), "__file__", None)
+    if place in _loading or (main and Path(main).resolve() == place):
+        return  # it is running, and defines its parts by itself
+    original_path(place, original)
     # one name per file: two files may share a stem, and one file may be loaded again after a change
-    digest = hashlib.sha256(str(file.resolve()).encode()).hexdigest()
+    digest = hashlib.sha256(str(place).encode()).hexdigest()
     name = f"{PLUGIN_PREFIX}{file.stem}_{digest[:8]}"
-    spec = importlib.util.spec_from_file_location(name, file)
+    spec = importlib.util.spec_from_file_location(name, file, loader=_FreshLoader(name, str(file)))
     if spec is None or spec.loader is None:
         raise InputError(f"plugin '{path}': cannot be imported.")
     module = importlib.util.module_from_spec(spec)
-    before = {group: dict(table) for group, table in _kinds.items()}
+    before, module_before = {group: dict(table) for group, table in _kinds.items()}, sys.modules.get(name)
+    for table in _kinds.values():  # what it defines no longer must not stay
+        for kind in [kind for kind, cls in table.items() if source_file(cls) == place]:
+            del table[kind]
+    if str(place.parent) not in sys.path:
+        sys.path.append(str(place.parent))
     sys.modules[name] = module
+    _loading.append(place)
     try:
+        for edited in edited_beside(module):  # python would keep them as they were
+            del sys.modules[edited]
         spec.loader.exec_module(module)
         for group in [group for group, table in _kinds.items() if table != before.get(group, {})]:
             kinds(group)  # a kind that exists already is reported now, not at its first use
+        _check_defines_parts(module, before)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
+        if module_before is not None:
+            sys.modules[name] = module_before
         _kinds.clear()
         _kinds.update(before)
         if isinstance(error, InputError):
@@ -250,7 +401,27 @@ def load_plugin(path: str | Path) -> None:
             frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)
         ]
         where = f", line {lines[-1]}" if lines else ""
-        raise InputError(f"plugin '{path}'{where}: {type(error).__name__}: {error}") from error
+        text = str(error).strip().partition("\n")[0]
+        raise InputError(f"plugin '{path}'{where}: {type(error).__name__}: {text}") from error
+    finally:
+        _loading.remove(place)
+
+
+def _check_defines_parts(module: Any, before: Mapping[str, Mapping[str, type[Part]]]) -> None:
+    """Refuse a plug-in that neither defines nor imports a kind of its own."""
+    now = {cls for table in _kinds.values() for cls in table.values()}
+    if now - {cls for table in before.values() for cls in table.values()}:
+        return
+    classes = [item for item in vars(module).values() if isinstance(item, type) and issubclass(item, Part)]
+    if any(cls in now and not is_own(cls) for cls in classes):
+        return
+    for cls in classes:
+        if cls.__module__ == module.__name__ and cls.group:
+            raise InputError(
+                f'{cls.__name__} has no kind; add the line kind: Literal["my_{cls.group}"] = '
+                f'"my_{cls.group}" to the class.'
+            )
+    raise InputError("defines no part: no subclass of Task, Model, Measure, Paper, ... with a kind.")
 
 
 @contextmanager
@@ -274,12 +445,25 @@ def find_file(path: str) -> Path:
 def _register(cls: type[Part], kind: str) -> None:
     table = _kinds.setdefault(cls.group, {})
     taken = table.get(kind)
-    # the same class again is the same file, loaded again
-    if taken is not None and (taken.__module__, taken.__qualname__) != (cls.__module__, cls.__qualname__):
+    if taken is not None and not _is_newer(cls, taken):
         raise InputError(
-            f"{cls.group} '{kind}' is already defined, in {taken.__module__}; choose another kind."
+            f"{cls.group} '{kind}' is already defined, in {_place(taken)}; choose another kind"
+            + (f" in {_place(cls)}." if not is_own(taken) else ".")
         )
+    code_of(cls)  # reads the source while it is the one that runs
     table[kind] = cls
+
+
+def _is_newer(cls: type[Part], taken: type[Part]) -> bool:
+    """Whether a class is another one again: from the same file, loaded again or under another name."""
+    if (taken.__module__, taken.__qualname__) == (cls.__module__, cls.__qualname__):
+        return True
+    file = source_file(cls)
+    return file is not None and (source_file(taken), taken.__qualname__) == (file, cls.__qualname__)
+
+
+def _place(cls: type[Part]) -> str:
+    return cls.__module__ if is_own(cls) else original_path(source_file(cls)) or cls.__module__
 
 
 def _takes_lists(annotation: Any) -> bool:

@@ -38,7 +38,8 @@ class Stopping(Part):
     Attributes:
         grokked_for: number of epochs: stop a member once the condition of the event ``grokking`` (by default:
             test accuracy above 0.98) has held for this many epochs, and at as many measured points as the
-            event needs (by default five). If not given, grokking does not stop a member.
+            event needs (by default five). If not given, grokking does not stop a member. Online training has
+            no epochs: there it is a number of steps, as with the full batch, where an epoch is one step.
         diverged: stop a member once it has diverged.
 
     Example:
@@ -55,6 +56,29 @@ class Stopping(Part):
     def is_on(self) -> bool:
         """Whether the table can stop a member."""
         return self.grokked_for is not None or self.diverged
+
+    def text(self, steps_per_epoch: int, event: Event = GROKKING) -> str:
+        """The condition in words, counted in steps where an epoch is one step.
+
+        Args:
+            steps_per_epoch: updates per epoch.
+            event: the run's event ``grokking``.
+
+        Example:
+            >>> Stopping(grokked_for=50, diverged=True).text(steps_per_epoch=32)
+            'after 50 epochs (1600 steps) of test accuracy > 0.98, or once diverged'
+            >>> Stopping(grokked_for=50).text(steps_per_epoch=1)
+            'after 50 steps of test accuracy > 0.98'
+        """
+        said: list[str] = []
+        if self.grokked_for is not None:
+            steps = self.grokked_for * steps_per_epoch
+            count = f"{steps} steps" if steps_per_epoch == 1 else f"{self.grokked_for} epochs ({steps} steps)"
+            measure = event.measure.replace("_", " ")
+            said.append(f"after {count} of {measure} {event.comparison} {event.threshold:g}")
+        if self.diverged:
+            said.append("once diverged")
+        return ", or ".join(said)
 
     def rule(self, steps_per_epoch: int, event: Event = GROKKING) -> StopRule | None:
         """The stopping rule, with times in steps; None if the table stops no member.

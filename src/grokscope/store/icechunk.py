@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import time
 from collections.abc import Generator
@@ -29,6 +30,10 @@ _BRANCH = "main"
 _COLLECT_EVERY = 20
 _PANICS = ("PanicException", "RustPanic")
 _CLOCK_TRIES, _CLOCK_WAIT = 100, 0.1
+# Seconds without activity after which the library's threads count as idle, and the longest wait for that.
+# A thread that waits for Python's lock wakes every 5 ms, which is seen as activity.
+_IDLE_SECONDS, _MOST_SECONDS = 0.02, 5.0
+_TASKS = Path("/proc/self/task")
 
 
 class Repository:
@@ -165,3 +170,40 @@ def _config() -> icechunk.RepositoryConfig:
         num_snapshot_nodes=10_000, num_chunk_refs=100_000, num_transaction_changes=0, num_bytes_chunks=0
     )
     return config
+
+
+def _wait_for_threads() -> None:
+    """Wait until the library's threads are idle; called when the interpreter is about to shut down.
+
+    Such a thread may still release Python objects of a read whose result has been used already. If it asks
+    for Python's lock while Python 3.11 to 3.13 shuts down, it aborts the process.
+    """
+    if not _TASKS.is_dir():  # no Linux: what threads do cannot be read
+        time.sleep(2 * _IDLE_SECONDS)
+        return
+    deadline = time.monotonic() + _MOST_SECONDS
+    seen = _activity()
+    while seen and time.monotonic() < deadline:
+        time.sleep(_IDLE_SECONDS)  # releases Python's lock
+        before, seen = seen, _activity()
+        if seen == before and all(state.startswith("S") for state, *_ in seen.values()):
+            return
+
+
+def _activity() -> dict[str, tuple[str, str, str]]:
+    """State and counts of context switches of each thread of the library, by its id."""
+    found: dict[str, tuple[str, str, str]] = {}
+    for task in _TASKS.iterdir():
+        try:
+            lines = (task / "status").read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:  # the thread has ended
+            continue
+        pairs = (line.partition(":\t") for line in lines)
+        fields = {name: value for name, _, value in pairs}
+        if fields["Name"].startswith("tokio"):
+            switches = fields["voluntary_ctxt_switches"], fields["nonvoluntary_ctxt_switches"]
+            found[task.name] = (fields["State"], *switches)
+    return found
+
+
+atexit.register(_wait_for_threads)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from grokscope.spec.code import Code
 from grokscope.store.checksums import RUN_FILES
 from grokscope.store.folder import FORMAT_VERSION, is_run
 from grokscope.store.place import BucketPath, Place, as_place
@@ -21,6 +22,7 @@ def create_store(
     provenance: Mapping[str, Any],
     *,
     steps_per_epoch: int = 1,
+    code: Mapping[str, Code] | None = None,
     exist_ok: bool = False,
 ) -> RunStore:
     """Create the store of a run and open it for writing.
@@ -32,6 +34,7 @@ def create_store(
         fingerprint: the numerics fingerprint.
         provenance: see `grokscope.runs.provenance`.
         steps_per_epoch: updates per epoch, for the coordinate ``epoch``.
+        code: the code of the parts that are not the package's own, by part.
         exist_ok: open an existing run of this identity instead of raising.
 
     Raises:
@@ -50,12 +53,14 @@ def create_store(
         1.0
     """
     place = as_place(path)
-    attributes = {
+    attributes: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "identity": identity,
         "fingerprint": dict(fingerprint),
         "steps_per_epoch": steps_per_epoch,
     }
+    if code:
+        attributes["code"] = {part: one.to_json() for part, one in code.items()}
     files: dict[str, str] = dict(zip(RUN_FILES, (experiment_toml, provenance_text(provenance)), strict=True))
     if isinstance(place, BucketPath):
         from grokscope.store.remote import RemoteRunStore

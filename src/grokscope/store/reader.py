@@ -15,14 +15,22 @@ import numpy as np
 from grokscope.errors import GrokscopeError, InputError, StoreError, did_you_mean
 from grokscope.spec.events import Events
 from grokscope.spec.streams import Seeds
-from grokscope.spec.toml import parse_toml
+from grokscope.spec.toml import parse_toml, read_toml
 from grokscope.store.arrays import DamagedError
 from grokscope.store.checksums import RUN_FILES, read_checksums, state_sha256
 from grokscope.store.disk import explain
 from grokscope.store.folder import check_format
 from grokscope.store.icechunk import Repository, translate_errors
 from grokscope.store.place import BucketPath, Place
-from grokscope.store.transaction import MEMBER_ARRAYS, checked_members, leaf_name, node_name
+from grokscope.store.transaction import (
+    MEMBER_ARRAYS,
+    MeasureCode,
+    checked_members,
+    leaf_name,
+    measure_label,
+    node_name,
+    split_label,
+)
 from grokscope.store.tree import Tree
 
 if TYPE_CHECKING:
@@ -34,7 +42,16 @@ if TYPE_CHECKING:
 __all__ = ["Checkpoint", "RunReader", "Subnetworks"]
 
 _EXPERIMENT, _PROVENANCE = RUN_FILES
-_ATTRIBUTES = {"identity": str, "fingerprint": dict, "notes": dict, "steps_per_epoch": int, "measured": list}
+_ATTRIBUTES = {
+    "identity": str,
+    "fingerprint": dict,
+    "code": dict,
+    "notes": dict,
+    "steps_per_epoch": int,
+    "measured": list,
+    "measured_by": dict,
+    "given_by": dict,
+}
 
 
 class Checkpoint(NamedTuple):
@@ -114,6 +131,22 @@ class RunReader:
             return Events.parse(parse_toml(self.experiment_toml).get("events", {}))
 
     @property
+    def code(self) -> dict[str, dict[str, str]] | None:
+        """File and hash of each part that trains and is not the package's own, by part; None if not recorded.
+
+        It is that of the process that created the run.
+        """
+        found = self._tree.attributes.get("code")
+        return None if found is None else dict(found)
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The file of each part that is not the package's own (``task my_task``), as far as recorded."""
+        measures = self._tree.attributes.get("measured_by", {}).values()
+        found = {f"measure {one['kind']}": one["file"] for one in measures if one.get("file")}
+        return found | {part: one["file"] for part, one in (self.code or {}).items() if one.get("file")}
+
+    @property
     def notes(self) -> dict[str, Any]:
         """Remarks added by `Transaction.note`."""
         return dict(self._tree.attributes.get("notes", {}))
@@ -130,12 +163,17 @@ class RunReader:
 
     @property
     def experiment(self) -> Experiment:
-        """The resolved spec as an `Experiment`."""
+        """The resolved spec as an `Experiment`; parts whose kind is not loaded are `MissingPart`."""
         from grokscope.experiment import Experiment
 
         if isinstance(self.path, BucketPath):
-            return Experiment.from_table(parse_toml(self.experiment_toml))
-        return Experiment.from_toml(self.path / _EXPERIMENT)
+            table, folder = parse_toml(self.experiment_toml), None
+        else:
+            table, folder = read_toml(self.path / _EXPERIMENT), self.path
+        found = Experiment.from_stored(table, folder, self.files)
+        if found.missing_parts:
+            found.know_steps_per_epoch(self.steps_per_epoch)
+        return found
 
     def position(self, seed: int | Seeds) -> int:
         """Position of a member, given its seed (the same in all four streams) or its four seeds.
@@ -203,9 +241,14 @@ class RunReader:
                 found[schedule].append(leaf_name(node))
         return found
 
-    def measured_to(self, name: str) -> np.ndarray:
-        """Step up to which each member has a measure at all its points, int [member]; -1: not measured."""
-        listed = list(self._tree.attributes.get("measured", []))
+    def measured_to(self, name: str, version: str = "") -> np.ndarray:
+        """Step up to which each member has a measure at all its points, int [member]; -1: not measured.
+
+        Args:
+            name: the measure.
+            version: of the code that computes it; values of another version do not count.
+        """
+        listed, name = list(self._tree.attributes.get("measured", [])), measure_label(name, version)
         out = np.full(len(self._members["steps_done"]), -1, np.int64)
         if name in listed:
             with translate_errors(self.path, "cannot be read"):
@@ -213,6 +256,21 @@ class RunReader:
                 found = self._tree.read("measured/to", [])[:, column[0]] if len(column) else out[:0]
             out[: len(found)] = np.maximum(found, -1)
         return out
+
+    def measure_codes(self, name: str) -> dict[str, MeasureCode]:
+        """The code that computed a measure, by version, of all versions that any member has or had."""
+        known = self._tree.attributes.get("measured_by", {})
+        labels = [one for one in self._tree.attributes.get("measured", []) if split_label(one)[0] == name]
+        return {
+            split_label(one)[1]: MeasureCode(split_label(one)[1], **known.get(one, {"kind": ""}))
+            for one in labels
+        }
+
+    def outdated(self, name: str, version: str) -> np.ndarray:
+        """Whether each member has a measure's values from another version of its code, bool [member]."""
+        others = [one for one in self.measure_codes(name) if one != version]
+        found = [self.measured_to(name, other) >= 0 for other in others]
+        return np.any(found, axis=0) if found else np.zeros(len(self._members["steps_done"]), bool)
 
     def read_measures(self, names: list[str] | None = None) -> xr.Dataset:
         """Lazy dataset of all (or the named) measures over ``seed`` (or streams), ``step`` and further axes.
@@ -356,6 +414,11 @@ class RunReader:
                 leaf_name(path.rpartition("/")[2]): self._tree.read(path, where)[0, 0]
                 for path in self._tree.below("snapshots/leaves")
             }
+
+    @property
+    def given_by(self) -> dict[str, dict[str, str]]:
+        """By measure that an analysis has written: the version of the analysis' code, by its name."""
+        return dict(self._tree.attributes.get("given_by", {}))
 
     @property
     def flavors(self) -> list[str]:

@@ -43,6 +43,10 @@ class RemoteRunStore(RunStore):
         super().__init__(path, repository, None)
         self._writable = writable
 
+    @property
+    def _is_writable(self) -> bool:
+        return self._writable
+
     @classmethod
     def create_remote(
         cls, place: BucketPath, files: Mapping[str, str], attributes: Mapping[str, Any], *, exist_ok: bool

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from grokscope.errors import InputError, StoreError
+from grokscope.spec.code import Code, short
 from grokscope.spec.events import Events
 from grokscope.spec.toml import parse_toml
 from grokscope.store.checksums import (
@@ -35,12 +36,24 @@ from grokscope.store.reader import RunReader
 from grokscope.store.transaction import Transaction, member_arrays
 from grokscope.store.tree import Tree
 
-__all__ = ["RunStore", "commit_empty_run", "fingerprint_difference", "provenance_text"]
+__all__ = [
+    "CODE_ADVICE",
+    "RunStore",
+    "code_difference",
+    "commit_empty_run",
+    "fingerprint_difference",
+    "provenance_text",
+]
 
 _EXPERIMENT, _PROVENANCE = RUN_FILES
 _ADVICE = {
     "train": "Choose another folder, or go on with --allow-other-numerics (the run is then marked).",
     "replay": "A replay must repeat them: do so where the run was made, or train again into another folder.",
+}
+_GO_ON = "go on with --allow-changed-code (Python: allow_changed_code=True; the result is then marked)."
+CODE_ADVICE = {
+    "train": f"restore the file, choose another folder (--out), or {_GO_ON}",
+    "replay": f"a replay must repeat the training: restore the file, or {_GO_ON}",
 }
 
 
@@ -138,7 +151,39 @@ class RunStore(RunReader):
                 f"match. {_ADVICE[to]}"
             )
         with self.transaction("other numerics were allowed") as t:
-            t.note(other_numerics=sorted({*self.notes.get("other_numerics", []), *difference}))
+            t.note_more(other_numerics=difference)
+
+    def require_code(
+        self, here: Mapping[str, Code], *, to: Literal["train", "replay"], allow: bool = False
+    ) -> list[str]:
+        """Check that the parts of the user's own that train have the code that the run was made with.
+
+        Args:
+            here: the code of the parts in this process, by part.
+            to: the planned operation; selects the advice in the message.
+            allow: accept a difference and, if the store is open for writing, note it in the run.
+
+        Returns:
+            The accepted differences.
+
+        Raises:
+            InputError: if the code of a part differs and ``allow`` is False.
+        """
+        differences = code_difference(self.code or {}, here)
+        if differences and not allow:
+            raise InputError(f"{self.path}: code has changed: {', '.join(differences)}; {CODE_ADVICE[to]}")
+        if not self._is_writable:
+            return differences
+        if differences or (here and self.code is None):
+            with self.transaction("the code of its parts") as t:
+                t.note_more(changed_code=differences)
+                if self.code is None:  # a run from before it was recorded
+                    t.set_attributes(code={part: code.to_json() for part, code in here.items()})
+        return differences
+
+    @property
+    def _is_writable(self) -> bool:
+        return self._lock is not None
 
     def close(self) -> None:
         """Release the lock, if this store holds it."""
@@ -226,6 +271,28 @@ def fingerprint_difference(there: Mapping[str, Any], here: Mapping[str, Any]) ->
         for name in dict.fromkeys([*there, *here])
         if there.get(name, absent) != here.get(name, absent)
     ]
+
+
+def code_difference(there: Mapping[str, Mapping[str, str]], here: Mapping[str, Code]) -> list[str]:
+    """The parts whose code differs, one text each: part, file and both hashes.
+
+    Args:
+        there: file and hash as recorded, by part; a part that was not recorded is not compared.
+        here: the code in this process.
+
+    Example:
+        >>> code_difference({"optimizer mine": {"file": "/a.py", "sha256": "12" * 32}}, {})
+        ["optimizer mine (/a.py: 121212121212 then, the package's own now)"]
+    """
+    found: list[str] = []
+    for part, recorded in there.items():
+        was, now = recorded.get("sha256", ""), here.get(part)
+        if now is not None and now.sha256 == was:
+            continue
+        file = (now.file if now is not None else "") or recorded.get("file") or "its source"
+        is_now = "the package's own" if now is None else short(now.sha256)
+        found.append(f"{part} ({file}: {short(was)} then, {is_now} now)")
+    return found
 
 
 def commit_empty_run(repository: Repository, session: Any, attributes: Mapping[str, Any]) -> None:

@@ -15,18 +15,30 @@ Steps are columns in order of addition; readers sort them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 from urllib.parse import quote, unquote
 
 import numpy as np
 
 from grokscope.spec.streams import MAX_INT32, Seeds
-from grokscope.store.arrays import ArrayInfo, DamagedError
+from grokscope.store.arrays import ArrayInfo, DamagedError, fill_value
 from grokscope.store.checksums import state_sha256
 from grokscope.store.tree import Tree
 
-__all__ = ["MEMBER_ARRAYS", "Transaction", "checked_members", "leaf_name", "member_arrays", "node_name"]
+__all__ = [
+    "MEMBER_ARRAYS",
+    "MeasureCode",
+    "Transaction",
+    "checked_members",
+    "leaf_name",
+    "measure_label",
+    "member_arrays",
+    "node_name",
+    "split_label",
+]
 
 _SEEDS = ("seed_init", "seed_data", "seed_order", "seed_noise")
 MEMBER_ARRAYS = (*_SEEDS, "steps_done", "complete", "diverged_step")
@@ -54,6 +66,46 @@ def checked_members(members: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         if len(values) != len(members["steps_done"]) or np.any((values < low) | (values > high)):
             raise DamagedError(f"members/{name} holds what cannot be")
     return members
+
+
+@dataclass(frozen=True)
+class MeasureCode:
+    """The code that computes a measure, as it is stored beside its values.
+
+    Attributes:
+        version: differs where the code does; empty for the package's own measures at their first revision.
+        kind: of the measure.
+        file: in which it is defined; empty for the package's own.
+        sha256: the hash of its code; empty for the package's own, or where it is not known.
+    """
+
+    version: str
+    kind: str
+    file: str = ""
+    sha256: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        """Kind, file and hash."""
+        return {"kind": self.kind, "file": self.file, "sha256": self.sha256}
+
+
+_BY = " by code "
+
+
+def measure_label(name: str, version: str) -> str:
+    """The entry of a measure in the attribute ``measured``."""
+    return f"{name}{_BY}{version}" if version else name
+
+
+def split_label(label: str) -> tuple[str, str]:
+    """Name and version of an entry of the attribute ``measured``.
+
+    Example:
+        >>> split_label(measure_label("share", "r2")), split_label("share")
+        (('share', 'r2'), ('share', ''))
+    """
+    name, _, version = label.partition(_BY)
+    return name, version
 
 
 def leaf_name(node: str) -> str:
@@ -103,20 +155,56 @@ class Transaction:
             if value is not None:
                 self._tree.write(f"members/{name}", [rows], np.broadcast_to(np.asarray(value), rows.shape))
 
-    def mark_measured(self, members: Indices, names: Iterable[str], step: int | np.ndarray) -> None:
+    def mark_measured(
+        self,
+        members: Indices,
+        names: Iterable[str],
+        step: int | np.ndarray,
+        codes: Mapping[str, MeasureCode] | None = None,
+    ) -> None:
         """Record that members have these measures at all their points up to a step (one, or one per member).
 
-        All names share one array [member, code]; the attribute ``measured`` lists the names in code order.
+        All names share one array [member, code]; the attribute ``measured`` lists the names in code order,
+        each with the version of the code that computed it, if it has one. Of the versions of a measure a
+        member has one: the others are unmarked.
+
+        Args:
+            members: positions.
+            names: of the measures.
+            step: updates done.
+            codes: by name, the code of a measure whose version is not empty.
         """
+        given = {name: (codes or {}).get(name) for name in dict.fromkeys(names)}
+        labels = {name: measure_label(name, code.version if code else "") for name, code in given.items()}
         listed = list(self._tree.attributes.get("measured", []))
-        listed += [name for name in dict.fromkeys(names) if name not in listed]
-        self.set_attributes(measured=listed)
+        listed += [label for label in labels.values() if label not in listed]
+        known = self._tree.attributes.get("measured_by", {})
+        if new := {labels[name]: code.to_json() for name, code in given.items() if code}:
+            self.set_attributes(measured=listed, measured_by={**known, **new})
+        else:
+            self.set_attributes(measured=listed)
+        others = [one for one in listed if split_label(one)[0] in labels and one not in labels.values()]
         rows = self._rows(members)
-        columns = self._columns("measured", [listed.index(name) for name in dict.fromkeys(names)])
+        columns = self._columns("measured", [listed.index(label) for label in (*labels.values(), *others)])
         each = np.broadcast_to(np.asarray(step, np.int64), rows.shape)
         values = np.repeat(each[:, None], len(columns), axis=1)
+        values[:, len(labels) :] = -1
         info = ArrayInfo.of(np.dtype(np.int64), ("member", "step"), ())
         self._write({"measured/to": info}, {"measured/to": values}, [rows, columns])
+
+    def forget_measures(self, members: Indices, names: Iterable[str]) -> None:
+        """Remove the values of measures of some members, at all steps and in all groups."""
+        rows, forgotten = self._rows(members), set(names)
+        for path in self._tree.below("measures"):
+            node = path.rpartition("/")[2]
+            if node == "step" or leaf_name(node) not in forgotten:
+                continue
+            info = self._tree.info(path)
+            there = rows[rows < info.shape[0]]
+            shape = (len(there), *info.shape[1:])
+            if math.prod(shape):
+                blank = np.full(shape, fill_value(info.dtype), info.dtype)
+                self._tree.write(path, [there, np.arange(info.shape[1])], blank)
 
     def declare_steps(self, schedule: str, steps: Sequence[int] | np.ndarray) -> None:
         """Declare the steps of a schedule in advance, so that arrays do not grow with every commit."""
@@ -284,6 +372,13 @@ class Transaction:
         """Add remarks about the run (JSON values), for example that other numerics were allowed."""
         notes = {**self._tree.attributes.get("notes", {}), **facts}
         self.set_attributes(notes=notes)
+
+    def note_more(self, **texts: Iterable[str]) -> None:
+        """Add texts to lists among the remarks; a text that is there already is not added again."""
+        notes = self._tree.attributes.get("notes", {})
+        lists = {name: sorted({*notes.get(name, []), *more}) for name, more in texts.items()}
+        if any(found and found != notes.get(name) for name, found in lists.items()):
+            self.note(**{name: found for name, found in lists.items() if found})
 
     def set_attributes(self, **attributes: Any) -> None:
         """Set attributes of the root (JSON values); others stay as they are."""

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from grokscope.experiment import Experiment
+from grokscope.runs.same import require_same
 from grokscope.starts import FromRun
+from grokscope.store.allow import Allow
 from grokscope.store.open import create_store
 from grokscope.store.place import Place
 from grokscope.store.run_store import RunStore
@@ -39,6 +41,8 @@ def open_cell(
     numerics: dict[str, Any],
     provenance: Mapping[str, Any],
     allowed: Sequence[str],
+    *,
+    allow: Allow,
 ) -> Generator[OpenCell]:
     """Open a cell's store for writing, or create it.
 
@@ -48,9 +52,11 @@ def open_cell(
         numerics: the fingerprint of this process.
         provenance: written into a new store.
         allowed: differences from the sweep's fingerprint that the user allowed; they are noted in the store.
+        allow: the differences that the user accepts.
 
     Raises:
-        InputError: if the folder holds another run, or one with other numerics that are not allowed.
+        InputError: if the folder holds another run, or one with other numerics or code that is not
+            allowed.
         StoreError: if the store cannot be read or written.
     """
     stored = experiment
@@ -64,12 +70,12 @@ def open_cell(
         numerics,
         provenance,
         steps_per_epoch=stored.steps_per_epoch,
+        code=stored.training_code,
         exist_ok=True,
     ) as store:
-        store.require_numerics(numerics, to="train", allow=bool(allowed))
-        if allowed:
-            noted = sorted({*store.notes.get("other_numerics", []), *allowed})
-            if noted != store.notes.get("other_numerics"):
-                with store.transaction("other numerics were allowed") as t:
-                    t.note(other_numerics=noted)
+        accepted = Allow(numerics=bool(allowed), code=allow.code)
+        require_same(store, experiment, to="train", allow=accepted, numerics=numerics)
+        if set(allowed) - set(store.notes.get("other_numerics", [])):
+            with store.transaction("other numerics were allowed") as t:
+                t.note_more(other_numerics=allowed)
         yield OpenCell(experiment, store, toml)

@@ -379,6 +379,7 @@ def run_contest(
     confirm: Confirm | None = None,
     rates: Rates | None = None,
     allow_other_numerics: bool = False,
+    allow_changed_code: bool = False,
 ) -> Contest:
     """Tune every contender, choose the setting with the fewest `penalized_steps`, train it on fresh seeds.
 
@@ -389,6 +390,7 @@ def run_contest(
         confirm: as for `run_sweep`; called before each contender's tuning.
         rates: of this machine; None measures them.
         allow_other_numerics: continue cells and runs made under other numerics, and mark them.
+        allow_changed_code: continue cells and runs although the code of a part has changed, and mark them.
 
     Raises:
         InputError: if a setting is not valid, or the folder holds another contest or other files.
@@ -409,6 +411,7 @@ def run_contest(
             confirm=confirm,
             rates=rates,
             allow_other_numerics=allow_other_numerics,
+            allow_changed_code=allow_changed_code,
         )
         chosen = sweep.settings(best_index(sweep))
         if progress is not None:
@@ -419,6 +422,7 @@ def run_contest(
             out=folder / name,
             progress=progress,
             allow_other_numerics=allow_other_numerics,
+            allow_changed_code=allow_changed_code,
         )
     return Contest(folder)
 

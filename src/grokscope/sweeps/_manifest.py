@@ -12,15 +12,21 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from grokscope.errors import InputError, StoreError
 from grokscope.experiment import Experiment
+from grokscope.runs.measure_plan import MeasurePlan
+from grokscope.spec.code import code_of
+from grokscope.spec.parts import kinds
 from grokscope.spec.streams import Members, Seeds
 from grokscope.sweeps._axes import Axis, axis_names, canonical_text
 from grokscope.sweeps._spec import SweepSpec
+
+if TYPE_CHECKING:
+    from grokscope.measures import Measure
 
 __all__ = ["FORMAT_VERSION", "Manifest", "Request", "members_from_text", "members_text", "recording_hash"]
 
@@ -61,6 +67,7 @@ class Manifest:
         notes: remarks, for example that other numerics were allowed.
         files: names of the files beside the manifest that the base refers to.
         history: command, counts and seconds of each request.
+        code: file and hash of each part that trains and is not the package's own, by part, as first trained.
     """
 
     identity: str
@@ -72,6 +79,7 @@ class Manifest:
     notes: dict[str, Any] = field(default_factory=dict[str, Any])
     files: list[str] = field(default_factory=list[str])
     history: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    code: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
 
     @property
     def axes(self) -> tuple[Axis, ...]:
@@ -157,6 +165,7 @@ class Manifest:
             "files": self.files,
             "history": self.history,
             "done": self.done,
+            **({"code": self.code} if self.code else {}),
         }
 
     @classmethod
@@ -202,13 +211,14 @@ class Manifest:
                 dict(table["notes"]),
                 list(table["files"]),
                 list(table["history"]),
+                {str(part): dict(one) for part, one in table.get("code", {}).items()},
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise StoreError(f"{where}: is damaged ({error}).") from None
 
 
 def recording_hash(experiment: Experiment) -> str:
-    """Hash of the settings that decide what is recorded: measures, schedule, early stop and events."""
+    """Hash of what decides what is recorded: measures, with their code, schedule, early stop and events."""
     measures = experiment.measures
     table: list[Any] = [
         None if measures is None else [measure.model_dump(mode="json") for measure in measures],
@@ -218,7 +228,18 @@ def recording_hash(experiment: Experiment) -> str:
         table.append(experiment.stop.model_dump(mode="json"))
     if experiment.events.unusual:
         table.append(experiment.events.unusual)
+    # our own measures at their first revision, without a version, leave the hash as it was before
+    if measures is not None or any(
+        code_of(kind) is not None or kind.revision > 1 for kind in _measure_kinds()
+    ):
+        plan = MeasurePlan.of(experiment)
+        if versions := {one.name: one.code_version for one in plan.all if one.code_version}:
+            table.append(versions)
     return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _measure_kinds() -> list[type[Measure]]:
+    return cast("list[type[Measure]]", list(kinds("measure").values()))
 
 
 def members_text(members: Members) -> str:

@@ -65,6 +65,7 @@ class SweepOverview:
         complete: whether all cells are finished.
         steps_saved: member-steps skipped by early stopping, summed over all requests.
         cells: in the order of the axes; the last axis varies fastest.
+        remarks: what a reader should know, one line each.
     """
 
     path: str
@@ -74,6 +75,7 @@ class SweepOverview:
     complete: bool
     steps_saved: int
     cells: tuple[CellOverview, ...]
+    remarks: tuple[str, ...] = ()
 
     def table(self, most: int = 60) -> tuple[list[str], list[list[str]]]:
         """Headers and rows of a table of at most ``most`` cells."""
@@ -126,6 +128,7 @@ def overview_of_sweep(sweep: Sweep) -> SweepOverview:
         sweep.is_complete,
         sum(int(one.get("steps_saved", 0)) for one in history),
         tuple(cells),
+        tuple(sweep.remarks),
     )
 
 

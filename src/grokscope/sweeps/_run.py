@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +13,12 @@ from grokscope.errors import InputError
 from grokscope.experiment import Experiment
 from grokscope.progress import Progress, SilentProgress
 from grokscope.runs.provenance import safe_command
+from grokscope.spec.code import Code
 from grokscope.spec.streams import Members
+from grokscope.store.allow import Allow
 from grokscope.store.folder import keep_files, written_spec
 from grokscope.store.place import BucketPath, Place, as_place
+from grokscope.store.run_store import CODE_ADVICE, code_difference
 from grokscope.sweeps._manifest import Manifest, recording_hash
 from grokscope.sweeps._plan import HUGE_GRID, SweepPlan, estimate_seconds, plan_sweep, work_units
 from grokscope.sweeps._spec import SweepSpec
@@ -63,6 +66,7 @@ def run_sweep(
     confirm: Confirm | None = None,
     rates: Rates | None = None,
     allow_other_numerics: bool = False,
+    allow_changed_code: bool = False,
 ) -> Sweep:
     """Train the unfinished members of a sweep.
 
@@ -76,10 +80,13 @@ def run_sweep(
         rates: speed of this machine; None measures it.
         allow_other_numerics: accept workers with another numerics fingerprint (versions, device type), and
             note it in their cells.
+        allow_changed_code: go on although the code of a part, from a plug-in, has changed since cells were
+            trained, and note it in the sweep and these cells.
 
     Raises:
         InputError: if a cell is not valid or does not fit the memory, the place holds another sweep or other
-            files, a huge grid is not confirmed, or the numerics differ and that is not allowed.
+            files, a huge grid is not confirmed, or the numerics or the code of a part differ and that is not
+            allowed.
         StoreError: if a store cannot be read or written.
     """
     began = time.monotonic()
@@ -92,6 +99,8 @@ def run_sweep(
     check_place(place)
     progress = progress or SilentProgress()
     engine = engine or LocalEngine()
+    allow = Allow(allow_other_numerics, allow_changed_code)
+    code = _code_of_cells(spec)
     rates = _rates(rates)
     if (huge := huge_grid_estimate(spec, rates)) is not None:
         if confirm is None:
@@ -100,6 +109,7 @@ def run_sweep(
 
     def confirmed_plan(manifest: Manifest) -> SweepPlan:
         _check_identity(spec, manifest, place)
+        _check_code(manifest, code, place, allow)
         plan = plan_sweep(spec, manifest, rates)
         progress.plan(str(plan) if engine.workers is None else f"{plan}{_workers_text(plan, engine.workers)}")
         if confirm is not None:
@@ -120,7 +130,8 @@ def run_sweep(
             manifest.add(spec, plan.names, base)
         except InputError as error:
             raise InputError(f"{place}: {error}; choose another folder.") from None
-        _run_units(folder, manifest, plan, engine, progress, began, allow=allow_other_numerics)
+        _note_code(manifest, code)
+        _run_units(folder, manifest, plan, engine, progress, began, allow=allow)
     return Sweep(place)
 
 
@@ -157,7 +168,7 @@ def _run_units(
     progress: Progress,
     began: float,
     *,
-    allow: bool,
+    allow: Allow,
 ) -> None:
     """Run the plan's work units and save the manifest as they finish."""
     seeds = plan.spec.seeds
@@ -175,7 +186,7 @@ def _run_units(
         str(folder.place),
         manifest.base,
         engine.limits(plan.seconds * plan.lanes),
-        allow_other_numerics=allow,
+        allow=allow,
         plugins=loaded_plugins(),
         command=tuple(safe_command(sys.argv)),
     )
@@ -188,7 +199,7 @@ def _run_units(
 
     def on_done(unit: WorkUnit, report: UnitReport) -> None:
         nonlocal saved
-        _check_numerics(manifest, report, allow=allow, place=folder.place)
+        _check_numerics(manifest, report, allow=allow.numerics, place=folder.place)
         reports.append(report)
         for cell in unit.cells:
             manifest.mark_done(cell.name, *requested[cell.name], seeds)
@@ -221,6 +232,31 @@ def _check_numerics(manifest: Manifest, report: UnitReport, *, allow: bool, plac
         )
     if different:
         manifest.notes["other_numerics"] = sorted({*manifest.notes.get("other_numerics", []), *different})
+
+
+def _code_of_cells(spec: SweepSpec) -> dict[str, Code]:
+    """The code of all parts of all cells that train and are not the package's own, by part."""
+    found = spec.base.training_code
+    values = (value for axis in spec.axes for point in axis.points for value in point)
+    if any(not isinstance(value, int | float) for value in values):  # texts and tables may name other parts
+        for cell in spec.cells():
+            found |= cell.experiment.training_code
+    return found
+
+
+def _check_code(manifest: Manifest, code: Mapping[str, Code], place: Place, allow: Allow) -> None:
+    """Refuse parts whose code is not that of the cells that are there."""
+    differences = code_difference({part: one for part, one in manifest.code.items() if part in code}, code)
+    if differences and not allow.code:
+        raise InputError(f"{place}: code has changed: {', '.join(differences)}; {CODE_ADVICE['train']}")
+
+
+def _note_code(manifest: Manifest, code: Mapping[str, Code]) -> None:
+    """Record the code of the parts; where it has changed, note it."""
+    differences = code_difference({part: one for part, one in manifest.code.items() if part in code}, code)
+    if differences:
+        manifest.notes["changed_code"] = sorted({*manifest.notes.get("changed_code", []), *differences})
+    manifest.code = {part: one.to_json() for part, one in code.items()} | manifest.code
 
 
 def _history_entry(plan: SweepPlan, reports: Sequence[UnitReport], seconds: float) -> dict[str, Any]:

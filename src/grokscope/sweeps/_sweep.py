@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from grokscope.errors import GrokscopeError, InputError
 from grokscope.experiment import Experiment
 from grokscope.runs.folders import verify
+from grokscope.runs.remarks import marks, remarks_on
 from grokscope.runs.run import Run
-from grokscope.spec.parts import looking_in
 from grokscope.spec.streams import Members, Seeds
 from grokscope.spec.toml import parse_toml
 from grokscope.store.checksums import Problem
@@ -75,9 +75,15 @@ class Sweep:
 
     @cached_property
     def experiment(self) -> Experiment:
-        """The base experiment, which every cell modifies."""
-        with looking_in(self.path if isinstance(self.path, Path) else Path()):
-            return Experiment.from_table(parse_toml(self._manifest.base))
+        """The base experiment, which every cell modifies; parts that are not loaded are `MissingPart`."""
+        folder = self.path if isinstance(self.path, Path) else None
+        files = {part: one["file"] for part, one in self._manifest.code.items() if one.get("file")}
+        found = Experiment.from_stored(parse_toml(self._manifest.base), folder, files)
+        stores = (self._open(name) for name in self.cells.values()) if found.missing_parts else iter(())
+        if (store := next((one for one in stores if one is not None), None)) is not None:
+            found = Experiment.from_stored(parse_toml(self._manifest.base), folder, store.files | files)
+            found.know_steps_per_epoch(store.steps_per_epoch)
+        return found
 
     @cached_property
     def axes(self) -> tuple[Axis, ...]:
@@ -129,6 +135,17 @@ class Sweep:
     def notes(self) -> dict[str, Any]:
         """Remarks, for example that other numerics were allowed."""
         return self._manifest.notes
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a reader of the results should know, one line each; see `grokscope.Run.remarks`."""
+        found = marks(self._manifest.notes) + [part.reason for part in self.experiment.missing_parts]
+        entries = ((str(one.get("wanted")), name) for name, one in self._manifest.done.items())
+        samples = [self._open(name) for name in dict(entries).values()]  # a cell of each set of measures
+        for store in samples:
+            if store is not None:
+                found += [line for line in remarks_on(store, store.experiment) if line.startswith("measure ")]
+        return list(dict.fromkeys(found))
 
     @property
     def provenance(self) -> dict[str, Any]:

@@ -22,11 +22,13 @@ from grokscope.progress import Progress, SilentProgress
 from grokscope.runs.block import OpenRun, Row
 from grokscope.runs.early_stop import stop_rule
 from grokscope.runs.measure_plan import MeasurePlan
-from grokscope.runs.provenance import collect_provenance
+from grokscope.runs.provenance import all_code, collect_provenance
 from grokscope.runs.trainer import Trainer, train_rows
+from grokscope.spec.code import module_source, original_path
 from grokscope.spec.parts import PLUGIN_PREFIX, load_plugin, looking_in
 from grokscope.spec.streams import Members, Seeds
 from grokscope.spec.toml import parse_toml
+from grokscope.store.allow import NOTHING, Allow
 from grokscope.store.place import as_place
 from grokscope.store.run_store import fingerprint_difference
 from grokscope.sweeps._cells import OpenCell, open_cell
@@ -36,6 +38,7 @@ from grokscope.training.devices import in_precision, prepare_devices
 from grokscope.training.numerics import numerics_here
 
 __all__ = [
+    "PluginFile",
     "UnitCell",
     "UnitReport",
     "WorkUnit",
@@ -76,8 +79,9 @@ class WorkUnit:
         max_members: the size that the program is compiled for; equal for all units of one shape.
         cost: predicted seconds on one core.
         numerics: the required fingerprint; None accepts the worker's.
-        allow_other_numerics: work under another fingerprint too, and note it in the cells.
-        plugins: the user's own parts, as (file name, source).
+        allow: accepted differences from the fingerprint and from the code of the cells' parts; they are noted
+            in the cells.
+        plugins: the files of the user's own parts.
         command: the command line of the driver, for provenance.
     """
 
@@ -89,9 +93,24 @@ class WorkUnit:
     max_members: int
     cost: float
     numerics: dict[str, Any] | None = None
-    allow_other_numerics: bool = False
-    plugins: tuple[tuple[str, str], ...] = ()
+    allow: Allow = NOTHING
+    plugins: tuple[PluginFile, ...] = ()
     command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PluginFile:
+    """A plug-in as it is sent to a worker.
+
+    Attributes:
+        path: of the driver's file.
+        source: its text.
+        beside: the texts of the files beside it that it imports, by their path relative to its folder.
+    """
+
+    path: str
+    source: str
+    beside: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -133,15 +152,15 @@ def run_unit(unit: WorkUnit, progress: Progress | None = None) -> UnitReport:
     use_compile_cache()
     numerics = numerics_here(experiments[0])
     different = [] if unit.numerics is None else numerics_difference(unit.numerics, numerics)
-    if different and not unit.allow_other_numerics:
+    if different and not unit.allow.numerics:
         return UnitReport(numerics, different)
-    provenance = collect_provenance(numerics, argv=unit.command)
+    provenance = collect_provenance(numerics, argv=unit.command, code=all_code(experiments[0]))
     counter = _StepCounter(progress or SilentProgress())
     with in_precision(experiments[0].precision), ExitStack() as open_stores:
         cells: list[OpenCell] = []
         for cell, experiment in zip(unit.cells, experiments, strict=True):
             place = as_place(unit.place) / CELLS / cell.name
-            store = open_cell(place, experiment, numerics, provenance, different)
+            store = open_cell(place, experiment, numerics, provenance, different, allow=unit.allow)
             cells.append(open_stores.enter_context(store))
             if isinstance(place, Path):
                 _link_arrays(place.parents[1], place)
@@ -175,22 +194,45 @@ def numerics_difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> li
     )
 
 
-def loaded_plugins() -> tuple[tuple[str, str], ...]:
-    """File name and source of every plug-in that this process has loaded."""
-    modules = [module for name, module in sorted(sys.modules.items()) if name.startswith(PLUGIN_PREFIX)]
-    files = [Path(module.__file__) for module in modules if module.__file__]
-    return tuple((file.name, file.read_text(encoding="utf-8")) for file in files)
+def loaded_plugins() -> tuple[PluginFile, ...]:
+    """Every plug-in that this process has loaded, with the source that it was loaded from."""
+    found: list[PluginFile] = []
+    for name, module in sorted(sys.modules.items()):
+        if name.startswith(PLUGIN_PREFIX) and module.__file__:
+            text, beside = module_source(module)
+            path = original_path(Path(module.__file__).resolve())
+            found.append(PluginFile(path, text, tuple(sorted(beside.items()))))
+    return tuple(found)
 
 
-def _load_plugins(plugins: Sequence[tuple[str, str]]) -> None:
+def _load_plugins(plugins: Sequence[PluginFile]) -> None:
     """Load the driver's plug-ins, unless the same source is loaded already."""
     loaded = set(loaded_plugins())
-    for name, source in plugins:
-        if (name, source) not in loaded:
+    for plugin in plugins:
+        if plugin not in loaded:
+            _forget_modules(plugin)
             # kept as long as the process lives: tracebacks read the file
-            file = Path(tempfile.mkdtemp(prefix="grokscope-plugin-")) / name
-            file.write_text(source, encoding="utf-8")
-            load_plugin(file)
+            folder = Path(tempfile.mkdtemp(prefix="grokscope-plugin-"))
+            _folders[plugin.path] = folder
+            for name, source in ((Path(plugin.path).name, plugin.source), *plugin.beside):
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (folder / name).write_text(source, encoding="utf-8")
+            load_plugin(folder / Path(plugin.path).name, original=plugin.path)
+
+
+_folders: dict[str, Path] = {}  # the folder with the copy of each plug-in that was sent here
+
+
+def _forget_modules(plugin: PluginFile) -> None:
+    """Forget the modules beside an earlier copy of a plug-in; python would take them for the new ones."""
+    folder = _folders.get(plugin.path, Path(plugin.path).parent)
+    beside = {(folder / name).resolve() for name, _ in plugin.beside}
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file and Path(file).resolve() in beside:
+            del sys.modules[name]
+    if plugin.path in _folders and str(folder.resolve()) in sys.path:
+        sys.path.remove(str(folder.resolve()))
 
 
 def _experiments(unit: WorkUnit) -> list[Experiment]:
@@ -241,7 +283,7 @@ def _train(
     def finish(cell: OpenRun) -> None:
         nonlocal saved
         # trains branches, and adds measures to members that were trained before
-        trainer = Trainer(cell.store, cell.experiment, progress, unit.allow_other_numerics)
+        trainer = Trainer(cell.store, cell.experiment, progress, unit.allow)
         trainer.train(members)
         rows = [i for i, seeds in enumerate(cell.store.seeds) if seeds in unfinished[cell]]
         saved += trainer.steps_saved(rows)

@@ -1,19 +1,21 @@
 """Interventions in the compiled loop: at a member's start and around each update.
 
 Sets of neurons, steps and strengths are traced values; the kinds and number of interventions are static.
-Before an intervention begins, a member's bits equal those of a run without it: `jnp.where` selects results
-(no arithmetic mixes them), and a barrier prevents fusion with the update.
+Before an intervention begins, a member's bits equal those of a run without it: `jnp.where` or `lax.cond`
+selects results (no arithmetic mixes them), and a barrier prevents fusion with the update. An intervention on
+parameters needs `lax.cond`: its sums over whole arrays would else be compiled together with the update's.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from grokscope.interventions import Intervention, Target
+from grokscope.interventions import Intervention, NeuronIntervention, Target
 
 if TYPE_CHECKING:
     from grokscope.experiment import Experiment
@@ -39,7 +41,8 @@ def begin(
 ) -> tuple[Any, tuple[Any, ...]]:
     """The network at the member's start, and the memory of each intervention (zeros if it begins later)."""
     memory: list[Any] = []
-    for item, target in zip(interventions, member_plan.targets, strict=True):
+    for item, bare in zip(interventions, member_plan.targets, strict=True):
+        target = bare._replace(step=member_plan.origin)
         now = target.at == member_plan.origin
         kept = item.record(network, target)
         memory.append(_chosen(now, kept, jax.tree.map(jnp.zeros_like, kept)))
@@ -59,7 +62,8 @@ def intervened(
     memory: tuple[Any, ...],
 ) -> tuple[State, jax.Array, tuple[Any, ...]]:
     """One update with its interventions; returns the state, the loss of the batch and the memories."""
-    acts = list(zip(experiment.interventions, member_plan.targets, strict=True))
+    targets = [target._replace(step=step) for target in member_plan.targets]
+    acts = list(zip(experiment.interventions, targets, strict=True))
     active = [(target.at <= step) & (step < target.until) for _, target in acts]
     before = state.network
 
@@ -72,8 +76,13 @@ def intervened(
     # fusion of the update with later operations could change its rounding
     network = lax.optimization_barrier(state.network)
     for (item, target), on, kept in zip(acts, active, memory, strict=True):
-        if "after_update" in item.stages:
+        if "after_update" not in item.stages:
+            continue
+        if isinstance(item, NeuronIntervention):  # also those of old runs, whose bits must stay
             network = _chosen(on, item.after_update(before, network, target, kept), network)
+        else:
+            after = functools.partial(_after, item, target)
+            network = lax.cond(on, after, _unchanged, before, network, kept)
     network, memory = _begun(acts, network, step + 1, data, memory)
     return state._replace(network=network), loss, memory
 
@@ -117,7 +126,8 @@ def _begun(
 
     def work() -> tuple[Any, tuple[Any, ...]]:
         changed, kept = network, list(memory)
-        for i, ((item, target), now) in enumerate(zip(acts, starts, strict=True)):
+        for i, ((item, bare), now) in enumerate(zip(acts, starts, strict=True)):
+            target = bare._replace(step=step)
             kept[i] = _chosen(now, item.record(changed, target), kept[i])
             if "begin" in item.stages:
                 changed = _chosen(now, item.begin(changed, target, data), changed)
@@ -126,6 +136,15 @@ def _begun(
     if not any("begin" in item.stages for item, _ in acts) and not jax.tree.leaves(memory):
         return network, memory
     return lax.cond(jnp.any(jnp.stack(starts)), work, lambda: (network, memory))
+
+
+def _after(item: Intervention, target: Target, before: Any, network: Any, kept: Any) -> Any:
+    return item.after_update(before, network, target, kept)
+
+
+def _unchanged(before: Any, network: Any, kept: Any) -> Any:
+    del before, kept
+    return network
 
 
 def _chosen(condition: jax.Array, there: Any, elsewhere: Any) -> Any:
