@@ -45,9 +45,32 @@ the allowed values. Values are not converted: `"3"` is not a number, and `1` is 
 default included, into the run's folder as `experiment.toml`.
 
 The **identity** of an experiment is a hash of the keys that determine its results. Keys marked * are not part
-of it: with more epochs, more measures, another schedule or another stop rule, the same run is extended. (If
-the learning-rate schedule depends on the length of the run, the length is part of the identity.) The
-**members** of a run are its networks, one per seed; `--seeds` sets them, and they are not part of the spec.
+of it: with more epochs, more measures, another schedule, another stop rule or other events, the same run is
+extended. (If the learning-rate schedule depends on the length of the run, the length is part of the
+identity.) The **members** of a run are its networks, one per seed; `--seeds` sets them, and they are not part
+of the spec.
+"""
+_EVENTS = """## `[events]`
+
+Conditions on measures, by name. `memorization` and `grokking` are there without this table: accuracy above
+0.98 at 5 measured points. Give them other levels, and add more:
+
+```toml events.toml
+epochs = 300
+
+[task]
+kind = "sparse_parity"
+
+[events]
+memorization = "train_accuracy > 0.95 for 5"   # at 5 measured points in a row, which is also the default
+grokking = "test_loss < 0.1 for 3"
+half = "test_accuracy > 0.5"
+```
+
+A condition is `MEASURE > NUMBER`, with `>`, `>=`, `<` or `<=`, on a measure that is taken and has one value
+per step; `for N` asks for N measured points in a row. A task may bring its own levels, which this table
+replaces. `show`, pages, sweeps, `compare`, `[stop]`, claims and branches use the events of the run. The table
+is not part of the identity: see [runs](runs.md#events).
 """
 _GROUPS = {
     "task": "The data and the labels: samples, labels, splits.",
@@ -76,7 +99,7 @@ def main() -> None:
 
 def page() -> str:
     """The whole page."""
-    text = [_HEAD, "## Top level\n", _table(Experiment, skip=("task", *_parts(Experiment)))]
+    text = [_HEAD, "## Top level\n", _table(Experiment, skip=("task", "events", *_parts(Experiment)))]
     text += ["## `[schedule]`\n", markdown(sections(Recording)[""]) + "\n", _table(Recording, stars=False)]
     text += [
         "A schedule is `epochs` (every epoch), `every 10 epochs`, `every 5 steps`, `log` (32 log-spaced "
@@ -86,6 +109,7 @@ def page() -> str:
         "updates done.\n"
     ]
     text += ["## `[stop]`\n", markdown(sections(Stopping)[""]) + "\n", _table(Stopping, stars=False)]
+    text += [_EVENTS]
     for group, sentence in _GROUPS.items():
         title = _TITLES.get(group, f"[{group}]")
         text += [f"## `{title}`\n", f"{sentence}\n"]

@@ -12,7 +12,7 @@ import argparse
 
 import grokscope as gs
 from grokscope.progress import RichProgress
-from grokscope.spec.events import GROKKING, MEMORIZATION, grokking_delay, member_curves
+from grokscope.spec.events import grokking_delay, member_curves
 from grokscope.statistics import median_interval
 
 
@@ -30,7 +30,7 @@ def ask(seeds: int, epochs: int, n: int, width: int, out: str) -> list[str]:
 
     lines = [
         f"{event.name} ({event}): share of seeds {event.times(run.measures).share()}"
-        for event in (MEMORIZATION, GROKKING)
+        for event in run.experiment.events.values()
     ]
     delay = grokking_delay(run.measures) * (1 / experiment.steps_per_epoch)
     # What is not known exactly is an interval, and what has not happened yet has no upper end.

@@ -36,7 +36,7 @@ weight_decay = 0.01
 """
 KEYS = (
     "name, epochs, steps, batch_size, online, precision, task, model, loss, optimizer, learner, "
-    "init, interventions, measures, schedule, stop"
+    "init, interventions, measures, schedule, stop, events"
 )
 SCHEDULES = (
     "'epochs', 'every 10 epochs', 'every 5 steps', 'log' (32 points a decade of epochs), 'log 12', 'ends', "

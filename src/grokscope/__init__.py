@@ -118,8 +118,8 @@ __all__ = [
 # Functions of higher rooms that are methods of objects of lower rooms: `Run.summary`, `Run.report`, ...
 provide(
     {
+        "export_results": "grokscope.sweeps",
         "export_run": "grokscope.interop",
-        "export_sweep": "grokscope.interop",
         "overview_of": "grokscope.analysis.overview",
         "write_report": "grokscope.report",
     }

@@ -6,12 +6,12 @@ import hashlib
 import json
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from grokscope.cards import html_card
-from grokscope.errors import InputError, said
+from grokscope.errors import InputError, did_you_mean, said
 from grokscope.interventions import InterventionField
 from grokscope.learners import LearnerField
 from grokscope.learners.gradient import Gradient
@@ -23,10 +23,12 @@ from grokscope.models.none import NoModel
 from grokscope.optimizers import SGD, OptimizerField
 from grokscope.spec.axes import measure_axes
 from grokscope.spec.code import Code, code_of
+from grokscope.spec.events import Events, EventsField
+from grokscope.spec.moments import moments_in, parse_moment, with_conditions
 from grokscope.spec.overrides import merged, overridden, without_none
-from grokscope.spec.parts import MissingPart, Part, looking_in, missing_allowed, parts_in
+from grokscope.spec.parts import MissingPart, Part, kinds, looking_in, missing_allowed, part_of, parts_in
 from grokscope.spec.schedule import Schedule
-from grokscope.spec.stopping import Stopping
+from grokscope.spec.stopping import Stopping, StopRule
 from grokscope.spec.toml import read_toml
 from grokscope.starts import Fresh, FromRun, InitField
 from grokscope.tasks import TaskField
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     Spec: TypeAlias = str | dict[str, Any]  # the name of a kind, or a table
 
     import numpy as np
+
 
 __all__ = ["Experiment", "Recording"]
 
@@ -102,6 +105,8 @@ class Experiment(Part):
         measures: the measures to take, as names or tables; if not given, all default measures that apply.
         schedule: when measures are taken and networks are stored (see `Recording`).
         stop: early stopping (see `grokscope.spec.stopping.Stopping`); none by default.
+        events: conditions on measures by name, as ``half = "test_accuracy > 0.5 for 3"`` (at 3 consecutive
+            measured points; 5 if not given); ``memorization`` and ``grokking`` are accuracies above 0.98.
 
     Raises:
         InputError: if a field is not valid; one line that names the field and says what is allowed.
@@ -113,7 +118,7 @@ class Experiment(Part):
     """
 
     group = "experiment"
-    not_identifying = ("epochs", "steps", "name", "measures", "schedule", "stop")
+    not_identifying = ("epochs", "steps", "name", "measures", "schedule", "stop", "events")
 
     name: str = ""
     epochs: int | None = Field(default=None, ge=1, le=10**9)
@@ -131,6 +136,7 @@ class Experiment(Part):
     measures: tuple[MeasureField, ...] | None = None
     schedule: Recording = Recording()
     stop: Stopping = Stopping()
+    events: EventsField = Events()
     _steps_per_epoch: int = PrivateAttr(0)  # as stored, where a part is missing; 0: not needed
 
     if TYPE_CHECKING:  # what the fields can be made of
@@ -148,6 +154,7 @@ class Experiment(Part):
             measures: Iterable[Measure | Spec] | None = ...,
             schedule: Recording | dict[str, Any] = ...,
             stop: Stopping | dict[str, Any] = ...,
+            events: Events | dict[str, str] = ...,
             epochs: int | None = ...,
             steps: int | None = ...,
             batch_size: int | Literal["full"] = ...,
@@ -191,6 +198,22 @@ class Experiment(Part):
         return self
 
     @model_validator(mode="after")
+    def _check_events(self) -> Self:
+        """Add the events of the task; those of the spec must be on measures that are taken."""
+        own = Events.parse(self.task.events, f"task '{self.task.kind}': events")
+        found = Events(self.events.given, own)
+        object.__setattr__(self, "events", found)  # frozen, but still being made here
+        if found.given and not self.missing_parts:
+            taken = sorted(measure.name for measure in self.chosen_measures if not measure.dims)
+            for name, event in found.given.items():
+                if event.measure not in taken:
+                    raise InputError(
+                        f"events.{name}: '{event.measure}' is not a measure of this experiment with one "
+                        f"value per step.{did_you_mean(event.measure, taken)} There are: {', '.join(taken)}."
+                    )
+        return self
+
+    @model_validator(mode="after")
     def _check_interventions(self) -> Self:
         if self.missing_parts:
             return self
@@ -203,16 +226,45 @@ class Experiment(Part):
 
     @model_validator(mode="after")
     def _source(self) -> Self:
-        """Fill in the identity of the source run: it is part of this experiment's identity."""
-        if isinstance(self.init, FromRun) and not self.init.source:
-            file = Path(self.init.run) / "experiment.toml"
-            if not file.is_file():
+        """Fill in the identity of the source run: it is part of this experiment's identity.
+
+        Events of the source that moments name are written out, unless they are the usual ones.
+        """
+        events: Events | None = None
+        if not isinstance(self.init, FromRun):
+            events = self.events
+        elif not self.init.source:
+            source = _source_of(self.init)
+            if source is None:
                 raise InputError(
-                    f"init.run: '{self.init.run}' is not the folder of a run (it has no {file.name})."
+                    f"init.run: '{self.init.run}' is not the folder of a run (it has no experiment.toml)."
                 )
-            found = self.init.model_copy(update={"source": Experiment.from_toml(file).identity})
+            events = source.events
+            found = self.init.model_copy(update={"source": source.identity})
             object.__setattr__(self, "init", found)  # frozen, but still being made here
+        if events is not None:
+            items = with_conditions(self.interventions, events)
+            object.__setattr__(self, "init", with_conditions(self.init, events))
+            object.__setattr__(self, "interventions", items)
+        for where, value in [*moments_in(self.init), *(m for i in self.interventions for m in moments_in(i))]:
+            parse_moment(value, where)
         return self
+
+    @property
+    def chosen_measures(self) -> tuple[Measure, ...]:
+        """The measures that the spec lists; if it lists none, all default measures that apply.
+
+        With measures of subnetworks comes ``train_accuracy``, by which these are found.
+        """
+        chosen = self.measures
+        if chosen is None:
+            every = [cast("Measure", kind()) for kind in kinds("measure").values()]
+            chosen = tuple(measure for measure in every if measure.is_default(self))
+        follows = any(measure.pace.startswith("follow") for measure in chosen)
+        if follows and all(measure.name != "train_accuracy" for measure in chosen):
+            # the memorizing subnetwork is found at the first point with train accuracy above 0.98
+            chosen = (*chosen, cast("Measure", kinds("measure")["train_accuracy"]()))
+        return chosen
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -252,6 +304,11 @@ class Experiment(Part):
         return schedule.points(self.steps_per_epoch, self.n_steps, online=self.online)
 
     @property
+    def stop_rule(self) -> StopRule | None:
+        """The rule of early stopping; None if no member is stopped."""
+        return self.stop.rule(self.steps_per_epoch, self.events["grokking"])
+
+    @property
     def axes(self) -> dict[str, tuple[Any, ...]]:
         """Labels of the axes that measures can have besides seed, step and neuron, by axis name."""
         return measure_axes(self.task, self.model)
@@ -284,7 +341,8 @@ class Experiment(Part):
             for table, _ in paths
         }
         length = {} if self.optimizer.schedule.depends_on_length else {"epochs": None, "steps": 1}
-        blank = {"name": "", "measures": None, "schedule": Recording(), "stop": Stopping()}
+        blank: dict[str, Any] = {"name": "", "measures": None, "schedule": Recording()}
+        blank |= {"stop": Stopping(), "events": Events()}
         items = tuple(item.without_member_values() for item in self.interventions)
         start = {"init": Fresh(), "interventions": items}
         return self.model_copy(update={**parts, **length, **blank, **start})
@@ -365,6 +423,10 @@ class Experiment(Part):
         table = without_none(self.model_copy(update={"task": task}).model_dump(mode="json"))
         if not self.states_optimizer:
             del table["optimizer"]
+        # also those of the task, so that the run can be read where the task's code is not at hand
+        table["events"] = self.events.unusual
+        if not table["events"]:
+            del table["events"]
         return tomli_w.dumps(table)
 
     @classmethod
@@ -424,8 +486,20 @@ class Experiment(Part):
             (0.1, 0.1, 4)
         """
         names = type(self).model_fields
-        table = {name: value for name in names if (value := getattr(self, name)) is not None}
-        return type(self).from_table(merged(type(self), table, values), overrides)
+        given = {name: value for name in names if (value := getattr(self, name)) is not None}
+        table = overridden(type(self), merged(type(self), given, values), overrides)
+        init = part_of("init", table.get("init", Fresh()))
+        # new moments name events of the source run; where the source is not given yet, that is done below
+        starts = ("init", "interventions")
+        moved = any(override.strip().startswith(starts) for override in overrides) or any(
+            name in values for name in starts
+        )
+        if moved and isinstance(init, FromRun) and init.source and (source := _source_of(init)):
+            old = {value for part in (self.init, *self.interventions) for _, value in moments_in(part)}
+            for key in starts:
+                if key in table:
+                    table[key] = with_conditions(table[key], source.events, old, key)
+        return type(self).from_table(table)
 
     def __str__(self) -> str:
         return repr(self)
@@ -438,3 +512,10 @@ class Experiment(Part):
         length = f"{self.n_steps} steps" + (f" ({self.epochs} epochs)" if self.epochs is not None else "")
         facts += [("length", length), ("identity", self.identity[:16])]
         return html_card(f"Experiment {self.name}".strip(), facts)
+
+
+def _source_of(init: FromRun) -> Experiment | None:
+    """The experiment of the run in which members start; None if that run is not at hand."""
+    file = Path(init.run) / "experiment.toml"
+    found = Experiment.from_toml(file) if file.is_file() else None
+    return found if found is not None and init.source in ("", found.identity) else None

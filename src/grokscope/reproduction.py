@@ -6,23 +6,26 @@ Papers and their experiments are defined in `grokscope.papers`. The HTML page of
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import shlex
 import sys
 import threading
 import time
+import traceback
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from grokscope.cards import Fact, html_card, html_table, text_card
-from grokscope.claims import Evidence, Judged, NotTestable, gather, judge
-from grokscope.errors import GrokscopeError, InputError
+from grokscope.claims import Claim, Evidence, EvidenceFailed, Judged, NotTestable, gather, judge
+from grokscope.errors import GrokscopeError, InputError, StoreError
 from grokscope.papers import (
+    Failed,
     Figure,
     NotTakenYetError,
     Paper,
@@ -33,23 +36,29 @@ from grokscope.papers import (
 )
 from grokscope.progress import Progress, SilentProgress, duration
 from grokscope.spec.parts import PLUGIN_PREFIX
+from grokscope.store.folder import REPRODUCTION_FILE
 
 if TYPE_CHECKING:
     from grokscope.training.rates import Rates
 
 __all__ = [
     "RECORD",
+    "Failure",
+    "PartsFailed",
     "Plan",
     "PlanRow",
     "Reproduction",
     "command_of",
+    "failures_group",
     "judge_again",
     "plan",
     "reproduce",
 ]
 
-RECORD = "reproduction.json"  # the plan, so that claims can be judged again from the folder
+RECORD = REPRODUCTION_FILE  # the plan, so that claims can be judged again from the folder
 PROFILE_SECONDS = 600.0  # below this prediction the default profile is ``paper``, else ``quick``
+_NO_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)  # the errors that end the whole work
+_LONGEST = 300  # characters of the message of an error
 _MEASURING_SECONDS = 0.5  # to measure the speed of this machine
 _FIGURES_SECONDS = 3.0  # drawing all figures of an experiment and judging its claims
 
@@ -180,6 +189,99 @@ def _plan_row(one: PaperExperiment, seeds: int | str | None, profile: str, rates
     )
 
 
+_What = Literal["experiment", "analysis", "claim", "figure"]
+
+
+@dataclass(frozen=True, eq=False)
+class Failure:
+    """A part of a reproduction that failed; the rest was finished without it.
+
+    Attributes:
+        part: what failed.
+        name: of the experiment, the analysis (with its experiment), the claim or the figure.
+        reason: type and message of the error, and file and line of the code that raised it; one line.
+        error: the error; None if the failure was read from the folder.
+    """
+
+    part: _What
+    name: str
+    reason: str
+    error: Exception | None = None
+
+    @classmethod
+    def of(cls, part: _What, name: str, error: Exception) -> Failure:
+        """The failure of a part, from the error that it raised."""
+        text = " ".join(str(error).split())
+        text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+        kind = "" if isinstance(error, GrokscopeError) else f"{type(error).__name__}: "
+        where = "" if isinstance(error, GrokscopeError) else f" ({_place(error)})"
+        return cls(part, name, f"{kind}{text}{where}", error)
+
+    def __str__(self) -> str:
+        return f"{self.part} {self.name} failed: {self.reason}"
+
+    def to_json(self) -> dict[str, str]:
+        """The failure as JSON data."""
+        return {"part": self.part, "name": self.name, "reason": self.reason}
+
+
+class PartsFailed(GrokscopeError):
+    """Parts of a reproduction failed; the rest was finished."""
+
+    exit_code = 1
+
+    def __init__(self, failures: Sequence[Failure]) -> None:
+        names = ", ".join(f"{one.part} {one.name}" for one in failures[:5])
+        more = ", ..." if len(failures) > 5 else ""
+        parts = f"{len(failures)} part{'s' * (len(failures) > 1)}"
+        super().__init__(f"{parts} failed ({names}{more}); the rest is finished. Tracebacks: --debug.")
+
+
+def failures_group(failures: Sequence[Failure]) -> ExceptionGroup[Exception] | None:
+    """The errors of all failures together, for tracebacks; None if there are none."""
+    errors = [one.error for one in failures if one.error is not None]
+    return ExceptionGroup("what failed", errors) if errors else None
+
+
+def _place(error: Exception) -> str:
+    """File and line that raised an error: the last of the user's code, else the last."""
+    ours, libraries = str(Path(__file__).parent), (f"{sys.prefix}/", f"{sys.base_prefix}/", "site-packages")
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [
+        frame
+        for frame in frames
+        if not frame.filename.startswith((ours, "<")) and not any(one in frame.filename for one in libraries)
+    ]
+    own = [frame for frame in frames if frame.filename.startswith(ours)]
+    last = (theirs or own or list(frames) or [None])[-1]
+    return f"{last.filename}, line {last.lineno}" if last is not None else "no traceback"
+
+
+def _must_end(error: Exception) -> bool:
+    """Whether an error ends the whole work: the disk or the memory is full, or the user stopped it."""
+    chain: list[BaseException] = [error]
+    while (before := chain[-1].__cause__ or chain[-1].__context__) is not None and before not in chain:
+        chain.append(before)
+    return (
+        isinstance(error, StoreError | MemoryError)
+        or (isinstance(error, OSError) and error.errno in _NO_DISK)
+        or "RESOURCE_EXHAUSTED" in str(error)
+        # a callback of compiled code turns an interrupt into another error
+        or any(isinstance(one, KeyboardInterrupt) or "KeyboardInterrupt" in str(one) for one in chain)
+    )
+
+
+@contextmanager
+def _contained(failures: list[Failure], part: _What, name: str) -> Generator[None]:
+    """Context manager: an error in it becomes a failure, unless it must end the whole work."""
+    try:
+        yield
+    except Exception as error:
+        if _must_end(error):
+            raise
+        failures.append(Failure.of(part, name, error))
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Reproduction:
     """The result of a reproduction.
@@ -196,6 +298,7 @@ class Reproduction:
             not be used.
         seconds: wall time.
         report: path of the HTML page; None if none was written.
+        failures: the experiments, analyses, claims and figures that failed; the rest was finished.
     """
 
     paper: Paper
@@ -209,6 +312,7 @@ class Reproduction:
     notes: Sequence[str]
     seconds: float
     report: Path | None = None
+    failures: Sequence[Failure] = ()
 
     @property
     def claims(self) -> list[dict[str, Any]]:
@@ -217,8 +321,9 @@ class Reproduction:
 
     @property
     def shown(self) -> list[Judged]:
-        """The claims whose experiment was run."""
-        return [one for one in self.judged if one.claim.experiment in self.runs]
+        """The claims whose experiment was run, or failed."""
+        there = {*self.runs, *(one.name for one in self.failures if one.part == "experiment")}
+        return [one for one in self.judged if one.claim.experiment in there]
 
     @property
     def figures(self) -> list[str]:
@@ -253,6 +358,7 @@ class Reproduction:
         """Text: the table of claims and the paths of the files; in color if standard output is a terminal."""
         lines = [
             *self.notes,
+            *map(str, self.failures),
             f"claims:  {self.folder / 'claims.json'}",
             f"figures: {self.folder / 'figures'} ({', '.join(self.figures)})",
         ]
@@ -284,6 +390,7 @@ class Reproduction:
             "figures": self.figures,
             "report": None if self.report is None else str(self.report),
             "notes": list(self.notes),
+            "failures": [one.to_json() for one in self.failures],
             "seconds": self.seconds,
         }
 
@@ -302,7 +409,8 @@ def reproduce(
     """Reproduce a paper into a folder; the same call again resumes or extends the runs in it.
 
     Claims and figures also use runs of the paper's other experiments that are already in the folder, so
-    experiments can be added one by one.
+    experiments can be added one by one. An experiment, analysis, claim or figure that fails is listed in
+    ``failures``, and the rest is finished.
 
     Args:
         paper: the paper, its name, or a plan, which replaces ``experiments``, ``seeds`` and ``profile``.
@@ -317,6 +425,7 @@ def reproduce(
     Raises:
         InputError: see `plan`; also if the folder holds another paper's reproduction, or other runs.
         StoreError: if something cannot be written.
+        GrokscopeError: if no experiment could be trained.
 
     Example:
         >>> done = reproduce("two-circuits", ["standard"], seeds=5, out="demo")  # doctest: +SKIP
@@ -334,19 +443,83 @@ def reproduce(
             one.check_folder(found.job(one, planned.profile, folder, planned.seeds))
     preloading = _PreloadingProgress(progress or SilentProgress())
     runs: dict[str, Any] = {}
+    failures: list[Failure] = []
     value_notes: list[str] = []
     for one in chosen:
-        job = found.job(one, planned.profile, folder, planned.seeds)  # its values may be known only now
-        one.check_folder(job)
-        keep_values(folder, one.name, job.values)
-        runs[one.name] = one.execute(job, preloading, rates=rates, **options)
-        value_notes += [*(f"{one.name}: {taken}" for taken in job.values.values()), *job.notes]
+        with _contained(failures, "experiment", one.name):
+            source = found.source_of(one)
+            if source is not None and any(lost.name == source.name for lost in failures):
+                raise InputError(f"not trained, because {source.name} failed.")
+            job = found.job(one, planned.profile, folder, planned.seeds)  # its values may be known only now
+            one.check_folder(job)
+            keep_values(folder, one.name, job.values)
+            failed = _analysis_failed(failures, one.name)
+            runs[one.name] = one.execute(job, preloading, rates=rates, failed=failed, **options)
+            value_notes += [*(f"{one.name}: {taken}" for taken in job.values.values()), *job.notes]
+    if not runs and (first := failures[0].error) is not None:
+        raise first
     from grokscope.plots.save import write_atomically
 
-    record = asdict(planned)
+    old, now = _record_in(folder), {row.name for row in planned.rows}
+    earlier = [one for one in _failures_in(old) if one.name.rpartition(" of ")[2] not in now]
+    failures = [*earlier, *failures]
+    record = {
+        **asdict(planned),
+        "profiles": _profiles_after(found, planned, old),
+        "failures": [one.to_json() for one in failures],
+    }
     write_atomically(folder / RECORD, json.dumps(record, indent=2) + "\n")
-    done = _judge_and_draw(found, folder, runs, record, began)
+    done = _judge_and_draw(found, folder, runs, record, began, failures)
     return replace(done, notes=[*value_notes, *done.notes])
+
+
+def _analysis_failed(failures: list[Failure], experiment: str) -> Failed:
+    """What is called where an analysis of an experiment fails."""
+
+    def failed(name: str, error: Exception) -> None:
+        if _must_end(error):
+            raise error
+        failures.append(Failure.of("analysis", f"{name} of {experiment}", error))
+
+    return failed
+
+
+def _profiles_after(paper: Paper, planned: Plan, old: Mapping[str, Any]) -> dict[str, str]:
+    """The profile of each experiment in the folder, by the record before and the plan."""
+    profiles = _profiles_in(old)
+    for row in planned.rows:
+        smaller = _reduced(paper, row.name, planned.profile)
+        # the same run as before: it is as long as it was
+        if not smaller or row.name not in profiles or _reduced(paper, row.name, profiles[row.name]):
+            profiles[row.name] = planned.profile
+    return profiles
+
+
+def _record_in(folder: Path) -> dict[str, Any]:
+    """The contents of ``reproduction.json``; empty if there is none that can be read."""
+    try:
+        found = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+
+
+def _profiles_in(record: Mapping[str, Any]) -> dict[str, str]:
+    """The profile of each experiment; earlier versions recorded that of the last command alone."""
+    rows = record.get("rows") or ()
+    profiles = record.get("profiles") or {row["name"]: record.get("profile", "") for row in rows}
+    return {str(name): str(profile) for name, profile in profiles.items()}
+
+
+def _failures_in(record: Mapping[str, Any]) -> list[Failure]:
+    return [Failure(one["part"], one["name"], one["reason"]) for one in record.get("failures") or ()]
+
+
+def _reduced(paper: Paper, name: str, profile: str) -> str:
+    """What is smaller in an experiment under a profile than in the paper; empty if nothing is."""
+    known = {one.name: one for one in paper.experiments}
+    found = known[name].profiles.get(profile) if name in known else None
+    return found.reduced if found is not None else ""
 
 
 def judge_again(folder: str | Path) -> Reproduction:
@@ -363,44 +536,86 @@ def judge_again(folder: str | Path) -> Reproduction:
         paper = find_paper(planned["paper"])
     except (OSError, ValueError, KeyError, TypeError):
         raise InputError(f"{record}: cannot be read.") from None
-    return _judge_and_draw(paper, Path(folder), {}, planned, began)
+    return _judge_and_draw(paper, Path(folder), {}, planned, began, _failures_in(planned))
 
 
 def _judge_and_draw(
-    paper: Paper, folder: Path, runs: Mapping[str, Any], planned: Mapping[str, Any], began: float
+    paper: Paper,
+    folder: Path,
+    runs: Mapping[str, Any],
+    planned: Mapping[str, Any],
+    began: float,
+    failed: Sequence[Failure],
 ) -> Reproduction:
     """Judge the claims and draw the figures, from the given runs and the other runs in the folder."""
     from grokscope.plots.save import save_figure, write_atomically
 
-    together, notes = _with_runs_in_folder(paper, folder, runs)
-    evidence = {
-        claim.id: gather(claim, *(together[name].measures for name in claim.experiments))
-        if set(claim.experiments) <= together.keys()
-        else None
-        for claim in paper.claims
-    }
-    judged = judge((claim, evidence[claim.id]) for claim in paper.claims)
+    failures = list(failed)
+    lost = {one.name: one for one in failures if one.part == "experiment"}
+    together, notes = _with_runs_in_folder(paper, folder, runs, lost)
+    profiles = _profiles_in(planned)
+    evidence: dict[str, Evidence | NotTestable | None] = {}
+    claims_under: list[Claim] = []
+    for claim in paper.claims:
+        evidence[claim.id] = _evidence(claim, together, lost, failures)
+        claims_under.append(
+            claim.under(*(_reduced(paper, name, profiles.get(name, "")) for name in claim.experiments))
+        )
+    judged = judge((claim, evidence[claim.id]) for claim in claims_under)
     claims = [one.to_json() for one in judged]
     write_atomically(folder / "claims.json", json.dumps(claims, indent=2, allow_nan=False) + "\n")
     profile = str(planned["profile"])
     drawn: list[tuple[Figure, bytes]] = []
     for figure in paper.figures:
         if set(figure.needs) <= together.keys():
-            command = command_of(paper, {name: together[name] for name in figure.needs}, profile)
-            files = save_figure(figure.draw(together, command), folder / "figures", figure.id)
-            drawn.append((figure, files["svg"]))
+            with _contained(failures, "figure", figure.id):
+                command = command_of(paper, {name: together[name] for name in figure.needs}, profile)
+                files = save_figure(figure.draw(together, command), folder / "figures", figure.id)
+                drawn.append((figure, files["svg"]))
     seconds = time.perf_counter() - began
     reason = str(planned["reason"])
-    return Reproduction(paper, profile, reason, folder, together, evidence, judged, drawn, notes, seconds)
+    return Reproduction(
+        paper,
+        profile,
+        reason,
+        folder,
+        together,
+        evidence,
+        judged,
+        drawn,
+        notes,
+        seconds,
+        failures=failures,
+    )
+
+
+def _evidence(
+    claim: Claim, runs: Mapping[str, Any], lost: Mapping[str, Failure], failures: list[Failure]
+) -> Evidence | NotTestable | None:
+    """The evidence for a claim; the reason why there is none; None if an experiment was not run."""
+    if not set(claim.experiments) <= runs.keys():
+        reasons = [str(lost[name]) for name in claim.experiments if name in lost]
+        return EvidenceFailed(reasons[0]) if reasons else None
+    found: Evidence | NotTestable | None = None
+    before = len(failures)
+    with _contained(failures, "claim", claim.id):
+        found = gather(claim, *(runs[name].measures for name in claim.experiments))
+        judge([(claim, found)])  # an error in the claim is its own, not that of the table
+    return found if len(failures) == before else EvidenceFailed(f"failed: {failures[-1].reason}")
 
 
 def _with_runs_in_folder(
-    paper: Paper, folder: Path, runs: Mapping[str, Any]
+    paper: Paper, folder: Path, runs: Mapping[str, Any], lost: Collection[str]
 ) -> tuple[dict[str, Any], list[str]]:
-    """The given runs and those of other experiments in the folder, in the paper's order; and warnings."""
+    """The given runs and those of other experiments in the folder, in the paper's order; and warnings.
+
+    Experiments that failed are left out, whatever is in their folders.
+    """
     together: dict[str, Any] = {}
     notes: list[str] = []
     for one in paper.experiments:
+        if one.name in lost:
+            continue
         try:
             result = runs[one.name] if one.name in runs else one.open(folder / one.name)
         except GrokscopeError as error:

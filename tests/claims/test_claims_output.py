@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
 
 from grokscope.claims import Claim, Effect, Region, claims_markdown, claims_table, judge
+from grokscope.errors import InputError
 from grokscope.statistics import CensoredTimes
 
 HIGH = Region.at_least(0.9)
@@ -83,12 +85,12 @@ def test_markdown_has_one_row_per_claim_and_escapes():
     lines = claims_markdown(examples()).splitlines()
     rows = [line for line in lines if line.startswith("|")]
     assert rows[:2] == [
-        "| id | claim | source | paper | ours | interval | n | verdict |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| id | claim | source | setting | paper | ours | interval | n | verdict |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    assert rows[3].startswith(r"| B | a \| b [bold] &lt;b> | Fig. 1 | 0.95 | 0.25 | [0.")
+    assert rows[3].startswith(r"| B | a \| b [bold] &lt;b> | Fig. 1 | same | 0.95 | 0.25 | [0.")
     assert rows[3].endswith("| 10 | fails |")
-    assert rows[6] == "| E | It is so. | Fig. 1 | 0.95 | 2 | - | 5 | undecided |"
+    assert rows[6] == "| E | It is so. | Fig. 1 | same | 0.95 | 2 | - | 5 | undecided |"
     assert any("Regions were fixed on seeds 0-4; seeds 5-9 are kept" in line for line in lines)
 
 
@@ -107,3 +109,31 @@ def test_json_says_the_smallest_effect_that_matters():
     )
     assert sampled.to_json()["smallest_effect"] == "0.05 (one seed in twenty)"
     assert exact.to_json()["smallest_effect"] is None
+
+
+def test_tables_say_what_a_small_setting_is():
+    judged = judge(
+        [
+            (claim(id="A"), np.ones(3)),
+            (claim(id="B", setting="small", reduced="p = 53 instead of 97"), np.ones(3)),
+            (claim(id="C", setting="own"), np.ones(3)),
+        ]
+    )
+    text = claims_markdown(judged)
+    assert re.findall(r"\| Fig. 1 \| (\w+) \|", text) == ["same", "small", "own"]
+    assert "B: p = 53 instead of 97." in text
+    assert "Setting own: a control or correction that the paper lacks." in text
+    assert [one.to_json()["setting"] for one in judged] == ["same", "small", "own"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"setting": "tiny"}, "setting = 'tiny', must be one of same, small, own"),
+        ({"setting": "small"}, "setting = 'small' needs reduced"),
+        ({"reduced": "p = 53"}, "must be empty for setting = 'same'"),
+    ],
+)
+def test_a_setting_that_does_not_fit_is_refused(changes, message):
+    with pytest.raises(InputError, match=message):
+        claim(**changes)

@@ -35,6 +35,7 @@ def papers(monkeypatch):
     @dataclass(frozen=True)
     class Done:
         paper: str
+        failures = ()
 
         def summary(self):
             return "the claims table"

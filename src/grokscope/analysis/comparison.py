@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from grokscope.errors import InputError
-from grokscope.spec.events import GROKKING, Event
+from grokscope.spec.events import Event, events_of, parse_event
 from grokscope.spec.streams import Seeds, on_members
 from grokscope.starts import FromRun
 from grokscope.statistics import CensoredTimes, Estimate, ratio_of_times
@@ -53,7 +53,7 @@ class Comparison:
     times_b: CensoredTimes
 
 
-def compare(a: Run, b: Run, event: Event = GROKKING) -> Comparison:
+def compare(a: Run, b: Run, event: Event | str = "grokking") -> Comparison:
     """Compare the times of an event in two runs, pair by pair.
 
     A pair has the same seeds in all four streams; of a branch and its source, it is a member and the one that
@@ -64,15 +64,17 @@ def compare(a: Run, b: Run, event: Event = GROKKING) -> Comparison:
     Args:
         a: the first run; a ratio above 1 means that it is the slower one.
         b: the second run.
-        event: the event.
+        event: the event; or the name of an event of both runs, or a condition (``test_loss < 0.1 for 3``).
 
     Raises:
-        InputError: if the event's measure is missing, or the runs have no member in common.
+        InputError: if the event is not known or not the same in both runs, its measure is missing, or the
+            runs have no member in common.
 
     Example:
         >>> print(compare(run_a, run_b).ratio)  # doctest: +SKIP
         2.1 [1.9, 2.4] (95 %, n = 5)
     """
+    event = _common_event(a, b, event)
     for run in (a, b):
         if event.measure not in run.measures:
             raise InputError(
@@ -101,6 +103,18 @@ def compare(a: Run, b: Run, event: Event = GROKKING) -> Comparison:
         times_a=times_a,
         times_b=times_b,
     )
+
+
+def _common_event(a: Run, b: Run, event: Event | str) -> Event:
+    if isinstance(event, Event):
+        return event
+    one, other = (parse_event(event, events_of(run.measures)) for run in (a, b))
+    if one != other:
+        raise InputError(
+            f"compare: {event} is '{one.condition}' in {a.path} and '{other.condition}' in {b.path}; give "
+            "one condition for both: --event 'MEASURE > NUMBER for N'."
+        )
+    return one
 
 
 def _keys(a: Run, b: Run) -> tuple[Sequence[Seeds], Sequence[Seeds], str]:

@@ -16,15 +16,16 @@ import numpy as np
 
 from grokscope.errors import GrokscopeError
 from grokscope.runs.overview import CircuitSeen, EventSeen, Overview
-from grokscope.spec.events import GROKKING, MEMORIZATION, Event
+from grokscope.spec.events import Event, events_of
 from grokscope.spec.streams import on_members
 from grokscope.starts import FromRun
 from grokscope.statistics import median_interval
+from grokscope.store.folder import REPRODUCTION_FILE
 
 if TYPE_CHECKING:
     from grokscope.runs import Run
 
-__all__ = ["claims_beside", "overview_of"]
+__all__ = ["claims_beside", "failures_beside", "overview_of"]
 
 # Measures with an axis of subnetworks, of which the curves of these subnetworks on test inputs are shown.
 _FOLLOWED = ("subnetwork_norm", "faithfulness")
@@ -50,7 +51,7 @@ def overview_of(run: Run, circuits: int = 0) -> Overview:
     return Overview(
         start=_start(run),
         interventions=[item.label for item in experiment.interventions],
-        stop=experiment.stop.text(experiment.steps_per_epoch),
+        stop=experiment.stop.text(experiment.steps_per_epoch, experiment.events["grokking"]),
         path=str(run.path),
         identity=run.identity,
         kinds=kinds,
@@ -60,7 +61,9 @@ def overview_of(run: Run, circuits: int = 0) -> Overview:
         complete=run.is_complete,
         steps_saved=int(getattr(run, "steps_saved", 0)),
         measures=[str(name) for name in measures.data_vars],
-        events=[_seen(event, measures) for event in (MEMORIZATION, GROKKING) if event.measure in measures],
+        events=[
+            _seen(event, measures) for event in events_of(measures).values() if event.measure in measures
+        ],
         curves=dict(_curves(measures)),
         provenance=run.provenance,
         claims=_claims_about(run.path),
@@ -80,6 +83,15 @@ def claims_beside(folder: Path) -> list[dict[str, Any]]:
     return [
         one for one in known if isinstance(one, dict) and all(isinstance(one.get(key), str) for key in texts)
     ]
+
+
+def failures_beside(folder: Path) -> list[str]:
+    """What failed in a reproduction, a line each; none if the folder has no valid ``reproduction.json``."""
+    try:
+        found = json.loads((folder / REPRODUCTION_FILE).read_text(encoding="utf-8"))
+        return [f"{one['part']} {one['name']} failed: {one['reason']}" for one in found.get("failures", ())]
+    except (OSError, ValueError, AttributeError, KeyError, TypeError):
+        return []
 
 
 def _claims_about(path: Any) -> list[dict[str, Any]]:

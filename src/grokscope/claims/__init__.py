@@ -8,19 +8,22 @@ Elsewhere: the claims themselves (`grokscope.papers`, one file per paper), inter
 times (`grokscope.statistics`), measures (`grokscope.measures`).
 """
 
-from grokscope.claims._claim import Claim, Effect, Kind, Region
-from grokscope.claims._evidence import Evidence, NotTestable, gather, need
+from grokscope.claims._claim import Claim, Effect, Kind, Region, Setting
+from grokscope.claims._evidence import Evidence, EvidenceFailed, NotTestable, gather, need
 from grokscope.claims._judge import Judged, Verdict, judge
-from grokscope.claims._table import claims_markdown, claims_table
+from grokscope.claims._table import SETTINGS, claims_markdown, claims_table
 
 __all__ = [
+    "SETTINGS",
     "Claim",
     "Effect",
     "Evidence",
+    "EvidenceFailed",
     "Judged",
     "Kind",
     "NotTestable",
     "Region",
+    "Setting",
     "Verdict",
     "claims_markdown",
     "claims_table",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from grokscope.errors import InputError
 from grokscope.statistics import format_number
 
 Kind = Literal["share", "mean", "geometric_mean", "median", "deterministic"]
+Setting = Literal["same", "small", "own"]
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,9 @@ class Claim:
         kind: See above.
         experiment: Name of the experiment whose measures are the evidence.
         beside: Names of further experiments, whose measures `evidence` gets as further arguments.
+        setting: Whether it is judged in the setting of the paper: `"same"`; `"small"`, a reduced one;
+            `"own"`, a control or correction that the paper lacks.
+        reduced: How a small setting differs from the paper's, as "p = 53 instead of 97". Empty for `"same"`.
         evidence: Function from the experiment's measures to one entry per seed (NaN = not measured);
             to `CensoredTimes` for a median of times; to one number or more for a deterministic claim.
             It raises `NotTestable` with the reason where the measures do not have what it needs.
@@ -156,9 +160,9 @@ class Claim:
         confirmed_on: Seeds that are kept to confirm it.
 
     Raises:
-        InputError: for an unknown kind, an empty id, a confidence outside (0, 1), a share region
-            that contains no share, a geometric mean's region with an end that is not positive, or a
-            missing smallest effect.
+        InputError: for an unknown kind or setting, a small setting without `reduced`, an empty id, a
+            confidence outside (0, 1), a share region that contains no share, a geometric mean's region with
+            an end that is not positive, or a missing smallest effect.
 
     Example:
         >>> from functools import partial
@@ -190,6 +194,8 @@ class Claim:
     fixed_on: str = "0-4"
     confirmed_on: str = "100-199"
     beside: tuple[str, ...] = ()
+    setting: Setting = "same"
+    reduced: str = ""
 
     @property
     def fixed(self) -> str:
@@ -201,12 +207,32 @@ class Claim:
         """Names of all experiments whose measures are evidence, in the order of `evidence`'s arguments."""
         return self.experiment, *self.beside
 
+    def under(self, *reduced: str) -> Claim:
+        """The claim judged on experiments that are reduced in these ways; empty texts are left out.
+
+        A claim in the paper's setting becomes one in a small setting; one of our own stays so.
+        """
+        texts = dict.fromkeys(text for text in (self.reduced, *reduced) if text)
+        if not any(reduced):
+            return self
+        return replace(self, setting="own" if self.setting == "own" else "small", reduced="; ".join(texts))
+
     def __post_init__(self) -> None:
         if not self.id:
             raise InputError("claim: id must not be empty")
         if self.kind not in get_args(Kind):
             raise InputError(
                 f"claim {self.id}: kind = {self.kind!r}, must be one of {', '.join(get_args(Kind))}"
+            )
+        if self.setting not in get_args(Setting):
+            raise InputError(
+                f"claim {self.id}: setting = {self.setting!r}, must be one of {', '.join(get_args(Setting))}"
+            )
+        if self.setting == "small" and not self.reduced:
+            raise InputError(f"claim {self.id}: setting = 'small' needs reduced, which says what is smaller")
+        if self.setting == "same" and self.reduced:
+            raise InputError(
+                f"claim {self.id}: reduced = {self.reduced!r}, must be empty for setting = 'same'"
             )
         if not 0 < self.confidence < 1:
             raise InputError(f"claim {self.id}: confidence = {self.confidence}, must be in (0, 1)")

@@ -18,6 +18,10 @@ class NotTestable(GrokscopeError):
     """The measures do not contain a claim's evidence; the message is the reason."""
 
 
+class EvidenceFailed(NotTestable):
+    """Computing a claim's evidence raised an error, or its experiment did; the message says which."""
+
+
 def need(measures: Any, *names: str) -> None:
     """Raise `NotTestable` unless `measures` (a dataset or mapping) has all of `names`.
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from grokscope.claims._claim import Claim
-from grokscope.claims._evidence import Evidence, NotTestable, checked
+from grokscope.claims._evidence import Evidence, EvidenceFailed, NotTestable, checked
 from grokscope.claims._region_test import RegionTest, region_test
 from grokscope.errors import InputError
 from grokscope.statistics import CensoredTimes, DiscoveryMethod, false_discovery, format_number
@@ -34,6 +34,7 @@ class Judged:
         adjusted_p: Adjusted p-value: the smallest false-discovery rate at which this claim gets a
             verdict; None if there was no test.
         note: Why the claim is not testable, which seeds were left out, and the like; may be empty.
+        error: The error that left the claim without evidence; None if there was none.
     """
 
     claim: Claim
@@ -45,6 +46,7 @@ class Judged:
     control: str = ""
     adjusted_p: float | None = None
     note: str = ""
+    error: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry of `claims.json`.
@@ -69,6 +71,8 @@ class Judged:
             "verdict": self.verdict,
             "experiment": c.experiment,
             "beside": list(c.beside),
+            "setting": c.setting,
+            "reduced": c.reduced,
             "estimand": c.estimand,
             "region": str(c.region),
             "smallest_effect": None if c.smallest_effect is None else str(c.smallest_effect),
@@ -79,6 +83,7 @@ class Judged:
             "fixed_on": c.fixed_on,
             "confirmed_on": c.confirmed_on,
             "note": self.note,
+            "error": self.error,
         }
 
 
@@ -127,6 +132,8 @@ def judge(
     for claim, evidence in entries:
         if evidence is None:
             tests.append(_not_testable(claim, "its experiment was not run"))
+        elif isinstance(evidence, EvidenceFailed):
+            tests.append(replace(_not_testable(claim, str(evidence)), error=str(evidence)))
         elif isinstance(evidence, NotTestable):
             tests.append(_not_testable(claim, str(evidence)))
         else:

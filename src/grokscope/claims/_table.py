@@ -14,8 +14,13 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-HEADER = ("id", "claim", "source", "paper", "ours", "interval", "n", "verdict")
+HEADER = ("id", "claim", "source", "setting", "paper", "ours", "interval", "n", "verdict")
 
+SETTINGS = {
+    "same": "the paper's setting",
+    "small": "a reduced setting, which is named",
+    "own": "a control or correction that the paper lacks",
+}
 # The word of the verdict is always shown, so that color is never the only sign.
 _STYLE: dict[Verdict, str] = {
     "holds": "bold green",
@@ -39,7 +44,7 @@ def claims_table(judged: Sequence[Judged], title: str = "") -> Table:
             name,
             justify="right" if name == "n" else "left",
             ratio=1 if name == "claim" else None,
-            no_wrap=name in ("id", "n", "verdict"),
+            no_wrap=name in ("id", "setting", "n", "verdict"),
         )
     for one in judged:
         *cells, verdict = _cells(one)
@@ -64,6 +69,7 @@ def _cells(one: Judged) -> tuple[str, ...]:
         claim.id,
         claim.sentence,
         claim.source,
+        claim.setting,
         number_text(claim.paper_value, claim.unit),
         number_text(one.value, claim.unit),
         interval,
@@ -84,8 +90,18 @@ def _caption(judged: Sequence[Judged]) -> str:
         f"Regions were fixed {fixed}; seeds {confirmed} are kept to confirm them."
         for fixed, confirmed in splits
     ]
+    lines += [f"Setting {word}: {meaning}." for word, meaning in _settings(judged)]
+    for how in _distinct(one.claim.reduced for one in judged):
+        ids = [one.claim.id for one in judged if one.claim.reduced == how]
+        lines.append(f"{', '.join(ids)}: {how}.")
     lines += [f"{one.claim.id}: {one.note}" for one in judged if one.note]
     return "\n".join(lines)
+
+
+def _settings(judged: Sequence[Judged]) -> list[tuple[str, str]]:
+    """The settings other than the paper's that occur, with their meanings."""
+    found = {one.claim.setting for one in judged}
+    return [(word, meaning) for word, meaning in SETTINGS.items() if word in found and word != "same"]
 
 
 def _distinct(items: Iterable[_T]) -> list[_T]:

@@ -9,10 +9,11 @@ import typer
 
 from grokscope.cli import options
 from grokscope.cli import output as out
+from grokscope.errors import InputError
 
 
 def export(
-    path: options.RunPath,
+    path: options.ResultPath,
     to: Annotated[
         Path,
         typer.Option(
@@ -40,15 +41,24 @@ def export(
     plugin: options.Plugin = None,
     json: options.Json = False,
 ) -> None:
-    """Write a run's measures or weights to a file.
+    """Write measures or weights to a file.
 
     Measures become a table (.csv, .parquet) or netCDF (.nc); the weights of one member become .safetensors.
+    The measures of a sweep or of a whole reproduction become one table; its axes and experiments are columns.
     """
     with out.json_only(json):
-        from grokscope.interop import export_run
+        options.load_plugins(plugin)
+        if options.holds_one_run(path):
+            from grokscope.interop import export_run
 
-        run = options.load_run(path, plugin)
-        exported = export_run(run, to, seed=seed, step=step, torch_module=torch_module, force=force)
+            run = options.load_run(path, None)
+            exported = export_run(run, to, seed=seed, step=step, torch_module=torch_module, force=force)
+        else:
+            from grokscope.sweeps import export_results
+
+            if torch_module is not None:
+                raise InputError(f"--torch-module {torch_module}: is for the weights of one run; name a run.")
+            exported = export_results(path, to, seed, step, force=force)
         if exported.left_out:
             names = ", ".join(exported.left_out)
             out.note(f"left out, because they have a value per neuron (.nc holds them): {names}")

@@ -13,11 +13,19 @@ from grokscope.errors import InputError
 
 if TYPE_CHECKING:
     from grokscope.runs import Run
+    from grokscope.store.folder import Holding
 
 _LONG_SECONDS = 3600.0  # work that takes longer needs --yes or an answer
 
 RunPath = Annotated[
     Path, typer.Argument(metavar="RUN", help="A run folder, or a folder that contains exactly one run.")
+]
+ResultPath = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN|SWEEP|OUTPUT",
+        help="The folder of a run, sweep or contest, the output of reproduce, or a folder of these.",
+    ),
 ]
 RunFolder = Annotated[
     Path | None,
@@ -78,13 +86,27 @@ def load_run(path: Path, plugins: Sequence[Path] | None) -> Run:
     return runs.open_run(path)
 
 
-def is_sweep(path: Path) -> bool:
-    """Whether a path is a sweep's; importing `grokscope.sweeps` for a local path would take a second."""
+def holding(path: Path) -> Holding:
+    """What is at a path: a run, a sweep, a contest, a reproduction or another folder."""
     if str(path).startswith("s3:"):
         from grokscope import sweeps
 
-        return sweeps.is_sweep(path)
-    return (path / "sweep.json").is_file()
+        return "sweep" if sweeps.is_sweep(path) else "run"
+    # importing `grokscope.sweeps` for a local path would take a second
+    from grokscope.store.folder import holding as holding_of
+
+    return holding_of(path)
+
+
+def holds_one_run(path: Path) -> bool:
+    """Whether a path is a run, or a folder with nothing but one run in it."""
+    kind = holding(path)
+    if kind in ("run", "sweep", "contest"):
+        return kind == "run"
+    from grokscope.store.folder import is_run, results_in
+
+    found = results_in(path)
+    return not found or (len(found) == 1 and is_run(found[0]))
 
 
 def confirm(seconds: float, yes: bool, *, warning: str = "", advice: str = "") -> None:

@@ -12,13 +12,7 @@ from grokscope.cli import output as out
 
 
 def report(
-    path: Annotated[
-        Path,
-        typer.Argument(
-            metavar="RUN|SWEEP|OUTPUT",
-            help="The folder of a run or a sweep, or the output folder of reproduce.",
-        ),
-    ],
+    path: options.ResultPath,
     other: Annotated[Path | None, typer.Argument(metavar="[RUN_B]", help="A run to compare with.")] = None,
     to: Annotated[
         Path | None,

@@ -38,12 +38,13 @@ def reproduce(
     """Run a paper's experiments and judge its claims.
 
     Writes a run per experiment, claims.json, the figures and report.html. The same command again resumes.
+    If an experiment, analysis, claim or figure fails, the rest is finished; the exit code is then 1.
     """
     with out.json_only(json):
         options.load_plugins(plugin)
         from grokscope.progress import RichProgress
         from grokscope.report import reproduce
-        from grokscope.reproduction import plan
+        from grokscope.reproduction import PartsFailed, failures_group, plan
 
         planned = plan(paper, experiments or None, seeds=seeds, profile=profile)
         if dry_run:
@@ -60,3 +61,5 @@ def reproduce(
                 allow_changed_code=allow_changed_code,
             )
         out.result(json, reproduction.to_json() if json else None, reproduction.summary())
+        if reproduction.failures:
+            raise PartsFailed(reproduction.failures) from failures_group(reproduction.failures)

@@ -1,4 +1,4 @@
-"""``grokscope show``: a run, a reproduction or a sweep as plain lines with sparklines."""
+"""``grokscope show``: a run, a sweep, a contest or a reproduction as plain lines with sparklines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from grokscope.cards import BARS
 from grokscope.cli import options
 from grokscope.cli import output as out
-from grokscope.cli.sweep import print_sweep
+from grokscope.cli.sweep import print_contest, print_sweep
 
 if TYPE_CHECKING:
     from grokscope.runs.overview import Overview
@@ -22,37 +22,62 @@ _WIDTH = 40
 _MOST_CIRCUITS = 3
 
 
-def show(path: options.RunPath, plugin: options.Plugin = None, json: options.Json = False) -> None:
-    """Show a run, a reproduction, or a sweep at a glance.
+def show(path: options.ResultPath, plugin: options.Plugin = None, json: options.Json = False) -> None:
+    """Show a run, a sweep, a contest, or a whole reproduction at a glance.
 
-    For a run: state, claims, events, curves, and the circuits of its final networks.
+    For a run: state, claims, events, curves, and the circuits of its final networks. For a reproduction: its
+    claims, and each experiment.
     """
     with out.json_only(json):
-        from grokscope.analysis.overview import claims_beside, overview_of
+        from grokscope.analysis.overview import claims_beside, failures_beside, overview_of
+        from grokscope.runs.overview import printable
 
         options.load_plugins(plugin)
-        if options.is_sweep(path):
-            from grokscope import sweeps
-
-            grid = sweeps.overview_of_sweep(sweeps.open_sweep(path))
-            out.document(grid) if json else print_sweep(grid)
+        if options.holds_one_run(path):
+            overview = overview_of(options.load_run(path, None), circuits=_MOST_CIRCUITS)
+            out.document(overview) if json else print_overview(overview)
+            for failure in [] if json else failures_beside(path):
+                out.line(printable(failure))
             return
-        if (path / "claims.json").is_file() and not (path / "experiment.toml").is_file():
-            claims = claims_beside(path)
-            folders = sorted({path / claim["experiment"] for claim in claims})
-            folders = [folder for folder in folders if (folder / "experiment.toml").is_file()]
-            if len(folders) > 1:
-                overviews = [overview_of(options.load_run(folder, None)) for folder in folders]
-                if json:
-                    out.document({"claims": claims, "runs": overviews})
-                    return
-                print_claims(claims)
-                for overview in overviews:
-                    out.line()
-                    print_overview(replace(overview, claims=[]))
-                return
-        overview = overview_of(options.load_run(path, None), circuits=_MOST_CIRCUITS)
-        out.document(overview) if json else print_overview(overview)
+        from grokscope import sweeps
+
+        results = sweeps.open_results(path)
+        claims = claims_beside(path)
+        failures = failures_beside(path)
+        if json and list(results) == ["."]:
+            out.document(_as_data(results["."]))
+            return
+        if json:
+            documents: dict[str, list[Any]] = {"runs": [], "sweeps": [], "contests": []}
+            for result in results.values():
+                documents[f"{type(result).__name__.lower()}s"].append(_as_data(result))
+            out.document({"claims": claims, "failures": failures, **documents})
+            return
+        if claims:
+            print_claims(claims)
+        for failure in failures:
+            out.line(printable(failure))
+        for i, result in enumerate(results.values()):
+            if i or claims or failures:
+                out.line()
+            if isinstance(result, sweeps.Sweep):
+                print_sweep(sweeps.overview_of_sweep(result))
+            elif isinstance(result, sweeps.Contest):
+                print_contest(result)
+            else:
+                print_overview(replace(overview_of(result), claims=[]))
+
+
+def _as_data(result: Any) -> Any:
+    """A run, a sweep or a contest as plain values."""
+    from grokscope import sweeps
+    from grokscope.analysis.overview import overview_of
+
+    if isinstance(result, sweeps.Sweep):
+        return sweeps.overview_of_sweep(result)
+    if isinstance(result, sweeps.Contest):
+        return {"path": str(result.path), "standings": result.standings}
+    return overview_of(result)
 
 
 def print_overview(overview: Overview) -> None:

@@ -13,7 +13,7 @@ from grokscope.cli import output as out
 from grokscope.errors import InputError
 
 if TYPE_CHECKING:
-    from grokscope.sweeps import ContestSpec, SweepOverview
+    from grokscope.sweeps import Contest, ContestSpec, SweepOverview
 
 
 def sweep(
@@ -136,7 +136,6 @@ def _run_contest(
     from grokscope import sweeps
     from grokscope.progress import RichProgress
     from grokscope.report import finish_contest
-    from grokscope.statistics import format_number
 
     planned = (
         f"contest of {len(contest.contenders)}: each {contest.n_settings} settings x {len(contest.tuning)} "
@@ -163,6 +162,15 @@ def _run_contest(
     if json:
         out.document({"path": str(done.path), "standings": done.standings, "report": page})
         return
+    print_contest(done)
+    out.line(f"report: {page}")
+
+
+def print_contest(done: Contest) -> None:
+    """Print the standings of a contest."""
+    from grokscope import sweeps
+    from grokscope.statistics import format_number
+
     rows = [
         (
             one.name,
@@ -174,12 +182,12 @@ def _run_contest(
         )
         for one in done.standings
     ]
-    out.line(f"{done.path}: {len(rows)} contenders on {len(contest.fresh)} fresh seeds")
+    fresh = len(next(iter(done.runs.values())).members)
+    out.line(f"{done.path}: {len(rows)} contenders on {fresh} fresh seeds")
     out.table(("contender", "chosen", "grokked", "grokking step", "speed-up", "tuning score"), rows)
     for one in done.standings:
         if one.ends:
             out.line(f"{one.name}: {one.ends_text}")
-    out.line(f"report: {page}")
 
 
 def _confirm(text: str, seconds: float, always: bool, yes: bool) -> None:

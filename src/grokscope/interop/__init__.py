@@ -4,8 +4,8 @@
 ``importing.py`` makes runs from PyTorch checkpoints. To add a layout of state dicts, see ``_layouts.py``.
 """
 
-from grokscope.interop.export import export_run, export_sweep
+from grokscope.interop.export import export_run
 from grokscope.interop.importing import from_torch, import_torch
 from grokscope.interop.torch_out import to_torch
 
-__all__ = ["export_run", "export_sweep", "from_torch", "import_torch", "to_torch"]
+__all__ = ["export_run", "from_torch", "import_torch", "to_torch"]

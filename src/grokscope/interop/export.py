@@ -1,4 +1,4 @@
-"""Write the measures of a run as a table or netCDF, or the weights of one member as safetensors.
+"""Write the measures of runs and sweeps as a table or netCDF, or the weights of a member as safetensors.
 
 The suffix of the file decides. A table has one row per member and step, and one column per measure; an axis
 with labels (subnetwork, split) becomes one column per label, as ``faithfulness_generalizing_test``. Measures
@@ -11,7 +11,7 @@ import importlib.util
 import itertools
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
     from grokscope.runs import Run
 
-__all__ = ["SUFFIXES", "Exported", "export_run", "export_sweep", "measures_table"]
+__all__ = ["SUFFIXES", "Exported", "export_measures", "export_run", "is_for_weights", "measures_table"]
 
 SUFFIXES = (".csv", ".nc", ".parquet", ".safetensors")
-_TABLES = (".csv", ".nc", ".parquet")
 _REQUIRED = {".parquet": ("pyarrow",), ".nc": ("h5netcdf", "h5py")}
 _ROWS = ("seed", "step")
+_WEIGHTS = ".safetensors"
 
 
 @dataclass(frozen=True)
@@ -97,30 +97,85 @@ def export_run(
     return _write(target, _measures(run, target.suffix, seed, step))
 
 
-def export_sweep(sweep: Any, to: str | Path, *, force: bool = False) -> Exported:
-    """Write the measures of a sweep (.nc), or the outcome of every member as a table (.csv, .parquet).
+def is_for_weights(to: str | Path) -> bool:
+    """Whether a file is for weights (.safetensors) and not for measures."""
+    return Path(to).suffix == _WEIGHTS
+
+
+def export_measures(
+    datasets: Mapping[str, tuple[xr.Dataset, tuple[str, ...]]],
+    to: str | Path,
+    seed: int | None = None,
+    step: int | None = None,
+    *,
+    facts: Mapping[str, Mapping[str, str]],
+    force: bool = False,
+) -> Exported:
+    """Write the measures of several results into one table or netCDF file.
+
+    A table has a column for each axis and, if there are several results, a column ``experiment`` with the
+    name; rows without any measure are left out. netCDF has a group for each of several results.
 
     Args:
-        sweep: a `grokscope.Sweep`.
-        to: the file; its suffix decides the format.
-        force: replace a file that exists.
+        datasets: by name, the measures, and the axes that are rows.
+        to: the file; its suffix (.csv, .parquet, .nc) decides the format.
+        seed: only this seed.
+        step: only this step; -1: the last of each result.
+        facts: by name, the attributes of the netCDF file or group.
+        force: replace the file if it exists.
 
     Raises:
-        InputError: for an unknown suffix, a target that exists, or a missing extra.
+        InputError: for an unknown suffix, seed or step, or a target that exists.
         StoreError: if the file cannot be written.
     """
     target = Path(to)
-    _check_target(target, force, _TABLES)
-    if target.suffix == ".nc":
-        return _write(target, lambda file: _write_netcdf(sweep.measures, sweep, file))
+    _check_target(target, force)
+    chosen = {name: (_chosen(data, seed, step), rows) for name, (data, rows) in datasets.items()}
 
     def write(file: Path) -> tuple[str, tuple[str, ...]]:
-        table = sweep.outcomes.to_dataframe().reset_index()
-        table = table.dropna(how="all", subset=[str(name) for name in sweep.outcomes.data_vars])
-        _write_table(table, file, target.suffix)
-        return f"{len(table)} rows of {len(table.columns)} columns", ()
+        if target.suffix == ".nc":
+            for i, (name, (data, _)) in enumerate(chosen.items()):
+                group = {"group": name, "mode": "a" if i else "w"} if len(chosen) > 1 else {}
+                _to_netcdf(data, facts[name], file, **group)
+            measures = {str(measure) for data, _ in chosen.values() for measure in data.data_vars}
+            return f"{len(measures)} measures of {len(chosen)} result{'s' * (len(chosen) > 1)}", ()
+        import pandas as pd
+
+        tables: list[pd.DataFrame] = []
+        left_out: dict[str, None] = {}
+        for name, (data, rows) in chosen.items():
+            table, lacking = measures_table(data, rows)
+            left_out |= dict.fromkeys(lacking)
+            values = [column for column in table.columns if _is_of_measure(column, data)]
+            table = table.dropna(subset=values, how="all")
+            if len(chosen) > 1:
+                table.insert(0, "experiment", name)
+            tables.append(table)
+        _write_table(pd.concat(tables, ignore_index=True), target.suffix, file)
+        rows_written = sum(map(len, tables))
+        columns = len({column for table in tables for column in table.columns})
+        return f"{rows_written} rows of {columns} columns", tuple(left_out)
 
     return _write(target, write)
+
+
+def _is_of_measure(column: str, data: xr.Dataset) -> bool:
+    return column not in data.coords and column not in data.dims
+
+
+def _chosen(data: xr.Dataset, seed: int | None, step: int | None) -> xr.Dataset:
+    if seed is not None:
+        data = _selected(data, "seed", seed)
+    if step is not None:
+        data = _selected(data, "step", int(data["step"].values[-1]) if step == -1 else step)
+    return data
+
+
+def _write_table(table: pd.DataFrame, suffix: str, file: Path) -> None:
+    if suffix == ".csv":
+        table.to_csv(file, index=False)
+    else:
+        table.to_parquet(file, engine="pyarrow", index=False)
 
 
 # Writes a temporary file; returns a description of its content and the measures left out.
@@ -128,35 +183,31 @@ _Writer = Callable[[Path], tuple[str, tuple[str, ...]]]
 
 
 def _measures(run: Run, suffix: str, seed: int | None, step: int | None) -> _Writer:
-    data = run.measures
-    if seed is not None:
-        data = _selected(data, "seed", seed)
-    if step is not None:
-        data = _selected(data, "step", int(data["step"].values[-1]) if step == -1 else step)
+    data = _chosen(run.measures, seed, step)
     if suffix == ".nc":
-        return lambda file: _write_netcdf(data, run, file)
+        facts = {"grokscope_identity": run.identity, "experiment": run.experiment.to_toml()}
+        return lambda file: _to_netcdf(data, facts, file)
     members = [member for member in run.members if seed in (None, member[0])]
 
     def write(file: Path) -> tuple[str, tuple[str, ...]]:
         table, left_out = measures_table(on_members(data, sorted(members)))
-        _write_table(table, file, suffix)
+        _write_table(table, suffix, file)
         return f"{len(table)} rows of {len(table.columns)} columns", left_out
 
     return write
 
 
-def _write_table(table: pd.DataFrame, file: Path, suffix: str) -> None:
-    if suffix == ".csv":
-        table.to_csv(file, index=False)
-    else:
-        table.to_parquet(file, engine="pyarrow", index=False)
+def measures_table(
+    measures: xr.Dataset, along: tuple[str, ...] = _ROWS
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Turn measures into a table with a row for each point of some axes; also return the names left out.
 
+    A measure is left out if it has another axis without labels, such as ``neuron``. A missing value is NaN
+    here and an empty cell in a file.
 
-def measures_table(measures: xr.Dataset) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Turn measures over seed and step into a table with a row per pair; also return the names left out.
-
-    A measure is left out if it has an axis without labels, such as ``neuron``. A missing value is NaN here
-    and an empty cell in a file.
+    Args:
+        measures: of a run, a sweep or a contest.
+        along: the axes; the columns of a run are those of ``seed`` and ``step``.
 
     Example:
         >>> import xarray as xr
@@ -169,17 +220,18 @@ def measures_table(measures: xr.Dataset) -> tuple[pd.DataFrame, tuple[str, ...]]
     import pandas as pd
     import xarray as xr
 
-    rows = list(_ROWS)
+    rows = list(along)
     grid = xr.DataArray(np.zeros([measures.sizes[axis] for axis in rows]), dims=rows)
     columns: dict[str, Any] = {}
     left_out: list[str] = []
 
     def add(name: str, values: xr.DataArray) -> None:
         bare = values.reset_coords(drop=True).drop_vars([axis for axis in rows if axis in values.coords])
-        full = bare if bare.dims == _ROWS else bare.broadcast_like(grid).transpose(*rows)
+        full = bare if bare.dims == along else bare.broadcast_like(grid).transpose(*rows)
         columns[name] = full.values.ravel()
 
-    coordinates = sorted((str(key) for key in measures.coords), key=lambda name: name not in rows)
+    places = {name: i for i, name in enumerate(rows)}
+    coordinates = sorted(map(str, measures.coords), key=lambda name: places.get(name, len(rows)))
     for name in coordinates:  # seed and step first, then the coordinates that depend on them
         if set(measures[name].dims) <= set(rows):
             add(name, measures[name].copy())
@@ -194,13 +246,15 @@ def measures_table(measures: xr.Dataset) -> tuple[pd.DataFrame, tuple[str, ...]]
     return pd.DataFrame(columns), tuple(left_out)
 
 
-def _write_netcdf(data: xr.Dataset, run: Any, file: Path) -> tuple[str, tuple[str, ...]]:
+def _to_netcdf(
+    data: xr.Dataset, facts: Mapping[str, str], file: Path, **group: Any
+) -> tuple[str, tuple[str, ...]]:
     plain = data.drop_encoding()
     attributes = {key: _netcdf_value(value) for key, value in plain.attrs.items()}
-    plain.attrs = {**attributes, "grokscope_identity": run.identity, "experiment": run.experiment.to_toml()}
+    plain.attrs = {**attributes, **facts}
     for name in plain.variables:
         plain[name].attrs = {key: _netcdf_value(value) for key, value in plain[name].attrs.items()}
-    plain.to_netcdf(file, engine="h5netcdf")
+    plain.to_netcdf(file, engine="h5netcdf", **group)
     return f"{len(plain.data_vars)} measures", ()
 
 
@@ -248,12 +302,12 @@ def _selected(data: xr.Dataset, axis: str, value: int) -> xr.Dataset:
     return data.sel({axis: [value]})
 
 
-def _check_target(target: Path, force: bool, suffixes: tuple[str, ...] = SUFFIXES) -> None:
+def _check_target(target: Path, force: bool) -> None:
     suffix = target.suffix
-    if suffix not in suffixes:
+    if suffix not in SUFFIXES:
         raise InputError(
             f"{target}: a file that ends in '{suffix}' cannot be written."
-            f"{did_you_mean(suffix, suffixes)} Allowed: {', '.join(suffixes)}."
+            f"{did_you_mean(suffix, SUFFIXES)} Allowed: {', '.join(SUFFIXES)}."
         )
     if target.is_dir():
         raise InputError(f"{target}: is a folder.")

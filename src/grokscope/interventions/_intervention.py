@@ -8,7 +8,7 @@ from pydantic import SerializeAsAny, field_validator
 
 from grokscope.errors import InputError
 from grokscope.interventions.neurons import All, NeuronsField
-from grokscope.spec.moments import parse_moment
+from grokscope.spec.moments import check_moment
 from grokscope.spec.parts import Kind, Part, resolver
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Intervention(Part):
     @classmethod
     def _moment(cls, value: Any) -> Any:
         if value is not None:
-            parse_moment(value, "interventions.at")
+            check_moment(value, "interventions.at")
         return value
 
     @property

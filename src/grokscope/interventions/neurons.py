@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, SerializeAsAny, model_validator
 
 from grokscope.errors import InputError, did_you_mean
 from grokscope.spec.axes import SUBNETWORK_LABELS
-from grokscope.spec.moments import parse_moment
+from grokscope.spec.moments import check_moment, parse_moment
 from grokscope.spec.parts import Kind, Part, kinds, part_of, resolver
 from grokscope.spec.streams import MAX_INT32, Seeds
 
@@ -35,7 +35,7 @@ __all__ = [
 
 
 def _checked(at: int | str) -> int | str:
-    parse_moment(at, "neurons.at")
+    check_moment(at, "neurons.at")
     return at
 
 

@@ -31,6 +31,7 @@ __all__ = [
     "ContestExperiment",
     "ContestProfile",
     "Cost",
+    "Failed",
     "Job",
     "PaperExperiment",
     "Profile",
@@ -50,10 +51,13 @@ class Profile:
     Attributes:
         seeds: default value of ``--seeds``.
         overrides: changes of the spec, as for ``--set``.
+        reduced: what is smaller than in the paper, as "p = 53 instead of 97"; claims judged under the profile
+            are marked with it. Must be given where the overrides change what is trained, or how long.
     """
 
     seeds: int | str = 5
     overrides: tuple[str, ...] = ()
+    reduced: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,10 @@ class Analysis:
         if code is not None:
             return code.sha256[:16] or "?"
         return f"r{self.revision}"
+
+
+#: called with the name of an analysis that fails, and the error
+Failed = Callable[[str, Exception], None]
 
 
 @dataclass(frozen=True)
@@ -175,7 +183,12 @@ class PaperExperiment(ABC):
 
     @abstractmethod
     def execute(
-        self, job: Job, progress: Progress, rates: Rates | None = None, **options: Any
+        self,
+        job: Job,
+        progress: Progress,
+        rates: Rates | None = None,
+        failed: Failed | None = None,
+        **options: Any,
     ) -> Run | Sweep | Contest:
         """Train the members that are missing in the job's folder.
 
@@ -183,6 +196,7 @@ class PaperExperiment(ABC):
             job: spec, seeds and folder.
             progress: receives the steps done.
             rates: of this machine; None measures them where they are needed.
+            failed: called with the name of each analysis that fails, and the error; None: it is raised.
             options: as for `grokscope.train`.
         """
 
@@ -277,7 +291,14 @@ class RunExperiment(PaperExperiment):
 
         return branch_members(listed, self.streams)
 
-    def execute(self, job: Job, progress: Progress, rates: Rates | None = None, **options: Any) -> Run:
+    def execute(
+        self,
+        job: Job,
+        progress: Progress,
+        rates: Rates | None = None,
+        failed: Failed | None = None,
+        **options: Any,
+    ) -> Run:
         """Train the members that are missing, and run the analyses."""
         from grokscope.runs import open_run, train
         from grokscope.runs.given import forget_outdated, taking
@@ -290,8 +311,13 @@ class RunExperiment(PaperExperiment):
             add_notes(job.folder, values=[asdict(one) for one in job.values.values()])
         forget_outdated(run, self.code_versions)
         for analysis in self.analyses:
-            with taking(analysis.name, analysis.code_version):
-                analysis.take(run, progress)
+            try:
+                with taking(analysis.name, analysis.code_version):
+                    analysis.take(run, progress)
+            except Exception as error:
+                if failed is None:
+                    raise
+                failed(analysis.name, error)
         return open_run(job.folder) if self.analyses or job.values else run
 
     def remarks(self, result: Any) -> list[str]:
@@ -366,7 +392,14 @@ class SweepExperiment(PaperExperiment):
         own = chosen.over if isinstance(chosen, SweepProfile) else ()
         return SweepSpec.of(spec, own or self.over, seeds=seeds)
 
-    def execute(self, job: Job, progress: Progress, rates: Rates | None = None, **options: Any) -> Sweep:
+    def execute(
+        self,
+        job: Job,
+        progress: Progress,
+        rates: Rates | None = None,
+        failed: Failed | None = None,
+        **options: Any,
+    ) -> Sweep:
         """Train the cells that are missing."""
         from grokscope.sweeps import run_sweep
 
@@ -431,7 +464,14 @@ class ContestExperiment(PaperExperiment):
         own = chosen if isinstance(chosen, ContestProfile) else ContestProfile()
         return ContestSpec.of(spec, own.contenders or self.contenders, own.tuning, seeds)
 
-    def execute(self, job: Job, progress: Progress, rates: Rates | None = None, **options: Any) -> Contest:
+    def execute(
+        self,
+        job: Job,
+        progress: Progress,
+        rates: Rates | None = None,
+        failed: Failed | None = None,
+        **options: Any,
+    ) -> Contest:
         """Tune the contenders and train the chosen settings; finished runs are skipped."""
         from grokscope.sweeps import run_contest
 

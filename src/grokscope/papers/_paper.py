@@ -13,6 +13,7 @@ from grokscope.errors import InputError, did_you_mean
 from grokscope.experiment import Experiment
 from grokscope.papers._experiments import Job, PaperExperiment
 from grokscope.papers._values import NotTakenYetError, TakenValue, check_value, kept_values
+from grokscope.spec.moments import with_conditions
 from grokscope.spec.parts import Kind, Part, kinds, lookup
 from grokscope.starts import FromRun
 
@@ -195,9 +196,12 @@ class Paper(Part):
             spec = spec.with_(*(f"{path}={taken.value!r}" for path, taken in values.items()))
         source = self.source_of(one)
         if source is not None and isinstance(spec.init, FromRun):
-            identity = self.job(source, profile, folder).spec.identity
-            init = spec.init.model_copy(update={"run": str(folder / source.name), "source": identity})
-            spec = spec.model_copy(update={"init": init})
+            origin = self.job(source, profile, folder).spec
+            init = spec.init.model_copy(update={"run": str(folder / source.name), "source": origin.identity})
+            # "grokking" is what the source means by it
+            items = with_conditions(spec.interventions, origin.events)
+            update = {"init": with_conditions(init, origin.events), "interventions": items}
+            spec = spec.model_copy(update=update)
         given = usual if seeds is None else seeds
         return Job(spec, profile, given, folder / one.name, values, tuple(notes))
 

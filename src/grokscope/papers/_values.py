@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from grokscope.errors import InputError, did_you_mean
-from grokscope.spec.events import Event, diverged_steps, member_curves
-from grokscope.spec.moments import Moment, parse_moment
+from grokscope.spec.events import Event, Events, diverged_steps, events_of, member_curves
+from grokscope.spec.moments import Moment, check_moment, parse_moment
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -101,7 +101,7 @@ class FromExperiment:
                 f"from_experiment: reduction must be one of {', '.join(_REDUCTIONS)} "
                 f"(got {self.reduction!r})."
             )
-        self._parsed()
+        self._check_form()
 
     @property
     def label(self) -> str:
@@ -110,8 +110,16 @@ class FromExperiment:
 
     @property
     def measures(self) -> list[str]:
-        """The measures that the other experiment must take; of a function none are known."""
-        measure, moment = self._parsed()
+        """The measures that the other experiment must take, with the usual events; see `needs`."""
+        return self.needs(Events())
+
+    def needs(self, events: Mapping[str, Event]) -> list[str]:
+        """The measures that the other experiment, with these events, must take; of a function none are known.
+
+        Raises:
+            InputError: if the other experiment has no such event.
+        """
+        measure, moment = self._parsed(events)
         event = moment.event if moment is not None else None
         return [*filter(None, [measure]), *([event.measure] if isinstance(event, Event) else [])]
 
@@ -135,27 +143,35 @@ class FromExperiment:
             path, value, self.experiment, identity, self.label, self.reduction, int(seen.sum()), without
         )
 
-    def _parsed(self) -> tuple[str, Moment | None]:
+    def _check_form(self) -> None:
+        """Check the text; which events there are depends on the other experiment."""
+        if not isinstance(self.number, str):
+            return
+        match = _FORM.fullmatch(self.number)
+        name = check_moment(match[2] if match is not None else self.number, "from_experiment")
+        if match is None and name in ("", "start", "end"):
+            raise InputError(
+                f"from_experiment: must be MEASURE at MOMENT, an event, or a function (got '{self.number}')."
+            )
+
+    def _parsed(self, events: Mapping[str, Event]) -> tuple[str, Moment | None]:
         """The measure (or empty) and the moment of a number given as text; ("", None) of a function."""
         if not isinstance(self.number, str):
             return "", None
         match = _FORM.fullmatch(self.number)
         if match is not None:
-            return match[1], parse_moment(match[2], "from_experiment")
-        moment = parse_moment(self.number, "from_experiment")
-        if not moment.is_event:
-            raise InputError(
-                f"from_experiment: must be MEASURE at MOMENT, an event, or a function (got '{self.number}')."
-            )
-        return "", moment
+            return match[1], parse_moment(match[2], "from_experiment", events)
+        return "", parse_moment(self.number, "from_experiment", events)
 
     def _each(self, where: str, measures: xr.Dataset) -> tuple[np.ndarray, bool]:
         """The number of each seed, NaN where it has none; and whether it is a whole number."""
-        measure, moment = self._parsed()
+        events = events_of(measures)
+        measure, moment = self._parsed(events)
         if moment is None:
             assert callable(self.number)
             return _of_function(where, self.number, measures)
-        for name in self.measures:
+        needed = self.needs(events)
+        for name in needed:
             if name not in measures:
                 known = [str(one) for one in measures.data_vars]
                 raise InputError(
@@ -166,7 +182,7 @@ class FromExperiment:
                 raise InputError(f"{where}: '{name}' has the axes {', '.join(more)}; give a function.")
         steps = measures["step"].to_numpy()
         if not measure:
-            count = len(member_curves(measures[self.measures[0]]))
+            count = len(member_curves(measures[needed[0]]))
             at = moment.steps(measures, np.zeros(count), np.full(count, steps[-1]))
             return np.where(np.isfinite(at), at, np.nan), True
         curves = member_curves(measures[measure])
@@ -291,7 +307,7 @@ def check_value(path: str, value: FromExperiment, spec: Experiment, source: Expe
         else:
             raise InputError(f"values: '{path}' is no key of the spec ('{name}' is not there).")
     taken = {measure.name for measure in MeasurePlan.of(source).all}
-    for name in value.measures:
+    for name in value.needs(source.events):
         if name not in taken:
             raise InputError(
                 f"{path}: '{value.label}' of {value.experiment}: {value.experiment} does not take the "

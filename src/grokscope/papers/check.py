@@ -74,6 +74,13 @@ def _check_experiments(paper: Paper) -> None:
         for profile in ("paper", "quick"):
             _want(profile in one.profiles, f"experiment {one.name} has no profile '{profile}'")
             spec, seeds = one.under(profile)
+            full = one.experiment
+            changed = (spec.identity, spec.n_steps) != (full.identity, full.n_steps)
+            _want(
+                not changed or bool(one.profile(profile).reduced.strip()),
+                f"experiment {one.name}: profile '{profile}' changes what is trained or how long, "
+                'and does not say how: give it reduced="p = 53 instead of 97"',
+            )
             if isinstance(one, ContestExperiment):
                 one.contest(profile)  # raises where it is not fair
             if isinstance(one, SweepExperiment):

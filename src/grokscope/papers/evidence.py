@@ -42,7 +42,7 @@ import numpy as np
 
 from grokscope.claims import Effect, NotTestable, need
 from grokscope.errors import InputError
-from grokscope.spec.events import GROKKING, MEMORIZATION, Event, diverged_steps, member_curves
+from grokscope.spec.events import Event, diverged_steps, event_of, member_curves
 from grokscope.statistics import CensoredTimes, censored_regression, event_times
 
 if TYPE_CHECKING:
@@ -85,41 +85,50 @@ def finished_seeds(measures: xr.Dataset) -> np.ndarray:
     """Booleans [seed]: trained to the end, or diverged. Other seeds are no evidence for or against a claim.
 
     Raises:
-        NotTestable: if train or test accuracy was not measured.
+        NotTestable: if the measures of memorization or grokking (train and test accuracy) are missing.
     """
-    need(measures, "train_accuracy", "test_accuracy")
-    finished = np.asarray(~np.isnan(member_curves(measures["train_accuracy"])).all(axis=1))
+    first = _needed_events(measures)["memorization"].measure
+    finished = np.asarray(~np.isnan(member_curves(measures[first])).all(axis=1))
     if "complete" in measures.coords:
         complete = measures["complete"].to_numpy().astype(bool).ravel()
         finished &= complete | np.isfinite(diverged_steps(measures))
     return finished
 
 
+def _needed_events(measures: xr.Dataset) -> dict[str, Event]:
+    """Memorization and grokking as the run defines them; their measures must be there."""
+    events = {name: event_of(measures, name) for name in ("memorization", "grokking")}
+    need(measures, *(event.measure for event in events.values()))
+    return events
+
+
+def _times(measures: xr.Dataset, name: str) -> CensoredTimes:
+    return _needed_events(measures)[name].times(measures)
+
+
 def memorization_times(measures: xr.Dataset) -> CensoredTimes:
     """When each seed memorized, in steps; interval-censored by the schedule, right-censored at the end.
 
     Raises:
-        NotTestable: if train or test accuracy was not measured.
+        NotTestable: if the measures of memorization or grokking (train and test accuracy) are missing.
     """
-    need(measures, "train_accuracy", "test_accuracy")
-    return MEMORIZATION.times(measures)
+    return _times(measures, "memorization")
 
 
 def grokking_times(measures: xr.Dataset) -> CensoredTimes:
     """When each seed grokked, in steps; interval-censored by the schedule, right-censored at the end.
 
     Raises:
-        NotTestable: if train or test accuracy was not measured.
+        NotTestable: if the measures of memorization or grokking (train and test accuracy) are missing.
     """
-    need(measures, "train_accuracy", "test_accuracy")
-    return GROKKING.times(measures)
+    return _times(measures, "grokking")
 
 
 def grokked(measures: xr.Dataset) -> np.ndarray:
     """Truth values [seed]: whether the seed grokked; NaN for seeds that were not trained to the end.
 
     Raises:
-        NotTestable: if train or test accuracy was not measured.
+        NotTestable: if the measures of memorization or grokking (train and test accuracy) are missing.
     """
     return np.where(finished_seeds(measures), grokking_times(measures).observed, np.nan)
 
@@ -279,7 +288,7 @@ def truth_values(measures: xr.Dataset, condition: np.ndarray, *used: np.ndarray)
         used: numbers [seed] from which the condition was computed.
 
     Raises:
-        NotTestable: if train or test accuracy was not measured.
+        NotTestable: if the measures of memorization or grokking (train and test accuracy) are missing.
     """
     result = np.where(finished_seeds(measures), np.asarray(condition, dtype=np.float64), np.nan)
     reached = grokking_times(measures).observed & memorization_times(measures).observed
@@ -398,7 +407,7 @@ def times_in(measures: xr.Dataset, what: str, **settings: Any) -> CensoredTimes:
 
     Args:
         measures: of a sweep, or of a part of one.
-        what: ``memorization``, ``grokking``, or ``delay`` (from the former to the latter).
+        what: ``memorization``, ``grokking``, ``delay`` (from the former to the latter), or another event.
         settings: the cell, by the names of the axes that are left.
 
     Raises:
@@ -414,7 +423,7 @@ def times_in(measures: xr.Dataset, what: str, **settings: Any) -> CensoredTimes:
     """
     if what == "delay":
         return times_in(measures, "grokking", **settings) - times_in(measures, "memorization", **settings)
-    event = {one.name: one for one in (MEMORIZATION, GROKKING)}[what]
+    event = event_of(measures, what)
     need(measures, event.measure)
     cell = part_of(measures[[event.measure]], **settings)  # with the coordinate `diverged_step`
     if not np.isfinite(cell[event.measure].to_numpy()).any(axis=-1).all():
@@ -428,7 +437,7 @@ def happened_in(measures: xr.Dataset, what: str, along: str, **settings: Any) ->
 
     Args:
         measures: of a sweep.
-        what: ``memorization`` or ``grokking``.
+        what: ``memorization``, ``grokking`` or another event.
         along: the axis.
         settings: values on the sweep's other axes.
 

@@ -63,13 +63,17 @@ _SMALL = (
     "model.mlp_width=256",
     "schedule.measures=['every 25 steps']",
 )
+_SMALLER = "p = 31 and S4 instead of 97 and S5, one layer of width 64, full batches, 10,000 updates"
 _MODULAR, _PERMUTATIONS = (*_SMALL, "task.p=31"), (*_SMALL, "task.degree=4")
 
 
 def _experiment(
     name: str, sentence: str, *overrides: str, quick: tuple[str, ...] = (), small: tuple[str, ...] = _MODULAR
 ) -> PaperExperiment:
-    profiles = {"paper": Profile(seeds=3), "quick": Profile(seeds=4, overrides=(*small, *quick))}
+    profiles = {
+        "paper": Profile(seeds=3),
+        "quick": Profile(seeds=4, overrides=(*small, *quick), reduced=_SMALLER),
+    }
     return RunExperiment(name, sentence, _BASE.with_(f"name='{name}'", *overrides), profiles)
 
 

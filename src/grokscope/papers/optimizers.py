@@ -109,6 +109,7 @@ def _ratio(slower: str, faster: str) -> Callable[[xr.Dataset], CensoredTimes]:
 _claim = partial(
     Claim,
     source="asked here",
+    setting="own",
     unit="times",
     region=Region.at_least(1.25),
     smallest_effect=Effect(0.25, "a quarter of the steps"),

@@ -97,7 +97,9 @@ def _exponent_of_samples(measures: xr.Dataset) -> np.ndarray:
 
 # ---------------------------------------------------------------- claims
 
-_claim = partial(Claim, source="asked here", experiment="map", fixed_on="0-1", confirmed_on="100-124")
+_claim = partial(
+    Claim, source="asked here", setting="own", experiment="map", fixed_on="0-1", confirmed_on="100-124"
+)
 _share = partial(_claim, kind="share", region=Region.at_least(0.8), smallest_effect=ONE_SEED_IN_TEN)
 
 _CLAIMS = (
@@ -133,6 +135,8 @@ _CLAIMS = (
         id="R5",
         sentence="Weight decay stands in for data.",
         source="Power et al. 2022, Sec. 3.3 (another task)",
+        setting="small",
+        reduced="sparse parity instead of the product of permutations",
         estimand=f"the share of seeds that generalize at weight decay {_STRONG:g} from two thirds or less "
         f"of the samples that they need at {_WEAK:g} (twice the largest set where none suffices)",
         evidence=_saves_data,
@@ -141,6 +145,8 @@ _CLAIMS = (
         id="R6",
         sentence="The more data, the earlier it groks.",
         source="Power et al. 2022, Fig. 1 center (another task)",
+        setting="small",
+        reduced="sparse parity instead of the product of permutations",
         estimand=f"the exponent of the grokking step in the number of samples (above {_FEW}) at weight decay "
         f"{_MIDDLE:g}, by censored regression",
         region=Region.at_most(-0.5),

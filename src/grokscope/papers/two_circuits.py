@@ -530,9 +530,12 @@ _SMALL_TABLE = (
     "schedule.measures=['every 50 steps']",
 )
 
+_SMALLER = "p = 31 instead of 97, one layer of width 64 instead of two of 128, full batches"
+
 
 def _operator(name: str, sentence: str, quick_steps: int, *overrides: str) -> PaperExperiment:
-    quick = Profile(seeds=4, overrides=(f"steps={quick_steps}", *_SMALL_TABLE))
+    reduced = f"{_SMALLER}, {quick_steps:,} updates"
+    quick = Profile(seeds=4, overrides=(f"steps={quick_steps}", *_SMALL_TABLE), reduced=reduced)
     return RunExperiment(
         name,
         sentence,
@@ -835,7 +838,7 @@ _RANDOM_LABELS = RunExperiment(
     _PROFILES,
 )
 
-_null_claim = partial(Claim, source="null, not in the paper", experiment="random-labels")
+_null_claim = partial(Claim, source="null, not in the paper", setting="own", experiment="random-labels")
 _null_sparsity_claim = partial(
     _null_claim,
     unit="orders of magnitude",

@@ -89,7 +89,7 @@ def _grok_at(measures: xr.Dataset, wanted: Callable[[xr.DataArray], xr.DataArray
 
 # ---------------------------------------------------------------- claims
 
-_claim = partial(Claim, source="asked here", fixed_on="0-1", confirmed_on="100-124")
+_claim = partial(Claim, source="asked here", setting="own", fixed_on="0-1", confirmed_on="100-124")
 _LAW = f"the exponent of the delay in the width, from {_ENOUGH} neurons on, by censored regression"
 _TWENTIETH = Effect(0.05, "a fifth of the delay over a factor of sixty in width")
 

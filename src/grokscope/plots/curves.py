@@ -13,13 +13,14 @@ import numpy as np
 
 from grokscope.errors import InputError
 from grokscope.plots.style import COLOR, line_style
-from grokscope.spec.events import GROKKING, MEMORIZATION, diverged_steps, member_curves
+from grokscope.spec.events import diverged_steps, event_of, events_of, member_curves
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
 
 __all__ = [
+    "EVENT_VERBS",
     "Band",
     "band",
     "chosen_seed",
@@ -32,6 +33,9 @@ __all__ = [
     "seeds_text",
     "standing",
 ]
+
+# what members do, by the event; other events: "reach NAME"
+EVENT_VERBS = {"memorization": "memorize", "grokking": "grok"}
 
 _LOW, _HIGH = 10, 90
 
@@ -106,8 +110,8 @@ def in_steps(measures: xr.Dataset) -> xr.Dataset:
 
 
 def mark_events(axes: list[Axes], measures: xr.Dataset) -> None:
-    """Vertical lines at the median epochs of memorization and grokking, if half of the seeds reach them."""
-    for event in (MEMORIZATION, GROKKING):
+    """Vertical lines at the median epoch of each event of the run, if half of the seeds reach it."""
+    for event in events_of(measures).values():
         if event.measure not in measures:
             continue
         step = median_step(event.times(measures).upper)
@@ -117,9 +121,9 @@ def mark_events(axes: list[Axes], measures: xr.Dataset) -> None:
         for axis in axes:
             axis.axvline(
                 epoch,
-                color=COLOR[event.name],
+                color=COLOR.get(event.name, COLOR["other"]),
                 linestyle=line_style(event.name),
-                linewidth=1.0 if event is GROKKING else 0.7,
+                linewidth=1.0 if event.name == "grokking" else 0.7,
                 zorder=1,
                 label=event.name,
             )
@@ -145,7 +149,7 @@ def chosen_seed(measures: xr.Dataset, seed: int | None, figure: str) -> int:
         raise InputError(f"{figure}: streams are crossed; choose one member along an axis 'seed'.")
     seeds = [int(one) for one in measures["seed"].to_numpy()]
     if seed is None:
-        return seeds[int(np.argmax(GROKKING.times(measures).observed))]
+        return seeds[int(np.argmax(event_of(measures, "grokking").times(measures).observed))]
     if seed not in seeds:
         raise InputError(f"{figure}: seed {seed} is not in the run; it has {seeds[0]} to {seeds[-1]}.")
     return seed
@@ -209,10 +213,11 @@ def standing(measures: xr.Dataset, spread: bool = True) -> str:
         text = f"{'Seed' if n == 1 else f'{n} seeds:'} {seeds_text(measures['seed'].to_numpy())}."
     if spread and n > 1:
         text = f"Mean and band from the {_LOW}th to the {_HIGH}th percentile over seeds. {text}"
-    for event, verb in ((MEMORIZATION, "memorize"), (GROKKING, "grok")):
+    for event in events_of(measures).values():
         if event.measure in measures:
+            verb = EVENT_VERBS.get(event.name, f"reach {event.name.replace('_', ' ')}")
             text += f" {int(event.times(measures).observed.sum())} of {n} {verb}"
-            text += "," if verb == "memorize" else "."
+            text += "," if event.name == "memorization" else "."
     lost = int(np.isfinite(diverged_steps(measures)).sum())
     marks = " Vertical lines: medians." if spread and n > 1 else ""
     return text + (f" {lost} diverged." if lost else "") + marks

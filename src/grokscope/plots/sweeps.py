@@ -10,7 +10,7 @@ import numpy as np
 
 from grokscope.plots.curves import seeds_per_cell
 from grokscope.plots.style import COLOR, legend, line_style, panels, small_print, value_text, x_label
-from grokscope.spec.events import GROKKING
+from grokscope.spec.events import event_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -223,7 +223,7 @@ def contest_figure(contest: Any, command: str = "") -> Figure:
         accuracy = measures["test_accuracy"].transpose("seed", "step").to_numpy()
         mean = np.nanmean(accuracy, axis=0)
         curves.plot(measures["step"].to_numpy(), mean, color=color, linewidth=1.1, label=name)
-        grokked = GROKKING.times(measures).upper
+        grokked = event_of(measures, "grokking").times(measures).upper
         places = i + np.linspace(-0.25, 0.25, max(len(grokked), 2))[: len(grokked)]
         seen = np.isfinite(grokked)
         late = np.full((~seen).sum(), beyond)

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grokscope.claims import Evidence, Judged, NotTestable
-from grokscope.errors import GrokscopeError
+from grokscope.claims import SETTINGS, Evidence, Judged, NotTestable
 from grokscope.report._curves import Curves
-from grokscope.spec.events import GROKKING, MEMORIZATION
+from grokscope.spec.events import events_of
 from grokscope.statistics import CensoredTimes, format_number
 
 if TYPE_CHECKING:
@@ -79,7 +78,9 @@ def claims_section(
         for one in judged
     ]
     splits = sorted({(one.claim.fixed, one.claim.confirmed_on) for one in judged})
-    return {"rows": rows, "meanings": _MEANINGS, "splits": splits}
+    found = {one.claim.setting for one in judged}
+    settings = {word: meaning for word, meaning in SETTINGS.items() if word in found}
+    return {"rows": rows, "meanings": _MEANINGS, "settings": settings, "splits": splits}
 
 
 def _criterion(one: Judged) -> str:
@@ -111,13 +112,13 @@ def panels_of_claims(judged: Sequence[Judged], curves: Iterable[Curves]) -> dict
     the training loss, which shows divergence where a run does not record it.
     """
     by_name = {one.name: one for one in curves}
-    timing = {MEMORIZATION.measure, GROKKING.measure, "train_loss"}
     found: dict[str, list[str]] = {}
     for one in judged:
         own = by_name.get(one.claim.experiment)
         if own is None:
             continue
         panels: list[str] = []
+        timing = {"train_loss", *(event.measure for event in events_of(own.measures).values())}
         for name in sorted(measures_read(one.claim, own.measures), key=lambda name: name in timing):
             if "neuron" in own.measures[name].dims:
                 panels.append("competition")
@@ -229,7 +230,7 @@ def measures_read(claim: Claim, measures: Any) -> list[str]:
     """
     recorder = _Recorder(measures)
     # Where it fails, the names read up to there are returned.
-    with contextlib.suppress(GrokscopeError, TypeError, ValueError, LookupError, AttributeError):
+    with contextlib.suppress(Exception):
         claim.evidence(recorder, *(recorder for _ in claim.beside))
     return list(dict.fromkeys(recorder.names))
 

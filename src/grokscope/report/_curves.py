@@ -11,7 +11,7 @@ import numpy as np
 
 from grokscope.plots.curves import Band, band
 from grokscope.report._arrays import Table, log_spaced, packed
-from grokscope.spec.events import GROKKING, MEMORIZATION
+from grokscope.spec.events import events_of
 from grokscope.spec.streams import STREAMS, on_members
 from grokscope.statistics import format_number
 
@@ -252,11 +252,11 @@ class Curves:
         return self._bands[key]
 
     def events(self) -> list[dict[str, Any]]:
-        """Steps at which each member memorizes, groks, and is certified; None where it does not."""
+        """Steps at which each member has the events of the run, and is certified; None where it does not."""
         from grokscope.circuits.verification import CERTIFIED
 
         found: list[dict[str, Any]] = []
-        for event in (MEMORIZATION, GROKKING, CERTIFIED):
+        for event in (*events_of(self.measures).values(), CERTIFIED):
             if event.measure not in self.measures:
                 continue
             seen = event.times(self.measures).upper

@@ -21,12 +21,14 @@ class ReportFigure:
     Attributes:
         id: its anchor.
         title: its caption, and its text for readers who cannot see it.
-        data: SVG or PNG.
+        data: SVG or PNG; empty if it could not be drawn.
+        failure: why it could not be drawn.
     """
 
     id: str
     title: str
     data: bytes
+    failure: str = ""
 
     @property
     def source(self) -> str:

@@ -15,7 +15,7 @@ from grokscope.report._figures import ReportFigure
 from grokscope.report._page import write_page
 from grokscope.report._runs import RunView, view_of
 from grokscope.report._sweeps import contest_lead, standing_text, sweep_info, sweep_lead, sweep_view
-from grokscope.reproduction import RECORD, Plan, Reproduction, judge_again
+from grokscope.reproduction import Plan, Reproduction, judge_again
 from grokscope.reproduction import reproduce as reproduce_without_page
 from grokscope.sweeps import Contest, Sweep
 
@@ -85,21 +85,27 @@ def write_report(path: str | Path, other: str | Path | None = None, out: str | P
         StoreError: if the page cannot be written.
     """
     from grokscope.runs import open_run
+    from grokscope.store.folder import holding, results_in
     from grokscope.store.place import as_place
-    from grokscope.sweeps import is_contest, is_sweep, open_contest, open_sweep
+    from grokscope.sweeps import is_sweep, open_contest, open_sweep
 
     place, folder, to = as_place(path), Path(path), None if out is None else Path(out)
     if other is not None:
         return _write_two((open_run(folder), open_run(other)), (folder, Path(other)), to)
-    if is_sweep(place):
+    kind = "sweep" if not isinstance(place, Path) and is_sweep(place) else holding(folder)
+    if kind == "other":  # perhaps the only result below it
+        found = results_in(folder)
+        if len(found) == 1 and found[0] != folder:
+            return write_report(found[0], out=to or folder / "report.html")
+    if kind == "sweep":
         if to is None and not isinstance(place, Path):
             raise InputError(
                 f"{place}: lies in a bucket; say where the page goes with {option('out')} FILE.html."
             )
         return _write_sweep(open_sweep(place), to or Path(str(place)) / "report.html")
-    if is_contest(folder):
+    if kind == "contest":
         return finish_contest(open_contest(folder), to)
-    if (folder / RECORD).is_file():
+    if kind == "reproduction":
         return _write_reproduction(judge_again(folder), to)
     return _write_result(open_run(folder), folder, to or folder / "report.html")
 
@@ -223,17 +229,26 @@ def _write_reproduction(done: Reproduction, to: Path | None = None) -> Path:
     """Write the page of a reproduction, into its folder where no other path is given."""
     paper = done.paper
     arxiv = f" (arXiv {paper.arxiv})" if paper.arxiv else ""
+    shown = _show_together(done)
+    drawn = {figure.id: svg for figure, svg in done.drawn}
+    why = {one.name: str(one) for one in done.failures if one.part == "figure"}
+    failed = [(f"{one.part} {one.name}", one.reason) for one in done.failures]
     return write_page(
         to or done.folder / "report.html",
         paper.title,
         **{
-            **_show_together(done),
+            **shown,
+            "tables": [*([("Failed", failed)] if failed else []), *shown.get("tables", ())],
             "kicker": f"grokscope reproduction: {paper.kind}",
             "lead": f"{paper.authors}, {paper.year}{arxiv}. Profile: {done.profile} ({done.reason}).",
         },
         judged=done.shown,
         evidence=done.evidence,
-        figures=[ReportFigure(figure.id, figure.title, svg) for figure, svg in done.drawn],
+        figures=[
+            ReportFigure(one.id, one.title, drawn.get(one.id, b""), why.get(one.id, ""))
+            for one in paper.figures
+            if one.id in drawn or one.id in why
+        ],
         command=done.command,
         bibtex=paper.bibtex,
     )

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from grokscope.plots.curves import EVENT_VERBS
 from grokscope.report._competition import Competition, competition_of
 from grokscope.report._curves import Curves, lower_median
 from grokscope.report._provenance import RunInfo, run_info
-from grokscope.spec.events import GROKKING, MEMORIZATION
+from grokscope.spec.events import events_of
 from grokscope.statistics import format_number, median_interval
 
 __all__ = ["RunView", "facts_of", "view_of"]
@@ -71,14 +72,15 @@ def facts_of(view: RunView) -> list[tuple[str, str, str]]:
     measures, curves = view.curves.measures, view.curves
     facts: list[tuple[str, str, str]] = []
     times = {
-        event.name: event.times(measures) for event in (MEMORIZATION, GROKKING) if event.measure in measures
+        name: event.times(measures)
+        for name, event in events_of(measures).items()
+        if event.measure in measures
     }
-    for event, verb in ((MEMORIZATION, "memorize"), (GROKKING, "grok")):
-        if event.name in times:
-            seen = times[event.name]
-            count = f"{int(seen.observed.sum())} of {seen.n}"
-            facts.append((verb, count, _median(seen.upper, curves.steps_per_epoch)))
-    if len(times) == 2:
+    for name, seen in times.items():
+        count = f"{int(seen.observed.sum())} of {seen.n}"
+        verb = EVENT_VERBS.get(name, name.replace("_", " "))
+        facts.append((verb, count, _median(seen.upper, curves.steps_per_epoch)))
+    if {"memorization", "grokking"} <= times.keys():
         # as claim C1b of the paper counts it: of seeds that memorize, between the ends of the intervals
         delay = (times["grokking"] - times["memorization"])[times["memorization"].observed]
         half = median_interval(delay.lower, upper=delay.upper).value

@@ -55,17 +55,27 @@ class SweepView:
 
     def data(self) -> dict[str, Any]:
         """The numbers for the page's script, besides the curves."""
-        have = {name for cell in self.cells for name in cell["values"]}
+        from grokscope.sweeps import event_columns
+
+        have = {name: None for cell in self.cells for name in cell["values"]}
+        others = {
+            name: (f"share with {words}" if name.startswith("share_") else words, _kind(name))
+            for name, words in event_columns(have).items()
+        }
         return {
             "axes": [{"name": name, "labels": list(labels)} for name, labels in self.axes],
             "cells": list(self.cells),
             "phases": list(self.phases) if any(cell["phase"] for cell in self.cells) else [],
             "quantities": [
                 {"id": name, "words": words, "kind": kind}
-                for name, (words, kind) in _QUANTITIES.items()
+                for name, (words, kind) in {**_QUANTITIES, **others}.items()
                 if name in have
             ],
         }
+
+
+def _kind(name: str) -> str:
+    return "share" if name.startswith("share_") else "time"
 
 
 def sweep_view(sweep: Sweep, overview: SweepOverview) -> SweepView:

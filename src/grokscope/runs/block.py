@@ -559,7 +559,7 @@ def cut_blocks(
     n_kept = len(timeline) if following else int(timeline.snapshot.sum())
     execution = budget.block_execution(experiment, n_members or len(rows), n_kept)
     keep = following or timeline.has_snapshots_between
-    rule = None if again else experiment.stop.rule(experiment.steps_per_epoch)
+    rule = None if again else experiment.stop_rule
     loop = MemberLoop(experiment, wanted.quick, wanted.slow, keep, rule)
     for low in range(0, len(rows), execution.capacity):
         part = list(rows[low : low + execution.capacity])

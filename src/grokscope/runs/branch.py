@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from grokscope.errors import InputError, said
 from grokscope.experiment import Experiment
+from grokscope.spec.moments import with_conditions
+from grokscope.spec.parts import part_of
 from grokscope.spec.streams import STREAMS, Members, Seeds, parse_seeds
 from grokscope.starts import FromRun
 
@@ -59,8 +61,10 @@ def branch_experiment(
         rename=rename,
         into=into,
     )
+    events = source.experiment.events
+    items = tuple(with_conditions(part_of("intervention", item), events) for item in interventions)
     table: dict[str, Any] = {name: getattr(source.experiment, name) for name in Experiment.model_fields}
-    table |= {"init": init, "interventions": interventions}
+    table |= {"init": with_conditions(init, events), "interventions": items}
     experiment = Experiment(**table).with_(*changes)
     start = at if isinstance(at, int) and clock == "source" else 0
     if start >= experiment.n_steps:

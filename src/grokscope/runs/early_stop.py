@@ -28,7 +28,7 @@ def stop_rule(experiment: Experiment, wanted: MeasurePlan) -> StopRule | None:
     Raises:
         InputError: if the rule needs a measure that is not among the quick measures.
     """
-    rule = experiment.stop.rule(experiment.steps_per_epoch)
+    rule = experiment.stop_rule
     if rule is None or rule.stable is None:
         return rule
     if all(measure.name != rule.measure for measure in wanted.quick):
@@ -46,7 +46,7 @@ def stop_state(store: RunReader, experiment: Experiment, positions: Sequence[int
         experiment: the experiment whose rule is applied.
         positions: the members' positions in the store.
     """
-    rule = experiment.stop.rule(experiment.steps_per_epoch)
+    rule = experiment.stop_rule
     rows = np.asarray(positions, np.int64)
     if rule is None or not len(rows):
         return initial_stop_state(len(rows))

@@ -5,29 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from grokscope.errors import GrokscopeError, InputError
+from grokscope.errors import GrokscopeError
 from grokscope.runs.run import Run
 from grokscope.store.checksums import RUN_FILES, STORE_FOLDER, Problem, check_files
-from grokscope.store.folder import SWEEP_FILE, is_run, require_run
+from grokscope.store.folder import find_run, require_run, run_folders
 from grokscope.store.open import open_store
 
-__all__ = ["RunSummary", "open_run", "run_folders", "run_summaries", "verify"]
-
-_DEPTH = 3  # folder of several papers / paper / experiment
-
-
-def run_folders(folder: Path, depth: int = _DEPTH) -> list[Path]:
-    """All run folders at or below a folder, sorted; runs, sweeps and hidden folders are not searched."""
-    if is_run(folder):
-        return [folder]
-    if depth == 0 or not folder.is_dir() or (folder / SWEEP_FILE).is_file():
-        return []
-    below = sorted(
-        entry
-        for entry in folder.iterdir()
-        if entry.is_dir() and not entry.is_symlink() and not entry.name.startswith(".")
-    )
-    return [found for entry in below for found in run_folders(entry, depth - 1)]
+__all__ = ["RunSummary", "open_run", "run_summaries", "verify"]
 
 
 def open_run(path: str | Path) -> Run:
@@ -36,18 +20,7 @@ def open_run(path: str | Path) -> Run:
     Raises:
         InputError: if there is no run, or several.
     """
-    folder = Path(path)
-    if not folder.exists():
-        raise InputError(f"{folder}: there is no such folder.")
-    if (folder / SWEEP_FILE).is_file():
-        raise InputError(f"{folder}: is a sweep, of many runs; name one below {folder / 'cells'}.")
-    found = run_folders(folder)
-    if len(found) == 1:
-        return Run(found[0])
-    if not found:
-        raise InputError(f"{folder}: holds no run.")
-    names = ", ".join(str(run.relative_to(folder)) for run in found[:8])
-    raise InputError(f"{folder}: holds {len(found)} runs ({names}); name one of them.")
+    return Run(find_run(path))
 
 
 @dataclass(frozen=True)

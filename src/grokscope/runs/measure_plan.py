@@ -61,10 +61,7 @@ class MeasurePlan:
         Raises:
             InputError: if a listed measure needs something that the experiment does not have.
         """
-        if experiment.measures is not None:
-            return cls.sorted(experiment, experiment.measures)
-        every = [cast("Measure", kind()) for kind in kinds("measure").values()]
-        return cls.sorted(experiment, (m for m in every if m.is_default(experiment)))
+        return cls.sorted(experiment, experiment.chosen_measures)
 
     @classmethod
     def sorted(cls, experiment: Experiment, measures: Iterable[Measure]) -> MeasurePlan:

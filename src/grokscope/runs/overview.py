@@ -19,9 +19,10 @@ __all__ = [
     "Overview",
     "claim_rows",
     "early_stopping",
+    "printable",
 ]
 
-CLAIM_HEADERS = ("claim", "verdict", "ours", "interval", "paper", "n", "sentence")
+CLAIM_HEADERS = ("claim", "verdict", "ours", "interval", "paper", "n", "setting", "sentence")
 CURVE_HEADERS = ("measure (mean)", "first", "curve", "last")
 
 
@@ -187,11 +188,12 @@ def claim_rows(claims: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
             _interval(claim.get("interval")),
             _number(claim.get("paper_value")),
             claim.get("seeds", ""),
+            claim.get("setting", ""),
             claim["sentence"],
         )
         for claim in claims
     ]
-    return [tuple(_printable(str(cell)) for cell in row) for row in rows]
+    return [tuple(printable(str(cell)) for cell in row) for row in rows]
 
 
 def early_stopping(saved: int, planned: int, provenance: Mapping[str, Any]) -> str:
@@ -216,7 +218,7 @@ def _interval(ends: Any) -> str:
     return f"{'-inf' if low is None else _number(low)} to {'inf' if high is None else _number(high)}"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Replace control characters: the text is read from a file and must not steer the terminal."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 

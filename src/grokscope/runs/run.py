@@ -15,7 +15,7 @@ from grokscope.experiment import Experiment
 from grokscope.progress import Progress, SilentProgress
 from grokscope.provided import provided
 from grokscope.runs.measure_plan import how_to_measure
-from grokscope.spec.events import Event, parse_event
+from grokscope.spec.events import Event, events_of, parse_event
 from grokscope.spec.schedule import Schedule
 from grokscope.spec.streams import Members, Seeds, on_members
 from grokscope.store.allow import Allow
@@ -354,7 +354,8 @@ class Run:
         """The step of an event in each member: censored times with a readable `repr`.
 
         Args:
-            event: ``grokking``, ``memorization``, a text like ``"test_accuracy > 0.9 for 3"``, or an `Event`.
+            event: the name of an event of the run (``grokking``, ``memorization``, ...), a text like
+                ``"test_accuracy > 0.9 for 3"``, or an `Event`.
 
         Raises:
             InputError: if the text is no event, or the run lacks the event's measure.
@@ -365,8 +366,8 @@ class Run:
         """
         from grokscope.runs.times import EventTimes
 
-        wanted = event if isinstance(event, Event) else parse_event(event)
         measures = on_members(self.measures, self.members)
+        wanted = event if isinstance(event, Event) else parse_event(event, events_of(measures))
         return EventTimes(wanted, self.members, wanted.times(measures))
 
     def summary(self, circuits: int = 3) -> Overview:

@@ -102,6 +102,7 @@ def train_into(
                 trainer.train(members)
                 spent = float(store.provenance.get("wall_seconds") or 0.0) + time.monotonic() - began
                 store.update_provenance({**facts, "wall_seconds": round(spent, 3)})
+            store.update_events(experiment.events)
             if not store.is_finished:
                 store.finish()
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
 from grokscope.errors import InputError, said
-from grokscope.spec.events import Event, parse_event
+from grokscope.spec.events import Event, Events, parse_event
+from grokscope.spec.parts import Part
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Moment", "how_to_branch", "parse_moment"]
+__all__ = ["Moment", "check_moment", "how_to_branch", "moments_in", "parse_moment", "with_conditions"]
+
+_T = TypeVar("_T")
+_FIELDS = ("at", "until")  # the fields of parts that hold moments
 
 _FORM = re.compile(
     r"\s*(?:(?P<factor>\d+(?:\.\d+)?)\s*\*\s*)?"
@@ -90,7 +95,7 @@ def how_to_branch() -> str:
     return said(command="grokscope branch RUN --at STEP|EVENT", python="run.branch(STEP or EVENT)")
 
 
-def parse_moment(value: Any, where: str = "at") -> Moment:
+def parse_moment(value: Any, where: str = "at", events: Mapping[str, Event] | None = None) -> Moment:
     """Read a moment: ``[FACTOR *] EVENT [+|- STEPS]``, or a step.
 
     The step of an event is the first measured point at which it is seen; ``start`` is the step at which the
@@ -99,6 +104,7 @@ def parse_moment(value: Any, where: str = "at") -> Moment:
     Args:
         value: the value in a spec.
         where: its key, for messages.
+        events: the events that it may name; None: ``memorization`` and ``grokking`` at their usual levels.
 
     Raises:
         InputError: if the value is not a moment, or the event is not known.
@@ -107,24 +113,103 @@ def parse_moment(value: Any, where: str = "at") -> Moment:
         >>> parse_moment(320).offset, parse_moment("test_accuracy > 0.9 for 3").event.sustained
         (320, 3)
     """
-    if isinstance(value, int) and not isinstance(value, bool):
-        if value < 0:
-            raise InputError(f"{where}: must be {_ALLOWED} (got {value}).")
-        return Moment(offset=value)
-    if not isinstance(value, str):
-        raise InputError(f"{where}: must be {_ALLOWED} (got {value!r}).")
-    if value.strip().isdigit():
-        return Moment(offset=int(value))
-    match = _FORM.fullmatch(value)
-    if match is None:
-        raise InputError(f"{where}: must be {_ALLOWED} (got '{value}').")
-    name = match["event"].strip()
-    offset = int(match["offset"].replace(" ", "")) if match["offset"] else 0
-    factor = float(match["factor"] or 1.0)
-    if name in ("start", "end"):
-        return Moment(name, factor, offset)
+    name, factor, offset = _read(value, where)
+    if name in ("", "start", "end"):
+        return Moment(name or None, factor, offset)
     try:
-        event = parse_event(name)
+        event = parse_event(name, Events() if events is None else events)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     return Moment(event, factor, offset)
+
+
+def check_moment(value: Any, where: str = "at") -> str:
+    """Check the form of a moment, which may name any event; returns the event, or an empty text for a step.
+
+    Which events there are depends on the source run, which a part of a spec does not know.
+
+    Raises:
+        InputError: if the value is not a moment.
+
+    Example:
+        >>> check_moment("0.5 * half - 32"), check_moment(7)
+        ('half', '')
+    """
+    name, _, _ = _read(value, where)
+    if any(sign in name for sign in "<>"):
+        parse_moment(value, where)
+    return name
+
+
+def with_conditions(
+    value: _T, events: Mapping[str, Event], keep: Collection[Any] = (), where: str = ""
+) -> _T:
+    """A part or table in whose moments events that are not the usual ones of their name are written out.
+
+    The identity of a branch must tell which condition its ``at = "grokking"`` means.
+
+    Args:
+        value: an init, an intervention, a set of neurons, or the table of one; or a list of these.
+        events: of the source run.
+        keep: moments that stay as they are.
+        where: the key of the table, for messages.
+
+    Raises:
+        InputError: if a moment names an event that is not known.
+    """
+    if isinstance(value, Part):
+        table: dict[str, Any] = {name: getattr(value, name) for name in type(value).model_fields}
+        changed = with_conditions(table, events, keep, _table(value))
+        return value.model_copy(update=changed) if changed != table else value
+    if isinstance(value, list | tuple):
+        items = [with_conditions(item, events, keep, where) for item in cast("list[Any]", value)]
+        return cast("_T", items if isinstance(value, list) else tuple(items))
+    if isinstance(value, dict):
+        fields = cast("dict[str, Any]", value)
+        found = {name: with_conditions(item, events, keep, where) for name, item in fields.items()}
+        for name in _FIELDS:
+            if isinstance(one := found.get(name), str) and one not in keep:
+                found[name] = _written_out(one, f"{where}.{name}", events)
+        return cast("_T", found)
+    return value
+
+
+def moments_in(part: Part) -> Iterator[tuple[str, str]]:
+    """The key and the value of every moment in a part and in its parts, except steps."""
+    for name in type(part).model_fields:
+        value: Any = getattr(part, name)
+        for item in value if isinstance(value, tuple) else (value,):
+            if isinstance(item, Part):
+                yield from moments_in(item)
+        if name in _FIELDS and isinstance(value, str):
+            yield f"{_table(part)}.{name}", value
+
+
+def _table(part: Part) -> str:
+    return "interventions" if part.group == "intervention" else part.group
+
+
+def _written_out(value: str, where: str, events: Mapping[str, Event]) -> str:
+    event = parse_moment(value, where, events).event
+    name = check_moment(value, where)
+    # a condition stays as it is written: the identity of its branch is a hash of the text
+    if not isinstance(event, Event) or name not in events or event == Events().get(name):
+        return value
+    return value.replace(name, event.condition, 1)
+
+
+def _read(value: Any, where: str) -> tuple[str, float, int]:
+    """The event (empty for a step), the factor and the offset of a moment."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value < 0:
+            raise InputError(f"{where}: must be {_ALLOWED} (got {value}).")
+        return "", 1.0, value
+    if not isinstance(value, str):
+        raise InputError(f"{where}: must be {_ALLOWED} (got {value!r}).")
+    if value.strip().isdigit():
+        return "", 1.0, int(value)
+    match = _FORM.fullmatch(value)
+    if match is None:
+        raise InputError(f"{where}: must be {_ALLOWED} (got '{value}').")
+    offset = int(match["offset"].replace(" ", "")) if match["offset"] else 0
+    return match["event"].strip(), float(match["factor"] or 1.0), offset

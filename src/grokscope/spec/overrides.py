@@ -103,6 +103,9 @@ def _one(cls: type[Part], table: dict[str, Any], override: str) -> dict[str, Any
     if len(names) > 2 and names[0] in _LISTS:
         changed[names[0]] = _item(names, text, changed.get(names[0], ()))
         return changed
+    if len(names) == 2 and names[0] == "events":  # a table of any names
+        changed["events"] = {**(changed.get("events") or {}), names[1]: value}
+        return changed
     # the length has two keys, of which a spec has one: setting one removes the other
     for one, other in (("epochs", "steps"), ("steps", "epochs")):
         if names == [one]:

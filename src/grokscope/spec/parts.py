@@ -180,7 +180,7 @@ class Part(BaseModel):
 
 
 # What reading a run asks of its parts, for one that is not loaded.
-_NEUTRAL = {"n_neurons": 0, "trains": True}
+_NEUTRAL: dict[str, Any] = {"n_neurons": 0, "trains": True, "events": {}}
 
 
 class MissingPart(Part):

@@ -7,13 +7,14 @@ stop changes no bit of the steps before it. Members are not stopped unless the s
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
-from grokscope.spec.events import GROKKING
+from grokscope.spec.events import GROKKING, Event
 from grokscope.spec.parts import Part
 from grokscope.spec.streams import MAX_INT32
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NO_STEP", "StopRule", "StopState", "Stopping", "initial_stop_state"]
 
+_COMPARISONS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
 NO_STEP = MAX_INT32  # later than every step of a run
 
 
@@ -34,10 +36,10 @@ class Stopping(Part):
     stop.
 
     Attributes:
-        grokked_for: number of epochs: stop a member once its test accuracy has been above 0.98 for this many
-            epochs and at five measured points or more (the event ``grokking`` needs five). If not given,
-            grokking does not stop a member. Online training has no epochs: there it is a number of steps, as
-            with the full batch, where an epoch is one step.
+        grokked_for: number of epochs: stop a member once the condition of the event ``grokking`` (by default:
+            test accuracy above 0.98) has held for this many epochs, and at as many measured points as the
+            event needs (by default five). If not given, grokking does not stop a member. Online training has
+            no epochs: there it is a number of steps, as with the full batch, where an epoch is one step.
         diverged: stop a member once it has diverged.
 
     Example:
@@ -55,30 +57,40 @@ class Stopping(Part):
         """Whether the table can stop a member."""
         return self.grokked_for is not None or self.diverged
 
-    def text(self, steps_per_epoch: int) -> str:
+    def text(self, steps_per_epoch: int, event: Event = GROKKING) -> str:
         """The condition in words, counted in steps where an epoch is one step.
+
+        Args:
+            steps_per_epoch: updates per epoch.
+            event: the run's event ``grokking``.
 
         Example:
             >>> Stopping(grokked_for=50, diverged=True).text(steps_per_epoch=32)
-            'after 50 epochs (1600 steps) above test accuracy 0.98, or once diverged'
+            'after 50 epochs (1600 steps) of test accuracy > 0.98, or once diverged'
             >>> Stopping(grokked_for=50).text(steps_per_epoch=1)
-            'after 50 steps above test accuracy 0.98'
+            'after 50 steps of test accuracy > 0.98'
         """
         said: list[str] = []
         if self.grokked_for is not None:
             steps = self.grokked_for * steps_per_epoch
             count = f"{steps} steps" if steps_per_epoch == 1 else f"{self.grokked_for} epochs ({steps} steps)"
-            said.append(f"after {count} above {GROKKING.measure.replace('_', ' ')} {GROKKING.threshold:g}")
+            measure = event.measure.replace("_", " ")
+            said.append(f"after {count} of {measure} {event.comparison} {event.threshold:g}")
         if self.diverged:
             said.append("once diverged")
         return ", or ".join(said)
 
-    def rule(self, steps_per_epoch: int) -> StopRule | None:
-        """The stopping rule, with times in steps; None if the table stops no member."""
+    def rule(self, steps_per_epoch: int, event: Event = GROKKING) -> StopRule | None:
+        """The stopping rule, with times in steps; None if the table stops no member.
+
+        Args:
+            steps_per_epoch: updates per epoch.
+            event: the run's event ``grokking``.
+        """
         if not self.is_on:
             return None
         stable = None if self.grokked_for is None else min(self.grokked_for * steps_per_epoch, NO_STEP - 1)
-        return StopRule(stable, self.diverged)
+        return StopRule(stable, self.diverged, event)
 
 
 class StopState(NamedTuple):
@@ -86,7 +98,7 @@ class StopState(NamedTuple):
 
     Attributes:
         until: the step at which the member stopped; `NO_STEP` if it has not stopped.
-        since: the first step from which the test accuracy has stayed above the threshold; -1 if it is below.
+        since: the first step from which the condition of the event has held; -1 if it does not hold.
         points: number of measured points from that step on.
     """
 
@@ -100,16 +112,20 @@ class StopRule:
     """The rule by which a member is stopped.
 
     Attributes:
-        stable: number of steps above the threshold after which a member stops; None: grokking stops no
-            member.
+        stable: number of steps for which the event's condition has held after which a member stops; None:
+            grokking stops no member.
         diverged: whether divergence stops a member.
+        event: the event ``grokking`` of the run.
     """
 
     stable: int | None
     diverged: bool
+    event: Event = GROKKING
 
-    #: the name of the measure that the rule needs
-    measure: ClassVar[str] = GROKKING.measure
+    @property
+    def measure(self) -> str:
+        """The name of the measure that the rule needs."""
+        return self.event.measure
 
     def update(
         self, state: StopState, step: Any, value: Any, diverged: Any, counts: Any, xp: ModuleType
@@ -119,7 +135,7 @@ class StopRule:
         Args:
             state: before the point.
             step: of the point.
-            value: the test accuracy there; None where the rule does not need it.
+            value: the event's measure there; None where the rule does not need it.
             diverged: the step at which the member diverged, -1 if it did not.
             counts: whether the point belongs to the member; the state stays the same at other points.
             xp: ``numpy`` or ``jax.numpy``.
@@ -129,10 +145,11 @@ class StopRule:
         ends = counts & (diverged >= 0) & (diverged < step) & self.diverged
         if self.stable is not None and value is not None:
             # compared in the measure's precision, so that devices and stored measures give the same answer
-            holds = value > xp.asarray(GROKKING.threshold, value.dtype)
+            level = xp.asarray(self.event.threshold, value.dtype)
+            holds = _COMPARISONS[self.event.comparison](value, level)
             since = xp.where(counts, xp.where(holds, xp.where(since < 0, step, since), -1), since)
             points = xp.where(counts, xp.where(holds, points + 1, 0), points)
-            long = (points >= GROKKING.sustained) & (step - since >= self.stable)
+            long = (points >= self.event.sustained) & (step - since >= self.stable)
             ends = ends | (counts & holds & long)
         return StopState(xp.where(ends, step, state.until), since, points)
 
@@ -143,7 +160,7 @@ class StopRule:
 
         Args:
             steps: of the points, [point].
-            values: the test accuracy [member, point]; None if it was not measured.
+            values: the event's measure [member, point]; None if it was not measured.
             diverged: as in `update`, [member].
             counts: as in `update`, [member, point].
         """

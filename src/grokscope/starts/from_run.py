@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BeforeValidator, PlainSerializer, field_validator, model_validator
 
 from grokscope.interventions import NeuronsField
-from grokscope.spec.moments import parse_moment
+from grokscope.spec.moments import check_moment
 from grokscope.spec.parts import find_file
 from grokscope.starts._init import Init
 
@@ -86,8 +86,7 @@ class FromRun(Init):
     @field_validator("at", mode="after")
     @classmethod
     def _moment(cls, value: Any) -> Any:
-        moment = parse_moment(value, "init.at")
-        if moment.event in ("start", "end"):
+        if check_moment(value, "init.at") in ("start", "end"):
             raise ValueError("must be a step or an event of the source run; give the end of a run as a step")
         return value
 

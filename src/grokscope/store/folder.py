@@ -1,4 +1,4 @@
-"""The run folder: recognition, format check, creation, and the files beside the spec.
+"""Folders of results: what is in one, and the run folder (format check, creation, files beside the spec).
 
 A folder is a run once it contains ``store``, which is renamed into place last. Until then a folder
 ``.creating`` marks the other files as an unfinished creation, which the next one replaces.
@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from grokscope.errors import InputError, StoreError
 from grokscope.starts import FromRun
@@ -26,21 +26,32 @@ if TYPE_CHECKING:
     from grokscope.experiment import Experiment
 
 __all__ = [
+    "CONTEST_FILE",
     "FORMAT_VERSION",
+    "REPRODUCTION_FILE",
     "SWEEP_FILE",
+    "Holding",
     "check_format",
     "find_run",
+    "holding",
     "is_run",
     "keep_files",
     "lock_folder",
     "populate_folder",
     "require_run",
+    "results_in",
+    "run_folders",
+    "runs_in",
     "written_spec",
 ]
 
 # increased when older versions cannot read the new format
 FORMAT_VERSION = 1
-SWEEP_FILE = "sweep.json"  # marks a folder whose runs are the cells of a sweep
+# files that mark folders of several runs: a sweep, a contest (of sweeps and runs), a reproduction of a paper
+SWEEP_FILE, CONTEST_FILE, REPRODUCTION_FILE = "sweep.json", "contest.json", "reproduction.json"
+Holding = Literal["run", "sweep", "contest", "reproduction", "other"]
+_DEPTH = 3  # folder of several papers / paper / experiment
+_DEEPEST = 6  # from there on: contest / tuning / contender / cells / cell
 _CREATING = ".creating"
 _IGNORED = {LOCK_FILE, ".DS_Store", "lost+found"}
 
@@ -50,22 +61,84 @@ def is_run(path: str | Path) -> bool:
     return (Path(path) / STORE_FOLDER).is_dir()
 
 
+def holding(path: str | Path) -> Holding:
+    """What a folder is: a run, a sweep, a contest, the reproduction of a paper, or another folder.
+
+    This is the only place that decides it.
+    """
+    folder = Path(path)
+    if is_run(folder):
+        return "run"
+    marks: tuple[tuple[str, Holding], ...] = (
+        (SWEEP_FILE, "sweep"),
+        (CONTEST_FILE, "contest"),
+        (REPRODUCTION_FILE, "reproduction"),
+    )
+    for file, kind in marks:
+        if (folder / file).is_file():
+            return kind
+    return "other"
+
+
+def results_in(folder: Path, depth: int = _DEPTH) -> list[Path]:
+    """The runs, sweeps and contests at or below a folder, sorted; what is inside of them is not searched."""
+    if holding(folder) in ("run", "sweep", "contest"):
+        return [folder]
+    return [found for below in _below(folder, depth) for found in results_in(below, depth - 1)]
+
+
+def run_folders(folder: Path, depth: int = _DEPTH) -> list[Path]:
+    """The runs at or below a folder, sorted; those inside of sweeps are not searched."""
+    if is_run(folder):
+        return [folder]
+    if holding(folder) == "sweep":
+        return []
+    return [found for below in _below(folder, depth) for found in run_folders(below, depth - 1)]
+
+
+def runs_in(folder: Path, depth: int = _DEPTH + _DEEPEST) -> list[Path]:
+    """All runs at or below a folder, sorted; also the cells of sweeps, and the runs of contests."""
+    if is_run(folder):
+        return [folder]
+    return [found for below in _below(folder, depth) for found in runs_in(below, depth - 1)]
+
+
+def _below(folder: Path, depth: int) -> list[Path]:
+    """The folders in a folder, without links and hidden ones; none at depth 0."""
+    if depth == 0 or not folder.is_dir():
+        return []
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise explain(folder, "cannot be read", error) from error
+    return [one for one in entries if one.is_dir() and not one.is_symlink() and not one.name.startswith(".")]
+
+
 def find_run(path: str | Path) -> Path:
-    """Resolve a path to a run: the folder itself, or the only run directly below it.
+    """Resolve a path to a run: the folder itself, or the only run below it.
 
     Raises:
         InputError: if there is no run, or more than one.
     """
     folder = Path(path)
-    if not is_run(folder) and folder.is_dir():
-        runs = sorted(e for e in folder.iterdir() if is_run(e) and not e.name.startswith("."))
+    if not is_run(folder) and folder.is_dir() and not (folder / _CREATING).is_dir():
+        if holding(folder) == "sweep":
+            raise InputError(f"{folder}: is a sweep, of many runs; name one below {folder / 'cells'}.")
+        runs = run_folders(folder)
         if len(runs) == 1:
-            return runs[0]
-        if runs:
-            names = ", ".join(run.name for run in runs[:8]) + (", ..." if len(runs) > 8 else "")
-            raise InputError(f"{folder}: holds {len(runs)} runs; say which: {names}.")
+            folder = runs[0]
+        elif runs:
+            raise InputError(f"{folder}: holds {len(runs)} runs; say which: {_listed(folder, runs)}.")
+        else:
+            raise InputError(f"{folder}: is not a run (it has no '{STORE_FOLDER}'), and holds no run.")
     require_run(folder)
     return folder
+
+
+def _listed(folder: Path, runs: list[Path]) -> str:
+    """The first runs, relative to a folder."""
+    names = ", ".join(str(run.relative_to(folder)) for run in runs[:8])
+    return names + (", ..." if len(runs) > 8 else "")
 
 
 def require_run(folder: Path) -> None:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from grokscope.errors import InputError, StoreError, did_you_mean
+from grokscope.errors import GrokscopeError, InputError, StoreError, did_you_mean
+from grokscope.spec.events import Events
 from grokscope.spec.streams import Seeds
 from grokscope.spec.toml import parse_toml, read_toml
 from grokscope.store.arrays import DamagedError
@@ -120,6 +121,14 @@ class RunReader:
     def fingerprint(self) -> dict[str, Any]:
         """Numerics fingerprint of the process that created the run."""
         return dict(self._tree.attributes.get("fingerprint", {}))
+
+    @property
+    def events(self) -> Events:
+        """The events of the run, as its spec defines them; also where a part of the spec is not at hand."""
+        try:
+            return self.experiment.events
+        except GrokscopeError:
+            return Events.parse(parse_toml(self.experiment_toml).get("events", {}))
 
     @property
     def code(self) -> dict[str, dict[str, str]] | None:
@@ -289,10 +298,11 @@ class RunReader:
         cohort = MemberAxes.of(self.seeds)
         facts = self.member_facts()
         try:
-            return open_measures(self._tree, self.path, cohort, facts, chosen, steps, self.steps_per_epoch)
+            found = open_measures(self._tree, self.path, cohort, facts, chosen, steps, self.steps_per_epoch)
         except ValueError as error:  # axes or labels differ between arrays: the store is damaged
             text = str(error).partition("\n")[0]
             raise StoreError(f"{self.path}: its measures do not fit together: {text}.") from error
+        return found.assign_attrs(events=self.events.to_json())
 
     def read_measure(self, name: str) -> xr.DataArray:
         """One measure at its own steps; see `read_measures`."""

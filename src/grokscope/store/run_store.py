@@ -17,6 +17,8 @@ import numpy as np
 
 from grokscope.errors import InputError, StoreError, flag
 from grokscope.spec.code import Code, short
+from grokscope.spec.events import Events
+from grokscope.spec.toml import parse_toml
 from grokscope.store.checksums import (
     RUN_FILES,
     STORE_FOLDER,
@@ -220,6 +222,18 @@ class RunStore(RunReader):
         if experiment_toml != self.experiment_toml:
             self._begin_writing()
             atomic_write(self._folder / _EXPERIMENT, experiment_toml.encode())
+
+    def update_events(self, events: Events) -> None:
+        """Replace the table ``[events]`` of ``experiment.toml``, which changes no number of the run."""
+        import tomli_w
+
+        if self.events == events:
+            return
+        table = parse_toml(self.experiment_toml)
+        table["events"] = events.unusual
+        if not table["events"]:
+            del table["events"]
+        self.update_experiment(tomli_w.dumps(table))
 
     def update_provenance(self, provenance: Mapping[str, Any]) -> None:
         """Replace ``provenance.json``."""

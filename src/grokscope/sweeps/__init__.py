@@ -25,10 +25,12 @@ from grokscope.sweeps._overview import (
     CellOverview,
     SweepOverview,
     estimate_text,
+    event_columns,
     overview_of_sweep,
     sweep_figures,
 )
 from grokscope.sweeps._plan import SweepPlan, plan_sweep
+from grokscope.sweeps._results import Checked, export_results, open_results, verify_results
 from grokscope.sweeps._run import default_place, huge_grid_estimate, plan_for, run_sweep, sweep
 from grokscope.sweeps._spec import Cell, SweepSpec, settings_text
 from grokscope.sweeps._sweep import Sweep, SweepSummary, list_sweeps, open_sweep, verify_sweep
@@ -40,6 +42,7 @@ __all__ = [
     "Axis",
     "Cell",
     "CellOverview",
+    "Checked",
     "Contender",
     "Contest",
     "ContestSpec",
@@ -56,6 +59,8 @@ __all__ = [
     "default_place",
     "engine_named",
     "estimate_text",
+    "event_columns",
+    "export_results",
     "huge_grid_estimate",
     "is_contest",
     "is_contest_file",
@@ -63,6 +68,7 @@ __all__ = [
     "list_runs",
     "list_sweeps",
     "open_contest",
+    "open_results",
     "open_sweep",
     "outcomes_dataset",
     "overview_of_sweep",
@@ -79,5 +85,6 @@ __all__ = [
     "sweep",
     "sweep_figures",
     "times_of",
+    "verify_results",
     "verify_sweep",
 ]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -20,6 +21,7 @@ __all__ = [
     "axis_from_values",
     "axis_names",
     "canonical_text",
+    "free_name",
     "over",
     "parse_axis",
     "point_text",
@@ -27,10 +29,16 @@ __all__ = [
     "values_from_table",
 ]
 
-_RESERVED = (
-    *("seed", "step", "epoch", "neuron", "split", "subnetwork", "member", "cell"),
-    *("init_seed", "data_seed", "order_seed", "noise_seed"),
+# Names that the datasets of a sweep use for other things, besides its measures: no axis has such a name.
+_RESERVED = frozenset(
+    (
+        *("seed", "init_seed", "data_seed", "order_seed", "noise_seed", "member", "cell", "contender"),
+        *("step", "epoch", "steps_done", "complete"),
+        *("neuron", "subnetwork", "split", "frequency", "matrix", "position", "layer", "head"),
+        *("memorization", "grokking", "delay", "diverged", "phase", "phase_share", "n"),
+    )
 )
+_RESERVED_FORM = re.compile(r"(share|final)_.*|.*_(step|lower|upper|low|high)")
 _MAX_VALUES = 1_000_000
 _DIGITS = 6  # significant digits of generated range values
 
@@ -192,19 +200,43 @@ def values_from_table(key: str, value: Any, base: Experiment) -> list[Any]:
     raise InputError(f"sweep.over.{key}: a list of values, or a text like 'log:1e-3:1e-1:7'.")
 
 
-def axis_names(axes: Iterable[Axis]) -> tuple[str, ...]:
-    """Dimension names of the axes: the last part of the first key, or the full key if that is ambiguous.
+def axis_names(axes: Iterable[Axis], taken: Collection[str] = ()) -> tuple[str, ...]:
+    """Dimension names of the axes: the last part of the first key, or the full key if that is not free.
+
+    A name is free if no other axis, measure, coordinate or result of a sweep has it.
+
+    Args:
+        axes: the axes.
+        taken: the names of the measures and of their axes.
 
     Example:
         >>> axis_names([parse_axis("optimizer.weight_decay=0.1"), parse_axis("optimizer.kind=sgd")])
         ('weight_decay', 'optimizer')
+        >>> axis_names([parse_axis("task.n=8,9")])  # a summary has a variable n
+        ('task_n',)
     """
     firsts = [axis.keys[0] for axis in axes]
     shorts = [_short(key) for key in firsts]
-    return tuple(
-        short if shorts.count(short) == 1 and short not in _RESERVED else key.replace(".", "_")
-        for key, short in zip(firsts, shorts, strict=True)
-    )
+    names: list[str] = []
+    for key, short in zip(firsts, shorts, strict=True):
+        others = {*taken, *names, *(one for one in shorts if shorts.count(one) > 1)}
+        names.append(free_name(key, short, others))
+    return tuple(names)
+
+
+def free_name(key: str, short: str, taken: Collection[str]) -> str:
+    """The first of the short name, the full key with underscores, and the full key that is not in use.
+
+    Example:
+        >>> free_name("task.n", "n", ()), free_name("task.k", "k", ()), free_name("task.k", "k", {"k"})
+        ('task_n', 'k', 'task_k')
+    """
+    full = key.replace(".", "_")
+    if short not in taken and short not in _RESERVED and not _RESERVED_FORM.fullmatch(short):
+        return short
+    if full not in taken and full not in _RESERVED:
+        return full
+    return key if "." in key else f"spec.{key}"
 
 
 def over(flag: str = "--over") -> str:

@@ -27,7 +27,7 @@ from grokscope.spec.streams import Members
 from grokscope.spec.toml import parse_toml, read_toml
 from grokscope.statistics import Estimate, kaplan_meier
 from grokscope.store.disk import atomic_write
-from grokscope.store.folder import is_run
+from grokscope.store.folder import CONTEST_FILE, is_run
 from grokscope.sweeps._axes import Axis
 from grokscope.sweeps._run import Confirm, run_sweep
 from grokscope.sweeps._spec import SweepSpec, check_keys, read_sweep_file, settings_text, with_settings
@@ -51,7 +51,7 @@ __all__ = [
     "run_contest",
 ]
 
-_FILE = "contest.json"
+_FILE = CONTEST_FILE
 _TUNING = "tuning"
 _PENALTY = 2.0  # multiples of the run's length, the score of a member that does not grok
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")

@@ -17,10 +17,11 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from grokscope.errors import InputError, run_again
+from grokscope.spec.events import Events
 from grokscope.spec.streams import Seeds
 from grokscope.store.labeled import MeasureSource, MemberAxes, with_cache
 from grokscope.store.run_store import RunStore
-from grokscope.sweeps._axes import Axis, point_text
+from grokscope.sweeps._axes import Axis, free_name, point_text
 
 __all__ = ["Grid", "axis_coordinates", "index_of", "open_dataset"]
 
@@ -65,8 +66,8 @@ class Grid:
 def open_dataset(grid: Grid) -> xr.Dataset:
     """Open the dataset; its arrays are lazy, over (*axes, seed or streams, step, the measure's own axes).
 
-    A measure whose own axes differ in length between cells (such as neurons of networks of other widths) is
-    left out; the attribute ``left_out`` lists them.
+    A measure whose own axes differ between cells (such as neurons of networks of other widths), or which has
+    the name of an axis of the sweep, is left out; the attribute ``left_out`` lists them.
 
     Raises:
         InputError: if no cell has been started.
@@ -74,13 +75,15 @@ def open_dataset(grid: Grid) -> xr.Dataset:
     cohort = MemberAxes.of(grid.members)
     samples = _samples(grid)
     steps = np.unique(np.concatenate([np.empty(0, np.int64), *(s.steps for s in samples.values())]))
-    sources, left_out = _common_sources(samples.values())
     coords: dict[str, Any] = dict(cohort.coords) | axis_coordinates(grid.names, grid.axes)
     coords |= _step_coordinates(grid, samples, steps)
+    sources, left_out = _common_sources(samples.values(), {*coords, *_MEMBER_FACTS})
     variables: dict[str, Any] = {}
     for name, source in sorted(sources.items()):
         dims = (*grid.names, *cohort.dims, *source.info.dims[1:])
-        stored = source.info.dtype
+        stored = np.result_type(
+            *(one.info.dtype for each in samples.values() for one in each.sources.get(name, ()))
+        )
         dtype = stored.newbyteorder("=") if stored.kind == "f" else np.dtype(np.float64)
         shape = (len(steps), *source.info.shape[2:])
         lazy = _LazyCells(grid, cohort, shape, dtype, np.nan, _measure_reader(name, steps))
@@ -95,6 +98,8 @@ def open_dataset(grid: Grid) -> xr.Dataset:
     dataset = xr.Dataset(variables, coords)
     if left_out:
         dataset.attrs["left_out"] = sorted(left_out)
+    first, *others = (sample.events for sample in samples.values())
+    dataset.attrs["events"] = first.to_json(*others)
     return with_cache(dataset)
 
 
@@ -106,7 +111,7 @@ def axis_coordinates(names: Sequence[str], axes: Sequence[Axis]) -> dict[str, An
         coords[name] = ((name,), _labels(columns[0]))
         for key, column in zip(axis.keys[1:], columns[1:], strict=True):
             short = key.rpartition(".")[2]
-            coords[short if short not in coords else key] = ((name,), _labels(column))
+            coords[free_name(key, short, {*coords, *names})] = ((name,), _labels(column))
     return coords
 
 
@@ -155,11 +160,12 @@ def _labels(values: Sequence[Any]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Sample:
-    """Measures and steps of one cell, taken for all cells of its shape."""
+    """Measures, steps and events of one cell, taken for all cells of its shape."""
 
     sources: dict[str, list[MeasureSource]]
     steps: np.ndarray
     steps_per_epoch: int
+    events: Events
 
 
 def _samples(grid: Grid) -> dict[str, _Sample]:
@@ -172,20 +178,34 @@ def _samples(grid: Grid) -> dict[str, _Sample]:
         steps = [source.steps for several in sources.values() for source in several]
         joined = np.unique(np.concatenate([np.empty(0, np.int64), *steps]))
         joined = joined[joined <= store.steps_done.max(initial=0)]
-        samples[group] = _Sample(sources, joined, store.steps_per_epoch)
+        samples[group] = _Sample(sources, joined, store.steps_per_epoch, store.events)
     if not samples:
         raise InputError(f"the sweep has no results yet; {run_again()}.")
     return samples
 
 
-def _common_sources(samples: Iterable[_Sample]) -> tuple[dict[str, MeasureSource], set[str]]:
-    """A source of each measure that has the same axes in all cells, and the names of the other measures."""
+def _common_sources(samples: Iterable[_Sample], taken: set[str]) -> tuple[dict[str, MeasureSource], set[str]]:
+    """A source of each measure that has the same axes in all cells, and the names of the other measures.
+
+    Args:
+        samples: of the cells.
+        taken: names that neither a measure nor an axis of a measure can have.
+    """
     sources: dict[str, MeasureSource] = {}
     left_out: set[str] = set()
+    axes: dict[str, Any] = {}  # of measures: length and labels in the first cell that has the axis
+    unequal: set[str] = set()
     for sample in samples:
         for name, (source, *_) in sample.sources.items():
-            if sources.setdefault(name, source).info.shape[2:] != source.info.shape[2:]:
+            sources.setdefault(name, source)
+            labels = source.info.attributes.get("labels", {})
+            own = dict(zip(source.info.dims[2:], source.info.shape[2:], strict=True))
+            if source.info.dims[2:] != sources[name].info.dims[2:] or name in taken or taken & own.keys():
                 left_out.add(name)
+            for dim, length in own.items():
+                if axes.setdefault(dim, (length, labels.get(dim))) != (length, labels.get(dim)):
+                    unequal.add(dim)
+    left_out |= {name for name, source in sources.items() if unequal & set(source.info.dims[2:])}
     return {name: source for name, source in sources.items() if name not in left_out}, left_out
 
 

@@ -60,6 +60,7 @@ class Manifest:
         identity: see `SweepSpec.identity`.
         base: the base experiment of the latest request, as TOML.
         requests: all requests, oldest first.
+        names: the dimension name of each axis.
         done: the finished part of each cell, by the cell's name: ``wanted`` (see `recording_hash`), ``steps``
             and ``seeds``.
         numerics: the fingerprint of all cells; None before the first is trained.
@@ -72,6 +73,7 @@ class Manifest:
     identity: str
     base: str
     requests: list[Request] = field(default_factory=list[Request])
+    names: tuple[str, ...] = ()
     done: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     numerics: dict[str, Any] | None = None
     notes: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -86,11 +88,6 @@ class Manifest:
         for request in self.requests[1:]:
             axes = tuple(one.joined(other) for one, other in zip(axes, request.axes, strict=True))
         return tuple(axis.ordered() for axis in axes)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The dimension name of each axis."""
-        return axis_names(self.requests[0].axes)
 
     @property
     def cells(self) -> dict[str, tuple[int, ...]]:
@@ -122,6 +119,8 @@ class Manifest:
                 raise InputError("holds a sweep that pairs its keys differently")
             axes = tuple(by_keys[keys] for keys in order)
             names = _transposed(names, spec.shape, [spec.axes.index(axis) for axis in axes])
+        else:
+            self.names = spec.names
         request = Request(axes, names, members_text(spec.seeds))
         self.base = base
         if request not in self.requests:
@@ -151,6 +150,7 @@ class Manifest:
             "format_version": FORMAT_VERSION,
             "identity": self.identity,
             "keys": [list(axis.keys) for axis in self.requests[0].axes] if self.requests else [],
+            "names": list(self.names),
             "requests": [
                 {
                     "points": [[list(point) for point in axis.points] for axis in request.axes],
@@ -199,10 +199,13 @@ class Manifest:
                 )
                 for one in table["requests"]
             ]
+            # sweeps of earlier versions do not state the names
+            names = table.get("names") or (axis_names(requests[0].axes) if requests else ())
             return cls(
                 str(table["identity"]),
                 str(table["base"]),
                 requests,
+                tuple(map(str, names)),
                 {str(name): dict(entry) for name, entry in table["done"].items()},
                 table["numerics"],
                 dict(table["notes"]),
@@ -215,7 +218,7 @@ class Manifest:
 
 
 def recording_hash(experiment: Experiment) -> str:
-    """Hash of what decides what is recorded: measures, with their code, schedule and early stop."""
+    """Hash of what decides what is recorded: measures, with their code, schedule, early stop and events."""
     measures = experiment.measures
     table: list[Any] = [
         None if measures is None else [measure.model_dump(mode="json") for measure in measures],
@@ -223,6 +226,8 @@ def recording_hash(experiment: Experiment) -> str:
     ]
     if experiment.stop.is_on:
         table.append(experiment.stop.model_dump(mode="json"))
+    if experiment.events.unusual:
+        table.append(experiment.events.unusual)
     # our own measures at their first revision, without a version, leave the hash as it was before
     if measures is not None or any(
         code_of(kind) is not None or kind.revision > 1 for kind in _measure_kinds()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grokscope.spec.events import GROKKING, MEMORIZATION, Event
+from grokscope.spec.events import Event
 from grokscope.statistics import CensoredTimes, Estimate, kaplan_meier, mean_interval, median_interval, wilson
 from grokscope.store.labeled import MemberAxes
 from grokscope.sweeps._dataset import Grid, axis_coordinates
@@ -22,7 +22,7 @@ __all__ = ["PHASES", "cell_estimates", "outcomes_dataset", "phases", "summary_da
 
 PHASES = ("comprehension", "grokking", "memorization", "confusion", "diverged")
 PROMPT_STEPS = 1000.0  # the largest delay of comprehension: Liu et al. 2022, Table 1
-_EVENTS = (MEMORIZATION, GROKKING)
+_TIMES = {"memorization": "memorized", "grokking": "grokked"}  # event -> the word for its share
 _MEANS = ("train_accuracy", "test_accuracy", "test_accuracy_large")
 _MEDIANS = ("effective_sparsity",)
 
@@ -31,9 +31,9 @@ def outcomes_dataset(grid: Grid, prompt_steps: float = PROMPT_STEPS) -> xr.Datas
     """The outcome of every member, over (*axes, seed or streams); NaN for absent members.
 
     Variables: ``memorization_lower`` and ``_upper``, ``grokking_lower`` and ``_upper`` (the event lies after
-    the first and by the second step; inf if it was not seen); ``delay_lower`` and ``_upper`` (from
-    memorization to grokking); ``diverged`` (the step of divergence; inf for none); ``final_NAME`` (the last
-    measured value); ``phase`` (an index into `PHASES`).
+    the first and by the second step; inf if it was not seen), and the same of other events of the runs;
+    ``delay_lower`` and ``_upper`` (from memorization to grokking); ``diverged`` (the step of divergence; inf
+    for none); ``final_NAME`` (the last measured value); ``phase`` (an index into `PHASES`).
 
     Args:
         grid: the cells of the sweep.
@@ -57,12 +57,12 @@ def outcomes_dataset(grid: Grid, prompt_steps: float = PROMPT_STEPS) -> xr.Datas
         diverged = _diverged_steps(store, positions)
         put("diverged", index, present, diverged)
         times: dict[str, CensoredTimes] = {}
-        for event in _EVENTS:
+        for event in store.events.values():
             found = _event_times(store, positions, event, diverged)
             if found is not None:
                 times[event.name] = found
-        if len(times) == len(_EVENTS):
-            times["delay"] = times[GROKKING.name] - times[MEMORIZATION.name]
+        if times.keys() >= _TIMES.keys():
+            times["delay"] = times["grokking"] - times["memorization"]
             put("phase", index, present, phases(times, prompt_steps))
         for name, each in times.items():
             put(f"{name}_lower", index, present, each.lower)
@@ -106,7 +106,7 @@ def phases(times: dict[str, CensoredTimes], prompt_steps: float = PROMPT_STEPS) 
 
     Source: Liu et al. 2022 (arXiv 2205.10343), Table 1; the phase diverged is ours.
     """
-    memorized, grokked = times[MEMORIZATION.name], times[GROKKING.name]
+    memorized, grokked = times["memorization"], times["grokking"]
     with np.errstate(invalid="ignore"):
         delay = np.where(memorized.observed, grokked.upper - memorized.upper, 0.0)
     phase = np.where(
@@ -123,10 +123,10 @@ def summary_dataset(
     Every estimate gives three variables, such as ``share_grokked``, ``share_grokked_low`` and
     ``share_grokked_high``: the value and its 95 % interval. ``share_memorized``, ``share_grokked`` and
     ``share_diverged`` have Wilson intervals. ``memorization_step``, ``grokking_step`` and ``delay`` are
-    Kaplan-Meier medians with Brookmeyer-Crowley intervals; a diverged member never has the event.
-    ``final_NAME`` are means with Student's t, ``final_effective_sparsity`` a median. Further variables:
-    ``phase``, the most frequent one, as an index into ``PHASES``; ``phase_share``, its share of the members;
-    ``n``, the number of members.
+    Kaplan-Meier medians with Brookmeyer-Crowley intervals; a diverged member never has the event. Another
+    event, ``half`` say, gives ``share_half`` and ``half_step``. ``final_NAME`` are means with Student's t,
+    ``final_effective_sparsity`` a median. Further variables: ``phase``, the most frequent one, as an index
+    into ``PHASES``; ``phase_share``, its share of the members; ``n``, the number of members.
 
     Args:
         outcomes: see `outcomes_dataset`.
@@ -163,17 +163,14 @@ def summary_dataset(
 def cell_estimates(outcomes: xr.Dataset) -> dict[str, Estimate]:
     """Estimates from the outcomes of one cell (or of any part of the sweep), by name."""
     found: dict[str, Estimate] = {}
-    for event, share, step in (
-        ("memorization", "share_memorized", "memorization_step"),
-        ("grokking", "share_grokked", "grokking_step"),
-        ("delay", None, "delay"),
-    ):
-        if f"{event}_upper" not in outcomes:
-            continue
+    timed = [str(name).removesuffix("_upper") for name in outcomes if str(name).endswith("_upper")]
+    for event in sorted(timed, key=lambda event: [*_TIMES, "delay", event].index(event)):
         times = times_of(outcomes, event)
-        if share is not None:
-            found[share] = times.share()
-        found[step] = kaplan_meier(times).median("steps")
+        if event == "delay":
+            found[event] = kaplan_meier(times).median("steps")
+        elif times.n or event in _TIMES:  # other events may be of other cells
+            found[f"share_{_TIMES.get(event, event)}"] = times.share()
+            found[f"{event}_step"] = kaplan_meier(times).median("steps")
     diverged = outcomes["diverged"].to_numpy().ravel()
     diverged = diverged[~np.isnan(diverged)]
     found["share_diverged"] = wilson(int(np.isfinite(diverged).sum()), len(diverged))

@@ -6,6 +6,7 @@ The class `Sweep` has methods that call these functions, so that they cannot imp
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,14 @@ from grokscope.sweeps._outcomes import PHASES
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["CellOverview", "SweepOverview", "estimate_text", "overview_of_sweep", "sweep_figures"]
+__all__ = [
+    "CellOverview",
+    "SweepOverview",
+    "estimate_text",
+    "event_columns",
+    "overview_of_sweep",
+    "sweep_figures",
+]
 
 _MOST_ROWS = 60
 _COLUMNS = {
@@ -91,13 +99,28 @@ class SweepOverview:
 
     def table(self, most: int = _MOST_ROWS) -> tuple[list[str], list[list[str]]]:
         """Headers and rows of a table of at most ``most`` cells."""
-        shown = [name for name in _COLUMNS if any(name in cell.estimates for cell in self.cells)]
-        headers = [*self.axes, "phase", *(_COLUMNS[name] for name in shown)]
+        columns = {**_COLUMNS, **event_columns(name for cell in self.cells for name in cell.estimates)}
+        shown = [name for name in columns if any(name in cell.estimates for cell in self.cells)]
+        headers = [*self.axes, "phase", *(columns[name] for name in shown)]
         rows = [
             [*cell.labels, cell.phase, *(estimate_text(cell.estimates.get(name)) for name in shown)]
             for cell in self.cells[:most]
         ]
         return headers, rows
+
+
+def event_columns(names: Iterable[str]) -> dict[str, str]:
+    """The words for estimates of events other than memorization and grokking, by the estimate's name.
+
+    Example:
+        >>> event_columns(["share_grokked", "grokking_step", "share_half", "half_step"])
+        {'share_half': 'half', 'half_step': 'half step'}
+    """
+    shares = [name.removeprefix("share_") for name in dict.fromkeys(names) if name.startswith("share_")]
+    events = [event for event in shares if f"share_{event}" not in _COLUMNS]
+    return {f"share_{one}": one.replace("_", " ") for one in events} | {
+        f"{one}_step": f"{one.replace('_', ' ')} step" for one in events
+    }
 
 
 def overview_of_sweep(sweep: Any) -> SweepOverview:

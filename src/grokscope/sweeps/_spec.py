@@ -13,7 +13,7 @@ from typing import Any
 
 from grokscope.errors import InputError, did_you_mean, said
 from grokscope.experiment import Experiment
-from grokscope.spec.parts import looking_in
+from grokscope.spec.parts import kinds, looking_in
 from grokscope.spec.streams import Members
 from grokscope.spec.toml import read_toml
 from grokscope.sweeps._axes import (
@@ -155,8 +155,10 @@ class SweepSpec:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The dimension name of each axis."""
-        return axis_names(self.axes)
+        """The dimension name of each axis; a sweep's folder keeps those of its first request."""
+        measures = {*kinds("measure"), *(measure.name for measure in self.base.measures or ())}
+        results = {f"{event}_{end}" for event in self.base.events for end in ("step", "lower", "upper")}
+        return axis_names(self.axes, {*measures, *results, *self.base.axes})
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -233,7 +233,7 @@ class Sweep:
         return outcomes_dataset(self._grid)
 
     def times(self, event: str | Event = "grokking", **settings: Any) -> CensoredTimes:
-        """The times of an event in the members of a cell.
+        """The times of an event, or of the ``delay`` from memorization to grokking, in the members of a cell.
 
         Args:
             event: ``memorization``, ``grokking`` or their ``delay``; or any other event, as for `Run.times`.
@@ -295,17 +295,17 @@ class Sweep:
         return provided("write_report")(self.path, out=path)
 
     def export(self, path: str | Path, *, force: bool = False) -> Path:
-        """Write the measures of all cells to a netCDF file, or the outcomes of all members to a table.
+        """Write the measures of all cells to a netCDF file or a table; the axes are columns.
 
         Args:
-            path: a file ``.nc`` for the measures; ``.csv`` or ``.parquet`` for a table with a row per member.
+            path: the file; its suffix (.nc, .csv, .parquet) decides the format.
             force: replace the file if it exists.
 
         Raises:
             InputError: for an unknown suffix, a file that exists, or a missing extra.
             StoreError: if the file cannot be written.
         """
-        return provided("export_sweep")(self, path, force=force).path
+        return provided("export_results")(self.path, path, force=force).path
 
     @cached_property
     def statistics(self) -> xr.Dataset:

@@ -262,6 +262,7 @@ def _train(
     for cell in cells:
         trainer = Trainer(cell.store, cell.experiment, progress)
         if trainer.is_done(members):
+            cell.store.update_events(cell.experiment.events)
             if not cell.store.is_finished:
                 cell.store.finish()
             continue

@@ -107,6 +107,11 @@ class Task(Part):
         del folder
         return self
 
+    @property
+    def events(self) -> dict[str, str]:
+        """Conditions of events by name, as in ``[events]``: of memorization, say, where labels are noisy."""
+        return {}
+
     def facts(self) -> dict[str, Any]:
         """Facts about the task (hidden bits, formula, ...), as JSON values, for analyses and reports."""
         return {}

@@ -147,9 +147,9 @@ def largest_difference(branch: xr.Dataset, source: xr.Dataset) -> np.ndarray:
 
 # ---------------------------------------------------------------- claims
 
-_ratio = partial(ratio_claim, source="issue N3")
-_groks = partial(grokking_share_claim, source="issue N3")
-_other = partial(Claim, source="issue N3")
+_ratio = partial(ratio_claim, source="issue N3", setting="own")
+_groks = partial(grokking_share_claim, source="issue N3", setting="own")
+_other = partial(Claim, source="issue N3", setting="own")
 
 _SAME = Region.between(0.9, 1.1)
 _A_TWENTIETH = Effect(0.05, "a twentieth of the time to grokking")

@@ -52,8 +52,8 @@ EXPERIMENTS = (
 
 # ---------------------------------------------------------------- claims
 
-_ratio = partial(ratio_claim, source="issue N4")
-_groks = partial(grokking_share_claim, source="issue N4")
+_ratio = partial(ratio_claim, source="issue N4", setting="own")
+_groks = partial(grokking_share_claim, source="issue N4", setting="own")
 _hardly_groks = partial(_groks, region=Region.at_most(0.1))
 
 CLAIMS = (

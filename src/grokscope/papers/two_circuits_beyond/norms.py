@@ -84,6 +84,7 @@ def _claims(k: int, experiment: str, samples: str) -> tuple[Claim, ...]:
             id=f"N7-norm-{k}",
             sentence=f"The final path norm is near the least possible: {k} bits, {samples} samples.",
             source="issue N7",
+            setting="own",
             estimand="the mean over seeds that grok of the final path norm over the least with which a "
             "network can have margin 1 on all inputs",
             region=Region.between(1.0, 1.5),
@@ -95,6 +96,7 @@ def _claims(k: int, experiment: str, samples: str) -> tuple[Claim, ...]:
             id=f"N7-groks-{k}",
             sentence=f"Every seed groks: {k} bits, {samples} samples.",
             source="issue N7",
+            setting="own",
             estimand="the share of seeds that grok",
             experiment=experiment,
             evidence=groks,
@@ -113,6 +115,7 @@ CLAIMS = (
             id=f"N7-size-{k}",
             sentence=f"Fewer than 2^{k} gates do it: {k} bits.",
             source="Prop. 1; issue N7",
+            setting="own",
             estimand=f"the share of seeds that that grok end with fewer than {2**k} gates",
             experiment=_RUNS_BY_BITS[k][0],
             evidence=partial(has_fewer_gates, bound=2**k),

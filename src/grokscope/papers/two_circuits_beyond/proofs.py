@@ -16,7 +16,7 @@ from grokscope.claims import Claim, Effect, NotTestable, Region
 from grokscope.papers import Figure, RunLike
 from grokscope.papers.two_circuits_beyond.drawing import BLUE, GREEN, LINE_GRAY, ORANGE, PINK, axis_labels
 from grokscope.papers.two_circuits_beyond.members import A_TENTH_OF_THE_TIME, MemberTable
-from grokscope.spec.events import MEMORIZATION
+from grokscope.spec.events import event_of
 from grokscope.statistics import CensoredTimes
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def verdicts(members: MemberTable, rows: np.ndarray, columns: np.ndarray) -> xr.
 
 # ---------------------------------------------------------------- claims
 
-_claim = partial(Claim, source="issue N2", experiment="standard")
+_claim = partial(Claim, source="issue N2", setting="own", experiment="standard")
 _final = partial(_claim, kind="share", smallest_effect=Effect(0.1, "one network in ten"))
 _refuted = partial(_claim, region=Region.at_least(0.1), smallest_effect=Effect(0.05, "one network in twenty"))
 _time = partial(_claim, kind="median", smallest_effect=A_TENTH_OF_THE_TIME)
@@ -185,7 +185,7 @@ def _draw(runs: Mapping[str, RunLike], command: str) -> Drawing:
     rows = np.flatnonzero(verified.any(axis=1))
     columns = np.asarray(verified[rows].any(axis=0))
     proved = verdicts(members, rows, columns)
-    memorized = MEMORIZATION.times(run.measures).upper[: len(members.seeds)]
+    memorized = event_of(run.measures, "memorization").times(run.measures).upper[: len(members.seeds)]
     events = {
         "memorization": (memorized[rows], PINK, "s"),
         "grokking": (members.grokking.upper[rows], ORANGE, "o"),

@@ -76,6 +76,7 @@ def _claims(id: str, experiment: str, when: str) -> tuple[Claim, ...]:
             id=f"{id}a",
             sentence=f"The circuit ends with 6 or 8 gates, duplicates merged: {when}.",
             source="Sec. 3.3; issue N1",
+            setting="own",
             paper_value="6, 6, 6, 8, 8",
             estimand="the share of seeds that end with 6 or 8 gates",
             evidence=has_gates(6, 8),
@@ -84,6 +85,7 @@ def _claims(id: str, experiment: str, when: str) -> tuple[Claim, ...]:
             id=f"{id}b",
             sentence=f"It ends with 4, 6, 7 or 8 gates: {when}.",
             source="issue N1",
+            setting="own",
             estimand="the share of seeds that end with 4, 6, 7 or 8 gates",
             smallest_effect=Effect(0.1, "one seed in ten"),
             evidence=has_gates(4, 6, 7, 8),
@@ -92,6 +94,7 @@ def _claims(id: str, experiment: str, when: str) -> tuple[Claim, ...]:
             id=f"{id}c",
             sentence=f"SGD finds 4, and the 4 neurons are proved: {when}.",
             source="Prop. 3; issue N1",
+            setting="own",
             paper_value="no",
             estimand="the share of seeds that end with 4 gates whose merged network is proved on all 2^40 "
             "inputs",

@@ -30,7 +30,7 @@ from grokscope.papers.two_circuits_beyond.members import (
     similarity_to_source,
 )
 from grokscope.papers.two_circuits_beyond.standard import PROFILES, branch, changed
-from grokscope.spec.events import MEMORIZATION
+from grokscope.spec.events import event_of
 from grokscope.spec.streams import Seeds
 from grokscope.statistics import CensoredTimes
 
@@ -127,7 +127,7 @@ def precision(
         measured = ~np.isnan(curve).all(axis=1)
         if not measured.any():
             raise NotTestable(f"precision_{score} was measured for no seed")
-        learned = MEMORIZATION.times(measures).upper[: len(curve)]
+        learned = event_of(measures, "memorization").times(measures).upper[: len(curve)]
         first, later = curve[:, 0], np.full(len(curve), np.nan)
         for i in np.flatnonzero(measured & np.isfinite(learned)):
             taken = np.flatnonzero((members.steps <= learned[i]) & ~np.isnan(curve[i]))
@@ -141,12 +141,14 @@ def precision(
 _precision_claim = partial(
     Claim,
     source="issue N5",
+    setting="own",
     smallest_effect=Effect(0.1, "a tenth of the circuit"),
     experiment="standard",
 )
 _twins_claim = partial(
     Claim,
     source="issue N5",
+    setting="own",
     estimand="the mean over members of the likeness (cosine of final path norms) of its circuit and those of "
     "its twins",
     smallest_effect=Effect(0.1, "a tenth of the whole likeness"),
@@ -188,6 +190,7 @@ _WHEN_CLAIMS = (
         id="N5-commitment",
         sentence="It is settled on the way to memorization.",
         source="issue N5",
+        setting="own",
         estimand="the median over members of the moment from which on their twins end with a likeness of "
         f"{_SAME_CIRCUIT:g} or more, over the memorization step (censored; twins at 0, a quarter, a half and "
         "the whole of it)",
@@ -248,6 +251,7 @@ def share_of_stream(measures: xr.Dataset, stream: str) -> np.ndarray:
 _stream_claim = partial(
     Claim,
     source="issue N6",
+    setting="own",
     smallest_effect=Effect(0.1, "a tenth of the variance"),
     experiment="crossed",
 )
