@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from _docstrings import attributes_of, markdown, sections
 
 from grokscope.experiment import Experiment, Recording
+from grokscope.spec.code import is_own
 from grokscope.spec.parts import Part, kinds
 from grokscope.spec.stopping import Stopping
 
@@ -115,6 +116,8 @@ def page() -> str:
         text += [f"## `{title}`\n", f"{sentence}\n"]
         default = Experiment.model_fields[group].default if group in Experiment.model_fields else None
         for kind, cls in sorted(kinds(group).items()):
+            if not is_own(cls):  # plug-ins that a process has loaded are not ours to describe
+                continue
             usual = ", the default" if isinstance(default, cls) else ""
             text += [f'### `kind = "{kind}"`{usual}\n', markdown(sections(cls)[""]) + "\n"]
             if set(cls.model_fields) - {"kind"}:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from grokscope.errors import InputError
+from grokscope.errors import InputError, option
 from grokscope.spec.events import Event, events_of, parse_event
 from grokscope.spec.streams import Seeds, on_members
 from grokscope.starts import FromRun
@@ -112,7 +112,7 @@ def _common_event(a: Run, b: Run, event: Event | str) -> Event:
     if one != other:
         raise InputError(
             f"compare: {event} is '{one.condition}' in {a.path} and '{other.condition}' in {b.path}; give "
-            "one condition for both: --event 'MEASURE > NUMBER for N'."
+            f"one condition for both: {option('event')} 'MEASURE > NUMBER for N'."
         )
     return one
 

@@ -12,7 +12,8 @@ from grokscope.models.embedding_mlp import EmbeddingMLP
 from grokscope.models.fully_connected import FullyConnected
 from grokscope.models.none import NoModel
 from grokscope.models.transformer import Transformer
-from grokscope.spec.faults import calling, is_builtin
+from grokscope.spec.code import is_own
+from grokscope.spec.faults import calling
 from grokscope.tasks.pairs import Pairs
 
 if TYPE_CHECKING:
@@ -91,9 +92,9 @@ def _users_network(spec: TrainingSpec) -> Any:
     What a user's model promises (`Model.n_neurons`) is compared with it: a measure that it cannot have is no
     default.
     """
-    if is_builtin(spec.model) and is_builtin(spec.learner):
+    if is_own(spec.model) and is_own(spec.learner):
         return None
-    part = spec.learner if is_builtin(spec.model) else spec.model
+    part = spec.learner if is_own(spec.model) else spec.model
     with calling(part, "making a network"):
         return _predictor(spec)
 

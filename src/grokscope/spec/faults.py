@@ -11,17 +11,12 @@ from types import FrameType
 from typing import Any
 
 from grokscope.errors import GrokscopeError, PartError
+from grokscope.spec.code import is_own
 from grokscope.spec.parts import Part, registered
 
-__all__ = ["calling", "fault", "is_builtin", "part_fault"]
+__all__ = ["calling", "fault", "part_fault"]
 
 _MOST_CHARACTERS = 300
-
-
-def is_builtin(part: Part | type[Part]) -> bool:
-    """Whether a part is the package's own, and not a user's."""
-    cls = part if isinstance(part, type) else type(part)
-    return cls.__module__.partition(".")[0] == "grokscope"
 
 
 def fault(part: Part | type[Part], text: str) -> PartError:
@@ -45,7 +40,7 @@ def calling(part: Part, what: str) -> Generator[None]:
     except GrokscopeError:
         raise
     except Exception as error:
-        if (found := part_fault(error)) is None and not is_builtin(part):
+        if (found := part_fault(error)) is None and not is_own(part):
             found = fault(part, _failure(what, error, None))
         if found is None:
             raise
@@ -56,7 +51,7 @@ def part_fault(error: BaseException) -> PartError | None:
     """The error as one about the user's part in whose code it was raised; None if there is no such part."""
     found: tuple[Part | type[Part], str, FrameType] | None = None
     last: tuple[FrameType, int] | None = None  # the innermost line of users' code
-    homes = {cls.__module__: cls for cls in registered() if not is_builtin(cls)}
+    homes = {cls.__module__: cls for cls in registered() if not is_own(cls)}
     for frame, line in traceback.walk_tb(error.__traceback__):
         if (part := _owner(frame)) is not None:
             found = (part, frame.f_code.co_name, frame)
@@ -88,7 +83,7 @@ def _owner(frame: FrameType) -> Part | type[Part] | None:
     for name in ("self", "cls"):
         owner: Any = frame.f_locals.get(name)
         is_part = isinstance(owner, Part) or (isinstance(owner, type) and issubclass(owner, Part))
-        if is_part and not is_builtin(owner):
+        if is_part and not is_own(owner):
             return owner
     return None
 

@@ -12,7 +12,8 @@ from grokscope.learners import Batch, State
 from grokscope.measures import Measure, Point
 from grokscope.measures.needs import BATCH, INITIAL_NETWORK
 from grokscope.spec.axes import SUBNETWORK_LABELS
-from grokscope.spec.faults import calling, fault, is_builtin
+from grokscope.spec.code import is_own
+from grokscope.spec.faults import calling, fault
 from grokscope.spec.parts import Part
 from grokscope.tasks import Task
 from grokscope.training.loop import as_precision
@@ -35,9 +36,9 @@ def check_parts(experiment: Experiment, measures: tuple[Measure, ...] = ()) -> N
         PartError: naming the part, its file and method, and what it returns instead of what.
     """
     parts = (experiment.task, experiment.model, experiment.loss, experiment.optimizer, experiment.learner)
-    if not all(map(is_builtin, (*parts, *measures))):
+    if not all(map(is_own, (*parts, *measures))):
         hashable: Any = experiment  # frozen, which a type checker cannot see
-        _check(hashable, tuple(measure for measure in measures if not is_builtin(measure)))
+        _check(hashable, tuple(measure for measure in measures if not is_own(measure)))
 
 
 @functools.lru_cache(maxsize=16)
@@ -78,7 +79,7 @@ def _data(experiment: Experiment) -> dict[str, Any]:
     with calling(task, "member_data"):
         member = dict(jax.eval_shape(task.member_data, _key(), _key()))
     data = shared | member
-    if not is_builtin(task):
+    if not is_own(task):
         for split in ("train", "test"):
             for name in (f"{split}_x", f"{split}_y"):
                 if name not in data:
@@ -125,14 +126,14 @@ def _network(experiment: Experiment, data: dict[str, Any]) -> Any:
         return None
     with calling(model, "network"):
         network = jax.eval_shape(lambda key: model.network(key, task.input_shape, task.n_outputs), _key())
-    if not is_builtin(model):
+    if not is_own(model):
         _outputs(experiment, model, "network", network, data["train_x"])
     return network
 
 
 def _check_optimizer(experiment: Experiment, network: Any) -> None:
     optimizer: Any = experiment.optimizer
-    if is_builtin(optimizer) or network is None or not experiment.learner.uses_optimizer:
+    if is_own(optimizer) or network is None or not experiment.learner.uses_optimizer:
         return
     with calling(optimizer, "transform"):
         transform = optimizer.transform(experiment.n_steps)
@@ -194,7 +195,7 @@ def _check_learner(experiment: Experiment, data: dict[str, Any]) -> Any:
 def _batch(experiment: Experiment, data: dict[str, Any]) -> Batch:
     """The shapes of a batch; the new samples of a user's task are checked."""
     task: Any = experiment.task
-    if experiment.online and not is_builtin(task):
+    if experiment.online and not is_own(task):
         count = int(experiment.batch_size)
         with calling(task, "sample"):
             x, y = jax.eval_shape(lambda key: task.sample(key, count), _key())
