@@ -138,8 +138,12 @@ BAD = [
         "experiment: an online experiment has no full batch; give batch_size as a number.",
     ),
     (
-        "steps = 3\nonline = true\n[task]\nkind = 'sparse_parity'\nlabels = 'random'",
+        "steps = 3\nonline = true\n[task]\nkind = 'sparse_parity'\nsupport = 'drawn'",
         "experiment: task 'sparse_parity' with these settings cannot be sampled online.",
+    ),
+    (
+        "epochs = 3\n[task]\nkind = 'sparse_parity'\n[model]\nkind = 'none'",
+        "model.kind: 'none' is for learners without a network; learner 'gradient' needs another model.",
     ),
     (
         "epochs = 3\n[task]\nkind = 'sparse_parity'\n[schedule]\nmeasures = 'evry 3 epochs'",

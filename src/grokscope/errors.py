@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["GrokscopeError", "InputError", "StoreError", "did_you_mean"]
+__all__ = ["GrokscopeError", "InputError", "PartError", "StoreError", "did_you_mean"]
 
 
 class GrokscopeError(Exception):
@@ -21,6 +21,10 @@ class InputError(GrokscopeError):
     """The command, the spec or an input file is invalid."""
 
     exit_code = 2
+
+
+class PartError(InputError):
+    """A user's part (a plug-in's learner or measure, say) fails or does not keep its contract."""
 
 
 class StoreError(GrokscopeError):

@@ -18,6 +18,7 @@ from grokscope.losses import Hinge, LossField
 from grokscope.measures import MeasureField
 from grokscope.models import ModelField
 from grokscope.models.fully_connected import FullyConnected
+from grokscope.models.none import NoModel
 from grokscope.optimizers import SGD, OptimizerField
 from grokscope.spec.axes import measure_axes
 from grokscope.spec.overrides import overridden, without_none
@@ -31,6 +32,8 @@ from grokscope.tasks import TaskField
 if TYPE_CHECKING:
     from typing import Self
 
+    import numpy as np
+
 __all__ = ["Experiment", "Recording"]
 
 # The version of the definition of identity; part of the hash.
@@ -40,6 +43,9 @@ _LABELS = {"sign": "labels +-1", "real": "real labels", "class": "classes", "any
 
 class Recording(Part):
     """When measures are taken and networks are stored (table ``[schedule]``). It does not affect training.
+
+    Online training has no epochs: ``epochs`` then means 64 log-spaced points per decade of steps (256 points
+    for 100,000 steps), and an epoch in other schedules is one step.
 
     Attributes:
         measures: steps at which quick measures are taken.
@@ -133,6 +139,18 @@ class Experiment(Part):
         return value
 
     @model_validator(mode="after")
+    def _match_model(self) -> Self:
+        """A learner that does not use the model has the model ``none``."""
+        if not self.learner.uses_model and not isinstance(self.model, NoModel):
+            object.__setattr__(self, "model", NoModel())  # frozen, but still being made here
+        elif self.learner.uses_model and isinstance(self.model, NoModel):
+            raise InputError(
+                f"model.kind: 'none' is for learners without a network; learner '{self.learner.kind}' needs "
+                "another model."
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_interventions(self) -> Self:
         for item in self.interventions:
             if (lack := item.missing(self)) is not None:
@@ -183,6 +201,11 @@ class Experiment(Part):
     def n_steps(self) -> int:
         """Number of updates."""
         return self.steps if self.steps is not None else self.steps_per_epoch * (self.epochs or 0)
+
+    def points(self, recorded: Literal["measures", "slow_measures", "follow", "snapshots"]) -> np.ndarray:
+        """The steps of one of the schedules of the table ``[schedule]``; int64 [point]."""
+        schedule = Schedule.parse(getattr(self.schedule, recorded))
+        return schedule.points(self.steps_per_epoch, self.n_steps, online=self.online)
 
     @property
     def axes(self) -> dict[str, tuple[Any, ...]]:
@@ -256,8 +279,9 @@ class Experiment(Part):
 
     @property
     def states_optimizer(self) -> bool:
-        """Whether the spec has an optimizer; an imported run need not have one."""
-        return self.learner.trains or self.optimizer != type(self).model_fields["optimizer"].default
+        """Whether the spec has an optimizer; imported runs and learners without one need not have it."""
+        used = self.learner.trains and self.learner.uses_optimizer
+        return used or self.optimizer != type(self).model_fields["optimizer"].default
 
     def to_toml(self, folder: str | Path | None = None) -> str:
         """The resolved spec as TOML: every field, defaults included.

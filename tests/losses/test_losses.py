@@ -64,3 +64,10 @@ def test_large_outputs_overflow_nowhere(size):
         np.testing.assert_allclose(slope, 0.0 if wanted == 0.0 else -1.0)
     far = CrossEntropy().per_sample(jnp.array([[size, -size]]), jnp.array([1]))
     np.testing.assert_allclose(far, 2 * size, rtol=1e-3)
+
+
+def test_the_squared_loss_of_vectors_is_the_mean_over_outputs():
+    rng = np.random.default_rng(7)
+    f, y = rng.normal(size=(9, 4)).astype(np.float32), rng.normal(size=(9, 4)).astype(np.float32)
+    each = Squared().per_sample(jnp.asarray(f), jnp.asarray(y))
+    np.testing.assert_allclose(each, ((f.astype(np.float64) - y) ** 2).mean(axis=1), rtol=1e-5)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import grokscope as gs
+from grokscope.learners import Learner
 from grokscope.measures import Measure
 from grokscope.measures.needs import PROBE_SPLIT, SIGNS, Need
 from grokscope.spec.parts import kinds
@@ -16,53 +17,59 @@ from grokscope.tasks.arrays import Arrays
 # measure -> what it cannot do without; a split is read by the measures that are taken on it
 NEEDS: dict[str, set[str]] = {
     "attention_pattern": {"transformer"},
-    "effective_sparsity": {"neurons"},
-    "effective_sparsity_99": {"neurons", "probe"},
-    "effective_sparsity_accuracy": {"neurons"},
-    "effective_sparsity_probe": {"neurons", "probe"},
+    "batch_accuracy": {"predictions"},
+    "batch_loss": set(),
+    "effective_sparsity": {"predictions", "neurons"},
+    "effective_sparsity_99": {"predictions", "neurons", "probe"},
+    "effective_sparsity_accuracy": {"predictions", "neurons"},
+    "effective_sparsity_probe": {"predictions", "neurons", "probe"},
     "embedding_fourier": {"frequencies", "embedding"},
     "embedding_gini": {"frequencies", "embedding"},
     "embedding_participation": {"frequencies", "embedding"},
-    "excluded_loss": {"frequencies", "neurons", "test"},
-    "excluded_loss_by_frequency": {"frequencies", "test"},
-    "faithfulness": {"neurons", "test"},
-    "faithfulness_kappa": {"neurons", "test"},
+    "excluded_loss": {"frequencies", "neurons"},
+    "excluded_loss_by_frequency": {"frequencies"},
+    "faithfulness": {"predictions", "neurons", "test"},
+    "faithfulness_kappa": {"predictions", "neurons", "test"},
     "faithfulness_mean_ablation": {"signs", "one hidden layer", "test"},
-    "head_faithfulness": {"transformer", "test"},
-    "key_frequencies": {"frequencies", "test"},
-    "logit_cosines": {"frequencies", "test"},
-    "logit_fourier": {"frequencies", "test"},
+    "head_faithfulness": {"predictions", "transformer", "test"},
+    "key_frequencies": {"frequencies"},
+    "logit_cosines": {"frequencies"},
+    "logit_fourier": {"frequencies"},
     "matrix_norm": {"matrices"},
     "mirror_share": {"pairs", "test"},
-    "neuron_frequency": {"frequencies", "neurons", "test"},
-    "neuron_frequency_share": {"frequencies", "neurons", "test"},
+    "neuron_frequency": {"frequencies", "neurons"},
+    "neuron_frequency_share": {"frequencies", "neurons"},
     "neuron_norm": {"neurons"},
-    "one_frequency_neurons": {"frequencies", "neurons", "test"},
+    "one_frequency_neurons": {"frequencies", "neurons"},
     "output_fourier": {"frequencies", "embedding"},
     "output_gini": {"frequencies", "embedding"},
     "output_participation": {"frequencies", "embedding"},
     "output_share": {"one hidden layer", "test"},
     "path_norm": {"neurons"},
     "path_norm_total": {"neurons"},
+    "population_accuracy": {"population", "signs"},
+    "population_loss": {"population"},
     "restricted_loss": {"frequencies", "neurons", "test"},
     "sensitivity": {"signs", "one hidden layer", "binary inputs", "test"},
     "sensitivity_full": {"signs", "one hidden layer", "binary inputs", "test"},
-    "subnetwork_norm": {"neurons"},
-    "test_accuracy": {"test"},
-    "test_accuracy_large": {"probe"},
+    "start_distance": {"parameters"},
+    "subnetwork_norm": {"predictions", "neurons"},
+    "test_accuracy": {"predictions", "test"},
+    "test_accuracy_large": {"predictions", "probe"},
     "test_accuracy_mirrored": {"pairs", "test"},
     "test_accuracy_unmirrored": {"pairs", "test"},
     "test_loss": {"test"},
     "test_zero_outputs": {"signs", "test"},
     "test_zero_outputs_large": {"signs", "probe"},
-    "train_accuracy": set(),
+    "train_accuracy": {"predictions"},
     "train_loss": set(),
     "train_margin_below_1": {"signs"},
     "train_zero_outputs": {"signs"},
-    "weight_norm": set(),
+    "weight_norm": {"parameters"},
 }
 # taken only where a spec asks for them; and with classes only then
-ASKED_FOR = {name for name in NEEDS if "frequencies" in NEEDS[name] or "transformer" in NEEDS[name]}
+ASKED_FOR = {name for name in NEEDS if NEEDS[name] & {"frequencies", "transformer", "population"}}
+ASKED_FOR |= {"batch_accuracy", "batch_loss", "start_distance"}
 NOT_WITH_CLASSES = {
     *("effective_sparsity", "effective_sparsity_99", "effective_sparsity_accuracy"),
     *("effective_sparsity_probe", "faithfulness", "faithfulness_kappa", "faithfulness_mean_ablation"),
@@ -73,13 +80,25 @@ PARITY = {"kind": "sparse_parity", "n": 6, "k": 2, "n_train": 20, "n_test": 10, 
 ADDITION = {"kind": "modular_operator", "p": 5}
 DIVISION = {"kind": "modular_operator", "operator": "division", "p": 5}
 OPERATORS = {"frequencies", "pairs", "transformer", "matrices", "embedding"}
-NO_SIGNS = {"signs", "one hidden layer", "binary inputs", "probe"}
+NO_SIGNS = {"signs", "one hidden layer", "binary inputs", "probe", "population"}
 
 
-def arrays_task(*, classes: bool = False) -> Arrays:
-    """Real inputs with labels +-1, or inputs +-1 with classes: a training and a test split only."""
+class NoNetwork(Learner):
+    """A learner without a network."""
+
+    kind: Literal["no_network"] = "no_network"
+    uses_model = False
+
+
+def arrays_task(*, classes: bool = False, vectors: bool = False) -> Arrays:
+    """Real inputs with labels +-1, or inputs +-1 with classes: a training and a test split only.
+
+    Or with real vectors as labels, and a training split only.
+    """
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(8, 3)), np.array([1.0, -1.0] * 4)
+    if vectors:
+        return Arrays.from_numpy(train_x=x, train_y=x[:, :2])
     if classes:
         x, y = np.sign(x), np.array([0, 1, 2, 1] * 2)
     return Arrays.from_numpy(train_x=x, train_y=y, test_x=x[:4], test_y=y[:4])
@@ -92,10 +111,10 @@ EXPERIMENTS: dict[str, tuple[dict[str, object], set[str]]] = {
         {"task": PARITY, "model": {"kind": "mlp", "widths": (6, 4)}},
         OPERATORS | {"neurons", "one hidden layer"},
     ),
-    "arrays": ({"task": arrays_task()}, OPERATORS | {"binary inputs", "probe"}),
+    "arrays": ({"task": arrays_task()}, OPERATORS | {"binary inputs", "probe", "population"}),
     "arrays, classes": (
         {"task": arrays_task(classes=True), "loss": "cross_entropy"},
-        OPERATORS | {"signs", "probe"},
+        OPERATORS | {"signs", "probe", "population"},
     ),
     "addition, a transformer": (
         {"task": ADDITION, "model": "nanda_transformer", "loss": "cross_entropy"},
@@ -111,7 +130,26 @@ EXPERIMENTS: dict[str, tuple[dict[str, object], set[str]]] = {
     ),
     "addition, one hidden layer": (
         {"task": ADDITION, "model": {"kind": "mlp", "widths": (6,)}, "loss": "cross_entropy"},
-        {"signs", "binary inputs", "probe", "transformer", "matrices", "embedding"},
+        {"signs", "binary inputs", "probe", "population", "transformer", "matrices", "embedding"},
+    ),
+    "all of addition is learned": (
+        {"task": ADDITION | {"train_fraction": 1.0}, "model": "embedding_mlp", "loss": "cross_entropy"},
+        NO_SIGNS | {"transformer", "test"},
+    ),
+    "real labels": (
+        {
+            "task": PARITY | {"kind": "boolean_function", "preset": "staircase", "output": "real"},
+            "loss": "squared",
+        },
+        OPERATORS | {"signs", "predictions"},
+    ),
+    "real vectors, no test set": (
+        {"task": arrays_task(vectors=True), "loss": "squared"},
+        OPERATORS | {"signs", "predictions", "binary inputs", "probe", "population", "test"},
+    ),
+    "no network": (
+        {"task": PARITY, "learner": "no_network"},
+        OPERATORS | {"neurons", "one hidden layer", "parameters"},
     ),
 }
 

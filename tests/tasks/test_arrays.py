@@ -81,6 +81,28 @@ def test_what_labels_are(y, kind, n_outputs):
     assert (task.label_kind, task.n_outputs) == (kind, n_outputs)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_labels_of_two_dimensions_are_real_vectors(tmp_path, dtype):
+    x = np.eye(4)
+    y = np.sign(np.random.default_rng(0).normal(size=(4, 3))).astype(dtype)  # signs, and vectors all the same
+    file = save(tmp_path / "data.safetensors", {"train_x": x, "train_y": y, "test_x": x[:2], "test_y": y[:2]})
+    task = Arrays(path=str(file))
+    assert (task.label_kind, task.n_outputs, task.n_test) == ("real", 3, 2)
+    np.testing.assert_array_equal(task.shared_data()["train_y"], y)
+
+
+def test_the_test_arrays_may_be_left_out():
+    x, y = np.eye(4), np.array([0, 1, 2, 0])
+    task = Arrays.from_numpy(train_x=x, train_y=y)
+    shared = task.shared_data()
+    assert task.n_test == 0
+    assert shared["test_x"].shape == (0, 4)
+    assert shared["test_y"].shape == (0,)
+    subset = Arrays.from_numpy(train_x=x, train_y=y, train_subset=2)
+    assert set(subset.shared_data()) == {"test_x", "test_y"}
+    assert set(subset.member_data(jax.random.key(0), jax.random.key(0))) == {"train_x", "train_y"}
+
+
 def test_binary_inputs_are_noticed():
     x, y = np.array([[1, -1], [1, 1]], dtype=np.int8), np.array([1, -1])
     assert Arrays.from_numpy(train_x=x, train_y=y, test_x=x, test_y=y).has_binary_inputs
@@ -250,6 +272,14 @@ BAD_ARRAYS = [
     (
         with_(train_y=np.ones((12, 1))),
         "train_y: must have shape (12,), one label per row of train_x (got (12, 1)).",
+    ),
+    (
+        with_(train_y=np.ones((12, 2))),
+        "test_y: must have shape (6, 2), one label per row of test_x (got (6,)).",
+    ),
+    (
+        with_(train_y=np.ones((12, 2), np.int32)),
+        "train_y: must have shape (12,), one label per row of train_x (got (12, 2)).",
     ),
     (
         with_(train_x=np.ones(12)),

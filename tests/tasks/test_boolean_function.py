@@ -152,8 +152,8 @@ BAD = [
         "task: preset 'and' is a sign; output = 'real' needs terms or another preset.",
     ),
     (
-        {"preset": "parity", "k": 3, "output": "real", "labels": "random"},
-        "task: output = 'real' needs labels = 'true'.",
+        {"preset": "parity", "k": 3, "labels": "noisy", "noise": 1.5},
+        "task.noise: must be at most 1 (got 1.5).",
     ),
 ]
 

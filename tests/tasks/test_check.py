@@ -40,15 +40,19 @@ TASKS = [
     SparseParity(**SIZES, labels="noisy", noise=0.2),
     BooleanFunction(**SIZES, preset="majority", k=3),
     BooleanFunction(**SIZES, preset="staircase", k=4, output="real"),
+    BooleanFunction(**SIZES, preset="staircase", k=4, output="real", labels="noisy", noise=3.0),
     BooleanFunction(**SIZES, terms=[{"bits": [0, 6]}, {"bits": [2], "coefficient": -0.5}], labels="random"),
     arrays(np.arange(20) % 3),
     arrays(np.sign(X[:, 0])),
     arrays(X[:, 0], train_subset=7),
+    arrays(X[:, :3]),
+    Arrays.from_numpy(train_x=X, train_y=X[:, 0]),
     samples(SparseParity(**SIZES)),
     ModularOperator(operator="addition", p=5),
     ModularOperator(operator="division", p=5, pairs="unordered", operator_token=False),
     ModularOperator(operator="subtraction", p=6, split="fixed", equals_token=False),
     PermutationOperator(operator="conjugation", degree=3),
+    PermutationOperator(operator="composition", degree=3, train_fraction=1.0),
 ]
 
 

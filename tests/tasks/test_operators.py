@@ -161,7 +161,7 @@ def test_tokens_are_one_hot_in_the_order_of_the_equation(operator, equals):
             "train_fraction = 0.01 leaves the training split empty: there are 9",
         ),
         ({"p": 3, "train_fraction": 0.99}, "train_fraction = 0.99 leaves the test split empty"),
-        ({"train_fraction": 1.0}, r"train_fraction: must be less than 1 \(got 1\.0\)"),
+        ({"train_fraction": 1.1}, r"train_fraction: must be at most 1 \(got 1\.1\)"),
         ({"operator": "divison"}, "Did you mean 'division'"),
         ({"n_train": 10}, r"n_train follows from train_fraction: 4704 \(got 10\); leave it out"),
     ],

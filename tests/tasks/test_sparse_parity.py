@@ -1,5 +1,6 @@
 """Sparse parity: labels one product at a time, splits, labels that are not true."""
 
+import itertools
 import math
 
 import jax
@@ -8,6 +9,7 @@ import pytest
 import scipy.stats
 
 from grokscope import InputError
+from grokscope.losses import Hinge
 from grokscope.spec.streams import stream_key
 from grokscope.tasks.sparse_parity import SparseParity
 
@@ -123,7 +125,55 @@ def test_samples_are_true_and_fresh():
     assert np.asarray(y).tolist() == [parity(row, range(3)) for row in np.asarray(x)]
     assert task.can_sample
     assert not SparseParity(**SMALL, support="drawn").can_sample
-    assert not SparseParity(**SMALL, labels="random").can_sample
+
+
+def test_online_labels_are_random_or_noisy_like_those_of_the_training_set():
+    count = 4000
+    _, y = SparseParity(**SMALL).sample(jax.random.key(3), count)
+    for labels, noise, share in (("random", 0.0, 0.5), ("noisy", 0.2, 0.2), ("noisy", 1.0, 1.0)):
+        task = SparseParity(**SMALL, labels=labels, noise=noise)
+        assert task.can_sample
+        x, given = task.sample(jax.random.key(3), count)
+        np.testing.assert_array_equal(x, SparseParity(**SMALL).sample(jax.random.key(3), count)[0])
+        wrong = int((np.asarray(given) != np.asarray(y)).sum())
+        assert scipy.stats.binomtest(wrong, count, share).pvalue > 1e-3
+
+
+def test_a_member_knows_which_of_its_labels_are_noise():
+    for support in ("first", "drawn"):
+        task = SparseParity(**SMALL, labels="noisy", noise=0.3, support=support)
+        mine = member(task)
+        facts = task.point_facts({**task.shared_data(), **mine})
+        bits = np.asarray(facts["support"])
+        true = [parity(row, bits) for row in np.asarray(mine["train_x"])]
+        np.testing.assert_array_equal(facts["wrong_labels"], np.asarray(mine["train_y"]) != true)
+        assert 20 < int(facts["wrong_labels"].sum()) < 100
+
+
+@pytest.mark.parametrize("support", ["first", "drawn"])
+def test_the_population_is_all_inputs(support):
+    task = SparseParity(**SMALL | {"n": 12}, support=support, labels="random")  # two chunks
+    data = {**task.shared_data(), **member(task)}
+    bits = np.asarray(data.get("support", range(3)))
+    weights = np.random.default_rng(2).normal(size=12)
+
+    def network(x):
+        return x @ jax.numpy.asarray(weights, x.dtype) + 5 * x[:, bits[0]] * x[:, bits[1]] * x[:, bits[2]]
+
+    x = np.array(list(itertools.product([-1.0, 1.0], repeat=12)))
+    y = x[:, bits].prod(axis=1)
+    f = x @ weights + 5 * y
+    found = jax.jit(lambda: task.population(network, Hinge(), data))()
+    assert set(found) == set(task.population_names) == {"loss", "accuracy"}
+    assert float(found["loss"]) == pytest.approx(np.maximum(0, 1 - y * f).mean(), rel=1e-4)
+    assert float(found["accuracy"]) == pytest.approx((y * f > 0).mean(), abs=1e-6)
+    assert SparseParity(**SMALL | {"n": 17}).population_names == ()
+
+
+def test_the_population_accuracy_leaves_out_inputs_without_a_prediction():
+    task = SparseParity(n=4, k=1)
+    found = task.population(lambda x: x[:, 0] + x[:, 1], Hinge(), {})  # 0 on half of the inputs
+    assert float(found["accuracy"]) == 1.0
 
 
 def test_k_up_to_n():

@@ -77,7 +77,8 @@ class Overview:
 
     Attributes:
         path, identity: of the run.
-        kinds: part of the experiment -> its kind; the optimizer of an imported run may be unknown.
+        kinds: part of the experiment -> its kind; the optimizer of an imported run may be ``unknown``, and
+            that of a learner without one is ``none``.
         seeds: of the members; for crossed streams one (init, data, order, noise) each.
         steps_done: updates done by all members.
         n_steps: updates to be done.
@@ -92,6 +93,7 @@ class Overview:
         provenance: as recorded.
         start: the start of members inside another run, in words; empty for other runs.
         interventions: their labels.
+        stop: the condition of early stopping in words; empty if no member is stopped.
     """
 
     path: str
@@ -108,6 +110,7 @@ class Overview:
     provenance: dict[str, Any] = field(default_factory=dict[str, Any])
     start: str = ""
     interventions: list[str] = field(default_factory=list[str])
+    stop: str = ""
     claims: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     circuits: list[CircuitSeen] = field(default_factory=list[CircuitSeen])
 
@@ -127,10 +130,11 @@ def overview_of(run: Run, circuits: int = 0) -> Overview:
     parts = {name: getattr(experiment, name) for name in ("task", "model", "loss", "optimizer", "learner")}
     kinds = {name: str(part.kind) for name, part in parts.items()}
     if not experiment.states_optimizer:
-        kinds["optimizer"] = "unknown"
+        kinds["optimizer"] = "none" if experiment.learner.trains else "unknown"
     return Overview(
         start=_start(run),
         interventions=[item.label for item in experiment.interventions],
+        stop=experiment.stop.text(experiment.steps_per_epoch),
         path=str(run.path),
         identity=run.identity,
         kinds=kinds,

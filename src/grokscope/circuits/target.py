@@ -30,6 +30,11 @@ def check_readable(run: Run) -> None:
             f"{run.path}: circuits are read from networks with one hidden layer, not from this "
             f"'{model.kind}'."
         )
+    if task.n_outputs != 1 and task.label_kind == "real":
+        raise InputError(
+            f"{run.path}: circuits are read from networks with one output; task '{task.kind}' has "
+            f"{task.n_outputs}."
+        )
     if task.n_outputs != 1:
         raise InputError(
             f"{run.path}: circuits are read from networks with one output; task '{task.kind}' has "

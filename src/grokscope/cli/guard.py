@@ -20,7 +20,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from grokscope.cli import output
-from grokscope.errors import GrokscopeError, did_you_mean
+from grokscope.errors import GrokscopeError, PartError, did_you_mean
 
 if TYPE_CHECKING:
     import typer
@@ -125,7 +125,8 @@ def _report(error: BaseException, words: list[str]) -> int:
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else int(error.code is not None)
     if isinstance(error, GrokscopeError):
-        _print_error(str(error))
+        hint = " (--debug shows the traceback)" if isinstance(error, PartError) and error.__cause__ else ""
+        _print_error(f"{error}{hint}")
         return error.exit_code
     if hasattr(error, "format_message"):  # typer could not parse the command
         _print_error(_usage_message(error))
@@ -133,6 +134,9 @@ def _report(error: BaseException, words: list[str]) -> int:
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
         _print_error("not enough memory; try fewer seeds at once, a smaller width or fewer snapshots.")
         return 1
+    if (found := _part_fault(error)) is not None:
+        _print_error(f"{found} (--debug shows the traceback)")
+        return found.exit_code
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename is not None else ""
         _print_error(f"{where}{error.strerror}.")
@@ -140,6 +144,13 @@ def _report(error: BaseException, words: list[str]) -> int:
     first = str(error).strip().partition("\n")[0]
     _print_error(f"internal error: {type(error).__name__}: {first} (run again with --debug)")
     return 1
+
+
+def _part_fault(error: BaseException) -> GrokscopeError | None:
+    """The error as one about a user's part, if it was raised in one."""
+    from grokscope.spec.faults import part_fault
+
+    return part_fault(error)
 
 
 def _usage_message(error: BaseException) -> str:

@@ -68,10 +68,12 @@ def print_overview(overview: Overview) -> None:
     facts = [
         ("run", overview.path),
         ("identity", overview.identity[:16]),
-        ("experiment", f"{kinds['task']}, {kinds['model']}, {kinds['loss']} loss, {_optimizer(kinds)}"),
+        ("experiment", f"{kinds['task']}, {_learned(kinds)}, {kinds['loss']} loss{_optimizer(kinds)}"),
         ("members", f"{len(seeds)} (seeds {listed})"),
         ("steps", f"{overview.steps_done} of {overview.n_steps}, {state}"),
     ]
+    if overview.stop:
+        facts.append(("stops", overview.stop))
     if overview.steps_saved:
         planned = overview.n_steps * len(overview.seeds)
         facts.append(("stopped", out.early_stopping(overview.steps_saved, planned, overview.provenance)))
@@ -177,7 +179,12 @@ def _printable(text: str) -> str:
 
 
 def _optimizer(kinds: dict[str, str]) -> str:
-    return "optimizer not known" if kinds["optimizer"] == "unknown" else kinds["optimizer"]
+    words = {"unknown": ", optimizer not known", "none": ""}
+    return words.get(kinds["optimizer"], f", {kinds['optimizer']}")
+
+
+def _learned(kinds: dict[str, str]) -> str:
+    return f"learner {kinds['learner']}" if kinds["model"] == "none" else kinds["model"]
 
 
 def _median(step: Estimate) -> str:

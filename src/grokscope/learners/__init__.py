@@ -4,6 +4,6 @@
 networks that were trained elsewhere. To add one, copy ``gradient.py``.
 """
 
-from grokscope.learners._learner import Batch, Learner, LearnerField, State
+from grokscope.learners._learner import Batch, Learner, LearnerField, State, abstract_predictor
 
-__all__ = ["Batch", "Learner", "LearnerField", "State"]
+__all__ = ["Batch", "Learner", "LearnerField", "State", "abstract_predictor"]

@@ -14,17 +14,18 @@ if TYPE_CHECKING:
 
     from grokscope.spec.training_spec import TrainingSpec
 
-__all__ = ["Batch", "Learner", "LearnerField", "State"]
+__all__ = ["Batch", "Learner", "LearnerField", "State", "abstract_predictor"]
 
 
 class State(NamedTuple):
     """The state of a learner between updates; a pytree.
 
-    A checkpoint holds all of it; a snapshot holds the part that `Learner.predictor` needs. Random keys are
+    A checkpoint holds all of it; a snapshot holds what `Learner.predictor` returns. Random keys are
     not part of it: they are functions of stream seed and step.
 
     Attributes:
-        network: the predictor, a pytree of arrays (an equinox module for gradient learners).
+        network: the predictor, a pytree of arrays (an equinox module for gradient learners), or what
+            `Learner.predictor` makes one from.
         model_state: state of the model besides its parameters (running statistics), or ().
         optimizer_state: the optimizer's state, or ().
         masks: None, or a pytree like ``network`` of 0/1 factors; parameters with factor 0 act and train as 0.
@@ -41,7 +42,7 @@ class Batch(NamedTuple):
 
     Attributes:
         x: inputs [sample, *input].
-        y: labels [sample].
+        y: labels [sample], or real vectors [sample, output].
         weight: None, or [sample]: 1 for a sample, 0 for padding (in the last, smaller batch of an epoch).
     """
 
@@ -55,15 +56,27 @@ class Learner(Part):
 
     Attributes:
         trains: whether it trains; if not, its networks come from elsewhere and a run cannot be replayed.
+        uses_model: whether its predictor is a network of the experiment's model. If not, the predictor may be
+            any function that is a pytree of arrays (a kernel machine with its training samples, say); the
+            experiment's model is then ``none``.
+        uses_optimizer: whether it uses the experiment's optimizer. If not, a spec need not have one.
     """
 
     group = "learner"
     trains: ClassVar[bool] = True
+    uses_model: ClassVar[bool] = True
+    uses_optimizer: ClassVar[bool] = True
 
     kind: str
 
     def init(self, spec: TrainingSpec, key: jax.Array, data: dict[str, jax.Array]) -> State:
-        """The state before the first update."""
+        """The state before the first update.
+
+        Args:
+            spec: the experiment.
+            key: random key of the member's init stream.
+            data: the member's and the shared arrays: ``train_x``, ``train_y`` and so on.
+        """
         raise NotImplementedError
 
     def update(
@@ -88,8 +101,26 @@ class Learner(Part):
         raise NotImplementedError
 
     def predictor(self, state: State) -> Any:
-        """The network with masks applied, as a function from inputs [sample, *input] to outputs."""
+        """The network with masks applied, as a function from inputs [sample, *input] to outputs.
+
+        It is a pytree of arrays, and must be made under ``jax.vmap``, too.
+        """
         raise NotImplementedError
+
+
+def abstract_predictor(spec: TrainingSpec) -> Any:
+    """The predictor of an experiment with shapes in place of arrays; nothing is computed."""
+    import jax
+
+    task = spec.task
+
+    def predictor(key: jax.Array) -> Any:
+        if not spec.learner.trains:
+            return spec.model.network(key, task.input_shape, task.n_outputs)
+        data = {**task.shared_data(), **task.member_data(key, key)}
+        return spec.learner.predictor(spec.learner.init(spec, key, data))
+
+    return jax.eval_shape(predictor, jax.eval_shape(lambda: jax.random.key(0)))
 
 
 LearnerField = Annotated[SerializeAsAny[Learner], resolver(Learner)]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import SerializeAsAny
 
+from grokscope.errors import InputError
 from grokscope.measures.needs import Need
 from grokscope.spec.parts import Part, resolver
 
@@ -31,6 +32,7 @@ class Measure(Part):
         unit: for axis labels.
         default: whether it is taken where a spec lists no measures.
         default_with_classes: whether it is also taken then on a task with classes.
+        default_online: whether it is taken then in online training, if it is not a default elsewhere.
         needs: what the experiment must have (values of `grokscope.measures.needs`). Where it lacks one, the
             measure is not among the defaults, and a spec that asks for it is refused with one line.
     """
@@ -41,6 +43,7 @@ class Measure(Part):
     unit: ClassVar[str] = ""
     default: ClassVar[bool] = True
     default_with_classes: ClassVar[bool] = True
+    default_online: ClassVar[bool] = False
     needs: ClassVar[tuple[Need, ...]] = ()
 
     kind: str
@@ -63,11 +66,22 @@ class Measure(Part):
 
     def is_default(self, spec: TrainingSpec) -> bool:
         """Whether it is taken where the spec lists no measures."""
-        fits = self.default_with_classes or spec.task.n_outputs == 1
-        return self.default and fits and self.missing(spec) is None
+        fits = self.default_with_classes or spec.task.label_kind != "class"
+        usual = self.default or (self.default_online and spec.online)
+        return usual and fits and self.missing(spec) is None
 
     def shape(self, spec: TrainingSpec) -> tuple[int, ...]:
-        """The shape of the result."""
+        """The shape of the result.
+
+        Raises:
+            InputError: if the experiment has no axis of the name of one of `dims`.
+        """
+        for dim in self.dims:
+            if dim != "neuron" and dim not in spec.axes:
+                known = ", ".join(["neuron", *spec.axes])
+                raise InputError(
+                    f"measure '{self.kind}': has the axis '{dim}'; the experiment's are {known}."
+                )
         sizes = {dim: len(labels) for dim, labels in spec.axes.items()}
         return tuple(spec.model.n_neurons if dim == "neuron" else sizes[dim] for dim in self.dims)
 

@@ -11,10 +11,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from grokscope.learners import Batch
 from grokscope.losses import Loss
 from grokscope.measures._prefixes import CHUNK, in_pieces, outputs_and_marks
 from grokscope.models.networks.neurons import HasNeurons, has_neurons
 from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
+from grokscope.spec.axes import SPLIT_LABELS
+from grokscope.tasks import Task
 
 __all__ = ["Order", "Point", "Split"]
 
@@ -42,6 +45,7 @@ class Point:
         loss: the experiment's loss.
         subnetworks: masks [subnetwork, neuron] for measures of pace ``follow`` or ``follow_slow``; else None.
         key_frequencies: mask [frequency] of the final network, for measures that need it; else None.
+        task: the experiment's task, for `facts` and `population`.
     """
 
     def __init__(
@@ -51,12 +55,19 @@ class Point:
         loss: Loss,
         subnetworks: Bool[Array, "subnetwork neuron"] | None = None,
         key_frequencies: Bool[Array, " frequency"] | None = None,
+        *,
+        task: Task | None = None,
+        initial: Any = None,
+        batch: Callable[[], Batch] | None = None,
     ) -> None:
         self.network = network
         self.data = data
         self.loss = loss
         self.subnetworks = subnetworks
         self.key_frequencies = key_frequencies
+        self.task = task
+        self._initial = initial
+        self._batch = batch
         self._cache: dict[str, Any] = {}
 
     def cached(self, key: str, make: Callable[[], T]) -> T:
@@ -74,6 +85,66 @@ class Point:
     def split(self, name: str) -> Split:
         """The samples of ``train``, ``test`` or ``probe``."""
         return Split(self.data[f"{name}_x"], self.data[f"{name}_y"])
+
+    @property
+    def initial(self) -> Any:
+        """The network at the member's start, for measures with ``INITIAL_NETWORK`` among their needs.
+
+        In a branch it is the network with which the member starts there, and in an imported run that of the
+        snapshot of step 0.
+
+        Raises:
+            LookupError: if no measure of the program declares the need.
+        """
+        if self._initial is None:
+            raise LookupError("point.initial: a measure that uses it must list INITIAL_NETWORK in its needs")
+        return self._initial
+
+    @property
+    def facts(self) -> dict[str, jax.Array]:
+        """The facts of the member as arrays: `grokscope.tasks.Task.point_facts` of its data."""
+        return self.cached("facts", lambda: self._known_task.point_facts(self.data))
+
+    def population(self, name: str) -> jax.Array:
+        """An exact expectation of the network over the task's distribution: ``loss`` or ``accuracy``, say.
+
+        Measures with this need list ``POPULATION_LOSS`` or ``POPULATION_ACCURACY``.
+
+        Raises:
+            LookupError: if the task does not give it (see `grokscope.tasks.Task.population`).
+        """
+        task = self._known_task
+        if name not in task.population_names:
+            raise LookupError(f"point.population: task '{task.kind}' does not give '{name}'")
+        return self.cached("population", lambda: task.population(self.network, self.loss, self.data))[name]
+
+    @property
+    def batch(self) -> Batch:
+        """The batch of the next update, for measures with ``BATCH`` among their needs.
+
+        Raises:
+            LookupError: if the point has no batch: at the end of a run subnetworks are followed without one.
+        """
+        if self._batch is None:
+            raise LookupError("point.batch: only quick and slow measures of a training run have a batch")
+        return self.cached("batch", self._batch)
+
+    @property
+    def batch_outputs(self) -> Float[Array, "sample ..."]:
+        """The network's outputs on the batch of the next update."""
+        batch = self.batch
+        return self.cached("batch outputs", lambda: self.network(batch.x))
+
+    @property
+    def _known_task(self) -> Task:
+        if self.task is None:
+            raise LookupError("this point was made without a task")
+        return self.task
+
+    @property
+    def filled_splits(self) -> tuple[str, ...]:
+        """Of ``train`` and ``test`` those with samples: all equations of a task on pairs, say."""
+        return tuple(name for name in SPLIT_LABELS if len(self.data[f"{name}_x"]))
 
     def hidden(self, split: str) -> Float[Array, "sample neuron"]:
         """The hidden activations on a split."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from grokscope.measures._measure import Measure
-from grokscope.measures.needs import PROBE_SPLIT, SIGNS, TEST_SPLIT, TRAIN_SPLIT
+from grokscope.measures.needs import PREDICTIONS, PROBE_SPLIT, SIGNS, TEST_SPLIT, TRAIN_SPLIT
 
 if TYPE_CHECKING:
     import jax
@@ -66,7 +66,7 @@ class TrainAccuracy(_Accuracy):
     """
 
     kind: Literal["train_accuracy"] = "train_accuracy"
-    needs = (TRAIN_SPLIT,)
+    needs = (PREDICTIONS, TRAIN_SPLIT)
     split = "train"
 
 
@@ -81,7 +81,7 @@ class TestAccuracy(_Accuracy):
     __test__: ClassVar[bool] = False  # tells pytest that this is no test class
 
     kind: Literal["test_accuracy"] = "test_accuracy"
-    needs = (TEST_SPLIT,)
+    needs = (PREDICTIONS, TEST_SPLIT)
     split = "test"
 
 
@@ -96,7 +96,7 @@ class TestAccuracyLarge(_Accuracy):
 
     kind: Literal["test_accuracy_large"] = "test_accuracy_large"
     pace = "slow"
-    needs = (PROBE_SPLIT,)
+    needs = (PREDICTIONS, PROBE_SPLIT)
     split = "probe"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from grokscope.measures._measure import Measure
-from grokscope.measures.needs import TEST_SPLIT, TRAIN_SPLIT, TRANSFORMER
+from grokscope.measures.needs import PREDICTIONS, TEST_SPLIT, TRAIN_SPLIT, TRANSFORMER
 
 if TYPE_CHECKING:
     import jax
@@ -52,7 +52,7 @@ class HeadFaithfulness(_OfHeads):
 
     kind: Literal["head_faithfulness"] = "head_faithfulness"
     dims = ("layer", "head")
-    needs = (TRANSFORMER, TEST_SPLIT)
+    needs = (PREDICTIONS, TRANSFORMER, TEST_SPLIT)
 
     def __call__(self, point: Point) -> jax.Array:
         """The agreement with the whole network, for each head."""

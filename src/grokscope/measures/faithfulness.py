@@ -9,7 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from grokscope.measures._measure import Measure
-from grokscope.measures.needs import HIDDEN_NEURONS, ONE_HIDDEN_LAYER, SIGNS, TEST_SPLIT, TRAIN_SPLIT
+from grokscope.measures.needs import (
+    HIDDEN_NEURONS,
+    ONE_HIDDEN_LAYER,
+    PREDICTIONS,
+    SIGNS,
+    TEST_SPLIT,
+    TRAIN_SPLIT,
+)
 from grokscope.spec.axes import SPLIT_LABELS
 
 if TYPE_CHECKING:
@@ -76,7 +83,7 @@ class _SubnetworkMeasure(Measure):
     dims = ("subnetwork", "split")
     pace = "follow"
     default_with_classes = False  # many forward passes
-    needs = (HIDDEN_NEURONS, TRAIN_SPLIT, TEST_SPLIT)
+    needs = (PREDICTIONS, HIDDEN_NEURONS, TRAIN_SPLIT, TEST_SPLIT)
 
     def __call__(self, point: Point) -> jax.Array:
         """The value of every subnetwork on every split; NaN for a subnetwork without neurons."""
@@ -213,7 +220,7 @@ class SubnetworkNorm(Measure):
     kind: Literal["subnetwork_norm"] = "subnetwork_norm"
     dims = ("subnetwork",)
     pace = "follow"
-    needs = (HIDDEN_NEURONS,)
+    needs = (PREDICTIONS, HIDDEN_NEURONS)
     default_with_classes = False
 
     def __call__(self, point: Point) -> jax.Array:

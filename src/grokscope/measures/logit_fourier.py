@@ -3,7 +3,7 @@ r"""Fourier measures of the logits of a + b or a - b mod p: key frequencies, res
 The functions $\cos(w_k (a \pm b))$ and $\sin(w_k (a \pm b))$ of a pair, $w_k = 2 \pi k / p$, depend on the
 right answer only. The projection of the logits onto them is therefore computed from the mean logits of all
 pairs with the same answer, a p x p matrix, by a Fourier transform of its columns. This needs all pairs: the
-training and the test split together.
+training and the test split together (one may be empty).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def _by_answer(point: Point) -> jax.Array:
 
     from grokscope.measures._fourier import components
 
-    f = {split: point.outputs(split) for split in SPLIT_LABELS}
+    f = {split: point.outputs(split) for split in point.filled_splits}
 
     def make() -> jax.Array:
         p = f["train"].shape[1]
@@ -81,7 +81,7 @@ def _variance(point: Point) -> jax.Array:
     """Sum of squares of all logits, minus their mean over outputs, then minus their mean over pairs."""
     import jax.numpy as jnp
 
-    f = [point.outputs(split) for split in SPLIT_LABELS]
+    f = [point.outputs(split) for split in point.filled_splits]
 
     def make() -> jax.Array:
         logits = jnp.concatenate(f)
@@ -94,7 +94,7 @@ def _variance(point: Point) -> jax.Array:
 class _OfLogits(Measure):
     pace = "slow"
     default = False
-    needs = (MODULAR_SUM, TRAIN_SPLIT, TEST_SPLIT)
+    needs = (MODULAR_SUM, TRAIN_SPLIT)
 
 
 class LogitFourier(_OfLogits):
@@ -187,7 +187,7 @@ class KeyFrequencies(_OfLogits):
 class _WithKeys(_OfLogits):
     pace = "follow_slow"
     # neurons, because every measure that follows a run is given its subnetworks
-    needs = (HIDDEN_NEURONS, MODULAR_SUM, KEY_FREQUENCIES, TRAIN_SPLIT, TEST_SPLIT)
+    needs = (HIDDEN_NEURONS, MODULAR_SUM, KEY_FREQUENCIES, TRAIN_SPLIT)
 
     def keys(self, point: Point) -> jax.Array:
         """The key frequencies of the final network.
@@ -213,6 +213,7 @@ class RestrictedLoss(_WithKeys):
 
     kind: Literal["restricted_loss"] = "restricted_loss"
     dims = ("split",)
+    needs = (*_WithKeys.needs, TEST_SPLIT)
 
     def __call__(self, point: Point) -> jax.Array:
         """The mean of the experiment's loss on each split."""

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from grokscope.learners import abstract_predictor
 from grokscope.models.embedding_mlp import EmbeddingMLP
 from grokscope.models.fully_connected import FullyConnected
+from grokscope.models.none import NoModel
 from grokscope.models.transformer import Transformer
+from grokscope.spec.faults import calling, is_builtin
 from grokscope.tasks.pairs import Pairs
 
 if TYPE_CHECKING:
     from grokscope.spec.training_spec import TrainingSpec
 
 __all__ = [
+    "BATCH",
     "BINARY_INPUTS",
     "HIDDEN_NEURONS",
+    "INITIAL_NETWORK",
     "KEY_FREQUENCIES",
     "KNOWN_EMBEDDING",
     "MODULAR_SUM",
     "NAMED_MATRICES",
     "ONE_HIDDEN_LAYER",
     "PAIRS",
+    "PARAMETERS",
+    "POPULATION_ACCURACY",
+    "POPULATION_LOSS",
+    "PREDICTIONS",
     "PROBE_SPLIT",
     "SIGNS",
     "TEST_SPLIT",
@@ -39,8 +49,8 @@ class Need:
     Attributes:
         text: the condition, as a noun.
         is_met: whether an experiment has it.
-        instead: what an experiment without it has instead, as the end of the message; may contain ``{task}``
-            and ``{model}``, the kinds of these.
+        instead: what an experiment without it has instead, as the end of the message; may contain ``{task}``,
+            ``{model}`` and ``{learner}``, the kinds of these, and ``{labels}``.
 
     Example:
         >>> from grokscope import Experiment
@@ -57,7 +67,15 @@ class Need:
         """What is needed and what the experiment has instead, in one line; None if the need is met."""
         if self.is_met(spec):
             return None
-        return self.text + self.instead.format(task=spec.task.kind, model=spec.model.kind)
+        return self.text + self.instead.format(
+            task=spec.task.kind,
+            model=spec.model.kind,
+            learner=spec.learner.kind,
+            labels=_LABELS[spec.task.label_kind],
+        )
+
+
+_LABELS = {"sign": "labels +-1", "class": "classes", "real": "real labels"}
 
 
 def _split(name: str) -> Need:
@@ -67,9 +85,55 @@ def _split(name: str) -> Need:
     return Need(f"a {name} split", is_met, "; task '{task}' has none")
 
 
+def _users_network(spec: TrainingSpec) -> Any:
+    """The network of a user's model or learner, without numbers; None if both are built in.
+
+    What a user's model promises (`Model.n_neurons`) is compared with it: a measure that it cannot have is no
+    default.
+    """
+    if is_builtin(spec.model) and is_builtin(spec.learner):
+        return None
+    part = spec.learner if is_builtin(spec.model) else spec.model
+    with calling(part, "making a network"):
+        return _predictor(spec)
+
+
+@functools.lru_cache(maxsize=8)
+def _predictor(spec: Any) -> Any:
+    return abstract_predictor(spec)
+
+
+def _has_hidden_neurons(spec: TrainingSpec) -> bool:
+    if spec.model.n_neurons == 0 or (network := _users_network(spec)) is None:
+        return spec.model.n_neurons > 0
+    from grokscope.models.networks.neurons import has_neurons  # imports jax, which specs must not
+
+    return has_neurons(network)
+
+
+def _has_one_hidden_layer(spec: TrainingSpec) -> bool:
+    if not spec.model.has_one_hidden_layer or (network := _users_network(spec)) is None:
+        return spec.model.has_one_hidden_layer
+    from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
+
+    return isinstance(network, OneHiddenLayer)
+
+
+def _has_population(name: str, spec: TrainingSpec) -> bool:
+    return name in spec.task.population_names
+
+
 TRAIN_SPLIT, TEST_SPLIT, PROBE_SPLIT = _split("train"), _split("test"), _split("probe")
+# A prediction is a sign or a class; measures of predictions do not apply to real labels.
+PREDICTIONS = Need(
+    "labels that are signs or classes",
+    lambda spec: spec.task.label_kind != "real",
+    "; task '{task}' has {labels}",
+)
 SIGNS = Need(
-    "one output with labels +-1", lambda spec: spec.task.n_outputs == 1, "; task '{task}' has classes"
+    "one output with labels +-1",
+    lambda spec: spec.task.label_kind == "sign",
+    "; task '{task}' has {labels}",
 )
 BINARY_INPUTS = Need(
     "inputs +-1", lambda spec: spec.task.has_binary_inputs, "; those of task '{task}' are not"
@@ -80,14 +144,30 @@ PAIRS = Need(
 MODULAR_SUM = Need(  # over all pairs
     "addition or subtraction mod p", lambda spec: "frequency" in spec.task.axes, "; task '{task}' is not"
 )
+# In ``point.population``.
+POPULATION_LOSS, POPULATION_ACCURACY = (
+    Need(
+        f"an exact population {name}",
+        functools.partial(_has_population, name),
+        "; task '{task}' gives none",
+    )
+    for name in ("loss", "accuracy")
+)
+# In ``point.initial``: an imported run has it in a snapshot of step 0.
+INITIAL_NETWORK = Need("the network at the member's start", lambda spec: True, "")
+# In ``point.batch``.
+BATCH = Need(
+    "batches of training", lambda spec: spec.learner.trains, "; those of learner '{learner}' are not known"
+)
 # For measures of pace follow, in ``point.key_frequencies``.
 KEY_FREQUENCIES = Need("key frequencies of the final network", MODULAR_SUM.is_met, "; task '{task}' has none")
-ONE_HIDDEN_LAYER = Need(
-    "a one-hidden-layer network", lambda spec: spec.model.has_one_hidden_layer, ", not '{model}'"
+ONE_HIDDEN_LAYER = Need("a one-hidden-layer network", _has_one_hidden_layer, ", not '{model}'")
+PARAMETERS = Need(
+    "a network with parameters",
+    lambda spec: not isinstance(spec.model, NoModel),
+    "; learner '{learner}' has none",
 )
-HIDDEN_NEURONS = Need(
-    "a network with hidden neurons", lambda spec: spec.model.n_neurons > 0, ", not '{model}'"
-)
+HIDDEN_NEURONS = Need("a network with hidden neurons", _has_hidden_neurons, ", not '{model}'")
 TRANSFORMER = Need("a transformer", lambda spec: isinstance(spec.model, Transformer), ", not '{model}'")
 KNOWN_EMBEDDING = Need(
     "a network with an embedding and an output map that are known",

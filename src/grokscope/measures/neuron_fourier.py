@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from grokscope.measures._measure import Measure
-from grokscope.measures.needs import HIDDEN_NEURONS, MODULAR_SUM, TEST_SPLIT, TRAIN_SPLIT
-from grokscope.spec.axes import SPLIT_LABELS
+from grokscope.measures.needs import HIDDEN_NEURONS, MODULAR_SUM, TRAIN_SPLIT
 
 if TYPE_CHECKING:
     import jax
@@ -25,8 +24,8 @@ def _shares(point: Point) -> jax.Array:
     from grokscope.measures._fourier import basis, by_frequency
 
     p = point.outputs("train").shape[1]
-    hidden = [point.hidden(split) for split in SPLIT_LABELS]
-    operands = [point.data[f"{split}_operands"] for split in SPLIT_LABELS]
+    hidden = [point.hidden(split) for split in point.filled_splits]
+    operands = [point.data[f"{split}_operands"] for split in point.filled_splits]
 
     def make() -> jax.Array:
         a, b = jnp.concatenate(operands).T
@@ -51,7 +50,7 @@ def _block(power: jax.Array, k: int) -> jax.Array:
 class _OfNeurons(Measure):
     pace = "slow"
     default = False
-    needs = (HIDDEN_NEURONS, MODULAR_SUM, TRAIN_SPLIT, TEST_SPLIT)
+    needs = (HIDDEN_NEURONS, MODULAR_SUM, TRAIN_SPLIT)
 
 
 class NeuronFrequencyShare(_OfNeurons):

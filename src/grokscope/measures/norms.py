@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from grokscope.measures._measure import Measure
-from grokscope.measures.needs import HIDDEN_NEURONS, NAMED_MATRICES
+from grokscope.measures.needs import HIDDEN_NEURONS, INITIAL_NETWORK, NAMED_MATRICES, PARAMETERS
 
 if TYPE_CHECKING:
     import jax
 
     from grokscope.measures._point import Point
 
-__all__ = ["MatrixNorm", "NeuronNorm", "PathNorm", "PathNormTotal", "WeightNorm"]
+__all__ = ["MatrixNorm", "NeuronNorm", "PathNorm", "PathNormTotal", "StartDistance", "WeightNorm"]
+
+
+def _floats(network: Any) -> Any:
+    """The network's arrays of floats."""
+    import equinox as eqx
+
+    return eqx.filter(network, eqx.is_inexact_array)
+
+
+def _norm(arrays: Any) -> jax.Array:
+    import jax
+    import jax.numpy as jnp
+
+    return jnp.sqrt(jnp.sum(jnp.stack([jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(arrays)])))
 
 
 class NeuronNorm(Measure):
@@ -73,15 +87,38 @@ class WeightNorm(Measure):
     r"""L2 norm of all parameters of the network, $\lVert \theta \rVert_2$."""
 
     kind: Literal["weight_norm"] = "weight_norm"
+    needs = (PARAMETERS,)
 
     def __call__(self, point: Point) -> jax.Array:
         """The square root of the sum of squares over every array of floats."""
-        import equinox as eqx
-        import jax
-        import jax.numpy as jnp
+        return _norm(_floats(point.network))
 
-        leaves = jax.tree.leaves(eqx.filter(point.network, eqx.is_inexact_array))
-        return jnp.sqrt(jnp.sum(jnp.stack([jnp.sum(jnp.square(leaf)) for leaf in leaves])))
+
+class StartDistance(Measure):
+    r"""L2 distance of all parameters from those at the member's start, $\lVert \theta - \theta_0 \rVert_2$.
+
+    In a branch the start is the state with which the member begins there.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from grokscope.losses import Hinge
+        >>> from grokscope.measures import Point
+        >>> now, before = {"w": jnp.array([3.0, 4.0])}, {"w": jnp.zeros(2)}
+        >>> float(StartDistance()(Point(now, {}, Hinge(), initial=before)))
+        5.0
+    """
+
+    kind: Literal["start_distance"] = "start_distance"
+    default = False
+    needs = (PARAMETERS, INITIAL_NETWORK)
+
+    def __call__(self, point: Point) -> jax.Array:
+        """The square root of the sum of squared differences."""
+        import jax
+
+        return _norm(
+            jax.tree.map(lambda now, before: now - before, _floats(point.network), _floats(point.initial))
+        )
 
 
 class MatrixNorm(Measure):

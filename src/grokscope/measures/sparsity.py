@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from grokscope.measures._measure import Measure
-from grokscope.measures.needs import HIDDEN_NEURONS, PROBE_SPLIT, TRAIN_SPLIT
+from grokscope.measures.needs import HIDDEN_NEURONS, PREDICTIONS, PROBE_SPLIT, TRAIN_SPLIT
 
 if TYPE_CHECKING:
     import jax
@@ -108,7 +108,7 @@ class EffectiveSparsity(_Sparsity):
     """
 
     kind: Literal["effective_sparsity"] = "effective_sparsity"
-    needs = (HIDDEN_NEURONS, TRAIN_SPLIT)
+    needs = (PREDICTIONS, HIDDEN_NEURONS, TRAIN_SPLIT)
     split = "train"
     test = "predictions"
 
@@ -126,7 +126,7 @@ class EffectiveSparsityAccuracy(_Sparsity):
     """
 
     kind: Literal["effective_sparsity_accuracy"] = "effective_sparsity_accuracy"
-    needs = (HIDDEN_NEURONS, TRAIN_SPLIT)
+    needs = (PREDICTIONS, HIDDEN_NEURONS, TRAIN_SPLIT)
     split = "train"
     test = "accuracy"
 
@@ -142,7 +142,7 @@ class EffectiveSparsityProbe(_Sparsity):
 
     kind: Literal["effective_sparsity_probe"] = "effective_sparsity_probe"
     pace = "slow"
-    needs = (HIDDEN_NEURONS, PROBE_SPLIT)
+    needs = (PREDICTIONS, HIDDEN_NEURONS, PROBE_SPLIT)
     split = "probe"
     test = "predictions"
 
@@ -158,6 +158,6 @@ class EffectiveSparsity99(_Sparsity):
 
     kind: Literal["effective_sparsity_99"] = "effective_sparsity_99"
     pace = "slow"
-    needs = (HIDDEN_NEURONS, PROBE_SPLIT)
+    needs = (PREDICTIONS, HIDDEN_NEURONS, PROBE_SPLIT)
     split = "probe"
     test = "predictions_99"

@@ -228,12 +228,14 @@ def _run_lead(run: Any) -> str:
     """The experiment in a sentence."""
     experiment = run.experiment
     size = experiment.model.n_neurons
-    model = experiment.model.kind + (f", {size} neurons" if size else "")
+    learned = experiment.model if experiment.learner.uses_model else experiment.learner
+    model = learned.kind + (f", {size} neurons" if size else "")
     task = experiment.task.kind.replace("_", " ")
     if experiment.learner.kind == "imported":
         last = int(max(run.steps_done))
         return f"Imported · {task} · {model} · {len(run.snapshot_steps)} snapshots, up to step {last}"
     return (
         f"{task} · {model} · {experiment.loss.kind} loss · "
-        f"{experiment.optimizer.kind} · {experiment.n_steps} steps"
+        + (f"{experiment.optimizer.kind} · " if experiment.states_optimizer else "")
+        + f"{experiment.n_steps} steps"
     )

@@ -12,7 +12,7 @@ import functools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import jax
 import numpy as np
@@ -21,7 +21,7 @@ from grokscope.errors import GrokscopeError
 from grokscope.losses import CrossEntropy
 from grokscope.measures import Flavor, Measure, Point, find_subnetworks
 from grokscope.measures.logit_fourier import KeyFrequencies
-from grokscope.measures.needs import KEY_FREQUENCIES
+from grokscope.measures.needs import INITIAL_NETWORK, KEY_FREQUENCIES
 from grokscope.runs.early_stop import stop_state
 from grokscope.runs.networks import stacked, stacked_network
 from grokscope.runs.origins import cohort_of, start_steps
@@ -33,6 +33,7 @@ from grokscope.training import budget
 from grokscope.training.cohort import Cohort, array_leaves
 from grokscope.training.devices import Execution, in_precision
 from grokscope.training.loop import Carry, MemberLoop, take_measures
+from grokscope.training.part_check import check_parts
 from grokscope.training.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -137,6 +138,7 @@ class Block:
     history_bytes: float = 1e9
     ending: StopState | None = None
     _until: np.ndarray | None = None
+    _initial: Any = None  # the networks at the members' starts, if a measure needs them
     _kept: list[tuple[Timeline, Any]] = field(default_factory=list[tuple[Timeline, Any]])
 
     def run(
@@ -185,7 +187,7 @@ class Block:
         advance_to(last)  # all members may have stopped before the last point
         final = self.checkpoint(last, carry)
         if self.follow or self.follow_slow:
-            network = self.cohort.experiment.learner.predictor(carry.state)
+            network = self.cohort.networks(carry)
             self._follow(sink, network, data, final, memorized, advance)
         self._kept = []
         return final
@@ -260,6 +262,8 @@ class Block:
     def _start(self) -> tuple[Carry, dict[str, jax.Array]]:
         """Carry before the first update, and the members' own data."""
         carry, data = self.cohort.start()
+        if self._needs_initial:  # copied, because the first segment overwrites the carry
+            self._initial = jax.tree.map(jax.numpy.copy, self.cohort.networks(carry))
         if self.ending is None:
             return carry, data
         self._until = self.ending.until
@@ -288,7 +292,8 @@ class Block:
                 plan = plan._replace(own=None)
             elif self._until is not None and (self._until < part.steps[0]).all():
                 return
-            carry, results, networks = self.cohort.segment(carry, data, plan)
+            initial = self._initial if self.cohort.loop.needs_initial else None
+            carry, results, networks = self.cohort.segment(carry, data, plan, initial)
             if self.ending is not None:
                 self._until = self.cohort.trim(carry.ending.until)
             trimmed = self.cohort.trim(results)
@@ -331,7 +336,8 @@ class Block:
             ):
                 points = np.flatnonzero(flags & (part.steps <= last))
                 if measures and len(points):
-                    results = self.cohort.follow(networks, data, found, measures, points)
+                    given = found | self._initial_of(measures)
+                    results = self.cohort.follow(networks, data, given, measures, points)
                     chosen = part.part(points)
                     sink.followed(chosen, self._masked(chosen, results), pace)
             advance_to(int(part.steps[-1]))
@@ -347,9 +353,22 @@ class Block:
             with contextlib.suppress(Exception), in_precision(self.cohort.experiment.precision):
                 zeros = _zero_follow_inputs(self.cohort.experiment, self.follow + self.follow_slow)
                 for measures in filter(None, (self.follow, self.follow_slow)):
-                    self.cohort.compile_follow(networks, data, zeros, measures)
+                    initial = self._initial_of(measures)
+                    self.cohort.compile_follow(networks, data, zeros, measures, initial)
 
         threading.Thread(target=work, daemon=True).start()
+
+    @property
+    def _needs_initial(self) -> bool:
+        return self.cohort.loop.needs_initial or bool(self._initial_needs(self.follow + self.follow_slow))
+
+    @staticmethod
+    def _initial_needs(measures: tuple[Measure, ...]) -> list[Measure]:
+        return [measure for measure in measures if INITIAL_NETWORK in measure.needs]
+
+    def _initial_of(self, measures: tuple[Measure, ...]) -> dict[str, Any]:
+        """The entry ``initial`` of the findings for `Cohort.follow`, if one of the measures needs it."""
+        return {"initial": self._initial} if self._initial_needs(measures) else {}
 
     def _accuracy_points(self, part: Timeline) -> np.ndarray:
         """The points of a replayed segment at which the train accuracy was measured, bool [point]."""
@@ -358,7 +377,7 @@ class Block:
     def _final_networks(self, final: BlockState) -> tuple[Any, Any]:
         """The members' final networks, and their data, on the devices."""
         carry, data = self._start()
-        return self.cohort.experiment.learner.predictor(self.restored(carry, final).state), data
+        return self.cohort.networks(self.restored(carry, final)), data
 
     def _history(self, final: BlockState) -> Iterator[tuple[Timeline, Any]]:
         """The networks of all points on the devices, by segment."""
@@ -390,7 +409,7 @@ class Block:
 
     def _network(self, carry: Carry) -> dict[str, np.ndarray]:
         """The members' networks [member, ...] on the host."""
-        return array_leaves(self.cohort.trim(self.cohort.experiment.learner.predictor(carry.state)))
+        return array_leaves(self.cohort.trim(self.cohort.networks(carry)))
 
 
 def _equal(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
@@ -424,6 +443,8 @@ class SnapshotBlock(Block):
         """Yield (one point, results, networks on the devices) for each snapshot that is needed."""
         del final  # nothing is recomputed, so there is nothing to compare
         loop, data = self.cohort.loop, self._data
+        if self._needs_initial:
+            self._initial = self._read(0)
         accuracy = tuple(measure for measure in loop.quick if measure.name == "train_accuracy")
         for step in self.timeline.steps.tolist():
             part = self._point(step)
@@ -431,8 +452,9 @@ class SnapshotBlock(Block):
             if step not in self.steps and not (self.follow or self.follow_slow):
                 continue
             network = self._read(step)
-            take = _measure_function(measures, cast("Any", self.cohort.experiment.loss))
-            results = self.cohort.trim(self.cohort.each(take, network, data))
+            experiment: Any = self.cohort.experiment  # its parts are hashable, because frozen
+            take = _measure_function(measures, experiment.loss, experiment.task)
+            results = self.cohort.trim(self.cohort.each(take, network, data, self._initial))
             with_point = {name: array[:, None] for name, array in results.items()}
             yield part, with_point, jax.tree.map(lambda leaf: leaf[:, None], network)
 
@@ -467,11 +489,14 @@ class SnapshotBlock(Block):
 
 
 @functools.lru_cache(maxsize=64)
-def _measure_function(measures: tuple[Measure, ...], loss: Any) -> Callable[..., dict[str, jax.Array]]:
+def _measure_function(
+    measures: tuple[Measure, ...], loss: Any, task: Any
+) -> Callable[..., dict[str, jax.Array]]:
     """Function that takes the measures of one member's network; cached, so that it is compiled once."""
 
-    def take(network: Any, own: Any, shared: dict[str, jax.Array]) -> dict[str, jax.Array]:
-        return take_measures(measures, Point(network, shared | own, loss))
+    def take(network: Any, own: Any, initial: Any, shared: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        point = Point(network, shared | own, loss, task=task, initial=initial)
+        return take_measures(measures, point)
 
     return take
 
@@ -524,6 +549,7 @@ def cut_blocks(
         A block and its members.
     """
     experiment = rows[0].run.experiment
+    check_parts(experiment, wanted.all)
     timeline = Timeline.of(experiment)
     starts = np.concatenate([start_steps(run.store, own) for run, own in by_run(rows)])
     if starts.any():

@@ -9,6 +9,7 @@ import numpy as np
 
 from grokscope.errors import InputError
 from grokscope.runs.origins import start_steps
+from grokscope.spec.parts import lookup
 from grokscope.spec.stopping import NO_STEP, StopRule, StopState, initial_stop_state
 from grokscope.training.timeline import Timeline
 
@@ -30,7 +31,9 @@ def stop_rule(experiment: Experiment, wanted: MeasurePlan) -> StopRule | None:
     if rule is None or rule.stable is None:
         return rule
     if all(measure.name != rule.measure for measure in wanted.quick):
-        raise InputError(f"stop.grokked_for: looks at {rule.measure}, which is not among the measures.")
+        lack = lookup("measure", rule.measure)().missing(experiment)
+        why = f" ({lack})" if lack else ""
+        raise InputError(f"stop.grokked_for: looks at {rule.measure}, which is not among the measures{why}.")
     return rule
 
 

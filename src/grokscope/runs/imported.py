@@ -19,6 +19,7 @@ import numpy as np
 
 from grokscope.errors import InputError, StoreError
 from grokscope.experiment import Experiment
+from grokscope.measures.needs import INITIAL_NETWORK
 from grokscope.progress import Progress
 from grokscope.runs.measure import measure_snapshots
 from grokscope.runs.measure_plan import MeasurePlan
@@ -173,7 +174,10 @@ def write_imported(
                 keep_files(staging, files)
                 store.update_experiment(toml)
             with in_precision(experiment.precision):
-                measure_snapshots(store, experiment, MeasurePlan.of(experiment), np.array(steps), progress)
+                wanted = MeasurePlan.of(experiment)
+                if experiment.measures is None and steps[0] != 0:
+                    wanted = wanted.only(lambda measure: INITIAL_NETWORK not in measure.needs)
+                measure_snapshots(store, experiment, wanted, np.array(steps), progress)
             spent = round(time.monotonic() - began, 3)
             facts = {**store.provenance, "wall_seconds": spent, "imported": origin}
             store.update_provenance(facts)

@@ -9,6 +9,7 @@ import numpy as np
 
 from grokscope.errors import InputError
 from grokscope.experiment import Recording
+from grokscope.measures.needs import INITIAL_NETWORK
 from grokscope.progress import Progress
 from grokscope.runs.block import BlockState, SnapshotBlock
 from grokscope.runs.measure_plan import MeasurePlan, stored_name
@@ -22,6 +23,7 @@ from grokscope.training.cache import use_compile_cache
 from grokscope.training.cohort import Cohort
 from grokscope.training.devices import in_precision, prepare_devices
 from grokscope.training.numerics import numerics_here
+from grokscope.training.part_check import check_parts
 from grokscope.training.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -134,7 +136,14 @@ def measure_snapshots(
         flavor: how subnetworks are found.
         suffix: added to the stored names of measures of subnetworks.
     """
+    check_parts(experiment, wanted.all)
     kept = np.array(store.snapshot_steps(0))
+    for measure in wanted.all:
+        if INITIAL_NETWORK in measure.needs and kept[0] != 0:
+            raise InputError(
+                f"measures: {measure.name} needs the network at the start, and the first of the imported "
+                f"networks is of step {kept[0]}."
+            )
     off = np.zeros(len(kept), bool)
     timeline = Timeline(kept, off, off, off, off)
     members = Members(tuple(store.seeds))

@@ -64,7 +64,11 @@ class MeasurePlan:
             by_name[measure.name] = measure
         if any(measure.pace.startswith("follow") for measure in by_name.values()):
             # the memorizing subnetwork is found at the first point with train accuracy above 0.98
-            by_name.setdefault("train_accuracy", cast("Measure", kinds("measure")["train_accuracy"]()))
+            accuracy = cast("Measure", kinds("measure")["train_accuracy"]())
+            if (lack := accuracy.missing(experiment)) is not None:
+                following = next(name for name, m in by_name.items() if m.pace.startswith("follow"))
+                raise InputError(f"measures: {following} needs subnetworks, and {lack}.")
+            by_name.setdefault("train_accuracy", accuracy)
         ordered = [by_name[name] for name in sorted(by_name)]
         return cls(**{pace: tuple(m for m in ordered if m.pace == pace) for pace in cls.paces()})
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from grokscope.experiment import Experiment
+from grokscope.learners import abstract_predictor
 from grokscope.training.cohort import leaf_name
 
 __all__ = ["network_of", "network_shapes", "stacked", "stacked_network"]
@@ -53,7 +54,4 @@ def _filled(experiment: Experiment, array: Callable[[str], Any]) -> Any:
 @functools.lru_cache(maxsize=8)
 def _structure(experiment: Experiment) -> Any:
     """The experiment's network with shapes in place of arrays."""
-    task = experiment.task
-    return jax.eval_shape(
-        lambda: experiment.model.network(jax.random.key(0), task.input_shape, task.n_outputs)
-    )
+    return abstract_predictor(experiment)

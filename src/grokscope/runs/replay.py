@@ -19,7 +19,7 @@ from grokscope.runs.origins import cohort_of, start_steps
 from grokscope.store.checksums import state_sha256
 from grokscope.training.cohort import array_leaves, leaf_name
 from grokscope.training.devices import choose_execution, in_precision, prepare_devices
-from grokscope.training.loop import Carry, MemberLoop, SegmentPlan
+from grokscope.training.loop import Carry, MemberLoop, SegmentPlan, as_precision
 from grokscope.training.numerics import numerics_here
 
 if TYPE_CHECKING:
@@ -118,7 +118,8 @@ def state_structure(experiment: Experiment) -> dict[str, jax.ShapeDtypeStruct]:
     loop = MemberLoop(experiment)
 
     def start() -> Carry:
-        return loop.start(jax.numpy.zeros(4, "uint32"), {})[0]
+        shared = as_precision(experiment.task.shared_data(), experiment.precision)
+        return loop.start(jax.numpy.zeros(4, "uint32"), {}, shared)[0]
 
     paths, _ = jax.tree_util.tree_flatten_with_path(jax.eval_shape(start))
     return {leaf_name(path): leaf for path, leaf in paths}
@@ -267,7 +268,7 @@ def _replayed(
             advance((to - at) * len(rows))
             at = to
         whole = part == "state" or stop in passed  # the hash of a checkpoint is that of the whole state
-        leaves = array_leaves(cohort.trim(carry if whole else experiment.learner.predictor(carry.state)))
+        leaves = array_leaves(cohort.trim(carry if whole else cohort.networks(carry)))
         for i, row in enumerate(rows):
             state = {name: leaf[i] for name, leaf in leaves.items()}
             recorded = trails[row].get(stop)

@@ -29,6 +29,7 @@ from grokscope.training.budget import refuse_too_large
 from grokscope.training.cache import use_compile_cache
 from grokscope.training.devices import in_precision, prepare_devices
 from grokscope.training.numerics import numerics_here
+from grokscope.training.part_check import check_parts
 
 __all__ = ["Trainer", "train_into", "train_rows"]
 
@@ -66,6 +67,7 @@ def train_into(
     prepare_devices()
     use_compile_cache()
     with in_precision(experiment.precision):
+        check_parts(experiment, MeasurePlan.of(experiment).all)
         refuse_too_large(experiment, len(members))
         prepared = None
         if not experiment.is_plain and not is_run(folder):  # before the folder is made, as this can fail

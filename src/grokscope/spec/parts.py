@@ -40,6 +40,7 @@ __all__ = [
     "looking_in",
     "lookup",
     "part_of",
+    "registered",
     "resolver",
 ]
 
@@ -201,6 +202,11 @@ def kinds(group: str) -> dict[str, type[Part]]:
                 ) from error
         _discovered.add(group)
     return _kinds.get(group, {})
+
+
+def registered() -> list[type[Part]]:
+    """All kinds of all groups that this process has loaded so far."""
+    return [cls for table in _kinds.values() for cls in table.values()]
 
 
 def lookup(group: str, kind: str) -> type[Part]:

@@ -22,6 +22,8 @@ _LOG = re.compile(r"log(?: (\d+))?")
 # More points than this are a mistake ('every 1 steps' of 10^12 steps, say).
 _MOST_POINTS = 10_000_000
 _MOST_PER_DECADE = 100_000
+# 'epochs' of online training, where every step would be an epoch. Independent of the length, like the others.
+_ONLINE = "log 64"
 _ALLOWED = (
     "'epochs', 'every 10 epochs', 'every 5 steps', 'log' (32 points a decade of epochs), 'log 12', "
     "'ends', or a list of steps"
@@ -73,15 +75,21 @@ class Schedule:
     def __or__(self, other: Schedule) -> Schedule:
         return Schedule(self.pieces + tuple(p for p in other.pieces if p not in self.pieces))
 
-    def points(self, steps_per_epoch: int, n_steps: int) -> np.ndarray:
+    def points(self, steps_per_epoch: int, n_steps: int, *, online: bool = False) -> np.ndarray:
         """The sorted steps, including 0 and ``n_steps``; int64 [point].
+
+        Args:
+            steps_per_epoch: updates of an epoch.
+            n_steps: length of the run.
+            online: whether there are no epochs; ``epochs`` is then ``log 64``, in steps.
 
         Raises:
             InputError: if there are more than 10 million.
         """
         steps = {0, n_steps}
         for piece in self.pieces:
-            steps.update(_steps(piece, steps_per_epoch, n_steps))
+            replaced = _ONLINE if online and piece == "epochs" else piece
+            steps.update(_steps(replaced, steps_per_epoch, n_steps))
         return np.array(sorted(step for step in steps if 0 <= step <= n_steps), dtype=np.int64)
 
 

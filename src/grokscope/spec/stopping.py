@@ -36,7 +36,8 @@ class Stopping(Part):
     Attributes:
         grokked_for: number of epochs: stop a member once its test accuracy has been above 0.98 for this many
             epochs and at five measured points or more (the event ``grokking`` needs five). If not given,
-            grokking does not stop a member.
+            grokking does not stop a member. Online training has no epochs: there it is a number of steps, as
+            with the full batch, where an epoch is one step.
         diverged: stop a member once it has diverged.
 
     Example:
@@ -53,6 +54,24 @@ class Stopping(Part):
     def is_on(self) -> bool:
         """Whether the table can stop a member."""
         return self.grokked_for is not None or self.diverged
+
+    def text(self, steps_per_epoch: int) -> str:
+        """The condition in words, counted in steps where an epoch is one step.
+
+        Example:
+            >>> Stopping(grokked_for=50, diverged=True).text(steps_per_epoch=32)
+            'after 50 epochs (1600 steps) above test accuracy 0.98, or once diverged'
+            >>> Stopping(grokked_for=50).text(steps_per_epoch=1)
+            'after 50 steps above test accuracy 0.98'
+        """
+        said: list[str] = []
+        if self.grokked_for is not None:
+            steps = self.grokked_for * steps_per_epoch
+            count = f"{steps} steps" if steps_per_epoch == 1 else f"{self.grokked_for} epochs ({steps} steps)"
+            said.append(f"after {count} above {GROKKING.measure.replace('_', ' ')} {GROKKING.threshold:g}")
+        if self.diverged:
+            said.append("once diverged")
+        return ", or ".join(said)
 
     def rule(self, steps_per_epoch: int) -> StopRule | None:
         """The stopping rule, with times in steps; None if the table stops no member."""

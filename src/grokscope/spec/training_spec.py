@@ -35,6 +35,16 @@ class TrainingSpec(Protocol):
         ...
 
     @property
+    def learner(self) -> Any:
+        """The learner (`grokscope.learners.Learner`)."""
+        ...
+
+    @property
+    def online(self) -> bool:
+        """Whether every update has fresh samples, instead of batches of a training set."""
+        ...
+
+    @property
     def precision(self) -> Literal["float32", "float64"]:
         """The float type of parameters, data and loss."""
         ...

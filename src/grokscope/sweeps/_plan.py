@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from grokscope.runs.measure_plan import MeasurePlan
-from grokscope.spec.schedule import Schedule
 from grokscope.sweeps._manifest import Manifest, recording_hash
 from grokscope.sweeps._spec import Cell, SweepSpec, settings_text
 from grokscope.sweeps.work_unit import UnitCell, WorkUnit
@@ -257,10 +256,9 @@ def _lanes(rates: Rates) -> int:
 
 
 def _memory(experiment: Experiment, at_once: int) -> int:
-    def points(name: str) -> int:
-        schedule = Schedule.parse(getattr(experiment.schedule, name))
-        return len(schedule.points(experiment.steps_per_epoch, experiment.n_steps))
-
     width = max(1, experiment.model.n_neurons)
-    measures = 4 * (_SCALARS * points("measures") + 2 * width * points("slow_measures"))
-    return _BASE_BYTES + at_once * measures + predicted_bytes(experiment, at_once, points("snapshots"))
+    quick, slow, n_snapshots = (
+        len(experiment.points(name)) for name in ("measures", "slow_measures", "snapshots")
+    )
+    measures = 4 * (_SCALARS * quick + 2 * width * slow)
+    return _BASE_BYTES + at_once * measures + predicted_bytes(experiment, at_once, n_snapshots)

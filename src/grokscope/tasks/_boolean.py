@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
+from grokscope.errors import InputError
 from grokscope.tasks._task import Task
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ __all__ = ["UniformBits", "signs"]
 
 # Each held-out set is one fixed draw, the same for every member and every run.
 _TEST_KEY, _PROBE_KEY = 1_000_001, 1_000_002
+# The population of at most this many bits is listed in full, in chunks of this many.
+_MOST_POPULATION_BITS = 16
+_CHUNK_BITS = 11
 
 
 def signs(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
@@ -44,10 +48,12 @@ class UniformBits(Task):
         n_train: number of training samples, drawn for each data seed.
         n_test: number of test samples: one fixed draw, the same for all seeds (100 in the paper).
         n_probe: number of samples of the probe, a larger held-out set: another fixed draw.
-        labels: training labels: ``true``, ``random`` (uniform, a null model), or ``noisy``. Held-out labels
-            are always true.
-        noise: with ``labels = "noisy"``, the probability that a training label is flipped; drawn from the
-            noise stream.
+        labels: training labels: ``true``, ``random`` (independent of the inputs, a null model), or
+            ``noisy``. Held-out labels are always true. Random labels are uniform signs; real ones are the
+            labels of other inputs. Online, the labels of every new sample are random or noisy.
+        noise: with ``labels = "noisy"``, the probability that a training label is flipped; for real labels
+            the standard deviation of the Gaussian noise that is added to them. Drawn from the noise stream;
+            online, from the order stream, with the samples.
     """
 
     traced = ("noise",)
@@ -57,12 +63,14 @@ class UniformBits(Task):
     n_test: int = Field(default=100, ge=1, le=10**9)
     n_probe: int = Field(default=10_000, ge=1, le=10**9)
     labels: Literal["true", "random", "noisy"] = "true"
-    noise: float = Field(default=0.0, ge=0.0, le=1.0)
+    noise: float = Field(default=0.0, ge=0.0)
 
     @model_validator(mode="after")
     def _check_noise(self) -> Self:
         if self.noise and self.labels != "noisy":
             raise ValueError("noise needs labels = 'noisy'")
+        if self.noise > 1.0 and self.label_kind == "sign":
+            raise InputError(f"task.noise: must be at most 1 (got {self.noise}).")
         return self
 
     def value(self, x: jax.Array, hidden: jax.Array | None) -> jax.Array:
@@ -104,7 +112,6 @@ class UniformBits(Task):
     def member_data(self, data_key: jax.Array, noise_key: jax.Array) -> dict[str, jax.Array]:
         """The training set; with a drawn function also its parameters and the held-out labels."""
         import jax
-        import jax.numpy as jnp
 
         inputs_key, hidden_key, coin_key = jax.random.split(data_key, 3)
         x = signs(inputs_key, (self.n_train, self.n))
@@ -114,20 +121,79 @@ class UniformBits(Task):
             data["support"] = hidden
             for name, held_out in self.shared_data().items():
                 data[f"{name[:-2]}_y"] = self.value(held_out, hidden)
-        y = self.value(x, hidden)
-        if self.labels == "random":
-            y = signs(coin_key, (self.n_train,))
-        elif self.labels == "noisy":
-            flipped = jax.random.uniform(noise_key, (self.n_train,), jnp.float32) < self.noise
-            y = jnp.where(flipped, -y, y)
+        y = self._corrupted(self.value(x, hidden), hidden, coin_key, noise_key)
         return {**data, "train_x": x, "train_y": y}
 
     def sample(self, key: jax.Array, count: int) -> tuple[jax.Array, jax.Array]:
-        """New uniform inputs with true labels."""
+        """New uniform inputs; their labels are true, random or noisy like those of the training set."""
+        import jax
+
         x = signs(key, (count, self.n))
-        return x, self.value(x, None)
+        coin_key, noise_key = (jax.random.fold_in(key, i) for i in (1, 2))
+        return x, self._corrupted(self.value(x, None), None, coin_key, noise_key)
 
     @property
     def can_sample(self) -> bool:
-        """Only with true labels of a fixed function."""
-        return self.labels == "true" and not self.is_drawn
+        """Only with a fixed function."""
+        return not self.is_drawn
+
+    def point_facts(self, data: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        """The facts, with a drawn ``support``, and ``wrong_labels`` [train sample]: the label is not true."""
+        hidden = data.get("support")
+        facts = super().point_facts(data)
+        if hidden is not None:
+            facts["support"] = hidden
+        if "train_x" in data:
+            facts["wrong_labels"] = data["train_y"] != self.value(data["train_x"], hidden)
+        return facts
+
+    @property
+    def population_names(self) -> tuple[str, ...]:
+        """``loss``, and for labels +-1 ``accuracy``, of at most 16 bits."""
+        if self.n > _MOST_POPULATION_BITS:
+            return ()
+        return ("loss", "accuracy") if self.label_kind == "sign" else ("loss",)
+
+    def population(self, network: Any, loss: Any, data: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        r"""Loss and accuracy over all $2^n$ inputs with their true labels.
+
+        As in `TestAccuracy`, inputs with f(x) = 0 are left out of the accuracy.
+        """
+        import jax
+        import jax.numpy as jnp
+
+        hidden = data.get("support")
+        size = 1 << min(self.n, _CHUNK_BITS)
+
+        def of_chunk(first: jax.Array) -> tuple[jax.Array, ...]:
+            index = first + jnp.arange(size)
+            x = 1 - 2 * (index[:, None] >> jnp.arange(self.n) & 1)
+            x = x.astype(jnp.result_type(float))
+            f, y = network(x), self.value(x, hidden)
+            right, counted = jnp.sum(y * f > 0), jnp.sum(f != 0)
+            return jnp.mean(loss.per_sample(f, y)), right, counted
+
+        losses, right, counted = jax.lax.map(of_chunk, jnp.arange(0, 1 << self.n, size))
+        found = {"loss": jnp.mean(losses)}
+        if "accuracy" in self.population_names:
+            found["accuracy"] = right.sum().astype(losses.dtype) / counted.sum().astype(losses.dtype)
+        return found
+
+    def _corrupted(
+        self, y: jax.Array, hidden: jax.Array | None, coin_key: jax.Array, noise_key: jax.Array
+    ) -> jax.Array:
+        """The labels that are learned, given the true ones."""
+        import jax
+        import jax.numpy as jnp
+
+        is_sign = self.label_kind == "sign"
+        if self.labels == "random":
+            return (
+                signs(coin_key, y.shape) if is_sign else self.value(signs(coin_key, (len(y), self.n)), hidden)
+            )
+        if self.labels == "noisy" and is_sign:
+            flipped = jax.random.uniform(noise_key, y.shape, jnp.float32) < self.noise
+            return jnp.where(flipped, -y, y)
+        if self.labels == "noisy":
+            return y + self.noise * jax.random.normal(noise_key, y.shape, jnp.float32).astype(y.dtype)
+        return y

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import numpy as np
 from pydantic import SerializeAsAny
 
 from grokscope.spec.parts import Part, resolver
@@ -22,13 +23,15 @@ SPLITS = ("train", "test", "probe")
 class Task(Part):
     """The data and the labels: samples, labels, splits, and facts for analyses.
 
-    Data are a dictionary of arrays ``<split>_x`` [sample, *input] and ``<split>_y`` [sample]. The splits are
+    Data are a dictionary of arrays ``<split>_x`` [sample, *input] and ``<split>_y``. The splits are
     ``train``, ``test`` (a small held-out set, as in the paper) and, if the task has one, ``probe`` (a large
-    held-out set for fine measures).
+    held-out set for fine measures). A split without samples is an empty array, and its ``n_<split>`` is 0;
+    measures of it do not apply then.
 
-    Labels are floats, +-1 or real numbers, if ``n_outputs`` is 1; else class numbers 0..n_outputs-1 as int32.
-    Floats have JAX's default precision and the same values in float32 and float64, so that runs in both
-    precisions learn from the same data.
+    Labels are of one of three kinds (`label_kind`): signs, +-1 as floats [sample], with one output; classes,
+    0..n_outputs-1 as int32 [sample], with one output per class; real numbers, floats [sample] with one
+    output and [sample, output] with more. Floats have JAX's default precision and the same values in float32
+    and float64, so that runs in both precisions learn from the same data.
 
     `check_task` in ``tasks/check.py`` checks this contract.
 
@@ -48,12 +51,15 @@ class Task(Part):
 
     @property
     def n_outputs(self) -> int:
-        """The number of outputs of a network: 1, or the number of classes."""
+        """The number of outputs of a network: 1, the number of classes, or the length of real labels."""
         return 1
 
     @property
     def label_kind(self) -> Literal["sign", "real", "class"]:
-        """The kind of labels: signs +-1, real numbers, or class numbers. Losses are for some kinds only."""
+        """The kind of labels: signs +-1, real numbers, or class numbers. Losses are for some kinds only.
+
+        By default signs with one output, else classes; a task with real labels overrides it.
+        """
         return "sign" if self.n_outputs == 1 else "class"
 
     @property
@@ -104,6 +110,45 @@ class Task(Part):
     def facts(self) -> dict[str, Any]:
         """Facts about the task (hidden bits, formula, ...), as JSON values, for analyses and reports."""
         return {}
+
+    def point_facts(self, data: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        """The facts of one member as arrays, for measures (``point.facts``). Called inside jit.
+
+        By default the entries of `facts` that are numbers or lists of numbers. A task whose facts differ
+        between members, or that knows more from a member's arrays (which labels are noise), overrides it.
+
+        Args:
+            data: the member's and the shared arrays.
+        """
+        import jax.numpy as jnp
+
+        del data
+        arrays = {name: np.asarray(value) for name, value in self.facts().items() if _is_numeric(value)}
+        return {name: jnp.asarray(array) for name, array in arrays.items()}
+
+    @property
+    def population_names(self) -> tuple[str, ...]:
+        """Names of the exact expectations that `population` gives, such as ``loss``; () for none."""
+        return ()
+
+    def population(self, network: Any, loss: Any, data: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        """Exact expectations of a network over the task's distribution of inputs. Called inside jit.
+
+        For tasks whose inputs can all be listed, or whose expectations have a closed form. Labels are the
+        true ones. The names are those of `population_names`; measures use ``point.population(name)``.
+
+        Args:
+            network: the predictor.
+            loss: the experiment's loss (`grokscope.losses.Loss`).
+            data: the member's and the shared arrays.
+        """
+        raise NotImplementedError
+
+
+def _is_numeric(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return len({np.shape(item) for item in value}) <= 1 and all(map(_is_numeric, value))
+    return isinstance(value, bool | int | float)
 
 
 TaskField = Annotated[SerializeAsAny[Task], resolver(Task)]

@@ -17,8 +17,9 @@ from grokscope.errors import InputError, did_you_mean
 
 __all__ = ["CheckedArrays", "check", "load", "read", "remembered", "save"]
 
-_NEEDED = ("train_x", "train_y", "test_x", "test_y")
-_ALLOWED = (*_NEEDED, "probe_x", "probe_y")
+_NEEDED = ("train_x", "train_y")
+_HELD_OUT = ("test", "probe")  # optional splits
+_ALLOWED = (*_NEEDED, *(f"{split}_{part}" for split in _HELD_OUT for part in "xy"))
 _MOST_HEADER = 1_000_000
 _MOST_CLASSES = 1_000_000
 _MOST_UNPACKED = 100_000_000  # bytes beyond the file's size: a small archive can expand to a terabyte
@@ -32,7 +33,7 @@ class CheckedArrays:
         arrays: by name, as given.
         sha256: hash of their names, types, shapes and bytes.
         label_kind: ``sign``, ``real`` or ``class``.
-        n_outputs: 1, or the number of classes.
+        n_outputs: 1, the number of classes, or the length of real vectors.
     """
 
     arrays: dict[str, np.ndarray]
@@ -67,7 +68,8 @@ def check(arrays: Mapping[str, Any], source: str) -> CheckedArrays:
                 f"{source}: array '{name}' is not known.{did_you_mean(name, _ALLOWED)} "
                 f"Allowed: {', '.join(_ALLOWED)}."
             )
-    needed = _ALLOWED if any(name.startswith("probe_") for name in arrays) else _NEEDED
+    given = [split for split in _HELD_OUT if {f"{split}_x", f"{split}_y"} & set(arrays)]
+    needed = (*_NEEDED, *(f"{split}_{part}" for split in given for part in "xy"))
     for name in needed:
         if name not in arrays:
             raise InputError(f"{source}: array '{name}' is missing; needed: {', '.join(needed)}.")
@@ -75,7 +77,9 @@ def check(arrays: Mapping[str, Any], source: str) -> CheckedArrays:
     for name, array in checked.items():
         _check_shape(name, array, checked, f"{source}: {name}")
     labels = {name: array for name, array in checked.items() if name.endswith("_y")}
-    if all(np.all(np.abs(y.astype(np.float64)) == 1) for y in labels.values()):
+    if checked["train_y"].ndim == 2:
+        kind, n_outputs = "real", checked["train_y"].shape[1]
+    elif all(np.all(np.abs(y.astype(np.float64)) == 1) for y in labels.values()):
         kind, n_outputs = "sign", 1
     elif all(np.issubdtype(y.dtype, np.floating) for y in labels.values()):
         kind, n_outputs = "real", 1
@@ -205,10 +209,13 @@ def _numbers(array: Any, where: str) -> np.ndarray:
 def _check_shape(name: str, array: np.ndarray, arrays: dict[str, np.ndarray], where: str) -> None:
     split, part = name.split("_")
     if part == "y":
-        if array.shape != arrays[f"{split}_x"].shape[:1]:
-            rows = len(arrays[f"{split}_x"])
+        rows = len(arrays[f"{split}_x"])
+        first = arrays["train_y"]
+        are_vectors = first.ndim == 2 and first.shape[1] > 1 and array.dtype.kind == "f"
+        wanted = (rows, first.shape[1]) if are_vectors else (rows,)
+        if array.shape != wanted:
             raise InputError(
-                f"{where}: must have shape ({rows},), one label per row of {split}_x (got {array.shape})."
+                f"{where}: must have shape {wanted}, one label per row of {split}_x (got {array.shape})."
             )
         return
     if array.ndim < 2 or array.size == 0:

@@ -24,9 +24,11 @@ __all__ = ["Arrays"]
 class Arrays(Task):
     r"""User-supplied arrays: ``train_x``, ``train_y``, ``test_x``, ``test_y``.
 
-    Optional arrays: ``probe_x`` and ``probe_y``, a larger held-out set. Inputs are numbers [sample, ...].
-    Labels [sample] are of one of three kinds: $\pm 1$ (one output); classes 0..classes-1 in an integer type
-    (one output per class); other numbers in a floating type (one output, for the squared loss). If a spec
+    The test arrays may be left out: measures of the test split do not apply then. Further optional arrays:
+    ``probe_x`` and ``probe_y``, a larger held-out set. Inputs are numbers [sample, ...]. Labels are of one of
+    three kinds: $\pm 1$ [sample] (one output); classes 0..classes-1 [sample] in an integer type (one output
+    per class); real numbers in a floating type, [sample] (one output) or [sample, output] (two outputs or
+    more, whatever the numbers are), for the squared loss. If a spec
     gives ``n_train``, ``n_test``, ``n_probe`` or ``sha256``, they must agree with the arrays.
 
     Attributes:
@@ -104,7 +106,7 @@ class Arrays(Task):
 
         Args:
             train_subset: as in the class.
-            arrays: ``train_x``, ``train_y``, ``test_x``, ``test_y``, and ``probe_x``, ``probe_y``.
+            arrays: ``train_x``, ``train_y``, and if wanted ``test_x``, ``test_y``, ``probe_x``, ``probe_y``.
 
         Raises:
             InputError: as the class does.
@@ -163,7 +165,7 @@ class Arrays(Task):
 
     @property
     def n_outputs(self) -> int:
-        """1, or the number of classes."""
+        """1, the number of classes, or the length of real vectors."""
         return self._samples.n_outputs
 
     @property
@@ -178,11 +180,14 @@ class Arrays(Task):
 
     def shared_data(self) -> dict[str, jax.Array]:
         """All arrays; with ``train_subset`` all but the training set."""
-        return {
+        found = {
             name: self._array(name)
             for name in self._samples.arrays
             if self.train_subset is None or not name.startswith("train_")
         }
+        if not self.n_test:
+            found |= {f"test_{part}": self._array(f"train_{part}")[:0] for part in "xy"}
+        return found
 
     def member_data(self, data_key: jax.Array, noise_key: jax.Array) -> dict[str, jax.Array]:
         """With ``train_subset``, the rows drawn for this data seed; else nothing."""

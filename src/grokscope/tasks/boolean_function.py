@@ -113,8 +113,6 @@ class BooleanFunction(UniformBits):
             if term.coefficient == 0.0:
                 raise ValueError(f"the term of bits {list(term.bits)} has coefficient 0; leave it out")
         if self.output == "real":
-            if self.labels != "true":
-                raise ValueError("output = 'real' needs labels = 'true'")
             if self.preset in ("majority", "and"):
                 raise ValueError(
                     f"preset '{self.preset}' is a sign; output = 'real' needs terms or another preset"

@@ -71,8 +71,10 @@ def _check_spec(task: Task) -> None:
     whole = isinstance(shape, tuple) and all(type(size) is int and size > 0 for size in shape)
     _want(whole, f"input_shape must be a tuple of positive int (got {shape!r})")
     _want(type(task.n_outputs) is int and task.n_outputs >= 1, "n_outputs must be an int of at least 1")
-    kinds = ("class",) if task.n_outputs > 1 else ("sign", "real")
-    _want(task.label_kind in kinds, f"with n_outputs = {task.n_outputs} label_kind must be one of {kinds}")
+    allowed = ("class", "real") if task.n_outputs > 1 else ("sign", "real")
+    _want(
+        task.label_kind in allowed, f"with n_outputs = {task.n_outputs} label_kind must be one of {allowed}"
+    )
 
 
 def _check_data(task: Task, data: dict[str, jax.Array]) -> None:
@@ -97,7 +99,10 @@ def _check_samples(task: Task, x: Any, y: Any, split: str) -> None:
     )
     if task.has_binary_inputs:
         _want(bool((np.abs(x) == 1).all()), f"{split} inputs must be +-1, because has_binary_inputs is true")
-    _want(y.shape == x.shape[:1], f"{split} labels have shape {y.shape}, not {x.shape[:1]}")
+    wanted = x.shape[:1]
+    if task.label_kind == "real" and task.n_outputs > 1:
+        wanted += (task.n_outputs,)
+    _want(y.shape == wanted, f"{split} labels have shape {y.shape}, not {wanted}")
     if task.label_kind == "class":
         _want(y.dtype == np.int32, f"{split} labels must be int32 (got {y.dtype})")
         _want(

@@ -53,7 +53,8 @@ class Pairs(Task):
     class c.
 
     Attributes:
-        train_fraction: share of the equations in the training split; all others are in the test split.
+        train_fraction: share of the equations in the training split; all others are in the test split, which
+            is empty if the share is 1.
         operator_token: whether the input has a token for the operator between a and b.
         equals_token: whether the input has a token for the equals sign after b.
         split: ``seed`` (drawn from each member's data stream) or ``fixed`` (the same split for all members).
@@ -64,7 +65,7 @@ class Pairs(Task):
         n_test: number of test equations; set from ``train_fraction``, do not give it.
     """
 
-    train_fraction: float = Field(default=0.5, gt=0.0, lt=1.0)
+    train_fraction: float = Field(default=0.5, gt=0.0, le=1.0)
     operator_token: bool = True
     equals_token: bool = True
     split: Literal["seed", "fixed"] = "seed"
@@ -92,7 +93,7 @@ class Pairs(Task):
             given = getattr(self, name)
             if given and given != value:
                 raise ValueError(f"{name} follows from train_fraction: {value} (got {given}); leave it out")
-            if value < 1:
+            if value < 1 and not (name == "n_test" and self.train_fraction == 1.0):
                 split = {"n_train": "training", "n_test": "test"}[name]
                 raise ValueError(
                     f"train_fraction = {self.train_fraction:g} leaves the {split} split empty: "

@@ -96,6 +96,20 @@ class Samples(Arrays):
         """Whether the task ``of`` can be sampled."""
         return self.of.can_sample
 
+    @property
+    def population_names(self) -> tuple[str, ...]:
+        """Those of the task ``of``, unless it draws its function for each data seed."""
+        return () if getattr(self.of, "is_drawn", False) else self.of.population_names
+
+    def population(self, network: Any, loss: Any, data: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        """The expectations of the task ``of``."""
+        return self.of.population(network, loss, data)
+
+    def point_facts(self, data: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        """The facts, and those that the task ``of`` finds in the arrays."""
+        known = {} if getattr(self.of, "is_drawn", False) else self.of.point_facts(data)
+        return {**super().point_facts(data), **known}
+
     def facts(self) -> dict[str, Any]:
         """The facts of the task ``of``, and those of the arrays."""
         return {**self.of.facts(), **super().facts()}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from grokscope.errors import InputError
+from grokscope.learners import abstract_predictor
 from grokscope.spec.streams import MAX_INT32
 from grokscope.training.devices import Execution, choose_execution
 from grokscope.training.timeline import Timeline
@@ -143,7 +144,11 @@ def block_execution(experiment: Experiment, n_members: int, n_kept: int) -> Exec
     """Choose the execution such that the networks kept of one block fit into `HISTORY_BYTES`."""
     task = experiment.task
     width = np.dtype(experiment.precision).itemsize
-    per_member = width * n_kept * experiment.model.n_parameters(task.input_shape, task.n_outputs)
+    if experiment.learner.uses_model:
+        size = experiment.model.n_parameters(task.input_shape, task.n_outputs)
+    else:
+        size = _count(abstract_predictor(experiment))
+    per_member = width * n_kept * size
     fit = choose_execution(n_members, most_slots=64, experiment=experiment)
     most = max(1, int(HISTORY_BYTES / max(per_member, 1)) // fit.n_devices)
     return choose_execution(n_members, most_slots=min(64, most), experiment=experiment)

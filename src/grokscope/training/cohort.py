@@ -105,7 +105,7 @@ class Cohort:
 
     def start(self) -> tuple[Carry, dict[str, jax.Array]]:
         """Carries before the first update, and the data of each member."""
-        carry, data = _program(self._static, "start")(self.counts, self.seeds, self.numbers)
+        carry, data = _program(self._static, "start")(self.counts, self.seeds, self.numbers, self.shared)
         if self.initial_states is not None:
             carry = self.placed_carry(carry, self.initial_states)
         if self.experiment.interventions:
@@ -122,12 +122,19 @@ class Cohort:
         paths, structure = jax.tree_util.tree_flatten_with_path(like)
         return self.place(jax.tree_util.tree_unflatten(structure, [leaves[leaf_name(at)] for at, _ in paths]))
 
+    def networks(self, carry: Carry) -> Any:
+        """The networks of members, each leaf [slot, ...]."""
+        return jax.vmap(self.experiment.learner.predictor)(carry.state)
+
     def segment(
-        self, carry: Carry, data: dict[str, jax.Array], plan: SegmentPlan
+        self, carry: Carry, data: dict[str, jax.Array], plan: SegmentPlan, initial: Any = None
     ) -> tuple[Carry, dict[str, jax.Array], Any]:
-        """Train through a segment (`MemberLoop.segment`). The buffers of ``carry`` are donated."""
+        """Train through a segment (`MemberLoop.segment`). The buffers of ``carry`` are donated.
+
+        ``initial`` are the networks at the members' starts, leaves [slot, ...], if a measure needs them.
+        """
         return _program(self._static, "segment")(
-            self.counts, carry, data, self.seeds, self.numbers, self.placed_plan, self.shared, plan
+            self.counts, carry, data, self.seeds, self.numbers, self.placed_plan, initial, self.shared, plan
         )
 
     def follow(
@@ -158,7 +165,12 @@ class Cohort:
         return {name: array[:, : len(points)] for name, array in self.trim(results).items()}
 
     def compile_follow(
-        self, networks: Any, data: Any, nothing: dict[str, np.ndarray], measures: tuple[Measure, ...]
+        self,
+        networks: Any,
+        data: Any,
+        nothing: dict[str, np.ndarray],
+        measures: tuple[Measure, ...],
+        initial: dict[str, Any],
     ) -> None:
         """Compile `follow` ahead of its use by a call with zero members and zero points.
 
@@ -167,9 +179,10 @@ class Cohort:
             data: as for `follow`.
             nothing: arrays of the shapes of one member's ``found``.
             measures: as for `follow`.
+            initial: the entry ``initial`` of ``found``, or nothing.
         """
         size = jax.tree.leaves(networks)[0].shape[1]
-        found = {name: self._placed(array[None], rows=False) for name, array in nothing.items()}
+        found = {name: self._placed(array[None], rows=False) for name, array in nothing.items()} | initial
         program = _program(self._static, "follow", measures)
         nobody = jax.device_put(self.execution.counts(0), NamedSharding(self.mesh, _MEMBER))
         program(nobody, networks, data, found, self.shared, np.zeros(size, np.int32), np.int32(0))
@@ -233,10 +246,10 @@ def _program(static: tuple[MemberLoop, Execution], what: str, extra: Any = None)
 
     if what == "start":
 
-        def start(count: Any, seeds: Any, numbers: Any) -> Any:
-            return _over(execution, lambda m: loop.start(*m), count, (seeds, numbers))
+        def start(count: Any, seeds: Any, numbers: Any, shared: Any) -> Any:
+            return _over(execution, lambda m: loop.start(*m, shared), count, (seeds, numbers))
 
-        return _compiled(start, execution, (_MEMBER,) * 3)
+        return _compiled(start, execution, (*(_MEMBER,) * 3, _SHARED))
 
     if what == "data":
 
@@ -265,16 +278,17 @@ def _program(static: tuple[MemberLoop, Execution], what: str, extra: Any = None)
             seeds: Any,
             numbers: Any,
             member_plan: Any,
+            initial: Any,
             shared: Any,
             plan: Any,
         ) -> Any:
             def one(m: Any) -> Any:
-                carry, own, seeds, numbers, member_plan = m
-                return loop.segment(carry, shared | own, seeds, numbers, member_plan, plan)
+                carry, own, seeds, numbers, member_plan, initial = m
+                return loop.segment(carry, shared | own, seeds, numbers, member_plan, plan, initial)
 
-            return _over(execution, one, count, (carry, data, seeds, numbers, member_plan))
+            return _over(execution, one, count, (carry, data, seeds, numbers, member_plan, initial))
 
-        return _compiled(segment, execution, (*(_MEMBER,) * 6, _SHARED, _SHARED), donate=(1,))
+        return _compiled(segment, execution, (*(_MEMBER,) * 7, _SHARED, _SHARED), donate=(1,))
 
     if what == "follow":
 

@@ -14,6 +14,7 @@ from jax import lax
 
 from grokscope.learners import State
 from grokscope.measures import Point
+from grokscope.measures.needs import INITIAL_NETWORK
 from grokscope.spec.stopping import StopRule, StopState
 from grokscope.spec.streams import STREAMS, stream_key
 from grokscope.training.intervening import MemberPlan, begin, intervened
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from grokscope.experiment import Experiment
+    from grokscope.learners import Batch
     from grokscope.measures import Measure
 
 __all__ = ["Carry", "MemberLoop", "SegmentPlan", "take_measures", "traced_once"]
@@ -83,12 +85,19 @@ class MemberLoop:
     keep: bool = False
     rule: StopRule | None = None
 
-    def start(self, seeds: jax.Array, traced: dict[str, jax.Array]) -> tuple[Carry, dict[str, jax.Array]]:
+    @property
+    def needs_initial(self) -> bool:
+        """Whether a measure needs the network at the member's start."""
+        return any(INITIAL_NETWORK in measure.needs for measure in self.quick + self.slow)
+
+    def start(
+        self, seeds: jax.Array, traced: dict[str, jax.Array], shared: dict[str, jax.Array]
+    ) -> tuple[Carry, dict[str, jax.Array]]:
         """The member's carry before the first update, and its own data."""
         experiment = with_traced(self.experiment, traced)
         init, data_key, _, noise = member_keys(seeds)
         data = as_precision(experiment.task.member_data(data_key, noise), experiment.precision)
-        state = experiment.learner.init(experiment, init, data)
+        state = experiment.learner.init(experiment, init, shared | data)
         return Carry(state, jnp.asarray(-1, jnp.int32)), data
 
     def data(self, seeds: jax.Array) -> dict[str, jax.Array]:
@@ -112,10 +121,12 @@ class MemberLoop:
         traced: dict[str, jax.Array],
         member_plan: MemberPlan | None,
         plan: SegmentPlan,
+        initial: Any = None,
     ) -> tuple[Carry, dict[str, jax.Array], Any]:
         """Train through the points of a plan.
 
         With a member plan, the member is not updated before its start step; measures before it are invalid.
+        ``initial`` is the network at the member's start, if `needs_initial`.
 
         Returns:
             The carry after the last point; the measures, each [point, ...] (invalid where the plan's flag is
@@ -152,7 +163,13 @@ class MemberLoop:
             def measured(measures: tuple[Measure, ...], flag: jax.Array) -> dict[str, jax.Array]:
                 @traced_once
                 def take() -> dict[str, jax.Array]:
-                    return take_measures(measures, Point(network, data, experiment.loss))
+                    def batch() -> Batch:
+                        return source.batch(source.start(order, at.stop), data, order, at.stop)[0]
+
+                    point = Point(
+                        network, data, experiment.loss, task=experiment.task, initial=initial, batch=batch
+                    )
+                    return take_measures(measures, point)
 
                 shapes = jax.eval_shape(take)
                 nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
@@ -200,7 +217,8 @@ class MemberLoop:
         Args:
             networks: the networks of a segment, each leaf [point, ...].
             data: the member's and the shared arrays.
-            found: further arguments of `Point`: masks of subnetworks, key frequencies.
+            found: further arguments of `Point`: masks of subnetworks, key frequencies, the network at the
+                member's start.
             measures: the measures to take.
             points: indices of networks; only the first ``count`` entries are used.
             count: number of networks to measure.
@@ -212,7 +230,9 @@ class MemberLoop:
         @traced_once
         def take(row: jax.Array) -> dict[str, jax.Array]:
             network = jax.tree.map(lambda leaf: leaf[row], networks)
-            return take_measures(measures, Point(network, data, self.experiment.loss, **found))
+            experiment = self.experiment
+            point = Point(network, data, experiment.loss, task=experiment.task, **found)
+            return take_measures(measures, point)
 
         shapes = jax.eval_shape(take, points[0])
         buffers = {name: jnp.zeros((len(points), *leaf.shape), leaf.dtype) for name, leaf in shapes.items()}

@@ -139,16 +139,12 @@ def predict_seconds(experiment: Experiment, n_members: int, rates: Rates) -> flo
         >>> predict_seconds(standard, 5, Rates("cpu", 2, 220.0, 158.0, 1.0, 0.5)) < 60
         True
     """
-    from grokscope.spec.schedule import Schedule
-
     task = experiment.task
     flops = experiment.model.flops_per_sample(task.input_shape, task.n_outputs)
     if experiment.precision == "float64":
         flops *= DOUBLE_COST
     batch = task.n_train if experiment.batch_size == "full" else int(experiment.batch_size)
-    points = Schedule.parse(experiment.schedule.measures).points(
-        experiment.steps_per_epoch, experiment.n_steps
-    )
+    points = experiment.points("measures")
     per_member = flops * (experiment.n_steps * batch + len(points) * PASSES_PER_POINT * task.n_train)
     lanes = rates.cores if rates.device == "cpu" else 1
     rounds = math.ceil(n_members / lanes)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from grokscope.spec.schedule import Schedule
 from grokscope.training.loop import SegmentPlan
 
 if TYPE_CHECKING:
@@ -45,16 +44,11 @@ class Timeline:
     @classmethod
     def of(cls, experiment: Experiment) -> Timeline:
         """The points of an experiment's ``[schedule]`` table."""
-        recording = experiment.schedule
-        schedules = {
-            "quick": recording.measures,
-            "slow": recording.slow_measures,
-            "follow": recording.follow,
-            "snapshot": recording.snapshots,
-        }
         points = {
-            name: Schedule.parse(value).points(experiment.steps_per_epoch, experiment.n_steps)
-            for name, value in schedules.items()
+            "quick": experiment.points("measures"),
+            "slow": experiment.points("slow_measures"),
+            "follow": experiment.points("follow"),
+            "snapshot": experiment.points("snapshots"),
         }
         steps = np.unique(np.concatenate(list(points.values())))
         return cls(steps, **{name: np.isin(steps, at) for name, at in points.items()})
