@@ -193,8 +193,29 @@ def test_without_a_source_there_is_nothing_to_choose_by(tmp_path, item, message)
     [
         (
             {"kind": "mlp", "widths": [8, 8]},
-            {"kind": "freeze"},
-            "freeze needs a one-hidden-layer network, not 'mlp'",
+            {"kind": "prune"},
+            "prune needs a one-hidden-layer network, not 'mlp'",
+        ),
+        (
+            {"kind": "mlp", "widths": [8, 8]},
+            {"kind": "freeze", "neurons": [1]},
+            "freeze: neurons and bits need a one-hidden-layer network, not 'mlp'; name parameters instead",
+        ),
+        (
+            {"kind": "mlp", "widths": [8, 8]},
+            {"kind": "ablate", "value": "mean"},
+            "ablate needs a one-hidden-layer network, not 'mlp'",
+        ),
+        (
+            {"kind": "fully_connected", "width": 8, "output_bias": True},
+            {"kind": "freeze", "neurons": [1], "parameters": ["output_bias"]},
+            "freeze: output_bias belongs to no neuron; leave neurons and bits out",
+        ),
+        (
+            {"kind": "fully_connected", "width": 8},
+            {"kind": "hold_norm", "parameters": ["hidden_weigth"]},
+            "hold_norm: parameters: 'hidden_weigth' is no parameter of this network. Did you mean "
+            "'hidden_weight'\\? It has: hidden_weight, hidden_bias, output_weight",
         ),
         (
             {"kind": "fully_connected", "width": 8, "activation": "gelu"},

@@ -7,8 +7,9 @@ from typing import Literal, NamedTuple, Protocol
 import numpy as np
 
 from grokscope.spec.moments import Moment
+from grokscope.spec.streams import STREAMS
 
-__all__ = ["MemberView", "NetworkArrays"]
+__all__ = ["MemberView", "NetworkArrays", "drawn_seeds"]
 
 
 class NetworkArrays(NamedTuple):
@@ -40,7 +41,12 @@ class MemberView(Protocol):
 
     @property
     def width(self) -> int:
-        """The number of neurons."""
+        """The number of neurons; 0 if the network has not exactly one hidden layer."""
+        ...
+
+    @property
+    def n_bits(self) -> int:
+        """The number of inputs of each neuron; 0 if the network has not exactly one hidden layer."""
         ...
 
     def support(self) -> np.ndarray:
@@ -51,8 +57,18 @@ class MemberView(Protocol):
         """
         ...
 
+    def parameters(self, at: Moment) -> dict[str, np.ndarray]:
+        """The parameters of the source's networks at a moment, arrays [member, ...] by name.
+
+        At ``start`` they are those of the networks in which the members start.
+
+        Raises:
+            InputError: if there is no source run, or a member has not reached the moment.
+        """
+        ...
+
     def weights(self, at: Moment) -> NetworkArrays:
-        """The source's networks at a moment; at ``start`` the networks in which the members start.
+        """The same of one-hidden-layer networks.
 
         Raises:
             InputError: if there is no source run, or a member has not reached the moment.
@@ -70,3 +86,9 @@ class MemberView(Protocol):
             InputError: if there is no source run, or it has no subnetwork of this name.
         """
         ...
+
+
+def drawn_seeds(members: MemberView, seed: int) -> np.ndarray:
+    """Each member's seed of the noise stream and a further one, uint32 [member, 2]."""
+    noise = members.seeds[:, STREAMS.index("noise")]
+    return np.stack([noise, np.full(len(noise), seed)], axis=1).astype(np.uint32)

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import model_validator
 
 from grokscope.interventions._intervention import (
-    Intervention,
-    ParameterIntervention,
+    NeuronIntervention,
+    NeuronParameterIntervention,
     Target,
-    replace_arrays,
     where_masked,
 )
 
@@ -20,14 +19,15 @@ if TYPE_CHECKING:
     import jax
 
     from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
+    from grokscope.spec.training_spec import TrainingSpec
 
 __all__ = ["Ablate", "Prune"]
 
 
-class Ablate(ParameterIntervention):
+class Ablate(NeuronParameterIntervention):
     r"""Ablate neurons: set them to zero or to their mean activation, and hold them there.
 
-    ``zero``: the chosen parameters become 0. ``mean``: the neuron's contribution becomes constant, its mean
+    ``zero``: the chosen parameters become 0, also those of any network by name. ``mean``: the neuron's contribution becomes constant, its mean
     over the training inputs: $W_j \leftarrow 0$, $b_j \leftarrow 1$,
     $u_j \leftarrow u_j \overline{\sigma(z_j)} / \sigma(1)$ (so no output bias is needed).
 
@@ -59,19 +59,26 @@ class Ablate(ParameterIntervention):
             raise ValueError("once = true allows no until; leave it out")
         return self
 
-    def begin(self, network: OneHiddenLayer, target: Target, data: dict[str, jax.Array]) -> OneHiddenLayer:
+    def missing(self, spec: TrainingSpec) -> str | None:
+        """As in the base; a mean activation also needs a network with one hidden layer."""
+        if self.value == "mean" and not spec.model.has_one_hidden_layer:
+            return NeuronIntervention.missing(self, spec)
+        return super().missing(spec)
+
+    def begin(self, network: Any, target: Target, data: dict[str, jax.Array]) -> Any:
         """Set the parameters."""
         if self.value == "zero":
             return _zero(self.parameter_mask(network, target), network)
         import jax.numpy as jnp
 
         from grokscope.models.networks.one_hidden_layer import ACTIVATIONS
+        from grokscope.models.networks.parameters import replaced
 
         u = network.output_weight
         share = jnp.mean(network.hidden(data["train_x"]), axis=0) / ACTIVATIONS[network.activation](
             jnp.ones((), u.dtype)
         )
-        fixed = replace_arrays(
+        fixed = replaced(
             network,
             hidden_weight=jnp.zeros_like(network.hidden_weight),
             hidden_bias=jnp.ones_like(network.hidden_bias),
@@ -79,16 +86,14 @@ class Ablate(ParameterIntervention):
         )
         return where_masked(self.parameter_mask(network, target), fixed, network)
 
-    def after_update(
-        self, before: OneHiddenLayer, network: OneHiddenLayer, target: Target, recorded: Any
-    ) -> OneHiddenLayer:
+    def after_update(self, before: Any, network: Any, target: Target, recorded: Any) -> Any:
         """Undo the update of these parameters."""
         del recorded
         mask = self.parameter_mask(network, target)
         return _zero(mask, network) if self.value == "zero" else where_masked(mask, before, network)
 
 
-class Prune(Intervention):
+class Prune(NeuronIntervention):
     """Keep the chosen neurons; set all others to 0 and hold them there.
 
     Attributes:
@@ -116,13 +121,15 @@ class Prune(Intervention):
     def _pruned(self, network: OneHiddenLayer, target: Target) -> OneHiddenLayer:
         import jax.numpy as jnp
 
+        from grokscope.models.networks.parameters import replaced
+
         kept = target.mask
 
         def only(leaf: jax.Array) -> jax.Array:
             return jnp.where(kept, leaf, 0)
 
         u = network.output_weight
-        return replace_arrays(
+        return replaced(
             network,
             hidden_weight=only(network.hidden_weight),
             hidden_bias=only(network.hidden_bias),
@@ -130,7 +137,7 @@ class Prune(Intervention):
         )
 
 
-def _zero(mask: OneHiddenLayer, network: OneHiddenLayer) -> OneHiddenLayer:
+def _zero(mask: Any, network: Any) -> Any:
     import jax
     import jax.numpy as jnp
 

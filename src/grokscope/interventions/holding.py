@@ -1,4 +1,4 @@
-"""Interventions that limit how parameters change: freeze, another rate, a bound on a norm."""
+"""Interventions that limit how parameters change: freeze, another rate, a bound on a norm, a norm that is held."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from pydantic import Field, model_validator
 
 from grokscope.interventions._intervention import (
     Bits,
-    Intervention,
+    NeuronIntervention,
+    NeuronParameterIntervention,
     ParameterIntervention,
     Selection,
     Target,
     chosen_bits,
-    replace_arrays,
     where_masked,
 )
+from grokscope.spec.moments import parse_moment
 
 if TYPE_CHECKING:
     from typing import Self
@@ -25,28 +26,26 @@ if TYPE_CHECKING:
     from grokscope.interventions._members import MemberView
     from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 
-__all__ = ["Clamp", "Freeze", "Rate"]
+__all__ = ["Clamp", "Freeze", "HoldNorm", "Rate"]
 
 
-class Freeze(ParameterIntervention):
+class Freeze(NeuronParameterIntervention):
     """Hold parameters at their values: neither gradients nor weight decay change them.
 
     Example:
-        >>> Freeze(neurons="all", bits="support", at="memorization").changed
-        ('hidden_weight',)
+        >>> Freeze(parameters=["embedding", "blocks.*.mlp_*"], at="memorization").parameters
+        ('embedding', 'blocks.*.mlp_*')
     """
 
     kind: Literal["freeze"] = "freeze"
 
-    def after_update(
-        self, before: OneHiddenLayer, network: OneHiddenLayer, target: Target, recorded: Any
-    ) -> OneHiddenLayer:
+    def after_update(self, before: Any, network: Any, target: Target, recorded: Any) -> Any:
         """Undo the update of these parameters."""
         del recorded
         return where_masked(self.parameter_mask(network, target), before, network)
 
 
-class Rate(ParameterIntervention):
+class Rate(NeuronParameterIntervention):
     r"""Multiply the updates of parameters: $\theta + c\,\Delta\theta$ after an update by $\Delta\theta$.
 
     With SGD this is a learning rate of c times the usual one for these parameters. A factor of 1 changes no
@@ -64,9 +63,7 @@ class Rate(ParameterIntervention):
     traced = ("factor",)
     factor: float = Field(ge=0.0, le=1e6)
 
-    def after_update(
-        self, before: OneHiddenLayer, network: OneHiddenLayer, target: Target, recorded: Any
-    ) -> OneHiddenLayer:
+    def after_update(self, before: Any, network: Any, target: Target, recorded: Any) -> Any:
         """Return c * new + (1 - c) * old, which is exact for c = 0 and c = 1."""
         import jax
 
@@ -76,7 +73,7 @@ class Rate(ParameterIntervention):
         return where_masked(self.parameter_mask(network, target), moved, network)
 
 
-class Clamp(Intervention):
+class Clamp(NeuronIntervention):
     r"""Bound a norm of each neuron: after each update, a neuron above the limit is scaled down to it.
 
     ``incoming_norm`` is $\lVert W_j \rVert$ over the chosen bits; these weights are scaled. ``path_norm`` is
@@ -97,7 +94,7 @@ class Clamp(Intervention):
 
     kind: Literal["clamp"] = "clamp"
     traced = ("limit",)
-    per_member = (*Intervention.per_member, "bits")
+    per_member = (*NeuronIntervention.per_member, "bits")
     norm: Literal["incoming_norm", "path_norm"] = "incoming_norm"
     limit: float = Field(default=1.0, ge=0.0, le=1e6)
     of: Literal["start", "absolute"] = "start"
@@ -144,6 +141,8 @@ class Clamp(Intervention):
     def _bounded(self, network: OneHiddenLayer, target: Target, recorded: Any) -> OneHiddenLayer:
         import jax.numpy as jnp
 
+        from grokscope.models.networks.parameters import replaced
+
         norm = self._norm(network, target)
         limit = self.limit * recorded if self.of == "start" else self.limit
         off = (norm > 0) & (norm != limit) if self.exactly else norm > limit
@@ -151,12 +150,90 @@ class Clamp(Intervention):
         scale = jnp.where(scaled, limit / jnp.where(scaled, norm, 1), 1).astype(norm.dtype)
         if self.norm == "incoming_norm":
             weight = jnp.where(target.bits[:, None], network.hidden_weight * scale, network.hidden_weight)
-            return replace_arrays(network, hidden_weight=weight)
+            return replaced(network, hidden_weight=weight)
         scale = jnp.sqrt(scale)
         u = network.output_weight
-        return replace_arrays(
+        return replaced(
             network,
             hidden_weight=network.hidden_weight * scale,
             hidden_bias=network.hidden_bias * scale,
             output_weight=u * (scale if u.ndim == 1 else scale[:, None]),
+        )
+
+
+class HoldNorm(ParameterIntervention):
+    r"""Hold the L2 norm of parameters: after each update they are scaled to it.
+
+    $\theta \leftarrow \theta \, n / \lVert \theta \rVert$ over all chosen parameters together; the direction
+    stays that of the update. The norm is that of the measure ``weight_norm`` if all parameters are chosen. A
+    norm of 0 stays 0.
+
+    Attributes:
+        norm: the norm n, in the unit set by ``of``.
+        of: unit of the norm: ``start`` (the norm when the hold begins), ``initial`` (the norm of the network
+            in which the member starts), or ``absolute``.
+        each: hold the norm of each chosen array on its own, in place of that of all of them together.
+
+    Example:
+        >>> HoldNorm(parameters=["embedding", "blocks.*.attention.*"], norm=0.5).of
+        'start'
+    """
+
+    kind: Literal["hold_norm"] = "hold_norm"
+    traced = ("norm",)
+    norm: float = Field(default=1.0, ge=0.0, le=1e9)
+    of: Literal["start", "initial", "absolute"] = "start"
+    each: bool = False
+
+    def select(self, members: MemberView) -> Selection:
+        """As in the base, and ``initial`` [member, norm], the norms in the members' first states."""
+        import numpy as np
+
+        selection = super().select(members)
+        if self.of != "initial":
+            return selection
+        arrays = members.parameters(parse_moment("start"))
+        squares = [
+            np.square(arrays[name], dtype=np.float64).reshape(len(members.seeds), -1).sum(axis=1)
+            for name in self.chosen(arrays)
+        ]
+        norms = np.sqrt(squares if self.each else [np.sum(squares, axis=0)]).T
+        return selection._replace(more={**selection.more, "initial": norms})
+
+    def begin(self, network: Any, target: Target, data: dict[str, jax.Array]) -> Any:
+        """Scale to the norm."""
+        del data
+        return self._held(network, target, self.record(network, target))
+
+    def record(self, network: Any, target: Target) -> Any:
+        """The norms, if the hold is relative to them."""
+        del target
+        return self._norms(network) if self.of == "start" else ()
+
+    def after_update(self, before: Any, network: Any, target: Target, recorded: Any) -> Any:
+        """Scale to the norm."""
+        del before
+        return self._held(network, target, recorded)
+
+    def _norms(self, network: Any) -> jax.Array:
+        """The norm of each chosen array (``each``), or of all of them: [norm]."""
+        import jax.numpy as jnp
+
+        squares = jnp.stack([jnp.sum(jnp.square(leaf)) for leaf in self.chosen_leaves(network).values()])
+        return jnp.sqrt(squares if self.each else jnp.sum(squares, keepdims=True))
+
+    def _held(self, network: Any, target: Target, recorded: Any) -> Any:
+        import jax.numpy as jnp
+
+        from grokscope.models.networks.parameters import replaced
+
+        norms = self._norms(network)
+        unit = {"start": recorded, "initial": target.more.get("initial"), "absolute": 1.0}[self.of]
+        wanted = jnp.asarray(self.norm * unit, norms.dtype)
+        off = (norms > 0) & (norms != wanted)
+        scale = jnp.where(off, wanted / jnp.where(off, norms, 1), 1)
+        leaves = self.chosen_leaves(network)
+        scales = jnp.broadcast_to(scale, (len(leaves),))
+        return replaced(
+            network, **{name: leaf * one for (name, leaf), one in zip(leaves.items(), scales, strict=True)}
         )

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, field_validator
 
 from grokscope.interventions._intervention import (
-    Intervention,
-    Parameter,
-    ParameterIntervention,
+    NeuronIntervention,
+    NeuronParameterIntervention,
     Target,
-    replace_arrays,
     where_masked,
 )
 
@@ -24,28 +22,24 @@ if TYPE_CHECKING:
 __all__ = ["Boost", "Sham"]
 
 
-class Boost(ParameterIntervention):
-    r"""Multiply the chosen parameters of the chosen neurons once: $\theta \leftarrow c\,\theta$.
+class Boost(NeuronParameterIntervention):
+    r"""Multiply parameters once: $\theta \leftarrow c\,\theta$; those of some neurons, or of any network.
 
     Attributes:
         factor: the factor c (the dose); below 1 it weakens the neurons.
-        parameters: by default the incoming ones, $W_j$ and $b_j$ (with ``bits`` only the weights): with relu
-            the neuron's contribution to the output is then multiplied by c as well.
+        parameters: names of parameters, as in ``Run.networks``, or patterns such as ``blocks.*``. By default
+            all; of a one-hidden-layer network the incoming ones, $W_j$ and $b_j$ (with ``bits`` only the
+            weights): with relu the neuron's contribution to the output is then multiplied by c as well.
 
     Example:
-        >>> Boost(factor=2.0, neurons=[3, 5]).changed
-        ('hidden_weight', 'hidden_bias')
+        >>> Boost(factor=2.0, neurons=[3, 5]).chosen(["hidden_weight", "hidden_bias", "output_weight"])
+        ['hidden_weight', 'hidden_bias']
     """
 
     kind: Literal["boost"] = "boost"
     traced = ("factor",)
+    usual = ("hidden_weight", "hidden_bias")
     factor: float = Field(ge=0.0, le=1e6)
-
-    @property
-    def changed(self) -> tuple[Parameter, ...]:
-        """The parameters that are multiplied."""
-        incoming: tuple[Parameter, ...] = ("hidden_weight", "hidden_bias")
-        return super().changed if self.parameters or self.bits != "all" else incoming
 
     @field_validator("until", mode="after")
     @classmethod
@@ -54,7 +48,7 @@ class Boost(ParameterIntervention):
             raise ValueError("a boost acts once; leave until out")
         return value
 
-    def begin(self, network: OneHiddenLayer, target: Target, data: dict[str, jax.Array]) -> OneHiddenLayer:
+    def begin(self, network: Any, target: Target, data: dict[str, jax.Array]) -> Any:
         """Multiply."""
         import jax
 
@@ -63,7 +57,7 @@ class Boost(ParameterIntervention):
         return where_masked(self.parameter_mask(network, target), boosted, network)
 
 
-class Sham(Intervention):
+class Sham(NeuronIntervention):
     r"""Rescale neurons without changing the function: $(W_j, b_j, u_j) \to (cW_j, cb_j, u_j/c)$.
 
     A control for interventions that change norms. The norm of the incoming weights is multiplied by c, and
@@ -118,10 +112,12 @@ class Sham(Intervention):
     def _rescaled(self, network: OneHiddenLayer, target: Target, c: Any) -> OneHiddenLayer:
         import jax.numpy as jnp
 
+        from grokscope.models.networks.parameters import replaced
+
         c = jnp.where(target.mask, c, 1.0).astype(network.hidden_bias.dtype)
         out = c * c if network.activation == "quadratic" else c
         u = network.output_weight
-        return replace_arrays(
+        return replaced(
             network,
             hidden_weight=network.hidden_weight * c,
             hidden_bias=network.hidden_bias * c,

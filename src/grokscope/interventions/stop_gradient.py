@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import model_validator
 
 from grokscope.errors import InputError
-from grokscope.interventions._intervention import Intervention, Selection, Target
+from grokscope.interventions._intervention import NeuronIntervention, Selection, Target
 from grokscope.interventions.neurons import All, NeuronsField
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["StopGradient"]
 
 
-class StopGradient(Intervention):
+class StopGradient(NeuronIntervention):
     r"""Train each group of neurons on its own loss, from which the outputs of other groups can be left out.
 
     The groups are numbered $0 \dots G-1$; group G is the rest, all neurons in no group. The parameters of

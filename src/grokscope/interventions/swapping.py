@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import field_validator
 
 from grokscope.errors import InputError
-from grokscope.interventions._intervention import Intervention, Selection, Target, replace_arrays
+from grokscope.interventions._intervention import NeuronIntervention, Selection, Target
 from grokscope.interventions.neurons import NeuronsField
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Swap"]
 
 
-class Swap(Intervention):
+class Swap(NeuronIntervention):
     r"""Exchange directions, norms or output weights between pairs of neurons, once.
 
     With $v_j = (W_j, b_j)$: ``direction`` exchanges $v_j / \lVert v_j \rVert$ and keeps the norms, ``scale``
@@ -38,7 +38,7 @@ class Swap(Intervention):
     """
 
     kind: Literal["swap"] = "swap"
-    per_member = (*Intervention.per_member, "partners")
+    per_member = (*NeuronIntervention.per_member, "partners")
     partners: NeuronsField
     what: Literal["direction", "scale", "output"]
 
@@ -72,10 +72,12 @@ class Swap(Intervention):
         """Exchange the quantity between each neuron and its ``partner``."""
         import jax.numpy as jnp
 
+        from grokscope.models.networks.parameters import replaced
+
         del data
         partner = target.more["partner"]
         if self.what == "output":
-            return replace_arrays(network, output_weight=network.output_weight[partner])
+            return replaced(network, output_weight=network.output_weight[partner])
         w, b = network.hidden_weight, network.hidden_bias
         size = jnp.sqrt(jnp.sum(jnp.square(w), axis=0) + jnp.square(b))
         moved = (partner != jnp.arange(len(partner))) & (size > 0) & (size[partner] > 0)
@@ -86,6 +88,6 @@ class Swap(Intervention):
         else:
             factor = size[partner] / safe
             new_w, new_b = w * factor, b * factor
-        return replace_arrays(
+        return replaced(
             network, hidden_weight=jnp.where(moved, new_w, w), hidden_bias=jnp.where(moved, new_b, b)
         )

@@ -26,6 +26,8 @@ def branch_experiment(
     parameters: Any = "all",
     neurons: Any = None,
     clock: Any = "source",
+    rename: Any = (),
+    into: Any = "refuse",
 ) -> Experiment:
     """The experiment of a branch: that of the source run, with changes, and a start inside that run.
 
@@ -34,9 +36,11 @@ def branch_experiment(
         at: the step (-1: the last) or event at which members start.
         changes: changes of the spec, as for ``--set``.
         interventions: interventions of the branch; those of the source are dropped.
-        parameters: names of the parameters to copy; see `grokscope.starts.FromRun`, also for the next two.
+        parameters: names of the parameters to copy; see `grokscope.starts.FromRun`, also for the next four.
         neurons: the neurons whose parameters are copied.
         clock: whether steps continue from the source's step or begin at 0.
+        rename: other names of parameters in the branch.
+        into: the rule for parameters of another shape.
 
     Raises:
         InputError: if the experiment is not valid, or ends before the branch starts.
@@ -52,6 +56,8 @@ def branch_experiment(
         parameters=parameters,
         neurons=neurons,
         clock=clock,
+        rename=rename,
+        into=into,
     )
     table: dict[str, Any] = {name: getattr(source.experiment, name) for name in Experiment.model_fields}
     table |= {"init": init, "interventions": interventions}

@@ -12,16 +12,15 @@ import numpy as np
 
 from grokscope.experiment import Experiment
 from grokscope.learners import abstract_predictor
-from grokscope.training.cohort import leaf_name
+from grokscope.models.networks.parameters import leaf_name, named_leaves
 
 __all__ = ["network_of", "network_shapes", "stacked", "stacked_network"]
 
 
 def network_shapes(experiment: Experiment) -> dict[str, tuple[int, ...]]:
     """The shape of every array of the experiment's network, by the names of snapshots."""
-    hashable: Any = experiment  # frozen, which a type checker cannot see
-    paths, _ = jax.tree_util.tree_flatten_with_path(_structure(hashable))
-    return {leaf_name(path): tuple(leaf.shape) for path, leaf in paths}
+    hashable: Any = experiment
+    return {name: leaf.shape for name, leaf in named_leaves(_structure(hashable)).items()}
 
 
 def network_of(experiment: Experiment, leaves: Mapping[str, np.ndarray]) -> Any:

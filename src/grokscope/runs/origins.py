@@ -40,7 +40,8 @@ class Origins:
         steps: the step at which each member starts, [member].
         source_members: the seeds of each member's source member; None without a source.
         neurons: the neurons that each intervention acts on, bool over (seed, intervention, neuron) with
-            coordinates ``at`` and ``until`` (seed, intervention); None without interventions.
+            coordinates ``at`` and ``until`` (seed, intervention); None without interventions. The axis
+            ``neuron`` is empty if the network has not exactly one hidden layer.
         left_out: the reason for each requested member that could not start, by its seeds.
     """
 
@@ -70,12 +71,14 @@ def _neuron_sets(store: RunReader, experiment: Experiment, leaves: dict[str, np.
     """`Origins.neurons` from the stored arrays."""
     from grokscope.store.labeled import MemberAxes
 
+    targets = _unpack_targets(leaves)
+
     labels = [item.label for item in experiment.interventions]
     labels = [name if labels.count(name) == 1 else f"{name} {i}" for i, name in enumerate(labels)]
     axes = MemberAxes.of(store.seeds)
 
     def over_interventions(name: str) -> np.ndarray:
-        return np.stack([leaves[f"targets/{i}/{name}"] for i in range(len(labels))], axis=1)
+        return np.stack([getattr(target, name) for target in targets], axis=1)
 
     sets = axes.label(over_interventions("mask"), {"intervention": labels, "neuron": None}, name="neurons")
     return sets.assign_coords(
@@ -91,7 +94,9 @@ def pack_targets(targets: Sequence[Target]) -> dict[str, np.ndarray]:
     packed: dict[str, np.ndarray] = {}
     for i, target in enumerate(targets):
         for name in ("mask", "bits", "at", "until"):
-            packed[f"targets/{i}/{name}"] = np.asarray(getattr(target, name))
+            array = np.asarray(getattr(target, name))
+            if array.ndim == 1 or array.shape[1]:  # a network without such neurons has none to store
+                packed[f"targets/{i}/{name}"] = array
         packed |= {f"targets/{i}/more/{name}": np.asarray(array) for name, array in target.more.items()}
     return packed
 
@@ -99,13 +104,15 @@ def pack_targets(targets: Sequence[Target]) -> dict[str, np.ndarray]:
 def _unpack_targets(leaves: dict[str, np.ndarray]) -> tuple[Target, ...]:
     """The inverse of `pack_targets`."""
     targets: list[Target] = []
-    while f"targets/{len(targets)}/mask" in leaves:
+    while f"targets/{len(targets)}/at" in leaves:
         at = f"targets/{len(targets)}/"
         more = {
             name.removeprefix(f"{at}more/"): v for name, v in leaves.items() if name.startswith(f"{at}more/")
         }
         begin, end = (leaves[at + name].astype(np.int32) for name in ("at", "until"))
-        targets.append(Target(leaves[f"{at}mask"], leaves[f"{at}bits"], begin, end, more))
+        none = np.zeros((len(begin), 0), bool)
+        mask, bits = (leaves.get(at + name, none) for name in ("mask", "bits"))
+        targets.append(Target(mask, bits, begin, end, more))
     return tuple(targets)
 
 

@@ -6,7 +6,7 @@ They are found once, before the members train, and stored (`grokscope.runs.origi
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -15,10 +15,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from grokscope.errors import InputError
-from grokscope.interventions import Intervention, NetworkArrays, Target
+from grokscope.errors import InputError, did_you_mean
+from grokscope.interventions import NEURON_PARAMETERS, Intervention, NetworkArrays, Target
 from grokscope.measures import active_subnetwork
 from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
+from grokscope.models.networks.parameters import matching_names
 from grokscope.progress import Progress
 from grokscope.runs.origins import pack_targets
 from grokscope.runs.replay import NETWORK, state_structure, states_at
@@ -179,19 +180,90 @@ def _start_states(
     wanted = state_structure(experiment)
     if init.takes_all:
         states = {name: leaf for name, leaf in states.items() if not name.startswith("memory.")}
-        _check_fit(states, wanted, whole=True)
+        _check_fit(states, wanted)
     else:
         copied = {name: leaf for name, leaf in states.items() if name.startswith(NETWORK)}
-        _check_fit(copied, {name: w for name, w in wanted.items() if name.startswith(NETWORK)}, whole=False)
         states = _fresh_states(experiment, prepared.members)
-        view = StoredMembers(experiment, Members(tuple(prepared.members)), copied, source)
-        mask = init.neurons.find(view) if init.neurons is not None else None
-        names = init.parameters if init.parameters != "all" else None
-        for name, leaf in copied.items():
-            if names is None or name.removeprefix(NETWORK) in names:
-                states[name] = leaf if mask is None else _replace_neurons(name, mask, leaf, states[name])
+        mask = None
+        if init.neurons is not None:
+            view = StoredMembers(experiment, Members(tuple(prepared.members)), copied, source)
+            if not view.width or not source.experiment.model.has_one_hidden_layer:
+                raise InputError("init.neurons: needs one-hidden-layer networks; name init.parameters instead.")
+            mask = init.neurons.find(view)
+        there, here = (
+            {name.removeprefix(NETWORK): leaf for name, leaf in leaves.items() if name.startswith(NETWORK)}
+            for leaves in (copied, states)
+        )
+        for one, name in _renamed(init, there, here).items():
+            new = _transplanted(init, (one, there[one]), (name, here[name]), mask)
+            states[f"{NETWORK}{name}"] = new
     prepared.leaves |= {f"state/{name}": leaf for name, leaf in states.items()}
     return states
+
+
+def _renamed(init: FromRun, there: Iterable[str], here: Iterable[str]) -> dict[str, str]:
+    """The parameters of the source that are copied, each with its name in this experiment's network.
+
+    Raises:
+        InputError: if a name does not exist on its side, or two parameters would have the same name.
+    """
+    chosen = list(there)
+    try:
+        if init.parameters != "all":
+            chosen = matching_names(init.parameters, chosen, "the source")
+    except InputError as error:
+        raise InputError(f"init.parameters: {error}") from None
+    if init.neurons is not None:  # an output bias belongs to no neuron
+        chosen = [name for name in chosen if name in NEURON_PARAMETERS]
+    names = dict(init.rename)
+    for name in names:
+        if name not in chosen:
+            raise InputError(f"init.rename: '{name}' is not copied from the source: {', '.join(chosen)}.")
+    found = {name: names.get(name, name) for name in chosen}
+    known = list(here)
+    for one, name in found.items():
+        if name not in known:
+            where = "init.rename" if one in names else "init.parameters"
+            hint = "" if one in names else " Give it another name with init.rename."
+            raise InputError(
+                f"{where}: '{name}' is no parameter of this experiment's network."
+                f"{did_you_mean(name, known)} It has: {', '.join(known)}.{hint}"
+            )
+        if list(found.values()).count(name) > 1:
+            raise InputError(f"init.rename: two parameters of the source would be copied to '{name}'.")
+    return found
+
+
+def _transplanted(
+    init: FromRun, source: tuple[str, np.ndarray], own: tuple[str, np.ndarray], mask: np.ndarray | None
+) -> np.ndarray:
+    """A parameter [member, ...] of this experiment's networks, with the source's values copied into it.
+
+    Raises:
+        InputError: if shapes or types differ, and ``init.into`` does not allow it.
+    """
+    (there, new), (here, old) = source, own
+    same = new.shape == old.shape
+    if new.dtype != old.dtype or not (same or (init.into == "leading" and new.ndim == old.ndim)):
+        raise InputError(_misfit(there, new, old.dtype, old.shape[1:], here))
+    if same:
+        return new if mask is None else _replace_neurons(here, mask, new, old)
+    block = tuple(slice(min(sizes)) for sizes in zip(new.shape, old.shape, strict=True))
+    value = old.copy()
+    value[block] = new[block]
+    return value
+
+
+def _misfit(there: str, leaf: np.ndarray, dtype: Any, shape: tuple[int, ...], here: str = "") -> str:
+    """Error text: a parameter of the source has another shape or type than this experiment's."""
+    name = "" if here in ("", there) else f" network.{here}"
+    hint = ""
+    if here and dtype == leaf.dtype and len(shape) == leaf.ndim - 1:
+        hint = "; init.into = 'leading' copies the leading entries"
+    return (
+        f"init: the source's network.{there} is {leaf.dtype} of shape {leaf.shape[1:]};"
+        f" this experiment's{name} is {dtype} of shape {shape}{hint}."
+    )
 
 
 def _replace_neurons(name: str, mask: np.ndarray, new: np.ndarray, old: np.ndarray) -> np.ndarray:
@@ -203,21 +275,30 @@ def _replace_neurons(name: str, mask: np.ndarray, new: np.ndarray, old: np.ndarr
     return np.where(mask, new, old)
 
 
-def _check_fit(states: dict[str, np.ndarray], wanted: Mapping[str, object], *, whole: bool) -> None:
-    """Raise an error if states differ from the experiment's in shape or type, or (whole) in their leaves."""
-    for name, leaf in states.items():
-        shape = getattr(wanted.get(name), "shape", None)
-        dtype = getattr(wanted.get(name), "dtype", None)
-        if shape is not None and (shape != leaf.shape[1:] or dtype != leaf.dtype):
-            raise InputError(
-                f"init: the source's {name.removeprefix('state.')} is {leaf.dtype} of shape {leaf.shape[1:]};"
-                f" this experiment's is {dtype} of shape {shape}."
-            )
-    if whole and set(states) != set(wanted):
+def _check_fit(states: dict[str, np.ndarray], wanted: Mapping[str, Any]) -> None:
+    """Raise an error if whole states differ from the experiment's in their leaves, shapes or types."""
+    there, here = (
+        {name: leaf for name, leaf in leaves.items() if name.startswith(NETWORK)} for leaves in (states, wanted)
+    )
+    if set(there) != set(here):
+        lists = [", ".join(name.removeprefix(NETWORK) for name in names) for names in (there, here)]
         raise InputError(
-            "init: the source's optimizer state does not fit this optimizer; take only the network over: "
-            "init.parameters = ['hidden_weight', 'hidden_bias', 'output_weight']."
+            f"init: the source's network has the parameters {lists[0]}; this experiment's has {lists[1]}; "
+            "name those to copy with init.parameters, and their names here with init.rename."
         )
+    for name, leaf in states.items():
+        own = wanted.get(name)
+        if own is not None and (own.shape != leaf.shape[1:] or own.dtype != leaf.dtype):
+            if name in there:
+                raise InputError(_misfit(name.removeprefix(NETWORK), leaf, own.dtype, own.shape))
+            break
+    else:
+        if set(states) == set(wanted):
+            return
+    raise InputError(
+        "init: the source's optimizer state does not fit this optimizer; take only the network over: "
+        "init.parameters = ['*']."
+    )
 
 
 def _fresh_states(experiment: Experiment, members: list[Seeds]) -> dict[str, np.ndarray]:
@@ -243,7 +324,7 @@ def _resolve_interventions(
         if item.until is not None:
             until = _steps(item.until, prepared, experiment, source)
         for fails, text in (
-            (~mask.any(axis=1), "has no neurons to act on"),
+            (~mask.any(axis=1) & (mask.shape[1] > 0), "has no neurons to act on"),
             (np.isinf(at), f"{item.at} was not seen in the source"),
             (at < origin, f"{item.at} lies before its start"),
             (until <= at, "it would end before it begins"),
@@ -449,8 +530,20 @@ class StoredMembers:
 
     @property
     def width(self) -> int:
-        """The number of neurons."""
-        return int(self._states["state.network.hidden_bias"].shape[-1])
+        """The number of neurons; 0 if the network has not exactly one hidden layer."""
+        return self._hidden_shape[1]
+
+    @property
+    def n_bits(self) -> int:
+        """The number of inputs of each neuron; 0 if the network has not exactly one hidden layer."""
+        return self._hidden_shape[0]
+
+    @property
+    def _hidden_shape(self) -> tuple[int, int]:
+        if not self._experiment.model.has_one_hidden_layer:
+            return 0, 0
+        _, bits, neurons = self._states[f"{NETWORK}hidden_weight"].shape
+        return bits, neurons
 
     def support(self) -> np.ndarray:
         """The task's hidden bits, or those drawn from each member's data seed; bool [member, bit].
@@ -459,8 +552,7 @@ class StoredMembers:
             InputError: if the task does not know them.
         """
         task = self._experiment.task
-        n_bits = self._states["state.network.hidden_weight"].shape[1]
-        bits = np.zeros((len(self._members), n_bits), bool)
+        bits = np.zeros((len(self._members), self.n_bits), bool)
         known = task.facts().get("support")
         if known is not None:
             bits[:, list(known)] = True
@@ -473,12 +565,18 @@ class StoredMembers:
         np.put_along_axis(bits, drawn.astype(np.int64), True, axis=1)
         return bits
 
-    def weights(self, at: Moment) -> NetworkArrays:
+    def parameters(self, at: Moment) -> dict[str, np.ndarray]:
         """The source's networks at a moment; at ``start`` the networks with which the members start."""
         is_start = at.event == "start" and not at.offset and at.factor == 1
         leaves = self._states if is_start else self._require_source().states(at)
-        names = ("hidden_weight", "hidden_bias", "output_weight")
-        return NetworkArrays(*(leaves[f"state.network.{name}"] for name in names))
+        return {
+            name.removeprefix(NETWORK): leaf for name, leaf in leaves.items() if name.startswith(NETWORK)
+        }
+
+    def weights(self, at: Moment) -> NetworkArrays:
+        """The same of one-hidden-layer networks."""
+        arrays = self.parameters(at)
+        return NetworkArrays(*(arrays[name] for name in NetworkArrays._fields))
 
     def active(self, at: Moment, flavor: Literal["predictions", "accuracy"], order: str) -> np.ndarray:
         """The active subnetwork on the source's training inputs; without a source, on the members' own."""

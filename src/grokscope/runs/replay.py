@@ -14,10 +14,11 @@ import jax
 import numpy as np
 
 from grokscope.errors import GrokscopeError, InputError
+from grokscope.models.networks.parameters import named_leaves
 from grokscope.runs.networks import network_of, stacked
 from grokscope.runs.origins import cohort_of, start_steps
 from grokscope.store.checksums import state_sha256
-from grokscope.training.cohort import array_leaves, leaf_name
+from grokscope.training.cohort import array_leaves
 from grokscope.training.devices import choose_execution, in_precision, prepare_devices
 from grokscope.training.loop import Carry, MemberLoop, SegmentPlan, as_precision
 from grokscope.training.numerics import numerics_here
@@ -121,8 +122,7 @@ def state_structure(experiment: Experiment) -> dict[str, jax.ShapeDtypeStruct]:
         shared = as_precision(experiment.task.shared_data(), experiment.precision)
         return loop.start(jax.numpy.zeros(4, "uint32"), {}, shared)[0]
 
-    paths, _ = jax.tree_util.tree_flatten_with_path(jax.eval_shape(start))
-    return {leaf_name(path): leaf for path, leaf in paths}
+    return named_leaves(jax.eval_shape(start))
 
 
 def _find(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -225,6 +225,8 @@ class Run:
         parameters: Any = "all",
         neurons: Any = None,
         clock: Literal["source", "zero"] = "source",
+        rename: Mapping[str, str] | None = None,
+        into: Literal["refuse", "leading"] = "refuse",
         out: str | Path | None = None,
         progress: Progress | None = None,
         allow_other_numerics: bool = False,
@@ -241,6 +243,8 @@ class Run:
             parameters: names of the parameters to copy, see `grokscope.starts.from_run.FromRun`.
             neurons: the neurons whose parameters are copied.
             clock: whether steps continue from this run's step (``source``) or begin at 0 (``zero``).
+            rename: names in the branch of parameters that have other names in this run.
+            into: a parameter of another shape is refused, or copied into the ``leading`` entries.
             out: the folder; by default ``runs/<task>-<identity>``.
             progress: receives the progress.
             allow_other_numerics: branch even if this run was made under other numerics; the branch is marked.
@@ -265,6 +269,8 @@ class Run:
             parameters=parameters,
             neurons=neurons,
             clock=clock,
+            rename=dict(rename or {}),
+            into=into,
         )
         return train(
             experiment,

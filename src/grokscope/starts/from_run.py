@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import field_validator, model_validator
+from pydantic import BeforeValidator, PlainSerializer, field_validator, model_validator
 
 from grokscope.interventions import NeuronsField
 from grokscope.spec.moments import parse_moment
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from typing import Self
 
 __all__ = ["FromRun"]
+
+
+def _pairs(value: Any) -> Any:
+    return tuple(value.items()) if isinstance(value, dict) else value
+
+
+# a table of texts; kept as pairs, because a spec must be hashable
+Names = Annotated[tuple[tuple[str, str], ...], BeforeValidator(_pairs), PlainSerializer(dict)]
 
 
 class FromRun(Init):
@@ -31,16 +39,24 @@ class FromRun(Init):
         run: the folder of the source run.
         source: the identity of the source run; read from the folder if not given, else compared with it.
         at: a step, or an event of the source; with an event each member branches at its own step.
-        parameters: ``all`` copies the whole state, the optimizer's included. A list of parameters
-            (``hidden_weight``, ``hidden_bias``, ``output_weight``; it may be empty) copies only these; all
-            other parameters are drawn from the member's init stream, and the optimizer state is new.
+        parameters: ``all`` copies the whole state, the optimizer's included. A list of names of the source's
+            parameters, as in ``Run.networks``, or of patterns such as ``blocks.*`` (it may be empty) copies
+            only these, also into another model; all other parameters are drawn from the member's init stream,
+            and the optimizer state is new.
         neurons: copy only the parameters of these neurons (a transplant). All others are drawn from the
             member's init stream, and the optimizer state is new.
+        rename: the names in this experiment's network of parameters that have other names in the source:
+            ``{"hidden_weight" = "weights.0"}``. Without ``parameters`` all of the network are copied.
+        into: what to do with a parameter of another shape: ``refuse``, or ``leading``: the leading entries on
+            each axis, as many as both shapes have, are copied, and all others are drawn.
         clock: ``source``: steps are counted on from the source's step; ``zero``: they start at 0.
 
     Example:
         >>> FromRun(run="runs/slow", source="ab" * 32, at="memorization").clock
         'source'
+        >>> names = {"hidden_weight": "weights.0"}
+        >>> FromRun(run="runs/slow", source="ab" * 32, at=9, rename=names, into="leading").takes_all
+        False
     """
 
     kind: Literal["from_run"] = "from_run"
@@ -49,8 +65,10 @@ class FromRun(Init):
     run: str
     source: str = ""
     at: int | str
-    parameters: Literal["all"] | tuple[Literal["hidden_weight", "hidden_bias", "output_weight"], ...] = "all"
+    parameters: Literal["all"] | tuple[str, ...] = "all"
     neurons: NeuronsField | None = None
+    rename: Names = ()
+    into: Literal["refuse", "leading"] = "refuse"
     clock: Literal["source", "zero"] = "source"
 
     @field_validator("run", mode="after")
@@ -77,12 +95,25 @@ class FromRun(Init):
     def _check(self) -> Self:
         if self.neurons is not None and self.parameters != "all" and not self.parameters:
             raise ValueError("neurons with parameters = [] would take over nothing; leave one of them out")
+        if self.neurons is not None and (self.rename or self.into != "refuse"):
+            raise ValueError("neurons are copied into a network of the same form; leave rename and into out")
+        here = [name for _, name in self.rename]
+        if len(set(here)) != len(here):
+            raise ValueError("rename gives two parameters the same name")
         return self
 
     @property
     def takes_all(self) -> bool:
         """Whether the whole state is copied, bit for bit."""
-        return self.parameters == "all" and self.neurons is None
+        return self.parameters == "all" and self.neurons is None and not self.rename and self.into == "refuse"
+
+    def identifying(self) -> dict[str, Any]:
+        """As in the base; the identity of older branches has no ``rename`` and ``into``."""
+        table = super().identifying()
+        for name in ("rename", "into"):
+            if getattr(self, name) == type(self).model_fields[name].default:
+                del table[name]
+        return table
 
     def seen_from(self, folder: Path) -> FromRun:
         """A copy whose path is relative to the folder of the spec, so that both can be moved together."""

@@ -13,6 +13,7 @@ import numpy as np
 from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from grokscope.models.networks.parameters import leaf_name, named_leaves
 from grokscope.training.devices import Execution, choose_execution
 from grokscope.training.loop import Carry, MemberLoop, SegmentPlan, as_precision, traced_once
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from grokscope.tasks import Task
     from grokscope.training.intervening import MemberPlan
 
-__all__ = ["Cohort", "array_leaves", "leaf_name"]
+__all__ = ["Cohort", "array_leaves"]
 
 _MEMBER = PartitionSpec("member")
 _SHARED = PartitionSpec()
@@ -228,15 +229,9 @@ def _shared(task: Task, precision: str) -> Callable[[], dict[str, jax.Array]]:
     return jax.jit(lambda: as_precision(task.shared_data(), precision))
 
 
-def leaf_name(path: Any) -> str:
-    """Dotted name of a key path, such as ``state.network.hidden_weight``."""
-    return jax.tree_util.keystr(path, simple=True, separator=".")
-
-
 def array_leaves(tree: Any) -> dict[str, np.ndarray]:
     """Leaves of a pytree as numpy arrays, by `leaf_name`."""
-    paths, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return {leaf_name(path): np.asarray(leaf) for path, leaf in paths}
+    return {name: np.asarray(leaf) for name, leaf in named_leaves(tree).items()}
 
 
 @functools.lru_cache(maxsize=64)

@@ -39,7 +39,8 @@ def begin(
 ) -> tuple[Any, tuple[Any, ...]]:
     """The network at the member's start, and the memory of each intervention (zeros if it begins later)."""
     memory: list[Any] = []
-    for item, target in zip(interventions, member_plan.targets, strict=True):
+    for item, bare in zip(interventions, member_plan.targets, strict=True):
+        target = bare._replace(step=member_plan.origin)
         now = target.at == member_plan.origin
         kept = item.record(network, target)
         memory.append(_chosen(now, kept, jax.tree.map(jnp.zeros_like, kept)))
@@ -59,7 +60,8 @@ def intervened(
     memory: tuple[Any, ...],
 ) -> tuple[State, jax.Array, tuple[Any, ...]]:
     """One update with its interventions; returns the state, the loss of the batch and the memories."""
-    acts = list(zip(experiment.interventions, member_plan.targets, strict=True))
+    targets = [target._replace(step=step) for target in member_plan.targets]
+    acts = list(zip(experiment.interventions, targets, strict=True))
     active = [(target.at <= step) & (step < target.until) for _, target in acts]
     before = state.network
 
@@ -117,7 +119,8 @@ def _begun(
 
     def work() -> tuple[Any, tuple[Any, ...]]:
         changed, kept = network, list(memory)
-        for i, ((item, target), now) in enumerate(zip(acts, starts, strict=True)):
+        for i, ((item, bare), now) in enumerate(zip(acts, starts, strict=True)):
+            target = bare._replace(step=step)
             kept[i] = _chosen(now, item.record(changed, target), kept[i])
             if "begin" in item.stages:
                 changed = _chosen(now, item.begin(changed, target, data), changed)
