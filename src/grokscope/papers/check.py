@@ -11,6 +11,7 @@ import numpy as np
 
 from grokscope.papers._experiments import ContestExperiment, PaperExperiment, SweepExperiment
 from grokscope.papers._paper import Paper, RunLike
+from grokscope.spec.checking import Checker
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_paper", "made_up_runs"]
 
+_want = Checker("check_paper")
 _SEEDS, _POINTS, _WIDTH = 12, 60, 16
 
 
@@ -40,11 +42,6 @@ def check_paper(paper: Paper, examples: Iterable[Mapping[str, RunLike]] = ()) ->
     _check_experiments(paper)
     _check_references(paper)
     _check_claims(paper, examples)
-
-
-def _want(good: bool, message: str) -> None:
-    if not good:
-        raise AssertionError(f"check_paper: {message}.")
 
 
 def _check_texts(paper: Paper) -> None:
