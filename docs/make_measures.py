@@ -51,11 +51,21 @@ neurons of the set S, all others set to 0; $f_m$ is the output with only the m n
 - **Zero outputs.** The sign of 0 is 0. An input with $f(x) = 0$ has no prediction: it is left out of
   accuracies and other shares, and counted by the `zero_outputs` measures. A subnetwork with output 0 agrees
   with no prediction.
+- **Real labels.** A task's labels may be real numbers or real vectors. They have no right predictions, so
+  accuracies and other measures of predictions do not apply; losses and norms do.
+- **Online training.** Every update has new samples. The training split is a fixed set of `n_train` samples of
+  each member that is only measured, so `train_accuracy` and `train_loss` are held-out values there.
+  `batch_loss` and `batch_accuracy` are those of the samples that are learned from.
+  `schedule.measures = "epochs"`, the default, is 64 log-spaced points per decade of steps.
+- **No test set.** If a task has none (`train_fraction = 1`, or arrays without `test_x`), measures of the test
+  split do not apply.
 - **Values that were not measured** are absent or NaN, never zero.
 """
 _FAMILIES = {
     "accuracy": "Accuracy",
     "loss": "Loss and margin",
+    "batch": "The batch of the next update",
+    "population": "Exact expectations",
     "norms": "Norms",
     "share": "Shares of the output",
     "sparsity": "Effective sparsity",
@@ -106,7 +116,9 @@ def _entry(cls: type[Measure]) -> str:
     if cls.needs:
         facts.append(f"needs {', '.join(need.text for need in cls.needs)}")
     if not cls.default:
-        facts.append("taken only if the spec lists it")
+        facts.append(
+            f"taken {'by default only online' if cls.default_online else 'only if the spec lists it'}"
+        )
     lines = [f"### `{kind}`\n", _formulas(markdown(found[""])) + "\n", "; ".join(facts) + ".\n"]
     options = {name: text for name, text in attributes_of(cls).items() if name in cls.model_fields}
     lines += [f"Option `{name}`: {_formulas(markdown(text))}\n" for name, text in options.items()]

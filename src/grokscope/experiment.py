@@ -81,7 +81,8 @@ class Experiment(Part):
         interventions: changes to neurons during training, applied in this order; tables with a ``kind``.
         batch_size: samples per update, or ``full``.
         epochs, steps: the length of the run; give exactly one of them (``steps`` if ``online`` is true).
-        online: draw fresh samples for every update, instead of batches of a training set.
+        online: draw fresh samples for every update, instead of batches of a training set. The training split
+            (``task.n_train`` samples) is then only measured.
         precision: ``float32`` or ``float64``: the type of parameters, data and loss.
         measures: the measures to take, as names or tables; if not given, all default measures that apply.
         schedule: when measures are taken and networks are stored (see `Recording`).

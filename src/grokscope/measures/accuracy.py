@@ -53,6 +53,10 @@ class TrainAccuracy(_Accuracy):
     $f(x) = 0$ has no prediction: it is left out here, and counted by `TrainZeroOutputs`. NaN if all outputs
     are 0. With classes: the share with $\mathrm{argmax}\, f(x_i) = y_i$; ties go to the lowest class.
 
+    In online training the network never learns from the training split: it is a fixed set of ``n_train``
+    samples of each member that is only measured, a second held-out set (with random or noisy labels, if the
+    task has those). The accuracy on what is learned from is `BatchAccuracy`.
+
     Source: Merrill, Tsilivis, Shukla 2023, Figure 2 left.
 
     Example:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
+from grokscope.learners import Batch
 from grokscope.learners.gradient import Gradient
 from grokscope.losses import CrossEntropy, Hinge
 from grokscope.measures._measure import Measure, Pace
+from grokscope.measures.needs import BATCH, INITIAL_NETWORK, Need
 from grokscope.models.fully_connected import FullyConnected
 from grokscope.models.transformer import Transformer
 from grokscope.optimizers import SGD
@@ -128,7 +130,7 @@ def _key(experiment: TrainingSpec) -> str:
 
 
 def _members(experiment: TrainingSpec) -> tuple[Any, ...]:
-    """Network, data, subnetworks and key frequencies of some members; cached: compiling takes longest."""
+    """Network, data, findings at the end, and start of some members; cached: compiling takes longest."""
     if (key := _key(experiment)) not in _drawn:
         _drawn[key] = _draw_members(experiment)
     return _drawn[key]
@@ -143,20 +145,23 @@ def _draw_members(experiment: TrainingSpec) -> tuple[Any, ...]:
     n_frequencies = len(experiment.axes.get("frequency", ()))
 
     @jax.jit
-    def draw(key: jax.Array) -> tuple[Any, dict[str, jax.Array], dict[str, jax.Array]]:
+    def draw(key: jax.Array) -> tuple[Any, dict[str, jax.Array], dict[str, jax.Array], Any]:
         init, data, noise, masks = jax.random.split(key, 4)
-        network = experiment.model.network(init, task.input_shape, task.n_outputs)
+        network, initial = (
+            experiment.model.network(drawn, task.input_shape, task.n_outputs)
+            for drawn in (init, jax.random.fold_in(init, 1))
+        )
         subnetworks = jax.random.bernoulli(masks, 0.5, (len(SUBNETWORK_LABELS), width))
         # the complement as in a run, and an empty memorizing subnetwork (the member never memorized)
         subnetworks = subnetworks.at[1].set(~subnetworks[0]).at[2].set(False)
         found = {"subnetworks": subnetworks}
         if n_frequencies:
             found["key_frequencies"] = jax.numpy.arange(n_frequencies) % 2 == 0
-        return network, task.member_data(data, noise), found
+        return network, task.member_data(data, noise), found, initial
 
     shared = task.shared_data()
     drawn = map(draw, jax.random.split(jax.random.key(0), _N_MEMBERS))
-    members = [(network, {**shared, **data}, found) for network, data, found in drawn]
+    members = [(network, {**shared, **data}, found, initial) for network, data, found, initial in drawn]
     return tuple(jax.tree.map(np.asarray, member) for member in members)
 
 
@@ -164,14 +169,11 @@ def _check_results(measure: Measure, experiment: TrainingSpec) -> None:
     import jax
     import numpy as np
 
-    from grokscope.measures._point import Point
-
     members = _members(experiment)
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *members)
 
     def value(member: Any) -> jax.Array:
-        network, data, found = member
-        return measure(Point(network, data, experiment.loss, **found if "follow" in measure.pace else {}))
+        return measure(_point(experiment, member, measure.needs, follows="follow" in measure.pace))
 
     jitted = jax.jit(value)
     results = np.stack([jitted(member) for member in members])
@@ -207,18 +209,35 @@ def _check_results(measure: Measure, experiment: TrainingSpec) -> None:
         _require(same_numbers(expected, found), measure, f"gives other numbers {way}")
 
 
+def _point(experiment: TrainingSpec, member: Any, needs: tuple[Need, ...], *, follows: bool) -> Point:
+    """The point of a member, with the start and a batch only if the needs say so."""
+    from grokscope.measures._point import Point
+
+    network, data, found, initial = member
+    batch = Batch(data["train_x"][:4], data["train_y"][:4])
+    return Point(
+        network,
+        data,
+        experiment.loss,
+        **found if follows else {},
+        task=experiment.task,
+        initial=initial if INITIAL_NETWORK in needs else None,
+        batch=(lambda: batch) if BATCH in needs and not follows else None,
+    )
+
+
 def _crowded_point(experiment: TrainingSpec, *, follows: bool) -> Point:
     """A copy of a cached point at which all measures that apply have been taken."""
     import jax
 
-    from grokscope.measures._point import Point
-
     known = kinds("measure")
     name = (_key(experiment), follows, tuple(known.values()))
     if name not in _crowded:
-        network, data, found = jax.tree.map(jax.numpy.asarray, _members(experiment)[0])
-        point = Point(network, data, experiment.loss, **found if follows else {})
+        member = jax.tree.map(jax.numpy.asarray, _members(experiment)[0])
+        point = _point(experiment, member, (INITIAL_NETWORK, BATCH), follows=follows)
         for measure in map(_made, known.values()):
+            if follows and BATCH in measure.needs:
+                continue
             if (follows or "follow" not in measure.pace) and measure.missing(experiment) is None:
                 measure(point)
         for old in [key for key in _crowded if key[2] != name[2]]:

@@ -28,7 +28,8 @@ class _Loss(Measure):
 class TrainLoss(_Loss):
     r"""Mean loss over the training samples, $\frac1N \sum_i \ell(f(x_i), y_i)$, without weight decay.
 
-    $\ell$ is the experiment's loss.
+    $\ell$ is the experiment's loss. In online training the training split is only measured (see
+    `TrainAccuracy`); the loss on what is learned from is `BatchLoss`.
 
     Source: Merrill, Tsilivis, Shukla 2023, Figure 2 middle.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from grokscope.training.timeline import Timeline
 
 if TYPE_CHECKING:
     from grokscope.experiment import Experiment
+    from grokscope.measures import Measure
     from grokscope.runs.measure_plan import MeasurePlan
     from grokscope.store.reader import RunReader
 
@@ -31,7 +32,7 @@ def stop_rule(experiment: Experiment, wanted: MeasurePlan) -> StopRule | None:
     if rule is None or rule.stable is None:
         return rule
     if all(measure.name != rule.measure for measure in wanted.quick):
-        lack = lookup("measure", rule.measure)().missing(experiment)
+        lack = cast("Measure", lookup("measure", rule.measure)()).missing(experiment)
         why = f" ({lack})" if lack else ""
         raise InputError(f"stop.grokked_for: looks at {rule.measure}, which is not among the measures{why}.")
     return rule

@@ -67,6 +67,7 @@ def train_into(
     prepare_devices()
     use_compile_cache()
     with in_precision(experiment.precision):
+        check_parts(experiment)  # before the measures: which of them apply depends on the network
         check_parts(experiment, MeasurePlan.of(experiment).all)
         refuse_too_large(experiment, len(members))
         prepared = None

@@ -211,7 +211,7 @@ def _check_shape(name: str, array: np.ndarray, arrays: dict[str, np.ndarray], wh
     if part == "y":
         rows = len(arrays[f"{split}_x"])
         first = arrays["train_y"]
-        are_vectors = first.ndim == 2 and first.shape[1] > 1 and array.dtype.kind == "f"
+        are_vectors = first.ndim == 2 and first.shape[1] > 1 and first.dtype.kind == "f"
         wanted = (rows, first.shape[1]) if are_vectors else (rows,)
         if array.shape != wanted:
             raise InputError(

@@ -242,7 +242,7 @@ def _program(static: tuple[MemberLoop, Execution], what: str, extra: Any = None)
     if what == "start":
 
         def start(count: Any, seeds: Any, numbers: Any, shared: Any) -> Any:
-            return _over(execution, lambda m: loop.start(*m, shared), count, (seeds, numbers))
+            return _over(execution, lambda m: loop.start(m[0], m[1], shared), count, (seeds, numbers))
 
         return _compiled(start, execution, (*(_MEMBER,) * 3, _SHARED))
 

@@ -207,7 +207,7 @@ class MemberLoop:
         self,
         networks: Any,
         data: dict[str, jax.Array],
-        found: dict[str, jax.Array],
+        found: dict[str, Any],
         measures: tuple[Measure, ...],
         points: jax.Array,
         count: jax.Array,

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from grokscope.learners import Batch, State
 from grokscope.measures import Measure, Point
+from grokscope.measures.needs import BATCH, INITIAL_NETWORK
 from grokscope.spec.axes import SUBNETWORK_LABELS
 from grokscope.spec.faults import calling, fault, is_builtin
 from grokscope.spec.parts import Part
@@ -217,9 +218,16 @@ def _check_measure(experiment: Experiment, measure: Measure, network: Any, data:
             follows["key_frequencies"] = jax.ShapeDtypeStruct((len(experiment.axes["frequency"]),), bool)
 
     def take(network: Any, data: Any, batch: Any, follows: Any) -> Any:
-        lazily = None if follows else lambda: batch
-        more = {"task": experiment.task, "initial": network, "batch": lazily}
-        return measure(Point(network, data, experiment.loss, **follows, **more))
+        point = Point(
+            network,
+            data,
+            experiment.loss,
+            **follows,
+            task=experiment.task,
+            initial=network if INITIAL_NETWORK in measure.needs else None,
+            batch=None if follows or BATCH not in measure.needs else lambda: batch,
+        )
+        return measure(point)
 
     batch = _batch(experiment, data) if experiment.learner.trains else None
     with calling(measure, "the measure"):
