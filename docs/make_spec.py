@@ -57,7 +57,8 @@ _GROUPS = {
     "rate_schedule": "The table `[optimizer.schedule]`: a factor on the learning rate over the run.",
     "learner": "How a network is initialized and updated with data.",
     "init": "The initial state of each member. See [branches](branches.md).",
-    "intervention": "Changes to neurons during training: a list of tables, applied in the given order.",
+    "intervention": "Changes to parameters or neurons during training: a list of tables, applied in the given "
+    "order. See [branches](branches.md).",
     "neurons": "Sets of neurons, as values of `neurons` and similar keys. See [branches](branches.md).",
 }
 _TITLES = {

@@ -13,13 +13,22 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grokscope.claims import Evidence, Judged, NotTestable, gather, judge
 from grokscope.errors import GrokscopeError, InputError
-from grokscope.papers import Figure, Paper, PaperExperiment, RunLike, find_paper
+from grokscope.papers import (
+    Figure,
+    NotTakenYetError,
+    Paper,
+    PaperExperiment,
+    RunLike,
+    find_paper,
+    keep_values,
+)
 from grokscope.progress import Progress, SilentProgress, duration
 from grokscope.spec.parts import PLUGIN_PREFIX
 
@@ -55,6 +64,7 @@ class PlanRow:
         seconds: predicted wall time.
         memory: predicted peak memory, in bytes.
         needs_gpu: whether the experiment is too slow without a GPU.
+        values: what it takes from other experiments, a text for each value.
     """
 
     name: str
@@ -64,6 +74,7 @@ class PlanRow:
     seconds: float
     memory: int
     needs_gpu: bool
+    values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,11 +100,12 @@ class Plan:
     def __str__(self) -> str:
         lines = [f"{self.paper}, profile {self.profile} ({self.reason}):"]
         width = max(len(row.name) for row in self.rows)
-        lines += [
-            f"  {row.name:{width}}  {row.members:>5} members x {row.steps:>7,} steps"
-            f"  about {duration(row.seconds)}, {row.memory / 1e9:.1f} GB{'  needs a GPU' * row.needs_gpu}"
-            for row in self.rows
-        ]
+        for row in self.rows:
+            lines.append(
+                f"  {row.name:{width}}  {row.members:>5} members x {row.steps:>7,} steps"
+                f"  about {duration(row.seconds)}, {row.memory / 1e9:.1f} GB{'  needs a GPU' * row.needs_gpu}"
+            )
+            lines += [f"  {'':{width}}  {value}" for value in row.values]
         return "\n".join([*lines, f"  in all about {duration(self.seconds)}"])
 
 
@@ -141,6 +153,8 @@ def plan(
         profile = "paper" if full_seconds < PROFILE_SECONDS else "quick"
         than = f"{'less' if profile == 'paper' else 'more'} than {PROFILE_SECONDS / 60:.0f} minutes"
         reason = f"at full size, with the paper's seeds, it takes {than} here"
+    for one in chosen:
+        found.check_values(one, profile)
     rows = tuple(_plan_row(one, seeds, profile, rates) for one in chosen)
     text = None if seeds is None else str(seeds)
     return Plan(found.kind, profile, reason, text, rows, sum(row.seconds for row in rows))
@@ -157,6 +171,10 @@ def _plan_row(one: PaperExperiment, seeds: int | str | None, profile: str, rates
         cost.seconds + _FIGURES_SECONDS,
         cost.memory,
         one.needs_gpu,
+        tuple(
+            f"{path} from {value.experiment} ({value.reduction} of {value.label})"
+            for path, value in one.values.items()
+        ),
     )
 
 
@@ -172,7 +190,8 @@ class Reproduction:
         evidence: the evidence for each claim, by the claim's id; None if the experiment was not run.
         judged: all claims of the paper with their verdicts.
         drawn: the figures whose experiments were run, as SVG.
-        notes: warnings about earlier runs in the folder that could not be used.
+        notes: values that experiments took from others; warnings about earlier runs in the folder that could
+            not be used.
         seconds: wall time.
         report: path of the HTML page; None if none was written.
     """
@@ -288,16 +307,24 @@ def reproduce(
     folder = Path(out) if out is not None else Path("runs") / found.kind
     _check_folder(folder, found.kind)
     chosen = [found.experiment(row.name) for row in planned.rows]
-    jobs = [(one, found.job(one, planned.profile, folder, planned.seeds)) for one in chosen]
-    for one, job in jobs:  # check all folders before the first experiment, which may take hours
-        one.check_folder(job)
+    for one in chosen:  # check all folders before the first experiment, which may take hours
+        with suppress(NotTakenYetError):
+            one.check_folder(found.job(one, planned.profile, folder, planned.seeds))
     preloading = _PreloadingProgress(progress or SilentProgress())
-    runs = {one.name: one.execute(job, preloading, rates=rates, **options) for one, job in jobs}
+    runs: dict[str, Any] = {}
+    value_notes: list[str] = []
+    for one in chosen:
+        job = found.job(one, planned.profile, folder, planned.seeds)  # its values may be known only now
+        one.check_folder(job)
+        keep_values(folder, one.name, job.values)
+        runs[one.name] = one.execute(job, preloading, rates=rates, **options)
+        value_notes += [*(f"{one.name}: {taken}" for taken in job.values.values()), *job.notes]
     from grokscope.plots.save import write_atomically
 
     record = asdict(planned)
     write_atomically(folder / RECORD, json.dumps(record, indent=2) + "\n")
-    return _judge_and_draw(found, folder, runs, record, began)
+    done = _judge_and_draw(found, folder, runs, record, began)
+    return replace(done, notes=[*value_notes, *done.notes])
 
 
 def judge_again(folder: str | Path) -> Reproduction:

@@ -207,7 +207,7 @@ def test_without_a_source_there_is_nothing_to_choose_by(tmp_path, item, message)
             "ablate needs a one-hidden-layer network, not 'mlp'",
         ),
         (
-            {"kind": "fully_connected", "width": 8, "output_bias": True},
+            {"kind": "mlp", "widths": [8]},
             {"kind": "freeze", "neurons": [1], "parameters": ["output_bias"]},
             "freeze: output_bias belongs to no neuron; leave neurons and bits out",
         ),

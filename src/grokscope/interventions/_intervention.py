@@ -261,7 +261,7 @@ class ParameterIntervention(Intervention):
 
 
 class NeuronParameterIntervention(NeuronIntervention, ParameterIntervention):
-    """An intervention on parameters of any network, or on those of some neurons of a one-hidden-layer network.
+    """An intervention on parameters of any network, or of some neurons of a one-hidden-layer network.
 
     Attributes:
         neurons: the set of neurons to act on; another set than ``all`` needs a one-hidden-layer network.
@@ -288,7 +288,11 @@ class NeuronParameterIntervention(NeuronIntervention, ParameterIntervention):
             )
         if (lack := ParameterIntervention.missing(self, spec)) is not None:
             return lack
-        if some and self.parameters is not None and self.chosen([*NEURON_PARAMETERS, "output_bias"]) == ["output_bias"]:
+        if (
+            some
+            and self.parameters is not None
+            and self.chosen([*NEURON_PARAMETERS, "output_bias"]) == ["output_bias"]
+        ):
             return f"{self.label}: output_bias belongs to no neuron; leave neurons and bits out"
         return None
 

@@ -27,8 +27,8 @@ __all__ = ["Ablate", "Prune"]
 class Ablate(NeuronParameterIntervention):
     r"""Ablate neurons: set them to zero or to their mean activation, and hold them there.
 
-    ``zero``: the chosen parameters become 0, also those of any network by name. ``mean``: the neuron's contribution becomes constant, its mean
-    over the training inputs: $W_j \leftarrow 0$, $b_j \leftarrow 1$,
+    ``zero``: the chosen parameters become 0, also those of any network by name. ``mean``: the neuron's
+    contribution becomes constant, its mean over the training inputs: $W_j \leftarrow 0$, $b_j \leftarrow 1$,
     $u_j \leftarrow u_j \overline{\sigma(z_j)} / \sigma(1)$ (so no output bias is needed).
 
     Attributes:

@@ -1,4 +1,4 @@
-"""Interventions that limit how parameters change: freeze, another rate, a bound on a norm, a norm that is held."""
+"""Interventions that limit how parameters change: freeze, another rate, a bounded or a held norm."""
 
 from __future__ import annotations
 

@@ -22,9 +22,10 @@ _MASK = 0x6D61736B
 
 
 class Mask(ParameterIntervention):
-    r"""Multiply parameters by a fixed mask of zeros and ones: $\theta \leftarrow m \odot \theta$ after each update.
+    r"""Multiply parameters by a fixed mask m of zeros and ones: $\theta \leftarrow m \odot \theta$.
 
-    The mask is made when the intervention begins. Of N chosen numbers the mask keeps round(``keep`` N).
+    The mask is made when the intervention begins, and holds after each update. Of N chosen numbers it keeps
+    round(``keep`` N).
 
     Attributes:
         keep: the fraction of the numbers that is kept.
@@ -79,9 +80,7 @@ class Mask(ParameterIntervention):
             sizes = [score.size for score in scores]
             ends = [sum(sizes[: i + 1]) for i in range(len(sizes) - 1)]
             kept = jnp.split(_largest(jnp.concatenate([score.ravel() for score in scores]), self.keep), ends)
-        return {
-            name: one.reshape(leaf.shape) for (name, leaf), one in zip(leaves.items(), kept, strict=True)
-        }
+        return {name: one.reshape(leaf.shape) for (name, leaf), one in zip(leaves.items(), kept, strict=True)}
 
     def after_update(self, before: Any, network: Any, target: Target, recorded: Any) -> Any:
         """Set the other numbers to 0."""

@@ -24,9 +24,9 @@ _NOISE = 0x6E6F6973
 
 
 class Noise(ParameterIntervention):
-    r"""Add Gaussian noise to parameters: $\theta \leftarrow \theta + s\,\varepsilon$, $\varepsilon \sim N(0, 1)$.
+    r"""Add Gaussian noise to parameters: $\theta \leftarrow \theta + s\,\varepsilon$.
 
-    The noise is a function of each member's noise stream, the step and ``seed``.
+    Each number of $\varepsilon$ is drawn from N(0, 1), from the member's noise stream, the step and ``seed``.
 
     Attributes:
         scale: the standard deviation s of the noise of one number.

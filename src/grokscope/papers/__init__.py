@@ -22,6 +22,13 @@ from grokscope.papers._experiments import (
     SweepProfile,
 )
 from grokscope.papers._paper import Figure, Paper, RunLike, find_paper, papers
+from grokscope.papers._values import (
+    FromExperiment,
+    NotTakenYetError,
+    TakenValue,
+    from_experiment,
+    keep_values,
+)
 from grokscope.papers.check import check_paper
 
 __all__ = [
@@ -30,7 +37,9 @@ __all__ = [
     "ContestProfile",
     "Cost",
     "Figure",
+    "FromExperiment",
     "Job",
+    "NotTakenYetError",
     "Paper",
     "PaperExperiment",
     "Profile",
@@ -38,7 +47,10 @@ __all__ = [
     "RunLike",
     "SweepExperiment",
     "SweepProfile",
+    "TakenValue",
     "check_paper",
     "find_paper",
+    "from_experiment",
+    "keep_values",
     "papers",
 ]

@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grokscope.errors import InputError, did_you_mean
 from grokscope.experiment import Experiment
+from grokscope.papers._values import FromExperiment, TakenValue
 from grokscope.progress import Progress
 from grokscope.spec.schedule import Schedule
 from grokscope.spec.streams import Members
@@ -116,16 +117,21 @@ class Job:
     """An experiment to be executed in a reproduction (`Paper.job`).
 
     Attributes:
-        spec: the experiment under the profile; of a branch, with the path and identity of its source.
+        spec: the experiment under the profile; of a branch, with the path and identity of its source; with
+            the numbers of other experiments for its values.
         profile: its name.
         seeds: as for ``--seeds``.
         folder: of the result.
+        values: what was taken from other experiments, by key of the spec.
+        notes: texts on values that would be other ones now.
     """
 
     spec: Experiment
     profile: str
     seeds: int | str
     folder: Path
+    values: Mapping[str, TakenValue] = field(default_factory=dict[str, TakenValue])
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -137,6 +143,9 @@ class PaperExperiment(ABC):
         sentence: a description, and the figures that it gives.
         experiment: the spec at full size.
         profiles: ``paper`` (as the authors did) and ``quick`` (what is left out where that takes long).
+        values: values of the spec that are numbers of other experiments of the paper, by key:
+            ``{"interventions.0.norm": from_experiment("free", "weight_norm at grokking")}``. The spec holds
+            any valid value there. The other experiments are run first.
         group: a name for several experiments together, which stands for all of them on the command line.
         default: whether it is run when no experiment is named.
         needs_gpu: whether it is hopeless without one.
@@ -148,6 +157,7 @@ class PaperExperiment(ABC):
     profiles: Mapping[str, Profile] = field(
         default_factory=lambda: {"paper": Profile(), "quick": Profile(seeds=2)}
     )
+    values: Mapping[str, FromExperiment] = field(default_factory=dict[str, FromExperiment], kw_only=True)
     group: str = field(default="", kw_only=True)
     default: bool = field(default=True, kw_only=True)
     needs_gpu: bool = field(default=False, kw_only=True)
@@ -253,9 +263,13 @@ class RunExperiment(PaperExperiment):
 
         del rates
         run = train(job.spec, self.members(job.seeds), out=job.folder, progress=progress, **options)
+        if job.values:
+            from grokscope.runs.given import add_notes
+
+            add_notes(job.folder, values=[asdict(one) for one in job.values.values()])
         for analysis in self.analyses:
             analysis.take(run, progress)
-        return open_run(job.folder) if self.analyses else run
+        return open_run(job.folder) if self.analyses or job.values else run
 
     def open(self, folder: Path) -> Run | None:
         """Open the run in a folder; None if the folder has none."""

@@ -11,6 +11,7 @@ from grokscope.claims import Claim
 from grokscope.errors import InputError, did_you_mean
 from grokscope.experiment import Experiment
 from grokscope.papers._experiments import Job, PaperExperiment
+from grokscope.papers._values import NotTakenYetError, TakenValue, check_value, kept_values
 from grokscope.spec.parts import Part, kinds, lookup
 from grokscope.starts import FromRun
 
@@ -126,8 +127,40 @@ class Paper(Part):
         names = {other.name for other in self.experiments}
         return self.experiment(init.run) if isinstance(init, FromRun) and init.run in names else None
 
+    def sources_of(self, one: PaperExperiment) -> list[PaperExperiment]:
+        """The experiments that are run before this one: where it branches, and where its values are from.
+
+        Raises:
+            InputError: if a value is from an experiment that the paper does not have.
+        """
+        source = self.source_of(one)
+        found = {} if source is None else {source.name: source}
+        for path, value in one.values.items():
+            try:
+                found[value.experiment] = self.experiment(value.experiment)
+            except InputError as error:
+                raise InputError(f"{one.name}: {path}: {error}") from None
+        return list(found.values())
+
+    def check_values(self, one: PaperExperiment, profile: str) -> None:
+        """Check the values of an experiment that are numbers of other experiments, before anything is run.
+
+        Raises:
+            InputError: if the spec has no such key, or the other experiment does not take the measure.
+        """
+        spec, _ = one.under(profile)
+        for path, value in one.values.items():
+            source = self.experiment(value.experiment)
+            try:
+                check_value(path, value, spec, source.under(profile)[0])
+            except InputError as error:
+                raise InputError(f"{one.name}: {error}") from None
+
     def job(self, one: PaperExperiment, profile: str, folder: Path, seeds: int | str | None = None) -> Job:
         """An experiment under a profile, to be executed in a reproduction's folder.
+
+        The values from other experiments are numbers of their results in the folder. If the experiment has
+        been run there, they are those of that time; a note says so if they would be other ones now.
 
         Args:
             one: the experiment; if it is a branch, its source is the run of that name in the folder.
@@ -136,25 +169,94 @@ class Paper(Part):
             seeds: as for ``--seeds``; None takes the profile's.
 
         Raises:
-            InputError: for an unknown profile.
+            InputError: for an unknown profile; if the source of a value has not been run in the folder
+                (`NotTakenYetError`), has no such number, or is another one than that of an earlier run.
         """
         spec, usual = one.under(profile)
+        values, notes = self._taken(one, profile, folder)
+        if values:
+            spec = spec.with_(*(f"{path}={taken.value!r}" for path, taken in values.items()))
         source = self.source_of(one)
         if source is not None and isinstance(spec.init, FromRun):
             identity = self.job(source, profile, folder).spec.identity
             init = spec.init.model_copy(update={"run": str(folder / source.name), "source": identity})
             spec = spec.model_copy(update={"init": init})
-        return Job(spec, profile, usual if seeds is None else seeds, folder / one.name)
+        given = usual if seeds is None else seeds
+        return Job(spec, profile, given, folder / one.name, values, tuple(notes))
+
+    def _taken(
+        self, one: PaperExperiment, profile: str, folder: Path
+    ) -> tuple[dict[str, TakenValue], list[str]]:
+        """The values of an experiment that come from others, by key; and notes on those that would differ."""
+        values: dict[str, TakenValue] = {}
+        notes: list[str] = []
+        kept = kept_values(folder, one.name) if one.values else {}
+        place = folder / one.name
+        for path, value in one.values.items():
+            source = self.experiment(value.experiment)
+            identity = self.job(source, profile, folder).spec.identity
+            result = source.open(folder / source.name)
+            now = None
+            if result is not None:
+                own = getattr(result, "identity", identity)
+                if own != identity:
+                    raise InputError(
+                        f"{folder / source.name}: is another run than {source.name} of this paper."
+                    )
+                try:
+                    now = value.take(path, result.measures, identity)
+                except InputError as error:
+                    raise InputError(f"{one.name}: {error}") from None
+            before = kept.get(path)
+            if before is None:
+                if now is None:
+                    raise NotTakenYetError(
+                        f"{one.name}: {path} is a number of {source.name}, not run yet in {folder}."
+                    )
+                values[path] = now
+                continue
+            asked = (value.experiment, identity, value.label, value.reduction)
+            if asked != (before.experiment, before.identity, before.number, before.reduction):
+                raise InputError(
+                    f"{place}: was run with {before} (identity {before.identity[:8]}); the paper now takes the "
+                    f"{value.reduction} of '{value.label}' of {value.experiment} (identity "
+                    f"{identity[:8]}); remove the folder to run it again."
+                )
+            values[path] = before
+            if now is not None and now.value != before.value:
+                notes.append(
+                    f"{one.name}: keeps {path} = {before.value:g} of its first run; {source.name} now gives "
+                    f"{now.value:g} ({now.seeds} seeds in place of {before.seeds}). Remove {place} to run it "
+                    "with that."
+                )
+        return values, notes
 
     def _with_sources(self, chosen: Iterable[PaperExperiment]) -> list[PaperExperiment]:
-        """The given experiments and their source experiments, each once, in the paper's order."""
-        todo, names = list(chosen), set[str]()
-        while todo:
-            one = todo.pop()
-            if one.name not in names:
-                names.add(one.name)
-                todo += [source] if (source := self.source_of(one)) is not None else []
-        return [one for one in self.experiments if one.name in names]
+        """The given experiments and those that they need, each once; in the paper's order, but sources first.
+
+        Raises:
+            InputError: if experiments need each other in a circle.
+        """
+        needed = self._sources_first({one.name for one in chosen})
+        return list(self._sources_first(set(needed)).values())
+
+    def _sources_first(self, names: set[str]) -> dict[str, PaperExperiment]:
+        """The experiments of these names in the paper's order, each after those that it needs."""
+        done: dict[str, PaperExperiment] = {}
+
+        def add(one: PaperExperiment, above: tuple[str, ...]) -> None:
+            if one.name in above:
+                circle = " -> ".join([*above[above.index(one.name) :], one.name])
+                raise InputError(f"{self.kind}: experiments need each other in a circle: {circle}.")
+            if one.name not in done:
+                for source in self.sources_of(one):
+                    add(source, (*above, one.name))
+                done[one.name] = one
+
+        for one in self.experiments:
+            if one.name in names:
+                add(one, ())
+        return done
 
 
 def papers() -> dict[str, Paper]:

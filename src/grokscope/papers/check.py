@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from grokscope.errors import InputError
 from grokscope.papers._experiments import ContestExperiment, PaperExperiment, SweepExperiment
 from grokscope.papers._paper import Paper, RunLike
 from grokscope.spec.checking import Checker
@@ -76,6 +77,11 @@ def _check_experiments(paper: Paper) -> None:
                 cells = len(list(one.grid(profile).cells()))  # raises for invalid specs, and for equal ones
                 _want(cells > 1, f"experiment {one.name} is a sweep of one cell under '{profile}'")
             _want(len(one.members(seeds)) >= 1, f"experiment {one.name} has no seeds under '{profile}'")
+            try:
+                paper.chosen(one.name)  # raises for a circle, and for a source that the paper does not have
+                paper.check_values(one, profile)
+            except InputError as error:
+                raise AssertionError(f"check_paper: {error}") from error
             same = type(spec).from_table(_table(spec)) == spec
             _want(same, f"experiment {one.name}: the spec made again from its own table differs")
 

@@ -1,10 +1,11 @@
-"""Add measures to a run that were computed outside it, for example verdicts of proofs."""
+"""Add to a run what was computed outside it: measures, for example verdicts of proofs, and notes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from grokscope.runs.run import Run
 
-__all__ = ["GivenMeasures"]
+__all__ = ["GivenMeasures", "add_notes"]
 
 
 class GivenMeasures:
@@ -75,3 +76,20 @@ class GivenMeasures:
         finally:
             self._store.close()
             self._run.reread()
+
+
+def add_notes(folder: Path, **notes: Any) -> None:
+    """Add notes (JSON values) to a run, which `Run.notes` returns; those that it has are not written again.
+
+    Raises:
+        StoreError: if another process writes the run, or the disk cannot be written.
+    """
+    known = open_store(folder).notes
+    if all(name in known and known[name] == note for name, note in notes.items()):
+        return
+    with open_store(folder, "a") as store:
+        was_finished = store.is_finished
+        with store.transaction("notes are added") as t:
+            t.note(**notes)
+        if was_finished:
+            store.finish()

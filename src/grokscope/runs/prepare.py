@@ -188,7 +188,9 @@ def _start_states(
         if init.neurons is not None:
             view = StoredMembers(experiment, Members(tuple(prepared.members)), copied, source)
             if not view.width or not source.experiment.model.has_one_hidden_layer:
-                raise InputError("init.neurons: needs one-hidden-layer networks; name init.parameters instead.")
+                raise InputError(
+                    "init.neurons: needs one-hidden-layer networks; name init.parameters instead."
+                )
             mask = init.neurons.find(view)
         there, here = (
             {name.removeprefix(NETWORK): leaf for name, leaf in leaves.items() if name.startswith(NETWORK)}
@@ -278,7 +280,8 @@ def _replace_neurons(name: str, mask: np.ndarray, new: np.ndarray, old: np.ndarr
 def _check_fit(states: dict[str, np.ndarray], wanted: Mapping[str, Any]) -> None:
     """Raise an error if whole states differ from the experiment's in their leaves, shapes or types."""
     there, here = (
-        {name: leaf for name, leaf in leaves.items() if name.startswith(NETWORK)} for leaves in (states, wanted)
+        {name: leaf for name, leaf in leaves.items() if name.startswith(NETWORK)}
+        for leaves in (states, wanted)
     )
     if set(there) != set(here):
         lists = [", ".join(name.removeprefix(NETWORK) for name in names) for names in (there, here)]
@@ -569,9 +572,7 @@ class StoredMembers:
         """The source's networks at a moment; at ``start`` the networks with which the members start."""
         is_start = at.event == "start" and not at.offset and at.factor == 1
         leaves = self._states if is_start else self._require_source().states(at)
-        return {
-            name.removeprefix(NETWORK): leaf for name, leaf in leaves.items() if name.startswith(NETWORK)
-        }
+        return {name.removeprefix(NETWORK): leaf for name, leaf in leaves.items() if name.startswith(NETWORK)}
 
     def weights(self, at: Moment) -> NetworkArrays:
         """The same of one-hidden-layer networks."""

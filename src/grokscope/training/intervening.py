@@ -1,19 +1,21 @@
 """Interventions in the compiled loop: at a member's start and around each update.
 
 Sets of neurons, steps and strengths are traced values; the kinds and number of interventions are static.
-Before an intervention begins, a member's bits equal those of a run without it: `jnp.where` selects results
-(no arithmetic mixes them), and a barrier prevents fusion with the update.
+Before an intervention begins, a member's bits equal those of a run without it: `jnp.where` or `lax.cond`
+selects results (no arithmetic mixes them), and a barrier prevents fusion with the update. An intervention on
+parameters needs `lax.cond`: its sums over whole arrays would else be compiled together with the update's.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from grokscope.interventions import Intervention, Target
+from grokscope.interventions import Intervention, NeuronIntervention, Target
 
 if TYPE_CHECKING:
     from grokscope.experiment import Experiment
@@ -74,8 +76,13 @@ def intervened(
     # fusion of the update with later operations could change its rounding
     network = lax.optimization_barrier(state.network)
     for (item, target), on, kept in zip(acts, active, memory, strict=True):
-        if "after_update" in item.stages:
+        if "after_update" not in item.stages:
+            continue
+        if isinstance(item, NeuronIntervention):  # also those of old runs, whose bits must stay
             network = _chosen(on, item.after_update(before, network, target, kept), network)
+        else:
+            after = functools.partial(_after, item, target)
+            network = lax.cond(on, after, _unchanged, before, network, kept)
     network, memory = _begun(acts, network, step + 1, data, memory)
     return state._replace(network=network), loss, memory
 
@@ -129,6 +136,15 @@ def _begun(
     if not any("begin" in item.stages for item, _ in acts) and not jax.tree.leaves(memory):
         return network, memory
     return lax.cond(jnp.any(jnp.stack(starts)), work, lambda: (network, memory))
+
+
+def _after(item: Intervention, target: Target, before: Any, network: Any, kept: Any) -> Any:
+    return item.after_update(before, network, target, kept)
+
+
+def _unchanged(before: Any, network: Any, kept: Any) -> Any:
+    del before, kept
+    return network
 
 
 def _chosen(condition: jax.Array, there: Any, elsewhere: Any) -> Any:

@@ -42,10 +42,14 @@ def replaced(tree: Any, **leaves: Any) -> Any:
     """
     # through the tree: a network's class checks that its fields hold numbers of the right shape
     paths, structure = jax.tree_util.tree_flatten_with_path(tree)
-    return jax.tree_util.tree_unflatten(structure, [leaves.get(leaf_name(path), leaf) for path, leaf in paths])
+    return jax.tree_util.tree_unflatten(
+        structure, [leaves.get(leaf_name(path), leaf) for path, leaf in paths]
+    )
 
 
-def parameter_shapes(model: Model, input_shape: tuple[int, ...], n_outputs: int) -> dict[str, tuple[int, ...]]:
+def parameter_shapes(
+    model: Model, input_shape: tuple[int, ...], n_outputs: int
+) -> dict[str, tuple[int, ...]]:
     """The shape of every parameter of a model's networks, by name.
 
     Example:
