@@ -40,11 +40,11 @@ def check_intervention(intervention: Intervention, experiment: TrainingSpec | No
 
     Experiments that it is not for: `Intervention.missing` gives a line. On the others, `Intervention.select`
     finds sets of the right shapes, changes no array of the members, and finds the same in a member whatever
-    other members there are. The methods in ``stages`` return networks of the same structure, shapes and types,
-    with finite numbers, and change something; `Intervention.sample_losses` returns one float per sample. They
-    are pure: the same numbers when called again, under ``vmap``, with traced numbers, and where the values that
-    differ between members (``per_member``) are known by the target only. A replay from a checkpoint then has the
-    same bits.
+    other members there are. The methods in ``stages`` return networks of the same structure, shapes and
+    types, with finite numbers, and change something; `Intervention.sample_losses` returns one float per
+    sample. They are pure: the same numbers when called again, under ``vmap``, with traced numbers, and where
+    the values that differ between members (``per_member``) are known by the target only. A replay from a
+    checkpoint then has the same bits.
 
     Only the training loop decides when the methods are called: never before ``at``, nor from ``until`` on.
 
@@ -180,7 +180,9 @@ def _check_selection(item: Intervention, view: _View) -> Selection:
         selection: Any = item.select(view)
         again = item.select(view)
         alone = item.select(_View(view.spec, view.start, view.later, view.rows[1:2]))
-    _check(isinstance(selection, Selection), f"select must return a Selection, not {type(selection).__name__}")
+    _check(
+        isinstance(selection, Selection), f"select must return a Selection, not {type(selection).__name__}"
+    )
     for name, size in (("mask", view.width), ("bits", view.n_bits)):
         array = np.asarray(getattr(selection, name))
         shape = (_N_MEMBERS, size)
@@ -217,7 +219,9 @@ def _check_stages(item: Intervention, view: _View, selection: Selection) -> bool
     data = {**spec.task.shared_data(), **spec.task.member_data(key, key)}
     batch = Batch(data["train_x"][:6], data["train_y"][:6])
     each = np.full(_N_MEMBERS, 1, np.int32)
-    targets = Target(selection.mask, selection.bits, _AT * each, _UNTIL * each, dict(selection.more), _AT * each)
+    targets = Target(
+        selection.mask, selection.bits, _AT * each, _UNTIL * each, dict(selection.more), _AT * each
+    )
     targets = jax.tree.map(jnp.asarray, targets)
 
     def taken(part: Intervention, network: Any, later: Any, target: Target) -> dict[str, Any]:
@@ -265,13 +269,16 @@ def _check_stages(item: Intervention, view: _View, selection: Selection) -> bool
     if "sample_losses" in alone:
         each_loss = alone["sample_losses"]
         good = each_loss.shape == (len(batch.x),) and jnp.issubdtype(each_loss.dtype, jnp.floating)
-        _check(good, f"sample_losses must give one float per sample, not {each_loss.dtype}{list(each_loss.shape)}")
+        _check(
+            good,
+            f"sample_losses must give one float per sample, not {each_loss.dtype}{list(each_loss.shape)}",
+        )
     for name, value in alone.items():
         _check.finite(value, f"what {name} returns")
     _check(
         same_numbers(alone, found["compiled"]),
-        "gives other numbers in the compiled program: under vmap, with traced numbers, and where fields in per_member "
-        "have their defaults, so that they are read from the target",
+        "gives other numbers in the compiled program: under vmap, with traced numbers, and where fields in "
+        "per_member have their defaults, so that they are read from the target",
     )
     return (
         ("begin" in alone and not same_bits(alone["begin"], one))

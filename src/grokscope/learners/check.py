@@ -38,8 +38,9 @@ _N_UPDATES = 4
 def check_learner(learner: Learner, experiment: TrainingSpec | None = None) -> None:
     """Check that a learner keeps the contract of `Learner`, over some updates of a small experiment.
 
-    `Learner.init` and `Learner.update` return states of arrays with fixed shapes and types, and the loss of the
-    batch as one float; `Learner.predictor` returns a function of the inputs with outputs of the right shape. All
+    `Learner.init` and `Learner.update` return states of arrays with fixed shapes and types, and the loss of
+    the batch as one float; `Learner.predictor` returns a function of the inputs with outputs of the right
+    shape. All
     are pure: the same bits again, the same numbers under ``vmap``, and a state that is stored and read again
     continues with the same bits. Samples with weight 0 (padding of the last batch) change nothing. A learner
     that does not train refuses with a line.
@@ -119,7 +120,9 @@ def _check_updates(learner: Learner, experiment: TrainingSpec) -> None:
 
     # Everything in one program: compiling takes longest.
     @jax.jit
-    def program(keys: jax.Array, data: list[dict[str, jax.Array]], batches: dict[str, Batch]) -> dict[str, Any]:
+    def program(
+        keys: jax.Array, data: list[dict[str, jax.Array]], batches: dict[str, Batch]
+    ) -> dict[str, Any]:
         state = begun(keys[0], data[0])
         later = learner.update(experiment, state, batch, keys[0], step)[0]
 
@@ -135,7 +138,9 @@ def _check_updates(learner: Learner, experiment: TrainingSpec) -> None:
             "start": state,
             "start again": begun(keys[0], data[0]),
             "start under vmap": jax.tree.map(lambda leaf: leaf[0], both),
-            "predictor under vmap": jax.vmap(lambda state: learner.predictor(state)(stacked["test_x"][0]))(both),
+            "predictor under vmap": jax.vmap(lambda state: learner.predictor(state)(stacked["test_x"][0]))(
+                both
+            ),
             "outputs": learner.predictor(state)(data[0]["test_x"]),
             **{name: updated(batch) for name, batch in batches.items()},
             "with losses": updated(batches["plain"], replaced),

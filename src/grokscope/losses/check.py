@@ -23,10 +23,10 @@ _LARGE = 1e4
 def check_loss(loss: Loss) -> None:
     """Check that a loss keeps the contract of `Loss`, on each kind of labels that it is for.
 
-    Signs, classes, real numbers and real vectors: one float per sample, of the type of the outputs (float32 and
-    float64), which depends on that sample only; its gradient is that of finite differences, in float64; loss
-    and gradient are finite for outputs up to 10,000. The same numbers under ``jit`` and where the numbers in
-    ``traced`` are traced values.
+    Signs, classes, real numbers and real vectors: one float per sample, of the type of the outputs (float32
+    and float64), which depends on that sample only; its gradient is that of finite differences, in float64;
+    loss and gradient are finite for outputs up to 10,000. The same numbers under ``jit`` and where the
+    numbers in ``traced`` are traced values.
 
     Raises:
         AssertionError: naming the violation, in one line.
@@ -80,7 +80,8 @@ def _check_values(loss: Loss, what: str, f: np.ndarray, y: np.ndarray) -> None:
     values, _ = both(numbers, f, labels)
     plain = loss.per_sample(jnp.asarray(f), jnp.asarray(labels))
     _check(
-        same_numbers(values, plain), f"per_sample on {what} gives other numbers under jit or with traced numbers"
+        same_numbers(values, plain),
+        f"per_sample on {what} gives other numbers under jit or with traced numbers",
     )
     other_f, other_y = np.roll(f, 1, axis=0), np.roll(labels, 1, axis=0)
     other_f[0], other_y[0] = f[0], labels[0]
@@ -102,7 +103,8 @@ def _check_gradient(loss: Loss, what: str, f: np.ndarray, y: np.ndarray) -> None
     found = value(f, y)
     _check(found.dtype == np.float64, f"per_sample on {what} gives {found.dtype} for outputs of float64")
     _check.finite(found, f"the loss ({what})")
-    gradient = np.asarray(jax.grad(lambda f: jnp.sum(loss.per_sample(f, y)))(jnp.asarray(f)))
+    labels = jnp.asarray(y)
+    gradient = np.asarray(jax.grad(lambda f: jnp.sum(loss.per_sample(f, labels)))(jnp.asarray(f)))
     _check.finite(gradient, f"the gradient ({what})")
     for place in [(slice(None), i) for i in range(f.shape[1])] if f.ndim > 1 else [(slice(None),)]:
         move = np.zeros_like(f)

@@ -112,9 +112,7 @@ def _check_declarations(measure: Measure) -> None:
 def _check_missing(measure: Measure, experiment: TrainingSpec) -> None:
     reason = measure.missing(experiment)
     _require(reason is None, measure, f"cannot be checked on this experiment: {reason}")
-    other = SmallSpec(
-        _Classes(kind="classes"), experiment.model, experiment.loss, SGD(), experiment.learner
-    )
+    other = SmallSpec(_Classes(kind="classes"), experiment.model, experiment.loss, SGD(), experiment.learner)
     said = measure.missing(other)
     _require(
         said is None or is_one_line(said),
@@ -244,4 +242,3 @@ def _crowded_point(experiment: TrainingSpec, *, follows: bool) -> Point:
             del _crowded[old]  # the known measures have changed
         _crowded[name] = point
     return _crowded[name].copied()
-

@@ -1,7 +1,7 @@
 """Optimizers, made from optax transformations, and rate schedules. One file per optimizer.
 
-To add one, copy ``sgd.py``; fields listed in ``traced`` are traced values of the compiled program. Check it with
-`check_optimizer` or `check_rate_schedule` of ``check.py``.
+To add one, copy ``sgd.py``; fields listed in ``traced`` are traced values of the compiled program. Check it
+with `check_optimizer` or `check_rate_schedule` of ``check.py``.
 """
 
 from grokscope.optimizers._optimizer import Optimizer, OptimizerField, with_decay

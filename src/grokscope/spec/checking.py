@@ -126,15 +126,6 @@ class Checker:
             shown = [f"{array.dtype}{list(np.shape(array))}" for array in (leaf, right)]
             self(same, f"{what}: {name} is {shown[0]}, not {shown[1]}")
 
-    def arrays(self, tree: Any, what: str) -> None:
-        """Check that all leaves of a pytree are arrays, which can be stored."""
-        from jax import Array
-        from jax.tree_util import keystr, tree_flatten_with_path
-
-        for path, leaf in tree_flatten_with_path(tree)[0]:
-            name = keystr(path, simple=True, separator=".") or "it"
-            self(isinstance(leaf, Array | np.ndarray), f"{what}: {name} is a {type(leaf).__name__}, not an array")
-
     def finite(self, tree: Any, what: str) -> None:
         """Check that all numbers of a pytree are finite."""
         import jax
@@ -145,9 +136,7 @@ class Checker:
 
     def traced(self, part: Part) -> dict[str, float]:
         """The numbers of a part that the compiled program takes as traced values."""
-        return {
-            name: float(value) for name in part.traced if (value := getattr(part, name)) is not None
-        }
+        return {name: float(value) for name in part.traced if (value := getattr(part, name)) is not None}
 
 
 def is_one_line(text: Any) -> bool:
