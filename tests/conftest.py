@@ -99,6 +99,16 @@ def share_layouts() -> None:
 share_layouts()
 
 
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts that a test defines are forgotten after it."""
+    from grokscope.spec import parts
+
+    for group in parts._HOMES:  # what is found during the test would be forgotten, too
+        parts.kinds(group)
+    monkeypatch.setattr(parts, "_kinds", {group: dict(table) for group, table in parts._kinds.items()})
+
+
 def _missing_torch() -> str | None:
     return None if importlib.util.find_spec("torch") else "PyTorch is not installed"
 

@@ -13,8 +13,7 @@ import pytest
 
 from grokscope import open_run
 from grokscope.cli import main
-from grokscope.spec import parts
-from grokscope.spec.parts import kinds, load_plugin, lookup
+from grokscope.spec.parts import load_plugin, lookup
 from grokscope.tasks.check import check_task
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
@@ -26,13 +25,7 @@ model = {kind = "fully_connected", width = 16}
 """
 
 
-@pytest.fixture
-def task_file(monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file with the task, which is forgotten after the test."""
-    for group in ("task", "model", "loss", "optimizer", "rate_schedule", "learner", "init", "measure"):
-        kinds(group)  # what is found during a test would be forgotten too
-    monkeypatch.setattr(parts, "_kinds", {group: dict(table) for group, table in parts._kinds.items()})
-    return EXAMPLES / "own_task.py"
+pytestmark = pytest.mark.usefixtures("registry")
 
 
 def test_every_example_is_tested() -> None:
@@ -43,8 +36,8 @@ def test_every_example_is_tested() -> None:
     ]
 
 
-def test_own_task_is_what_it_says(task_file: Path) -> None:
-    load_plugin(task_file)
+def test_own_task_is_what_it_says() -> None:
+    load_plugin(EXAMPLES / "own_task.py")
     task = lookup("task", "ones_mod_3")(n=9, k=5)
     check_task(task)
     x, y = task.sample(jax.random.key(3), 200)
@@ -52,11 +45,9 @@ def test_own_task_is_what_it_says(task_file: Path) -> None:
     assert np.asarray(y).tolist() == [1.0 if count in (0, 3) else -1.0 for count in ones]
 
 
-def test_own_task_trains_and_reports_by_plugin(
-    task_file: Path, tmp_cwd: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_own_task_trains_and_reports_by_plugin(tmp_cwd: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_cwd / "spec.toml").write_text(SPEC)
-    plugin = ["--plugin", str(task_file)]
+    plugin = ["--plugin", str(EXAMPLES / "own_task.py")]
     assert main(["train", "spec.toml", "--seeds", "2", "--out", "run", *plugin]) == 0
     run = open_run(tmp_cwd / "run")
     assert (run.experiment.task.kind, run.is_complete, len(run.members)) == ("ones_mod_3", True, 2)

@@ -180,9 +180,7 @@ def _check_selection(item: Intervention, view: _View) -> Selection:
         selection: Any = item.select(view)
         again = item.select(view)
         alone = item.select(_View(view.spec, view.start, view.later, view.rows[1:2]))
-    _check(
-        isinstance(selection, Selection), f"select must return a Selection, not {type(selection).__name__}"
-    )
+    _check(isinstance(selection, Selection), f"select gives no Selection, but {type(selection).__name__}")
     for name, size in (("mask", view.width), ("bits", view.n_bits)):
         array = np.asarray(getattr(selection, name))
         shape = (_N_MEMBERS, size)

@@ -96,7 +96,7 @@ def _check_updates(learner: Learner, experiment: TrainingSpec) -> None:
 
     with _check.calling("init"):
         shapes: Any = jax.eval_shape(begun, key, data)
-    _check(isinstance(shapes, State), f"init must return a State, not {type(shapes).__name__}")
+    _check(isinstance(shapes, State), "init must return a State")
     with _check.calling("predictor"):
         predictor: Any = jax.eval_shape(learner.predictor, shapes)
     _check(callable(predictor), "predictor must return a function of the inputs")

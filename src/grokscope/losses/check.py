@@ -81,7 +81,7 @@ def _check_values(loss: Loss, what: str, f: np.ndarray, y: np.ndarray) -> None:
     plain = loss.per_sample(jnp.asarray(f), jnp.asarray(labels))
     _check(
         same_numbers(values, plain),
-        f"per_sample on {what} gives other numbers under jit or with traced numbers",
+        f"per_sample on {what} gives other numbers under jit, or with traced numbers",
     )
     other_f, other_y = np.roll(f, 1, axis=0), np.roll(labels, 1, axis=0)
     other_f[0], other_y[0] = f[0], labels[0]
