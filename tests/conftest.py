@@ -101,12 +101,16 @@ share_layouts()
 
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Parts that a test defines are forgotten after it."""
-    from grokscope.spec import parts
+    """Only the built-in parts are known, and those that the test defines, which are forgotten after it."""
+    from grokscope.spec import faults, parts
 
     for group in parts._HOMES:  # what is found during the test would be forgotten, too
         parts.kinds(group)
-    monkeypatch.setattr(parts, "_kinds", {group: dict(table) for group, table in parts._kinds.items()})
+    known = {
+        group: {kind: cls for kind, cls in table.items() if faults.is_builtin(cls)}
+        for group, table in parts._kinds.items()
+    }
+    monkeypatch.setattr(parts, "_kinds", known)
 
 
 def _missing_torch() -> str | None:

@@ -117,6 +117,7 @@ def _check_claims(paper: Paper, examples: Iterable[Mapping[str, RunLike]]) -> No
     given = [(f"example {i}", runs) for i, runs in enumerate(examples)]
     seen: dict[str, set[str]] = {claim.id: set() for claim in paper.claims}
     tried: dict[str, int] = dict.fromkeys(seen, 0)
+    notes = dict.fromkeys(seen, "")
     for name, runs in [*given, *made_up]:
         for claim in paper.claims:
             if not set(claim.experiments) <= runs.keys():
@@ -129,6 +130,8 @@ def _check_claims(paper: Paper, examples: Iterable[Mapping[str, RunLike]]) -> No
                 message = f"claim {claim.id} on {name}: {type(error).__name__}: {error}"
                 raise AssertionError(f"check_paper: {message}") from error
             seen[claim.id].add(verdict.verdict)
+            if name != "nothing measured":
+                notes[claim.id] = verdict.note or notes[claim.id]
             if name == "nothing measured" and claim.kind != "deterministic":
                 right = verdict.verdict == "not testable"
                 _want(right, f"claim {claim.id} is '{verdict.verdict}' although nothing was measured")
@@ -138,7 +141,8 @@ def _check_claims(paper: Paper, examples: Iterable[Mapping[str, RunLike]]) -> No
     for claim in paper.claims:
         _want(
             "fails" in seen[claim.id],
-            f"claim {claim.id} came out as {sorted(seen[claim.id])}, never as fails",
+            f"claim {claim.id} came out as {sorted(seen[claim.id])}, never as fails; give examples on which "
+            f"it does{f' ({notes[claim.id]})' if notes[claim.id] else ''}",
         )
 
 
