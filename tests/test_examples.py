@@ -129,8 +129,9 @@ def test_the_normalized_margin_is_its_formula() -> None:
     network = OneHiddenLayer(columns, jax.numpy.zeros(2), jax.numpy.ones(2))
     # outputs 7 and 3, margins 7 and -3; squares of all parameters: 9 + 16 + 2
     point = Point(network, {"train_x": x, "train_y": y}, Hinge())
-    assert float(own("measure").NormalizedMargin()(point)) == pytest.approx(-3 / 27)
-    assert float(own("measure").NormalizedMargin(quantile=1.0)(point)) == pytest.approx(7 / 27)
+    measure = own("measure").NormalizedMargin
+    assert float(measure()(point)) == pytest.approx(-3 / 27)
+    assert float(measure(quantile=1.0)(point)) == pytest.approx(7 / 27)
 
 
 def test_rewound_neurons_are_what_they_were(tmp_path: Path) -> None:
