@@ -35,11 +35,13 @@ def test_two_outputs_of_real_labels_are_measured(tmp_path):
         assert run.measures.train_loss.sel(seed=0, step=step).item() == pytest.approx(loss, rel=1e-4)
         moved = np.sqrt(sum(((one[name] - states[0][name]) ** 2).sum() for name in one))
         assert added.start_distance.sel(seed=0, step=step).item() == pytest.approx(moved, rel=1e-4)
-    with pytest.raises(InputError, match=r"batch_loss needs batches of training; those of learner 'imported'"):
+    with pytest.raises(
+        InputError, match=r"batch_loss needs batches of training; those of learner 'imported'"
+    ):
         run.measure(["batch_loss"])
 
 
 def test_without_a_network_of_step_0_there_is_no_start(tmp_path):
     run = gs.from_torch({5: state(5), 7: state(7)}, data=vectors(), out=tmp_path / "run")
-    with pytest.raises(InputError, match="needs the network at the start, and the first .* is of step 5"):
+    with pytest.raises(InputError, match=r"needs the network at the start, and the first .* is of step 5"):
         run.measure(["start_distance"])
