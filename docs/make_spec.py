@@ -57,8 +57,8 @@ _GROUPS = {
     "rate_schedule": "The table `[optimizer.schedule]`: a factor on the learning rate over the run.",
     "learner": "How a network is initialized and updated with data.",
     "init": "The initial state of each member. See [branches](branches.md).",
-    "intervention": "Changes to parameters or neurons during training: a list of tables, applied in the given "
-    "order. See [branches](branches.md).",
+    "intervention": "Changes to parameters or neurons during training: a list of tables, applied in the "
+    "given order. See [branches](branches.md).",
     "neurons": "Sets of neurons, as values of `neurons` and similar keys. See [branches](branches.md).",
 }
 _TITLES = {
@@ -129,6 +129,8 @@ def _type(annotation: Any, metadata: Any = ()) -> str:
         return ", ".join(f"`{value}`" for value in inner)
     if origin in (typing.Union, types.UnionType):
         return " or ".join(_type(one, metadata) for one in inner if one is not type(None))
+    if annotation == tuple[tuple[str, str], ...]:
+        return "table of text"
     if origin is tuple:
         return f"list of {_type(inner[0])}"
     if origin is typing.Annotated:

@@ -78,7 +78,8 @@ class Experiment(Part):
         name: a label, which has no effect on the results.
         task, model, loss, optimizer, learner: the parts; each a table with a ``kind``.
         init: the initial state of each member: a fresh network, or a state of another run.
-        interventions: changes to parameters or neurons during training, applied in this order; tables with a ``kind``.
+        interventions: changes to parameters or neurons during training, applied in this order; tables with a
+            ``kind``.
         batch_size: samples per update, or ``full``.
         epochs, steps: the length of the run; give exactly one of them (``steps`` if ``online`` is true).
         online: draw fresh samples for every update, instead of batches of a training set. The training split

@@ -23,9 +23,13 @@ class FakeMembers:
     """Four members with random weights, other ones at the start than at the end."""
 
     width: int = WIDTH
+    n_bits: int = BITS
     asked: list[Moment] = field(default_factory=list)
     seeds: np.ndarray = field(default_factory=lambda: np.array([(s + 100, s, s, s) for s in range(MEMBERS)]))
     source_seeds: np.ndarray = field(default_factory=lambda: np.array([(s,) * 4 for s in range(MEMBERS)]))
+
+    def parameters(self, at: Moment) -> dict[str, np.ndarray]:
+        return self.weights(at)._asdict()
 
     def weights(self, at: Moment) -> NetworkArrays:
         self.asked.append(at)

@@ -394,3 +394,35 @@ def test_bad_input_is_named_in_one_line(item, message):
         gs.Experiment(**{**dict(small("mlp")), "interventions": [item]})
     assert message in str(refused.value)
     assert len(str(refused.value).splitlines()) == 1
+
+
+def test_a_module_of_the_user():
+    """Nested equinox modules, without a run: the names are the paths of the arrays."""
+    import equinox as eqx
+    import jax.numpy as jnp
+
+    from grokscope.interventions import Target
+    from grokscope.interventions.holding import Freeze, HoldNorm
+
+    class Layer(eqx.Module):
+        weight: jax.Array
+        bias: jax.Array
+
+    class Net(eqx.Module):
+        layers: list[Layer]
+        readout: jax.Array
+
+    net = Net(
+        [Layer(jnp.full((2, 2), 3.0), jnp.ones(2)), Layer(jnp.full((2, 2), 4.0), jnp.ones(2))], jnp.ones(3)
+    )
+    none = jnp.zeros(0, bool)
+    target = Target(none, none, 0, 9, {}, 0)
+    held = HoldNorm(parameters=["layers.*.weight"], norm=5.0, of="absolute").begin(net, target, {})
+    np.testing.assert_allclose(held.layers[0].weight, 1.5)  # the norm was 10
+    np.testing.assert_allclose(held.layers[1].weight, 2.0)
+    np.testing.assert_array_equal(held.layers[1].bias, net.layers[1].bias)
+    moved = jax.tree.map(lambda leaf: leaf + 1, net)
+    still = Freeze(parameters=["layers.1.*"]).after_update(net, moved, target, ())
+    np.testing.assert_array_equal(still.layers[1].weight, net.layers[1].weight)
+    np.testing.assert_array_equal(still.layers[0].weight, moved.layers[0].weight)
+    np.testing.assert_array_equal(still.readout, moved.readout)

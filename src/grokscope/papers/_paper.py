@@ -218,8 +218,8 @@ class Paper(Part):
             asked = (value.experiment, identity, value.label, value.reduction)
             if asked != (before.experiment, before.identity, before.number, before.reduction):
                 raise InputError(
-                    f"{place}: was run with {before} (identity {before.identity[:8]}); the paper now takes the "
-                    f"{value.reduction} of '{value.label}' of {value.experiment} (identity "
+                    f"{place}: was run with {before} (identity {before.identity[:8]}); the paper now takes "
+                    f"the {value.reduction} of '{value.label}' of {value.experiment} (identity "
                     f"{identity[:8]}); remove the folder to run it again."
                 )
             values[path] = before
