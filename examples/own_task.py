@@ -2,8 +2,7 @@
 
     grokscope train SPEC.toml --plugin examples/own_task.py --seeds 5
 
-with a SPEC.toml that says ``epochs = 300`` and ``task = "ones_mod_3"``. Run the file itself to check that it
-keeps to what a task must be.
+with a SPEC.toml that says ``epochs = 300`` and ``task = "ones_mod_3"``. Run the file itself to check it.
 """
 
 from __future__ import annotations
@@ -84,4 +83,4 @@ if __name__ == "__main__":
     from grokscope.tasks.check import check_task
 
     check_task(OnesMod3())
-    print("ones_mod_3 keeps to what a task must be.")
+    print("ones_mod_3 is a valid task.")

@@ -99,6 +99,20 @@ def share_layouts() -> None:
 share_layouts()
 
 
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the built-in parts are known, and those that the test defines, which are forgotten after it."""
+    from grokscope.spec import faults, parts
+
+    for group in parts._HOMES:  # what is found during the test would be forgotten, too
+        parts.kinds(group)
+    known = {
+        group: {kind: cls for kind, cls in table.items() if faults.is_builtin(cls)}
+        for group, table in parts._kinds.items()
+    }
+    monkeypatch.setattr(parts, "_kinds", known)
+
+
 def _missing_torch() -> str | None:
     return None if importlib.util.find_spec("torch") else "PyTorch is not installed"
 

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 import pytest
 
 from grokscope.cli import main
-from grokscope.spec import parts
 from grokscope.spec.parts import kinds
 from scripts import script
 
@@ -68,14 +67,6 @@ with_code = [
     page for page in PAGES if any(b.words[:1] == ["python"] or "run" in b.words for b in blocks(page))
 ]
 with_commands = [page for page in PAGES if any(b.words[:1] == ["console"] for b in blocks(page))]
-
-
-@pytest.fixture
-def registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Parts that a page defines are forgotten after it."""
-    for group in parts._HOMES:  # what is found while it lasts would be forgotten with the page's own
-        kinds(group)
-    monkeypatch.setattr(parts, "_kinds", {group: dict(table) for group, table in parts._kinds.items()})
 
 
 def shorter(text: str) -> str:

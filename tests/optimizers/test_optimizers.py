@@ -1,6 +1,7 @@
-"""One suite for every optimizer and rate schedule; updates against their formulas in plain numpy.
+"""Updates of every optimizer and rate schedule against their formulas in plain numpy.
 
-Whole runs against PyTorch are in ``learners/test_gradient.py``.
+What every optimizer must do is checked in ``test_conformance.py``. Whole runs against PyTorch are in
+``learners/test_gradient.py``.
 """
 
 import math
@@ -133,24 +134,6 @@ def test_follows_its_formula(optimizer):
             # Parameters start near 1 and end near 0, so what is lost to rounding on the way (other processors
             # round sums otherwise) is a share of 1, not of what is left.
             np.testing.assert_allclose(path[name][steps - 1], value, rtol=1e-9, atol=1e-10)
-
-
-@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
-def test_decreases_a_quadratic(optimizer):
-    path, _ = descend(optimizer)
-    last = float(quadratic(jax.tree.map(lambda leaf: leaf[-1], path)))
-    assert last < 0.05 * float(quadratic(START))
-
-
-@pytest.mark.parametrize("precision", ["float32", "float64"])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
-def test_keeps_the_type_and_a_state_of_arrays(optimizer, precision):
-    with jax.enable_x64(precision == "float64"):
-        path, state = descend(optimizer, 3)
-        assert {leaf.dtype for leaf in jax.tree.leaves(path)} == {np.dtype(precision)}
-        for leaf in jax.tree.leaves(state):
-            assert isinstance(leaf, jax.Array)
-            assert leaf.dtype in (np.dtype(precision), np.int32)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from grokscope.claims import Claim, Effect, Region
+from grokscope.claims import Claim, Effect, Region, need
 from grokscope.experiment import Experiment
-from grokscope.papers import Figure, Paper, Profile, RunExperiment, check_paper
+from grokscope.papers import Analysis, Figure, Paper, Profile, RunExperiment, check_paper, made_up_run
 from synthetic_runs import synthetic_run
 
 
@@ -93,3 +93,66 @@ def test_examples_count() -> None:
     run = synthetic_run(["groks"] * 30, final_size=7)
     with pytest.raises(AssertionError, match="although nothing was measured"):
         check_paper(stubborn, examples=[{"main": run}])
+
+
+def accurate(measures: Any) -> Any:
+    """Evidence that needs a measure."""
+    need(measures, "test_accuracy_large")
+    last = measures["test_accuracy_large"][:, -1]
+    return (last == 1).where(last.notnull())
+
+
+def taking(*names: str, quick: tuple[str, ...] = (), gives: tuple[str, ...] = ()) -> RunExperiment:
+    analysis = Analysis("other", lambda run, progress: None, 0.1, gives)
+    profiles = {"paper": Profile(), "quick": Profile(overrides=quick)}
+    experiment = Experiment(task="sparse_parity", epochs=3, measures=names)
+    return RunExperiment("main", "All there is.", experiment, profiles, analyses=(analysis,))
+
+
+FEW = ("train_accuracy", "test_accuracy")
+
+
+@pytest.mark.parametrize(
+    ("experiment", "profile"),
+    [
+        (taking(*FEW), "paper"),
+        (taking(*FEW, "test_accuracy_large", quick=("measures=['train_accuracy']",)), "quick"),
+    ],
+)
+def test_a_measure_that_the_experiment_does_not_take_is_named(
+    experiment: RunExperiment, profile: str
+) -> None:
+    paper = make(claims=lambda c: (replace(c[0], evidence=accurate),), experiments=lambda e: (experiment,))
+    message = (
+        "^check_paper: claim A needs the measure 'test_accuracy_large', which experiment main does not take "
+        f"under '{profile}'"
+    )
+    with pytest.raises(AssertionError, match=message):
+        check_paper(paper)
+
+
+@pytest.mark.parametrize(
+    "experiment", [taking(*FEW, "test_accuracy_large"), taking(*FEW, gives=("test_accuracy_large",))]
+)
+def test_measures_of_the_experiment_and_of_its_analyses_are_taken(experiment: RunExperiment) -> None:
+    check_paper(
+        make(claims=lambda c: (replace(c[0], evidence=accurate),), experiments=lambda e: (experiment,))
+    )
+
+
+def test_own_measures_of_examples_must_be_given_by_an_analysis() -> None:
+    def small(measures: Any) -> Any:
+        need(measures, "size")
+        last = measures["size"][:, -1]
+        return (last < 3).where(last.notnull())
+
+    def examples(one: RunExperiment) -> list[Any]:
+        return [{"main": made_up_run(one, {"size": size})} for size in (1.0, 5.0)]
+
+    def paper(one: RunExperiment) -> Paper:
+        return make(claims=lambda c: (replace(c[0], evidence=small),), experiments=lambda e: (one,))
+
+    without, given = taking(*FEW), taking(*FEW, gives=("size",))
+    check_paper(paper(given), examples(given))
+    with pytest.raises(AssertionError, match="claim A needs the measure 'size', which experiment main"):
+        check_paper(paper(without), examples(without))

@@ -7,11 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import xarray as xr
 
 from grokscope.claims import Judged, gather, judge
-from grokscope.papers import check_paper, find_paper
-from grokscope.papers.check import MadeUpRun
+from grokscope.papers import MadeUpRun, check_paper, find_paper, jump, made_up_run
 
 PAPERS = {name: find_paper(name) for name in ("phase-diagram", "delay-law", "width", "optimizers")}
 CLAIMS = {claim.id: (paper, claim) for paper in PAPERS.values() for claim in paper.claims}
@@ -23,21 +21,17 @@ def run(claim_id: str, law: Law, scatter: float = 0.1) -> MadeUpRun:
     """A sweep like that of the claim's experiment, whose members jump at the steps of a law, more or less."""
     paper, claim = CLAIMS[claim_id]
     one = paper.experiment(claim.experiment)
-    axes = {name: np.asarray(labels) for name, (_, labels) in one.coordinates("paper").items()}
-    shape = tuple(map(len, axes.values()))
-    steps = np.unique([0, *np.geomspace(1, one.experiment.n_steps, 300).astype(int)])
     rng = np.random.default_rng(0)
-    data = {name: np.full((*shape, SEEDS, len(steps)), 0.5) for name in ("train_accuracy", "test_accuracy")}
-    for place in np.ndindex(*shape):
-        settings = {name: labels[i] for (name, labels), i in zip(axes.items(), place, strict=True)}
-        for name, time in zip(data, law(settings), strict=True):
-            jumps = time * np.exp(scatter * rng.normal(size=(SEEDS, 1)))
-            data[name][place] = np.where(steps >= jumps, 1.0, 0.5)
-    dims = (*axes, "seed", "step")
-    coords: dict[str, Any] = {**axes, "seed": np.arange(SEEDS), "step": steps}
-    coords["diverged_step"] = (dims[:-1], np.full((*shape, SEEDS), -1))
-    measures = xr.Dataset({name: (dims, values) for name, values in data.items()}, coords)
-    return MadeUpRun(one.experiment, measures, xr.DataArray())
+
+    def curve(event: int) -> Callable[..., np.ndarray]:
+        def accuracy(steps: np.ndarray, **cell: Any) -> np.ndarray:
+            return jump(steps, law(cell)[event] * np.exp(scatter * rng.normal(size=SEEDS)))
+
+        return accuracy
+
+    curves = {"train_accuracy": curve(0), "test_accuracy": curve(1)}
+    steps = np.unique([0, *np.geomspace(1, one.experiment.n_steps, 300).astype(int)])
+    return made_up_run(one, curves, others=None, seeds=SEEDS, steps=steps)
 
 
 def usual_map(cell: dict[str, Any]) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""`check_task` over every kind of task, and that it notices each fault it is for."""
+"""`check_task` notices each fault it is for. Every kind of task passes in ``test_conformance.py``."""
 
 from typing import Literal
 
@@ -11,64 +11,25 @@ from grokscope.spec import parts
 from grokscope.spec.parts import kinds
 from grokscope.tasks import Task
 from grokscope.tasks.arrays import Arrays
-from grokscope.tasks.boolean_function import BooleanFunction
 from grokscope.tasks.check import check_task
-from grokscope.tasks.modular_operator import ModularOperator
-from grokscope.tasks.permutation_operator import PermutationOperator
-from grokscope.tasks.samples import Samples
 from grokscope.tasks.sparse_parity import SparseParity
 
 SIZES = {"n": 7, "n_train": 40, "n_test": 20, "n_probe": 10}
-X = np.random.default_rng(0).normal(size=(20, 3))
 
 
-def arrays(y, **fields):
-    return Arrays.from_numpy(train_x=X, train_y=y, test_x=X[:5], test_y=y[:5], **fields)
+def arrays(y):
+    x = np.random.default_rng(0).normal(size=(20, 3))
+    return Arrays.from_numpy(train_x=x, train_y=y, test_x=x[:5], test_y=y[:5])
 
 
-def samples(rule):
-    x = np.random.default_rng(1).choice([-1.0, 1.0], (20, 7))
-    y = x[:, :3].prod(axis=1)
-    own = Arrays.from_numpy(train_x=x, train_y=y, test_x=x[:5], test_y=y[:5])
-    return Samples(sha256=own.sha256, of=rule)
-
-
-TASKS = [
-    SparseParity(**SIZES),
-    SparseParity(**SIZES, support="drawn"),
-    SparseParity(**SIZES, labels="random"),
-    SparseParity(**SIZES, labels="noisy", noise=0.2),
-    BooleanFunction(**SIZES, preset="majority", k=3),
-    BooleanFunction(**SIZES, preset="staircase", k=4, output="real"),
-    BooleanFunction(**SIZES, preset="staircase", k=4, output="real", labels="noisy", noise=3.0),
-    BooleanFunction(**SIZES, terms=[{"bits": [0, 6]}, {"bits": [2], "coefficient": -0.5}], labels="random"),
-    arrays(np.arange(20) % 3),
-    arrays(np.sign(X[:, 0])),
-    arrays(X[:, 0], train_subset=7),
-    arrays(X[:, :3]),
-    Arrays.from_numpy(train_x=X, train_y=X[:, 0]),
-    samples(SparseParity(**SIZES)),
-    ModularOperator(operator="addition", p=5),
-    ModularOperator(operator="division", p=5, pairs="unordered", operator_token=False),
-    ModularOperator(operator="subtraction", p=6, split="fixed", equals_token=False),
-    PermutationOperator(operator="conjugation", degree=3),
-    PermutationOperator(operator="composition", degree=3, train_fraction=1.0),
-]
-
-
-@pytest.mark.parametrize("task", TASKS, ids=str)
-def test_every_task_passes(task):
-    check_task(task)
-
-
-@pytest.mark.parametrize("task", [TASKS[1], TASKS[7]], ids=["sparse_parity", "arrays"])
+@pytest.mark.parametrize(
+    "task",
+    [SparseParity(**SIZES, support="drawn"), arrays(np.arange(20) % 3)],
+    ids=["sparse_parity", "arrays"],
+)
 def test_tasks_pass_in_float64(task):
     with jax.enable_x64(True):
         check_task(task)
-
-
-def test_every_kind_is_checked():
-    assert {task.kind for task in TASKS} == kinds("task").keys()
 
 
 class Good(SparseParity):

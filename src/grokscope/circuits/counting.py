@@ -16,8 +16,8 @@ from grokscope.circuits.relu_network import ReluNetwork, relu_network_at
 from grokscope.circuits.target import readable_positions, target_of, training_inputs
 from grokscope.circuits.verification.verify import verify
 from grokscope.progress import Progress, SilentProgress
-from grokscope.runs.given import GivenMeasures
-from grokscope.spec.streams import Seeds, on_members
+from grokscope.runs.given import GivenMeasures, missing_members
+from grokscope.spec.streams import Seeds
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -79,7 +79,7 @@ def count_gates(
     shown = progress or SilentProgress()
     with GivenMeasures(run, _GROUP) as given:
         at = {p: step if step >= 0 else int(run.steps_done[p]) + 1 + step for p in positions}
-        todo = _undone(given.read(MEASURES), run, at)
+        todo = missing_members(given.read(MEASURES), run, at)
         shown.start(len(todo), "gates")
         for now in sorted({at[p] for p in todo}):
             rows = [p for p in todo if at[p] == now]
@@ -93,15 +93,6 @@ def count_gates(
         found = given.read(MEASURES)
     assert found is not None  # at least one member was counted, now or before
     return found
-
-
-def _undone(found: xr.Dataset | None, run: Run, at: dict[int, int]) -> list[int]:
-    """The positions of members that have not been counted at their step."""
-    if found is None:
-        return list(at)
-    known = on_members(found, run.members)["gates"]
-    done = {p for p, step in at.items() if step in known.step and known.sel(step=step)[p].notnull().item()}
-    return [p for p in at if p not in done]
 
 
 def _count(run: Run, position: int, step: int, budget: float) -> dict[str, float]:

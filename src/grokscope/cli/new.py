@@ -1,4 +1,4 @@
-"""``grokscope new``: write a small, complete task, measure or paper, to be changed into your own."""
+"""``grokscope new``: write a small, complete part or paper, to be changed into your own."""
 
 from __future__ import annotations
 
@@ -14,20 +14,33 @@ from grokscope.cli import options
 from grokscope.cli import output as out
 from grokscope.errors import InputError, did_you_mean
 
-TEMPLATES = ("task", "measure", "paper")
+TEMPLATES = (
+    "task",
+    "model",
+    "loss",
+    "optimizer",
+    "rate_schedule",
+    "learner",
+    "intervention",
+    "measure",
+    "paper",
+)
 _TEMPLATE_FOLDER = Path(__file__).parent / "templates"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def new(
-    what: Annotated[str, typer.Argument(metavar="task|measure|paper", help="What to write.")],
+    what: Annotated[
+        str, typer.Argument(metavar="KIND", help=f"What to write: {', '.join(TEMPLATES[:-1])} or paper.")
+    ],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new kind, as my_task.")],
     folder: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write the file.")] = Path(),
     json: options.Json = False,
 ) -> None:
-    """Write a template for a task, measure or paper of your own.
+    """Write a template for a part of your own: a task, model, loss, ..., or a paper.
 
-    The file works at once with --plugin; change it into what you need.
+    The file is a complete example, which works at once with --plugin; change it into what you need. Run it
+    (python NAME.py) to check it.
     """
     with out.json_only(json):
         file = write_template(what, name, folder)
@@ -38,7 +51,7 @@ def write_template(what: str, name: str, folder: str | Path = ".") -> Path:
     """Write ``<name>.py``, which works with ``--plugin`` at once, and return its path.
 
     Args:
-        what: ``task``, ``measure`` or ``paper``.
+        what: the kind of part, one of `TEMPLATES`.
         name: the new kind; small letters, digits and underscores.
         folder: an existing folder.
 
@@ -63,7 +76,8 @@ def write_template(what: str, name: str, folder: str | Path = ".") -> Path:
         hint = f" Did you mean '{near}'?" if _NAME.fullmatch(near) and not keyword.iskeyword(near) else ""
         raise InputError(f"new {what} '{name}': a name is small letters, digits and underscores.{hint}")
     if name in kinds(what):
-        raise InputError(f"new {what} '{name}': there is a {what} of this name already; choose another.")
+        words = what.replace("_", " ")
+        raise InputError(f"new {what} '{name}': there is a {words} of this name already; choose another.")
     file = Path(folder) / f"{name}.py"
     template = _TEMPLATE_FOLDER.joinpath(f"{what}.py.txt").read_text(encoding="utf-8")
     class_name = "".join(word.capitalize() for word in name.split("_"))

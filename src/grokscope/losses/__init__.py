@@ -1,4 +1,7 @@
-"""Losses: functions of the outputs and the labels of each sample. The batch loss is their mean."""
+"""Losses: functions of the outputs and the labels of each sample. The batch loss is their mean.
+
+To add one, copy ``margin.py`` and check it with `check_loss` of ``check.py``.
+"""
 
 from grokscope.losses._loss import Loss, LossField
 from grokscope.losses.cross_entropy import CrossEntropy

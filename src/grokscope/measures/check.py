@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
-from grokscope.learners import Batch, Learner
+from grokscope.learners import Batch
 from grokscope.learners.gradient import Gradient
-from grokscope.losses import CrossEntropy, Hinge, Loss
+from grokscope.losses import CrossEntropy, Hinge
 from grokscope.measures._measure import Measure, Pace
 from grokscope.measures.needs import BATCH, INITIAL_NETWORK, Need
-from grokscope.models import Model
 from grokscope.models.fully_connected import FullyConnected
 from grokscope.models.transformer import Transformer
-from grokscope.optimizers import SGD, Optimizer
-from grokscope.spec.axes import SPLIT_LABELS, SUBNETWORK_LABELS, measure_axes
+from grokscope.optimizers import SGD
+from grokscope.spec.axes import SPLIT_LABELS, SUBNETWORK_LABELS
+from grokscope.spec.checking import Checker, SmallSpec, is_one_line, same_numbers
 from grokscope.spec.parts import Part, kinds, lookup
 from grokscope.tasks import Task
 from grokscope.tasks.modular_operator import ModularOperator
@@ -49,24 +48,6 @@ class _Classes(Task):
         return 5
 
 
-@dataclass(frozen=True)
-class _SmallSpec:
-    """A minimal `TrainingSpec` for the checked measure."""
-
-    task: Task
-    model: Model
-    loss: Loss
-    optimizer: Optimizer = field(default_factory=SGD)
-    learner: Learner = field(default_factory=Gradient)
-    online: bool = False
-    precision: Literal["float32", "float64"] = "float32"
-    n_steps: int = 1
-
-    @property
-    def axes(self) -> dict[str, tuple[Any, ...]]:
-        return measure_axes(self.task, self.model)
-
-
 def check_measure(measure: type[Measure] | Measure, experiment: TrainingSpec | None = None) -> None:
     """Check that a measure keeps the contract of `Measure`, on small random networks.
 
@@ -97,18 +78,17 @@ def check_measure(measure: type[Measure] | Measure, experiment: TrainingSpec | N
 
 
 def _require(holds: object, measure: Measure, fault: str) -> None:
-    if not holds:
-        raise AssertionError(f"measure '{measure.kind}': {fault}")
+    Checker(f"measure '{measure.kind}'")(holds, fault)
 
 
-def _small_parity() -> _SmallSpec:
+def _small_parity() -> SmallSpec:
     task = SparseParity(n=6, k=2, n_train=12, n_test=10, n_probe=14)
-    return _SmallSpec(task, FullyConnected(width=8), Hinge())
+    return SmallSpec(task, FullyConnected(width=8), Hinge(), SGD(), Gradient())
 
 
-def _small_addition() -> _SmallSpec:
+def _small_addition() -> SmallSpec:
     task = ModularOperator(operator="addition", p=5, operator_token=False)
-    return _SmallSpec(task, Transformer(width=8, heads=2, mlp_width=6), CrossEntropy())
+    return SmallSpec(task, Transformer(width=8, heads=2, mlp_width=6), CrossEntropy(), SGD(), Gradient())
 
 
 def _made(cls: type[Part]) -> Measure:
@@ -132,10 +112,10 @@ def _check_declarations(measure: Measure) -> None:
 def _check_missing(measure: Measure, experiment: TrainingSpec) -> None:
     reason = measure.missing(experiment)
     _require(reason is None, measure, f"cannot be checked on this experiment: {reason}")
-    other = _SmallSpec(_Classes(kind="classes"), experiment.model, experiment.loss)
+    other = SmallSpec(_Classes(kind="classes"), experiment.model, experiment.loss, SGD(), experiment.learner)
     said = measure.missing(other)
     _require(
-        said is None or (isinstance(cast("Any", said), str) and said.strip() and "\n" not in said),
+        said is None or is_one_line(said),
         measure,
         f"missing() says {said!r} instead of one line",
     )
@@ -224,7 +204,7 @@ def _check_results(measure: Measure, experiment: TrainingSpec) -> None:
     for way, array in ways.items():
         found = np.asarray(array)
         expected = results if found.shape == results.shape else result
-        _require(_close(expected, found), measure, f"gives other numbers {way}")
+        _require(same_numbers(expected, found), measure, f"gives other numbers {way}")
 
 
 def _point(experiment: TrainingSpec, member: Any, needs: tuple[Need, ...], *, follows: bool) -> Point:
@@ -262,12 +242,3 @@ def _crowded_point(experiment: TrainingSpec, *, follows: bool) -> Point:
             del _crowded[old]  # the known measures have changed
         _crowded[name] = point
     return _crowded[name].copied()
-
-
-def _close(expected: Any, found: Any) -> bool:
-    """Equal integers, or floats that are equal up to rounding."""
-    import numpy as np
-
-    if np.issubdtype(expected.dtype, np.integer):
-        return np.array_equal(expected, found)
-    return np.allclose(expected, found, rtol=1e-5, atol=1e-6, equal_nan=True)

@@ -1,8 +1,9 @@
-"""Models: specs of networks. One file per family; copy ``fully_connected.py`` when adding one.
+"""Models: specs of networks. One file per family.
 
-A model is a spec. It makes a network: an equinox module that maps a batch of inputs to outputs.
+A model is a spec. It makes a network: an equinox module that maps a batch of inputs to outputs. To add one,
+copy ``fully_connected.py`` and check it with `check_model` of ``check.py``.
 """
 
-from grokscope.models._model import Model, ModelField
+from grokscope.models._model import Model, ModelField, draw_normal, draw_uniform
 
-__all__ = ["Model", "ModelField"]
+__all__ = ["Model", "ModelField", "draw_normal", "draw_uniform"]

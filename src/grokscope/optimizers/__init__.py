@@ -1,9 +1,10 @@
 """Optimizers, made from optax transformations, and rate schedules. One file per optimizer.
 
-To add one, copy ``sgd.py``; fields listed in ``traced`` are traced values of the compiled program.
+To add one, copy ``sgd.py``; fields listed in ``traced`` are traced values of the compiled program. Check it
+with `check_optimizer` or `check_rate_schedule` of ``check.py``.
 """
 
-from grokscope.optimizers._optimizer import Optimizer, OptimizerField
+from grokscope.optimizers._optimizer import Optimizer, OptimizerField, with_decay
 from grokscope.optimizers.adam import Adam, AdamW
 from grokscope.optimizers.grokfast import Grokfast
 from grokscope.optimizers.muon import Muon
@@ -22,4 +23,5 @@ __all__ = [
     "Optimizer",
     "OptimizerField",
     "RateSchedule",
+    "with_decay",
 ]

@@ -36,8 +36,13 @@ class Optimizer(Part):
         """The optax transformation of a run of ``n_steps``. Called inside jit."""
         raise NotImplementedError
 
-    def _rate(self, n_steps: int, full: Any = None) -> Any:
-        """The rate as a number or a function of the step; ``full`` replaces ``learning_rate``."""
+    def scheduled_rate(self, n_steps: int, full: Any = None) -> Any:
+        """The learning rate with the schedule, for optax: a number, or a function of the step.
+
+        Args:
+            n_steps: length of the run.
+            full: replaces ``learning_rate``, for optimizers with several.
+        """
         height = self.learning_rate if full is None else full
         if isinstance(self.schedule, Constant) and not self.schedule.warmup:
             return height
@@ -47,7 +52,20 @@ class Optimizer(Part):
 def with_decay(
     inner: optax.GradientTransformation, rate: Any, weight_decay: Any, *, coupled: bool
 ) -> optax.GradientTransformation:
-    """Add decay to the gradient (coupled) or to the update (decoupled), then multiply by minus the rate."""
+    """Add decay to the gradient (coupled) or to the update (decoupled), then multiply by minus the rate.
+
+    Args:
+        inner: the transformation of the gradient, without rate and decay.
+        rate: `Optimizer.scheduled_rate`.
+        weight_decay: the coefficient.
+        coupled: whether decay is added before ``inner``.
+
+    Example:
+        >>> import optax
+        >>> step = with_decay(optax.identity(), 0.5, 0.25, coupled=False)
+        >>> float(step.update(1.0, step.init(4.0), 4.0)[0])  # -0.5 * (1 + 0.25 * 4)
+        -1.0
+    """
     import optax
 
     decay = optax.add_decayed_weights(weight_decay)

@@ -54,7 +54,7 @@ class Adam(AdaptiveMoments):
 
     def transform(self, n_steps: int) -> optax.GradientTransformation:
         """Chain weight decay, moments and learning rate, in this order."""
-        return with_decay(self.moments(), self._rate(n_steps), self.weight_decay, coupled=True)
+        return with_decay(self.moments(), self.scheduled_rate(n_steps), self.weight_decay, coupled=True)
 
 
 class AdamW(AdaptiveMoments):
@@ -75,4 +75,4 @@ class AdamW(AdaptiveMoments):
 
     def transform(self, n_steps: int) -> optax.GradientTransformation:
         """Chain moments, weight decay and learning rate, in this order."""
-        return with_decay(self.moments(), self._rate(n_steps), self.weight_decay, coupled=False)
+        return with_decay(self.moments(), self.scheduled_rate(n_steps), self.weight_decay, coupled=False)

@@ -48,7 +48,7 @@ class Grokfast(AdaptiveMoments):
         import optax
 
         adam = with_decay(
-            self.moments(), self._rate(n_steps), self.weight_decay, coupled=self.decay == "coupled"
+            self.moments(), self.scheduled_rate(n_steps), self.weight_decay, coupled=self.decay == "coupled"
         )
         return optax.chain(amplify_slow_gradients(self.alpha, self.lamb), adam)
 

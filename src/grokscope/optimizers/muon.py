@@ -68,9 +68,14 @@ class Muon(Optimizer):
         moments = optax.scale_by_adam(self.beta1, self.beta2, self.epsilon)
         return optax.partition(
             {
-                "matrix": with_decay(orthogonal, self._rate(n_steps), self.weight_decay, coupled=False),
+                "matrix": with_decay(
+                    orthogonal, self.scheduled_rate(n_steps), self.weight_decay, coupled=False
+                ),
                 "other": with_decay(
-                    moments, self._rate(n_steps, self.adam_learning_rate), self.weight_decay, coupled=False
+                    moments,
+                    self.scheduled_rate(n_steps, self.adam_learning_rate),
+                    self.weight_decay,
+                    coupled=False,
                 ),
             },
             _parts,

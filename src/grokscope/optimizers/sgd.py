@@ -47,4 +47,6 @@ class SGD(Optimizer):
         import optax
 
         inner = optax.identity() if self.momentum is None else optax.trace(self.momentum)
-        return with_decay(inner, self._rate(n_steps), self.weight_decay, coupled=self.decay == "coupled")
+        return with_decay(
+            inner, self.scheduled_rate(n_steps), self.weight_decay, coupled=self.decay == "coupled"
+        )

@@ -2,8 +2,8 @@
 
 What is here: the papers, what a paper is (`Paper`), its experiments (`RunExperiment`, `SweepExperiment`,
 `ContestExperiment`), and the check that every paper must pass (`check_paper`, for papers outside the package
-too). What goes elsewhere: what a claim is (`grokscope.claims`), figures that any run can have
-(`grokscope.plots`), planning and reproducing a paper (`grokscope.reproduction`), its page
+too; `made_up_run` gives it examples). What goes elsewhere: what a claim is (`grokscope.claims`), figures that
+any run can have (`grokscope.plots`), planning and reproducing a paper (`grokscope.reproduction`), its page
 (`grokscope.report`).
 
 Copy ``two_circuits.py`` when adding one: a file in this folder, or anywhere with ``--plugin FILE``.
@@ -34,6 +34,7 @@ from grokscope.papers._values import (
     keep_values,
 )
 from grokscope.papers.check import check_paper
+from grokscope.papers.made_up import MadeUpRun, jump, made_up_run
 
 __all__ = [
     "Analysis",
@@ -44,6 +45,7 @@ __all__ = [
     "Figure",
     "FromExperiment",
     "Job",
+    "MadeUpRun",
     "NotTakenYetError",
     "Paper",
     "PaperExperiment",
@@ -57,7 +59,9 @@ __all__ = [
     "check_paper",
     "find_paper",
     "from_experiment",
+    "jump",
     "keep_values",
+    "made_up_run",
     "papers",
 ]
 

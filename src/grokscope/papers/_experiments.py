@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,15 +92,17 @@ class Analysis:
 
     Attributes:
         name: a label of one or two words.
-        take: function of the run and the progress; it writes its measures (`grokscope.runs.GivenMeasures`),
+        take: function of the run and the progress; it writes its measures (`grokscope.runs.add_measures`),
             and does nothing where they exist already. If its code has changed, these are removed before.
         seconds: predicted seconds on one core per member, for the plan.
+        gives: the names of these measures, for `grokscope.papers.check_paper`.
         revision: raised by one when the code of one of our own analyses is changed so that its values change.
     """
 
     name: str
     take: Callable[[Any, Progress], Any]
     seconds: float
+    gives: tuple[str, ...] = ()
     revision: int = 1
 
     @property
@@ -165,6 +167,8 @@ class PaperExperiment(ABC):
         values: values of the spec that are numbers of other experiments of the paper, by key:
             ``{"interventions.0.norm": from_experiment("free", "weight_norm at grokking")}``. The spec holds
             any valid value there. The other experiments are run first.
+        analyses: computed from the networks of each run when it is trained: of a sweep, of every cell; of a
+            contest, of the contenders' runs on the fresh seeds.
         group: a name for several experiments together, which stands for all of them on the command line.
         default: whether it is run when no experiment is named.
         needs_gpu: whether it is hopeless without one.
@@ -177,6 +181,7 @@ class PaperExperiment(ABC):
         default_factory=lambda: {"paper": Profile(), "quick": Profile(seeds=2)}
     )
     values: Mapping[str, FromExperiment] = field(default_factory=dict[str, FromExperiment], kw_only=True)
+    analyses: tuple[Analysis, ...] = field(default=(), kw_only=True)
     group: str = field(default="", kw_only=True)
     default: bool = field(default=True, kw_only=True)
     needs_gpu: bool = field(default=False, kw_only=True)
@@ -229,6 +234,45 @@ class PaperExperiment(ABC):
         del profile
         return {}
 
+    def measures_taken(self, profile: str) -> set[str]:
+        """The names of the measures that the result has under a profile, with those of the analyses."""
+        from grokscope.runs.measure_plan import MeasurePlan
+
+        taken = {measure.name for measure in MeasurePlan.of(self.under(profile)[0]).all}
+        return taken.union(*(analysis.gives for analysis in self.analyses))
+
+    def analyze(self, runs: Iterable[Run], progress: Progress, failed: Failed | None = None) -> None:
+        """Compute the analyses of runs, and keep the results in them; those of changed code are redone.
+
+        Args:
+            runs: of the result.
+            progress: receives the progress.
+            failed: called with the name of an analysis that raises, and the error; None raises it.
+        """
+        from grokscope.runs.given import forget_outdated, taking
+
+        if not self.analyses:
+            return
+        for run in runs:
+            forget_outdated(run, self.code_versions)
+            for analysis in self.analyses:
+                try:
+                    with taking(analysis.name, analysis.code_version):
+                        analysis.take(run, progress)
+                except Exception as error:
+                    if failed is None:
+                        raise
+                    failed(analysis.name, error)
+
+    @property
+    def code_versions(self) -> dict[str, str]:
+        """The version of the code of each analysis, by its name."""
+        return {analysis.name: analysis.code_version for analysis in self.analyses}
+
+    def analysis_seconds(self, members: int, rates: Rates) -> float:
+        """Predicted seconds of the analyses of so many members."""
+        return sum(analysis.seconds for analysis in self.analyses) * members / max(1, rates.cores)
+
     def members(self, seeds: int | str) -> Members:
         """The members for ``--seeds``."""
         return Members.parse(seeds)
@@ -268,17 +312,10 @@ class RunExperiment(PaperExperiment):
         streams: further seeds that each member is run with (of a branch: continued with), as for ``--seeds``
             of ``grokscope branch``: ``order=1000,1001`` or ``data=+0,+1000``.
         most_seeds: limit on the requested seeds: the first so many are taken; None: all of them.
-        analyses: computed from the networks of the run when it is trained.
     """
 
     streams: str = field(default="", kw_only=True)
     most_seeds: int | None = field(default=None, kw_only=True)
-    analyses: tuple[Analysis, ...] = field(default=(), kw_only=True)
-
-    @property
-    def code_versions(self) -> dict[str, str]:
-        """The version of the code of each analysis, by its name."""
-        return {analysis.name: analysis.code_version for analysis in self.analyses}
 
     def members(self, seeds: int | str) -> Members:
         """The members for ``--seeds``: these seeds, or the first of them, each with the other streams."""
@@ -301,7 +338,6 @@ class RunExperiment(PaperExperiment):
     ) -> Run:
         """Train the members that are missing, and run the analyses."""
         from grokscope.runs import open_run, train
-        from grokscope.runs.given import forget_outdated, taking
 
         del rates
         run = train(job.spec, self.members(job.seeds), out=job.folder, progress=progress, **options)
@@ -309,15 +345,7 @@ class RunExperiment(PaperExperiment):
             from grokscope.runs.given import add_notes
 
             add_notes(job.folder, values=[asdict(one) for one in job.values.values()])
-        forget_outdated(run, self.code_versions)
-        for analysis in self.analyses:
-            try:
-                with taking(analysis.name, analysis.code_version):
-                    analysis.take(run, progress)
-            except Exception as error:
-                if failed is None:
-                    raise
-                failed(analysis.name, error)
+        self.analyze([run], progress, failed)
         return open_run(job.folder) if self.analyses or job.values else run
 
     def remarks(self, result: Any) -> list[str]:
@@ -356,10 +384,8 @@ class RunExperiment(PaperExperiment):
 
         spec, usual = self.under(profile)
         members = len(self.members(usual if seeds is None else seeds))
-        analyses = sum(analysis.seconds for analysis in self.analyses) * members / max(1, rates.cores)
-        return Cost(
-            members, predict_seconds(spec, members, rates) + analyses, _predicted_memory(spec, members)
-        )
+        seconds = predict_seconds(spec, members, rates) + self.analysis_seconds(members, rates)
+        return Cost(members, seconds, _predicted_memory(spec, members))
 
 
 @dataclass(frozen=True)
@@ -400,11 +426,13 @@ class SweepExperiment(PaperExperiment):
         failed: Failed | None = None,
         **options: Any,
     ) -> Sweep:
-        """Train the cells that are missing."""
-        from grokscope.sweeps import run_sweep
+        """Train the cells that are missing, and run the analyses of every cell."""
+        from grokscope.sweeps import open_sweep, run_sweep
 
         grid = self._grid(job.spec, job.profile, job.seeds)
-        return run_sweep(grid, out=job.folder, progress=progress, rates=rates, **options)
+        sweep = run_sweep(grid, out=job.folder, progress=progress, rates=rates, **options)
+        self.analyze((run for _, run in sweep.runs()), progress, failed)
+        return open_sweep(job.folder) if self.analyses else sweep
 
     def open(self, folder: Path) -> Sweep | None:
         """Open the sweep in a folder; None if the folder has none."""
@@ -424,7 +452,8 @@ class SweepExperiment(PaperExperiment):
         from grokscope.sweeps import plan_sweep
 
         plan = plan_sweep(self.grid(profile, seeds), None, rates)
-        return Cost(plan.n_members, plan.seconds, max(program.memory for program in plan.programs))
+        seconds = plan.seconds + self.analysis_seconds(plan.n_members, rates)
+        return Cost(plan.n_members, seconds, max(program.memory for program in plan.programs))
 
     def coordinates(self, profile: str) -> dict[str, tuple[tuple[str, ...], Any]]:
         """Coordinates of the sweep's axes: name -> ((axis,), labels)."""
@@ -472,11 +501,13 @@ class ContestExperiment(PaperExperiment):
         failed: Failed | None = None,
         **options: Any,
     ) -> Contest:
-        """Tune the contenders and train the chosen settings; finished runs are skipped."""
-        from grokscope.sweeps import run_contest
+        """Tune the contenders and train the chosen settings, and run the analyses of these runs."""
+        from grokscope.sweeps import open_contest, run_contest
 
-        contest = self._contest(job.spec, job.profile, job.seeds)
-        return run_contest(contest, out=job.folder, progress=progress, rates=rates, **options)
+        spec = self._contest(job.spec, job.profile, job.seeds)
+        contest = run_contest(spec, out=job.folder, progress=progress, rates=rates, **options)
+        self.analyze(contest.runs.values(), progress, failed)
+        return open_contest(job.folder) if self.analyses else contest
 
     def open(self, folder: Path) -> Contest | None:
         """Open the contest in a folder; None if the folder has none."""
@@ -496,7 +527,9 @@ class ContestExperiment(PaperExperiment):
         tuned = [plan_sweep(grid, None, rates) for grid in contest.grids.values()]
         last = [predict_seconds(grid.base, len(contest.fresh), rates) for grid in contest.grids.values()]
         memory = max(program.memory for plan in tuned for program in plan.programs)
-        return Cost(contest.n_members, sum(plan.seconds for plan in tuned) + sum(last), memory)
+        seconds = sum(plan.seconds for plan in tuned) + sum(last)
+        seconds += self.analysis_seconds(len(tuned) * len(contest.fresh), rates)
+        return Cost(contest.n_members, seconds, memory)
 
     def coordinates(self, profile: str) -> dict[str, tuple[tuple[str, ...], Any]]:
         """The coordinate ``contender``."""

@@ -170,7 +170,7 @@ class Paper(Part):
         for path, value in one.values.items():
             source = self.experiment(value.experiment)
             try:
-                check_value(path, value, spec, source.under(profile)[0])
+                check_value(path, value, spec, source.under(profile)[0], source.measures_taken(profile))
             except InputError as error:
                 raise InputError(f"{one.name}: {error}") from None
 

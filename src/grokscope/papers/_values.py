@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -290,14 +290,21 @@ def _seed_labels(measures: xr.Dataset, count: int) -> list[str]:
     return [f"number {i}" for i in range(count)]
 
 
-def check_value(path: str, value: FromExperiment, spec: Experiment, source: Experiment) -> None:
+def check_value(
+    path: str, value: FromExperiment, spec: Experiment, source: Experiment, taken: Iterable[str]
+) -> None:
     """Refuse a value for a key that the spec does not have, or of a measure that the source does not take.
+
+    Args:
+        path: the key.
+        value: the value.
+        spec: the experiment that the key is of.
+        source: the experiment that the number is of.
+        taken: the names of the measures that the source takes.
 
     Raises:
         InputError: if it is one of these.
     """
-    from grokscope.runs.measure_plan import MeasurePlan
-
     level: Any = spec.model_dump(mode="json")
     for name in path.split("."):
         if isinstance(level, dict) and name in level:
@@ -306,7 +313,6 @@ def check_value(path: str, value: FromExperiment, spec: Experiment, source: Expe
             level = level[int(name)]
         else:
             raise InputError(f"values: '{path}' is no key of the spec ('{name}' is not there).")
-    taken = {measure.name for measure in MeasurePlan.of(source).all}
     for name in value.needs(source.events):
         if name not in taken:
             raise InputError(

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from grokscope.claims import Claim, NotTestable, gather, judge
 from grokscope.errors import InputError
-from grokscope.papers._experiments import ContestExperiment, PaperExperiment, SweepExperiment
+from grokscope.papers._experiments import ContestExperiment, SweepExperiment
 from grokscope.papers._paper import Paper, RunLike
+from grokscope.papers.made_up import made_up_runs
+from grokscope.spec.checking import Checker
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from grokscope.experiment import Experiment
 
-__all__ = ["check_paper", "made_up_runs"]
+__all__ = ["check_paper"]
 
-_SEEDS, _POINTS, _WIDTH = 12, 60, 16
+_want = Checker("check_paper")
+_TRIED = 3  # runs on which it is tried whether a claim can be judged by the measures that are taken
 
 
 def check_paper(paper: Paper, examples: Iterable[Mapping[str, RunLike]] = ()) -> None:
@@ -28,7 +27,9 @@ def check_paper(paper: Paper, examples: Iterable[Mapping[str, RunLike]] = ()) ->
 
     Every claim is judged alone on made-up runs: nothing measured; curves that are flat, rise, fall, jump
     early or late; noise. It must never raise, must be "not testable" where nothing was measured, and must
-    fail at least once. Claims that fail only on particular curves are given them as ``examples``.
+    fail at least once. Claims that fail only on particular curves are given them as ``examples``
+    (`grokscope.papers.made_up_run`). The measures that its evidence needs must be among those that its
+    experiments take, under each profile, with what their analyses give.
 
     Args:
         paper: the paper.
@@ -41,11 +42,6 @@ def check_paper(paper: Paper, examples: Iterable[Mapping[str, RunLike]] = ()) ->
     _check_experiments(paper)
     _check_references(paper)
     _check_claims(paper, examples)
-
-
-def _want(good: bool, message: str) -> None:
-    if not good:
-        raise AssertionError(f"check_paper: {message}.")
 
 
 def _check_texts(paper: Paper) -> None:
@@ -120,15 +116,16 @@ def _check_references(paper: Paper) -> None:
 
 
 def _check_claims(paper: Paper, examples: Iterable[Mapping[str, RunLike]]) -> None:
-    from grokscope.claims import gather, judge
-
-    made_up = [
-        (name, {one.name: _on_axes(run, one) for one in paper.experiments})
-        for name, run in made_up_runs(paper.experiments[0].experiment)
+    each = zip(*(made_up_runs(one) for one in paper.experiments), strict=True)
+    names = [one.name for one in paper.experiments]
+    made_up: list[tuple[str, Mapping[str, RunLike]]] = [
+        (runs[0][0], dict(zip(names, (run for _, run in runs), strict=True))) for runs in each
     ]
     given = [(f"example {i}", runs) for i, runs in enumerate(examples)]
     seen: dict[str, set[str]] = {claim.id: set() for claim in paper.claims}
-    for name, runs in [*made_up, *given]:
+    tried: dict[str, int] = dict.fromkeys(seen, 0)
+    notes = dict.fromkeys(seen, "")
+    for name, runs in [*given, *made_up]:
         for claim in paper.claims:
             if not set(claim.experiments) <= runs.keys():
                 continue
@@ -140,97 +137,49 @@ def _check_claims(paper: Paper, examples: Iterable[Mapping[str, RunLike]]) -> No
                 message = f"claim {claim.id} on {name}: {type(error).__name__}: {error}"
                 raise AssertionError(f"check_paper: {message}") from error
             seen[claim.id].add(verdict.verdict)
+            if name != "nothing measured":
+                notes[claim.id] = verdict.note or notes[claim.id]
             if name == "nothing measured" and claim.kind != "deterministic":
                 right = verdict.verdict == "not testable"
                 _want(right, f"claim {claim.id} is '{verdict.verdict}' although nothing was measured")
+            if not isinstance(evidence, NotTestable) and tried[claim.id] < _TRIED:
+                tried[claim.id] += 1
+                _check_measures(paper, claim, runs)
     for claim in paper.claims:
         _want(
             "fails" in seen[claim.id],
-            f"claim {claim.id} came out as {sorted(seen[claim.id])}, never as fails",
+            f"claim {claim.id} came out as {sorted(seen[claim.id])}, never as fails; give examples on which "
+            f"it does{f' ({notes[claim.id]})' if notes[claim.id] else ''}",
         )
 
 
-@dataclass
-class MadeUpRun:
-    """A run with synthetic measures."""
+def _check_measures(paper: Paper, claim: Claim, runs: Mapping[str, RunLike]) -> None:
+    """Check that a claim's experiments take all measures that its evidence needs, under each profile."""
+    every = {name: runs[name].measures for name in claim.experiments}
 
-    experiment: Experiment
-    measures: xr.Dataset
-    subnetworks: xr.DataArray
-    provenance: dict[str, Any] = field(default_factory=lambda: {"command": "check_paper"})
+    def is_enough(kept: Mapping[str, set[str]]) -> bool:
+        """Whether the evidence can be computed from these measures."""
+        parts = [measures[sorted(kept[name] & set(measures.data_vars))] for name, measures in every.items()]
+        try:
+            return not isinstance(gather(claim, *parts), NotTestable)
+        except Exception:
+            return False
 
-
-def made_up_runs(experiment: Experiment) -> Iterator[tuple[str, MadeUpRun]]:
-    """Synthetic runs with every registered measure; each run has one shape of curve."""
-    rng = np.random.default_rng(0)
-    time = np.linspace(0, 1, _POINTS)
-    shapes = {
-        "nothing measured": np.full(_POINTS, np.nan),
-        "zeros": np.zeros(_POINTS),
-        "ones": np.ones(_POINTS),
-        "a rise": time,
-        "a fall": 1 - time,
-        "an early jump": (time > 0.1).astype(float),
-        "an early drop": (time < 0.1).astype(float),
-    }
-    for name, shape in shapes.items():
-        yield name, _made_up(experiment, lambda key, s=shape: s)
-    for name, scale in (("small noise", 1.0), ("large noise", 100.0)):
-        yield name, _made_up(experiment, lambda key, k=scale: k * rng.random(_POINTS))
-    # Networks that memorize and grok, with everything else flat, falling or rising.
-    jumps = {"train_accuracy": (time > 0.2) * 1.0, "test_accuracy": 0.5 + 0.5 * (time > 0.6)}
-    for name in ("ones", "a rise", "a fall", "an early drop"):
-        other = shapes[name]
-        yield f"grokking, and {name}", _made_up(experiment, lambda key, o=other: jumps.get(key, o))
-        flipped = {"train_accuracy": jumps["train_accuracy"], "test_accuracy": 0.5 + 0 * time}
-        yield f"memorization, and {name}", _made_up(experiment, lambda key, o=other, f=flipped: f.get(key, o))
-
-
-def _on_axes(run: MadeUpRun, one: PaperExperiment) -> MadeUpRun:
-    """The same curves in every cell of a sweep, for every contender of a contest."""
-    coords = one.coordinates("paper")
-    if not coords:
-        return run
-    axes = {name: labels for name, (axis, labels) in coords.items() if axis == (name,)}
-    others = {name: coord for name, coord in coords.items() if name not in axes}
-    plain = [name for name, array in run.measures.items() if set(array.dims) == {"seed", "step"}]
-    measures = run.measures[plain].expand_dims(axes).assign_coords(others)
-    return replace(run, experiment=one.experiment, measures=measures)
-
-
-def _made_up(experiment: Experiment, curve: Any) -> MadeUpRun:
-    import xarray as xr
-
-    from grokscope.spec.axes import SUBNETWORK_LABELS
-    from grokscope.spec.parts import kinds
-
-    rng = np.random.default_rng(1)
-    labels = {dim: list(values) for dim, values in experiment.axes.items()} | {"neuron": list(range(_WIDTH))}
-    data: dict[str, Any] = {}
-    for name, cls in kinds("measure").items():
-        dims: tuple[str, ...] = getattr(cls, "dims", ())
-        if not set(dims) <= labels.keys():
+    whole = {name: set(map(str, measures.data_vars)) for name, measures in every.items()}
+    enough: list[dict[str, set[str]]] = []
+    for profile in ("paper", "quick"):
+        taken = {name: paper.experiment(name).measures_taken(profile) for name in every}
+        if taken in enough or is_enough(taken):
+            enough.append(taken)
             continue
-        shape = (_SEEDS, _POINTS, *(len(labels[dim]) for dim in dims))
-        values = np.asarray(curve(name)).reshape(1, _POINTS, *(1 for _ in dims))
-        # A little scatter over seeds, so that a mean has an interval; none on shares and events.
-        scatter = 1 + 1e-6 * rng.standard_normal((_SEEDS, *(1 for _ in shape[1:])))
-        exact = name in ("train_accuracy", "test_accuracy")
-        data[name] = (
-            ("seed", "step", *dims),
-            np.broadcast_to(values * (1 if exact else scatter), shape).copy(),
+        for name in every:
+            for measure in sorted(whole[name] - taken[name]):
+                _want(
+                    is_enough({**whole, name: whole[name] - {measure}}),
+                    f"claim {claim.id} needs the measure '{measure}', which experiment {name} does not take "
+                    f"under '{profile}'; add it to its measures, or to what one of its analyses gives",
+                )
+        _want(
+            False,
+            f"claim {claim.id} cannot be judged by the measures that its experiments take ('{profile}')",
         )
-    per_epoch = experiment.steps_per_epoch
-    epochs = np.linspace(0, experiment.n_steps / per_epoch, _POINTS)
-    coords = {
-        "seed": np.arange(_SEEDS),
-        "step": np.round(epochs * per_epoch).astype(int),
-        "epoch": ("step", epochs),
-        **{dim: values for dim, values in labels.items() if dim != "neuron"},
-    }
-    sets = xr.DataArray(
-        rng.random((_SEEDS, len(SUBNETWORK_LABELS), _WIDTH)) < 0.3,
-        dims=("seed", "subnetwork", "neuron"),
-        coords={"seed": np.arange(_SEEDS), "subnetwork": labels["subnetwork"]},
-    )
-    return MadeUpRun(experiment, xr.Dataset(data, coords=coords), sets)

@@ -8,13 +8,16 @@ The files of a run are described in `grokscope.store`.
 
 from grokscope.runs.branch import branch_members
 from grokscope.runs.folders import RunSummary, open_run, run_summaries, verify
+from grokscope.runs.given import GivenMeasures, add_measures
 from grokscope.runs.run import Run, default_folder, train
 from grokscope.store.checksums import Problem
 
 __all__ = [
+    "GivenMeasures",
     "Problem",
     "Run",
     "RunSummary",
+    "add_measures",
     "branch_members",
     "default_folder",
     "open_run",

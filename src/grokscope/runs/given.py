@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from grokscope.errors import InputError
+from grokscope.progress import Progress, SilentProgress
+from grokscope.spec.streams import Seeds, on_members
 from grokscope.store.open import open_store
 
 if TYPE_CHECKING:
@@ -19,7 +22,15 @@ if TYPE_CHECKING:
     from grokscope.runs.run import Run
     from grokscope.store.reader import RunReader
 
-__all__ = ["GivenMeasures", "add_notes", "forget_outdated", "outdated_given", "taking"]
+__all__ = [
+    "GivenMeasures",
+    "add_measures",
+    "add_notes",
+    "forget_outdated",
+    "missing_members",
+    "outdated_given",
+    "taking",
+]
 
 # name and version of the code of the analysis that writes measures now
 _taking: ContextVar[tuple[str, str] | None] = ContextVar("_taking", default=None)
@@ -143,6 +154,82 @@ class GivenMeasures:
         finally:
             self._store.close()
             self._run.reread()
+
+
+def add_measures(
+    run: Run,
+    names: Sequence[str],
+    compute: Callable[[Run, Seeds, int], Mapping[str, float]],
+    *,
+    step: int = -1,
+    progress: Progress | None = None,
+) -> xr.Dataset:
+    """Compute numbers of each member's network in Python, and keep them in the run as measures.
+
+    For what no measure can compute, because it is no function inside a compiled program: proofs, fits, other
+    libraries. Members that have the numbers already are skipped, so the same call again computes nothing.
+
+    Args:
+        run: the run.
+        names: the names of the measures.
+        compute: function of the run, a member's seeds and the step that gives these numbers by name;
+            ``run.model(seeds, step)`` is the network.
+        step: at which step; -1: each member's last one.
+        progress: advanced by one for each member.
+
+    Returns:
+        The measures of all members, now or before.
+
+    Raises:
+        InputError: if a result lacks a name, or no member has reached the step.
+        StoreError: if another process writes the run, or the disk cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> import grokscope as gs
+        >>> run = gs.train(gs.Experiment(task={"kind": "sparse_parity", "n": 6, "k": 2, "n_train": 32},
+        ...                              model={"kind": "fully_connected", "width": 8}, epochs=2),
+        ...                seeds=2, out=tempfile.mkdtemp() + "/run")
+        >>> def largest(run, seeds, step):
+        ...     return {"largest_weight": float(abs(run.model(seeds, step).hidden_weight).max())}
+        >>> added = add_measures(run, ["largest_weight"], largest)
+        >>> added.largest_weight.sel(step=2).dims, bool((added.largest_weight > 0).any())
+        (('seed',), True)
+    """
+    done = [int(steps) for steps in run.steps_done]
+    at = {p: steps + 1 + step if step < 0 else step for p, steps in enumerate(done)}
+    at = {p: when for p, when in at.items() if 0 <= when <= done[p]}
+    if not at:
+        raise InputError(f"{', '.join(names)}: no member of {run.path} has reached step {step}.")
+    shown = progress or SilentProgress()
+    with GivenMeasures(run, names[0]) as given:
+        todo = missing_members(given.read(names), run, at)
+        shown.start(len(todo), names[0])
+        for position in todo:
+            found = compute(run, run.members.seeds[position], at[position])
+            if lacking := [name for name in names if name not in found]:
+                raise InputError(f"{lacking[0]}: is not among the computed numbers ({', '.join(found)}).")
+            given.write([position], [at[position]], {name: np.array([[found[name]]]) for name in names})
+            shown.advance(1)
+        shown.finish()
+        result = given.read(names)
+    assert result is not None  # at least one member has the numbers, from now or before
+    return result
+
+
+def missing_members(found: xr.Dataset | None, run: Run, at: Mapping[int, int]) -> list[int]:
+    """The positions of members that lack given measures at their step.
+
+    Args:
+        found: what `GivenMeasures.read` returned.
+        run: the run.
+        at: the step of each position.
+    """
+    if found is None:
+        return list(at)
+    known = on_members(found, run.members)[next(iter(found.data_vars))]
+    done = {p for p, step in at.items() if step in known.step and known.sel(step=step)[p].notnull().item()}
+    return [p for p in at if p not in done]
 
 
 def add_notes(folder: Path, **notes: Any) -> None:

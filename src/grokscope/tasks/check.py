@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grokscope.spec.parts import lookup
+from grokscope.spec.checking import Checker
 from grokscope.tasks._task import SPLITS, Task
 
 if TYPE_CHECKING:
     import jax
 
 __all__ = ["check_task"]
+
+_want = Checker("check_task")
 
 
 def check_task(task: Task) -> None:
@@ -47,20 +49,8 @@ def check_task(task: Task) -> None:
         _check_sample(task, key, other)
 
 
-def _want(good: bool, message: str) -> None:
-    if not good:
-        raise AssertionError(f"check_task: {message}.")
-
-
 def _check_spec(task: Task) -> None:
-    cls = type(task)
-    _want(
-        bool((cls.__doc__ or "").strip()) and cls.__doc__ != Task.__doc__, f"{cls.__name__} has no docstring"
-    )
-    _want(lookup("task", task.kind) is cls, f"kind '{task.kind}' is registered for another class")
-    table = task.model_dump(mode="json")
-    again = cls(**{name: value for name, value in table.items() if value is not None})
-    _want(again == task, "the task made again from its own table differs")
+    _want.part(task, Task)
     facts: Any = task.facts()
     _want(isinstance(facts, dict), f"facts must be a dictionary (got {type(facts).__name__})")
     try:

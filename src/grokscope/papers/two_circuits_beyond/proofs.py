@@ -87,7 +87,8 @@ def proof_over_grokking(which: Literal["first", "certified"]) -> Callable[[xr.Da
         from grokscope.circuits.verification.over_training import CERTIFIED, FIRST_PROVED
 
         members, verified = verified_points(measures)
-        watched = verified.any(axis=1) & members.grokking.observed
+        # a network that starts grokked has no ratio
+        watched = verified.any(axis=1) & members.grokking.observed & (members.grokking.upper > 0)
         columns = np.asarray(verified[watched].any(axis=0))
         if not columns.any():
             raise NotTestable("no watched seed grokked")

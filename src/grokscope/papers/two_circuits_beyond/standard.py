@@ -52,10 +52,13 @@ def _foresight(run: Any, progress: Progress) -> None:
     foresee(run, run.members.seeds[: 2 * _WATCHED], "every 5 epochs", progress=progress)
 
 
-GATES = Analysis("gates", _gates, seconds=0.5)
-PROOFS_AT_THE_END = Analysis("proofs at the end", _proofs_at_the_end, seconds=1.4)
-_PROOFS_OVER_TRAINING = Analysis("proofs over training", _proofs_over_training, seconds=1.0)
-_FORESIGHT = Analysis("foresight", _foresight, seconds=0.4)
+_OF_GATES = ("gates", "and_gates", "support_bits", "circuit_neurons", "merged_proved", "merged_margin")
+_OF_PROOFS = ("proved", "refuted", "worst_margin_lower", "worst_margin_upper", "proof_budget")
+_OF_FORESIGHT = ("precision_path_norm", "precision_support_norm", "circuit_size")
+GATES = Analysis("gates", _gates, seconds=0.5, gives=_OF_GATES)
+PROOFS_AT_THE_END = Analysis("proofs at the end", _proofs_at_the_end, seconds=1.4, gives=_OF_PROOFS)
+_PROOFS_OVER_TRAINING = Analysis("proofs over training", _proofs_over_training, seconds=1.0, gives=_OF_PROOFS)
+_FORESIGHT = Analysis("foresight", _foresight, seconds=0.4, gives=_OF_FORESIGHT)
 
 # ---------------------------------------------------------------- the standard run
 
