@@ -102,12 +102,12 @@ share_layouts()
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the built-in parts are known, and those that the test defines, which are forgotten after it."""
-    from grokscope.spec import faults, parts
+    from grokscope.spec import code, parts
 
     for group in parts._HOMES:  # what is found during the test would be forgotten, too
         parts.kinds(group)
     known = {
-        group: {kind: cls for kind, cls in table.items() if faults.is_builtin(cls)}
+        group: {kind: cls for kind, cls in table.items() if code.is_own(cls)}
         for group, table in parts._kinds.items()
     }
     monkeypatch.setattr(parts, "_kinds", known)

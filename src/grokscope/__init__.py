@@ -23,13 +23,18 @@ _MODULES = {
     "experiment": ("Experiment",),
     "interop": ("from_torch", "import_torch", "to_torch"),
     "interventions": ("Intervention", "Neurons"),
+    "interventions.check": ("check_intervention",),
     "learners": ("Batch", "Learner", "State"),
+    "learners.check": ("check_learner",),
     "losses": ("Loss",),
+    "losses.check": ("check_loss",),
     "measures": ("Measure", "Point"),
     "measures.check": ("check_measure",),
     "measures.needs": ("Need",),
     "models": ("Model",),
+    "models.check": ("check_model",),
     "optimizers": ("Optimizer", "RateSchedule"),
+    "optimizers.check": ("check_optimizer", "check_rate_schedule"),
     "papers": (
         "Analysis",
         "ContestExperiment",
@@ -42,6 +47,7 @@ _MODULES = {
         "SweepProfile",
         "check_paper",
         "find_paper",
+        "from_experiment",
         "papers",
     ),
     "report": ("reproduce",),
@@ -96,11 +102,18 @@ __all__ = [
     "SweepProfile",
     "Task",
     "__version__",
+    "check_intervention",
+    "check_learner",
+    "check_loss",
     "check_measure",
+    "check_model",
+    "check_optimizer",
     "check_paper",
+    "check_rate_schedule",
     "check_task",
     "compare",
     "find_paper",
+    "from_experiment",
     "from_torch",
     "import_torch",
     "list_runs",
@@ -133,13 +146,18 @@ if TYPE_CHECKING:
     from grokscope.experiment import Experiment
     from grokscope.interop import from_torch, import_torch, to_torch
     from grokscope.interventions import Intervention, Neurons
+    from grokscope.interventions.check import check_intervention
     from grokscope.learners import Batch, Learner, State
+    from grokscope.learners.check import check_learner
     from grokscope.losses import Loss
+    from grokscope.losses.check import check_loss
     from grokscope.measures import Measure, Point
     from grokscope.measures.check import check_measure
     from grokscope.measures.needs import Need
     from grokscope.models import Model
+    from grokscope.models.check import check_model
     from grokscope.optimizers import Optimizer, RateSchedule
+    from grokscope.optimizers.check import check_optimizer, check_rate_schedule
     from grokscope.papers import (
         Analysis,
         ContestExperiment,
@@ -152,6 +170,7 @@ if TYPE_CHECKING:
         SweepProfile,
         check_paper,
         find_paper,
+        from_experiment,
         papers,
     )
     from grokscope.report import reproduce
