@@ -36,7 +36,7 @@ from grokscope.models.fully_connected import FullyConnected
 from grokscope.optimizers import SGD, AdamW, Constant, Cosine, Grokfast, Linear, Muon
 from grokscope.optimizers.check import check_optimizer, check_rate_schedule
 from grokscope.spec.checking import same_numbers
-from grokscope.spec.faults import is_builtin
+from grokscope.spec.code import is_own
 from grokscope.spec.parts import kinds, part_of
 from grokscope.tasks.arrays import Arrays
 from grokscope.tasks.check import check_task
@@ -156,7 +156,7 @@ def builtin():
     """Group and part of every built-in kind, from the registry."""
     for group in CHECKS:
         for kind, cls in sorted(kinds(group).items()):
-            if is_builtin(cls):
+            if is_own(cls):
                 for part in EXAMPLES.get(group, {}).get(kind, [{"kind": kind}]):
                     yield group, part_of(group, part)
 
