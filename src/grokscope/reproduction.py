@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from grokscope.cards import Fact, html_card, html_table, text_card
 from grokscope.claims import Claim, Evidence, EvidenceFailed, Judged, NotTestable, gather, judge
-from grokscope.errors import GrokscopeError, InputError, StoreError
+from grokscope.errors import GrokscopeError, InputError, StoreError, said
 from grokscope.papers import (
     Failed,
     Figure,
@@ -234,7 +234,8 @@ class PartsFailed(GrokscopeError):
         names = ", ".join(f"{one.part} {one.name}" for one in failures[:5])
         more = ", ..." if len(failures) > 5 else ""
         parts = f"{len(failures)} part{'s' * (len(failures) > 1)}"
-        super().__init__(f"{parts} failed ({names}{more}); the rest is finished. Tracebacks: --debug.")
+        tracebacks = said(command="; --debug prints the tracebacks", python="")
+        super().__init__(f"{parts} failed ({names}{more}); the rest is finished{tracebacks}.")
 
 
 def failures_group(failures: Sequence[Failure]) -> ExceptionGroup[Exception] | None:
@@ -352,6 +353,7 @@ class Reproduction:
             ("experiments", ", ".join(self.runs)),
             ("claims", ", ".join(f"{n} {verdict}" for verdict, n in verdicts.items())),
         ]
+        facts += [("failed", str(one)) for one in self.failures]
         return facts if self.report is None else [*facts, ("report", str(self.report))]
 
     def summary(self) -> str:

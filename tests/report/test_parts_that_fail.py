@@ -254,7 +254,7 @@ def test_claims_say_in_which_setting_they_are_judged(raised: dict[str, Exception
     assert settings(quick)["E"] == ("own", smaller)
     assert settings(quick)["F"] == ("small", f"p = 53 instead of 97; {smaller}")
     assert settings(quick)["C"] == ("same", "")  # of another experiment, which was not run
-    assert smaller in quick.summary
+    assert smaller in quick.summary()
     assert f"<b>small</b>: {smaller}" in write_report(tmp_path / "quick").read_text()
     full = reproduced(tmp_path / "quick", experiments=["good"], profile="paper")  # the same run, longer
     assert settings(full)["A"] == ("same", "")

@@ -57,6 +57,9 @@ def trained() -> Iterator[dict[Path, SyntheticRun]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("grokscope.runs.train", train, raising=False)
         patch.setattr("grokscope.runs.open_run", open_run, raising=False)
+        # made-up runs have no store, in which the code of their measures would be
+        patch.setattr("grokscope.runs.given.forget_outdated", lambda run, versions: None)
+        patch.setattr("grokscope.papers.RunExperiment.remarks", lambda self, result: [])
         yield runs
 
 

@@ -213,7 +213,9 @@ def test_a_spec_of_a_branch_names_events_of_its_source(run: gs.Run) -> None:
 
 def test_runs_with_different_events_are_not_compared_silently(run: gs.Run, tmp_path: Path) -> None:
     usual = gs.train(gs.Experiment(**SMALL), seeds=3, out=tmp_path / "usual")
-    with pytest.raises(InputError, match=r"memorization is 'train_accuracy > 0.61 for 2' in .*--event"):
+    with pytest.raises(
+        InputError, match=r"memorization is 'train_accuracy > 0.61 for 2' in .*both: event 'MEASURE"
+    ):
         compare(run, usual, "memorization")
     assert compare(run, usual, "train_accuracy > 0.61 for 2").ratio.value == 1.0
     assert compare(run, usual).event.startswith("test_accuracy > 0.98")
@@ -225,11 +227,11 @@ def test_a_sweep_has_the_events_of_its_base(tmp_path: Path) -> None:
     assert events_of(sweep.measures) == base.events
     slow = first_step(sweep.run((0,)).measures, "train_loss", 0.9, 1, above=False)
     assert sweep.times("quarter", learning_rate=0.05).upper.tolist() == slow
-    assert sweep.summary.share_quarter.sel(learning_rate=0.05) == np.isfinite(slow).mean()
+    assert sweep.statistics.share_quarter.sel(learning_rate=0.05) == np.isfinite(slow).mean()
     assert happened_in(sweep.measures, "quarter", "learning_rate")[0].tolist() == np.isfinite(slow).tolist()
     usual = gs.sweep(gs.Experiment(**SMALL), ["optimizer.learning_rate=0.05,0.1"], seeds=2, out=tmp_path)
     assert list(events_of(usual.measures)) == ["memorization", "grokking"]
-    assert "share_quarter" not in usual.summary
+    assert "share_quarter" not in usual.statistics
 
 
 class Noisy(SparseParity):

@@ -307,7 +307,7 @@ def test_a_sweep_over_the_field_can_be_shown(
     }
     assert different <= left_out
     assert not {*MEASURES[:3]} & left_out  # these have no axes of their own
-    assert sweep.summary.sizes[name] == 2
+    assert sweep.statistics.sizes[name] == 2
     overview = overview_of_sweep(sweep)
     assert overview.axes == (name,)
     assert len(overview.table()[1]) == len(axis)

@@ -31,7 +31,7 @@ class EventSeen:
     """An event over the members of a run.
 
     Attributes:
-        name: ``memorization`` or ``grokking``.
+        name: ``memorization``, ``grokking``, or another event of the run.
         definition: the event in words.
         share: share of members in which it was seen.
         step: median step over members; members in which it was not seen count as later than all others.
