@@ -59,7 +59,10 @@ SWEEP = SweepExperiment(
         model={"kind": "fully_connected", "width": 64},
         measures=("train_accuracy", "test_accuracy"),
     ),
-    profiles={"paper": Profile(seeds=50), "quick": Profile(seeds=5, overrides=("epochs=100",))},
+    profiles={
+        "paper": Profile(seeds=50),
+        "quick": Profile(seeds=5, overrides=("epochs=100",), reduced="100 epochs instead of 300"),
+    },
     over=(f"optimizer.weight_decay={LITTLE},{MUCH}",),
     analyses=(Analysis("ranks", _take_ranks, seconds=0.01, gives=("effective_rank",)),),
 )
