@@ -477,6 +477,7 @@ def test_measures_by_name_and_as_tables(monkeypatch):
         Experiment(task="sparse_parity", epochs=3, measures=[{"kind": "tail", "cuont": 5}])
 
 
+@pytest.mark.usefixtures("registry")
 def test_classes_take_the_losses_for_classes():
     from grokscope.losses import Loss
     from grokscope.spec.parts import kinds

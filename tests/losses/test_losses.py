@@ -42,6 +42,7 @@ def test_per_sample_is_the_formula(loss, outputs, y, formula):
         np.testing.assert_allclose(found, wanted, rtol=1e-12)
 
 
+@pytest.mark.usefixtures("registry")  # other files' tests define losses, too
 def test_every_loss_is_tested_and_keeps_float32():
     assert {loss.kind for loss, *_ in FORMULAS} == kinds("loss").keys()
     for loss, outputs, y, _ in FORMULAS:

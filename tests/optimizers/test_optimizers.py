@@ -120,6 +120,7 @@ def factor(schedule, step):
     return warm
 
 
+@pytest.mark.usefixtures("registry")
 def test_every_kind_runs_through_the_suite():
     assert {optimizer.kind for optimizer in OPTIMIZERS} == kinds("optimizer").keys()
     assert {optimizer.schedule.kind for optimizer in OPTIMIZERS} == kinds("rate_schedule").keys()
