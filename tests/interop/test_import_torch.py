@@ -483,7 +483,7 @@ def test_targets_of_the_module_are_checked_first(tmp_cwd, capsys):
     Path("there.py").write_text("mine")
     Path("w.safetensors").unlink(missing_ok=True)
     for words, text in (
-        (["--to", "a.csv", "--torch-module", "a.py"], "--torch-module a.py: is for weights; write a .safetensors"),
+        (["--to", "a.csv", "--torch-module", "a.py"], "--torch-module a.py: is for weights; write a"),
         (["--to", "w.safetensors", "--torch-module", "a.txt"], "must be a Python file that can be imported"),
         (["--to", "w.safetensors", "--torch-module", "a-b.py"], "must be a Python file that can be imported"),
         (["--to", "w.safetensors", "--torch-module", "no/a.py"], "its folder does not exist"),
