@@ -469,7 +469,9 @@ def test_measures_by_name_and_as_tables(monkeypatch):
     assert experiment.measures == (Head(), Tail(count=5))
     assert Experiment(task="sparse_parity", epochs=3, measures=experiment.measures) == experiment
     assert Experiment.from_table(tomllib.loads(experiment.to_toml())) == experiment
-    with pytest.raises(InputError, match=r"^measures: 'tail' is given twice\.$"):
+    with pytest.raises(
+        InputError, match=r"^measures: 'tail' is given twice; two options of one measure need two names"
+    ):
         Experiment(task="sparse_parity", epochs=3, measures=["tail", {"kind": "tail", "count": 5}])
     with pytest.raises(InputError, match=r"^measure 'tial' is not known\. Did you mean 'tail'\?"):
         Experiment(task="sparse_parity", epochs=3, measures=["tial"])
@@ -486,3 +488,15 @@ def test_classes_take_the_losses_for_classes():
     assert fits == {"hinge", "logistic", "squared"}
     assert CrossEntropy.labels == "class"
     assert all(issubclass(loss, Loss) for loss in kinds("loss").values())
+
+
+def test_two_options_of_one_measure_are_taken_under_two_names():
+    path_norm = {"kind": "effective_sparsity", "order": "path_norm"}
+    experiment = Experiment(task="sparse_parity", epochs=2, measures=["effective_sparsity", path_norm])
+    assert experiment.measures is not None
+    assert [measure.name for measure in experiment.measures] == [
+        "effective_sparsity",
+        "effective_sparsity_by_path_norm",
+    ]
+    with pytest.raises(InputError, match=r"measures: 'effective_sparsity' is given twice"):
+        Experiment(task="sparse_parity", epochs=2, measures=["effective_sparsity", "effective_sparsity"])

@@ -179,10 +179,13 @@ class Experiment(Part):
     @field_validator("measures", mode="after")
     @classmethod
     def _measures(cls, value: tuple[MeasureField, ...] | None) -> tuple[MeasureField, ...] | None:
-        names = [measure.kind for measure in value or ()]
+        names = [measure.name for measure in value or ()]
         for name in names:
             if names.count(name) > 1:
-                raise InputError(f"measures: '{name}' is given twice.")
+                raise InputError(
+                    f"measures: '{name}' is given twice; two options of one measure need two names "
+                    "(the property `name` of its class)."
+                )
         return value
 
     @model_validator(mode="after")

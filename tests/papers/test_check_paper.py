@@ -62,7 +62,10 @@ def test_a_small_paper_passes() -> None:
         ({"claims": lambda c: (replace(c[0], source=" "),)}, "claim A has no source"),
         ({"claims": lambda c: (replace(c[0], experiment="other"),)}, "claim A is on no experiment"),
         ({"claims": lambda c: (replace(c[0], sentence="It is learned"),)}, "must end with a full stop"),
-        ({"figures": lambda f: (replace(f[0], needs=("other",)),)}, r"figure one needs \['other'\]"),
+        (
+            {"figures": lambda f: (replace(f[0], needs=("other",)),)},
+            "figure one: no experiment 'other'; the paper has main",
+        ),
         ({"figures": lambda f: f * 2}, r"figure \['one'\] comes twice"),
         ({"experiments": lambda e: (replace(e[0], profiles={"paper": Profile()}),)}, "no profile 'quick'"),
         (

@@ -101,3 +101,12 @@ def test_a_claim_on_a_made_up_run():
     for size, verdict in ((1.0, "holds"), (3.0, "fails")):
         measures = made_up_run(BASE, {"size": size}).measures
         assert judge([(claim, gather(claim, measures))])[0].verdict == verdict
+
+
+def test_ratios_of_two_runs_have_a_spread() -> None:
+    experiment = Experiment(task={"kind": "sparse_parity", "n": 10, "k": 2}, epochs=30)
+    one, two = (
+        made_up_run(experiment, {"weight_norm": value}).measures["weight_norm"].to_numpy()[:, -1]
+        for value in (1.0, 2.0)
+    )
+    assert np.std(one / two) > 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import grokscope as gs
 from grokscope.errors import InputError
 from grokscope.papers import papers
 from grokscope.reproduction import Plan, plan
@@ -69,3 +70,13 @@ def test_what_is_not_there_is_said(arguments: tuple[object, ...], message: str) 
 def test_papers_are_found_by_name() -> None:
     assert papers()["two-circuits"].arxiv == "2303.11873"
     assert isinstance(plan(papers()["two-circuits"], rates=FAST), Plan)
+
+
+def test_networks_are_counted_in_the_memory_only_where_subnetworks_are_followed() -> None:
+    from grokscope.papers._experiments import _predicted_memory
+
+    online = gs.Experiment(task="sparse_parity", online=True, steps=40_000, measures=["test_loss"])
+    followed = online.with_(measures=["test_loss", "faithfulness"])
+    parameters = online.model.n_parameters(online.task.input_shape, online.task.n_outputs)
+    networks = 4 * parameters * len(online.points("follow"))
+    assert _predicted_memory(followed, 1) - _predicted_memory(online, 1) == networks

@@ -52,7 +52,7 @@ def write_template(what: str, name: str, folder: str | Path = ".") -> Path:
 
     Args:
         what: the kind of part, one of `TEMPLATES`.
-        name: the new kind; small letters, digits and underscores.
+        name: the new kind; small letters, digits and underscores. The name of a paper may have hyphens.
         folder: an existing folder.
 
     Raises:
@@ -71,17 +71,20 @@ def write_template(what: str, name: str, folder: str | Path = ".") -> Path:
         raise InputError(
             f"new '{what}': no such template.{did_you_mean(what, TEMPLATES)} Allowed: {', '.join(TEMPLATES)}."
         )
+    kind = name
+    if what == "paper":  # the name of a paper may have hyphens; that of its file has underscores
+        name = name.replace("-", "_")
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):
         near = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
         hint = f" Did you mean '{near}'?" if _NAME.fullmatch(near) and not keyword.iskeyword(near) else ""
         raise InputError(f"new {what} '{name}': a name is small letters, digits and underscores.{hint}")
-    if name in kinds(what):
+    if kind in kinds(what):
         words = what.replace("_", " ")
-        raise InputError(f"new {what} '{name}': there is a {words} of this name already; choose another.")
+        raise InputError(f"new {what} '{kind}': there is a {words} of this name already; choose another.")
     file = Path(folder) / f"{name}.py"
     template = _TEMPLATE_FOLDER.joinpath(f"{what}.py.txt").read_text(encoding="utf-8")
     class_name = "".join(word.capitalize() for word in name.split("_"))
-    text = Template(template).substitute(name=name, class_name=class_name, file=file.name)
+    text = Template(template).substitute(name=name, kind=kind, class_name=class_name, file=file.name)
     try:
         with file.open("x", encoding="utf-8") as stream:
             stream.write(text)

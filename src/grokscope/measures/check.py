@@ -174,7 +174,8 @@ def _check_results(measure: Measure, experiment: TrainingSpec) -> None:
         return measure(_point(experiment, member, measure.needs, follows="follow" in measure.pace))
 
     jitted = jax.jit(value)
-    results = np.stack([jitted(member) for member in members])
+    with Checker(f"measure '{measure.kind}'").calling("its call"):
+        results = np.stack([jitted(member) for member in members])
     again = np.stack([jitted(member) for member in members])
     _require(results.tobytes() == again.tobytes(), measure, "gives other numbers the second time")
     result = results[0]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BATCH",
     "BINARY_INPUTS",
+    "HIDDEN_BITS",
     "HIDDEN_NEURONS",
     "INITIAL_NETWORK",
     "KEY_FREQUENCIES",
@@ -138,6 +139,11 @@ SIGNS = Need(
 )
 BINARY_INPUTS = Need(
     "inputs +-1", lambda spec: spec.task.has_binary_inputs, "; those of task '{task}' are not"
+)
+HIDDEN_BITS = Need(  # ``point.facts["support"]``: their indices, int [k]
+    "a task that knows its hidden bits",
+    lambda spec: "support" in spec.task.facts(),
+    "; task '{task}' does not",
 )
 PAIRS = Need(
     "a task on pairs (a binary operator)", lambda spec: isinstance(spec.task, Pairs), ", not '{task}'"

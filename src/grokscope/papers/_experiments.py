@@ -11,14 +11,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from grokscope.errors import InputError, did_you_mean
 from grokscope.experiment import Experiment
 from grokscope.papers._values import FromExperiment, TakenValue
 from grokscope.progress import Progress
 from grokscope.spec.code import code_of
-from grokscope.spec.schedule import Schedule
 from grokscope.spec.streams import Members
 
 if TYPE_CHECKING:
@@ -538,10 +537,10 @@ class ContestExperiment(PaperExperiment):
 
 def _predicted_memory(experiment: Experiment, members: int) -> int:
     """Predict the peak in bytes: the process, the measures of all members, the states of those in flight."""
+    from grokscope.runs.measure_plan import MeasurePlan
 
-    def points(name: str) -> int:
-        schedule = Schedule.parse(getattr(experiment.schedule, name))
-        return len(schedule.points(experiment.steps_per_epoch, experiment.n_steps))
+    def points(name: Literal["measures", "slow_measures", "follow"]) -> int:
+        return len(experiment.points(name))
 
     task = experiment.task
     parameters = experiment.model.n_parameters(task.input_shape, task.n_outputs)
@@ -549,6 +548,7 @@ def _predicted_memory(experiment: Experiment, members: int) -> int:
     width = max(1, experiment.model.n_neurons)
     # Scalars and subnetworks at every point; two arrays of neurons at the slow ones.
     measures = 4 * (50 * points("measures") + 2 * width * points("slow_measures"))
-    history = 4 * (parameters * points("follow") + inputs * task.n_train)
+    follows = MeasurePlan.of(experiment).passes > 1  # then the networks of all these points are kept
+    history = 4 * (parameters * points("follow") * follows + inputs * task.n_train)
     rows = max(int(getattr(task, f"n_{split}", 0)) for split in ("train", "test", "probe"))
     return _BASE_BYTES + members * measures + min(members, _IN_FLIGHT) * history + 8 * rows * (width + inputs)

@@ -69,7 +69,11 @@ def _check_experiments(paper: Paper) -> None:
         _want(bool(one.sentence.strip()), f"experiment {one.name} has no sentence")
         for profile in ("paper", "quick"):
             _want(profile in one.profiles, f"experiment {one.name} has no profile '{profile}'")
-            spec, seeds = one.under(profile)
+            try:
+                spec, seeds = one.under(profile)
+            except InputError as error:
+                where = f"experiment {one.name}, profile '{profile}'"
+                raise AssertionError(f"check_paper: {where}: {error}") from error
             full = one.experiment
             changed = (spec.identity, spec.n_steps) != (full.identity, full.n_steps)
             _want(
@@ -111,7 +115,9 @@ def _check_references(paper: Paper) -> None:
         _want(bool(claim.fixed_on and claim.confirmed_on), f"claim {claim.id} does not say on which seeds")
     for figure in paper.figures:
         _want(bool(figure.needs), f"figure {figure.id} needs no experiment")
-        _want(set(figure.needs) <= names, f"figure {figure.id} needs {sorted(set(figure.needs) - names)}")
+        for name in figure.needs:
+            known = ", ".join(sorted(names))
+            _want(name in names, f"figure {figure.id}: no experiment '{name}'; the paper has {known}")
         _want(bool(figure.title.strip()), f"figure {figure.id} has no title")
 
 
@@ -138,7 +144,9 @@ def _check_claims(paper: Paper, examples: Iterable[Mapping[str, RunLike]]) -> No
                 raise AssertionError(f"check_paper: {message}") from error
             seen[claim.id].add(verdict.verdict)
             if name != "nothing measured":
-                notes[claim.id] = verdict.note or notes[claim.id]
+                about = f"{name}: {verdict.verdict}" + (f", {verdict.note}" if verdict.note else "")
+                if name.startswith("example") or not notes[claim.id].startswith("example"):
+                    notes[claim.id] = about
             if name == "nothing measured" and claim.kind != "deterministic":
                 right = verdict.verdict == "not testable"
                 _want(right, f"claim {claim.id} is '{verdict.verdict}' although nothing was measured")

@@ -34,7 +34,7 @@ from pydantic import (
     field_validator,
 )
 
-from grokscope.errors import InputError, did_you_mean
+from grokscope.errors import InputError, did_you_mean, said
 from grokscope.spec.code import code_of, edited_beside, is_own, original_path, source_file
 
 if TYPE_CHECKING:
@@ -342,9 +342,11 @@ def lookup(group: str, kind: str) -> type[Part]:
     """
     known = kinds(group)
     if kind not in known:
+        near = did_you_mean(kind, known)
+        own = said(command="--plugin FILE", python="gs.load_plugin(FILE)")
         raise InputError(
-            f"{group} '{kind}' is not known.{did_you_mean(kind, known)} "
-            f"Known: {', '.join(sorted(known)) or 'none'}."
+            f"{group} '{kind}' is not known.{near} Known: {', '.join(sorted(known)) or 'none'}"
+            f"{'' if near else f'; if it is in a file of your own: {own}'}."
         )
     return known[kind]
 
