@@ -138,6 +138,7 @@ def test_with_traced_takes_only_traced_fields_and_anything_for_them():
     assert Everything().with_traced({"count": 7}) == Everything()
 
 
+@pytest.mark.usefixtures("registry")
 def test_kinds_finds_what_lies_in_the_folders():
     assert {"sparse_parity", "boolean_function", "arrays"} <= kinds("task").keys()
     assert kinds("model")["fully_connected"] is FullyConnected
@@ -146,6 +147,7 @@ def test_kinds_finds_what_lies_in_the_folders():
     assert {"constant", "linear", "cosine"} == kinds("rate_schedule").keys()
 
 
+@pytest.mark.usefixtures("registry")
 def test_lookup_of_an_unknown_kind():
     with pytest.raises(InputError) as error:
         lookup("optimizer", "adamm")
