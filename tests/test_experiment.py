@@ -170,6 +170,7 @@ BAD = [
 ]
 
 
+@pytest.mark.usefixtures("registry")  # the messages list the built-in kinds
 @pytest.mark.parametrize(("text", "message"), BAD)
 def test_bad_spec_says_what_is_wrong(tmp_path, text, message):
     with pytest.raises(InputError) as error:
@@ -252,6 +253,7 @@ def test_a_new_kind_resets_its_table_and_loses_no_override():
     assert changed.optimizer.momentum == 0.9
 
 
+@pytest.mark.usefixtures("registry")  # the messages list the built-in kinds
 @pytest.mark.parametrize(
     ("override", "message"),
     [

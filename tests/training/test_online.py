@@ -69,7 +69,7 @@ def test_batches_are_measured_by_default_only_online(tmp_path):
 def test_a_stop_is_explained_in_steps(tmp_path, capsys):
     from grokscope.cli import main
 
-    assert Stopping(grokked_for=3).text(20) == "after 3 epochs (60 steps) above test accuracy 0.98"
+    assert Stopping(grokked_for=3).text(20) == "after 3 epochs (60 steps) of test accuracy > 0.98"
     run = gs.train(experiment(stop={"grokked_for": 3}), out=tmp_path / "run")
     assert main(["show", str(run.path)]) == 0
-    assert "stops         after 3 steps above test accuracy 0.98\n" in capsys.readouterr().out
+    assert "stops         after 3 steps of test accuracy > 0.98\n" in capsys.readouterr().out
