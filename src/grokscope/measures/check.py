@@ -15,6 +15,7 @@ from grokscope.models.transformer import Transformer
 from grokscope.optimizers import SGD
 from grokscope.spec.axes import SPLIT_LABELS, SUBNETWORK_LABELS
 from grokscope.spec.checking import Checker, SmallSpec, is_one_line, same_numbers
+from grokscope.spec.code import is_own
 from grokscope.spec.parts import Part, kinds, lookup
 from grokscope.tasks import Task
 from grokscope.tasks.modular_operator import ModularOperator
@@ -226,10 +227,10 @@ def _point(experiment: TrainingSpec, member: Any, needs: tuple[Need, ...], *, fo
 
 
 def _crowded_point(experiment: TrainingSpec, *, follows: bool) -> Point:
-    """A copy of a cached point at which all measures that apply have been taken."""
+    """A copy of a cached point at which all built-in measures that apply have been taken."""
     import jax
 
-    known = kinds("measure")
+    known = {kind: cls for kind, cls in kinds("measure").items() if is_own(cls)}
     name = (_key(experiment), follows, tuple(known.values()))
     if name not in _crowded:
         member = jax.tree.map(jax.numpy.asarray, _members(experiment)[0])
