@@ -29,7 +29,7 @@ _HEAD = """# The spec
 
 An experiment is a TOML file. The smallest useful one:
 
-```toml smallest.toml
+```toml title="smallest.toml"
 epochs = 300
 
 [task]
@@ -56,7 +56,7 @@ _EVENTS = """## `[events]`
 Conditions on measures, by name. `memorization` and `grokking` are there without this table: accuracy above
 0.98 at 5 measured points. Give them other levels, and add more:
 
-```toml events.toml
+```toml title="events.toml"
 epochs = 300
 
 [task]

@@ -21,7 +21,9 @@ from scripts import script
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
-FENCE = re.compile(r"^```([^\n`]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# `title="..."` names the file that a block is, `<!-- run -->` above it that its commands are run, `<!-- torch -->` that it needs PyTorch
+FENCE = re.compile(r"^(?:<!-- (run|torch) -->\n)?```([^\n`]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+TITLE = re.compile(r'title="([^"]*)"')
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
 # The same code on less: every text here is on some page, else it is out of date.
 SHORTER = {
@@ -49,7 +51,11 @@ class Block(NamedTuple):
 def blocks(page: Path) -> list[Block]:
     text = page.read_text(encoding="utf-8")
     return [
-        Block(match[1].split(), match[2], text.count("\n", 0, match.start()) + 1)
+        Block(
+            [*TITLE.sub(r"\1", match[2]).split(), *([match[1]] if match[1] else [])],
+            match[3],
+            text.count("\n", 0, match.start(2)) + 1,
+        )
         for match in FENCE.finditer(text)
     ]
 
