@@ -21,7 +21,7 @@ from scripts import script
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
-# `title="..."` names the file that a block is, `<!-- run -->` above it that its commands are run, `<!-- torch -->` that it needs PyTorch
+# `title="..."` is the name of a file; the comments above a block say that it is run, or needs PyTorch
 FENCE = re.compile(r"^(?:<!-- (run|torch) -->\n)?```([^\n`]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TITLE = re.compile(r'title="([^"]*)"')
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")

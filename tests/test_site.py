@@ -36,6 +36,8 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     # examples of docstrings are shown as code
     assert '<span class="gp">&gt;&gt;&gt; </span>' in api
     assert (tmp_path / "site" / "report" / "index.html").is_file()
+    pages = (tmp_path / "site").rglob("*.html")
+    assert not [page for page in pages if "<p>```" in page.read_text(encoding="utf-8")]  # fences not rendered
 
 
 @pytest.mark.slow
