@@ -285,6 +285,7 @@ _NORM_CLAIMS = (
     _standard_mean(
         id="C4b",
         sentence="The same against a control matched in norm (not in the paper).",
+        setting="own",
         source="Fig. 3 left",
         estimand="the mean over seeds of the generalizing set's mean norm over the norm-matched control's, "
         "half-way to where test accuracy leaves chance",
@@ -372,6 +373,7 @@ _FAITHFULNESS_CLAIMS = (
     _standard_mean(
         id="C5d",
         sentence="So does a control matched in norm (not in the paper).",
+        setting="own",
         source="Fig. 3 right",
         estimand="the mean over seeds of the norm-matched control's kappa (test set), averaged over the run",
         region=Region.between(-0.2, 0.2),
@@ -673,6 +675,7 @@ _OPERATOR_CLAIMS = (
     _operator_claim(
         id="C13f",
         sentence="Addition split by unordered pairs leaves it near 0 (not in the paper).",
+        setting="own",
         estimand=f"the mean over seeds of {_PLATEAU.replace('median', 'mean')}",
         region=Region.at_most(0.1),
         smallest_effect=Effect(0.05, "one held-out pair in twenty"),
