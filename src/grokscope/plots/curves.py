@@ -219,5 +219,5 @@ def standing(measures: xr.Dataset, spread: bool = True) -> str:
             text += f" {int(event.times(measures).observed.sum())} of {n} {verb}"
             text += "," if event.name == "memorization" else "."
     lost = int(np.isfinite(diverged_steps(measures)).sum())
-    marks = " Vertical lines, where there are any: medians." if spread and n > 1 else ""
+    marks = " Vertical lines: medians." if spread and n > 1 else ""
     return text + (f" {lost} diverged." if lost else "") + marks
