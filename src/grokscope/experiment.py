@@ -179,7 +179,7 @@ class Experiment(Part):
     @field_validator("measures", mode="after")
     @classmethod
     def _measures(cls, value: tuple[MeasureField, ...] | None) -> tuple[MeasureField, ...] | None:
-        names = [measure.name for measure in value or ()]
+        names = [m.kind if isinstance(m, MissingPart) else m.name for m in value or ()]
         for name in names:
             if names.count(name) > 1:
                 raise InputError(
