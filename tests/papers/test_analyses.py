@@ -40,6 +40,11 @@ def take(run, progress):
     add_measures(run, ["largest_weight"], largest, progress=progress)
 
 
+def take_twice(run, progress):
+    """The same by other code."""
+    add_measures(run, ["largest_weight"], largest, step=-1, progress=progress)
+
+
 LARGEST = Analysis("largest weight", take, seconds=2.0, gives=("largest_weight",))
 PROFILES = {"paper": Profile(seeds=2), "quick": Profile(seeds=2)}
 
@@ -82,6 +87,11 @@ def test_an_analysis_of_a_sweep_is_kept_in_every_cell(tmp_path):
     executed(one, tmp_path)
     assert len(SEEN) == 4
     assert verify_sweep(sweep.path) == []
+    assert one.remarks(sweep) == []
+    changed = replace(one, analyses=(replace(LARGEST, take=take_twice),))
+    assert [remark for remark in changed.remarks(sweep) if "largest_weight: other code" in remark]
+    executed(changed, tmp_path)  # in every cell
+    assert len(SEEN) == 8
 
 
 def test_an_analysis_of_a_contest_is_kept_in_the_runs_on_fresh_seeds(tmp_path):

@@ -224,9 +224,30 @@ class PaperExperiment(ABC):
     def cost(self, profile: str, seeds: int | str | None, rates: Rates) -> Cost:
         """Predict the cost; seeds as for ``--seeds``, None for the profile's own."""
 
+    @abstractmethod
+    def runs_of(self, result: Any) -> Iterable[Run]:
+        """The runs whose networks the analyses read: the run, the cells of a sweep, those of a contest."""
+
     def remarks(self, result: Any) -> list[str]:
-        """What a reader of a result's claims should know, one line each; see `grokscope.Run.remarks`."""
-        return list(getattr(result, "remarks", ()))
+        """What a reader of a result's claims should know, one line each; see `grokscope.Run.remarks`.
+
+        Among it are the measures that analyses of other code have written.
+        """
+        from grokscope.runs.given import outdated_given
+        from grokscope.store.open import open_store
+
+        found: list[str] = list(getattr(result, "remarks", ()))
+        old: set[str] = set()
+        for run in self.runs_of(result) if self.analyses else ():
+            if isinstance(path := getattr(run, "path", None), Path):
+                with open_store(path) as store:
+                    old.update(outdated_given(store, self.code_versions))
+        if old:
+            found.append(
+                f"measures {', '.join(sorted(old))}: other code of an analysis has computed them; "
+                "reproduce computes them anew."
+            )
+        return found
 
     def coordinates(self, profile: str) -> dict[str, tuple[tuple[str, ...], Any]]:
         """Coordinates of the axes that the measures have besides seed and step: name -> ((axis,), labels)."""
@@ -240,19 +261,17 @@ class PaperExperiment(ABC):
         taken = {measure.name for measure in MeasurePlan.of(self.under(profile)[0]).all}
         return taken.union(*(analysis.gives for analysis in self.analyses))
 
-    def analyze(self, runs: Iterable[Run], progress: Progress, failed: Failed | None = None) -> None:
-        """Compute the analyses of runs, and keep the results in them; those of changed code are redone.
+    def analyze(self, result: Any, progress: Progress, failed: Failed | None = None) -> None:
+        """Compute the analyses of a result's runs, and keep them there; those of changed code are redone.
 
         Args:
-            runs: of the result.
+            result: the run, sweep or contest.
             progress: receives the progress.
             failed: called with the name of an analysis that raises, and the error; None raises it.
         """
         from grokscope.runs.given import forget_outdated, taking
 
-        if not self.analyses:
-            return
-        for run in runs:
+        for run in self.runs_of(result) if self.analyses else ():
             forget_outdated(run, self.code_versions)
             for analysis in self.analyses:
                 try:
@@ -344,24 +363,12 @@ class RunExperiment(PaperExperiment):
             from grokscope.runs.given import add_notes
 
             add_notes(job.folder, values=[asdict(one) for one in job.values.values()])
-        self.analyze([run], progress, failed)
+        self.analyze(run, progress, failed)
         return open_run(job.folder) if self.analyses or job.values else run
 
-    def remarks(self, result: Any) -> list[str]:
-        """The remarks on the run, and the measures that analyses of other code have written."""
-        from grokscope.runs.given import outdated_given
-        from grokscope.store.open import open_store
-
-        found = super().remarks(result)
-        if self.analyses and isinstance(path := getattr(result, "path", None), Path):
-            with open_store(path) as store:
-                old = outdated_given(store, self.code_versions)
-            if old:
-                found.append(
-                    f"measures {', '.join(old)}: other code of an analysis has computed them; "
-                    "reproduce computes them anew."
-                )
-        return found
+    def runs_of(self, result: Any) -> Iterable[Run]:
+        """The run."""
+        return [result]
 
     def open(self, folder: Path) -> Run | None:
         """Open the run in a folder; None if the folder has none."""
@@ -430,8 +437,12 @@ class SweepExperiment(PaperExperiment):
 
         grid = self._grid(job.spec, job.profile, job.seeds)
         sweep = run_sweep(grid, out=job.folder, progress=progress, rates=rates, **options)
-        self.analyze((run for _, run in sweep.runs()), progress, failed)
+        self.analyze(sweep, progress, failed)
         return open_sweep(job.folder) if self.analyses else sweep
+
+    def runs_of(self, result: Any) -> Iterable[Run]:
+        """The runs of the cells that have been started."""
+        return (run for _, run in result.runs())
 
     def open(self, folder: Path) -> Sweep | None:
         """Open the sweep in a folder; None if the folder has none."""
@@ -505,8 +516,12 @@ class ContestExperiment(PaperExperiment):
 
         spec = self._contest(job.spec, job.profile, job.seeds)
         contest = run_contest(spec, out=job.folder, progress=progress, rates=rates, **options)
-        self.analyze(contest.runs.values(), progress, failed)
+        self.analyze(contest, progress, failed)
         return open_contest(job.folder) if self.analyses else contest
+
+    def runs_of(self, result: Any) -> Iterable[Run]:
+        """The contenders' runs on the fresh seeds."""
+        return result.runs.values()
 
     def open(self, folder: Path) -> Contest | None:
         """Open the contest in a folder; None if the folder has none."""
