@@ -620,12 +620,13 @@ def _with_runs_in_folder(
             continue
         try:
             result = runs[one.name] if one.name in runs else one.open(folder / one.name)
+            remarks = one.remarks(result) if result is not None else []
         except GrokscopeError as error:
             notes.append(f"{one.name}: an earlier run is there, but left out: {error}")
             continue
         if result is not None:
             together[one.name] = result
-            notes += [f"{one.name}: {remark}" for remark in one.remarks(result)]
+            notes += [f"{one.name}: {remark}" for remark in remarks]
     if not together:
         raise InputError(f"{folder}: holds no run of {paper.kind}.")
     return together, notes
