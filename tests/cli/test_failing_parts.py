@@ -27,12 +27,7 @@ width = 8
 GROUPS = ("task", "model", "loss", "optimizer", "learner", "measure")
 
 
-@pytest.fixture(autouse=True)
-def registry(monkeypatch):
-    """What the plug-in defines is forgotten at the end."""
-    for group in GROUPS:
-        parts.kinds(group)
-    monkeypatch.setattr(parts, "_kinds", {group: dict(table) for group, table in parts._kinds.items()})
+pytestmark = pytest.mark.usefixtures("registry")  # what a plug-in defines is forgotten
 
 
 def line_of(text: str) -> int:

@@ -9,13 +9,7 @@ import pytest
 from grokscope.runs import open_run
 from grokscope.spec import parts
 
-
-@pytest.fixture(autouse=True)
-def registry(monkeypatch):
-    """What a plug-in defines is forgotten at the end."""
-    for group in ("task", "measure", "paper"):
-        parts.kinds(group)
-    monkeypatch.setattr(parts, "_kinds", {group: dict(table) for group, table in parts._kinds.items()})
+pytestmark = pytest.mark.usefixtures("registry")  # what a plug-in defines is forgotten
 
 
 def forget(kind):

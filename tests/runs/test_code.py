@@ -50,12 +50,7 @@ COMMENT = PLUGIN.replace('"""A number."""', '"""Another text."""\n    # a commen
 )
 
 
-@pytest.fixture(autouse=True)
-def registry(monkeypatch):
-    """What a plug-in defines is forgotten at the end."""
-    for group in ("optimizer", "measure", "task", "paper"):
-        parts.kinds(group)
-    monkeypatch.setattr(parts, "_kinds", {group: dict(table) for group, table in parts._kinds.items()})
+pytestmark = pytest.mark.usefixtures("registry")  # what a plug-in defines is forgotten
 
 
 @pytest.fixture
