@@ -24,7 +24,6 @@ n_probe = 8
 kind = "fully_connected"
 width = 8
 """
-GROUPS = ("task", "model", "loss", "optimizer", "learner", "measure")
 
 
 pytestmark = pytest.mark.usefixtures("registry")  # what a plug-in defines is forgotten

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from grokscope.errors import InputError, did_you_mean
-from grokscope.spec.events import Event, Events, diverged_steps, events_of, member_curves
+from grokscope.spec.events import Event, diverged_steps, events_of, member_curves
 from grokscope.spec.moments import Moment, check_moment, parse_moment
+from grokscope.spec.streams import MEMBER_DIMS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -38,7 +39,6 @@ _REDUCTIONS: dict[str, Callable[[np.ndarray], Any]] = {
     "max": np.max,
 }
 _FORM = re.compile(r"\s*([a-z_]\w*)\s+at\s+(.+)")
-_MEMBER_DIMS = {"seed", "member", "init_seed", "data_seed", "order_seed", "noise_seed"}
 _MOST_SEEDS = 10
 
 
@@ -108,11 +108,6 @@ class FromExperiment:
         """The number as text; of a function its name."""
         return self.number if isinstance(self.number, str) else getattr(self.number, "__name__", "a function")
 
-    @property
-    def measures(self) -> list[str]:
-        """The measures that the other experiment must take, with the usual events; see `needs`."""
-        return self.needs(Events())
-
     def needs(self, events: Mapping[str, Event]) -> list[str]:
         """The measures that the other experiment, with these events, must take; of a function none are known.
 
@@ -178,7 +173,7 @@ class FromExperiment:
                     f"{where}: {self.experiment} does not take the measure '{name}'."
                     f"{did_you_mean(name, known)}"
                 )
-            if more := [str(dim) for dim in measures[name].dims if dim not in _MEMBER_DIMS | {"step"}]:
+            if more := [str(dim) for dim in measures[name].dims if dim not in (*MEMBER_DIMS, "step")]:
                 raise InputError(f"{where}: '{name}' has the axes {', '.join(more)}; give a function.")
         steps = measures["step"].to_numpy()
         if not measure:
@@ -220,7 +215,8 @@ def from_experiment(
         InputError: if the number or the reduction is none of these.
 
     Example:
-        >>> from_experiment("free", "weight_norm at grokking").measures
+        >>> from grokscope.spec.events import Events
+        >>> from_experiment("free", "weight_norm at grokking").needs(Events())
         ['weight_norm', 'test_accuracy']
     """
     return FromExperiment(experiment, number, reduction)

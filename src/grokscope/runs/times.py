@@ -8,7 +8,7 @@ import numpy as np
 
 from grokscope.cards import plain_table
 from grokscope.spec.events import Event
-from grokscope.spec.streams import Members
+from grokscope.spec.streams import STREAMS, Members
 from grokscope.statistics import CensoredTimes, format_number, median_interval
 
 if TYPE_CHECKING:
@@ -58,8 +58,7 @@ class EventTimes(CensoredTimes):
         import xarray as xr
 
         seeds = np.array(self.members.seeds, np.int64)
-        streams = ("init_seed", "data_seed", "order_seed", "noise_seed")
-        columns = ["seed"] if self.members.is_plain else streams
+        columns = ["seed"] if self.members.is_plain else [f"{stream}_seed" for stream in STREAMS]
         return xr.Dataset(
             {name: ("member", getattr(self, name)) for name in ("lower", "upper", "diverged", "observed")},
             {name: ("member", seeds[:, i]) for i, name in enumerate(columns)},

@@ -16,6 +16,7 @@ import numpy as np
 from pydantic import BeforeValidator, InstanceOf, PlainSerializer
 
 from grokscope.errors import InputError, did_you_mean
+from grokscope.spec.streams import MEMBER_DIMS
 from grokscope.statistics import CensoredTimes, event_times
 
 if TYPE_CHECKING:
@@ -95,7 +96,6 @@ class Event:
         return f"{self.measure} {self.comparison} {self.threshold:g} at {many} {where}"
 
 
-_MEMBER_DIMS = ("seed", "member", "init_seed", "data_seed", "order_seed", "noise_seed")
 MEMORIZATION = Event("memorization", "train_accuracy", ">", 0.98)
 GROKKING = Event("grokking", "test_accuracy", ">", 0.98)
 _DEFAULT = {event.name: event for event in (MEMORIZATION, GROKKING)}
@@ -291,7 +291,7 @@ def diverged_steps(measures: xr.Dataset) -> np.ndarray:
         recorded = measures["diverged_step"].to_numpy().astype(np.float64).ravel()
         return np.where(recorded >= 0, recorded, np.inf)
     if "train_loss" not in measures:
-        sizes = [size for dim, size in measures.sizes.items() if dim in _MEMBER_DIMS]
+        sizes = [size for dim, size in measures.sizes.items() if dim in MEMBER_DIMS]
         return np.full(int(np.prod(sizes)) if sizes else 1, np.inf)
     loss = member_curves(measures["train_loss"])
     steps = measures["step"].to_numpy().astype(np.float64)

@@ -20,9 +20,21 @@ if TYPE_CHECKING:
     import jax
     import xarray as xr
 
-__all__ = ["MAX_INT32", "STREAMS", "Lineup", "Members", "Seeds", "on_members", "parse_seeds", "stream_key"]
+__all__ = [
+    "MAX_INT32",
+    "MEMBER_DIMS",
+    "STREAMS",
+    "Lineup",
+    "Members",
+    "Seeds",
+    "on_members",
+    "parse_seeds",
+    "stream_key",
+]
 
 STREAMS = ("init", "data", "order", "noise")
+# The axes of measures along which members lie: one of the first two, or those of crossed streams.
+MEMBER_DIMS = ("seed", "member", *(f"{stream}_seed" for stream in STREAMS))
 # The largest seed or step: both are int32 in the compiled program. As a step it means "never".
 MAX_INT32 = 2**31 - 1
 _MOST_MEMBERS = 10_000_000

@@ -13,6 +13,7 @@ from grokscope.errors import InputError, said
 from grokscope.experiment import Experiment
 from grokscope.spec.overrides import without_none
 from grokscope.spec.parts import Part
+from grokscope.spec.streams import MEMBER_DIMS
 from grokscope.spec.toml import parse_value
 
 __all__ = [
@@ -32,7 +33,7 @@ __all__ = [
 # Names that the datasets of a sweep use for other things, besides its measures: no axis has such a name.
 _RESERVED = frozenset(
     (
-        *("seed", "init_seed", "data_seed", "order_seed", "noise_seed", "member", "cell", "contender"),
+        *(*MEMBER_DIMS, "cell", "contender"),
         *("step", "epoch", "steps_done", "complete"),
         *("neuron", "subnetwork", "split", "frequency", "matrix", "position", "layer", "head"),
         *("memorization", "grokking", "delay", "diverged", "phase", "phase_share", "n"),

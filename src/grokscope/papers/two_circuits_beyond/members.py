@@ -15,13 +15,11 @@ import numpy as np
 from grokscope.claims import Claim, Effect, NotTestable, Region, need
 from grokscope.papers.evidence import finished_seeds, grokking_times, steps_of
 from grokscope.spec.events import diverged_steps, member_curves
-from grokscope.spec.streams import STREAMS, Seeds
+from grokscope.spec.streams import MEMBER_DIMS, STREAMS, Seeds
 from grokscope.statistics import CensoredTimes
 
 if TYPE_CHECKING:
     import xarray as xr
-
-_MEMBER_DIMS = ("seed", "member", *(f"{stream}_seed" for stream in STREAMS))
 
 
 class MemberTable:
@@ -40,7 +38,7 @@ class MemberTable:
     def __init__(self, measures: xr.Dataset) -> None:
         need(measures, "train_accuracy", "test_accuracy")
         self.measures = measures
-        self._dims = [str(dim) for dim in measures["train_accuracy"].dims if dim in _MEMBER_DIMS]
+        self._dims = [str(dim) for dim in measures["train_accuracy"].dims if dim in MEMBER_DIMS]
         like = measures["train_accuracy"].isel(step=0, drop=True)
         columns = [
             (measures["seed"] if "seed" in self._dims else measures[f"{stream}_seed"]).broadcast_like(like)
