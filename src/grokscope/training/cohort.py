@@ -320,8 +320,9 @@ def _over(execution: Execution, function: Callable[[Any], Any], count: Any, memb
 
     shapes = jax.eval_shape(member, jnp.int32(0))
     buffers = jax.tree.map(lambda leaf: jnp.zeros((execution.slots, *leaf.shape), leaf.dtype), shapes)
-    # the number of members is traced, so that one program serves every cohort that fits
-    return lax.fori_loop(0, count[0], visit, buffers)
+    # The number of members is traced, so that one program serves every cohort that fits. The first index has
+    # the type that `eval_shape` was given: with a Python 0 the function would be traced a second time.
+    return lax.fori_loop(jnp.int32(0), count[0], visit, buffers)
 
 
 def _compiled(function: Any, execution: Execution, in_specs: Any, donate: tuple[int, ...] = ()) -> Any:
