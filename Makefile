@@ -22,7 +22,7 @@ test: install-dev ## set up, then run the test suite (ARGS="-k name" selects)
 	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 torture: install-dev ## test every promise of docs/promises.md in full (hours; ARGS="-k kills" selects)
-	@GROKSCOPE_TORTURE=full $(BIN)/python -m pytest tests/promises tests/test_stability.py -o faulthandler_timeout=0 $(ARGS); code=$$?; \
+	@GROKSCOPE_TORTURE=full $(BIN)/python -m pytest tests/promises tests/test_stability.py tests/interventions -o faulthandler_timeout=0 $(ARGS); code=$$?; \
 	$(BIN)/python docs/make_promises.py; exit $$code
 
 lint: install-dev ## check format, lint and types

@@ -314,33 +314,39 @@ def test_resumed_and_replayed_runs_have_the_same_bits(tmp_path):
 
 _BEFORE = """
 import sys
-sys.path[:0] = sys.argv[2:]
+sys.path[:0] = sys.argv[3:]
 import numpy as np
 import grokscope as gs
 from test_parameters import ITEMS, small, spelled
 
-for model in ("mlp", "transformer"):
-    items = [item for item in ITEMS if model == "mlp" or "parameters" not in item]
-    items += [{"kind": "mask", "keep": 0.5, "by": "random"}]
-    later = spelled([{**item, "at": 8} for item in items])
-    runs = [
-        gs.train(small(model, *change), seeds=1, out=f"{sys.argv[1]}/{model}-{name}")
-        for name, change in (("plain", ()), ("later", (f"interventions={later}",)))
-    ]
-    plain, held = (run.networks(range(13), [0]) for run in runs)
-    for name in plain:
-        assert plain[name][:, :8].tobytes() == held[name][:, :8].tobytes(), (model, name)
-    assert any(plain[name][:, 9].tobytes() != held[name][:, 9].tobytes() for name in plain)
+folder, model = sys.argv[1:3]
+items = [item for item in ITEMS if model == "mlp" or "parameters" not in item]
+items += [{"kind": "mask", "keep": 0.5, "by": "random"}]
+later = spelled([{**item, "at": 8} for item in items])
+runs = [
+    gs.train(small(model, *change), seeds=1, out=f"{folder}/{name}")
+    for name, change in (("plain", ()), ("later", (f"interventions={later}",)))
+]
+plain, held = (run.networks(range(13), [0]) for run in runs)
+for name in plain:
+    assert plain[name][:, :8].tobytes() == held[name][:, :8].tobytes(), name
+assert any(plain[name][:, 9].tobytes() != held[name][:, 9].tobytes() for name in plain)
 print("same")
 """
 
 
-def test_until_they_begin_nothing_changes(tmp_path):
+in_full = pytest.mark.skipif(
+    "GROKSCOPE_TORTURE" not in os.environ, reason="half a minute of compiling: make torture"
+)
+
+
+@pytest.mark.parametrize("model", ["mlp", pytest.param("transformer", marks=in_full)])
+def test_until_they_begin_nothing_changes(tmp_path, model):
     """With the compiler as users have it: the quick one of the tests rounds some programs in another way."""
     tests = Path(__file__).resolve().parent
     environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
     done = subprocess.run(
-        [sys.executable, "-c", _BEFORE, str(tmp_path), str(tests), str(tests.parent)],
+        [sys.executable, "-c", _BEFORE, str(tmp_path), model, str(tests), str(tests.parent)],
         capture_output=True,
         text=True,
         env=environment,
