@@ -30,8 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         grokscope 0.1.0
         0
     """
-    from grokscope.cli.guard import end_process, run_guarded
+    from grokscope.cli.guard import end_process, open_closed_streams, run_guarded
 
+    if arguments is None:
+        open_closed_streams()
     code = run_guarded(_load_app, arguments)
     if arguments is None:
         end_process(code)

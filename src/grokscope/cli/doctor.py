@@ -132,11 +132,10 @@ def examine() -> dict[str, Any]:
         >>> sorted(examine())
         ['cache', 'cores', 'devices', 'machine', 'memory', 'versions']
     """
-    import jax
     import psutil
 
     import grokscope
-    from grokscope.training.devices import prepare_devices, usable_cores
+    from grokscope.training.devices import devices, prepare_devices, usable_cores
 
     prepare_devices()  # before jax lists them
     memory = psutil.virtual_memory()
@@ -144,7 +143,7 @@ def examine() -> dict[str, Any]:
         "machine": {"system": platform.platform(), "cpu": _cpu_name(), "python": platform.python_version()},
         "cores": usable_cores(),
         "memory": {"total": memory.total, "available": memory.available},
-        "devices": [{"kind": device.device_kind, "platform": device.platform} for device in jax.devices()],
+        "devices": [{"kind": device.device_kind, "platform": device.platform} for device in devices()],
         "versions": {"grokscope": grokscope.__version__, **{name: _version(name) for name in _PACKAGES}},
         "cache": compile_cache(),
     }

@@ -57,6 +57,21 @@ def run_guarded(load_app: Callable[[], typer.Typer], arguments: Sequence[str] | 
             return _report(error, words)
 
 
+def open_closed_streams() -> None:
+    """Open the null device for standard streams that are closed (``>&-``).
+
+    Otherwise the next file that is opened takes the number, and what a library prints lands in that file.
+    """
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+        if getattr(sys, name) is None:
+            mode = "w" if descriptor else "r"
+            setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
 def end_process(code: int) -> NoReturn:
     """Run the functions registered with atexit and end the process without waiting for threads.
 
@@ -143,6 +158,9 @@ def _report(error: BaseException, words: list[str]) -> int:
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
         _print_error("not enough memory; try fewer seeds at once, a smaller width or fewer snapshots.")
         return 1
+    if (found := _device_fault(error)) is not None:
+        _print_error(str(found))
+        return found.exit_code
     if (found := _part_fault(error)) is not None:
         _print_error(f"{found} (--debug shows the traceback)")
         return found.exit_code
@@ -153,6 +171,15 @@ def _report(error: BaseException, words: list[str]) -> int:
     first = str(error).strip().partition("\n")[0]
     _print_error(f"internal error: {type(error).__name__}: {first} (run again with --debug)")
     return 1
+
+
+def _device_fault(error: BaseException) -> GrokscopeError | None:
+    """The error as one about JAX_PLATFORMS, if jax could not set up its devices."""
+    if "jax" not in sys.modules:
+        return None
+    from grokscope.training.devices import device_fault
+
+    return device_fault(error)
 
 
 def _part_fault(error: BaseException) -> GrokscopeError | None:

@@ -43,7 +43,7 @@ def train(
         experiment = Experiment.from_toml(spec, tuple(set_ or ()))
         with RichProgress() as progress:
             choices: dict[str, Any] = {
-                "seeds": seeds or 1,
+                "seeds": 1 if seeds is None else seeds,
                 "progress": progress,
                 "allow_other_numerics": allow_other_numerics,
                 "allow_changed_code": allow_changed_code,

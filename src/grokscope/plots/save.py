@@ -75,7 +75,8 @@ def write_atomically(path: str | Path, data: bytes | str) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as stream:
-            stream.write(data.encode("utf-8") if isinstance(data, str) else data)
+            # a path that is not UTF-8 (names of folders are bytes) is shown with its bytes escaped
+            stream.write(data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data)
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(file)

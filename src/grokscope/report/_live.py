@@ -100,7 +100,7 @@ class LiveReport:
         self._last_request = time.monotonic()
         version, data = self._data()
         if rest == "":
-            return HTTPStatus.OK, "text/html", self._page().encode(), ""
+            return HTTPStatus.OK, "text/html", self._page().encode("utf-8", "backslashreplace"), ""
         self._sent = version
         if known and known == version:
             return HTTPStatus.NOT_MODIFIED, "application/json", b"", version
@@ -118,7 +118,7 @@ class LiveReport:
                     text = json.dumps(
                         _numbers_of(run, run.experiment.name or self.folder.name), allow_nan=False
                     )
-                    self._kept = (version, text.encode())
+                    self._kept = (version, text.encode("utf-8", "backslashreplace"))
             except GrokscopeError:
                 pass  # not begun yet, or between two commits: keep the last numbers
             return self._kept

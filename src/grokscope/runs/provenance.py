@@ -109,7 +109,8 @@ def safe_command(argv: Sequence[str]) -> list[str]:
         elif equals and _SECRET.search(name):
             word = f"{name}={_HIDDEN}"
         hide_next = word.startswith("-") and not equals and bool(_SECRET.search(word))
-        safe.append(_IN_ADDRESS.sub(_HIDDEN, word))
+        # a path need not be UTF-8; what is not is escaped, so that every file can hold the command
+        safe.append(_IN_ADDRESS.sub(_HIDDEN, word).encode("utf-8", "backslashreplace").decode())
     return safe
 
 

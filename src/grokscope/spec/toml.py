@@ -18,7 +18,9 @@ def read_toml(file: Path) -> dict[str, Any]:
         InputError: if the file cannot be read, or is not TOML (with the line).
     """
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(
+            file.read_text(encoding="utf-8-sig")
+        )  # some editors begin with a byte order mark
     except OSError as error:
         raise InputError(f"{file}: cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:

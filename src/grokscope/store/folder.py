@@ -207,11 +207,18 @@ def populate_folder(folder: Path, files: dict[str, str], make_store: Callable[[P
         some = ", ".join(sorted(found)[:3]) + (", ..." if len(found) > 3 else "")
         raise InputError(f"{folder}: holds other files ({some}); choose an empty or a new folder.")
     try:
+        contents = {name: files[name].encode() for name in RUN_FILES}
+    except UnicodeEncodeError as error:
+        near = error.object[max(0, error.start - 20) : error.end]
+        raise InputError(
+            f"{folder}: its spec names a path that is not UTF-8 text ({near!r}); rename it."
+        ) from None
+    try:
         remove_tree(creating)
         creating.mkdir()
         sync_folder(folder)
-        for name in RUN_FILES:
-            atomic_write(folder / name, files[name].encode())
+        for name, content in contents.items():
+            atomic_write(folder / name, content)
         store = creating / STORE_FOLDER
         make_store(store)
         for file in walk_files(store):

@@ -10,18 +10,30 @@ is 256 for networks as small as the standard one, and less if a step of one memb
 from __future__ import annotations
 
 import os
+import traceback
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import jax
 import numpy as np
 
+from grokscope.errors import InputError
+
 if TYPE_CHECKING:
     from grokscope.experiment import Experiment
 
-__all__ = ["Execution", "choose_execution", "gpu_block", "in_precision", "prepare_devices", "usable_cores"]
+__all__ = [
+    "Execution",
+    "choose_execution",
+    "device_fault",
+    "devices",
+    "gpu_block",
+    "in_precision",
+    "prepare_devices",
+    "usable_cores",
+]
 
 _GPU_BLOCK = 256
 # Work that occupies a GPU as long as the kernel launches of a step: about a millisecond at 50 TFLOP/s.
@@ -69,13 +81,42 @@ def prepare_devices() -> None:
     """Configure one CPU device per usable core. Call it before jax initializes its devices.
 
     Idempotent; after jax has initialized, it changes nothing.
+
+    Raises:
+        InputError: if jax has no device of the platform that JAX_PLATFORMS names.
     """
-    if os.environ.get("JAX_NUM_CPU_DEVICES"):
-        return
+    if not os.environ.get("JAX_NUM_CPU_DEVICES"):
+        with suppress(RuntimeError):  # jax is already initialized
+            jax.config.update("jax_num_cpu_devices", usable_cores())
+    devices()
+
+
+def devices() -> list[Any]:
+    """The devices of this process; jax initializes them at the first call.
+
+    Raises:
+        InputError: if jax has none of the platform that JAX_PLATFORMS names.
+    """
     try:
-        jax.config.update("jax_num_cpu_devices", usable_cores())
-    except RuntimeError:
-        return  # jax is already initialized
+        return jax.devices()
+    except Exception as error:
+        raise device_fault(error) or error from error
+
+
+def device_fault(error: BaseException) -> InputError | None:
+    """The error as one about JAX_PLATFORMS, if it was raised while jax set up its devices; else None.
+
+    jax initializes them at its first operation, wherever that is, and says "AssertionError" for a platform
+    that it knows but does not find.
+    """
+    named = os.environ.get("JAX_PLATFORMS")
+    frames = traceback.extract_tb(error.__traceback__)
+    if not named or not any(at.name == "backends" and "xla_bridge" in at.filename for at in frames):
+        return None
+    return InputError(
+        f"JAX_PLATFORMS={named}: jax finds no such device here. Unset it to take what there is, or install "
+        "jax for the device (docs/gpu.md)."
+    )
 
 
 @contextmanager
@@ -122,13 +163,13 @@ def choose_execution(
         most_slots: largest number of slots per device on a CPU.
         experiment: sets the block width on a GPU (`gpu_block`); None: 256.
     """
-    devices = jax.devices()
-    if devices[0].platform == "cpu":
-        n_devices = max(1, min(len(devices), n_members))
+    found = devices()
+    if found[0].platform == "cpu":
+        n_devices = max(1, min(len(found), n_members))
         return Execution("map", n_devices, slots=max(1, min(most_slots, -(-n_members // n_devices))))
     block = _GPU_BLOCK if experiment is None else gpu_block(experiment)
     blocks = max(1, -(-n_members // block))
-    n_devices = min(len(devices), blocks)
+    n_devices = min(len(found), blocks)
     # consecutive blocks on one device: at most 256 members
     each = min(-(-blocks // n_devices), _GPU_BLOCK // block)
     return Execution("vmap", n_devices, slots=each * block, block=block)
