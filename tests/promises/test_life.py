@@ -7,8 +7,10 @@ none may leave behind what spoils the next call.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -145,3 +147,38 @@ def test_an_empty_text_for_seeds_is_refused(tmp_path, capsys):
     assert main(["train", str(tmp_path / "spec.toml"), "--seeds", "", "--out", str(tmp_path / "run")]) == 2
     assert "seeds: '' has no seed; write a count (5) or a list" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+# --- lists of many results ---
+
+
+def test_a_folder_that_cannot_be_read_is_a_line_in_the_list(tmp_path, monkeypatch, capsys):
+    (tmp_path / "spec.toml").write_text(SPEC)
+    assert main(["train", str(tmp_path / "spec.toml"), "--out", str(tmp_path / "runs" / "a")]) == 0
+    closed = tmp_path / "runs" / "b"
+    closed.mkdir()
+    listed = Path.iterdir
+
+    def refuse(folder):
+        if folder == closed:
+            raise PermissionError(13, "Permission denied", str(folder))
+        return listed(folder)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    assert main(["runs", str(tmp_path / "runs")]) == 0
+    out = capsys.readouterr().out
+    assert "1 of 1 complete" in out
+    assert f"{closed}: cannot be read: Permission denied." in " ".join(out.split())
+
+
+def test_reading_many_runs_shows_progress(tmp_path, capsys):
+    (tmp_path / "spec.toml").write_text(SPEC)
+    first = tmp_path / "runs" / "000"
+    assert main(["train", str(tmp_path / "spec.toml"), "--out", str(first)]) == 0
+    for i in range(1, 102):
+        shutil.copytree(first, first.with_name(f"{i:03}"), copy_function=os.link)
+    capsys.readouterr()
+    assert main(["runs", str(tmp_path / "runs")]) == 0
+    seen = capsys.readouterr()
+    assert seen.out.count("complete") == 102
+    assert "reading runs: 50 %" in seen.err

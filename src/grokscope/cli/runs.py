@@ -21,10 +21,12 @@ def runs(
     """List the runs and sweeps under a folder."""
     with out.json_only(json):
         options.load_plugins(plugin)
+        from grokscope.progress import RichProgress
         from grokscope.sweeps import list_runs
 
         place = folder or "runs"
-        found = list_runs(place)
+        with RichProgress() as progress:
+            found = list_runs(place, progress)
         if json:
             out.document(found)
             return

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from grokscope.errors import GrokscopeError
+from grokscope.errors import GrokscopeError, StoreError
+from grokscope.progress import Progress, SilentProgress
 from grokscope.runs.run import Run
 from grokscope.store.checksums import RUN_FILES, STORE_FOLDER, Problem, check_files
 from grokscope.store.folder import find_run, require_run, run_folders
 from grokscope.store.open import open_store
+
+_MANY = 100  # runs from which on reading them takes seconds, so that progress is shown
 
 __all__ = ["RunSummary", "open_run", "run_summaries", "verify"]
 
@@ -46,17 +49,25 @@ class RunSummary:
     problem: str | None = None
 
 
-def run_summaries(folder: str | Path) -> list[RunSummary]:
-    """Summaries of all runs at or below a folder."""
+def run_summaries(folder: str | Path, progress: Progress | None = None) -> list[RunSummary]:
+    """Summaries of all runs at or below a folder, and of folders that cannot be read."""
+    unreadable: list[StoreError] = []
+    paths = run_folders(Path(folder), unreadable=unreadable)
     summaries: list[RunSummary] = []
-    for path in run_folders(Path(folder)):
+    shown = progress or SilentProgress()
+    if len(paths) > _MANY:
+        shown.start(len(paths), "reading runs")
+    for path in paths:
         try:
             run = Run(path)
             task, done, steps = run.experiment.task.kind, run.is_done, run.experiment.n_steps
             summaries.append(RunSummary(path, task, run.identity, len(done), int(done.sum()), steps))
         except GrokscopeError as error:
             summaries.append(RunSummary(path, problem=str(error)))
-    return summaries
+        if len(paths) > _MANY:
+            shown.advance(1)
+    shown.finish()
+    return summaries + [RunSummary(Path(folder), problem=str(error)) for error in unreadable]
 
 
 def verify(path: str | Path) -> list[Problem]:

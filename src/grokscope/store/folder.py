@@ -42,6 +42,7 @@ __all__ = [
     "results_in",
     "run_folders",
     "runs_in",
+    "sweep_folders",
     "written_spec",
 ]
 
@@ -58,7 +59,7 @@ _IGNORED = {LOCK_FILE, ".DS_Store", "lost+found"}
 
 def is_run(path: str | Path) -> bool:
     """Whether a folder contains a run, of any identity and format version."""
-    return (Path(path) / STORE_FOLDER).is_dir()
+    return _is_dir(Path(path) / STORE_FOLDER)
 
 
 def holding(path: str | Path) -> Holding:
@@ -75,8 +76,9 @@ def holding(path: str | Path) -> Holding:
         (REPRODUCTION_FILE, "reproduction"),
     )
     for file, kind in marks:
-        if (folder / file).is_file():
-            return kind
+        with contextlib.suppress(PermissionError):
+            if (folder / file).is_file():
+                return kind
     return "other"
 
 
@@ -87,13 +89,27 @@ def results_in(folder: Path, depth: int = _DEPTH) -> list[Path]:
     return [found for below in _below(folder, depth) for found in results_in(below, depth - 1)]
 
 
-def run_folders(folder: Path, depth: int = _DEPTH) -> list[Path]:
-    """The runs at or below a folder, sorted; those inside of sweeps are not searched."""
+def run_folders(folder: Path, depth: int = _DEPTH, unreadable: list[StoreError] | None = None) -> list[Path]:
+    """The runs at or below a folder, sorted; those inside of sweeps are not searched.
+
+    Args:
+        folder: where to search.
+        depth: how many folders deep.
+        unreadable: gets the errors of folders that cannot be read; None: the first is raised.
+    """
     if is_run(folder):
         return [folder]
     if holding(folder) == "sweep":
         return []
-    return [found for below in _below(folder, depth) for found in run_folders(below, depth - 1)]
+    below = _below(folder, depth, unreadable)
+    return [found for one in below for found in run_folders(one, depth - 1, unreadable)]
+
+
+def sweep_folders(folder: Path, depth: int = _DEPTH) -> list[Path]:
+    """The sweeps at or below a folder, sorted; runs and folders that cannot be read are not searched."""
+    if holding(folder) in ("run", "sweep"):
+        return [folder] if holding(folder) == "sweep" else []
+    return [found for below in _below(folder, depth, []) for found in sweep_folders(below, depth - 1)]
 
 
 def runs_in(folder: Path, depth: int = _DEPTH + _DEEPEST) -> list[Path]:
@@ -103,15 +119,27 @@ def runs_in(folder: Path, depth: int = _DEPTH + _DEEPEST) -> list[Path]:
     return [found for below in _below(folder, depth) for found in runs_in(below, depth - 1)]
 
 
-def _below(folder: Path, depth: int) -> list[Path]:
+def _below(folder: Path, depth: int, unreadable: list[StoreError] | None = None) -> list[Path]:
     """The folders in a folder, without links and hidden ones; none at depth 0."""
-    if depth == 0 or not folder.is_dir():
+    if depth == 0 or not _is_dir(folder):
         return []
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:
-        raise explain(folder, "cannot be read", error) from error
-    return [one for one in entries if one.is_dir() and not one.is_symlink() and not one.name.startswith(".")]
+        found = explain(folder, "cannot be read", error)
+        if unreadable is None:
+            raise found from error
+        unreadable.append(found)
+        return []
+    return [one for one in entries if _is_dir(one) and not one.is_symlink() and not one.name.startswith(".")]
+
+
+def _is_dir(path: Path) -> bool:
+    """Whether it is a folder; False where that may not be known (until Python 3.13 pathlib raises there)."""
+    try:
+        return path.is_dir()
+    except PermissionError:
+        return False
 
 
 def find_run(path: str | Path) -> Path:

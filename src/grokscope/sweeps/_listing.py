@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from grokscope.cards import html_table, plain_table
 from grokscope.errors import InputError
+from grokscope.progress import Progress
 from grokscope.runs.folders import RunSummary, run_summaries
 from grokscope.sweeps._sweep import SweepSummary, list_sweeps
 
@@ -36,13 +37,14 @@ class RunList(list[Listed]):
         return _HEADERS, [_row(one) for one in self]
 
 
-def list_runs(folder: str | Path = "runs") -> RunList:
+def list_runs(folder: str | Path = "runs", progress: Progress | None = None) -> RunList:
     """Summaries of all runs, then of all sweeps, at or below a folder.
 
     A run or sweep that cannot be opened is listed, with the error in ``problem``.
 
     Args:
         folder: where to search; a missing folder ``runs`` is empty.
+        progress: shown while many runs are read. Default: none.
 
     Raises:
         InputError: if there is no such folder.
@@ -55,7 +57,7 @@ def list_runs(folder: str | Path = "runs") -> RunList:
     place = Path(folder)
     if not place.is_dir() and place != Path("runs"):
         raise InputError(f"{place}: there is no such folder.")
-    return RunList([*run_summaries(place), *list_sweeps(place)])
+    return RunList([*run_summaries(place, progress), *list_sweeps(place)])
 
 
 def _row(one: Listed) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from grokscope.spec.events import Event
 from grokscope.spec.streams import Members, Seeds
 from grokscope.spec.toml import parse_toml
 from grokscope.store.checksums import Problem
-from grokscope.store.folder import is_run
+from grokscope.store.folder import sweep_folders
 from grokscope.store.open import is_run_at, open_store
 from grokscope.store.place import Place, as_place
 from grokscope.store.run_store import RunStore
@@ -30,7 +30,7 @@ from grokscope.sweeps._dataset import Grid, index_of, open_dataset
 from grokscope.sweeps._manifest import members_from_text
 from grokscope.sweeps._outcomes import cell_estimates, outcomes_dataset, summary_dataset, times_of
 from grokscope.sweeps._spec import settings_text
-from grokscope.sweeps.folder import CELLS, is_sweep, read_manifest
+from grokscope.sweeps.folder import CELLS, read_manifest
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 __all__ = ["Sweep", "SweepSummary", "list_sweeps", "open_sweep", "verify_sweep"]
 
 _OPEN_STORES = 64
-_LIST_DEPTH = 3
 
 
 class Sweep:
@@ -386,7 +385,7 @@ class SweepSummary:
 def list_sweeps(folder: str | Path = "runs") -> list[SweepSummary]:
     """Summarize all sweeps at or below a folder, sorted by path; run folders are not searched."""
     summaries: list[SweepSummary] = []
-    for path in _sweep_folders(Path(folder), _LIST_DEPTH):
+    for path in sweep_folders(Path(folder)):
         try:
             sweep = Sweep(path)
             summaries.append(
@@ -433,12 +432,3 @@ def _axis_text(axis: Axis) -> str:
     values = [point_text(point) for point in axis.points]
     shown = values if len(values) <= 8 else [*values[:4], "...", values[-1]]
     return f"{', '.join(shown)} ({len(values)} values)" if len(values) > 8 else ", ".join(shown)
-
-
-def _sweep_folders(folder: Path, depth: int) -> list[Path]:
-    if is_sweep(folder):
-        return [folder]
-    if depth == 0 or not folder.is_dir() or is_run(folder):
-        return []
-    below = sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.is_symlink())
-    return [found for entry in below for found in _sweep_folders(entry, depth - 1)]
