@@ -20,14 +20,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
 from grokscope.claims import Claim, Effect, Region
 from grokscope.papers import ContestExperiment, ContestProfile, Figure
 from grokscope.papers._study import Study, bibtex_of, timed
 from grokscope.papers.evidence import times_in
 from grokscope.plots.sweeps import contest_figure
-from grokscope.statistics import CensoredTimes
+from grokscope.statistics import CensoredTimes, paired_ratios
 from grokscope.sweeps import Contender
 from grokscope.tasks.sparse_parity import SparseParity
 
@@ -97,9 +95,7 @@ def _ratio(slower: str, faster: str) -> Callable[[xr.Dataset], CensoredTimes]:
 
     def ratio(measures: xr.Dataset) -> CensoredTimes:
         a, b = (times_in(measures, "grokking", contender=name) for name in (slower, faster))
-        low = a.lower / np.maximum(b.upper, 1.0)
-        high = np.where(b.lower > 0, np.maximum(a.upper, 1.0) / np.maximum(b.lower, 1.0), np.inf)
-        return CensoredTimes(low, np.maximum(low, high))
+        return paired_ratios(a, b)
 
     return ratio
 
