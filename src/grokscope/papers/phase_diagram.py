@@ -153,15 +153,15 @@ _CLAIMS = (
     ),
     _share(
         id="R3",
-        sentence="With too much weight decay not even the training set is learned, however large or small "
-        "it is.",
+        sentence=f"With too much weight decay not even the training set is learned, whether it has {_FEW} or "
+        f"{_MANY:,} samples.",
         estimand=f"the share of seeds that memorize in no cell with weight decay {_EXCESSIVE:g} within "
         f"{_STEPS:,} steps",
         evidence=_too_much,
     ),
     _share(
         id="R4",
-        sentence="Grokking is an edge: with decay and data enough there is no delay.",
+        sentence="With decay and data enough, test accuracy follows train accuracy within 1,000 steps.",
         estimand=f"the share of seeds that are in comprehension with weight decay {_STRONG:g} and {_MANY} "
         "samples",
         evidence=_nothing_to_grok,
