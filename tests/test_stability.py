@@ -140,8 +140,8 @@ def test_judged_claims_stay_the_same(paper, tmp_path):
     provenance = next(out.rglob("provenance.json"))
     fingerprint = json.loads(provenance.read_text(encoding="utf-8"))["fingerprint"]
     claims = json.loads((out / "claims.json").read_text(encoding="utf-8"))
-    # keys that the recorded claims do not have: the tag of the setting, failures, and of progress-measures what
-    # was recorded before medians took the place of means
+    # keys that the recorded claims do not have: the tag of the setting, failures, and in progress-measures
+    # what was recorded before medians took the place of means
     claims = [{k: one[k] for k in other} for one, other in zip(claims, recorded["claims"], strict=True)]
     if fingerprint == recorded["fingerprint"]:
         assert claims == recorded["claims"]
