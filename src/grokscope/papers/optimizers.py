@@ -118,7 +118,7 @@ _claim = partial(
 _CLAIMS = (
     _claim(
         id="O1",
-        sentence="Grokfast's speed-up over AdamW survives equal tuning.",
+        sentence="A speed-up of Grokfast over AdamW by a quarter survives equal tuning.",
         source="Lee et al. 2024 (arXiv 2405.20233), Fig. 1 and Table 1: modular multiplication, Adam",
         paper_value=43.84,
         estimand="the median over seeds of the grokking step of adamw over that of grokfast, each at its "
@@ -127,7 +127,7 @@ _CLAIMS = (
     ),
     _claim(
         id="O2",
-        sentence="Muon's speed-up over AdamW survives equal tuning.",
+        sentence="A speed-up of Muon over AdamW by a quarter survives equal tuning.",
         source="Tveit et al. 2025 (arXiv 2504.16041), Fig. 4: other tasks, transformers",
         paper_value=1.49,
         estimand="the median over seeds of the grokking step of adamw over that of muon, each at its tuned "
@@ -136,7 +136,7 @@ _CLAIMS = (
     ),
     _claim(
         id="O3",
-        sentence="AdamW groks faster than SGD with weight decay, both tuned.",
+        sentence="AdamW groks a quarter faster than SGD with weight decay, both tuned.",
         estimand="the median over seeds of the grokking step of sgd over that of adamw, each at its tuned "
         "setting",
         evidence=_ratio("sgd", "adamw"),
