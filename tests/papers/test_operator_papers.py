@@ -8,6 +8,7 @@ import pytest
 from false_two_circuits import FALSE as FALSE_PARITY
 from grokscope.claims import Judged, gather, judge
 from grokscope.papers import check_paper, find_paper
+from grokscope.statistics import CensoredTimes
 from synthetic_operators import GROKKED, LEARNED, operator_run
 from synthetic_runs import SyntheticRun, unmeasured
 
@@ -97,12 +98,30 @@ def test_numbers_are_those_that_were_put_in() -> None:
     assert verdict("P10", (GOOD,)).value == pytest.approx(0.36, abs=0.1)
 
 
-def test_a_run_that_does_not_get_there_counts_with_its_last_step() -> None:
-    found = verdict("G7", (NEVER, GOOD))
+def test_no_step_is_put_in_for_a_run_that_does_not_get_there() -> None:
     last = float(NEVER.measures["step"].max())
-    assert found.value == pytest.approx(last / GROKKED, rel=0.1)
+    found = verdict("G7", (NEVER, GOOD))
+    assert (found.value, found.n) == (np.inf, 40)
+    assert found.interval is not None
+    assert found.interval[0] == pytest.approx(last / GROKKED, rel=0.1)  # a bound, which a longer run raises
+    assert found.interval[1] == np.inf
     # where the other does not get there either, nothing is known
-    assert verdict("G7", (NEVER, NEVER)).verdict == "not testable"
+    nothing = verdict("G7", (NEVER, NEVER))
+    assert (nothing.verdict, nothing.interval) == ("undecided", (0.0, np.inf))
+
+
+@pytest.mark.parametrize(
+    ("claim_id", "name", "level"), [("P7", "restricted_loss", 10), ("P8", "excluded_loss", 0)]
+)
+def test_a_loss_that_never_passes_its_level_is_evidence_against_the_claim(
+    claim_id: str, name: str, level: float
+) -> None:
+    claim = CLAIMS[claim_id]
+    measures = GOOD.measures.assign({name: GOOD.measures[name].where(GOOD.measures["seed"] < 28, level)})
+    evidence = gather(claim, measures)
+    assert isinstance(evidence, CensoredTimes)
+    assert np.flatnonzero(~evidence.observed).tolist() == [*range(28, 40)]
+    assert (evidence.lower[28:] > 1).all()
 
 
 def test_seeds_that_cannot_be_paired_are_not() -> None:

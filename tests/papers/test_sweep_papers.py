@@ -43,6 +43,11 @@ def usual_map(cell: dict[str, Any]) -> tuple[float, float]:
     return 300.0, grokked if samples > 300 and grokked < 9000 else NEVER
 
 
+def with_more_steps(cell: dict[str, Any]) -> tuple[float, float]:
+    """The delay goes as one over weight decay where there are samples enough."""
+    return 300.0, 30 / cell["weight_decay"] if cell["n_train"] > 300 else NEVER
+
+
 def both(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Law:
     return lambda cell: usual_map(change(cell))
 
@@ -81,6 +86,8 @@ CASES: dict[str, tuple[tuple[Law, ...], tuple[Law, ...]]] = {
     "R4": ((usual_map,), (lambda cell: (300.0, 2500.0),)),
     "R5": ((usual_map,), (both(lambda cell: {**cell, "weight_decay": 0.01}),)),
     "R6": ((usual_map,), (both(lambda cell: {**cell, "n_train": 1000}),)),
+    "R7": ((with_more_steps,), (lambda cell: (300.0, 5e4),)),
+    "R8": ((with_more_steps,), (lambda cell: (300.0, NEVER),)),
     "L1": ((power(-1.0),), (power(-0.7),)),
     "L2": ((power(-1.0),), (power(-1.0, rate=-1.6),)),
     "L3": ((power(-1.0),), (power(-1.0, memorized=-0.3),)),

@@ -118,7 +118,7 @@ _CLAIMS = (
     ),
     _claim(
         id="L4",
-        sentence="It is one law from end to end.",
+        sentence="The exponent of the delay is about the same below weight decay 3e-4 and above it.",
         estimand=f"the delay's exponent in weight decay up to {_BEND:g}, less that from {_BEND:g} on",
         region=Region.around(0.0, 0.2),
         smallest_effect=Effect(0.2, "a bend that shows over a decade and a half"),
@@ -126,7 +126,7 @@ _CLAIMS = (
     ),
     _claim(
         id="L5",
-        sentence="The delay is a few decay times.",
+        sentence="The delay is one to four decay times, at rate 0.3 and weight decay 0.001.",
         estimand="the median over seeds of the delay times rate times decay, at rate 0.3 and weight decay "
         "0.001",
         region=Region.between(1.0, 4.0),

@@ -43,7 +43,7 @@ import numpy as np
 from grokscope.claims import Effect, NotTestable, need
 from grokscope.errors import InputError
 from grokscope.spec.events import Event, diverged_steps, event_of, member_curves
-from grokscope.statistics import CensoredTimes, censored_regression, event_times
+from grokscope.statistics import CensoredTimes, censored_regression, event_times, paired_ratios
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ONE_SEED_IN_TEN",
     "all_of",
+    "crossing_times",
     "curve",
     "exponents",
     "final_value",
@@ -239,10 +240,10 @@ def late_median(measures: xr.Dataset, values: np.ndarray, epochs: float = _LAST_
     return result
 
 
-def first_crossing(
+def crossing_times(
     measures: xr.Dataset, values: np.ndarray, threshold: float | np.ndarray, comparison: Literal[">", "<"]
-) -> np.ndarray:
-    """The step [seed] from which on a curve is across its threshold at 5 measured points; inf if never.
+) -> CensoredTimes:
+    """When a curve is across its threshold, from then on at 5 measured points; right-censored if it is not.
 
     Args:
         measures: the run's, for the steps of the points and of divergence.
@@ -254,12 +255,27 @@ def first_crossing(
         >>> import xarray as xr
         >>> measures = xr.Dataset(coords={"seed": [0, 1], "step": range(0, 80, 10)})
         >>> rising = np.array([[0, 0, 1, 1, 1, 1, 1, 1], [0, 0, 0, 0, 0, 0, 0, 1]])
+        >>> times = crossing_times(measures, rising, 0.5, ">")
+        >>> times.lower.tolist(), times.upper.tolist()
+        ([10.0, 60.0], [20.0, inf])
+    """
+    shifted = values - np.broadcast_to(np.asarray(threshold, dtype=np.float64), len(values))[:, None]
+    return event_times(steps_of(measures), shifted, 0.0, comparison, 5, diverged=diverged_steps(measures))
+
+
+def first_crossing(
+    measures: xr.Dataset, values: np.ndarray, threshold: float | np.ndarray, comparison: Literal[">", "<"]
+) -> np.ndarray:
+    """The step [seed] at which `crossing_times` sees the crossing; inf if never.
+
+    Example:
+        >>> import xarray as xr
+        >>> measures = xr.Dataset(coords={"seed": [0, 1], "step": range(0, 80, 10)})
+        >>> rising = np.array([[0, 0, 1, 1, 1, 1, 1, 1], [0, 0, 0, 0, 0, 0, 0, 1]])
         >>> first_crossing(measures, rising, 0.5, ">").tolist()
         [20.0, inf]
     """
-    shifted = values - np.broadcast_to(np.asarray(threshold, dtype=np.float64), len(values))[:, None]
-    lost = diverged_steps(measures)
-    return event_times(steps_of(measures), shifted, 0.0, comparison, 5, diverged=lost).upper
+    return crossing_times(measures, values, threshold, comparison).upper
 
 
 def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
@@ -323,8 +339,8 @@ def all_of(*parts: Callable[[xr.Dataset], np.ndarray]) -> Callable[[xr.Dataset],
 # ---------------------------------------------------------------- steps to an accuracy, of a run
 
 
-def steps_to(measures: xr.Dataset, split: str, level: float = 0.99) -> tuple[np.ndarray, np.ndarray]:
-    """The first measured step at which accuracy is at least a level.
+def steps_to(measures: xr.Dataset, split: str, level: float = 0.99) -> CensoredTimes:
+    """When accuracy is first at least a level, at one measured step; right-censored at the end of the run.
 
     Args:
         measures: of a run.
@@ -332,8 +348,7 @@ def steps_to(measures: xr.Dataset, split: str, level: float = 0.99) -> tuple[np.
         level: of the accuracy.
 
     Returns:
-        The step [seed], which is the run's last step (a lower bound) for seeds that do not reach the level,
-        and whether the seed reaches it [seed].
+        One entry per seed. Nothing is known (0 to infinity) of a seed that was not measured.
 
     Raises:
         NotTestable: if the accuracy was measured for no seed.
@@ -342,38 +357,32 @@ def steps_to(measures: xr.Dataset, split: str, level: float = 0.99) -> tuple[np.
         >>> import xarray as xr
         >>> accuracy = [[0.2, 0.9, 1.0], [0.1, 0.1, 0.1]]
         >>> measures = xr.Dataset({"test_accuracy": (("seed", "step"), accuracy)}, {"step": [0, 50, 100]})
-        >>> [found.tolist() for found in steps_to(measures, "test", level=0.9)]
-        [[50.0, 100.0], [True, False]]
+        >>> times = steps_to(measures, "test", level=0.9)
+        >>> times.lower.tolist(), times.upper.tolist()
+        ([0.0, 100.0], [50.0, inf])
     """
     name = f"{split}_accuracy"
     need(measures, name)
-    unknown = np.isnan(member_curves(measures[name])).all(axis=1)
-    if unknown.all():
+    if np.isnan(member_curves(measures[name])).all():
         raise NotTestable(f"{name} was measured for no seed")
-    steps = Event(f"{level:g}", name, ">=", level, 1).times(measures).upper
-    last = float(measures["step"].max())
-    found = np.where(np.isfinite(steps), np.maximum(steps, 1.0), last)
-    return np.where(unknown, np.nan, found), np.isfinite(steps)
+    return Event(f"{level:g}", name, ">=", level, 1).times(measures)
 
 
-def ratio_of_splits(measures: xr.Dataset) -> np.ndarray:
-    """Steps to 99 % test accuracy over steps to 99 % training accuracy [seed].
-
-    A lower bound for seeds that do not reach the former; NaN for seeds that do not reach the latter.
+def ratio_of_splits(measures: xr.Dataset) -> CensoredTimes:
+    """Steps to 99 % test accuracy over steps to 99 % training accuracy, as censored ratios [seed].
 
     Raises:
         NotTestable: if one of the accuracies was measured for no seed.
 
     Example:
         >>> import xarray as xr
-        >>> curves = {"train_accuracy": [[0.2, 1.0, 1.0]], "test_accuracy": [[0.1, 0.2, 1.0]]}
+        >>> curves = {"train_accuracy": [[0.2, 1.0, 1.0]], "test_accuracy": [[0.1, 0.2, 0.3]]}
         >>> data = {name: (("seed", "step"), curve) for name, curve in curves.items()}
-        >>> ratio_of_splits(xr.Dataset(data, {"step": [0, 50, 100]})).tolist()
-        [2.0]
+        >>> found = ratio_of_splits(xr.Dataset(data, {"step": [0, 50, 100]}))
+        >>> found.lower.tolist(), found.upper.tolist()  # not reached by step 100
+        ([2.0], [inf])
     """
-    test, _ = steps_to(measures, "test")
-    train, learned = steps_to(measures, "train")
-    return np.where(learned, ratio(test, train), np.nan)
+    return paired_ratios(steps_to(measures, "test"), steps_to(measures, "train"))
 
 
 # ---------------------------------------------------------------- cells of a sweep

@@ -1,17 +1,17 @@
 """Which optimizers still speed grokking up after equal tuning: AdamW, SGD, Grokfast or Muon?
 
-Papers report speed-ups of grokking over a baseline that was tuned less than their own method, or not at all:
-Grokfast (Lee et al. 2024, arXiv 2405.20233) 44 to 50 times fewer iterations on modular multiplication, Muon
-(Tveit et al. 2025, arXiv 2504.16041) a factor of 1.49 over AdamW. Here each contender is tuned over the same
-number of settings on the same seeds, with the same steps, and the best settings are compared on fresh seeds,
-paired. The task is another one (3 of 40 bits, one hidden layer), so the claims are not about the papers'
-numbers: a speed-up of a quarter or more has to be left.
+Grokfast (Lee et al. 2024, arXiv 2405.20233) reports 44 to 50 times fewer iterations on modular
+multiplication, over a baseline that has no weight decay in its authors' code, unlike Grokfast; Muon (Tveit et
+al. 2025, arXiv 2504.16041) a factor of 1.49 over AdamW, without saying what was tuned. Here each contender is
+tuned over the same number of settings on the same seeds, with the same steps, and the best settings are
+compared on fresh seeds, paired. The task is another one (3 of 40 bits, one hidden layer), so the claims are
+not about the papers' numbers: a speed-up of a quarter or more has to be left.
 
 This file: the contest, the evidence, the claims, the figure. Each contender has sixteen settings. The grids
 were moved once: in a first contest (fresh seeds 100-124) the best setting of each was at an end of its grid,
-and Grokfast's rates ended at 0.003 while AdamW was best at 0.01, which made Grokfast half as fast because of
-its grid. The grids here reach beyond those best settings, and are judged on other fresh seeds. Grokfast has
-four numbers to tune where the others have two; its alpha stays at the better of two that were tried.
+and Grokfast's rates ended at 0.003 while AdamW was best at 0.01; on that grid Grokfast was half as fast. The
+grids here reach beyond those best settings, and are judged on other fresh seeds. Grokfast has four numbers to
+tune where the others have two; its alpha stays at the better of two that were tried.
 """
 
 from __future__ import annotations
@@ -20,14 +20,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
 from grokscope.claims import Claim, Effect, Region
 from grokscope.papers import ContestExperiment, ContestProfile, Figure
 from grokscope.papers._study import Study, bibtex_of, timed
 from grokscope.papers.evidence import times_in
 from grokscope.plots.sweeps import contest_figure
-from grokscope.statistics import CensoredTimes
+from grokscope.statistics import CensoredTimes, paired_ratios
 from grokscope.sweeps import Contender
 from grokscope.tasks.sparse_parity import SparseParity
 
@@ -97,9 +95,7 @@ def _ratio(slower: str, faster: str) -> Callable[[xr.Dataset], CensoredTimes]:
 
     def ratio(measures: xr.Dataset) -> CensoredTimes:
         a, b = (times_in(measures, "grokking", contender=name) for name in (slower, faster))
-        low = a.lower / np.maximum(b.upper, 1.0)
-        high = np.where(b.lower > 0, np.maximum(a.upper, 1.0) / np.maximum(b.lower, 1.0), np.inf)
-        return CensoredTimes(low, np.maximum(low, high))
+        return paired_ratios(a, b)
 
     return ratio
 
@@ -122,7 +118,7 @@ _claim = partial(
 _CLAIMS = (
     _claim(
         id="O1",
-        sentence="Grokfast's speed-up over AdamW survives equal tuning.",
+        sentence="A speed-up of Grokfast over AdamW by a quarter survives equal tuning.",
         source="Lee et al. 2024 (arXiv 2405.20233), Fig. 1 and Table 1: modular multiplication, Adam",
         paper_value=43.84,
         estimand="the median over seeds of the grokking step of adamw over that of grokfast, each at its "
@@ -131,7 +127,7 @@ _CLAIMS = (
     ),
     _claim(
         id="O2",
-        sentence="Muon's speed-up over AdamW survives equal tuning.",
+        sentence="A speed-up of Muon over AdamW by a quarter survives equal tuning.",
         source="Tveit et al. 2025 (arXiv 2504.16041), Fig. 4: other tasks, transformers",
         paper_value=1.49,
         estimand="the median over seeds of the grokking step of adamw over that of muon, each at its tuned "
@@ -140,7 +136,7 @@ _CLAIMS = (
     ),
     _claim(
         id="O3",
-        sentence="AdamW groks faster than SGD with weight decay, both tuned.",
+        sentence="AdamW groks a quarter faster than SGD with weight decay, both tuned.",
         estimand="the median over seeds of the grokking step of sgd over that of adamw, each at its tuned "
         "setting",
         evidence=_ratio("sgd", "adamw"),

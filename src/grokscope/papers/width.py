@@ -116,7 +116,7 @@ _CLAIMS = (
     ),
     _claim(
         id="W3",
-        sentence=f"From {_ENOUGH} neurons on every width succeeds.",
+        sentence=f"In the mean-field parametrization every width from {_ENOUGH} neurons on succeeds.",
         estimand=f"the share of seeds that grok at every width from {_ENOUGH} neurons on, mean field",
         region=Region.at_least(0.8),
         smallest_effect=ONE_SEED_IN_TEN,
@@ -126,7 +126,7 @@ _CLAIMS = (
     ),
     _claim(
         id="W4",
-        sentence="Two neurons more than a construction needs (6) are not enough to be trained.",
+        sentence="With two neurons more than a construction needs (6) half of the networks or fewer grok.",
         estimand=f"the share of seeds that grok with {_NARROW} neurons, standard",
         region=Region.at_most(0.5),
         smallest_effect=ONE_SEED_IN_TEN,

@@ -24,7 +24,7 @@ from grokscope.statistics._intervals import (
 )
 from grokscope.statistics._kaplan_meier import SurvivalCurve, kaplan_meier
 from grokscope.statistics._regression import CensoredRegression, censored_regression
-from grokscope.statistics._times import CensoredTimes, event_times, ratio_of_times
+from grokscope.statistics._times import CensoredTimes, event_times, paired_ratios, ratio_of_times
 
 __all__ = [
     "CensoredRegression",
@@ -44,6 +44,7 @@ __all__ = [
     "mean_interval",
     "median_interval",
     "paired_bootstrap_interval",
+    "paired_ratios",
     "ratio_of_times",
     "wilson",
 ]

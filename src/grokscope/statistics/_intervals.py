@@ -88,7 +88,9 @@ def clopper_pearson(successes: int, n: int, confidence: float = 0.95) -> Estimat
 def mean_interval(values: ArrayLike, confidence: float = 0.95, unit: str = "") -> Estimate:
     r"""Student's t interval for a mean: $\bar x \pm t_{n-1}\, s/\sqrt n$.
 
-    Exact for normal values; for skewed values and few members prefer `median_interval`. With one value the
+    Exact for normal values; for skewed values and few members prefer `median_interval`. So for shares near 0
+    or 1, as accuracies: of Beta(20, 1) values it covers the mean in 89, 90 and 93 % of samples of 4, 10 and
+    25, and may reach above 1, while the ends of a median's interval are values. With one value the
     interval has no bounds. With equal values it has no width; `grokscope.claims` does not judge by such an
     interval.
 

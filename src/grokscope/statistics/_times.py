@@ -228,6 +228,47 @@ def _step_of(steps: FloatArray, count: NDArray[np.int_], number: NDArray[np.int_
     return steps[np.argmax(count >= number[..., None], axis=-1)]
 
 
+def paired_ratios(a: CensoredTimes, b: CensoredTimes, *, divergence: Divergence = "never") -> CensoredTimes:
+    r"""Ratios of the times of the same members in two runs, a / b, each known to lie in an interval.
+
+    With member i's times in $(l_i, u_i]$ and $(l'_i, u'_i]$ its ratio lies in $(l_i / u'_i, u_i / l'_i)$. It
+    can be as large as inf where only a is censored, as small as 0 where only b is, and anything where both
+    are: no time is put in for one that was not seen. `median_interval` of the ends, or a claim of kind
+    "median", then covers for all possible unseen times.
+
+    Args:
+        a: Times of the first run, in steps (or any unit; the same as b's).
+        b: Times of the second run, the same members in the same order.
+        divergence: See `CensoredTimes.bounds`; with `"never"` a member that diverged in a counts
+            as later than any time.
+
+    Raises:
+        InputError: if members cannot be paired, or a time is negative.
+
+    Example:
+        >>> end = float("inf")
+        >>> ratios = paired_ratios(CensoredTimes([90, 400], [110, end]), CensoredTimes([45, 90], [55, 100]))
+        >>> ratios.lower.round(2).tolist(), ratios.upper.round(2).tolist()
+        ([1.64, 4.0], [2.44, inf])
+    """
+    if a.lower.shape != b.lower.shape:
+        raise InputError(f"ratio: {a.n} and {b.n} members cannot be paired")
+    if (a.lower < 0).any() or (b.lower < 0).any():
+        raise InputError("ratio: times must not be negative (is this a delay?)")
+    a_low, a_high = a.bounds(divergence)
+    b_low, b_high = b.bounds(divergence)
+    lower = [_divide(x, y, 0.0) for x, y in zip(a_low, b_high, strict=True)]
+    upper = [_divide(x, y, math.inf) for x, y in zip(a_high, b_low, strict=True)]
+    return CensoredTimes(np.reshape(lower, a.lower.shape), np.reshape(upper, a.lower.shape))
+
+
+def _divide(x: float, y: float, unknown: float) -> float:
+    """Divide x by y; 0/0 and inf/inf leave the ratio `unknown`."""
+    if (x == 0 and y == 0) or (math.isinf(x) and math.isinf(y)):
+        return unknown
+    return math.inf if y == 0 else x / y
+
+
 def ratio_of_times(
     a: CensoredTimes,
     b: CensoredTimes,
@@ -238,14 +279,9 @@ def ratio_of_times(
 ) -> Estimate:
     r"""Ratio of the times of the same members in two runs, a / b, with an interval.
 
-    With member i's times in $(l_i, u_i]$ and $(l'_i, u'_i]$ its ratio lies in
-    $(l_i / u'_i, u_i / l'_i)$.
-
-    `"median"` (any censoring): the median over members of the paired ratio, with the interval of the sign
+    `"median"` (any censoring): the median over members of `paired_ratios`, with the interval of the sign
     test: its low end is an order statistic of the pairs' lower ends, its high end one of their upper ends.
-    The ratio of a pair with only a censored can be as large as inf, with only b censored as
-    small as 0, with both anything from 0 to inf; the interval covers for all possible unseen times. The
-    value is the median of the ratios of the steps at which events were seen: inf or 0 for pairs with one
+    The value is the median of the ratios of the steps at which events were seen: inf or 0 for pairs with one
     censored; pairs with both censored are left out.
 
     `"geometric_mean"` (every event seen): $\exp$ of Student's t interval for the mean log-ratio
@@ -268,27 +304,13 @@ def ratio_of_times(
         >>> ratio_of_times(slow, fast).value
         2.0
     """
-    if a.lower.shape != b.lower.shape:
-        raise InputError(f"ratio: {a.n} and {b.n} members cannot be paired")
-    a_low, a_high = a.bounds(divergence)
-    b_low, b_high = b.bounds(divergence)
-    if (a.lower < 0).any() or (b.lower < 0).any():
-        raise InputError("ratio: times must not be negative (is this a delay?)")
+    ratios = paired_ratios(a, b, divergence=divergence)
     if method == "geometric_mean":
         return _geometric_mean(a, b, confidence)
     if method != "median":
         raise InputError(f"method = {method!r}: must be 'median' or 'geometric_mean'")
-
-    def divide(x: float, y: float, unknown: float) -> float:
-        """Divide x by y; 0/0 and inf/inf leave the ratio `unknown`."""
-        if (x == 0 and y == 0) or (math.isinf(x) and math.isinf(y)):
-            return unknown
-        return math.inf if y == 0 else x / y
-
-    low_ends = [divide(x, y, 0.0) for x, y in zip(a_low, b_high, strict=True)]
-    high_ends = [divide(x, y, math.inf) for x, y in zip(a_high, b_low, strict=True)]
-    seen = [divide(x, y, math.nan) for x, y in zip(a_high, b_high, strict=True)]
-    bounds = median_interval(low_ends, confidence, upper=high_ends)
+    seen = [_divide(x, y, math.nan) for x, y in zip(a.upper.ravel(), b.upper.ravel(), strict=True)]
+    bounds = median_interval(ratios.lower, confidence, upper=ratios.upper)
     return Estimate(
         median_interval(seen, confidence).value,
         max(bounds.low, 0.0),  # a ratio of times cannot be negative
