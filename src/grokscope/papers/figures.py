@@ -20,7 +20,7 @@ from grokscope.plots.runs import (
     subnetwork_figure,
     training_figure,
 )
-from grokscope.plots.thresholds import Panel, thresholds_figure
+from grokscope.plots.thresholds import ThresholdPanel, thresholds_figure
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,7 +83,7 @@ def sensitivity_of(experiment: str) -> Draw:
     return lambda runs, command: sensitivity_figure(runs[experiment].measures, command)
 
 
-def thresholds_of(experiment: str, panels_of: Callable[[xr.Dataset], list[Panel]]) -> Draw:
+def thresholds_of(experiment: str, panels_of: Callable[[xr.Dataset], list[ThresholdPanel]]) -> Draw:
     """How estimates of an experiment depend on a threshold: the panels are functions of its measures."""
     return lambda runs, command: thresholds_figure(
         panels_of(runs[experiment].measures), standing(runs[experiment].measures, spread=False), command

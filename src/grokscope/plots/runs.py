@@ -277,7 +277,7 @@ def neuron_figure(
         ):
             bundles.append((name, chosen & left))
             left &= ~chosen
-        counts = ", ".join(f"{int(which.sum())} {name}" for name, which in bundles if which.any())
+        counts = "; ".join(f"{int(which.sum())} {name}" for name, which in bundles if which.any())
         notes.append(f"Seed {one}: {counts}.")
         grown = norms / np.maximum(np.fmin.accumulate(norms, axis=1), np.finfo(np.float32).tiny)
         pair = axes[2 * i : 2 * i + 2]

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Panel", "draw_band", "thresholds_figure"]
+__all__ = ["ThresholdPanel", "draw_band", "thresholds_figure"]
 
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#000000")
 _DASHES = ("solid", line_style("train"), line_style("norm_matched"), line_style("control"))
 
 
 @dataclass(frozen=True)
-class Panel:
+class ThresholdPanel:
     """One panel of `thresholds_figure`.
 
     Attributes:
@@ -58,7 +58,7 @@ def draw_band(axis: Axes, points: Sequence[tuple[float, Estimate]], label: str =
     axis.fill_between(at, low, high, where=bounded, color=line.get("color", "black"), alpha=0.18, linewidth=0)
 
 
-def thresholds_figure(shown: Sequence[Panel], standing: str = "", command: str = "") -> Figure:
+def thresholds_figure(shown: Sequence[ThresholdPanel], standing: str = "", command: str = "") -> Figure:
     """Panels of estimates against a threshold, with pointwise intervals; the region of the claims is shaded.
 
     Args:
