@@ -13,7 +13,7 @@ seed) or of truth values (1, 0 or NaN).
 The memorization step is the first of 5 measured points in a row with train_accuracy > 0.98; the grokking step
 is the same for test_accuracy. Both are interval-censored by the schedule and right-censored at the end of the
 run. A seed that diverges counts against a claim. Regions were fixed on seeds 0-4 and are confirmed on seeds
-100-199; those of estimands that were added later (`_later`) on seeds 200-299.
+100-199; those of estimands that were added later on seeds 200-299 (`_FRESH`).
 
 Above 95 % training accuracy is partly generalization: with random labels a network passes 95 % as early as
 with true ones, 98 % later (R4 to R6). Claims on the time before generalization therefore have a second
@@ -112,8 +112,7 @@ _share = partial(
     smallest_effect=Effect(0.1, "one seed in ten behaves otherwise"),
 )
 _standard_share = partial(_share, experiment="standard")
-# Estimands that were added after seeds 100-199 had been looked at: fixed on seeds 0-4, judged on fresh ones.
-_later = {"fixed_on": "0-4", "confirmed_on": "200-299"}
+_FRESH = "200-299"  # these seeds confirm the estimands that were added when seeds 100-199 had been looked at
 
 _LAST_SAMPLE = 0.9995  # training accuracy above it: all of 1,000 samples are right
 _SIMULTANEOUS = Region.between(2 / 3, 1.5)  # for the ratio of two times
@@ -224,7 +223,7 @@ _ACCURACY_AND_LOSS_CLAIMS = (
         "later or "
         "more than training accuracy passes 0.98",
         evidence=lambda m: late_departure(m, 0.98),
-        **_later,
+        confirmed_on=_FRESH,
     ),
     _standard_share(
         id="C1d",
@@ -235,7 +234,7 @@ _ACCURACY_AND_LOSS_CLAIMS = (
         "later or "
         "more than training accuracy passes 0.95",
         evidence=lambda m: late_departure(m, EARLY_LEVEL),
-        **_later,
+        confirmed_on=_FRESH,
     ),
     _standard_mean(
         id="C2",
@@ -260,7 +259,7 @@ _ACCURACY_AND_LOSS_CLAIMS = (
         region=Region.at_least(0.5),
         smallest_effect=Effect(0.1, "a tenth of the initial loss"),
         evidence=lambda m: fall_of_loss_gap(m, EARLY_LEVEL),
-        **_later,
+        confirmed_on=_FRESH,
     ),
 )
 
@@ -354,7 +353,7 @@ _like_norms = partial(
     source="Fig. 3 left",
     region=_ALIKE,
     smallest_effect=Effect(1 / 3, "a third of the norm"),
-    **_later,
+    confirmed_on=_FRESH,
 )
 
 
@@ -436,7 +435,7 @@ _NORM_CLAIMS = (
         region=Region.between(0.5, 1.0),
         smallest_effect=Effect(0.1, "a tenth of the time to the transition"),
         evidence=lambda m: time_of_norm_ratio(m, 1.1),
-        **_later,
+        confirmed_on=_FRESH,
     ),
 )
 
@@ -525,7 +524,7 @@ _FAITHFULNESS_CLAIMS = (
         region=Region.at_least(0.25),
         smallest_effect=Effect(0.1, "a tenth of full agreement"),
         evidence=lambda m: fall_of_complement(m, EARLY_LEVEL),
-        **_later,
+        confirmed_on=_FRESH,
     ),
 )
 
@@ -665,7 +664,7 @@ _NEURON_CLAIMS = (
             "end "
             "below a tenth of their initial norm",
             evidence=evidence,
-            **_later,
+            confirmed_on=_FRESH,
         )
         for id, sentence, what, evidence in (
             (
@@ -1131,12 +1130,11 @@ _PARTS: tuple[tuple[str, str, Callable[[xr.Dataset], np.ndarray]], ...] = (
 
 def _delay(measures: xr.Dataset) -> np.ndarray:
     """Epochs from memorization to grokking [seed]; NaN where one of them is not reached."""
-    times = grokking_times(measures).upper, memorization_times(measures).upper
-    steps_per_epoch = float(measures["step"][-1] / measures["epoch"][-1])
-    reached = np.isfinite(times).all(axis=0)
-    return np.where(reached, np.subtract(*times, where=reached, out=np.zeros(len(reached))), np.nan) / (
-        steps_per_epoch
-    )
+    late, learned = grokking_times(measures).upper, memorization_times(measures).upper
+    result = np.full(len(late), np.nan)
+    reached = np.isfinite(late) & np.isfinite(learned)
+    result[reached] = late[reached] - learned[reached]
+    return result / float(measures["step"][-1] / measures["epoch"][-1])
 
 
 # One seed at the bounds of C1 to C5, and at those of C4a, C6b and C7.
@@ -1193,7 +1191,7 @@ def _claims_at_strict_bounds(
 ) -> tuple[Claim, Claim]:
     """The claims that a seed meets the bounds of C1 to C5, and that it also meets those of C4a, C6b, C7."""
     # The bounds are those of the other claims, so no seeds were needed to set them.
-    given = {"fixed_on": "none: the bounds are those of C1 to C7", "confirmed_on": "200-299"}
+    given = {"fixed_on": "none: the bounds are those of C1 to C7", "confirmed_on": _FRESH}
     strict = "grok 30 epochs or more after memorization and meet the bounds of C1a, C2, C3, C4c and C5a-c"
     return (
         claim(
@@ -1214,7 +1212,7 @@ def _claims_at_strict_bounds(
 
 
 _yardstick = partial(
-    _share, source="yardstick for C8 and C9", setting="own", experiment="standard", confirmed_on="200-299"
+    _share, source="yardstick for C8 and C9", setting="own", experiment="standard", confirmed_on=_FRESH
 )
 _OTHER_SETTINGS_CLAIMS = (
     _yardstick(
@@ -1271,7 +1269,7 @@ _fitting_claim = partial(
     kind="median",
     beside=("standard",),
     smallest_effect=Effect(0.25, "a quarter of the time"),
-    **_later,
+    confirmed_on=_FRESH,
 )
 
 _RANDOM_LABELS_CLAIMS = (
@@ -1322,7 +1320,7 @@ _RANDOM_LABELS_CLAIMS = (
         smallest_effect=Effect(0.05, "one seed in twenty"),
         kind="share",
         evidence=fits_every_sample,
-        **_later,
+        confirmed_on=_FRESH,
     ),
 )
 
