@@ -62,16 +62,7 @@ def render(
         "Holds: the interval lies inside the claim's region; fails: outside; undecided: neither, or not "
         "significant over the table.",
         *(f"Over the table: {text}." for text in _distinct(claims, "control")),
-        *(
-            "Regions were fixed "
-            + ("beforehand" if one["fixed_on"].startswith("none") else f"on seeds {one['fixed_on']}")
-            + (
-                f" and are confirmed on seeds {one['confirmed_on']}."
-                if all(_first(which) >= _first(one["confirmed_on"]) for which in asked.values())
-                else f"; seeds {one['confirmed_on']} are kept to confirm them."
-            )
-            for one in claims[:1]
-        ),
+        *_fixed(claims, asked),
         *(f"{one['id']}: {one['note']}." for one in claims if one.get("note")),
         *(
             [f"Not shown, for their experiments were not run here: {', '.join(elsewhere)}."]
@@ -80,6 +71,26 @@ def render(
         ),
     ]
     return f"{table}\n\n" + "  \n".join(_escape(line.replace("..", ".")) for line in lines)
+
+
+def _fixed(claims: list[dict[str, Any]], asked: dict[str, Any]) -> list[str]:
+    """On which seeds the regions were fixed and are confirmed; by claims where it is not the same for all."""
+    together: dict[tuple[str, str], list[str]] = {}
+    first = min(map(_first, asked.values()), default=0)
+    for one in claims:
+        together.setdefault((one["fixed_on"], one["confirmed_on"]), []).append(one["id"])
+    lines: list[str] = []
+    for (fixed, confirmed), ids in together.items():
+        of = "Regions" if len(together) == 1 else f"Regions of {', '.join(ids)}"
+        how = "beforehand" if fixed.startswith("none") else f"on seeds {fixed}"
+        later = " or later ones" if first > _first(confirmed) else ""
+        judged = (
+            f" and are confirmed on seeds {confirmed}{later}."
+            if first >= _first(confirmed)
+            else f"; seeds {confirmed} are kept to confirm them."
+        )
+        lines.append(f"{of} were fixed {how}{judged}")
+    return lines
 
 
 def seeds_of(folder: Path) -> dict[str, str]:

@@ -77,6 +77,17 @@ def test_seeds_that_regions_were_fixed_on_confirm_nothing(tool: Any, seeds: str 
     assert "fixed on seeds 0-4; seeds 100-199 are kept to confirm them." in block
 
 
+def test_claims_that_other_seeds_confirm_are_named_apart(tool: Any) -> None:
+    first, second, _ = claims()
+    both = [first, second | {"confirmed_on": "200-299"}]
+    block = tool.render(both, RECORD)
+    assert "Regions of A were fixed on seeds 0-4 and are confirmed on seeds 100-199." in block
+    assert "Regions of B were fixed on seeds 0-4; seeds 200-299 are kept to confirm them." in block
+    block = tool.render(both, RECORD | {"seeds": "200:300"})
+    assert "Regions of A were fixed on seeds 0-4 and are confirmed on seeds 100-199 or later ones." in block
+    assert "Regions of B were fixed on seeds 0-4 and are confirmed on seeds 200-299." in block
+
+
 def test_an_open_end_is_a_word(tool: Any) -> None:
     (claim,) = claims()[:1]
     block = tool.render([claim | {"interval": [3.5, None], "value": "not reached"}], RECORD)
