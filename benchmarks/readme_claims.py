@@ -8,7 +8,9 @@
 Rewrites the page between ``<!-- claims:begin -->`` and ``<!-- claims:end -->`` from ``claims.json``, one
 row per claim, and copies the pictures that the page shows to ``docs/images``, made smaller where they
 are over 150 kB. A page may put the paper's name before that of a figure (``grokking-figure-1-2.png``). On a
-page of several papers the markers name theirs (``<!-- claims:begin width -->``).
+page of several papers the markers name theirs (``<!-- claims:begin width -->``). A page with several tables
+of one paper, from several folders, names them in the markers; ``--block NAME`` chooses one, and copies the
+pictures that the folder has.
 """
 
 from __future__ import annotations
@@ -206,7 +208,7 @@ def smaller(picture: bytes, most: int = MOST_BYTES) -> bytes:
     raise ValueError(f"a picture of {len(picture)} bytes cannot be brought below {most}")
 
 
-def update(folder: Path, root: Path = ROOT, page: str = "README.md") -> list[Path]:
+def update(folder: Path, root: Path = ROOT, page: str = "README.md", block: str = "") -> list[Path]:
     """Rewrite a page's block and copy its pictures; returns what was written.
 
     Raises:
@@ -219,8 +221,10 @@ def update(folder: Path, root: Path = ROOT, page: str = "README.md") -> list[Pat
     prefix = ""
     if page != "README.md" and needed[1].is_file():
         prefix = json.loads(needed[1].read_text(encoding="utf-8"))["paper"] + "-"
-    between = markers(text, prefix.removesuffix("-"))
-    if between[0] != BEGIN:  # the other pictures are those of other papers
+    between = markers(text, block or prefix.removesuffix("-"))
+    if block:
+        names = [name for name in names if (folder / "figures" / name.removeprefix(prefix)).is_file()]
+    elif between[0] != BEGIN:  # the other pictures are those of other papers
         names = [name for name in names if name.startswith(prefix)]
     needed += [folder / "figures" / name.removeprefix(prefix) for name in names]
     missing = [str(file) for file in needed if not file.is_file()]
@@ -245,9 +249,10 @@ def main() -> None:
     parser.add_argument(
         "--page", default="README.md", help="which page to rewrite, from the project's folder"
     )
+    parser.add_argument("--block", default="", help="which table of the page, by the name in its markers")
     args = parser.parse_args()
     try:
-        written = update(args.folder, page=args.page)
+        written = update(args.folder, page=args.page, block=args.block)
     except ValueError as error:
         sys.exit(f"readme_claims: {error}")
     print("\n".join(f"written: {file.relative_to(ROOT)}" for file in written))

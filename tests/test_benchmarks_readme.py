@@ -220,3 +220,19 @@ def test_a_page_of_several_papers_has_a_block_for_each(tool: Any, project: Path)
     assert "stale" not in text
     assert "its own" in text
     assert text.index("| A | It groks.") < text.index("claims:end two-circuits")
+
+
+def test_a_page_with_two_tables_of_a_paper_has_a_block_for_each_folder(tool: Any, project: Path) -> None:
+    page = project / "docs" / "papers" / "mine.md"
+    page.parent.mkdir(parents=True)
+    page.write_text(
+        "![a](../images/figure-2.png)\n<!-- claims:begin one -->\nstale\n<!-- claims:end one -->\n"
+        "![b](../images/figure-4.png)\n<!-- claims:begin two -->\nits own\n<!-- claims:end two -->\n"
+    )
+    written = tool.update(project / "out", project, "docs/papers/mine.md", block="one")
+    assert [file.name for file in written] == ["mine.md", "figure-2.png"]
+    text = page.read_text()
+    assert ("stale" in text, "its own" in text) == (False, True)
+    assert text.index("| A | It groks.") < text.index("claims:end one")
+    with pytest.raises(ValueError, match=r"figure-4\.png"):  # without the block all pictures are asked for
+        tool.update(project / "out", project, "docs/papers/mine.md")
