@@ -221,8 +221,9 @@ def update(folder: Path, root: Path = ROOT, page: str = "README.md", block: str 
     prefix = ""
     if page != "README.md" and needed[1].is_file():
         prefix = json.loads(needed[1].read_text(encoding="utf-8"))["paper"] + "-"
-    between = markers(text, block or prefix.removesuffix("-"))
+    between = markers(text, prefix.removesuffix("-"))
     if block:
+        between = f"<!-- claims:begin {block} -->", f"<!-- claims:end {block} -->"
         names = [name for name in names if (folder / "figures" / name.removeprefix(prefix)).is_file()]
     elif between[0] != BEGIN:  # the other pictures are those of other papers
         names = [name for name in names if name.startswith(prefix)]

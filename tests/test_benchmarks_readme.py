@@ -234,5 +234,7 @@ def test_a_page_with_two_tables_of_a_paper_has_a_block_for_each_folder(tool: Any
     text = page.read_text()
     assert ("stale" in text, "its own" in text) == (False, True)
     assert text.index("| A | It groks.") < text.index("claims:end one")
+    with pytest.raises(ValueError, match="claims:begin three"):
+        tool.update(project / "out", project, "README.md", block="three")
     with pytest.raises(ValueError, match=r"figure-4\.png"):  # without the block all pictures are asked for
         tool.update(project / "out", project, "docs/papers/mine.md")

@@ -394,6 +394,7 @@ _NORM_CLAIMS = (
     ),
     _like_norms(
         id="C4d",
+        setting="own",
         sentence="The two norms are alike where training accuracy passes 95 %.",
         estimand="the mean over seeds of the generalizing set's mean norm over the random control's, where "
         "training accuracy passes 0.95",
@@ -401,6 +402,7 @@ _NORM_CLAIMS = (
     ),
     _like_norms(
         id="C4e",
+        setting="own",
         sentence="They are alike where it passes 98 %.",
         estimand="the mean over seeds of the generalizing set's mean norm over the random control's, where "
         "training accuracy passes 0.98",

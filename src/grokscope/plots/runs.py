@@ -200,7 +200,7 @@ def subnetwork_figure(measures: xr.Dataset, split: str = "test", command: str = 
 def sensitivity_figure(measures: xr.Dataset, command: str = "") -> Figure:
     """Sensitivity of each subnetwork on the training and on the test inputs, against log epochs.
 
-    A network that computes a k-bit parity has sensitivity k; one that decides by chance has about n / 2. The
+    A network that computes a k-bit parity has sensitivity k, a random function about n / 2. The
     measure is a mean over the first 100 inputs of each set.
 
     Args:
