@@ -8,7 +8,9 @@
 Rewrites the page between ``<!-- claims:begin -->`` and ``<!-- claims:end -->`` from ``claims.json``, one
 row per claim, and copies the pictures that the page shows to ``docs/images``, made smaller where they
 are over 150 kB. A page may put the paper's name before that of a figure (``grokking-figure-1-2.png``). On a
-page of several papers the markers name theirs (``<!-- claims:begin width -->``).
+page of several papers the markers name theirs (``<!-- claims:begin width -->``). A page with several tables
+of one paper, from several folders, names them in the markers; ``--block NAME`` chooses one, and copies the
+pictures that the folder has.
 """
 
 from __future__ import annotations
@@ -62,16 +64,7 @@ def render(
         "Holds: the interval lies inside the claim's region; fails: outside; undecided: neither, or not "
         "significant over the table.",
         *(f"Over the table: {text}." for text in _distinct(claims, "control")),
-        *(
-            "Regions were fixed "
-            + ("beforehand" if one["fixed_on"].startswith("none") else f"on seeds {one['fixed_on']}")
-            + (
-                f" and are confirmed on seeds {one['confirmed_on']}."
-                if all(_first(which) >= _first(one["confirmed_on"]) for which in asked.values())
-                else f"; seeds {one['confirmed_on']} are kept to confirm them."
-            )
-            for one in claims[:1]
-        ),
+        *_fixed(claims, asked),
         *(f"{one['id']}: {one['note']}." for one in claims if one.get("note")),
         *(
             [f"Not shown, for their experiments were not run here: {', '.join(elsewhere)}."]
@@ -80,6 +73,26 @@ def render(
         ),
     ]
     return f"{table}\n\n" + "  \n".join(_escape(line.replace("..", ".")) for line in lines)
+
+
+def _fixed(claims: list[dict[str, Any]], asked: dict[str, Any]) -> list[str]:
+    """On which seeds the regions were fixed and are confirmed; by claims where it is not the same for all."""
+    together: dict[tuple[str, str], list[str]] = {}
+    first = min(map(_first, asked.values()), default=0)
+    for one in claims:
+        together.setdefault((one["fixed_on"], one["confirmed_on"]), []).append(one["id"])
+    lines: list[str] = []
+    for (fixed, confirmed), ids in together.items():
+        of = "Regions" if len(together) == 1 else f"Regions of {', '.join(ids)}"
+        how = "beforehand" if fixed.startswith("none") else f"on seeds {fixed}"
+        later = " or later ones" if first > _first(confirmed) else ""
+        judged = (
+            f" and are confirmed on seeds {confirmed}{later}."
+            if first >= _first(confirmed)
+            else f"; seeds {confirmed} are kept to confirm them."
+        )
+        lines.append(f"{of} were fixed {how}{judged}")
+    return lines
 
 
 def seeds_of(folder: Path) -> dict[str, str]:
@@ -195,7 +208,7 @@ def smaller(picture: bytes, most: int = MOST_BYTES) -> bytes:
     raise ValueError(f"a picture of {len(picture)} bytes cannot be brought below {most}")
 
 
-def update(folder: Path, root: Path = ROOT, page: str = "README.md") -> list[Path]:
+def update(folder: Path, root: Path = ROOT, page: str = "README.md", block: str = "") -> list[Path]:
     """Rewrite a page's block and copy its pictures; returns what was written.
 
     Raises:
@@ -209,7 +222,10 @@ def update(folder: Path, root: Path = ROOT, page: str = "README.md") -> list[Pat
     if page != "README.md" and needed[1].is_file():
         prefix = json.loads(needed[1].read_text(encoding="utf-8"))["paper"] + "-"
     between = markers(text, prefix.removesuffix("-"))
-    if between[0] != BEGIN:  # the other pictures are those of other papers
+    if block:
+        between = f"<!-- claims:begin {block} -->", f"<!-- claims:end {block} -->"
+        names = [name for name in names if (folder / "figures" / name.removeprefix(prefix)).is_file()]
+    elif between[0] != BEGIN:  # the other pictures are those of other papers
         names = [name for name in names if name.startswith(prefix)]
     needed += [folder / "figures" / name.removeprefix(prefix) for name in names]
     missing = [str(file) for file in needed if not file.is_file()]
@@ -234,9 +250,10 @@ def main() -> None:
     parser.add_argument(
         "--page", default="README.md", help="which page to rewrite, from the project's folder"
     )
+    parser.add_argument("--block", default="", help="which table of the page, by the name in its markers")
     args = parser.parse_args()
     try:
-        written = update(args.folder, page=args.page)
+        written = update(args.folder, page=args.page, block=args.block)
     except ValueError as error:
         sys.exit(f"readme_claims: {error}")
     print("\n".join(f"written: {file.relative_to(ROOT)}" for file in written))

@@ -77,6 +77,17 @@ def test_seeds_that_regions_were_fixed_on_confirm_nothing(tool: Any, seeds: str 
     assert "fixed on seeds 0-4; seeds 100-199 are kept to confirm them." in block
 
 
+def test_claims_that_other_seeds_confirm_are_named_apart(tool: Any) -> None:
+    first, second, _ = claims()
+    both = [first, second | {"confirmed_on": "200-299"}]
+    block = tool.render(both, RECORD)
+    assert "Regions of A were fixed on seeds 0-4 and are confirmed on seeds 100-199." in block
+    assert "Regions of B were fixed on seeds 0-4; seeds 200-299 are kept to confirm them." in block
+    block = tool.render(both, RECORD | {"seeds": "200:300"})
+    assert "Regions of A were fixed on seeds 0-4 and are confirmed on seeds 100-199 or later ones." in block
+    assert "Regions of B were fixed on seeds 0-4 and are confirmed on seeds 200-299." in block
+
+
 def test_an_open_end_is_a_word(tool: Any) -> None:
     (claim,) = claims()[:1]
     block = tool.render([claim | {"interval": [3.5, None], "value": "not reached"}], RECORD)
@@ -209,3 +220,21 @@ def test_a_page_of_several_papers_has_a_block_for_each(tool: Any, project: Path)
     assert "stale" not in text
     assert "its own" in text
     assert text.index("| A | It groks.") < text.index("claims:end two-circuits")
+
+
+def test_a_page_with_two_tables_of_a_paper_has_a_block_for_each_folder(tool: Any, project: Path) -> None:
+    page = project / "docs" / "papers" / "mine.md"
+    page.parent.mkdir(parents=True)
+    page.write_text(
+        "![a](../images/figure-2.png)\n<!-- claims:begin one -->\nstale\n<!-- claims:end one -->\n"
+        "![b](../images/figure-4.png)\n<!-- claims:begin two -->\nits own\n<!-- claims:end two -->\n"
+    )
+    written = tool.update(project / "out", project, "docs/papers/mine.md", block="one")
+    assert [file.name for file in written] == ["mine.md", "figure-2.png"]
+    text = page.read_text()
+    assert ("stale" in text, "its own" in text) == (False, True)
+    assert text.index("| A | It groks.") < text.index("claims:end one")
+    with pytest.raises(ValueError, match="claims:begin three"):
+        tool.update(project / "out", project, "README.md", block="three")
+    with pytest.raises(ValueError, match=r"figure-4\.png"):  # without the block all pictures are asked for
+        tool.update(project / "out", project, "docs/papers/mine.md")

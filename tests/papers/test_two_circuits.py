@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from false_two_circuits import FALSE, GROKS, NEVER, nearly_constant
+from false_two_circuits import FALSE, GROKS, NEVER, like, nearly_constant, slower
 from grokscope.claims import Judged, gather, judge
 from grokscope.papers import find_paper
 from synthetic_runs import GROKKED, SyntheticRun, changed, synthetic_run, unmeasured
@@ -18,35 +18,64 @@ IDS = list(CLAIMS)
 DIVERGES = synthetic_run(["diverges"] * 40)
 
 
-def verdict(claim_id: str, run: SyntheticRun) -> Judged:
-    """The verdict on one claim, judged alone on a run."""
+def verdict(claim_id: str, *runs: SyntheticRun) -> Judged:
+    """The verdict on one claim, judged alone on a run, or on one for each of its experiments."""
     claim = CLAIMS[claim_id]
-    return judge([(claim, gather(claim, run.measures))])[0]
+    return judge([(claim, gather(claim, *(run.measures for run in runs)))])[0]
+
+
+def bulging(values: xr.DataArray) -> xr.DataArray:
+    """Neurons that fall to half their norm, grow to twice their first one by memorization, and die."""
+    shape = np.interp(values["epoch"], [0, 5, 20, 40, 300], [1.0, 0.5, 2.0, 0.5, 0.01])
+    first = values.isel(step=0, drop=True).drop_vars("epoch", errors="ignore")
+    return values * 0 + first * xr.DataArray(shape, dims="step")
+
+
+# where the run that groks does not show what is claimed
+TRUE = {
+    "C4g": changed(
+        like(GROKS, "subnetwork_norm", "generalizing", "control"),
+        subnetwork_norm=lambda v: v * xr.where(v["subnetwork"] == "generalizing", 1 + 1e-3 * v["seed"], 1.0),
+    ),
+    **{f"C7{part}": changed(GROKS, neuron_norm=bulging) for part in "efg"},
+}
 
 
 @pytest.mark.parametrize("claim_id", [one for one in IDS if not one.startswith("R")])
 def test_every_claim_of_the_paper_holds_where_it_is_true(claim_id: str) -> None:
-    found = verdict(claim_id, GROKS)
+    found = verdict(claim_id, TRUE.get(claim_id, GROKS))
     assert found.verdict == "holds", found
 
 
-@pytest.mark.parametrize("claim_id", ["R2", "R3"])
+@pytest.mark.parametrize("claim_id", [one for one in IDS if one.startswith("R")])
 def test_what_is_said_of_random_labels_holds_where_nothing_groks(claim_id: str) -> None:
-    run = changed(synthetic_run(["never"] * 200), effective_sparsity=nearly_constant)
-    found = verdict(claim_id, run)
+    fitted_late = slower(NEVER, 2)
+    null = changed(
+        synthetic_run(["never"] * 200),
+        effective_sparsity=lambda v: nearly_constant(v) * 10 ** (-0.2 * v["epoch"] / 300),
+        train_accuracy=lambda v: v.clip(max=0.99),
+    )
+    runs = {"R4": (NEVER, GROKS), "R5": (fitted_late, GROKS)}.get(claim_id, (null,))
+    found = verdict(claim_id, *runs)
     assert found.verdict == "holds", found
+
+
+def test_a_fall_by_more_than_half_an_order_and_one_by_nothing_are_both_outside_the_region_of_r1() -> None:
+    constant = changed(NEVER, effective_sparsity=nearly_constant)
+    assert [verdict("R1", run).verdict for run in (constant, GROKS)] == ["fails", "fails"]
 
 
 @pytest.mark.parametrize("claim_id", IDS)
 def test_every_claim_fails_where_it_is_false(claim_id: str) -> None:
     assert set(FALSE) == set(IDS)
-    found = verdict(claim_id, FALSE[claim_id])
+    runs = FALSE[claim_id]
+    found = verdict(claim_id, *(runs if isinstance(runs, tuple) else (runs,)))
     assert found.verdict == "fails", found
 
 
 @pytest.mark.parametrize("claim_id", IDS)
 def test_every_claim_is_not_testable_where_nothing_was_measured(claim_id: str) -> None:
-    found = verdict(claim_id, unmeasured(GROKS))
+    found = verdict(claim_id, *(unmeasured(GROKS) for _ in CLAIMS[claim_id].experiments))
     assert found.verdict == "not testable"
     assert found.note
 
@@ -152,3 +181,93 @@ def test_what_a_lost_network_measures_does_not_count() -> None:
     lost = SyntheticRun(measures, GROKS.subnetworks, GROKS.experiment)
     assert (verdict("C6a", lost).value, verdict("C6a", lost).n) == (0.75, 40)
     assert verdict("C3a", lost).n == verdict("C7a", lost).n == 30
+
+
+# ---------------------------------------------------------------- anchors and thresholds, by brute force
+
+
+def hand_made(train: list[float], probe: list[float], norms: list[list[float]]) -> xr.Dataset:
+    """One seed, one point per epoch of 32 updates."""
+    n = len(train)
+    return xr.Dataset(
+        {
+            "train_accuracy": (("seed", "step"), [train]),
+            "test_accuracy": (("seed", "step"), [probe]),
+            "test_accuracy_large": (("seed", "step"), [probe]),
+            "train_loss": (("seed", "step"), [[1.0] * n]),
+            "neuron_norm": (("seed", "neuron", "step"), [norms]),
+        },
+        {"seed": [0], "step": np.arange(n) * 32, "epoch": ("step", np.arange(n, dtype=float))},
+    )
+
+
+def ramp(at: dict[float, int], n: int = 60) -> list[float]:
+    """A curve of steps: from each epoch on its level."""
+    return [max([0.5, *(level for level, epoch in at.items() if i >= epoch)]) for i in range(n)]
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "factor", "expected"),
+    [
+        (0.95, 0.55, 1.25, 1.0),  # 24 over 10; the event lies between epochs 23 and 24
+        (0.98, 0.55, 1.25, 0.0),  # 23 is not 1.25 times 20
+        (0.98, 0.98, 1.25, 1.0),
+        (0.95, 0.55, 2.3, 1.0),  # 23 is 2.3 times 10
+        (0.95, 0.55, 2.35, 0.0),  # the event may be as early as 23
+    ],
+)
+def test_departure_is_compared_with_the_anchor_that_is_asked_for(
+    train: float, test: float, factor: float, expected: float
+) -> None:
+    from grokscope.papers.two_circuits import late_departure
+
+    measures = hand_made(ramp({0.96: 10, 0.99: 20}), ramp({0.6: 24, 0.99: 40}), [[1.0] * 60])
+    assert late_departure(measures, train, test, factor).tolist() == [expected]
+
+
+def test_growth_of_a_neuron_is_over_its_least_or_its_first_norm() -> None:
+    from grokscope.papers.two_circuits import growth_of_neurons
+
+    norms = [[4.0, 2.0, 3.0, 1.0, 1.2, 6.0], [4.0, 5.0, 4.0, 3.0, 2.0, 1.0], [4.0, 3.0, 2.0, 1.0, 0.5, 0.1]]
+    measures = hand_made([0.5] * 6, [0.5] * 6, norms)
+    for until in (0, 2, 4, 5):
+        for over in ("least", "initial"):
+            expected = [
+                max(own[j] / (min(own[: j + 1]) if over == "least" else own[0]) for j in range(until + 1))
+                for own in norms
+            ]
+            found = growth_of_neurons(measures, np.array([until * 32.0]), over)
+            np.testing.assert_allclose(found[0], np.maximum(expected, 1))
+
+
+def test_fitting_is_compared_within_seeds_that_both_runs_have() -> None:
+    from grokscope.papers.two_circuits import fitting_over_true_labels
+
+    true = xr.concat([hand_made(ramp({0.99: at}), ramp({}), [[1.0] * 60]) for at in (10, 20, 30)], "seed")
+    null = xr.concat([hand_made(ramp({0.99: at}), ramp({}), [[1.0] * 60]) for at in (30, 15, 99)], "seed")
+    true = true.assign_coords(seed=[5, 6, 7])
+    null = null.assign_coords(seed=[6, 5, 7]).sortby("seed")
+    assert fitting_over_true_labels(null, true, None).tolist() == [1.5, 1.5, np.inf]
+    assert fitting_over_true_labels(null.sel(seed=[6]), true, 0.95).tolist() == [1.5]
+
+
+def test_the_curves_over_thresholds_pass_through_the_claims() -> None:
+    from grokscope.papers.two_circuits import threshold_panels
+
+    train, growth, parting, norms = threshold_panels(GROKS.measures)
+    for claim_id, panel, label, at in (
+        ("C1c", train, "test accuracy 0.55", 0.98),
+        ("C1d", train, "test accuracy 0.55", 0.95),
+        ("C7b", growth, "over the least norm, before grokking", 5),
+        ("C7d", growth, "over the least norm, before grokking", 10),
+        ("C7e", growth, "over the least norm, before memorization", 5),
+        ("C7f", growth, "over the least norm, before memorization", 10),
+        ("C4h", parting, "generalizing", 1.1),
+        ("C4f", norms, "random control", 0.25),
+        ("C4g", norms, "random control", 0.75),
+    ):
+        points = {round(x, 6): estimate for x, estimate in panel.lines[label]}
+        found = verdict(claim_id, GROKS)
+        assert points[at].value == pytest.approx(found.value), claim_id
+        assert (points[at].low, points[at].high) == pytest.approx(tuple(found.to_json()["interval"]))
+        assert panel.region[0] == pytest.approx(CLAIMS[claim_id].region.low)

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from grokscope.errors import InputError, StoreError
-from grokscope.plots.curves import seeds_argument, seeds_text, standing
+from grokscope.plots.curves import first_seeds, seeds_argument, seeds_text, standing
 from grokscope.plots.runs import (
     neuron_figure,
     null_figure,
@@ -21,8 +21,10 @@ from grokscope.plots.runs import (
 )
 from grokscope.plots.save import render, save_figure, write_atomically
 from grokscope.plots.style import COLOR, epoch_axis, panels, small_print
+from grokscope.plots.thresholds import ThresholdPanel, thresholds_figure
 from grokscope.spec.parts import kinds
 from grokscope.spec.streams import parse_seeds
+from grokscope.statistics import clopper_pearson
 from synthetic_runs import GROKKED, MEMORIZED, SyntheticRun, changed, synthetic_run, unmeasured
 
 RUN = synthetic_run()
@@ -45,6 +47,30 @@ def all_figures(run: SyntheticRun) -> dict[str, Figure]:
         "neurons": neuron_figure(run.measures, run.subnetworks),
         "null": null_figure(run.measures, run.measures),
     }
+
+
+def test_thresholds_are_drawn_with_their_intervals_and_the_region_is_shaded() -> None:
+    points = [(x, clopper_pearson(k, 10)) for x, k in ((1.0, 9), (2.0, 5), (3.0, 0))]
+    panel = ThresholdPanel(
+        "Share", "growth", {"a": points, "b": points[:2]}, (0.8, np.inf), (2.0,), (0.0, 1.0)
+    )
+    (axis,) = thresholds_figure([panel], "10 seeds.").axes
+    np.testing.assert_allclose(line(axis, "a"), [(1, 0.9), (2, 0.5), (3, 0)])
+    band = axis.collections[0].get_paths()[0].vertices
+    for x, one in points:
+        at = band[band[:, 0] == x, 1]
+        assert (at.min(), at.max()) == pytest.approx((one.low, one.high))
+    (shade,) = axis.patches
+    box = shade.get_extents().transformed(axis.transData.inverted())
+    assert (box.y0, box.y1) == pytest.approx((0.8, 1.0))
+
+
+def test_the_null_shows_when_each_training_accuracy_is_passed() -> None:
+    axis = null_figure(RUN.measures, changed(RUN, train_accuracy=lambda v: v * 0 + 0.97).measures).axes[3]
+    true, null = (np.asarray(one.get_xydata()) for one in axis.get_lines()[:2])
+    assert true[true[:, 0] == 0.98, 1] == pytest.approx(MEMORIZED, rel=0.1)
+    assert null[:, 0].max() == 0.96  # 0.97 is not passed
+    assert (null[:, 1] == 0).all()
 
 
 def test_lines_are_means_over_seeds() -> None:
@@ -132,9 +158,35 @@ def test_each_neuron_is_drawn_in_the_color_of_its_set() -> None:
     assert all(one.get_rasterized() for one in figure.axes[0].collections)
 
 
+def test_marked_neurons_have_a_color_and_growth_is_over_the_least_norm_so_far() -> None:
+    from matplotlib.colors import to_hex
+
+    outside = ~RUN.subnetworks.isel(subnetwork=0).to_numpy()
+    marked = np.zeros((2, RUN.subnetworks.sizes["neuron"]), bool)
+    chosen = [np.flatnonzero(row)[:3] for row in outside[[1, 3]]]
+    for row, neurons in zip(marked, chosen, strict=True):
+        row[neurons] = True
+    figure = neuron_figure(RUN.measures, RUN.subnetworks, [1, 3], marked=marked, label="grow")
+    assert len(figure.axes) == 4
+    for i, seed in enumerate((1, 3)):
+        norms = RUN.measures["neuron_norm"].sel(seed=seed).dropna("step").transpose("neuron", "step")
+        for axis, values in (
+            (figure.axes[2 * i], norms.to_numpy()),
+            (figure.axes[2 * i + 1], norms.to_numpy() / np.minimum.accumulate(norms.to_numpy(), axis=1)),
+        ):
+            (lines,) = [
+                one for one in axis.collections if to_hex(one.get_color()[0]) == COLOR["marked"].lower()
+            ]
+            drawn = np.array([segment[:, 1] for segment in lines.get_segments()])
+            np.testing.assert_allclose(drawn, values[chosen[i]], rtol=1e-6)
+    assert "3 grow;" in texts(figure)
+
+
 def test_the_neurons_drawn_are_of_a_seed_that_groks() -> None:
     run = synthetic_run(["never", "groks", "never"])
     assert "Seed 1." in texts(neuron_figure(run.measures, run.subnetworks))
+    assert first_seeds(synthetic_run(["never", "groks", "groks", "groks"]).measures, 2) == [1, 2]
+    assert first_seeds(synthetic_run(["never", "never"]).measures, 3) == [0]
     with pytest.raises(InputError, match="seed 7 is not in the run"):
         neuron_figure(run.measures, run.subnetworks, seed=7)
 

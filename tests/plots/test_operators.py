@@ -53,6 +53,23 @@ def test_what_was_not_measured_stays_out() -> None:
     assert np.isfinite(found[0].to_numpy()).all()
 
 
+def test_seeds_that_lose_what_they_memorized_are_named() -> None:
+    def print_of(train: list[float]) -> str:
+        n = len(train)
+        curves = {"train_accuracy": [train, [1.0] * n], "test_accuracy": [[0.1] * n] * 2}
+        run = xr.Dataset(
+            {name: (("seed", "step"), values) for name, values in curves.items()},
+            {"seed": [0, 1], "step": np.arange(n) * 50, "epoch": ("step", np.arange(n, dtype=float))},
+        )
+        return " ".join(operators_figure({"Division": run}, "a command").texts[0].get_text().split())
+
+    # the first seed memorizes at the third of 12 points, the second at the first: 10 + 12 points after that
+    kept = [0.5, 0.9, *[1.0] * 10]
+    assert "Later, training accuracy" not in print_of(kept)
+    lost = [0.5, 0.9, *[1.0] * 6, 0.66, 1.0, 0.98, 1.0]
+    assert "0.98 or less at 9 % of the points (in 1 seeds), down to 0.66." in print_of(lost)
+
+
 def test_the_figure_says_so() -> None:
     def print_of(n: int) -> str:
         return operators_figure({"Addition": measures(n)}, "a command").texts[0].get_text()

@@ -25,6 +25,7 @@ __all__ = [
     "band",
     "chosen_seed",
     "curve",
+    "first_seeds",
     "in_steps",
     "mark_events",
     "median_step",
@@ -153,6 +154,14 @@ def chosen_seed(measures: xr.Dataset, seed: int | None, figure: str) -> int:
     if seed not in seeds:
         raise InputError(f"{figure}: seed {seed} is not in the run; it has {seeds[0]} to {seeds[-1]}.")
     return seed
+
+
+def first_seeds(measures: xr.Dataset, most: int) -> list[int]:
+    """The first seeds of a run that grok, at most this many; its first seed if none does."""
+    chosen_seed(measures, None, "figure")  # or the reason why there are no seeds to choose from
+    seeds = measures["seed"].to_numpy()
+    grok = event_of(measures, "grokking").times(measures).observed
+    return [int(one) for one in (seeds[grok] if grok.any() else seeds)[: most if grok.any() else 1]]
 
 
 def seeds_text(seeds: Any) -> str:

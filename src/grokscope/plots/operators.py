@@ -12,7 +12,7 @@ import numpy as np
 
 from grokscope.plots.curves import chosen_seed, curve, in_steps, mark_events, median_step, standing
 from grokscope.plots.style import COLOR, LABEL, SMALL, epoch_axis, legend, panels, small_print, x_label
-from grokscope.spec.events import Event, member_curves
+from grokscope.spec.events import Event, event_of, member_curves
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,11 +63,33 @@ def operators_figure(runs: Mapping[str, xr.Dataset], command: str = "", *, by_mi
                 axis.axhline(share, color="black", linestyle="dashed", linewidth=0.8, label="mirror share")
         axis.set_ylim(-0.03, 1.03)
         epoch_axis(axis, float(own["epoch"].max()), "step")
-        notes.append(f"{title}: {standing(steps, spread=False)}")
+        notes.append(f"{title}: {standing(steps, spread=False)}{_lost_again(steps)}")
     legend(figure, *axes)
     band = "Mean and band from the 10th to the 90th percentile over seeds."
     small_print(figure, band + windows, *notes, command)
     return figure
+
+
+def _lost_again(measures: xr.Dataset) -> str:
+    """A sentence on seeds that do not keep what they memorized; empty if all do.
+
+    Memorization is five measured points in a row above a level: training accuracy may fall again.
+    """
+    event = event_of(measures, "memorization")
+    if event.measure not in measures:
+        return ""
+    times = event.times(measures)
+    accuracy = member_curves(measures[event.measure])[times.observed]
+    after = measures["step"].to_numpy() >= times.upper[times.observed, None]
+    after &= ~np.isnan(accuracy)
+    below = after & (accuracy <= event.threshold)
+    if not below.any():
+        return ""
+    share, least = below.sum() / after.sum(), accuracy[after].min()
+    return (
+        f" Later, training accuracy is {event.threshold:g} or less at {100 * share:.0f} % of the points"
+        f" (in {int(below.any(axis=1).sum())} seeds), down to {least:.2f}."
+    )
 
 
 def in_windows(measures: xr.Dataset) -> xr.Dataset:

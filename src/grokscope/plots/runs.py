@@ -7,6 +7,7 @@ logarithmic epochs, the mean over seeds with its spread, and lines at the median
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -23,7 +24,11 @@ from grokscope.plots.style import (
     line_style,
     panels,
     small_print,
+    x_label,
 )
+from grokscope.plots.thresholds import draw_band
+from grokscope.spec.events import event_of
+from grokscope.statistics import Estimate, median_interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +51,8 @@ _CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#00
 _MOST_LINES = 24
 _ACCURACY_LIMITS = (0.35, 1.03)
 _SPARSITY = "Effective sparsity (neurons)"
+_LEVELS = (0.9, 0.91, 0.92, 0.93, 0.94, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995)
+_ANCHORS = (0.95, 0.98)
 
 
 def _epoch_panels(
@@ -96,7 +103,8 @@ def null_figure(
 ) -> Figure:
     """A run beside its null: the same networks, inputs and batches, with random labels.
 
-    Three panels against log epochs, with both runs: training and test accuracy, and effective sparsity.
+    Three panels against log epochs, with both runs: training and test accuracy, and effective sparsity. The
+    fourth has the median epoch at which training accuracy passes a level, against the level.
 
     Args:
         measures: of the run with true labels.
@@ -109,24 +117,45 @@ def null_figure(
         "test_accuracy": "Test accuracy",
         "effective_sparsity": _SPARSITY,
     }
-    figure, axes = _epoch_panels(list(titles.values()), measures, null)
+    figure, axes = panels([*titles.values(), "Median epoch of a training accuracy"], columns=2)
+    for axis in axes[:3]:
+        epoch_axis(axis, max(float(run["epoch"].max()) for run in (measures, null)))
     top = float(width or 1)
-    for axis, name in zip(axes, titles, strict=True):
-        for run, label, color, dash in (
-            (measures, "true labels", COLOR["test"], "solid"),
-            (null, "random labels", COLOR["null"], "dashed"),
-        ):
+    for run, label, color, dash in (
+        (measures, "true labels", COLOR["test"], "solid"),
+        (null, "random labels", COLOR["null"], "dashed"),
+    ):
+        for axis, name in zip(axes, titles, strict=False):
             if name in run:
                 curve(axis, run[name], name, label, color=color, linestyle=dash)
                 if name == "effective_sparsity":
                     top = max(top, float(run[name].max()))
+        if "train_accuracy" in run:
+            draw_band(axes[3], _fitting_epochs(run), color=color, linestyle=dash)
+    for axis in axes[:2]:
         axis.set_ylim(*_ACCURACY_LIMITS)
+    for level in _ANCHORS:
+        axes[3].axvline(level, color="#999999", linewidth=0.5, zorder=0)
+    axes[3].set_ylim(bottom=0)
+    x_label(axes[3], "training accuracy that is passed for 5 measured points")
     count_axis(axes[2], top)
-    mark_events(axes, measures)
+    mark_events(axes[:3], measures)
     legend(figure, *axes)
     random = f"With random labels: {standing(null, spread=False)}"
-    small_print(figure, standing(measures), random, command)
+    last = "Last panel: band is the 95 % interval of the median; thin lines: 0.95 and 0.98."
+    small_print(figure, standing(measures), random, last, command)
     return figure
+
+
+def _fitting_epochs(measures: xr.Dataset) -> list[tuple[float, Estimate]]:
+    """The median epoch at which training accuracy passes each level, with its interval."""
+    steps, epochs = (measures[name].to_numpy().astype(np.float64) for name in ("step", "epoch"))
+    found = []
+    for level in _LEVELS:
+        upper = replace(event_of(measures, "memorization"), threshold=level).times(measures).upper
+        at = np.where(np.isfinite(upper), np.interp(upper, steps, epochs), np.inf)
+        found.append((level, median_interval(at)))
+    return found
 
 
 def subnetwork_figure(measures: xr.Dataset, split: str = "test", command: str = "") -> Figure:
@@ -171,13 +200,15 @@ def subnetwork_figure(measures: xr.Dataset, split: str = "test", command: str = 
 def sensitivity_figure(measures: xr.Dataset, command: str = "") -> Figure:
     """Sensitivity of each subnetwork on the training and on the test inputs, against log epochs.
 
-    A network that computes a k-bit parity has sensitivity k; one that decides by chance has about n / 2.
+    A network that computes a k-bit parity has sensitivity k, a random function about n / 2. The
+    measure is a mean over the first 100 inputs of each set.
 
     Args:
         measures: of one run.
         command: the command that makes this figure, for the small print.
     """
     splits = {"train": "Sensitivity on training inputs (bits)", "test": "Sensitivity on test inputs (bits)"}
+    rows = "Means over the first 100 inputs of each set."
     figure, axes = _epoch_panels(list(splits.values()), measures)
     for axis, split in zip(axes, splits, strict=True):
         if "sensitivity" in measures:
@@ -188,54 +219,82 @@ def sensitivity_figure(measures: xr.Dataset, command: str = "") -> Figure:
     axes[1].sharey(axes[0])
     mark_events(axes, measures)
     legend(figure, *axes)
-    small_print(figure, standing(measures), command)
+    small_print(figure, f"{rows} {standing(measures)}", command)
     return figure
 
 
 def neuron_figure(
-    measures: xr.Dataset, subnetworks: xr.DataArray, seed: int | None = None, command: str = ""
+    measures: xr.Dataset,
+    subnetworks: xr.DataArray,
+    seed: int | Sequence[int] | None = None,
+    command: str = "",
+    *,
+    marked: np.ndarray | None = None,
+    label: str = "marked",
 ) -> Figure:
-    """Two panels: the norm of every neuron of one seed against log epochs; the same, enlarged.
+    """Two panels for each seed: the norm of every neuron against log epochs; the same over its least so far.
 
-    Neurons in both the memorizing and the generalizing subnetwork are drawn as generalizing.
+    The right panel shows growth: a norm that only falls stays at 1. Neurons in both the memorizing and the
+    generalizing subnetwork are drawn as generalizing.
 
     Args:
         measures: of one run, with ``neuron_norm``.
         subnetworks: booleans [seed, subnetwork, neuron].
-        seed: one of the run's; None takes the first seed that groks, else the first.
+        seed: one or more of the run's; None takes the first seed that groks, else the first.
         command: the command that makes this figure, for the small print.
+        marked: booleans [chosen seed, neuron]: neurons that have a color of their own.
+        label: what the marked neurons are.
 
     Raises:
         InputError: if the run has no such seed, or no ``neuron_norm``.
 
-    Source: Merrill, Tsilivis, Shukla 2023 (arXiv 2303.11873), Figure 5.
+    Source: Merrill, Tsilivis, Shukla 2023 (arXiv 2303.11873), Figure 5; the right panels are ours.
     """
     if "neuron_norm" not in measures:
         raise InputError("neuron_figure: the run has no measure 'neuron_norm'.")
-    seed = chosen_seed(measures, seed, "neuron_figure")
-    one = measures.sel(seed=[seed])
-    norms = one["neuron_norm"].isel(seed=0).transpose("neuron", "step").to_numpy()
-    taken = ~np.isnan(norms).all(axis=0)
-    norms, epochs = norms[:, taken], one["epoch"].to_numpy()[taken]
-    sets = subnetworks.sel(seed=seed)
-    generalizing = sets.sel(subnetwork="generalizing").to_numpy().astype(bool)
-    memorizing = sets.sel(subnetwork="memorizing").to_numpy().astype(bool) & ~generalizing
-    other = ~(generalizing | memorizing)
-
-    titles = [f"Norm of each neuron (seed {seed})", "The same, enlarged"]
-    figure, axes = _epoch_panels(titles, measures, height=1.9)
-    for axis in axes:
-        _bundle(axis, epochs, norms[other], "other", 1.0, 0.3)
-        _bundle(axis, epochs, norms[memorizing], "memorizing", 2.0, 0.3)
-        _bundle(axis, epochs, norms[generalizing], "generalizing", 3.0, 1.1)
-    axes[0].set_ylim(0, float(np.nanmax(norms, initial=1e-3)) * 1.03)
-    start = float(np.nanmax(norms[:, 0], initial=1e-3)) if norms.shape[1] else 1.0
-    axes[1].set_ylim(0, start * 1.1)
-    mark_events(axes, one)
-    legend(figure, axes[0])
-    counts = f"{int(generalizing.sum())} generalizing, {int(memorizing.sum())} memorizing only,"
-    counts += f" {int(other.sum())} other neurons."
-    small_print(figure, f"{standing(one, spread=False)} {counts}", command)
+    wanted = [seed] if seed is None or isinstance(seed, int) else list(seed)
+    seeds = [chosen_seed(measures, one, "neuron_figure") for one in wanted]
+    titles = [
+        title
+        for one in seeds
+        for title in (f"Norm of each neuron (seed {one})", "Over its least norm so far")
+    ]
+    figure, axes = panels(titles, 1.5, columns=2)
+    notes: list[str] = []
+    for i, one in enumerate(seeds):
+        own = measures.sel(seed=[one])
+        norms = own["neuron_norm"].isel(seed=0).transpose("neuron", "step").to_numpy()
+        taken = ~np.isnan(norms).all(axis=0)
+        norms, epochs = norms[:, taken], own["epoch"].to_numpy()[taken]
+        sets = subnetworks.sel(seed=one)
+        left = np.ones(len(norms), dtype=bool)
+        bundles: list[tuple[str, np.ndarray]] = []
+        for name, chosen in (
+            ("generalizing", sets.sel(subnetwork="generalizing").to_numpy().astype(bool)),
+            (label, np.zeros_like(left) if marked is None else np.asarray(marked[i], dtype=bool)),
+            ("memorizing", sets.sel(subnetwork="memorizing").to_numpy().astype(bool)),
+            ("other", left.copy()),
+        ):
+            bundles.append((name, chosen & left))
+            left &= ~chosen
+        counts = "; ".join(f"{int(which.sum())} {name}" for name, which in bundles if which.any())
+        notes.append(f"Seed {one}: {counts}.")
+        grown = norms / np.maximum(np.fmin.accumulate(norms, axis=1), np.finfo(np.float32).tiny)
+        pair = axes[2 * i : 2 * i + 2]
+        for axis, values in zip(pair, (norms, grown), strict=True):
+            epoch_axis(axis, float(measures["epoch"].max()))
+            for order, (name, which) in enumerate(reversed(bundles)):
+                wide = 1.1 if name == "generalizing" else 0.6 if name == label else 0.3
+                _bundle(axis, epochs, values[which], name, 1.0 + order, wide)
+        pair[0].set_ylim(0, float(np.nanmax(norms, initial=1e-3)) * 1.03)
+        pair[1].set_ylim(0.98, 1.5)
+        mark_events(pair, own)
+        if i < len(seeds) - 1:
+            for axis in pair:
+                axis.set_xlabel("")
+    legend(figure, *axes)
+    text = f"{standing(measures.sel(seed=seeds), spread=False)} {' '.join(notes)}"
+    small_print(figure, text, command)
     return figure
 
 
@@ -247,12 +306,13 @@ def _bundle(axis: Axes, epochs: np.ndarray, norms: np.ndarray, name: str, order:
     if not norms.size:
         return
     points = np.stack([np.broadcast_to(epochs, norms.shape), norms], axis=-1)
-    alpha = 1.0 if len(norms) < 50 else 0.35  # shows the density of a thousand lines
+    alpha = 1.0 if len(norms) < 100 else 0.35  # shows the density of a thousand lines
+    color = COLOR.get(name, COLOR["marked"])
     lines = LineCollection(
-        list(points), colors=COLOR[name], linewidths=width, alpha=alpha, rasterized=True, zorder=order
+        list(points), colors=color, linewidths=width, alpha=alpha, rasterized=True, zorder=order
     )
     axis.add_collection(lines)
-    axis.add_line(Line2D([], [], color=COLOR[name], linewidth=max(width, 0.9), label=name))
+    axis.add_line(Line2D([], [], color=color, linewidth=max(width, 0.9), label=name))
 
 
 def measures_figure(

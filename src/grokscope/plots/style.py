@@ -47,6 +47,7 @@ COLOR = {
     "grokking": "#222222",
     "other": "#B5B5B5",
     "null": "#CC79A7",
+    "marked": "#D55E00",
 }
 LABEL = {
     "generalizing": "generalizing",
