@@ -59,7 +59,7 @@ def made(
 ) -> Made:
     """A run that fits 95 % at 384, memorizes at 640 and groks as given (inf: never).
 
-    The circuit's norm is that of random neurons up to ``takes_off``; from there on half as much is added every
+    The circuit's norm is that of random neurons up to ``takes_off``; from there half as much is added every
     128 steps. Scalars hold at the last step.
     """
     at = np.broadcast_to(np.asarray(groks, float), SEEDS)
