@@ -1,8 +1,9 @@
-"""N3: is norm growth the cause of grokking?
+"""N3: is norm growth the cause of grokking, or what it does to directions?
 
-The norm of the future circuit (the standard run's generalizing subnetwork, known from its end) is multiplied
-early, or kept from growing. Every claim compares members of a branch with those of the standard run that they
-start from: the same up to the intervention.
+Weights of the future circuit (the standard run's generalizing subnetwork, known from its end) are multiplied
+early, or kept from growing: those from the hidden bits (the signal), those from all other bits (noise), or
+all. Every claim compares members of a branch with those of the standard run that they start from: the same up
+to the intervention.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure as Drawing
 
-# ---------------------------------------------------------------- experiments: norms multiplied at epoch 10
+# ---------------------------------------------------------------- experiments: weights multiplied at epoch 10
 
 DOSES = {"boost-1.25": 1.25, "boost-1.5": 1.5, "boost-2": 2.0, "boost-4": 4.0}
 _AT_EPOCH_10 = 10 * STEPS_PER_EPOCH
@@ -378,23 +379,26 @@ CLAIMS = (
 
 _DOSE_2 = {
     "boost-2": "circuit",
-    "boost-2-next-best": "next best",
-    "boost-2-random": "random",
+    "halve-rest": "its rest halved",
     "boost-2-whole": "all directions",
     "sham-2": "sham",
+    "boost-2-next-signal": "next, hidden bits",
+    "boost-2-next-best": "next, path norm",
+    "boost-2-random": "random",
 }
 
 
 def _draw(runs: Mapping[str, RunLike], command: str) -> Drawing:
     from grokscope.plots.style import panels
 
-    drawing, (left, right) = panels(["Dose: norm at epoch 10, times", "Controls, at dose 2"])
+    titles = ["Circuit's hidden-bit norm at epoch 10, times", "Dose 2: others, other directions"]
+    drawing, (left, right) = panels(titles)
     source = runs["standard"].measures
     for place, name in enumerate(DOSES):
         member_dots(left, place, ratios_of_grokking(runs[name].measures, source).midpoint, BLUE)
     categories(left, [f"{dose:g}" for dose in DOSES.values()])
     for place, name in enumerate(_DOSE_2):
-        color = BLUE if name == "boost-2" else GRAY
+        color = BLUE if name in ("boost-2", "halve-rest") else GRAY
         member_dots(right, place, ratios_of_grokking(runs[name].measures, source).midpoint, color)
     categories(right, list(_DOSE_2.values()))
     for axis in (left, right):
@@ -406,7 +410,7 @@ def _draw(runs: Mapping[str, RunLike], command: str) -> Drawing:
 
 FIGURE = Figure(
     "dose-response",
-    "N3: grokking after the future circuit's norm was multiplied early, and controls.",
+    "N3: grokking after weights of the future circuit were multiplied early, and controls.",
     _draw,
     ("standard", *DOSES, *list(_DOSE_2)[1:]),
 )
