@@ -94,7 +94,7 @@ def test_random_sets_are_as_large_and_leave_out_what_is_excluded():
     assert not np.array_equal(*Random(count=6).find(members)[:2])
 
 
-@pytest.mark.parametrize("by", ["incoming_norm", "path_norm", "output_norm"])
+@pytest.mark.parametrize("by", ["incoming_norm", "path_norm", "output_norm", "support_norm"])
 def test_the_largest_and_the_next_best(by):
     members = FakeMembers()
     w, b, u = members.weights(parse_moment("start"))
@@ -104,6 +104,7 @@ def test_the_largest_and_the_next_best(by):
             abs(u[m, j]) * np.sqrt(sum(w[m, i, j] ** 2 for i in range(BITS)) + b[m, j] ** 2)
         ),
         "output_norm": lambda m, j: abs(u[m, j]),
+        "support_norm": lambda m, j: abs(u[m, j]) * np.hypot(w[m, 0, j], w[m, 2, j]),  # see support()
     }[by]
     ranked = [sorted(range(WIDTH), key=lambda j, m=m: -size(m, j)) for m in range(MEMBERS)]
     best = {"kind": "largest", "count": 3, "by": by}

@@ -14,8 +14,14 @@ from grokscope.circuits.constructions import least_path_norm
 from grokscope.claims import NotTestable, gather, judge
 from grokscope.experiment import Experiment
 from grokscope.papers import check_paper, find_paper
-from grokscope.papers.two_circuits_beyond.cause import DOSES
-from grokscope.papers.two_circuits_beyond.members import MemberTable, ratios_of_grokking, similarity
+from grokscope.papers.two_circuits_beyond.cause import DOSES, lead
+from grokscope.papers.two_circuits_beyond.members import (
+    MemberTable,
+    ratios_of_grokking,
+    similarity,
+    speeds_up,
+)
+from grokscope.papers.two_circuits_beyond.standard import FITTED
 from grokscope.papers.two_circuits_beyond.winner import MOMENTS, shares_of_streams, twin_similarity
 from grokscope.spec.schedule import Schedule
 
@@ -44,12 +50,26 @@ def circuits(seed: int = 0, rows: int = SEEDS) -> np.ndarray:
     return norms
 
 
-def made(groks: Any = 4000, norms: np.ndarray | None = None, total: float = 9.6, **scalars: Any) -> Made:
-    """A run whose members memorize at 640 and grok as given (inf: never); scalars hold at the last step."""
+def made(
+    groks: Any = 4000,
+    norms: np.ndarray | None = None,
+    total: float = 9.6,
+    takes_off: int = 384,
+    **scalars: Any,
+) -> Made:
+    """A run that fits 95 % at 384, memorizes at 640 and groks as given (inf: never).
+
+    The circuit's norm is that of random neurons up to ``takes_off``; from there half as much is added every
+    128 steps. Scalars hold at the last step.
+    """
     at = np.broadcast_to(np.asarray(groks, float), SEEDS)
+    learned = np.select([STEPS >= 640, STEPS >= 384], [1.0, 0.96], 0.5)
+    spread = 1 + 1e-3 * np.random.default_rng(2).standard_normal((SEEDS, 1))
+    lead = (1 + np.maximum(STEPS - takes_off, 0) / 256) * spread
     data: dict[str, Any] = {
-        "train_accuracy": (("seed", "step"), np.where(STEPS >= 640, 1.0, 0.5) * np.ones((SEEDS, 1))),
+        "train_accuracy": (("seed", "step"), learned * np.ones((SEEDS, 1))),
         "test_accuracy": (("seed", "step"), np.where(at[:, None] <= STEPS, 1.0, 0.5)),
+        "subnetwork_norm": (("seed", "subnetwork", "step"), np.stack([lead, np.ones(lead.shape)], axis=1)),
     }
     rng = np.random.default_rng(1)
     scalars = {"path_norm_total": total * (1 + 1e-3 * rng.standard_normal(SEEDS)), **scalars}
@@ -64,7 +84,12 @@ def made(groks: Any = 4000, norms: np.ndarray | None = None, total: float = 9.6,
     path = np.full((SEEDS, len(STEPS), WIDTH), np.nan)
     path[:, -1] = circuits() if norms is None else norms
     data["path_norm"] = (("seed", "step", "neuron"), path)
-    coords = {"seed": np.arange(SEEDS), "step": STEPS, "epoch": ("step", STEPS / 32)}
+    coords = {
+        "seed": np.arange(SEEDS),
+        "step": STEPS,
+        "epoch": ("step", STEPS / 32),
+        "subnetwork": ["generalizing", "control"],
+    }
     return Made(xr.Dataset(data, coords))
 
 
@@ -132,13 +157,17 @@ def true_runs() -> dict[str, Made]:
     runs["annealed"] = made(**ends, proved=np.ones(SEEDS))
     for name, dose in DOSES.items():
         runs[name] = made(groks=64 * np.round(4000 / dose / 64) + 64 * (np.arange(SEEDS) % 3))
+    runs["halve-rest"] = runs["boost-2"]
+    some = np.resize([2560, 4000, 4000], SEEDS)
+    runs["boost-2-next-signal"] = runs["boost-2-next-best"] = made(groks=some)
     runs["block-all"] = made(groks=np.inf)
     runs["block-circuit"] = made(groks=5120, norms=circuits(seed=5))
     runs["prune-to-circuit"] = made(groks=2560)
-    for name in ("prune-to-random", "prune-to-norm-matched", "prune-to-next-best"):
+    for name in ("prune-to-random", "prune-to-norm-matched", "norm-matched-apart"):
         runs[name] = made(groks=np.inf)
-    runs["circuit-apart"] = made(groks=3200)
-    for name, share in zip(MOMENTS, (1.0, 0.7, 0.1, 0.0, 0.0), strict=True):
+    runs["prune-to-next-best"] = made(groks=np.resize([4000, np.inf], SEEDS))
+    runs["circuit-apart"] = made(groks=4400)
+    for name, share in zip(MOMENTS, (1.0, 0.7, 0.1, 0.0, 0.0, 0.0), strict=True):
         runs[name] = made(norms=circuits() + share * circuits(seed=9))
     runs["crossed"] = crossed(lambda i, d, o: 2 * basis(i, d) + basis(i, d, o))
     for k, name in ((2, "2-bits"), (4, "4-bits"), (5, "5-bits")):
@@ -160,18 +189,20 @@ def false_runs() -> dict[str, Made]:
     split = made(groks=np.resize([2560, 5760], SEEDS))
     runs = dict.fromkeys((one.name for one in PAPER.experiments), split)
     verdicts = watched(4160, 4160)
-    runs["standard"] = made(total=30.0, **bad, **foresight, **verdicts)
+    runs["standard"] = made(total=30.0, takes_off=0, **bad, **foresight, **verdicts)
     runs["annealed"] = made(gates=np.resize([4, 9], SEEDS), merged_proved=np.ones(SEEDS))
-    for name in (*DOSES, "boost-2-whole", "boost-2-next-best", "boost-2-random", "sham-2"):
-        slower = name in DOSES
+    others = ("boost-2-whole", "boost-2-next-best", "boost-2-next-signal", "boost-2-random", "sham-2")
+    for name in (*DOSES, "halve-rest", *others):
+        slower = name not in others
         runs[name] = made(groks=(5120 if slower else 2560) + 64 * (np.arange(SEEDS) % 3))
     runs["block-all"] = made()
+    runs["block-other-bits"] = made(groks=5120)
     runs["block-circuit"] = made(groks=np.where(np.arange(SEEDS) < 50, 3840, np.inf), norms=circuits())
     runs["block-norm-matched"] = made(groks=5120)
     runs["prune-to-circuit"] = made(groks=np.where(np.arange(SEEDS) < 50, 4000, np.inf))
     for name in ("prune-to-random", "prune-to-norm-matched", "prune-to-next-best"):
         runs[name] = made()
-    runs["circuit-apart"] = runs["norm-matched-apart"] = made(groks=6400)
+    runs["circuit-apart"] = made(groks=3200)
     for name in MOMENTS:
         runs[name] = made(norms=circuits(seed=0 if name == "twins-0" else 3))
     runs["crossed"] = crossed(lambda i, d, o: 2 * basis(i) + basis(i, 7, o) + basis(i, d, o, 2) / 4)
@@ -215,7 +246,7 @@ def test_it_is_a_paper_and_every_claim_can_fail():
     late["proved"][:, -1] = 0.0
     all_four = made(gates=np.full(SEEDS, 4), merged_proved=np.ones(SEEDS))
     often = {**false_runs(), "standard": all_four, "annealed": all_four}
-    soon = {**false_runs(), "standard": made(**watched(4160, 4160))}
+    soon = {**false_runs(), "standard": made(takes_off=LAST, **watched(4160, 4160))}
     check_paper(PAPER, [false_runs(), unrefuted, often, soon, true_runs()])
 
 
@@ -256,6 +287,34 @@ def test_a_branch_that_does_not_grok_is_censored_and_a_source_that_does_not_is_l
     assert (found.lower >= 2.9).all()
     with pytest.raises(NotTestable, match="no source"):
         ratios_of_grokking(source.measures, made(groks=np.inf).measures)
+
+
+def test_a_pair_speeds_up_below_nine_tenths_and_is_not_known_where_the_branch_ends_too_early():
+    groks = np.resize([3200, 3712, np.inf, np.inf], SEEDS)
+    source = made(groks=np.resize([4000, 4000, 4000, 8960], SEEDS))
+    short = made(groks=groks).measures.sel(step=slice(0, 7680))
+    # 0.8; 0.93; more than 7680 / 4000; more than 7680 / 8960 = 0.86
+    np.testing.assert_array_equal(speeds_up(short, source.measures)[:4], [1.0, 0.0, 0.0, np.nan])
+
+
+def test_the_lead_of_the_circuit_is_taken_at_the_event_between_measured_points():
+    run = made(takes_off=128).measures.isel(seed=slice(0, 3))
+    run["subnetwork_norm"][:, :, 1::2] = np.nan  # measured at 0, 128, 256, ...
+    run["train_accuracy"][2] = 0.5
+    grown = run["subnetwork_norm"].sel(subnetwork="generalizing", step=0).to_numpy()
+    fitted, memorized = lead(run, FITTED), lead(run, "memorization")
+    np.testing.assert_allclose(fitted[:2], (grown * (1 + 256 / 256))[:2])  # at 384
+    np.testing.assert_allclose(memorized[:2], (grown * (1 + 512 / 256))[:2])  # at 640
+    run["train_accuracy"][:, STEPS == 384] = 0.9  # 95 % at 448, between 384 and 512
+    np.testing.assert_allclose(lead(run, FITTED)[:2], (grown * (1 + 320 / 256))[:2])
+    assert np.isnan([fitted[2], memorized[2]]).all()
+
+
+def test_the_bits_of_the_control_are_not_hidden():
+    hidden = PAPER.experiment("standard").experiment.task.facts()["support"]
+    (clamp,) = PAPER.experiment("block-other-bits").experiment.interventions
+    assert len(clamp.bits) == len(hidden)
+    assert not set(clamp.bits) & set(hidden)
 
 
 def test_shares_of_variance_are_those_that_were_put_in():

@@ -40,7 +40,7 @@ def _checked(at: int | str) -> int | str:
 
 
 At = Annotated[int | str, AfterValidator(_checked)]
-By = Literal["incoming_norm", "path_norm", "output_norm"]
+By = Literal["incoming_norm", "path_norm", "output_norm", "support_norm"]
 # Folded into the noise stream's key, so that random sets are independent of label noise and of the control
 # subnetwork.
 _RANDOM = 0x72616E64
@@ -295,7 +295,8 @@ class Largest(_Counted):
         count: number of neurons (or give ``as_many_as``).
         as_many_as: a set of neurons; as many are taken as it has.
         excluding: a set of neurons to skip; the next largest are taken instead.
-        by: the norm: ``incoming_norm``, ``path_norm``, or ``output_norm`` (of the output weights).
+        by: the norm: ``incoming_norm``, ``path_norm``, ``output_norm`` (of the output weights), or
+            ``support_norm`` (of the weights from the hidden bits, times that of the output weights).
         at: a step or event of the source run, ``end``, or ``start`` (the state in which the branch starts).
 
     Example:
@@ -321,7 +322,7 @@ class NormMatched(Neurons):
 
     Attributes:
         to: the set to match.
-        by: the norm to match: ``incoming_norm``, ``path_norm`` or ``output_norm``.
+        by: the norm to match, as for ``largest``.
         at: when the norms are taken: a step or event of the source run, ``end``, or ``start``.
 
     Example:
@@ -349,8 +350,10 @@ def norms(members: MemberView, at: int | str, by: By) -> np.ndarray:
     out = np.abs(u) if u.ndim == 2 else np.linalg.norm(u, axis=2)
     if by == "output_norm":
         return out
-    into = np.sqrt(np.square(weights.hidden_weight).sum(axis=1) + np.square(weights.hidden_bias))
-    return into * out
+    squares = np.square(weights.hidden_weight)
+    if by == "support_norm":
+        return out * np.sqrt((squares * members.support()[:, :, None]).sum(axis=1))
+    return out * np.sqrt(squares.sum(axis=1) + np.square(weights.hidden_bias))
 
 
 def _matched(mask: np.ndarray, norm: np.ndarray) -> np.ndarray:

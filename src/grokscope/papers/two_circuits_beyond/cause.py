@@ -1,8 +1,9 @@
-"""N3: is norm growth the cause of grokking?
+"""N3: is norm growth the cause of grokking, or what it does to directions?
 
-The norm of the future circuit (the standard run's generalizing subnetwork, known from its end) is multiplied
-early, or kept from growing. Every claim compares members of a branch with those of the standard run that they
-start from: the same up to the intervention.
+Weights of the future circuit (the standard run's generalizing subnetwork, known from its end) are multiplied
+early, or kept from growing: those from the hidden bits (the signal), those from all other bits (noise), or
+all. Every claim compares members of a branch with those of the standard run that they start from: the same up
+to the intervention.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from grokscope.claims import Claim, Effect, NotTestable, Region
 from grokscope.papers import Figure, PaperExperiment, RunLike
+from grokscope.papers.evidence import curve, ratio, steps_of
 from grokscope.papers.two_circuits_beyond.drawing import (
     BLUE,
     GRAY,
@@ -30,24 +32,39 @@ from grokscope.papers.two_circuits_beyond.members import (
     ratio_claim,
     ratios_of_grokking,
     similarity_to_source,
+    speed_share_claim,
 )
-from grokscope.papers.two_circuits_beyond.standard import CIRCUIT, CONTROLS, STEPS_PER_EPOCH, branch
+from grokscope.papers.two_circuits_beyond.standard import (
+    CIRCUIT,
+    CONFIRMED_ON,
+    CONTROLS,
+    FITTED,
+    STEPS_PER_EPOCH,
+    branch,
+)
+from grokscope.spec.events import events_of, parse_event
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure as Drawing
 
-# ---------------------------------------------------------------- experiments: norms multiplied at epoch 10
+# ---------------------------------------------------------------- experiments: weights multiplied at epoch 10
 
 DOSES = {"boost-1.25": 1.25, "boost-1.5": 1.5, "boost-2": 2.0, "boost-4": 4.0}
 _AT_EPOCH_10 = 10 * STEPS_PER_EPOCH
 
 
+_WEIGHTS = {
+    "support": "Weights from the hidden bits",
+    "others": "Weights from all other bits",
+    "all": "All incoming weights",
+}
+
+
 def _boost(name: str, what: str, neurons: Any, factor: float, bits: str = "support") -> PaperExperiment:
-    which = "Weights from the hidden bits" if bits == "support" else "All incoming weights"
     return branch(
         name,
-        f"{which} of {what} times {factor:g} at epoch 10.",
+        f"{_WEIGHTS[bits]} of {what} times {factor:g} at epoch 10.",
         _AT_EPOCH_10,
         {"kind": "boost", "factor": factor, "neurons": neurons, "bits": bits},
         epochs=240,
@@ -58,8 +75,15 @@ def _boost(name: str, what: str, neurons: Any, factor: float, bits: str = "suppo
 _BOOSTS = (
     *(_boost(name, "the future circuit", CIRCUIT, factor) for name, factor in DOSES.items()),
     _boost("boost-2-next-best", "as many others, the largest of path norm,", CONTROLS["next-best"], 2.0),
+    _boost(
+        "boost-2-next-signal",
+        "as many others, the largest of norm along the hidden bits times output weight,",
+        CONTROLS["next-signal"],
+        2.0,
+    ),
     _boost("boost-2-random", "as many random others", CONTROLS["random"], 2.0),
     _boost("boost-2-whole", "the future circuit", CIRCUIT, 2.0, bits="all"),
+    _boost("halve-rest", "the future circuit", CIRCUIT, 0.5, bits="others"),
     branch(
         "sham-2",
         "The future circuit as (2W, 2b, u/2) at epoch 10: other norms, the same function.",
@@ -81,15 +105,27 @@ _BOOSTS = (
 
 # ---------------------------------------------------------------- experiments: growth blocked
 
-BLOCKS = {"block-all": "all neurons", "block-circuit": "future circuit", "block-norm-matched": "norm-matched"}
+BLOCKS = {
+    "block-all": "all neurons",
+    "block-other-bits": "all, three other bits",
+    "block-circuit": "future circuit",
+    "block-norm-matched": "norm-matched",
+}
+_OTHER_BITS = (3, 4, 5)  # the hidden ones are 0, 1, 2
 
 
-def _block(name: str, what: str, neurons: Any) -> PaperExperiment:
+def _block(
+    name: str,
+    what: str,
+    neurons: Any,
+    bits: str | tuple[int, ...] = "support",
+    which: str = "the hidden bits",
+) -> PaperExperiment:
     return branch(
         name,
-        f"The weights from the hidden bits of {what} may not grow in norm from memorization on.",
-        "memorization",
-        {"kind": "clamp", "neurons": neurons, "bits": "support"},
+        f"The weights from {which} of {what} may not grow in norm from the time on at which 95 % are fitted.",
+        FITTED,
+        {"kind": "clamp", "neurons": neurons, "bits": bits},
         group="blocks",
     )
 
@@ -97,6 +133,7 @@ def _block(name: str, what: str, neurons: Any) -> PaperExperiment:
 EXPERIMENTS = (
     *_BOOSTS,
     _block("block-all", "all neurons", "all"),
+    _block("block-other-bits", "all neurons", "all", _OTHER_BITS, "three other bits"),
     _block("block-circuit", "the future circuit", CIRCUIT),
     _block("block-norm-matched", "as many others of like path norm", CONTROLS["norm-matched"]),
 )
@@ -145,11 +182,51 @@ def largest_difference(branch: xr.Dataset, source: xr.Dataset) -> np.ndarray:
     return np.nanmax(np.abs(own.curves("test_accuracy")[:, at] - expected), axis=1)
 
 
+def lead(measures: xr.Dataset, when: str) -> np.ndarray:
+    """The norm of the future circuit over that of as many random neurons, at an event [seed].
+
+    The measure ``subnetwork_norm`` (mean incoming norm) of ``generalizing`` over that of ``control``, linear
+    in the step between the points at which it was measured; NaN where the event was not seen.
+
+    Args:
+        measures: of the standard run.
+        when: the event's name or condition.
+    """
+    circuit, control = (
+        curve(measures, "subnetwork_norm", subnetwork=name) for name in ("generalizing", "control")
+    )
+    ratios, steps = ratio(circuit, control), steps_of(measures)
+    at = parse_event(when, events_of(measures)).times(measures).upper
+    found = np.full(len(ratios), np.nan)
+    for i, step in enumerate(at):
+        taken = ~np.isnan(ratios[i])
+        if np.isfinite(step) and taken.any():
+            found[i] = np.interp(step, steps[taken], ratios[i, taken])
+    return found
+
+
 # ---------------------------------------------------------------- claims
 
 _ratio = partial(ratio_claim, source="issue N3", setting="own")
 _groks = partial(grokking_share_claim, source="issue N3", setting="own")
 _other = partial(Claim, source="issue N3", setting="own")
+_fixed_again = partial(_ratio, confirmed_on=CONFIRMED_ON)
+_fitted_groks = partial(_groks, confirmed_on=CONFIRMED_ON)
+_faster = partial(speed_share_claim, source="issue 16", setting="own", confirmed_on=CONFIRMED_ON)
+_lead = partial(
+    Claim,
+    source="issue 16",
+    setting="own",
+    kind="geometric_mean",
+    smallest_effect=Effect(0.1, "a tenth of the norm of random neurons"),
+    experiment="standard",
+    confirmed_on=CONFIRMED_ON,
+)
+_LEAD = (
+    "the geometric mean over seeds of the mean incoming norm of the future circuit over that of as many "
+    "random neurons, at the step"
+)
+_MOST, _FEW, _SOME = Region.at_least(0.8), Region.at_most(0.3), Region.between(0.1, 0.7)
 
 _SAME = Region.between(0.9, 1.1)
 _A_TWENTIETH = Effect(0.05, "a twentieth of the time to grokking")
@@ -209,26 +286,77 @@ CLAIMS = (
         evidence=largest_difference,
         beside=("standard",),
     ),
-    _groks(
-        id="N3-block-all",
-        sentence="Blocking all growth along the hidden bits stops grokking.",
+    *(
+        _faster(
+            id=f"N3-share-{experiment.removeprefix('boost-2-')}",
+            sentence=sentence,
+            experiment=experiment,
+            region=region,
+        )
+        for experiment, sentence, region in (
+            ("boost-2", "A doubled norm along the hidden bits speeds most seeds.", _MOST),
+            ("halve-rest", "Halved weights from all other bits speed most seeds.", _MOST),
+            ("boost-2-whole", "A doubled norm in all directions speeds few.", _FEW),
+            ("boost-2-random", "Control: doubling as many random others speeds few.", _FEW),
+            ("sham-2", "The sham speeds few.", _FEW),
+            ("boost-2-next-best", "Doubling the next best by path norm speeds some.", _SOME),
+            ("boost-2-next-signal", "Doubling the next best by hidden-bit norm speeds some.", _SOME),
+        )
+    ),
+    _fixed_again(
+        id="N3-halve-rest",
+        sentence="So do halved weights of the future circuit from all other bits, which adds no norm.",
+        experiment="halve-rest",
+        region=Region.at_most(0.8),
+    ),
+    _fixed_again(
+        id="N3-next-signal",
+        sentence="Control: doubling as many of the others, the largest of norm along the hidden bits times "
+        "output weight, does not speed it as much.",
+        experiment="boost-2-next-signal",
+        region=Region.at_least(0.8),
+    ),
+    _lead(
+        id="N3-lead-fitted",
+        sentence="When 95 % are fitted, the future circuit's norm is less than a third above that of random "
+        "neurons.",
+        estimand=f"{_LEAD} from which on train accuracy exceeds 0.95",
+        region=Region.at_most(1.3),
+        evidence=partial(lead, when=FITTED),
+    ),
+    _lead(
+        id="N3-lead-memorization",
+        sentence="At memorization (98 %) it has taken off.",
+        estimand=f"{_LEAD} of memorization (train accuracy above 0.98)",
+        region=Region.at_least(1.4),
+        evidence=partial(lead, when="memorization"),
+    ),
+    _fitted_groks(
+        id="N3-fitted-all",
+        sentence="Blocking all growth along the hidden bits, from 95 % fitted on, stops grokking.",
         experiment="block-all",
         region=Region.at_most(0.1),
     ),
-    _groks(
-        id="N3-block-circuit",
+    _fixed_again(
+        id="N3-fitted-other-bits",
+        sentence="Control: blocking all growth along three other bits does nothing.",
+        experiment="block-other-bits",
+        region=_SAME,
+    ),
+    _fitted_groks(
+        id="N3-fitted-circuit",
         sentence="Blocking the future circuit alone does not stop it.",
         experiment="block-circuit",
         region=Region.at_least(0.8),
     ),
-    _ratio(
-        id="N3-block-delays",
+    _fixed_again(
+        id="N3-fitted-delays",
         sentence="It delays it.",
         experiment="block-circuit",
         region=Region.at_least(1.1),
     ),
     _other(
-        id="N3-block-other",
+        id="N3-fitted-likeness",
         sentence="For the most part another circuit forms.",
         estimand="the mean over seeds of the likeness (cosine of path norms) of the final circuits with and "
         "without the block",
@@ -237,9 +365,10 @@ CLAIMS = (
         experiment="block-circuit",
         evidence=circuit_similarity,
         beside=("standard",),
+        confirmed_on=CONFIRMED_ON,
     ),
-    _ratio(
-        id="N3-block-control",
+    _fixed_again(
+        id="N3-fitted-control",
         sentence="Control: blocking as many others of like norm does nothing.",
         experiment="block-norm-matched",
         region=_SAME,
@@ -250,23 +379,26 @@ CLAIMS = (
 
 _DOSE_2 = {
     "boost-2": "circuit",
-    "boost-2-next-best": "next best",
-    "boost-2-random": "random",
+    "halve-rest": "its rest halved",
     "boost-2-whole": "all directions",
     "sham-2": "sham",
+    "boost-2-next-signal": "next, hidden bits",
+    "boost-2-next-best": "next, path norm",
+    "boost-2-random": "random",
 }
 
 
 def _draw(runs: Mapping[str, RunLike], command: str) -> Drawing:
     from grokscope.plots.style import panels
 
-    drawing, (left, right) = panels(["Dose: norm at epoch 10, times", "Controls, at dose 2"])
+    titles = ["Circuit's hidden-bit norm at epoch 10, times", "Dose 2: others, other directions"]
+    drawing, (left, right) = panels(titles)
     source = runs["standard"].measures
     for place, name in enumerate(DOSES):
         member_dots(left, place, ratios_of_grokking(runs[name].measures, source).midpoint, BLUE)
     categories(left, [f"{dose:g}" for dose in DOSES.values()])
     for place, name in enumerate(_DOSE_2):
-        color = BLUE if name == "boost-2" else GRAY
+        color = BLUE if name in ("boost-2", "halve-rest") else GRAY
         member_dots(right, place, ratios_of_grokking(runs[name].measures, source).midpoint, color)
     categories(right, list(_DOSE_2.values()))
     for axis in (left, right):
@@ -278,7 +410,7 @@ def _draw(runs: Mapping[str, RunLike], command: str) -> Drawing:
 
 FIGURE = Figure(
     "dose-response",
-    "N3: grokking after the future circuit's norm was multiplied early, and controls.",
+    "N3: grokking after weights of the future circuit were multiplied early, and controls.",
     _draw,
     ("standard", *DOSES, *list(_DOSE_2)[1:]),
 )

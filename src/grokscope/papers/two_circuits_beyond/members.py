@@ -125,6 +125,19 @@ def ratios_of_grokking(branch: xr.Dataset, source: xr.Dataset) -> CensoredTimes:
     return CensoredTimes(low, np.where(a.observed, np.maximum(high, low), np.inf))
 
 
+_SOONER = 0.9  # a ratio of grokking steps below it: the pair speeds up
+
+
+def speeds_up(branch: xr.Dataset, source: xr.Dataset) -> np.ndarray:
+    """Truth values [pair]: whether the ratio of `ratios_of_grokking` is below 0.9.
+
+    A pair is NaN if its branch ends, without having grokked, so early that the ratio may still be below.
+    """
+    ratios = ratios_of_grokking(branch, source)
+    unknown = ~ratios.observed & (ratios.lower < _SOONER)
+    return np.where(unknown, np.nan, ratios.midpoint < _SOONER)
+
+
 # ---------------------------------------------------------------- similarity of circuits
 
 
@@ -170,6 +183,15 @@ ratio_claim = partial(
     estimand="the median over pairs of the grokking step with the intervention over that without",
     smallest_effect=A_TENTH_OF_THE_TIME,
     evidence=ratios_of_grokking,
+    beside=("standard",),
+)
+
+speed_share_claim = partial(
+    Claim,
+    kind="share",
+    estimand="the share of pairs whose grokking step with the intervention is less than 0.9 of that without",
+    smallest_effect=Effect(0.1, "one seed in ten"),
+    evidence=speeds_up,
     beside=("standard",),
 )
 

@@ -29,7 +29,7 @@ from grokscope.papers.two_circuits_beyond.members import (
     similarity,
     similarity_to_source,
 )
-from grokscope.papers.two_circuits_beyond.standard import PROFILES, branch, changed
+from grokscope.papers.two_circuits_beyond.standard import CONFIRMED_ON, FITTED, PROFILES, branch, changed
 from grokscope.spec.events import event_of
 from grokscope.spec.streams import Seeds
 from grokscope.statistics import CensoredTimes
@@ -44,6 +44,7 @@ MOMENTS: dict[str, int | str] = {
     "twins-0": 0,
     "twins-quarter": "0.25 * memorization",
     "twins-half": "0.5 * memorization",
+    "twins-fitted": FITTED,
     "twins-memorization": "memorization",
     "twins-grokking": "grokking",
 }
@@ -182,9 +183,17 @@ _WHEN_CLAIMS = (
     ),
     _twins_claim(
         id="N5-memorization",
-        sentence="At memorization, long before grokking, it is settled whatever the order of batches.",
+        sentence="At memorization (98 %) it is settled whatever the order of batches.",
         experiment="twins-memorization",
         region=Region.at_least(0.9),
+    ),
+    _twins_claim(
+        id="N5-fitted",
+        sentence="When 95 % are fitted, before the circuit has taken off, it is settled whatever the order "
+        "of batches.",
+        experiment="twins-fitted",
+        region=Region.at_least(0.9),
+        confirmed_on=CONFIRMED_ON,
     ),
     Claim(
         id="N5-commitment",
@@ -197,13 +206,13 @@ _WHEN_CLAIMS = (
         region=Region.at_most(1.0),
         smallest_effect=Effect(0.25, "a quarter of the time to memorization"),
         kind="median",
-        experiment=next(iter(MOMENTS)),
+        experiment="twins-0",
         evidence=time_of_commitment,
-        beside=(*list(MOMENTS)[1:4], "standard"),
+        beside=("twins-quarter", "twins-half", "twins-memorization", "standard"),
     ),
 )
 
-# ---------------------------------------------------------------- N6: which stream decides
+# ---------------------------------------------------------------- N6: which streams decide
 
 
 def shares_of_streams(measures: xr.Dataset) -> dict[str, np.ndarray]:
@@ -213,9 +222,16 @@ def shares_of_streams(measures: xr.Dataset) -> dict[str, np.ndarray]:
     nearly 1, because neurons of different initializations have nothing in common. The mean of $z \cdot z'$
     over pairs of members that share only some streams is the part of the variance that these streams decide
     together (a closed Sobol index). With a the mean over pairs that share the initialization alone, b those
-    that share the data too, c those that share the order of batches too: ``init`` = a, ``data`` = b - a
-    (given the initialization), ``order`` = c - a (likewise), and ``together`` = 1 - b - c + a, which only
-    data and order together decide.
+    that share the data too, c those that share the order of batches too:
+
+    - ``init`` = a, the main effect of the initialization;
+    - ``data`` = b - a, the interaction of data and initialization;
+    - ``order`` = c - a, the interaction of order and initialization;
+    - ``together`` = 1 - b - c + a, the interaction of all three.
+
+    Neurons are exchangeable before they are initialized: averaged over initializations, z is the same for all
+    of them, whatever the data and the order. Data and order therefore have no main effects and no
+    interaction without the initialization, and the four shares add up to 1.
 
     Raises:
         NotTestable: if no initialization has members of two data sets crossed with two orders of batches.
@@ -255,34 +271,39 @@ _stream_claim = partial(
     smallest_effect=Effect(0.1, "a tenth of the variance"),
     experiment="crossed",
 )
-_VARIANCE = "the share of the variance of final path norms over neurons that"
+_VARIANCE = "the share of the variance of final path norms over neurons that is"
 
 _STREAM_CLAIMS = (
     _stream_claim(
         id="N6-init",
         sentence="The initialization alone does not decide which neurons win.",
-        estimand=f"{_VARIANCE} the initialization decides alone",
+        estimand=f"{_VARIANCE} the main effect of the initialization: what it decides on average over "
+        "data and orders of batches",
         region=Region.at_most(0.2),
         evidence=partial(share_of_stream, stream="init"),
     ),
     _stream_claim(
         id="N6-data",
-        sentence="The data decide most of it.",
-        estimand=f"{_VARIANCE} the data decide, given the initialization, whatever the order of batches",
+        sentence="The interaction of the training set with the initialization decides most of it.",
+        estimand=f"{_VARIANCE} the interaction of initialization and data: what both decide together, on "
+        "average over orders of batches, less the main effect of the initialization (that of data is 0: "
+        "neurons are exchangeable)",
         region=Region.at_least(0.5),
         evidence=partial(share_of_stream, stream="data"),
     ),
     _stream_claim(
         id="N6-order",
-        sentence="The order of batches alone decides little.",
-        estimand=f"{_VARIANCE} the order of batches decides, given the initialization, whatever the data",
+        sentence="The interaction of the order of batches with the initialization decides little.",
+        estimand=f"{_VARIANCE} the interaction of initialization and order of batches: what both decide "
+        "together, on average over data, less the main effect of the initialization (that of the order is 0)",
         region=Region.at_most(0.1),
         evidence=partial(share_of_stream, stream="order"),
     ),
     _stream_claim(
         id="N6-together",
-        sentence="The rest is decided by data and order of batches together.",
-        estimand=f"{_VARIANCE} only data and order of batches together decide, given the initialization",
+        sentence="The rest is decided by initialization, training set and order of batches together.",
+        estimand=f"{_VARIANCE} the interaction of initialization, data and order of batches: what no two of "
+        "them decide",
         region=Region.at_least(0.1),
         evidence=partial(share_of_stream, stream="together"),
     ),
@@ -292,7 +313,7 @@ CLAIMS = (*_WHEN_CLAIMS, *_STREAM_CLAIMS)
 
 # ---------------------------------------------------------------- figure
 
-_STREAM_LABELS = {"init": "init", "data": "data", "order": "order", "together": "data and order"}
+_STREAM_LABELS = {"init": "init", "data": "init x data", "order": "init x order", "together": "all three"}
 
 
 def _draw(runs: Mapping[str, RunLike], command: str) -> Drawing:
@@ -302,7 +323,7 @@ def _draw(runs: Mapping[str, RunLike], command: str) -> Drawing:
     source = runs["standard"].measures
     for place, name in enumerate(MOMENTS):
         member_dots(left, place, twin_similarity(runs[name].measures, source), BLUE)
-    categories(left, ["start", "1/4", "1/2", "memorization", "grokking"])
+    categories(left, ["start", "1/4", "1/2", "95 % fitted", "memorization", "grokking"])
     left.axhline(_SAME_CIRCUIT, color=LINE_GRAY, linewidth=0.6)
     left.set_ylim(-0.03, 1.05)
     axis_labels(left, "", "cosine of path norms")
