@@ -110,8 +110,8 @@ CLAIMS = (
     _proposition(
         id="C12a", sentence="4 neurons suffice for 3 bits.", source="Prop. 3", experiment="proposition-3"
     ),
-    # One proved network of four refutes the sentence, whatever the share; that there is none no number of
-    # seeds can show, so the claim fails or is undecided.
+    # One proved network of four refutes the sentence, whatever the share. No number of seeds can show that
+    # there is none, so the claim fails or is undecided. Its region is the sentence itself.
     Claim(
         id="C12b",
         sentence="SGD does not find 4.",
@@ -126,6 +126,6 @@ CLAIMS = (
         experiment="standard",
         evidence=four_is_found,
         beside=("annealed",),
-        confirmed_on="200-299",
+        fixed_on="none: the paper's sentence",
     ),
 )
