@@ -212,11 +212,11 @@ CLAIMS = (
 
 
 def _draw_tickets(runs: Mapping[str, RunLike], command: str) -> Drawing:
-    from grokscope.plots.style import inner_legend, panels
+    from grokscope.plots.style import legend, panels
 
     drawing, (left,) = panels(["Trained alone from initial weights"])
-    shares_over_time(left, runs, {"standard": "the whole network", **LABELS})
-    inner_legend(left)
+    shares_over_time(left, runs, {"standard": "all neurons", **LABELS})
+    legend(drawing, left)
     caption(drawing, runs, list(LABELS), command, marks="")
     return drawing
 

@@ -263,7 +263,7 @@ def _draw_optimum(runs: Mapping[str, RunLike], command: str) -> Drawing:
     axis_labels(left, "share of training", "path norm / nu_k")
     right.plot([0, 1.1], [0, 1.1], color=LINE_GRAY, linewidth=0.6)
     right.set_xlim(0, 1.1)
-    right.set_ylim(0.5, 1.4)
+    right.set_ylim(0.8, 1.3)
     axis_labels(right, "margin proved on all 2^40 inputs", "path norm / nu_k")
     legend(drawing, left, right)
     note = (
