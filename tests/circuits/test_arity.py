@@ -5,9 +5,10 @@ import pytest
 
 import grokscope as gs
 import oracles
-from grokscope.circuits import arity, proposition_1, proposition_3
+from grokscope.circuits import arity, measure_arity, proposition_1, proposition_3
 from grokscope.circuits.relu_network import ReluNetwork
 from grokscope.circuits.support import settings_of
+from grokscope.circuits.target import training_inputs
 
 
 def drawn(seed, n=7, width=3):
@@ -94,3 +95,34 @@ def test_a_neuron_that_is_not_there():
         arity(proposition_3(3), 4, settings_of(3))
     with pytest.raises(gs.InputError, match="neuron -1"):
         arity(proposition_3(3), -1, settings_of(3))
+
+
+def test_arities_of_a_run_are_those_of_its_neurons_one_by_one(tmp_path):
+    experiment = gs.Experiment(
+        task={"kind": "sparse_parity", "n": 7, "k": 2, "n_train": 40, "n_test": 20, "n_probe": 64},
+        model={"kind": "fully_connected", "width": 24},
+        epochs=30,
+        batch_size=10,
+        measures=["test_accuracy", "faithfulness"],
+    )
+    run = gs.train(experiment, seeds=2, out=tmp_path / "run")
+    found = measure_arity(run, [1], "every 15 epochs")
+    assert found.step.values.tolist() == [0, 60, 120]
+    x = training_inputs(run, 1)
+    some = []
+    for step in (0, 60, 120):
+        model = run.model(1, step)
+        for name in ("generalizing", "control", "norm_matched"):
+            mask = run.subnetworks.sel(seed=1, subnetwork=name).values
+            one_by_one = np.array([arity(model, int(j), x) for j in np.flatnonzero(mask)])
+            at = found.sel(seed=1, step=step)
+            assert at[f"needed_{name}"] == pytest.approx((one_by_one > 0).mean())
+            needed = one_by_one[one_by_one > 0]
+            wanted = needed.mean() if len(needed) else np.nan
+            assert at[f"arity_{name}"].item() == pytest.approx(wanted, nan_ok=True)
+            some += needed.tolist()
+    assert len(set(some)) > 2
+    assert np.isnan(found.needed_generalizing.sel(seed=0)).all()
+    again = measure_arity(run, [0, 1], "every 15 epochs")
+    assert not np.isnan(again.needed_generalizing).any()
+    assert again.sel(seed=1).equals(found.sel(seed=1))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
-from scipy.optimize import minimize
+from scipy.optimize import minimize, nnls
 
 from grokscope.circuits import proposition_1, proposition_2, proposition_3
 from grokscope.circuits.constructions import least_path_norm
@@ -33,6 +35,48 @@ def test_no_other_neuron_does_better(k):
     assert -1 / best >= least_path_norm(k) * (1 - 1e-9)
     if k <= 4:
         assert -1 / best == pytest.approx(least_path_norm(k), rel=0.02)
+
+
+def threshold_functions(k: int, most: int) -> tuple[np.ndarray, int]:
+    """Threshold functions of k bits up to permutations and flips of bits, and the number of all of them.
+
+    Those with whole weights most >= w_1 >= ... >= w_k >= 0, as booleans [function, setting].
+    """
+    settings = settings_of(k).astype(int)
+    found: set[tuple[bool, ...]] = set()
+    for w in itertools.combinations_with_replacement(range(most, -1, -1), k):
+        sums = settings @ np.array(w)
+        found |= {tuple((sums >= level).tolist()) for level in (*sums, sums.max() + 1)}
+    functions = np.array(sorted(found))
+    place = {tuple(row): i for i, row in enumerate(settings.tolist())}
+    same: set[bytes] = set()
+    for order in itertools.permutations(range(k)):
+        for flips in itertools.product((1, -1), repeat=k):
+            moved = [place[tuple(row)] for row in (settings[:, list(order)] * flips).tolist()]
+            same.update(row.tobytes() for row in functions[:, moved])
+    return functions, len(same)
+
+
+@pytest.mark.parametrize(("k", "most", "number"), [(2, 1, 14), (3, 2, 104), (4, 3, 1882), (5, 5, 94572)])
+def test_no_weights_at_all_do_better(k, most, number):
+    """Exactly: the maximum over all (w, b), one cone of them for each threshold function.
+
+    Where the neuron fires at a set F of settings, the expectation is g . v with v = (w, b) and g fixed. The
+    maximum of g . v over the unit vectors of the cone is the length of g projected onto it. The numbers of
+    threshold functions are known (OEIS A000609), so none is missing. Permutations and flips of bits change
+    the expectation by a sign.
+    """
+    settings = np.c_[settings_of(k), np.ones(2**k)]
+    parity = settings[:, :k].prod(axis=1)
+    functions, count = threshold_functions(k, most)
+    assert count == number
+    best = 0.0
+    for fires in functions:
+        g = (parity * fires) @ settings / 2**k
+        cone = settings * np.where(fires, 1, -1)[:, None]  # cone @ v >= 0
+        # with c >= 0: g . v <= (g + cone^T c) . v on the cone, so the length is an upper bound
+        best = max(best, *(nnls(cone.T, -sign * g)[1] for sign in (1, -1)))
+    assert 1 / best == pytest.approx(least_path_norm(k), rel=1e-9)
 
 
 def test_known_values():

@@ -15,6 +15,7 @@ from grokscope.measures.faithfulness import (
     Faithfulness,
     FaithfulnessKappa,
     FaithfulnessMeanAblation,
+    SubnetworkAccuracy,
     SubnetworkNorm,
 )
 from grokscope.measures.sensitivity import Sensitivity, SensitivityFull
@@ -24,6 +25,7 @@ KINDS = (
     Faithfulness,
     FaithfulnessMeanAblation,
     FaithfulnessKappa,
+    SubnetworkAccuracy,
     SubnetworkNorm,
     Sensitivity,
     SensitivityFull,
@@ -33,6 +35,7 @@ KINDS = (
 @jax.jit
 def measured(network, train_x, test_x, masks):
     data = {"train_x": train_x, "train_y": train_x[:, 0], "test_x": test_x, "test_y": test_x[:, 0]}
+    data |= {"probe_x": train_x, "probe_y": train_x[:, 0] * train_x[:, 1]}
     point = Point(OneHiddenLayer(*network), data, Hinge(), masks)
     return {kind().name: kind()(point) for kind in KINDS}
 
@@ -48,6 +51,11 @@ def expected(network, train_x, test_x, masks):
             [oracles.faithfulness(network, x, members, mean_of=train_x) for x in both]
         )
         values["faithfulness_kappa"].append([oracles.kappa(network, x, members) for x in both])
+        right = [
+            oracles.sign(value) == row[0] * row[1]
+            for row, value in zip(train_x, oracles.outputs(network, train_x, members), strict=True)
+        ]
+        values["subnetwork_accuracy"].append(np.mean(right) if members else np.nan)
         values["subnetwork_norm"].append(np.mean([norm[j] for j in members]) if members else np.nan)
         values["sensitivity"].append([oracles.sensitivity(network, x[:100], members) for x in both])
     values["sensitivity_full"] = [oracles.sensitivity(network, x[:100]) for x in (train_x, test_x)]

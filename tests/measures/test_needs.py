@@ -37,6 +37,7 @@ NEEDS: dict[str, set[str]] = {
     "logit_fourier": {"frequencies"},
     "matrix_norm": {"matrices"},
     "mirror_share": {"pairs", "test"},
+    "margin_mean_large": {"signs", "probe"},
     "neuron_frequency": {"frequencies", "neurons"},
     "neuron_frequency_share": {"frequencies", "neurons"},
     "neuron_norm": {"neurons"},
@@ -53,6 +54,7 @@ NEEDS: dict[str, set[str]] = {
     "sensitivity": {"signs", "one hidden layer", "binary inputs", "test"},
     "sensitivity_full": {"signs", "one hidden layer", "binary inputs", "test"},
     "start_distance": {"parameters"},
+    "subnetwork_accuracy": {"predictions", "neurons", "probe"},
     "subnetwork_norm": {"predictions", "neurons"},
     "test_accuracy": {"predictions", "test"},
     "test_accuracy_large": {"predictions", "probe"},
@@ -64,12 +66,14 @@ NEEDS: dict[str, set[str]] = {
     "train_accuracy": {"predictions"},
     "train_loss": set(),
     "train_margin_below_1": {"signs"},
+    "train_margin_least": {"signs"},
     "train_zero_outputs": {"signs"},
     "weight_norm": {"parameters"},
 }
 # taken only where a spec asks for them; and with classes only then
 ASKED_FOR = {name for name in NEEDS if NEEDS[name] & {"frequencies", "transformer", "population"}}
 ASKED_FOR |= {"batch_accuracy", "batch_loss", "start_distance"}
+ASKED_FOR |= {"margin_mean_large", "subnetwork_accuracy", "train_margin_least"}
 NOT_WITH_CLASSES = {
     *("effective_sparsity", "effective_sparsity_99", "effective_sparsity_accuracy"),
     *("effective_sparsity_probe", "faithfulness", "faithfulness_kappa", "faithfulness_mean_ablation"),

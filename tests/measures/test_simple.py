@@ -20,7 +20,13 @@ from grokscope.measures.accuracy import (
     TrainAccuracy,
     TrainZeroOutputs,
 )
-from grokscope.measures.loss import TestLoss, TrainLoss, TrainMarginBelow1
+from grokscope.measures.loss import (
+    MarginMeanLarge,
+    TestLoss,
+    TrainLoss,
+    TrainMarginBelow1,
+    TrainMarginLeast,
+)
 from grokscope.measures.norms import MatrixNorm, NeuronNorm, PathNorm, PathNormTotal, WeightNorm
 from grokscope.measures.sensitivity import Sensitivity, SensitivityFull
 from grokscope.measures.share import OutputShare
@@ -162,6 +168,20 @@ def test_shares_of_the_output_are_those_of_neurons_alone():
 def test_a_margin_is_the_product_and_1_is_not_below_1():
     outputs, labels = jnp.array([4.0, 0.25, 1.5, -1.0]), jnp.array([1.0, 1.0, 1.0, -1.0])
     assert float(TrainMarginBelow1()(on_every_split(outputs, labels, Hinge()))) == 0.25
+
+
+def test_least_and_mean_margin_are_of_their_own_splits():
+    data = {}
+    for split, margins_there in (
+        ("train", [2.0, -1.0, 0.5]),
+        ("test", [9.0, 9.0, -9.0]),
+        ("probe", [3, -1, 4]),
+    ):
+        labels = jnp.array([1.0, -1.0, 1.0])
+        data |= {f"{split}_x": labels * jnp.array(margins_there), f"{split}_y": labels}
+    point = Point(Same(), data, Hinge())
+    assert float(TrainMarginLeast()(point)) == -1.0
+    assert float(MarginMeanLarge()(point)) == 2.0
 
 
 def test_shares_of_several_outputs_are_by_the_norm_of_the_outgoing_weights():

@@ -6,14 +6,16 @@ The files, in the order in which a network is read:
 - ``support.py``: the input bits that it uses; ``gates.py``: its neurons as gates; ``circuit.py``: both;
 - ``formula.py``, ``diagram.py``: a circuit as text and as a picture;
 - ``target.py``: which runs can be read, and the function that a run's labels are; ``reading.py``: read a run;
-- ``counting.py``, ``foresight.py``: gates of all members, and how early the circuit can be predicted, stored
-  as measures of a run; ``lottery.py``: retrain a subnetwork alone;
+- ``counting.py``, ``foresight.py``, ``arity_over_training.py``: gates of all members, how early the circuit
+  can be predicted, and how many weights neurons need, stored as measures of a run; ``lottery.py``: retrain a
+  subnetwork alone;
 - ``constructions.py``: networks with a known circuit, and the least path norm;
 - ``verification/``: proofs and counterexamples.
 
 Measures of subnetworks are in ``grokscope.measures``.
 """
 
+from grokscope.circuits.arity_over_training import measure_arity
 from grokscope.circuits.circuit import Circuit, active_neurons, merged_network, read_network
 from grokscope.circuits.constructions import (
     construction_experiment,
@@ -49,6 +51,7 @@ __all__ = [
     "foresee",
     "least_path_norm",
     "lottery_ticket",
+    "measure_arity",
     "merged_network",
     "norm_matched",
     "proposition_1",

@@ -148,9 +148,13 @@ def least_path_norm(k: int) -> float:
     $\nu_k = 1 / \max_{\lVert (w, b) \rVert = 1} |E[\chi_S(x)\, \mathrm{relu}(w \cdot x + b)]|$ with x uniform
     on $\{-1, 1\}^k$ and $\chi_S$ the parity. No network has less: if $\chi_S f \ge 1$ everywhere,
     $1 \le E[\chi_S f] = \sum_j u_j E[\chi_S\, \mathrm{relu}(W_j \cdot x + b_j)] \le \sum_j |u_j|
-    \lVert (W_j, b_j) \rVert / \nu_k$. The maximum is taken over weights $w = a s$ of equal size with signs s
-    (which change only the sign of the expectation), so over one angle between a and b. That unequal weights
-    give no larger value is checked numerically for k up to 6 (``tests/circuits/test_optimum.py``).
+    \lVert (W_j, b_j) \rVert / \nu_k$. Further input bits do not help: at fixed values of these, a neuron is
+    one of the k bits with another bias, and the root mean square of the norms of all these is its own norm.
+
+    The maximum is taken over weights $w = a s$ of equal size with signs s (which change only the sign of the
+    expectation), so over one angle between a and b. Unequal weights give no larger value: for k up to 5 the
+    maximum over all of them is computed by going through all threshold functions, for 6 it is searched
+    (``tests/circuits/test_optimum.py``).
 
     Args:
         k: bits of the parity, 1 to 40.

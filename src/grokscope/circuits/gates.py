@@ -16,7 +16,7 @@ from grokscope.circuits.relu_network import ReluNetwork, as_relu_network, width_
 from grokscope.circuits.support import settings_of
 from grokscope.errors import InputError
 
-__all__ = ["TOLERANCE", "Gate", "arity", "opposites", "read_gates"]
+__all__ = ["TOLERANCE", "Gate", "arity", "least_weights", "opposites", "read_gates"]
 
 # A neuron counts as silent at a setting if its activation is below this share of its largest. Training
 # leaves the kinks of the neurons near settings of the bits: once a circuit has settled, activations that
@@ -238,21 +238,34 @@ def arity(network: Any, neuron: int, x: np.ndarray) -> int:
         2
     """
     weights = as_relu_network(network)
-    n, p = len(weights.W), width_of(network)
+    p = width_of(network)
     if not 0 <= neuron < p:
         raise InputError(f"neuron {neuron}: the network has neurons 0 to {p - 1}.")
     x = np.asarray(x, dtype=np.float64).reshape(len(x), -1)
     w, b, u = weights.W[:, neuron], weights.b[neuron], weights.u[neuron]
     # summed, not f minus this neuron: the sum of the others may be exactly 0
     others = weights.only(np.arange(len(weights.u)) != neuron).outputs(x)
+    return least_weights(w, b, u, x, others)
+
+
+def least_weights(w: np.ndarray, b: float, u: float, x: np.ndarray, others: np.ndarray) -> int:
+    """`arity` of one neuron.
+
+    Args:
+        w: incoming weights, [bit].
+        b: bias.
+        u: output weight.
+        x: inputs, [sample, bit].
+        others: what all other neurons add to the output, [sample].
+    """
     f = others + np.maximum(x @ w + b, 0.0) * u
     largest = np.argsort(-np.abs(w), kind="stable")
     z = np.full(len(x), b)
     counted = f != 0
-    for m in range(n + 1):
+    for m in range(len(w) + 1):
         if m > 0:
             z = z + x[:, largest[m - 1]] * w[largest[m - 1]]
         masked = others + np.maximum(z, 0.0) * u
         if (np.sign(masked) == np.sign(f))[counted].all():
             return m
-    return n  # reached only if rounding makes the full sum differ from f
+    return len(w)  # reached only if rounding makes the full sum differ from f

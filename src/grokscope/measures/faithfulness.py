@@ -13,6 +13,7 @@ from grokscope.measures.needs import (
     HIDDEN_NEURONS,
     ONE_HIDDEN_LAYER,
     PREDICTIONS,
+    PROBE_SPLIT,
     SIGNS,
     TEST_SPLIT,
     TRAIN_SPLIT,
@@ -25,7 +26,13 @@ if TYPE_CHECKING:
 
     from grokscope.measures._point import Point
 
-__all__ = ["Faithfulness", "FaithfulnessKappa", "FaithfulnessMeanAblation", "SubnetworkNorm"]
+__all__ = [
+    "Faithfulness",
+    "FaithfulnessKappa",
+    "FaithfulnessMeanAblation",
+    "SubnetworkAccuracy",
+    "SubnetworkNorm",
+]
 
 
 def subnetworks_of(point: Point) -> jax.Array:
@@ -207,6 +214,29 @@ class FaithfulnessKappa(_SubnetworkMeasure):
         chance = jnp.stack([jnp.sum(class_shares(part) * whole_shares) for part in predicted.T])
         kappa = (_agreement(point, split, predicted) - chance) / (1 - chance)
         return jnp.where(chance < 1, kappa, jnp.nan)
+
+
+class SubnetworkAccuracy(Measure):
+    r"""Accuracy of a subnetwork alone on the probe (10,000 held-out samples by default); [subnetwork].
+
+    The share of inputs whose label the subnetwork predicts, all other neurons set to 0. Unlike `Faithfulness`
+    it compares with the labels, and an output of 0 counts as wrong. NaN for a subnetwork without neurons.
+    """
+
+    kind: Literal["subnetwork_accuracy"] = "subnetwork_accuracy"
+    dims = ("subnetwork",)
+    pace = "follow_slow"
+    default = False
+    default_with_classes = False
+    needs = (PREDICTIONS, HIDDEN_NEURONS, PROBE_SPLIT)
+
+    def __call__(self, point: Point) -> jax.Array:
+        """The share of right predictions of each subnetwork."""
+        import jax.numpy as jnp
+
+        right = _predictions(point, "probe") == point.split("probe").y[:, None]
+        has_neurons = jnp.any(subnetworks_of(point) > 0, axis=1)
+        return jnp.where(has_neurons, jnp.mean(right, axis=0, dtype=point.neuron_norm.dtype), jnp.nan)
 
 
 class SubnetworkNorm(Measure):

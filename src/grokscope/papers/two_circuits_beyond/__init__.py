@@ -10,11 +10,13 @@ a claim that can fail. One file per question, each with its experiments, evidenc
 - ``cause``: N3, norm growth as the cause of grokking;
 - ``competition``: N4, circuits that compete;
 - ``winner``: N5 and N6, when it is decided which neurons win, and by what;
-- ``norms``: N7, final norms against the least possible.
+- ``norms``: N7, final norms against the least possible;
+- ``alone``: N8, what the circuit and its complement compute alone;
+- ``lottery``: N9 and N10, the circuit's neurons at initialization, and how many weights they need.
 
 ``standard`` has the run that all questions start from, ``members`` what their evidence shares, ``drawing``
-what their figures share. Regions are fixed on seeds 0-4 and confirmed on seeds 100-199. Expensive experiments
-take only the first of the requested seeds, and every row of the table says how many seeds it has.
+what their figures share. Regions are fixed on seeds 0-4; each claim says which seeds confirm it. Expensive
+experiments take only the first of the requested seeds, and every row of the table says how many seeds it has.
 """
 
 from __future__ import annotations
@@ -23,8 +25,10 @@ from typing import Literal
 
 from grokscope.papers import Paper
 from grokscope.papers.two_circuits_beyond import (
+    alone,
     cause,
     competition,
+    lottery,
     norms,
     proofs,
     propositions,
@@ -56,6 +60,7 @@ class TwoCircuitsBeyond(Paper):
         *competition.EXPERIMENTS,
         *winner.EXPERIMENTS,
         *norms.EXPERIMENTS,
+        *lottery.EXPERIMENTS,
         *propositions.EXPERIMENTS,
     )
     claims = (
@@ -66,6 +71,8 @@ class TwoCircuitsBeyond(Paper):
         *competition.CLAIMS,
         *winner.CLAIMS,
         *norms.CLAIMS,
+        *alone.CLAIMS,
+        *lottery.CLAIMS,
     )
     figures = (
         sizes.FIGURE,
@@ -73,5 +80,8 @@ class TwoCircuitsBeyond(Paper):
         cause.FIGURE,
         competition.FIGURE,
         winner.FIGURE,
-        norms.FIGURE,
+        *norms.FIGURES,
+        alone.FIGURE,
+        lottery.TICKET_FIGURE,
+        lottery.ARITY_FIGURE,
     )

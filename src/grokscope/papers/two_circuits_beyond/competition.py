@@ -1,7 +1,8 @@
 """N4: do the circuits compete?
 
 When 95 % of the training set are fitted all neurons but the future circuit are cut, or circuit and rest no
-longer feel each other's hinge loss. Every claim compares members of a branch with those of the standard run that they start from.
+longer feel each other's hinge loss. Every claim compares members of a branch with those of the standard run
+that they start from.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
 _SMALL = 7.0  # points
-BLUE, ORANGE, GREEN, PINK, GRAY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#555555"
+BLUE, ORANGE, GREEN, PINK, GRAY, AMBER = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#555555", "#E69F00"
 LINE_GRAY = "#999999"
 
 
@@ -40,9 +40,17 @@ def member_dots(axis: Axes, place: float, values: np.ndarray, color: str) -> Non
         axis.plot([place - 0.3, place + 0.3], [np.median(found)] * 2, color=color, linewidth=1.5)
 
 
+def bands(axis: Axes, x: np.ndarray, curves: np.ndarray, color: str, label: str = "") -> None:
+    """The median of curves [member, point] over the places x, and a band of their middle 80 %."""
+    taken = ~np.isnan(curves).all(axis=0)
+    low, middle, high = np.nanquantile(curves[:, taken], [0.1, 0.5, 0.9], axis=0)
+    axis.fill_between(x[taken], low, high, color=color, alpha=0.2, linewidth=0)
+    axis.plot(x[taken], middle, color=color, linewidth=1.2, label=label)
+
+
 def shares_over_time(axis: Axes, runs: Mapping[str, RunLike], labels: Mapping[str, str]) -> None:
     """The share of members that have grokked against epochs, one curve for each of these experiments."""
-    for color, (name, label) in zip((GRAY, ORANGE, BLUE, GREEN, PINK), labels.items(), strict=False):
+    for color, (name, label) in zip((GRAY, ORANGE, BLUE, GREEN, PINK, AMBER), labels.items(), strict=False):
         members = MemberTable(runs[name].measures)
         per_epoch = runs[name].experiment.steps_per_epoch
         times = np.sort(members.grokking.upper) / per_epoch

@@ -2,7 +2,7 @@
 
 A gate is what the active neurons compute of the hidden bits, neurons that compute the same counted once
 (`grokscope.circuits.count_gates`). A network "has 4 gates" here only if the network of 4 neurons that is made
-of them is proved right on all 2^40 inputs.
+of them is proved right on all 2^40 inputs. The claim on how often that happens is C12b, in ``propositions``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from grokscope.claims import Claim, Effect, Region
+from grokscope.claims import Claim, Effect
 from grokscope.papers import Figure, RunExperiment, RunLike
 from grokscope.papers.two_circuits_beyond.drawing import BLUE, ORANGE, axis_labels, caption
 from grokscope.papers.two_circuits_beyond.members import MemberTable, share_claim
@@ -89,18 +89,6 @@ def _claims(id: str, experiment: str, when: str) -> tuple[Claim, ...]:
             estimand="the share of seeds that end with 4, 6, 7 or 8 gates",
             smallest_effect=Effect(0.1, "one seed in ten"),
             evidence=has_gates(4, 6, 7, 8),
-        ),
-        claim(
-            id=f"{id}c",
-            sentence=f"SGD finds 4, and the 4 neurons are proved: {when}.",
-            source="Prop. 3; issue N1",
-            setting="own",
-            paper_value="no",
-            estimand="the share of seeds that end with 4 gates whose merged network is proved on all 2^40 "
-            "inputs",
-            region=Region.between(0.02, 0.25),
-            smallest_effect=Effect(0.02, "one seed in fifty"),
-            evidence=four_gates_proved,
         ),
     )
 

@@ -50,6 +50,29 @@ def _proofs_over_training(run: Any, progress: Progress) -> None:
     certify(run, run.members.seeds[:_WATCHED], "every 20 epochs", budget=5.0, progress=progress)
 
 
+def _proofs_of_circuits(run: Any, progress: Progress) -> None:
+    """Verify the circuit of each member alone: its active neurons at the end, by path norm."""
+    from grokscope.circuits import read_circuit
+    from grokscope.circuits.target import target_of
+    from grokscope.circuits.verification.verify import verify
+    from grokscope.runs import add_measures
+
+    def verdict(run: Any, seeds: Any, step: int) -> dict[str, float]:
+        reading = read_circuit(run, seeds, step)
+        bits, target = target_of(run, run.position(seeds))
+        found = verify(reading.network, bits, target=target, neurons=list(reading.circuit.active), budget=2.0)
+        proved, refuted = (float(found.verdict == word) for word in ("proved", "counterexample"))
+        return dict(zip(_OF_CIRCUITS, (proved, refuted, found.lower), strict=True))
+
+    add_measures(run, _OF_CIRCUITS, verdict, progress=progress)
+
+
+def _arity(run: Any, progress: Progress) -> None:
+    from grokscope.circuits.arity_over_training import measure_arity
+
+    measure_arity(run, run.members.seeds[: 2 * _WATCHED], "every 10 epochs", progress=progress)
+
+
 def _foresight(run: Any, progress: Progress) -> None:
     from grokscope.circuits.foresight import foresee
 
@@ -59,14 +82,20 @@ def _foresight(run: Any, progress: Progress) -> None:
 _OF_GATES = ("gates", "and_gates", "support_bits", "circuit_neurons", "merged_proved", "merged_margin")
 _OF_PROOFS = ("proved", "refuted", "worst_margin_lower", "worst_margin_upper", "proof_budget")
 _OF_FORESIGHT = ("precision_path_norm", "precision_support_norm", "circuit_size")
+_OF_CIRCUITS = ("circuit_proved", "circuit_refuted", "circuit_margin_lower")
+_OF_ARITY = tuple(
+    f"{what}_{name}" for what in ("arity", "needed") for name in ("generalizing", "control", "norm_matched")
+)
 GATES = Analysis("gates", _gates, seconds=0.5, gives=_OF_GATES)
 PROOFS_AT_THE_END = Analysis("proofs at the end", _proofs_at_the_end, seconds=1.4, gives=_OF_PROOFS)
 _PROOFS_OVER_TRAINING = Analysis("proofs over training", _proofs_over_training, seconds=1.0, gives=_OF_PROOFS)
+_PROOFS_OF_CIRCUITS = Analysis("proofs of circuits", _proofs_of_circuits, seconds=0.5, gives=_OF_CIRCUITS)
+_ARITY = Analysis("arity", _arity, seconds=0.3, gives=_OF_ARITY)
 _FORESIGHT = Analysis("foresight", _foresight, seconds=0.4, gives=_OF_FORESIGHT)
 
 # ---------------------------------------------------------------- the standard run
 
-_FEW_MEASURES = ("train_accuracy", "test_accuracy", "path_norm", "path_norm_total")
+FEW_MEASURES = ("train_accuracy", "test_accuracy", "path_norm", "path_norm_total")
 
 STANDARD = Experiment(
     name="standard",
@@ -76,7 +105,15 @@ STANDARD = Experiment(
     model=FullyConnected(width=1000),
     loss=Hinge(),
     optimizer=SGD(learning_rate=0.1, weight_decay=0.01),
-    measures=(*_FEW_MEASURES, "test_accuracy_large", "subnetwork_norm"),
+    measures=(
+        *FEW_MEASURES,
+        "test_accuracy_large",
+        "margin_mean_large",
+        "subnetwork_norm",
+        "faithfulness",
+        "faithfulness_kappa",
+        "subnetwork_accuracy",
+    ),
     schedule=Recording(
         measures="every 2 epochs", slow_measures="every 10 epochs", follow="every 10 epochs", snapshots="ends"
     ),
@@ -86,7 +123,7 @@ STANDARD_RUN = RunExperiment(
     "The paper's standard run: parity of 3 of 40 bits, 1,000 samples, 1,000 neurons, SGD.",
     STANDARD,
     PROFILES,
-    analyses=(GATES, PROOFS_AT_THE_END, _PROOFS_OVER_TRAINING, _FORESIGHT),
+    analyses=(GATES, PROOFS_AT_THE_END, _PROOFS_OVER_TRAINING, _PROOFS_OF_CIRCUITS, _ARITY, _FORESIGHT),
 )
 
 # ---------------------------------------------------------------- experiments that derive from it
@@ -98,7 +135,7 @@ def changed(name: str, **changes: Any) -> Experiment:
     table: dict[str, Any] = {
         **dict(STANDARD),
         "name": name,
-        "measures": _FEW_MEASURES,
+        "measures": FEW_MEASURES,
         "schedule": ends,
         **changes,
     }
@@ -111,6 +148,7 @@ def branch(
     at: int | str,
     *interventions: dict[str, Any],
     epochs: int | None = None,
+    parameters: Any = "all",
     **more: Any,
 ) -> PaperExperiment:
     """Members of the standard run, continued with interventions from a step or event on.
@@ -121,10 +159,11 @@ def branch(
         at: the step or event at which members branch off.
         interventions: as tables of a spec.
         epochs: length; None: that of the standard run.
+        parameters: those that are copied, as for `FromRun`.
         more: further arguments of `PaperExperiment`.
     """
     changes = {} if epochs is None else {"epochs": epochs}
-    init = FromRun(run="standard", source=STANDARD.identity, at=at)
+    init = FromRun(run="standard", source=STANDARD.identity, at=at, parameters=parameters)
     experiment = changed(name, init=init, interventions=interventions, **changes)
     return RunExperiment(name, sentence, experiment, PROFILES, **more)
 
