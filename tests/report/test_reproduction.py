@@ -86,7 +86,7 @@ def files(folder: Path) -> set[str]:
 def test_everything_is_written(standard: Reproduction) -> None:
     done, out = standard, Path(standard.folder)
     figures = {f"figures/{name}.{end}" for name in done.figures for end in ("svg", "pdf", "png")}
-    assert done.figures == ["figure-2", "figure-3", "figure-5", "sensitivity"]
+    assert done.figures == ["figure-2", "figure-3", "figure-5", "thresholds", "sensitivity"]
     assert files(out) == figures | {"claims.json", "report.html", RECORD, "standard/experiment.toml"}
     claims = json.loads((out / "claims.json").read_text())
     assert claims == done.claims

@@ -79,8 +79,8 @@ __all__ = [
 ]
 
 ONE_SEED_IN_TEN = Effect(0.1, "one seed in ten behaves otherwise")  # the usual effect of claims about a share
-#: Training accuracy of the earlier anchor of memorization. With random labels a network is above 95 % as soon
-#: as with true ones, so up to here fitting needs no generalization; the last percents are partly its work.
+#: Training accuracy of the earlier anchor of memorization. The last percents are partly the work of
+#: generalization: claims R4 to R6 of `two_circuits` say when random labels are fitted as far.
 EARLY_LEVEL = 0.95
 _LAST_EPOCHS = 50
 

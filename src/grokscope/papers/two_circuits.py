@@ -15,9 +15,9 @@ is the same for test_accuracy. Both are interval-censored by the schedule and ri
 run. A seed that diverges counts against a claim. Regions were fixed on seeds 0-4 and are confirmed on seeds
 100-199; those of estimands that were added later on seeds 200-299 (`_FRESH`).
 
-Above 95 % training accuracy is partly generalization: with random labels a network passes 95 % as early as
-with true ones, 98 % later (R4 to R6). Claims on the time before generalization therefore have a second
-anchor, the step at which train_accuracy first stays above 0.95 (`EARLY_LEVEL`): C1d, C2b, C4d and C5e.
+At 98 % training accuracy is partly generalization: the norms have parted by then (C4e). R4 to R6 say when
+random labels are fitted as far. Claims on the time before generalization therefore have a second anchor, the
+step at which train_accuracy first stays above 0.95 (`EARLY_LEVEL`): C1d, C2b, C4d and C5e.
 
 Some sentences of the paper have no threshold ("near 100 %", "begins to grow", "a little"). They are claims at
 a few thresholds that were set beforehand; the figure `thresholds` draws the estimates over all thresholds.
