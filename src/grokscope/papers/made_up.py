@@ -178,7 +178,8 @@ def _made_up(
         dims = known.get(name, ())
         # A little scatter over seeds, so that a mean has an interval; none on shares and events.
         # It differs between runs with other curves: a ratio of two of them has a spread, too.
-        own = np.random.default_rng([zlib.crc32(f"{name} {curve!r}".encode()), len(data)])
+        what = curve.tobytes() if isinstance(curve, np.ndarray) else repr(curve).encode()
+        own = np.random.default_rng([zlib.crc32(name.encode() + what), len(data)])
         scatter = 1 + 1e-6 * own.standard_normal(seeds)
         if axes and dims and name not in named:
             continue  # as of a sweep over widths, whose neurons have no common axis

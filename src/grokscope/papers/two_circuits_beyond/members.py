@@ -39,12 +39,15 @@ class MemberTable:
         need(measures, "train_accuracy", "test_accuracy")
         self.measures = measures
         self._dims = [str(dim) for dim in measures["train_accuracy"].dims if dim in MEMBER_DIMS]
-        like = measures["train_accuracy"].isel(step=0, drop=True)
-        columns = [
-            (measures["seed"] if "seed" in self._dims else measures[f"{stream}_seed"]).broadcast_like(like)
-            for stream in STREAMS
-        ]
-        table = np.stack([c.transpose(*self._dims).to_numpy().ravel() for c in columns], axis=1)
+        if self._dims == ["seed"]:
+            table = np.repeat(measures["seed"].to_numpy()[:, None], len(STREAMS), axis=1)
+        else:
+            like = measures["train_accuracy"].isel(step=0, drop=True)
+            columns = [
+                (measures["seed"] if "seed" in self._dims else measures[f"{stream}_seed"]).broadcast_like(like)
+                for stream in STREAMS
+            ]
+            table = np.stack([c.transpose(*self._dims).to_numpy().ravel() for c in columns], axis=1)
         self._rows = finished_seeds(measures)
         self.seeds = [Seeds(*row) for row in table[self._rows].astype(int).tolist()]
         if not self.seeds:
