@@ -60,7 +60,8 @@ def render(
     lines = [
         f"Made by {' and '.join(f'`{command}`' for command in commands)}.",
         "Holds: the interval lies inside the claim's region; fails: outside; undecided: neither, or not "
-        "significant over the table.",
+        "significant over the table. Would decide: so many seeds in all, if all are like these, by the "
+        "interval alone.",
         *(f"Over the table: {text}." for text in _distinct(claims, "control")),
         *(
             "Regions were fixed "
@@ -129,7 +130,7 @@ def _row(claim: dict[str, Any]) -> tuple[str, ...]:
         _value(claim["value"], unit),
         interval,
         str(claim["seeds"]),
-        claim["verdict"],
+        claim.get("words") or claim["verdict"],
     )
     return tuple(_escape(cell) for cell in cells)
 
