@@ -60,8 +60,12 @@ def render(
     lines = [
         f"Made by {' and '.join(f'`{command}`' for command in commands)}.",
         "Holds: the interval lies inside the claim's region; fails: outside; undecided: neither, or not "
-        "significant over the table. Would decide: so many seeds in all, if all are like these, by the "
-        "interval alone.",
+        "significant over the table.",
+        *(
+            ["Would decide: so many seeds in all, if all are like these, by the interval alone."]
+            if any("would decide" in one.get("words", "") for one in claims)
+            else []
+        ),
         *(f"Over the table: {text}." for text in _distinct(claims, "control")),
         *(
             "Regions were fixed "

@@ -209,3 +209,11 @@ def test_a_page_of_several_papers_has_a_block_for_each(tool: Any, project: Path)
     assert "stale" not in text
     assert "its own" in text
     assert text.index("| A | It groks.") < text.index("claims:end two-circuits")
+
+
+def test_an_undecided_claim_says_which_way_it_leans(tool: Any) -> None:
+    few = [one.to_json() for one in judge([judged("A", np.ones(4))])]
+    block = tool.render(few, RECORD)
+    assert "| 4 | undecided, leans to holds: 4 of 4 seeds; about 6 would decide |" in block
+    assert "Would decide: so many seeds in all, if all are like these, by the interval alone." in block
+    assert "Would decide" not in tool.render(claims(), RECORD)

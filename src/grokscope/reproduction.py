@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from grokscope.cards import Fact, html_card, html_table, text_card
 from grokscope.claims import (
+    MOST_SEEDS,
     Claim,
     Evidence,
     EvidenceFailed,
@@ -71,7 +72,7 @@ __all__ = [
 RECORD = REPRODUCTION_FILE  # the plan, so that claims can be judged again from the folder
 PROFILE_SECONDS = 600.0  # below this prediction the default profile is ``paper``, else ``quick``
 _NO_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)  # the errors that end the whole work
-_MOST_IDS = 8  # of claims, in a line of the plan
+_MOST_IDS = 8  # of claims, named in the plan
 _LONGEST = 300  # characters of the message of an error
 _MEASURING_SECONDS = 0.5  # to measure the speed of this machine
 _FIGURES_SECONDS = 3.0  # drawing all figures of an experiment and judging its claims
@@ -205,21 +206,24 @@ def _can_hold(paper: Paper, chosen: Sequence[PaperExperiment], seeds: int | str 
             short.setdefault(needed, []).append(claim.id)
     if not claims:
         return ""
-    few, many = min(counts.values()), max(counts.values())
+    sampled = [claim for claim in claims if claim.kind != "deterministic"]
+    sizes = [counts[name] for claim in sampled for name in claim.experiments] or [*counts.values()]
+    few, many = min(sizes), max(sizes)
     number = f"{few} seed{'s' * (few != 1)}" if few == many else f"{few} to {many} seeds"
     able = len(claims) - sum(map(len, short.values()))
     text = f"With {number} {able} of {len(claims)} claims can be shown to hold"
     needs = [
-        f"{_some(ids)} ({'more' if needed is None else f'from {needed}'} seeds)"
+        f"{_some(ids, max(1, _MOST_IDS // len(short)))} "
+        f"({f'more than {MOST_SEEDS:,}' if needed is None else f'from {needed}'} seeds)"
         for needed, ids in sorted(short.items(), key=lambda item: item[0] or math.inf)
     ]
     return f"{text}; not {', '.join(needs)}." if needs else f"{text}."
 
 
-def _some(ids: Sequence[str]) -> str:
+def _some(ids: Sequence[str], most: int) -> str:
     """The first ids, and how many more there are."""
-    rest = len(ids) - _MOST_IDS
-    return ", ".join(ids) if rest <= 1 else f"{', '.join(ids[:_MOST_IDS])} and {rest} more"
+    rest = len(ids) - most
+    return ", ".join(ids) if rest <= 1 else f"{', '.join(ids[:most])} and {rest} more"
 
 
 def _plan_row(one: PaperExperiment, seeds: int | str | None, profile: str, rates: Rates) -> PlanRow:

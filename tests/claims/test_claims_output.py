@@ -224,6 +224,11 @@ def test_reasons_come_once_with_the_ids_of_their_claims():
     assert "N1-constant-c: a control or correction that the paper lacks." in told
 
 
+def test_what_is_said_of_all_claims_names_none():
+    entries = [one | {"setting": "own"} for one in demo()]
+    assert "all claims: a control or correction that the paper lacks." in claims_overview(entries).plain
+
+
 @pytest.mark.parametrize("width", [10, 40, 60, 80])
 def test_a_narrow_terminal_gets_two_lines_a_claim_or_more(width):
     text = claims_overview(demo(), width).plain

@@ -208,11 +208,15 @@ def _reasons(claims: Sequence[Entry]) -> list[str]:
 
 def _grouped(told: Iterable[tuple[Entry, str]]) -> list[str]:
     """Texts with the ids of the claims that they are about, each text once; without the empty ones."""
+    told = list(told)
+    every = len({str(one["id"]) for one, _ in told})
     found: dict[str, list[str]] = {}
     for one, text in told:
         if text:
             found.setdefault(text, []).append(str(one["id"]))
-    return [f"{', '.join(ids)}: {text}." for text, ids in found.items()]
+    return [
+        f"{'all claims' if 2 < every == len(ids) else ', '.join(ids)}: {text}." for text, ids in found.items()
+    ]
 
 
 def _cut(text: str, most: int) -> str:

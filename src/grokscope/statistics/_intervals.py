@@ -89,7 +89,7 @@ def clopper_pearson_ends(successes: float, n: int, confidence: float) -> tuple[f
 
     Example:
         >>> [round(end, 4) for end in clopper_pearson_ends(4.5, 5, 0.95)]
-        [0.371, 0.9997]
+        [0.3714, 0.9999]
     """
     from scipy.special import betaincinv
 
