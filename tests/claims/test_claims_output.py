@@ -234,7 +234,7 @@ def test_a_narrow_terminal_gets_two_lines_a_claim_or_more(width):
     text = claims_overview(demo(), width).plain
     assert max(map(len, text.split("\n"))) <= max(width, 40)
     flat = " ".join(text.split())
-    assert "C3 undecided, leans to holds Every network groks in the end, E...: 1 [0.478, 1] C4" in flat
+    assert "C3 undecided, leans to holds Every network groks in the end, E... 1 [0.478, 1] C4" in flat
     assert "-10000 [-10001, -9999] orders of magnitude" in flat
 
 
@@ -243,6 +243,13 @@ def test_a_file_of_an_earlier_version_has_its_table():
     lines = claims_overview(old, 100).plain.split("\n")
     assert lines[3].split()[-1] == "undecided"
     assert lines[11] == "3 hold, 1 fails, 4 undecided, 1 not testable."
+
+
+def test_a_file_may_hold_anything():
+    odd = {"id": "X", "sentence": "S.", "verdict": "?", "value": ["a"], "interval": ["low", {}], "unit": 3}
+    odd |= {"name": 7, "words": 8, "leaning": [1], "seeds_to_decide": "many", "note": 5, "reduced": {}}
+    (row,) = [line for line in claims_overview([*demo(), odd]).plain.splitlines() if line.startswith("X ")]
+    assert row.split() == ["X", "7", "['a']", "[low,", "{}]", "8"]
 
 
 def test_the_full_table_has_the_words():

@@ -78,9 +78,8 @@ def claims_overview(claims: Sequence[Entry], width: int = 100) -> Text:
 
     Below it follow the tally and, each once with the ids of its claims, the reasons: seeds that agree,
     number of seeds that would decide, notes, settings other than the paper's. No line is longer than `width`
-    (from 40 on).
-    The sentence stands in for a name that is empty. Units, then names, are shortened where there is no room;
-    where there is too little for that, a claim takes two lines or more.
+    (from 40 on). The sentence stands in for a name that is empty. Units, then names, are shortened where
+    there is no room; where there is too little for that, a claim takes two lines or more.
 
     Args:
         claims: Entries of `claims.json` (`Judged.to_json`).
@@ -112,20 +111,19 @@ def _lines(rows: Sequence[tuple[str, str, str, str, str, str]], width: int) -> l
     with_units = max(len(f"{row[2]} {row[3]}".rstrip()) for row in (header, *rows))
     of_number = min(with_units, max(max(numbers), room - min(max(names), LONGEST_NAME)))
     of_name = min(max(names), room - of_number)
+    in_one_line = of_name >= min(_SHORTEST_NAME, max(names))
     lines: list[Text] = []
-    for name, claim, number, unit, verdict, style in (header, *rows):
+    for name, claim, number, unit, verdict, style in (header, *rows) if in_one_line else rows:
         line = Text()
-        if of_name >= min(_SHORTEST_NAME, max(names)):
+        if in_one_line:
             ours = f"{number} {_cut(unit, of_number - len(number) - 1)}"
             cells = name.ljust(max(ids)), _cut(claim, of_name).ljust(of_name), ours.ljust(of_number), ""
             line.append(_GAP.join(cells))
             line.append(verdict, style=style)
-        elif style == "bold":
-            continue
         else:
             line.append(f"{name}  ")
             line.append(verdict, style=style)
-            told = f"{_cut(claim, LONGEST_NAME)}: {number} {unit}"
+            told = f"{_cut(claim, LONGEST_NAME)}  {number} {unit}"
             line.append("\n" + textwrap.fill(told, width, initial_indent="  ", subsequent_indent="  "))
         lines.append(line)
     return lines
@@ -165,7 +163,7 @@ def claims_markdown(judged: Sequence[Judged]) -> str:
 def _ours(one: Entry) -> tuple[str, str]:
     """Our number with its interval, and the unit."""
     value, ends = one.get("value"), one.get("interval")
-    text = _short(value) if isinstance(value, int | float) else "-" if value is None else str(value)
+    text = "-" if value is None else _short(value)
     if isinstance(ends, list) and len(ends) == 2:
         low, high = (
             sign if end is None else _short(end) for end, sign in zip(ends, ("-inf", "inf"), strict=True)
@@ -174,14 +172,21 @@ def _ours(one: Entry) -> tuple[str, str]:
     return text, str(one.get("unit") or "") if isinstance(value, int | float) else ""
 
 
-def _short(value: float) -> str:
-    """Three significant digits; from 1,000 on a whole number."""
+def _short(value: Any) -> str:
+    """Three significant digits; from 1,000 on a whole number; texts as they are."""
+    if not isinstance(value, int | float):
+        return str(value)
     return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _headline(one: Entry) -> tuple[str, str]:
     """The verdict with its leaning, and its style; the rest of its words is a reason."""
     return _words(one).partition(": ")[0], STYLES.get(one["verdict"], "")
+
+
+def _seeds(one: Entry) -> float:
+    seeds = one.get("seeds_to_decide")
+    return seeds if isinstance(seeds, int) else math.inf
 
 
 def _words(one: Entry) -> str:
@@ -192,7 +197,7 @@ def _reasons(claims: Sequence[Entry]) -> list[str]:
     """What is to be said below the table, a line each; what is the same of several claims comes once."""
     lines = ["", f"{tally_text(claims)}."] if claims else []
     decide = [(one, _words(one).partition(": ")[2]) for one in claims]
-    lines += _grouped(sorted(decide, key=lambda pair: pair[0].get("seeds_to_decide") or math.inf))
+    lines += _grouped(sorted(decide, key=lambda pair: _seeds(pair[0])))
     if any("would decide" in reason for _, reason in decide):
         lines.append(_WOULD_DECIDE)
     notes: list[tuple[Entry, str]] = []
