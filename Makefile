@@ -15,8 +15,8 @@ PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' Makefile
 
-demo: install ## set up, then reproduce the paper's standard experiment on five seeds into demo/
-	@$(BIN)/grokscope reproduce two-circuits standard --seeds 5 --out demo
+demo: install ## set up, then reproduce the paper's standard experiment on eight seeds into demo/
+	@$(BIN)/grokscope reproduce two-circuits standard --seeds 100:108 --out demo
 
 test: install-dev ## set up, then run the test suite (ARGS="-k name" selects)
 	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)

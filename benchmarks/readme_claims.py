@@ -63,6 +63,11 @@ def render(
         f"Made by {' and '.join(f'`{command}`' for command in commands)}.",
         "Holds: the interval lies inside the claim's region; fails: outside; undecided: neither, or not "
         "significant over the table.",
+        *(
+            ["Would decide: so many seeds in all, if all are like these, by the interval alone."]
+            if any("would decide" in one.get("words", "") for one in claims)
+            else []
+        ),
         *(f"Over the table: {text}." for text in _distinct(claims, "control")),
         *_fixed(claims, asked),
         *(f"{one['id']}: {one['note']}." for one in claims if one.get("note")),
@@ -142,7 +147,7 @@ def _row(claim: dict[str, Any]) -> tuple[str, ...]:
         _value(claim["value"], unit),
         interval,
         str(claim["seeds"]),
-        claim["verdict"],
+        claim.get("words") or claim["verdict"],
     )
     return tuple(_escape(cell) for cell in cells)
 

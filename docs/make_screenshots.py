@@ -1,6 +1,6 @@
 """Take the pictures of report.md, of pages that are there.
 
-    grokscope reproduce two-circuits standard --seeds 5 --out demo
+    grokscope reproduce two-circuits standard --seeds 100:108 --out demo
     grokscope sweep parity.toml --over ... --out demo-sweep
     python docs/make_screenshots.py demo demo-sweep
 

@@ -238,3 +238,11 @@ def test_a_page_with_two_tables_of_a_paper_has_a_block_for_each_folder(tool: Any
         tool.update(project / "out", project, "README.md", block="three")
     with pytest.raises(ValueError, match=r"figure-4\.png"):  # without the block all pictures are asked for
         tool.update(project / "out", project, "docs/papers/mine.md")
+
+
+def test_an_undecided_claim_says_which_way_it_leans(tool: Any) -> None:
+    few = [one.to_json() for one in judge([judged("A", np.ones(4))])]
+    block = tool.render(few, RECORD)
+    assert "| 4 | undecided, leans to holds: 4 of 4 seeds; about 6 would decide |" in block
+    assert "Would decide: so many seeds in all, if all are like these, by the interval alone." in block
+    assert "Would decide" not in tool.render(claims(), RECORD)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import errno
 import importlib
 import json
+import math
 import shlex
 import sys
+import textwrap
 import threading
 import time
 import traceback
-from collections import Counter
 from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -22,7 +23,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from grokscope.cards import Fact, html_card, html_table, text_card
-from grokscope.claims import Claim, Evidence, EvidenceFailed, Judged, NotTestable, gather, judge
+from grokscope.claims import (
+    MOST_SEEDS,
+    Claim,
+    Evidence,
+    EvidenceFailed,
+    Judged,
+    NotTestable,
+    claims_overview,
+    claims_table,
+    gather,
+    judge,
+    least_seeds,
+    tally_text,
+)
 from grokscope.errors import GrokscopeError, InputError, StoreError, said
 from grokscope.papers import (
     Failed,
@@ -58,6 +72,7 @@ __all__ = [
 RECORD = REPRODUCTION_FILE  # the plan, so that claims can be judged again from the folder
 PROFILE_SECONDS = 600.0  # below this prediction the default profile is ``paper``, else ``quick``
 _NO_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)  # the errors that end the whole work
+_MOST_IDS = 8  # of claims, named in the plan
 _LONGEST = 300  # characters of the message of an error
 _MEASURING_SECONDS = 0.5  # to measure the speed of this machine
 _FIGURES_SECONDS = 3.0  # drawing all figures of an experiment and judging its claims
@@ -99,6 +114,7 @@ class Plan:
         seeds: the seeds, in the syntax of ``--seeds``; None for the profile's own.
         rows: the plan of each experiment.
         seconds: predicted wall time of all experiments.
+        claims: how many claims so many seeds can show, and which need more; empty without claims.
     """
 
     paper: str
@@ -107,6 +123,7 @@ class Plan:
     seeds: str | None
     rows: tuple[PlanRow, ...]
     seconds: float
+    claims: str = ""
 
     def __str__(self) -> str:
         lines = [f"{self.paper}, profile {self.profile} ({self.reason}):"]
@@ -117,7 +134,9 @@ class Plan:
                 f"  about {duration(row.seconds)}, {row.memory / 1e9:.1f} GB{'  needs a GPU' * row.needs_gpu}"
             )
             lines += [f"  {'':{width}}  {value}" for value in row.values]
-        return "\n".join([*lines, f"  in all about {duration(self.seconds)}"])
+        lines.append(f"  in all about {duration(self.seconds)}")
+        lines += textwrap.wrap(self.claims, 98, initial_indent="  ", subsequent_indent="    ")
+        return "\n".join(lines)
 
 
 def plan(
@@ -168,7 +187,43 @@ def plan(
         found.check_values(one, profile)
     rows = tuple(_plan_row(one, seeds, profile, rates) for one in chosen)
     text = None if seeds is None else str(seeds)
-    return Plan(found.kind, profile, reason, text, rows, sum(row.seconds for row in rows))
+    claims = _can_hold(found, chosen, seeds, profile)
+    return Plan(found.kind, profile, reason, text, rows, sum(row.seconds for row in rows), claims)
+
+
+def _can_hold(paper: Paper, chosen: Sequence[PaperExperiment], seeds: int | str | None, profile: str) -> str:
+    """Which claims on these experiments so many seeds can show to hold, in a sentence."""
+    counts: dict[str, int] = {}
+    for one in chosen:
+        members = one.members(one.under(profile)[1] if seeds is None else seeds)
+        # crossed streams: as many as the longest of them
+        counts[one.name] = max(len(set(stream)) for stream in zip(*members.seeds, strict=True))
+    claims = [claim for claim in paper.claims if set(claim.experiments) <= counts.keys()]
+    short: dict[int | None, list[str]] = {}
+    for claim in claims:
+        needed = least_seeds(claim)
+        if needed is None or needed > min(counts[name] for name in claim.experiments):
+            short.setdefault(needed, []).append(claim.id)
+    if not claims:
+        return ""
+    sampled = [claim for claim in claims if claim.kind != "deterministic"]
+    sizes = [counts[name] for claim in sampled for name in claim.experiments] or [*counts.values()]
+    few, many = min(sizes), max(sizes)
+    number = f"{few} seed{'s' * (few != 1)}" if few == many else f"{few} to {many} seeds"
+    able = len(claims) - sum(map(len, short.values()))
+    text = f"With {number} {able} of {len(claims)} claims can be shown to hold"
+    needs = [
+        f"{_some(ids, max(1, _MOST_IDS // len(short)))} "
+        f"({f'more than {MOST_SEEDS:,}' if needed is None else f'from {needed}'} seeds)"
+        for needed, ids in sorted(short.items(), key=lambda item: item[0] or math.inf)
+    ]
+    return f"{text}; not {', '.join(needs)}." if needs else f"{text}."
+
+
+def _some(ids: Sequence[str], most: int) -> str:
+    """The first ids, and how many more there are."""
+    rest = len(ids) - most
+    return ", ".join(ids) if rest <= 1 else f"{', '.join(ids[:most])} and {rest} more"
 
 
 def _plan_row(one: PaperExperiment, seeds: int | str | None, profile: str, rates: Rates) -> PlanRow:
@@ -337,27 +392,30 @@ class Reproduction:
         return command_of(self.paper, self.runs, self.profile)
 
     def __repr__(self) -> str:
-        return f"{text_card(f'Reproduction {self.folder}', self._facts())}\n{self._claims(color=False)}"
+        return f"{text_card(f'Reproduction {self.folder}', self._facts())}\n{self._claims()}"
 
     def _repr_html_(self) -> str:
         """The card in notebooks: facts, and the verdicts."""
-        rows = [(one.claim.id, one.verdict, one.claim.sentence) for one in self.shown]
+        rows = [(one.claim.id, one.words, one.claim.sentence) for one in self.shown]
         card = html_card(f"Reproduction {self.folder}", self._facts())
         return f"{card}{html_table(('claim', 'verdict', 'sentence'), rows)}"
 
     def _facts(self) -> list[Fact]:
-        verdicts = Counter(str(one.verdict) for one in self.shown)
         facts = [
             ("paper", self.paper.title),
             ("profile", f"{self.profile} ({self.reason})"),
             ("experiments", ", ".join(self.runs)),
-            ("claims", ", ".join(f"{n} {verdict}" for verdict, n in verdicts.items())),
+            ("claims", tally_text(one.to_json() for one in self.shown)),
         ]
         facts += [("failed", str(one)) for one in self.failures]
         return facts if self.report is None else [*facts, ("report", str(self.report))]
 
-    def summary(self) -> str:
-        """Text: the table of claims and the paths of the files; in color if standard output is a terminal."""
+    def summary(self, *, full: bool = False) -> str:
+        """Text: the table of claims and the paths of the files; in color if standard output is a terminal.
+
+        Args:
+            full: the table with sentences, sources, settings and the paper's numbers; else one line a claim.
+        """
         lines = [
             *self.notes,
             *map(str, self.failures),
@@ -366,19 +424,21 @@ class Reproduction:
         ]
         if self.report is not None:
             lines.append(f"report:  {self.report}")
-        return self._claims(color=sys.stdout.isatty()) + "\n".join(lines)
+        return self._claims(full=full, color=sys.stdout.isatty()) + "\n".join(lines)
 
-    def _claims(self, *, color: bool) -> str:
+    def _claims(self, *, full: bool = False, color: bool = False) -> str:
         import io
         import shutil
 
         from rich.console import Console
 
-        from grokscope.claims import claims_table
-
         text = io.StringIO()
-        width = max(100, shutil.get_terminal_size((120, 24)).columns)
-        Console(file=text, width=width, force_terminal=color).print(claims_table(self.shown))
+        width = shutil.get_terminal_size((100, 24)).columns
+        if full:
+            drawn, width = claims_table(self.shown), max(width, 100)
+        else:
+            drawn = claims_overview([one.to_json() for one in self.shown], width)
+        Console(file=text, width=max(width, 40), force_terminal=color).print(drawn)
         return text.getvalue()
 
     def to_json(self) -> dict[str, Any]:
@@ -430,9 +490,9 @@ def reproduce(
         GrokscopeError: if no experiment could be trained.
 
     Example:
-        >>> done = reproduce("two-circuits", ["standard"], seeds=5, out="demo")  # doctest: +SKIP
-        >>> done.claims[0]["verdict"]  # doctest: +SKIP
-        'undecided'
+        >>> done = reproduce("two-circuits", ["standard"], seeds="100:108", out="demo")  # doctest: +SKIP
+        >>> done.claims[0]["words"]  # doctest: +SKIP
+        'undecided, leans to holds: 8 of 8 seeds; about 17 would decide'
     """
     began = time.perf_counter()
     planned = paper if isinstance(paper, Plan) else plan(paper, experiments, seeds, profile, rates)

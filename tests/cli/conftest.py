@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 import grokscope
+import grokscope.analysis.overview  # what is imported later finds a `grokscope.runs` that is no package
+import grokscope.runs.provenance
 import grokscope.spec.parts
 from fake_runs import FakeRun, fake_run
 from grokscope.cli import main

@@ -166,10 +166,13 @@ def test_show_tells_the_claims_and_steers_no_terminal(cli, store, tmp_path):
     claim = {"id": "C1", "sentence": "Red\x1b[31m.", "verdict": "holds", "experiment": "standard"}
     claim |= {"value": 2.5, "interval": [1, None], "paper_value": "yes", "seeds": 7}
     (tmp_path / "claims.json").write_text(json.dumps([claim]), encoding="utf-8")
-    result = cli("show", str(tmp_path / "standard"))
-    assert result.code == 0, result.err
-    (row,) = [line for line in result.out.splitlines() if line.startswith("C1 ")]
-    assert row.split() == ["C1", "holds", "2.5", "1", "to", "inf", "yes", "7", "Red?[31m."]
+    long = "C1", "holds", "2.5", "1", "to", "inf", "yes", "7", "Red?[31m."
+    short = "C1", "Red?[31m.", "2.5", "[1,", "inf]", "holds"
+    for flags, cells in (((), short), (("--full",), long)):
+        result = cli("show", str(tmp_path / "standard"), *flags)
+        assert result.code == 0, result.err
+        (row,) = [line for line in result.out.splitlines() if line.startswith("C1 ")]
+        assert row.split() == list(cells)
 
 
 @pytest.mark.parametrize(

@@ -37,8 +37,8 @@ def papers(monkeypatch):
         paper: str
         failures = ()
 
-        def summary(self):
-            return "the claims table"
+        def summary(self, *, full=False):
+            return "the claims table, in full" if full else "the claims table"
 
         def to_json(self):
             return {"paper": self.paper}
@@ -65,6 +65,10 @@ def test_the_plan_comes_first_then_the_work_then_the_claims(cli, papers, tmp_pat
     assert (out, options) == (tmp_path, {"allow_other_numerics": False, "allow_changed_code": False})
     assert result.out == "the claims table\n"
     assert result.err.splitlines()[:2] == ["the plan for two-circuits", "standard: started"]
+
+
+def test_the_table_is_printed_in_full_where_it_is_asked_for(cli, papers):
+    assert cli("reproduce", "two-circuits", "--full").out == "the claims table, in full\n"
 
 
 def test_no_experiment_means_the_default_ones(cli, papers):

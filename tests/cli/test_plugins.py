@@ -198,7 +198,7 @@ def test_a_paper_of_ones_own_is_planned_reproduced_and_reported(cli, tmp_path):
     plan = done(cli("reproduce", "my_paper", "--dry-run", "--profile", "quick", *plugin)).out
     assert "main" in plan
     result = done(cli("reproduce", "my_paper", "--profile", "quick", "--out", str(out), *plugin))
-    assert "The network labels new inputs correctly." in result.out
+    assert "C1  labels new inputs correctly" in result.out
     (claim,) = json.loads((out / "claims.json").read_text())
     assert (claim["id"], claim["seeds"], claim["experiment"]) == ("C1", 3, "main")
     assert claim["verdict"] in ("holds", "fails", "undecided")

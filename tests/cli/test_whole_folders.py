@@ -116,7 +116,14 @@ def test_show_summarizes_everything(cli, whole: Path) -> None:
     result = cli("show", str(whole))
     assert result.code == 0, result.err
     failure = "figure figure-1 failed: ValueError: no"
-    for text in ("It is so.", "own", failure, "2 cells, 4 members", "2 contenders", str(whole / "run")):
+    for text in (
+        "It is so.",
+        "C1: a control or correction that the paper lacks.",
+        failure,
+        "2 cells, 4 members",
+        "2 contenders",
+        str(whole / "run"),
+    ):
         assert text in result.out
     document = json.loads(cli("show", str(whole), "--json").out)
     assert [len(document[key]) for key in ("claims", "failures", "runs", "sweeps", "contests")] == [1] * 5

@@ -51,6 +51,32 @@ def test_the_plan_can_be_read() -> None:
     assert "standard     12 members x   9,600 steps" in text
 
 
+def test_the_plan_says_which_claims_so_many_seeds_can_show() -> None:
+    """A share of at least 0.8 is shown by 17 true seeds: 0.025^(1/17) = 0.805, and 0.025^(1/16) = 0.794."""
+    eight = plan("two-circuits", "standard", "100:108", rates=FAST).claims
+    claims = [one for one in papers()["two-circuits"].claims if one.experiments == ("standard",)]
+    shares = [one.id for one in claims if one.kind == "share"]
+    assert eight.startswith(f"With 8 seeds {len(claims) - len(shares)} of {len(claims)} claims can be shown")
+    assert eight.endswith(f"; not {', '.join(shares)} (from 17 seeds).")
+    enough = plan("two-circuits", "standard", 17, rates=FAST)
+    assert enough.claims == f"With 17 seeds {len(claims)} of {len(claims)} claims can be shown to hold."
+    assert str(enough).endswith(f"\n  {enough.claims}")
+    # a median of five is not bounded: 2 / 2^5 = 0.0625
+    assert "C1b (from 6 seeds), " in plan("two-circuits", "standard", 5, rates=FAST).claims
+    assert plan("two-circuits", "standard", 1, rates=FAST).claims.startswith("With 1 seed 0 of ")
+    long = str(plan("two-circuits", seeds=1, rates=FAST))
+    assert " and " in long.split("With 1 seed")[1]
+    assert max(map(len, long.splitlines()[1:])) <= 100
+
+
+def test_seeds_of_a_plan_are_those_of_the_longest_stream() -> None:
+    crossed = plan("two-circuits", "standard", "init=0;data=0:17", rates=FAST).claims
+    assert crossed.startswith("With 17 seeds")
+    assert "can be shown to hold." in crossed
+    both = plan("two-circuits-beyond", seeds="100:120", rates=FAST).claims
+    assert not both.startswith("With 1 ")  # a construction is one network without seeds
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -24,7 +24,12 @@ SOURCE = ROOT / "src" / "grokscope"
 GOAL = 0.85
 LIMIT = 150.0  # seconds for the tests of one mutant; what takes longer was noticed
 
-_CLAIMS = ("claims/test_claims", "claims/test_claims_output", "claims/test_claims_error_rates")
+_CLAIMS = (
+    "claims/test_claims",
+    "claims/test_claims_output",
+    "claims/test_claims_error_rates",
+    "claims/test_leaning",
+)
 _MEASURES = ("measures/test_needs", "measures/test_simple", "measures/test_reference")
 # part -> module -> tests, the quickest first
 TESTED: dict[str, dict[str, tuple[str, ...]]] = {
@@ -44,6 +49,7 @@ TESTED: dict[str, dict[str, tuple[str, ...]]] = {
         "claims/_claim.py": _CLAIMS,
         "claims/_evidence.py": _CLAIMS,
         "claims/_judge.py": _CLAIMS,
+        "claims/_leaning.py": _CLAIMS,
         "claims/_region_test.py": _CLAIMS,
         "claims/_table.py": _CLAIMS,
     },

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 
-from grokscope.claims import Claim, Effect, Judged, Region
+from grokscope.claims import Claim, Effect, Judged, Leaning, Region
 from grokscope.experiment import Experiment
 from grokscope.report import ReportFigure, page_html, run_info, view_of, write_page, write_report
 from grokscope.report._page import script
@@ -39,6 +39,13 @@ SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><circle r="
 
 def judged(verdict: str = "holds", **changes: object) -> Judged:
     return Judged(replace(CLAIM, **changes), 0.9, (0.81, 0.97), 100, verdict, "Wilson")  # type: ignore[arg-type]
+
+
+def test_an_undecided_verdict_says_which_way_it_leans() -> None:
+    lean = replace(judged("undecided"), leaning=Leaning("fails", 3, 5, 120))
+    tags = parsed(page_html("Title", judged=[judged(id="C0"), lean]))
+    assert "leans to fails: 3 of 5 seeds; about 120 would decide" in tags.text
+    assert re.search(r"1\s*holds\s*1\s*leans to fails", tags.text)  # the tally at the top
 
 
 class Tags(HTMLParser):

@@ -96,10 +96,19 @@ def test_everything_is_written(standard: Reproduction) -> None:
     assert verdicts["C8"] == "not testable"
     assert "holds" in done.summary()
     assert "report.html" in done.summary()
+    sentence = next(one.claim.sentence for one in done.shown if one.claim.id == "C2").split()
+    assert sentence[-1] not in done.summary()
+    assert sentence[-1] in done.summary(full=True)
+    for one in done.shown:
+        headline, _, reason = one.words.partition(": ")
+        (row,) = [line for line in done.summary().splitlines() if line.split()[0:1] == [one.claim.id]]
+        assert row.rstrip().endswith(headline)
+        assert reason in " ".join(done.summary().split())
     assert repr(done).startswith(f"Reproduction {done.folder}\n  paper        {done.paper.title}\n")
     assert "holds" in repr(done)
     card = ElementTree.fromstring(f"<div>{done._repr_html_()}</div>")
-    assert len(card.findall("./table/tr")) == 1 + len(done.shown)
+    rows = card.findall("./table/tr")
+    assert [row.findtext("td[2]") for row in rows[1:]] == [one.words for one in done.shown]
 
 
 def test_experiments_can_be_added_one_by_one(beside: Path) -> None:

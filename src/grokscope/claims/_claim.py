@@ -10,6 +10,8 @@ from typing import Any, Literal, get_args
 from grokscope.errors import InputError
 from grokscope.statistics import format_number
 
+LONGEST_NAME = 36  # characters; with id, number, interval and verdict it fits into a line of 100
+
 Kind = Literal["share", "mean", "geometric_mean", "median", "deterministic"]
 Setting = Literal["same", "small", "own"]
 
@@ -138,7 +140,9 @@ class Claim:
     What several claims share is bound with `functools.partial`.
 
     Attributes:
-        id: Short name, unique in its table, as "C3".
+        id: Unique in its table, as "C3".
+        name: Short name for tables with one line a claim, at most 36 characters; where it is empty, they show
+            the beginning of the sentence.
         sentence: What is claimed.
         source: Where the paper says so, as "Fig. 2 right".
         paper_value: The paper's number or word; None if it gives none.
@@ -160,9 +164,9 @@ class Claim:
         confirmed_on: Seeds that are kept to confirm it.
 
     Raises:
-        InputError: for an unknown kind or setting, a small setting without `reduced`, an empty id, a
-            confidence outside (0, 1), a share region that contains no share, a geometric mean's region with
-            an end that is not positive, or a missing smallest effect.
+        InputError: for an unknown kind or setting, a small setting without `reduced`, an empty id, a name of
+            more than 36 characters, a confidence outside (0, 1), a share region that contains no share, a
+            geometric mean's region with an end that is not positive, or a missing smallest effect.
 
     Example:
         >>> from functools import partial
@@ -180,6 +184,7 @@ class Claim:
     """
 
     id: str
+    name: str = ""
     sentence: str
     source: str = ""
     paper_value: float | str | None = None
@@ -220,6 +225,11 @@ class Claim:
     def __post_init__(self) -> None:
         if not self.id:
             raise InputError("claim: id must not be empty")
+        if len(self.name) > LONGEST_NAME:
+            raise InputError(
+                f"claim {self.id}: name = {self.name!r} has {len(self.name)} characters, "
+                f"at most {LONGEST_NAME} are allowed"
+            )
         if self.kind not in get_args(Kind):
             raise InputError(
                 f"claim {self.id}: kind = {self.kind!r}, must be one of {', '.join(get_args(Kind))}"

@@ -11,6 +11,7 @@ import numpy as np
 
 from grokscope.claims._claim import Claim
 from grokscope.claims._evidence import Evidence, EvidenceFailed, NotTestable, checked
+from grokscope.claims._leaning import Leaning, leaning
 from grokscope.claims._region_test import RegionTest, region_test
 from grokscope.errors import InputError
 from grokscope.statistics import CensoredTimes, DiscoveryMethod, false_discovery, format_number
@@ -35,6 +36,8 @@ class Judged:
             verdict; None if there was no test.
         note: Why the claim is not testable, which seeds were left out, and the like; may be empty.
         error: The error that left the claim without evidence; None if there was none.
+        leaning: Of an undecided claim: which way it leans, and about how many seeds would decide it; None if
+            the estimate tells nothing.
     """
 
     claim: Claim
@@ -47,6 +50,15 @@ class Judged:
     adjusted_p: float | None = None
     note: str = ""
     error: str | None = None
+    leaning: Leaning | None = None
+
+    @property
+    def words(self) -> str:
+        """The verdict in words, as "undecided, leans to holds: 5 of 5 seeds; about 17 would decide".
+
+        They are the same in the terminal, on pages, in notebooks and in `claims.json`.
+        """
+        return self.verdict if self.leaning is None else f"{self.verdict}, {self.leaning}"
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry of `claims.json`.
@@ -54,13 +66,14 @@ class Judged:
         An infinite end of the interval becomes null, and so does an interval with two infinite ends; a
         median time that is not reached becomes the text "not reached".
         """
-        c = self.claim
+        c, lean = self.claim, self.leaning
         value = "not reached" if self.value == math.inf else _finite(self.value)
         interval = None
         if self.interval is not None and not np.isinf(self.interval).all():
             interval = [_finite(end) for end in self.interval]
         return {
             "id": c.id,
+            "name": c.name,
             "sentence": c.sentence,
             "source": c.source,
             "paper_value": c.paper_value,
@@ -69,6 +82,11 @@ class Judged:
             "interval": interval,
             "seeds": self.n,
             "verdict": self.verdict,
+            "words": self.words,
+            "leaning": None if lean is None else lean.to,
+            "agreeing": None if lean is None else lean.agree,
+            "seeds_to_decide": None if lean is None else lean.seeds,
+            "withheld": lean is not None and lean.withheld,
             "experiment": c.experiment,
             "beside": list(c.beside),
             "setting": c.setting,
@@ -181,7 +199,7 @@ def _decide(
 ) -> Judged:
     """Give the verdict on a tested claim, from its interval and its adjusted p-value."""
     e = test.estimate
-    by_interval: Verdict = "undecided"
+    by_interval: Literal["holds", "fails", "undecided"] = "undecided"
     if claim.region.contains(e.low, e.high):
         by_interval = "holds"
     elif claim.region.excludes(e.low, e.high):
@@ -189,7 +207,8 @@ def _decide(
     # The tolerance absorbs rounding where the interval ends exactly at the edge of the region.
     passes = adjusted <= fdr * (1 + 1e-9)
     notes: list[str] = []
-    if by_interval != "undecided" and not passes:
+    withheld = None if by_interval == "undecided" or passes else by_interval
+    if withheld:
         notes.append(f"{by_interval!r} by its interval alone, not at a false-discovery rate of {fdr:g}")
     size = evidence.n if isinstance(evidence, CensoredTimes) else np.size(evidence)
     if size > e.n:
@@ -197,16 +216,18 @@ def _decide(
     if math.isinf(e.low) and math.isinf(e.high):
         level = format_number(100 * e.confidence)
         notes.append(f"{e.n} seeds cannot bound a {claim.kind.replace('_', ' ')} at {level} %")
+    verdict = by_interval if passes else "undecided"
     return Judged(
         claim,
         e.value,
         (e.low, e.high),
         e.n,
-        by_interval if passes else "undecided",
+        verdict,
         e.method,
         control,
         adjusted,
         "; ".join(notes),
+        leaning=leaning(claim, checked(claim, evidence), withheld) if verdict == "undecided" else None,
     )
 
 

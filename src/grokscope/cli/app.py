@@ -28,7 +28,7 @@ from grokscope.cli.verify import verify
 COMMANDS = {
     papers: ("grokscope papers", "grokscope papers --json"),
     reproduce: (
-        "grokscope reproduce two-circuits standard --seeds 5 --out demo",
+        "grokscope reproduce two-circuits standard --seeds 100:108 --out demo",
         "grokscope reproduce two-circuits --seeds 100 --dry-run",
     ),
     train: (
@@ -72,7 +72,7 @@ COMMANDS = {
 app = typer.Typer(
     name="grokscope",
     help="A laboratory for grokking: reproduce papers, train many seeds at once, measure and read networks.",
-    epilog="\b\nExample:\n  grokscope reproduce two-circuits standard --seeds 5 --out demo",
+    epilog="\b\nExample:\n  grokscope reproduce two-circuits standard --seeds 100:108 --out demo",
     add_completion=False,
     rich_markup_mode=None,  # importing rich takes long
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

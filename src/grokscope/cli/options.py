@@ -66,6 +66,10 @@ ChangedCode = Annotated[
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before long work.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")]
+FullTable = Annotated[
+    bool,
+    typer.Option("--full", help="Claims with sentences, sources, settings and notes; else a line each."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 

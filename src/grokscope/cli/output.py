@@ -8,9 +8,13 @@ import json
 import math
 import sys
 from collections.abc import Generator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grokscope.cards import plain_table
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
 
 _ASCII = str.maketrans({"¬": "~", "·": "*", "±": "+-"})
 _stdout_for_json: list[Any] = []
@@ -69,21 +73,34 @@ def table(
     cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
         from rich.box import SIMPLE_HEAD
-        from rich.console import Console
         from rich.table import Table
         from rich.text import Text
-
-        class Piped(Console):
-            def on_broken_pipe(self) -> None:
-                raise OutputClosed
 
         drawn = Table(*headers, box=SIMPLE_HEAD, pad_edge=False)
         for row in cells:
             drawn.add_row(*(Text(cell, style=(styles or {}).get(cell, "")) for cell in row))
-        Piped().print(drawn)
+        _draw(drawn)
         return
     for text in plain_table(headers, cells):
         line(text)
+
+
+def styled(text: Text) -> None:
+    """Print lines of a result, in color on a terminal."""
+    if sys.stdout.isatty():
+        _draw(text)
+    else:
+        line(encodable(text.plain))
+
+
+def _draw(drawn: Table | Text) -> None:
+    from rich.console import Console
+
+    class Piped(Console):
+        def on_broken_pipe(self) -> None:
+            raise OutputClosed
+
+    Piped().print(drawn)
 
 
 def flush() -> None:

@@ -33,6 +33,7 @@ def reproduce(
     plugin: options.Plugin = None,
     allow_other_numerics: options.OtherNumerics = False,
     allow_changed_code: options.ChangedCode = False,
+    full: options.FullTable = False,
     json: options.Json = False,
 ) -> None:
     """Run a paper's experiments and judge its claims.
@@ -60,6 +61,6 @@ def reproduce(
                 allow_other_numerics=allow_other_numerics,
                 allow_changed_code=allow_changed_code,
             )
-        out.result(json, reproduction.to_json() if json else None, reproduction.summary())
+        out.result(json, reproduction.to_json() if json else None, reproduction.summary(full=full))
         if reproduction.failures:
             raise PartsFailed(reproduction.failures) from failures_group(reproduction.failures)

@@ -16,13 +16,17 @@ from grokscope.cli.sweep import print_contest, print_sweep
 if TYPE_CHECKING:
     from grokscope.runs.overview import Overview
 
-_VERDICTS = {"holds": "bold green", "fails": "bold red", "undecided": "yellow", "not testable": "dim"}
 _ASCII_BARS = "_.-=+*#@"
 _WIDTH = 40
 _MOST_CIRCUITS = 3
 
 
-def show(path: options.ResultPath, plugin: options.Plugin = None, json: options.Json = False) -> None:
+def show(
+    path: options.ResultPath,
+    plugin: options.Plugin = None,
+    full: options.FullTable = False,
+    json: options.Json = False,
+) -> None:
     """Show a run, a sweep, a contest, or a whole reproduction at a glance.
 
     For a run: state, claims, events, curves, and the circuits of its final networks. For a reproduction: its
@@ -35,7 +39,7 @@ def show(path: options.ResultPath, plugin: options.Plugin = None, json: options.
         options.load_plugins(plugin)
         if options.holds_one_run(path):
             overview = overview_of(options.load_run(path, None), circuits=_MOST_CIRCUITS)
-            out.document(overview) if json else print_overview(overview)
+            out.document(overview) if json else print_overview(overview, full)
             for failure in [] if json else failures_beside(path):
                 out.line(printable(failure))
             return
@@ -54,7 +58,7 @@ def show(path: options.ResultPath, plugin: options.Plugin = None, json: options.
             out.document({"claims": claims, "failures": failures, **documents})
             return
         if claims:
-            print_claims(claims)
+            print_claims(claims, full)
         for failure in failures:
             out.line(printable(failure))
         for i, result in enumerate(results.values()):
@@ -80,7 +84,7 @@ def _as_data(result: Any) -> Any:
     return overview_of(result)
 
 
-def print_overview(overview: Overview) -> None:
+def print_overview(overview: Overview, full: bool = False) -> None:
     """Print the facts, claims, curves and circuits of a run."""
     from grokscope.runs.overview import CURVE_HEADERS
 
@@ -90,7 +94,7 @@ def print_overview(overview: Overview) -> None:
         out.line(f"{name.ljust(width)}  {text}")
     if overview.claims:
         out.line()
-        print_claims(overview.claims)
+        print_claims(overview.claims, full)
     # a terminal cuts off long lines, and the end of a curve matters most
     beside = max((len(name) for name in overview.curves), default=0) + 34
     room = shutil.get_terminal_size().columns - beside if sys.stdout.isatty() else _WIDTH
@@ -102,8 +106,16 @@ def print_overview(overview: Overview) -> None:
         out.line(out.encodable(line))
 
 
-def print_claims(claims: Sequence[dict[str, Any]]) -> None:
-    """Print a table of claims: verdict, our number with its interval, the paper's number, the sentence."""
-    from grokscope.runs.overview import CLAIM_HEADERS, claim_rows
+def print_claims(claims: Sequence[dict[str, Any]], full: bool = False) -> None:
+    """Print a table of claims: one line each, or with the paper's number, setting and sentence."""
+    from grokscope.claims import STYLES, claims_overview
+    from grokscope.runs.overview import CLAIM_HEADERS, claim_rows, printable
 
-    out.table(CLAIM_HEADERS, claim_rows(claims), styles=_VERDICTS)
+    if full:
+        rows = claim_rows(claims)
+        styles = {row[1]: STYLES.get(claim["verdict"], "") for row, claim in zip(rows, claims, strict=True)}
+        out.table(CLAIM_HEADERS, rows, styles=styles)
+        return
+    # the file may hold anything
+    safe = [{k: printable(v) if isinstance(v, str) else v for k, v in claim.items()} for claim in claims]
+    out.styled(claims_overview(safe, shutil.get_terminal_size((100, 24)).columns))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -26,24 +25,19 @@ __all__ = [
     "figures_of_claims",
     "measures_read",
     "panels_of_claims",
-    "tally",
 ]
 
 _MEANINGS = {
     "holds": "the interval lies inside the region that means so",
     "fails": "the interval lies outside of it",
-    "undecided": "the interval reaches across its edge, or the table is too long to be sure of this row",
+    "undecided": "the interval reaches across its edge, or the table is too long to be sure of this row; it "
+    "leans to the side of the edge on which our number lies, and so many seeds would decide by the interval "
+    "alone if all were like these",
     "not testable": "there is no evidence to judge by",
 }
 _WIDTH, _HEIGHT, _PAD = 168, 46, 8  # of a small plot
 _SEEDS_Y, _BAR_Y, _AXIS_Y = 11, 26, 34
 _MOST_SQUARES = 30
-
-
-def tally(judged: Sequence[Judged]) -> dict[str, int]:
-    """Number of claims by verdict, for the verdicts that occur."""
-    counts = Counter(one.verdict for one in judged)
-    return {verdict: counts[verdict] for verdict in _MEANINGS if counts[verdict]}
 
 
 def claims_section(
@@ -64,6 +58,7 @@ def claims_section(
         {
             "claim": one.claim,
             "verdict": one.verdict,
+            "leaning": "" if one.leaning is None else str(one.leaning),
             "note": one.note,
             "detail": _criterion(one),
             "paper": _number(one.claim.paper_value, one.claim.unit),

@@ -14,8 +14,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from grokscope.claims import tally
 from grokscope.report._arrays import Table, embedded_json
-from grokscope.report._claims import claims_section, figures_of_claims, panels_of_claims, tally
+from grokscope.report._claims import claims_section, figures_of_claims, panels_of_claims
 from grokscope.report._competition import competition_tables
 from grokscope.report._curves import curve_tables
 from grokscope.report._figures import ReportFigure
@@ -149,7 +150,7 @@ def page_html(
             kicker=kicker,
             lead=lead,
             command=command,
-            counts=tally(judged),
+            counts=tally(one.to_json() for one in judged),
             facts=[{"name": view.name, "facts": facts_of(view)} for view in views],
             summary=summary(infos),
             has_provenance=bool(infos),

@@ -165,7 +165,7 @@ def reproduce(
         StoreError: if something cannot be written.
 
     Example:
-        >>> reproduce("two-circuits", "standard", seeds=5, out="demo").report  # doctest: +SKIP
+        >>> reproduce("two-circuits", "standard", seeds="100:108", out="demo").report  # doctest: +SKIP
         PosixPath('demo/report.html')
     """
     import time

@@ -183,7 +183,7 @@ def claim_rows(claims: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
     rows = [
         (
             claim["id"],
-            claim["verdict"],
+            claim.get("words") or claim["verdict"],
             _number(claim.get("value")),
             _interval(claim.get("interval")),
             _number(claim.get("paper_value")),

@@ -16,6 +16,7 @@ from grokscope.statistics._estimate import Estimate, format_number
 from grokscope.statistics._intervals import (
     bootstrap_interval,
     clopper_pearson,
+    clopper_pearson_ends,
     geometric_mean_interval,
     mean_interval,
     median_interval,
@@ -36,6 +37,7 @@ __all__ = [
     "bootstrap_interval",
     "censored_regression",
     "clopper_pearson",
+    "clopper_pearson_ends",
     "event_times",
     "false_discovery",
     "format_number",

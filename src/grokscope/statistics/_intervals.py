@@ -76,13 +76,27 @@ def clopper_pearson(successes: int, n: int, confidence: float = 0.95) -> Estimat
         >>> print(clopper_pearson(5, 5))
         1 [0.4782, 1] (95 %, n = 5)
     """
+    k, n = _counts(successes, n)
+    low, high = clopper_pearson_ends(k, n, check_confidence(confidence))
+    return Estimate(k / n if n else math.nan, low, high, n, confidence, method="Clopper-Pearson")
+
+
+def clopper_pearson_ends(successes: float, n: int, confidence: float) -> tuple[float, float]:
+    r"""The ends of `clopper_pearson`; `successes` may be a fraction, as n times a share.
+
+    They are quantiles of beta distributions: $\alpha/2$ of Beta(k, n - k + 1) and $1 - \alpha/2$ of
+    Beta(k + 1, n - k). For whole numbers k this is Clopper and Pearson's interval, continuous in between.
+
+    Example:
+        >>> [round(end, 4) for end in clopper_pearson_ends(4.5, 5, 0.95)]
+        [0.3714, 0.9999]
+    """
     from scipy.special import betaincinv
 
-    k, n = _counts(successes, n)
-    tail = (1 - check_confidence(confidence)) / 2
+    k, tail = successes, (1 - confidence) / 2
     low = 0.0 if k == 0 else float(betaincinv(k, n - k + 1, tail))
     high = 1.0 if k == n else float(betaincinv(k + 1, n - k, 1 - tail))
-    return Estimate(k / n if n else math.nan, low, high, n, confidence, method="Clopper-Pearson")
+    return low, high
 
 
 def mean_interval(values: ArrayLike, confidence: float = 0.95, unit: str = "") -> Estimate:

@@ -44,7 +44,9 @@ class MemberTable:
         else:
             like = measures["train_accuracy"].isel(step=0, drop=True)
             columns = [
-                (measures["seed"] if "seed" in self._dims else measures[f"{stream}_seed"]).broadcast_like(like)
+                (measures["seed"] if "seed" in self._dims else measures[f"{stream}_seed"]).broadcast_like(
+                    like
+                )
                 for stream in STREAMS
             ]
             table = np.stack([c.transpose(*self._dims).to_numpy().ravel() for c in columns], axis=1)
