@@ -90,6 +90,7 @@ _REGRESSION = "by censored regression on decay and rate over all cells"
 _CLAIMS = (
     _claim(
         id="L1",
+        name="delay goes as 1 / weight decay",
         sentence="The delay is proportional to one over weight decay.",
         source="Liu et al. 2022 (arXiv 2210.01117), Fig. 2c (another task)",
         paper_value=-1.0,
@@ -100,6 +101,7 @@ _CLAIMS = (
     ),
     _claim(
         id="L2",
+        name="delay goes as 1 / learning rate",
         sentence="The delay is proportional to one over the learning rate.",
         estimand=f"the exponent of the delay in the learning rate, {_REGRESSION}",
         region=Region.around(-1.0, 0.1),
@@ -108,6 +110,7 @@ _CLAIMS = (
     ),
     _claim(
         id="L3",
+        name="memorization ignores weight decay",
         sentence="Memorization does not wait for weight decay.",
         source="Liu et al. 2022 (arXiv 2210.01117), Fig. 2c (another task)",
         paper_value=0.0,
@@ -118,6 +121,7 @@ _CLAIMS = (
     ),
     _claim(
         id="L4",
+        name="exponent alike around 3e-4",
         sentence="The exponent of the delay is about the same below weight decay 3e-4 and above it.",
         estimand=f"the delay's exponent in weight decay up to {_BEND:g}, less that from {_BEND:g} on",
         region=Region.around(0.0, 0.2),
@@ -126,6 +130,7 @@ _CLAIMS = (
     ),
     _claim(
         id="L5",
+        name="delay is one to four decay times",
         sentence="The delay is one to four decay times, at rate 0.3 and weight decay 0.001.",
         estimand="the median over seeds of the delay times rate times decay, at rate 0.3 and weight decay "
         "0.001",

@@ -176,6 +176,7 @@ _ratio = partial(_claim, unit="times", kind="median", smallest_effect=Effect(0.2
 _CLAIMS = (
     _ratio(
         id="G1",
+        name="test learned 10x later than train",
         sentence="Division is generalized ten times as late as its training equations are fitted, or later.",
         source="Fig. 1 left, Sec. 3.1",
         paper_value="100 (onset) to 1000 (completion)",
@@ -189,6 +190,7 @@ _CLAIMS = (
     ),
     _claim(
         id="G2a",
+        name="less data, later: permutations",
         sentence="The less data, the longer it takes to generalize: the product of permutations.",
         source="Fig. 1 center, Sec. 3.1.1",
         paper_value="0.4 to 0.5 (S5, 25 to 30 %)",
@@ -203,6 +205,7 @@ _CLAIMS = (
     ),
     _claim(
         id="G2b",
+        name="less data, later: addition",
         sentence="The less data, the longer it takes to generalize: addition.",
         source="Fig. 1 center, Sec. 3.1.1",
         paper_value="qualitatively",
@@ -217,6 +220,7 @@ _CLAIMS = (
     ),
     _ratio(
         id="G3",
+        name="less data, train not learned later",
         sentence="The training equations are not learned later with less data.",
         source="Sec. 3.1.1",
         paper_value="tends to fall",
@@ -229,6 +233,7 @@ _CLAIMS = (
     ),
     _ratio(
         id="G4a",
+        name="x + y earlier than x - y",
         sentence="A symmetric operator needs less data than a like one that is not: x + y and x - y.",
         source="Fig. 2 right",
         paper_value="yes",
@@ -240,6 +245,7 @@ _CLAIMS = (
     ),
     _ratio(
         id="G4b",
+        name="x^2 + y^2 earlier than x - y",
         sentence="The same for x^2 + y^2 and x - y.",
         source="Fig. 2 right",
         paper_value="yes",
@@ -251,6 +257,7 @@ _CLAIMS = (
     ),
     _ratio(
         id="G5",
+        name="x - y and x / y about alike",
         sentence="Subtraction and division need about the same data.",
         source="Fig. 2 right",
         paper_value="yes",
@@ -262,6 +269,7 @@ _CLAIMS = (
     ),
     _claim(
         id="G6",
+        name="x^3 + x y^2 + y not generalized",
         sentence="x^3 + x y^2 + y is not generalized within the run, even with most of the table.",
         source="Fig. 2 right",
         paper_value="not at 95 %",
@@ -274,6 +282,7 @@ _CLAIMS = (
     ),
     _ratio(
         id="G7",
+        name="weight decay speeds addition up",
         sentence="Weight decay makes addition generalize 1.5 times as early, or earlier.",
         source="Sec. 3.3, Fig. 2 left",
         paper_value="halves the data needed",

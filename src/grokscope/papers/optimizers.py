@@ -118,6 +118,7 @@ _claim = partial(
 _CLAIMS = (
     _claim(
         id="O1",
+        name="Grokfast 1.25 times AdamW's speed",
         sentence="A speed-up of Grokfast over AdamW by a quarter survives equal tuning.",
         source="Lee et al. 2024 (arXiv 2405.20233), Fig. 1 and Table 1: modular multiplication, Adam",
         paper_value=43.84,
@@ -127,6 +128,7 @@ _CLAIMS = (
     ),
     _claim(
         id="O2",
+        name="Muon 1.25 times AdamW's speed",
         sentence="A speed-up of Muon over AdamW by a quarter survives equal tuning.",
         source="Tveit et al. 2025 (arXiv 2504.16041), Fig. 4: other tasks, transformers",
         paper_value=1.49,
@@ -136,6 +138,7 @@ _CLAIMS = (
     ),
     _claim(
         id="O3",
+        name="AdamW 1.25 times SGD's speed",
         sentence="AdamW groks a quarter faster than SGD with weight decay, both tuned.",
         estimand="the median over seeds of the grokking step of sgd over that of adamw, each at its tuned "
         "setting",

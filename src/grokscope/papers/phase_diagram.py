@@ -138,6 +138,7 @@ _longer = partial(
 _CLAIMS = (
     _share(
         id="R1",
+        name="four phases within 9,600 steps",
         sentence=f"All four phases are on one map of the standard task, with {_STEPS:,} steps.",
         source="Liu et al. 2022, Fig. 6 (another task)",
         estimand="the share of seeds in which each of comprehension, grokking, memorization and confusion "
@@ -146,6 +147,7 @@ _CLAIMS = (
     ),
     _share(
         id="R2",
+        name="300 samples: none grok in 9,600",
         sentence=f"With too few samples no weight decay brings generalization within {_STEPS:,} steps.",
         estimand=f"the share of seeds that grok in no cell with {_FEW} samples within {_STEPS:,} steps (one "
         "decay time at the lowest decay)",
@@ -153,6 +155,7 @@ _CLAIMS = (
     ),
     _share(
         id="R3",
+        name="too much decay: nothing is learned",
         sentence=f"With too much weight decay not even the training set is learned, whether it has {_FEW} or "
         f"{_MANY:,} samples.",
         estimand=f"the share of seeds that memorize in no cell with weight decay {_EXCESSIVE:g} within "
@@ -161,6 +164,7 @@ _CLAIMS = (
     ),
     _share(
         id="R4",
+        name="decay and data enough: no delay",
         sentence="With decay and data enough, test accuracy follows train accuracy within 1,000 steps.",
         estimand=f"the share of seeds that are in comprehension with weight decay {_STRONG:g} and {_MANY} "
         "samples",
@@ -168,6 +172,7 @@ _CLAIMS = (
     ),
     _share(
         id="R5",
+        name="decay saves data within 9,600 steps",
         sentence=f"Within {_STEPS:,} steps weight decay stands in for data.",
         source="Power et al. 2022, Sec. 3.3 (another task)",
         setting="small",
@@ -179,6 +184,7 @@ _CLAIMS = (
     ),
     _claim(
         id="R6",
+        name="more data, earlier grokking",
         sentence="The more data, the earlier it groks.",
         source="Power et al. 2022, Fig. 1 center (another task)",
         setting="small",
@@ -191,12 +197,14 @@ _CLAIMS = (
     ),
     _longer(
         id="R7",
+        name="300 samples: none grok in 96,000",
         sentence="Too few samples stay too few for a low weight decay with ten times the steps.",
         estimand=f"the share of seeds that grok in no cell with {_FEW} samples within {_MORE_STEPS:,} steps",
         evidence=_too_few,
     ),
     _longer(
         id="R8",
+        name="tenth of decay, ten times the steps",
         sentence="With ten times the steps a tenth of the weight decay needs no more data.",
         estimand=f"the share of seeds that grok at weight decay {_WEAK:g} from {_SOME} samples within "
         f"{_MORE_STEPS:,} steps, as many decay times as {_STEPS:,} steps at {_STRONG:g}",

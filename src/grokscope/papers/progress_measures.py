@@ -223,6 +223,7 @@ _HALF = "falls below half of chance (log p / 2), over the step at which the test
 _CLAIMS = (
     _claim(
         id="P1",
+        name="addition is grokked",
         sentence="Addition is grokked.",
         source="Fig. 2",
         paper_value="5 of 5",
@@ -234,6 +235,7 @@ _CLAIMS = (
     ),
     _claim(
         id="P2",
+        name="two to eight key frequencies",
         sentence="The grokked network uses a few key frequencies.",
         source="Sec. 4.1, App. C.2.1",
         paper_value="3 to 5",
@@ -246,6 +248,7 @@ _CLAIMS = (
     ),
     _claim(
         id="P3",
+        name="logits are cosines of a + b - c",
         sentence="Its logits are a sum of cosines of w_k (a + b - c).",
         source="Sec. 4.2",
         paper_value=0.95,
@@ -258,6 +261,7 @@ _CLAIMS = (
     ),
     _claim(
         id="P4",
+        name="most neurons have one frequency",
         sentence="Most neurons compute with one frequency.",
         source="Sec. 4.3",
         paper_value=0.846,
@@ -270,6 +274,7 @@ _CLAIMS = (
     ),
     _claim(
         id="P5",
+        name="no key frequencies: below chance",
         sentence="Without the key frequencies the network is worse than chance.",
         source="Sec. 4.4, Table 5",
         paper_value="5.27 (1.11 of log 113)",
@@ -282,6 +287,7 @@ _CLAIMS = (
     ),
     _claim(
         id="P6",
+        name="key frequencies alone are better",
         sentence="With nothing but the key frequencies it is better than with all.",
         source="Sec. 4.4",
         paper_value=-0.64,
@@ -294,6 +300,7 @@ _CLAIMS = (
     ),
     _claim(
         id="P7",
+        name="restricted loss falls first",
         sentence="The restricted loss falls well before the test loss does.",
         source="Sec. 5.1, Fig. 7",
         paper_value="yes",
@@ -305,6 +312,7 @@ _CLAIMS = (
     ),
     _claim(
         id="P8",
+        name="excluded loss rises first",
         sentence="The excluded loss rises before the test loss falls.",
         source="Sec. 5.1, Fig. 7",
         paper_value="yes",
@@ -317,6 +325,7 @@ _CLAIMS = (
     ),
     _claim(
         id="P9",
+        name="embedding's spectrum gets sparse",
         sentence="The spectrum of the embedding becomes sparse.",
         source="Sec. 5.1, Fig. 7",
         paper_value="yes",
@@ -328,6 +337,7 @@ _CLAIMS = (
     ),
     _claim(
         id="P10",
+        name="sum of squared weights falls",
         sentence="The sum of squared weights falls in the end.",
         source="Sec. 5.1, Fig. 7",
         paper_value="yes",
@@ -340,6 +350,7 @@ _CLAIMS = (
     ),
     _any(
         id="P11",
+        name="no decay, no grokking in the run",
         sentence="Without weight decay nothing is grokked within the run.",
         source="App. D.1",
         paper_value="never",
@@ -352,6 +363,7 @@ _CLAIMS = (
     ),
     _any(
         id="P12",
+        name="much data: test soon after train",
         sentence="From much data the network generalizes at once.",
         source="App. Fig. 20",
         paper_value="at 60 % and more",

@@ -195,6 +195,7 @@ def fall_of_loss_gap(measures: xr.Dataset, level: float | None = None) -> np.nda
 _ACCURACY_AND_LOSS_CLAIMS = (
     _standard_share(
         id="C1a",
+        name="memorizes long before it groks",
         sentence="Training accuracy is above 98 % well before test accuracy reaches 98 %.",
         source="Fig. 2 left",
         paper_value="yes",
@@ -204,6 +205,7 @@ _ACCURACY_AND_LOSS_CLAIMS = (
     ),
     Claim(
         id="C1b",
+        name="the delay is long",
         sentence="The delay from memorization to grokking is long.",
         source="Fig. 2 left",
         unit="epochs",
@@ -216,6 +218,7 @@ _ACCURACY_AND_LOSS_CLAIMS = (
     ),
     _standard_share(
         id="C1c",
+        name="98 % long before test leaves chance",
         sentence="Training accuracy is near 100 % (98 %) well before test accuracy leaves 50 %.",
         source="Fig. 2 left",
         paper_value="yes",
@@ -227,6 +230,7 @@ _ACCURACY_AND_LOSS_CLAIMS = (
     ),
     _standard_share(
         id="C1d",
+        name="95 % long before test leaves chance",
         sentence="Training accuracy is near 100 % (95 %) well before test accuracy leaves 50 %.",
         source="Fig. 2 left",
         paper_value="yes",
@@ -238,6 +242,7 @@ _ACCURACY_AND_LOSS_CLAIMS = (
     ),
     _standard_mean(
         id="C2",
+        name="grokking shows in the loss",
         sentence="Grokking shows in the loss too: test loss stays high after training loss has fallen, then "
         "follows.",
         source="Fig. 2 middle",
@@ -250,6 +255,7 @@ _ACCURACY_AND_LOSS_CLAIMS = (
     ),
     _standard_mean(
         id="C2b",
+        name="the same from 95 % on",
         sentence="The same from where training accuracy passes 95 %.",
         source="Fig. 2 middle",
         paper_value="yes",
@@ -293,6 +299,7 @@ def time_of_sparsity(measures: xr.Dataset) -> np.ndarray:
 _SPARSITY_CLAIMS = (
     _standard_mean(
         id="C3a",
+        name="effective sparsity falls",
         sentence="Effective sparsity, measured on training data alone, falls by orders of magnitude.",
         source="Fig. 2 right",
         paper_value="about 1000 to below 10",
@@ -305,6 +312,7 @@ _SPARSITY_CLAIMS = (
     ),
     _standard_mean(
         id="C3b",
+        name="it falls when test accuracy rises",
         sentence="It falls at the same time as test accuracy rises.",
         source="Fig. 2 right",
         paper_value="yes",
@@ -360,6 +368,7 @@ _like_norms = partial(
 _NORM_CLAIMS = (
     _standard_mean(
         id="C4a",
+        name="norms alike half-way to the rise",
         sentence="Generalizing and random control neurons have like norms well before the transition.",
         source="Fig. 3 left",
         paper_value="yes",
@@ -371,6 +380,7 @@ _NORM_CLAIMS = (
     ),
     _standard_mean(
         id="C4b",
+        name="the same, norm-matched control",
         sentence="The same against a control matched in norm (not in the paper).",
         setting="own",
         source="Fig. 3 left",
@@ -382,6 +392,7 @@ _NORM_CLAIMS = (
     ),
     _standard_mean(
         id="C4c",
+        name="norms part slightly before the rise",
         sentence="Slightly before the transition the generalizing set's norm begins to grow away from the "
         "control's.",
         source="Fig. 3 left",
@@ -394,6 +405,7 @@ _NORM_CLAIMS = (
     ),
     _like_norms(
         id="C4d",
+        name="norms alike at 95 % training",
         setting="own",
         sentence="The two norms are alike where training accuracy passes 95 %.",
         estimand="the mean over seeds of the generalizing set's mean norm over the random control's, where "
@@ -402,6 +414,7 @@ _NORM_CLAIMS = (
     ),
     _like_norms(
         id="C4e",
+        name="norms alike at 98 % training",
         setting="own",
         sentence="They are alike where it passes 98 %.",
         estimand="the mean over seeds of the generalizing set's mean norm over the random control's, where "
@@ -410,6 +423,7 @@ _NORM_CLAIMS = (
     ),
     _like_norms(
         id="C4f",
+        name="norms alike at a quarter",
         sentence="They are alike a quarter of the way to where test accuracy leaves 50 %.",
         paper_value="yes",
         estimand="the mean over seeds of the generalizing set's mean norm over the random control's, at a "
@@ -419,6 +433,7 @@ _NORM_CLAIMS = (
     ),
     _like_norms(
         id="C4g",
+        name="norms alike at three quarters",
         sentence="They are alike three quarters of the way.",
         paper_value="yes",
         estimand="the mean over seeds of the generalizing set's mean norm over the random control's, at "
@@ -428,6 +443,7 @@ _NORM_CLAIMS = (
     ),
     _standard_mean(
         id="C4h",
+        name="norms begin to part only late",
         sentence="The generalizing set's norm begins to grow away (by a tenth) only slightly before the "
         "transition.",
         source="Fig. 3 left",
@@ -474,6 +490,7 @@ def mean_kappa(measures: xr.Dataset, control: str) -> np.ndarray:
 _FAITHFULNESS_CLAIMS = (
     _standard_mean(
         id="C5a",
+        name="generalizing set becomes faithful",
         sentence="The generalizing set becomes fully faithful at the transition.",
         source="Fig. 3 right",
         paper_value="yes",
@@ -485,6 +502,7 @@ _FAITHFULNESS_CLAIMS = (
     ),
     _standard_mean(
         id="C5b",
+        name="complement loses faithfulness",
         sentence="The complementary set loses faithfulness at the transition.",
         source="Fig. 3 right",
         paper_value="yes",
@@ -496,6 +514,7 @@ _FAITHFULNESS_CLAIMS = (
     ),
     _standard_mean(
         id="C5c",
+        name="random control stays at chance",
         sentence="A random control stays at chance throughout.",
         source="Fig. 3 right",
         paper_value=0.0,
@@ -506,6 +525,7 @@ _FAITHFULNESS_CLAIMS = (
     ),
     _standard_mean(
         id="C5d",
+        name="norm-matched control at chance",
         sentence="So does a control matched in norm (not in the paper).",
         setting="own",
         source="Fig. 3 right",
@@ -516,6 +536,7 @@ _FAITHFULNESS_CLAIMS = (
     ),
     _standard_mean(
         id="C5e",
+        name="complement loses it from 95 % on",
         sentence="The complementary set loses faithfulness from where training accuracy passes 95 % to the "
         "transition.",
         source="Fig. 3 right",
@@ -543,6 +564,7 @@ def is_six_or_eight(measures: xr.Dataset, when: Literal["final", "last 50"]) -> 
 _SIZE_CLAIMS = (
     _standard_share(
         id="C6a",
+        name="6 or 8 neurons at the end",
         sentence="The sparse subnetwork ends with 6 or 8 neurons: at the final epoch.",
         source="Sec. 3.3",
         paper_value="6, 6, 6, 8, 8",
@@ -551,6 +573,7 @@ _SIZE_CLAIMS = (
     ),
     _standard_share(
         id="C6b",
+        name="6 or 8 neurons, last 50 epochs",
         sentence="The sparse subnetwork ends with 6 or 8 neurons: in the median of the last 50 epochs.",
         source="Sec. 3.3",
         paper_value="6, 6, 6, 8, 8",
@@ -628,6 +651,7 @@ def late_growth_of_norm(measures: xr.Dataset) -> np.ndarray:
 _NEURON_CLAIMS = (
     _standard_mean(
         id="C7a",
+        name="most neurons end at zero",
         sentence="Most neurons end at zero.",
         source="Fig. 5",
         paper_value="yes",
@@ -639,6 +663,7 @@ _NEURON_CLAIMS = (
     ),
     _standard_share(
         id="C7b",
+        name="some grow 5 %, then die",
         sentence="Some neurons grow by 5 % over their least norm before grokking, then die.",
         source="Fig. 5",
         paper_value="yes",
@@ -649,6 +674,7 @@ _NEURON_CLAIMS = (
     ),
     _standard_share(
         id="C7c",
+        name="generalizing: sleep, then explode",
         sentence="The generalizing neurons sleep, then explode.",
         source="Fig. 5",
         paper_value="yes",
@@ -659,6 +685,7 @@ _NEURON_CLAIMS = (
     *(
         _standard_share(
             id=id,
+            name=short,
             sentence=sentence,
             source="Fig. 5",
             paper_value="yes",
@@ -668,27 +695,31 @@ _NEURON_CLAIMS = (
             evidence=evidence,
             confirmed_on=_FRESH,
         )
-        for id, sentence, what, evidence in (
+        for id, short, sentence, what, evidence in (
             (
                 "C7d",
+                "some grow 10 %, then die",
                 "Some neurons grow by 10 % over their least norm before grokking, then die.",
                 "its least value so far by 10 % at some time before grokking",
                 lambda m: transient_growth(m, 1.1),
             ),
             (
                 "C7e",
+                "5 % during memorization, then die",
                 "Some neurons grow by 5 % over their least norm during memorization, then die.",
                 "its least value so far by 5 % at some time before memorization",
                 lambda m: transient_growth(m, 1.05, "memorization"),
             ),
             (
                 "C7f",
+                "10 % during memorization, then die",
                 "Some neurons grow by 10 % over their least norm during memorization, then die.",
                 "its least value so far by 10 % at some time before memorization",
                 lambda m: transient_growth(m, 1.1, "memorization"),
             ),
             (
                 "C7g",
+                "above the initial norm, then die",
                 "Some neurons grow above their initial norm before grokking, then die.",
                 "its initial value at some time before grokking",
                 lambda m: transient_growth(m, 1.0, over="initial"),
@@ -951,6 +982,7 @@ _PLATEAU = (
 _OPERATOR_CLAIMS = (
     _operator_claim(
         id="C13a",
+        name="addition: as commutativity explains",
         sentence="On addition the network is above chance before it groks, as much as commutativity "
         "explains.",
         paper_value="yes",
@@ -963,6 +995,7 @@ _OPERATOR_CLAIMS = (
     ),
     _operator_claim(
         id="C13b",
+        name="division: near 0 before",
         sentence="On division it is near 0 before it groks.",
         paper_value="near 0",
         estimand=f"the mean over seeds of {_PLATEAU}",
@@ -973,6 +1006,7 @@ _OPERATOR_CLAIMS = (
     ),
     _operator_share(
         id="C13c",
+        name="addition is grokked",
         sentence="Addition is grokked after all.",
         paper_value="yes",
         estimand="the share of seeds that grok",
@@ -981,6 +1015,7 @@ _OPERATOR_CLAIMS = (
     ),
     _operator_claim(
         id="C13d",
+        name="addition: right on mirrored pairs",
         sentence="What it is right on before it groks addition are the pairs with a mirror (not in the "
         "paper).",
         estimand="the mean over seeds of accuracy on held-out pairs with a mirror in the training set less "
@@ -992,6 +1027,7 @@ _OPERATOR_CLAIMS = (
     ),
     _operator_claim(
         id="C13e",
+        name="subtraction: near 0 before",
         sentence="On subtraction, which is addition without commutativity, it is near 0 too (not in the "
         "paper).",
         estimand=f"the mean over seeds of {_PLATEAU}",
@@ -1002,6 +1038,7 @@ _OPERATOR_CLAIMS = (
     ),
     _operator_claim(
         id="C13f",
+        name="unordered split: near 0 before",
         sentence="Addition split by unordered pairs leaves it near 0 (not in the paper).",
         setting="own",
         estimand=f"the mean over seeds of {_PLATEAU.replace('median', 'mean')}",
@@ -1091,19 +1128,23 @@ _OTHER_SETTINGS = (
     ),
 )
 
-# Parts of C8 and C9: name, condition on a seed (completes "the share of seeds that ..."), evidence.
-_PARTS: tuple[tuple[str, str, Callable[[xr.Dataset], np.ndarray]], ...] = (
+# Parts of C8 and C9: short name, name, condition on a seed (completes "the share of seeds that ..."),
+# evidence.
+_PARTS: tuple[tuple[str, str, str, Callable[[xr.Dataset], np.ndarray]], ...] = (
     (
+        "grokking in accuracy",
         "grokking in accuracy",
         "memorize with held-out accuracy of at most 0.75 and grok a quarter later or more",
         lambda m: late_grokking(m, 0.75),
     ),
     (
         "grokking in loss",
+        "grokking in loss",
         "lose a gap of 0.25 or more between test and training loss after memorization",
         lambda m: within(m, fall_of_loss_gap(m), 0.25, np.inf),
     ),
     (
+        "sparsity falls too",
         "effective sparsity falls at the same time",
         "see effective sparsity fall tenfold or more, half of it between 1/2 and 2 times the grokking step",
         all_of(
@@ -1112,12 +1153,14 @@ _PARTS: tuple[tuple[str, str, Callable[[xr.Dataset], np.ndarray]], ...] = (
         ),
     ),
     (
+        "norms part before",
         "norms part shortly before the transition",
         "see the generalizing norm exceed 1.5 times the control's between 1/3 and 5/4 of the time at which "
         "test accuracy leaves chance",
         lambda m: within(m, time_of_norms(m, "control"), 1 / 3, 1.25),
     ),
     (
+        "the set takes over",
         "the generalizing set takes over the output",
         "see the generalizing kappa pass 0.9 between 1/2 and 2 times the grokking step, the complement's "
         "fall by 0.1 or more from memorization to grokking, and the control's average within 0.3 of 0",
@@ -1161,35 +1204,38 @@ _REST: tuple[Callable[[xr.Dataset], np.ndarray], ...] = (
 
 
 def _claims_of_all_parts(
-    id: str, experiment: str, setting: str, source: str, *, size: bool = True
+    id: str, experiment: str, setting: str, source: str, where: str, *, size: bool = True
 ) -> tuple[Claim, ...]:
     """C8 or C9: the claim that seeds show all parts, then one claim for each part.
 
-    ``size`` says whether the paper gives the final sizes (C6) for this setting.
+    ``where`` is the setting in the claims' short names; ``size`` says whether the paper gives the final sizes
+    (C6) for it.
     """
     claim = partial(_share, source=source, paper_value="yes", experiment=experiment)
     return (
         claim(
             id=id,
+            name=f"{where}: all, wide bounds",
             sentence=f"All of it also {setting}.",
             estimand=f"the share of seeds that show all of {id}.1 to {id}.{len(_PARTS)}",
-            evidence=all_of(*(evidence for _, _, evidence in _PARTS)),
+            evidence=all_of(*(evidence for *_, evidence in _PARTS)),
         ),
         *(
             claim(
                 id=f"{id}.{i}",
+                name=f"{where}: {short}",
                 sentence=f"{name[0].upper()}{name[1:]}, {setting}.",
                 estimand=f"the share of seeds that {what}",
                 evidence=evidence,
             )
-            for i, (name, what, evidence) in enumerate(_PARTS, 1)
+            for i, (short, name, what, evidence) in enumerate(_PARTS, 1)
         ),
-        *_claims_at_strict_bounds(id, claim, setting, size=size),
+        *_claims_at_strict_bounds(id, claim, setting, where, size=size),
     )
 
 
 def _claims_at_strict_bounds(
-    id: str, claim: Callable[..., Claim], setting: str, *, size: bool
+    id: str, claim: Callable[..., Claim], setting: str, where: str, *, size: bool
 ) -> tuple[Claim, Claim]:
     """The claims that a seed meets the bounds of C1 to C5, and that it also meets those of C4a, C6b, C7."""
     # The bounds are those of the other claims, so no seeds were needed to set them.
@@ -1198,6 +1244,7 @@ def _claims_at_strict_bounds(
     return (
         claim(
             id=f"{id}-strict",
+            name=f"{where}: all, strict bounds",
             sentence=f"All of C1 to C5 {setting}, at the bounds of those claims.",
             estimand=f"the share of seeds that each {strict}",
             evidence=all_of(*_STRICT),
@@ -1205,6 +1252,7 @@ def _claims_at_strict_bounds(
         ),
         claim(
             id=f"{id}-whole",
+            name=f"{where}: all, with C4a, {'C6, ' if size else ''}C7",
             sentence=f"The same, and also C4a, {'C6b and ' if size else ''}C7{'' if size else ' (not C6)'}.",
             estimand=f"the share of seeds that each {strict}, and of C4a, {'C6b, ' if size else ''}C7a-c",
             evidence=all_of(*_STRICT, *(_SIZE if size else ()), *_REST),
@@ -1219,14 +1267,19 @@ _yardstick = partial(
 _OTHER_SETTINGS_CLAIMS = (
     _yardstick(
         id="C0",
+        name="standard run: all, wide bounds",
         sentence="All of C1 to C5 in the standard run, at the wide bounds of C8 and C9.",
         estimand=f"the share of seeds of the standard run that show what C8.1 to C8.{len(_PARTS)} ask for",
-        evidence=all_of(*(evidence for _, _, evidence in _PARTS)),
+        evidence=all_of(*(evidence for *_, evidence in _PARTS)),
         fixed_on="none: the bounds are those of C8",
     ),
-    *_claims_at_strict_bounds("C0", _yardstick, "in the standard run", size=True),
-    *_claims_of_all_parts("C8", "small-weight-decay", "at weight decay 0.001", "App. C, Figs. 6, 7"),
-    *_claims_of_all_parts("C9", "larger-parity", "with 4 hidden bits", "App. C, Figs. 8, 9", size=False),
+    *_claims_at_strict_bounds("C0", _yardstick, "in the standard run", "standard run", size=True),
+    *_claims_of_all_parts(
+        "C8", "small-weight-decay", "at weight decay 0.001", "App. C, Figs. 6, 7", "decay 0.001"
+    ),
+    *_claims_of_all_parts(
+        "C9", "larger-parity", "with 4 hidden bits", "App. C, Figs. 8, 9", "4 bits", size=False
+    ),
 )
 
 _FIGURES_6_TO_9 = (
@@ -1277,6 +1330,7 @@ _fitting_claim = partial(
 _RANDOM_LABELS_CLAIMS = (
     _null_claim(
         id="R1",
+        name="four phases within 9,600 steps",
         sentence="With random labels effective sparsity falls too, by less than half an order of magnitude.",
         unit="orders of magnitude",
         estimand="the mean over seeds of log10 of effective sparsity up to memorization (median) over that "
@@ -1288,6 +1342,7 @@ _RANDOM_LABELS_CLAIMS = (
     ),
     _null_claim(
         id="R3",
+        name="too much decay: nothing is learned",
         sentence="With random labels nothing groks.",
         estimand="the share of seeds that grok",
         region=Region.at_most(0.05),
@@ -1297,6 +1352,7 @@ _RANDOM_LABELS_CLAIMS = (
     ),
     _fitting_claim(
         id="R4",
+        name="decay and data enough: no delay",
         sentence="Training accuracy passes 95 % as early with random labels as with true ones.",
         estimand="the median over seeds of the step at which training accuracy passes 0.95 with random "
         "labels, "
@@ -1306,6 +1362,7 @@ _RANDOM_LABELS_CLAIMS = (
     ),
     _fitting_claim(
         id="R5",
+        name="decay saves data within 9,600 steps",
         sentence="It passes 98 % later with random labels.",
         estimand="the median over seeds of the step at which training accuracy passes 0.98 with random "
         "labels, "
@@ -1315,6 +1372,7 @@ _RANDOM_LABELS_CLAIMS = (
     ),
     _null_claim(
         id="R6",
+        name="more data, earlier grokking",
         sentence="With random labels it never stays at 100 %.",
         estimand="the share of seeds in which all 1,000 training samples are right at 5 measured points in "
         "a row",

@@ -96,6 +96,7 @@ _TWENTIETH = Effect(0.05, "a fifth of the delay over a factor of sixty in width"
 _CLAIMS = (
     _claim(
         id="W1",
+        name="mean field: delay ignores width",
         sentence="In the mean-field parametrization the delay does not depend on the width.",
         estimand=f"{_LAW}, mean field",
         region=Region.around(0.0, 0.1),
@@ -105,6 +106,7 @@ _CLAIMS = (
     ),
     _claim(
         id="W2",
+        name="standard: wider groks later",
         sentence="In the standard parametrization wider networks grok later, more than in the mean-field "
         "one.",
         estimand=f"{_LAW}, standard less mean field",
@@ -116,6 +118,7 @@ _CLAIMS = (
     ),
     _claim(
         id="W3",
+        name="mean field: all from 32 on grok",
         sentence=f"In the mean-field parametrization every width from {_ENOUGH} neurons on succeeds.",
         estimand=f"the share of seeds that grok at every width from {_ENOUGH} neurons on, mean field",
         region=Region.at_least(0.8),
@@ -126,6 +129,7 @@ _CLAIMS = (
     ),
     _claim(
         id="W4",
+        name="8 neurons: half or fewer grok",
         sentence="With two neurons more than a construction needs (6) half of the networks or fewer grok.",
         estimand=f"the share of seeds that grok with {_NARROW} neurons, standard",
         region=Region.at_most(0.5),

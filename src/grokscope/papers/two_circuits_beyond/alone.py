@@ -90,6 +90,7 @@ _GAP = (
 CLAIMS = (
     _claim(
         id="N8-circuit",
+        name="circuit alone often not the parity",
         sentence="Where the whole network is proved on all 2^40 inputs, its sparse circuit alone often is "
         "wrong somewhere.",
         estimand="the share of networks proved at the end whose active neurons alone are refuted",
@@ -100,6 +101,7 @@ CLAIMS = (
     ),
     _claim(
         id="N8-memorizer",
+        name="complement memorizes at first",
         sentence="At memorization the complement is a memorizer: right on the training set only.",
         estimand=f"{_GAP}, at memorization",
         region=Region.at_least(0.4),
@@ -108,6 +110,7 @@ CLAIMS = (
     ),
     _claim(
         id="N8-fresh",
+        name="complement right on fresh inputs",
         sentence="At the end it is none: it is right on most fresh inputs.",
         estimand="the mean over seeds of the complement's accuracy on 10,000 fresh inputs at the end",
         region=Region.at_least(0.6),
@@ -116,6 +119,7 @@ CLAIMS = (
     ),
     _claim(
         id="N8-gap",
+        name="complement no memorizer at the end",
         sentence="And hardly better on the training set than on fresh inputs.",
         estimand=f"{_GAP}, at the end",
         region=Region.between(-0.05, 0.05),
@@ -124,6 +128,7 @@ CLAIMS = (
     ),
     _claim(
         id="N8-returns",
+        name="complement does not go on dying",
         sentence="Its agreement with the whole network falls up to grokking, and no further.",
         estimand="the mean over seeds of the complement's kappa (test set) at the end, less that at grokking",
         region=Region.at_least(0.0),

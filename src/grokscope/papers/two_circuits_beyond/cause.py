@@ -234,6 +234,7 @@ _A_TWENTIETH = Effect(0.05, "a twentieth of the time to grokking")
 CLAIMS = (
     _other(
         id="N3-dose",
+        name="more hidden-bit norm, sooner",
         sentence="The more norm along the hidden bits the future circuit is given early, the sooner it "
         "groks.",
         estimand="the mean over seeds of the slope of log grokking step against log dose (1.25, 1.5, 2, 4)",
@@ -245,12 +246,14 @@ CLAIMS = (
     ),
     _ratio(
         id="N3-boost-2",
+        name="hidden-bit norm doubled: sooner",
         sentence="A doubled norm along the hidden bits speeds grokking.",
         experiment="boost-2",
         region=Region.at_most(0.8),
     ),
     _ratio(
         id="N3-whole",
+        name="all weights doubled: no sooner",
         sentence="A doubled norm in all directions does not.",
         experiment="boost-2-whole",
         region=Region.at_least(0.95),
@@ -258,6 +261,7 @@ CLAIMS = (
     ),
     _ratio(
         id="N3-next-best",
+        name="next best by path norm: no sooner",
         sentence="Control: doubling as many of the other largest neurons does not speed it.",
         experiment="boost-2-next-best",
         region=Region.at_least(0.95),
@@ -265,12 +269,14 @@ CLAIMS = (
     ),
     _ratio(
         id="N3-random",
+        name="random neurons doubled: nothing",
         sentence="Control: doubling as many random others does nothing.",
         experiment="boost-2-random",
         region=_SAME,
     ),
     _ratio(
         id="N3-sham",
+        name="sham: no sooner",
         sentence="Sham: a doubled incoming norm that leaves the function as it is does not speed it.",
         experiment="sham-2",
         region=Region.at_least(0.95),
@@ -278,6 +284,7 @@ CLAIMS = (
     ),
     _other(
         id="N3-sham-compensated",
+        name="compensated sham: identical",
         sentence="The compensated sham changes nothing at all.",
         estimand="for each seed the largest difference of the curves of test accuracy with and without it",
         region=Region.between(0.0, 0.0),
@@ -289,28 +296,51 @@ CLAIMS = (
     *(
         _faster(
             id=f"N3-share-{experiment.removeprefix('boost-2-')}",
+            name=f"share sooner: {short}",
             sentence=sentence,
             experiment=experiment,
             region=region,
         )
-        for experiment, sentence, region in (
-            ("boost-2", "A doubled norm along the hidden bits speeds most seeds.", _MOST),
-            ("halve-rest", "Halved weights from all other bits speed most seeds.", _MOST),
-            ("boost-2-whole", "A doubled norm in all directions speeds few.", _FEW),
-            ("boost-2-random", "Control: doubling as many random others speeds few.", _FEW),
-            ("sham-2", "The sham speeds few.", _FEW),
-            ("boost-2-next-best", "Doubling the next best by path norm speeds some.", _SOME),
-            ("boost-2-next-signal", "Doubling the next best by hidden-bit norm speeds some.", _SOME),
+        for experiment, short, sentence, region in (
+            (
+                "boost-2",
+                "hidden bits doubled",
+                "A doubled norm along the hidden bits speeds most seeds.",
+                _MOST,
+            ),
+            (
+                "halve-rest",
+                "other weights halved",
+                "Halved weights from all other bits speed most seeds.",
+                _MOST,
+            ),
+            ("boost-2-whole", "all weights doubled", "A doubled norm in all directions speeds few.", _FEW),
+            ("boost-2-random", "random neurons", "Control: doubling as many random others speeds few.", _FEW),
+            ("sham-2", "sham", "The sham speeds few.", _FEW),
+            (
+                "boost-2-next-best",
+                "next by path norm",
+                "Doubling the next best by path norm speeds some.",
+                _SOME,
+            ),
+            (
+                "boost-2-next-signal",
+                "next by hidden bits",
+                "Doubling the next best by hidden-bit norm speeds some.",
+                _SOME,
+            ),
         )
     ),
     _fixed_again(
         id="N3-halve-rest",
+        name="other weights halved: sooner",
         sentence="So do halved weights of the future circuit from all other bits, which adds no norm.",
         experiment="halve-rest",
         region=Region.at_most(0.8),
     ),
     _fixed_again(
         id="N3-next-signal",
+        name="next best by hidden bits: less so",
         sentence="Control: doubling as many of the others, the largest of norm along the hidden bits times "
         "output weight, does not speed it as much.",
         experiment="boost-2-next-signal",
@@ -318,6 +348,7 @@ CLAIMS = (
     ),
     _lead(
         id="N3-lead-fitted",
+        name="circuit's lead in norm at 95 %",
         sentence="When 95 % are fitted, the future circuit's norm is less than a third above that of random "
         "neurons.",
         estimand=f"{_LEAD} from which on train accuracy exceeds 0.95",
@@ -326,6 +357,7 @@ CLAIMS = (
     ),
     _lead(
         id="N3-lead-memorization",
+        name="circuit's lead in norm at 98 %",
         sentence="At memorization (98 %) it has taken off.",
         estimand=f"{_LEAD} of memorization (train accuracy above 0.98)",
         region=Region.at_least(1.4),
@@ -333,30 +365,35 @@ CLAIMS = (
     ),
     _fitted_groks(
         id="N3-fitted-all",
+        name="all growth blocked: none groks",
         sentence="Blocking all growth along the hidden bits, from 95 % fitted on, stops grokking.",
         experiment="block-all",
         region=Region.at_most(0.1),
     ),
     _fixed_again(
         id="N3-fitted-other-bits",
+        name="other bits blocked: nothing",
         sentence="Control: blocking all growth along three other bits does nothing.",
         experiment="block-other-bits",
         region=_SAME,
     ),
     _fitted_groks(
         id="N3-fitted-circuit",
+        name="circuit blocked: still groks",
         sentence="Blocking the future circuit alone does not stop it.",
         experiment="block-circuit",
         region=Region.at_least(0.8),
     ),
     _fixed_again(
         id="N3-fitted-delays",
+        name="circuit blocked: later",
         sentence="It delays it.",
         experiment="block-circuit",
         region=Region.at_least(1.1),
     ),
     _other(
         id="N3-fitted-likeness",
+        name="circuit blocked: another forms",
         sentence="For the most part another circuit forms.",
         estimand="the mean over seeds of the likeness (cosine of path norms) of the final circuits with and "
         "without the block",
@@ -369,6 +406,7 @@ CLAIMS = (
     ),
     _fixed_again(
         id="N3-fitted-control",
+        name="norm-matched blocked: nothing",
         sentence="Control: blocking as many others of like norm does nothing.",
         experiment="block-norm-matched",
         region=_SAME,

@@ -60,36 +60,42 @@ _groks = partial(grokking_share_claim, source="issue N4", setting="own", confirm
 CLAIMS = (
     _groks(
         id="N4-fitted-circuit",
+        name="circuit alone groks",
         sentence="The future circuit alone, all else cut when 95 % are fitted, groks.",
         experiment="prune-to-circuit",
         region=Region.at_least(0.8),
     ),
     _ratio(
         id="N4-fitted-sooner",
+        name="circuit alone: sooner",
         sentence="And sooner than among the others.",
         experiment="prune-to-circuit",
         region=Region.at_most(0.8),
     ),
     _groks(
         id="N4-fitted-random",
+        name="random alone: a quarter at most",
         sentence="As many random neurons grok in a quarter of the seeds at most.",
         experiment="prune-to-random",
         region=Region.at_most(0.25),
     ),
     _groks(
         id="N4-fitted-norm-matched",
+        name="norm-matched alone: likewise",
         sentence="So do as many others of like path norm.",
         experiment="prune-to-norm-matched",
         region=Region.at_most(0.25),
     ),
     _groks(
         id="N4-fitted-next-best",
+        name="next best alone: part of the seeds",
         sentence="The largest of the others grok in part of the seeds.",
         experiment="prune-to-next-best",
         region=Region.between(0.2, 0.8),
     ),
     _ratio(
         id="N4-fitted-apart",
+        name="losses parted: no sooner",
         sentence="If circuit and rest do not feel each other's hinge loss, grokking comes no sooner.",
         experiment="circuit-apart",
         region=Region.at_least(0.95),
@@ -97,6 +103,7 @@ CLAIMS = (
     ),
     _groks(
         id="N4-fitted-apart-control",
+        name="losses parted, control: disturbs",
         sentence="The operation disturbs: done to as many others of like path norm it keeps half of the "
         "seeds or more from grokking.",
         experiment="norm-matched-apart",

@@ -133,9 +133,10 @@ _arity = partial(_lottery, experiment="standard")
 _ARITY = "the mean over seeds of the mean arity (training set) of the circuit's neurons whose arity is not 0,"
 
 
-def _control(name: str, sentence: str) -> Claim:
+def _control(name: str, short: str, sentence: str) -> Claim:
     return _lottery(
         id=f"N9-{name.removeprefix('ticket-')}",
+        name=short,
         sentence=sentence,
         estimand="the mean over seeds that grok in the standard run of whether the final circuit's neurons "
         f"grok alone (1 or 0), less whether the control does: {LABELS[name]}",
@@ -150,6 +151,7 @@ def _control(name: str, sentence: str) -> Claim:
 CLAIMS = (
     _lottery(
         id="N9-ticket",
+        name="ticket groks alone",
         sentence="In most seeds the final circuit's neurons grok alone from their initial weights.",
         estimand="the share of seeds that grok, of those that grok in the standard run",
         kind="share",
@@ -161,6 +163,7 @@ CLAIMS = (
     ),
     ratio_claim(
         id="N9-sooner",
+        name="ticket groks sooner",
         sentence="And sooner than among the others.",
         source="issue 16; official code",
         setting="own",
@@ -168,12 +171,17 @@ CLAIMS = (
         experiment="ticket",
         region=Region.at_most(0.8),
     ),
-    _control("ticket-random", "More often than as many random others."),
-    _control("ticket-norm-matched", "More often than as many of like initial norm."),
-    _control("ticket-fresh", "More often than with other initial weights."),
-    _control("ticket-other-data", "More often than with other samples."),
+    _control("ticket-random", "ticket beats random neurons", "More often than as many random others."),
+    _control(
+        "ticket-norm-matched",
+        "ticket beats norm-matched neurons",
+        "More often than as many of like initial norm.",
+    ),
+    _control("ticket-fresh", "ticket beats other weights", "More often than with other initial weights."),
+    _control("ticket-other-data", "ticket needs its own samples", "More often than with other samples."),
     _arity(
         id="N10-memorization",
+        name="arity like others' at memorization",
         sentence="At memorization a neuron of the future circuit needs as many incoming weights as others.",
         estimand=f"{_ARITY} at memorization, less that of as many others of like norm",
         region=Region.between(-5, 5),
@@ -182,6 +190,7 @@ CLAIMS = (
     ),
     _arity(
         id="N10-grokking",
+        name="arity 4 or less at grokking",
         sentence="When the network groks it needs those of the hidden bits only.",
         estimand=f"{_ARITY.replace('mean', 'median', 1)} at the last of the points, every 10 epochs, up to "
         "grokking",
@@ -192,6 +201,7 @@ CLAIMS = (
     ),
     _arity(
         id="N10-end",
+        name="arity 3 or less at the end",
         sentence="At the end not even all three.",
         estimand=f"{_ARITY} at the end",
         region=Region.at_most(3),
@@ -200,6 +210,7 @@ CLAIMS = (
     ),
     _arity(
         id="N10-needed",
+        name="most circuit neurons not needed",
         sentence="And of most of its neurons, taken one at a time, no weight is needed.",
         estimand="the mean over seeds of the share of the circuit's neurons whose arity at the end is not 0",
         region=Region.at_most(0.5),

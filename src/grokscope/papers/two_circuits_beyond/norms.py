@@ -154,6 +154,7 @@ def _claims(k: int, constant: str, annealed: str, samples: str) -> tuple[Claim, 
     return (
         _claim(
             id=f"N7-optimum-{k}",
+            name=f"least norm met within 2 %, {k} bits",
             sentence=f"Annealed, the path norm is within 2 % of the least at margin 1: {k} bits, {samples} "
             "samples.",
             estimand="the mean over seeds that grok of the final path norm over the least with which a "
@@ -165,6 +166,7 @@ def _claims(k: int, constant: str, annealed: str, samples: str) -> tuple[Claim, 
         ),
         _claim(
             id=f"N7-margin-{k}",
+            name=f"least training margin near 1, {k} bits",
             sentence=f"And the least margin on the training set is nearly 1: {k} bits.",
             estimand="the mean over seeds that grok of the least y f(x) over the training set at the end",
             region=Region.between(0.95, 1.05),
@@ -174,6 +176,7 @@ def _claims(k: int, constant: str, annealed: str, samples: str) -> tuple[Claim, 
         ),
         _claim(
             id=f"N7-proved-{k}",
+            name=f"within 5 % of least, proved, {k} bits",
             sentence=f"Proved on all 2^40 inputs: within 5 % of the least norm for its margin: {k} bits.",
             estimand="the median over seeds that grok of the final path norm over the least for margin 1 "
             "times the margin that is proved on all 2^40 inputs (infinite without a proof); no network is "
@@ -186,6 +189,7 @@ def _claims(k: int, constant: str, annealed: str, samples: str) -> tuple[Claim, 
         ),
         _claim(
             id=f"N7-mean-{k}",
+            name=f"constant rate: near least, {k} bits",
             sentence=f"At constant rate it is near the least for its mean margin: {k} bits.",
             estimand="the mean over seeds that grok of the final path norm over the least for margin 1 times "
             "the mean of y f(x) over 10,000 fresh inputs; 1 is the least possible",
@@ -196,6 +200,7 @@ def _claims(k: int, constant: str, annealed: str, samples: str) -> tuple[Claim, 
         ),
         share_claim(
             id=f"N7-groks-{k}",
+            name=f"every seed groks, {k} bits",
             sentence=f"Every seed groks: {k} bits, {samples} samples.",
             source="issue N7",
             setting="own",
@@ -211,10 +216,11 @@ CLAIMS = (
     *(
         share_claim(
             id=f"N7-size-{k}",
+            name=f"fewer than 2^{k} gates, {k} bits",
             sentence=f"Fewer than 2^{k} gates do it: {k} bits.",
             source="Prop. 1; issue N7",
             setting="own",
-            estimand=f"the share of seeds that that grok end with fewer than {2**k} gates",
+            estimand=f"of the seeds that grok, the share that end with fewer than {2**k} gates",
             experiment=_RUNS_BY_BITS[k][0],
             evidence=partial(has_fewer_gates, bound=2**k),
         )

@@ -123,6 +123,7 @@ _time = partial(_claim, kind="median", smallest_effect=A_TENTH_OF_THE_TIME)
 CLAIMS = (
     _final(
         id="N2a",
+        name="perfect on 10,000: proved",
         sentence="At the end a network that is perfect on 10,000 points is proved on all 2^40 inputs.",
         estimand="the share of networks perfect on 10,000 points at the last epoch that are proved on all "
         "2^40 inputs",
@@ -131,6 +132,7 @@ CLAIMS = (
     ),
     _final(
         id="N2b",
+        name="perfect on 10,000: hardly refuted",
         sentence="At the end a network that is perfect on 10,000 points is hardly ever refuted.",
         estimand="the share of networks perfect on 10,000 points at the last epoch that are refuted",
         region=Region.at_most(0.1),
@@ -138,6 +140,7 @@ CLAIMS = (
     ),
     _refuted(
         id="N2c",
+        name="perfect on 100, wrong on the way",
         sentence="On the way, many networks that are perfect on the paper's 100 points are wrong somewhere.",
         paper_value="perfect",
         estimand="the mean over ten seeds of the share of refuted networks among those that are perfect on "
@@ -146,12 +149,14 @@ CLAIMS = (
     ),
     _refuted(
         id="N2d",
+        name="perfect on 10,000, wrong on the way",
         sentence="So are some that are perfect on 10,000 points.",
         estimand="the same among those that are perfect on 10,000 points",
         evidence=share_refuted("test_accuracy_large"),
     ),
     _time(
         id="N2e",
+        name="first proof well after grokking",
         sentence="The first proof comes well after grokking.",
         estimand="the median over ten seeds of the first step at which the network is proved, over the "
         "grokking step",
@@ -160,6 +165,7 @@ CLAIMS = (
     ),
     _time(
         id="N2f",
+        name="stays proved only much later",
         sentence="A network stays proved only from half as long again as it took to grok, or later, or not "
         "at all.",
         estimand="the median over ten seeds of the certified step (from which on all are proved), over the "

@@ -97,6 +97,7 @@ _proposition = partial(
 CLAIMS = (
     _proposition(
         id="C10",
+        name="2^k neurons suffice",
         sentence="2^k neurons suffice for the parity of k bits.",
         source="Prop. 1",
         estimand="for k = 1 to 8, the share of the 2^k settings at which the construction is right; and 1 if "
@@ -105,15 +106,24 @@ CLAIMS = (
         evidence=is_proved(tuple(range(1, 9))),
     ),
     _proposition(
-        id="C11", sentence="6 neurons suffice for 3 bits.", source="Prop. 2", experiment="proposition-2"
+        id="C11",
+        name="6 neurons suffice for 3 bits",
+        sentence="6 neurons suffice for 3 bits.",
+        source="Prop. 2",
+        experiment="proposition-2",
     ),
     _proposition(
-        id="C12a", sentence="4 neurons suffice for 3 bits.", source="Prop. 3", experiment="proposition-3"
+        id="C12a",
+        name="4 neurons suffice for 3 bits",
+        sentence="4 neurons suffice for 3 bits.",
+        source="Prop. 3",
+        experiment="proposition-3",
     ),
     # One proved network of four refutes the sentence, whatever the share. No number of seeds can show that
     # there is none, so the claim fails or is undecided. Its region is the sentence itself.
     Claim(
         id="C12b",
+        name="SGD does not find 4",
         sentence="SGD does not find 4.",
         source="Prop. 3; issue N1",
         setting="own",

@@ -69,11 +69,12 @@ def four_gates_proved(measures: xr.Dataset) -> np.ndarray:
 # ---------------------------------------------------------------- claims
 
 
-def _claims(id: str, experiment: str, when: str) -> tuple[Claim, ...]:
+def _claims(id: str, experiment: str, when: str, rate: str) -> tuple[Claim, ...]:
     claim = partial(share_claim, experiment=experiment)
     return (
         claim(
             id=f"{id}a",
+            name=f"6 or 8 gates, {rate}",
             sentence=f"The circuit ends with 6 or 8 gates, duplicates merged: {when}.",
             source="Sec. 3.3; issue N1",
             setting="own",
@@ -83,6 +84,7 @@ def _claims(id: str, experiment: str, when: str) -> tuple[Claim, ...]:
         ),
         claim(
             id=f"{id}b",
+            name=f"4, 6, 7 or 8 gates, {rate}",
             sentence=f"It ends with 4, 6, 7 or 8 gates: {when}.",
             source="issue N1",
             setting="own",
@@ -94,8 +96,8 @@ def _claims(id: str, experiment: str, when: str) -> tuple[Claim, ...]:
 
 
 CLAIMS = (
-    *_claims("N1-constant-", "standard", "constant rate, epoch 300"),
-    *_claims("N1-annealed-", "annealed", "rate annealed to 0"),
+    *_claims("N1-constant-", "standard", "constant rate, epoch 300", "constant rate"),
+    *_claims("N1-annealed-", "annealed", "rate annealed to 0", "annealed"),
 )
 
 # ---------------------------------------------------------------- figure

@@ -160,6 +160,7 @@ _twins_claim = partial(
 _WHEN_CLAIMS = (
     _precision_claim(
         id="N5-norm",
+        name="largest neurons are not the circuit",
         sentence="At memorization most of the largest neurons are not the future circuit's.",
         estimand="the mean over seeds of the share of the final circuit's m neurons that are among the m of "
         "largest path norm at memorization",
@@ -168,6 +169,7 @@ _WHEN_CLAIMS = (
     ),
     _precision_claim(
         id="N5-gain",
+        name="hidden-bit norm foretells it",
         sentence="Norm along the hidden bits foretells it at memorization better than at initialization.",
         estimand="the mean over seeds of the share of the final circuit's m neurons that are among the m of "
         "largest norm along the hidden bits times output weight at memorization, less that at initialization",
@@ -176,6 +178,7 @@ _WHEN_CLAIMS = (
     ),
     _twins_claim(
         id="N5-start",
+        name="at start: order of batches matters",
         sentence="With its initialization and data alone the winner is not settled: the order of batches "
         "matters.",
         experiment="twins-0",
@@ -183,12 +186,14 @@ _WHEN_CLAIMS = (
     ),
     _twins_claim(
         id="N5-memorization",
+        name="at 98 % it is settled who wins",
         sentence="At memorization (98 %) it is settled whatever the order of batches.",
         experiment="twins-memorization",
         region=Region.at_least(0.9),
     ),
     _twins_claim(
         id="N5-fitted",
+        name="at 95 % it is settled who wins",
         sentence="When 95 % are fitted, before the circuit has taken off, it is settled whatever the order "
         "of batches.",
         experiment="twins-fitted",
@@ -197,6 +202,7 @@ _WHEN_CLAIMS = (
     ),
     Claim(
         id="N5-commitment",
+        name="settled on the way to memorization",
         sentence="It is settled on the way to memorization.",
         source="issue N5",
         setting="own",
@@ -276,6 +282,7 @@ _VARIANCE = "the share of the variance of final path norms over neurons that is"
 _STREAM_CLAIMS = (
     _stream_claim(
         id="N6-init",
+        name="initialization alone decides little",
         sentence="The initialization alone does not decide which neurons win.",
         estimand=f"{_VARIANCE} the main effect of the initialization: what it decides on average over "
         "data and orders of batches",
@@ -284,6 +291,7 @@ _STREAM_CLAIMS = (
     ),
     _stream_claim(
         id="N6-data",
+        name="init x data decides most",
         sentence="The interaction of the training set with the initialization decides most of it.",
         estimand=f"{_VARIANCE} the interaction of initialization and data: what both decide together, on "
         "average over orders of batches, less the main effect of the initialization (that of data is 0: "
@@ -293,6 +301,7 @@ _STREAM_CLAIMS = (
     ),
     _stream_claim(
         id="N6-order",
+        name="init x order decides little",
         sentence="The interaction of the order of batches with the initialization decides little.",
         estimand=f"{_VARIANCE} the interaction of initialization and order of batches: what both decide "
         "together, on average over data, less the main effect of the initialization (that of the order is 0)",
@@ -301,6 +310,7 @@ _STREAM_CLAIMS = (
     ),
     _stream_claim(
         id="N6-together",
+        name="init x data x order: the rest",
         sentence="The rest is decided by initialization, training set and order of batches together.",
         estimand=f"{_VARIANCE} the interaction of initialization, data and order of batches: what no two of "
         "them decide",
