@@ -1,13 +1,16 @@
 """A run is extended by seeds, epochs and measures, and its bits are those of one made at once."""
 
+import shutil
+
 import numpy as np
 import pytest
 import xarray as xr
 
 import grokscope as gs
-from grokscope.errors import InputError
+from grokscope.errors import GrokscopeError, InputError
 from grokscope.runs import run_summaries, verify
-from grokscope.runs.block import Block
+from grokscope.runs.block import Block, BlockState
+from grokscope.runs.trainer import latest_states
 from grokscope.spec.streams import Members
 from grokscope.store.open import open_store
 from interrupted import stopped_at_every_segment
@@ -140,6 +143,33 @@ def test_other_numerics_are_refused_or_marked(tmp_path, monkeypatch):
         gs.train(short, seeds=2, out=run.path)
     run = gs.train(short, seeds=2, out=run.path, allow_other_numerics=True)
     assert "jax" in str(run.notes["other_numerics"])
+
+
+def test_a_run_that_is_resumed_under_other_numerics_gets_to_its_end(tmp_path, monkeypatch):
+    """What is followed needs a replay from step 0, which cannot end in a state of two numerics."""
+    spec = experiment(measures=["train_accuracy", "test_accuracy", "faithfulness"])
+    stopped_at_every_segment(monkeypatch, 2, lambda: gs.train(spec, seeds=2, out=tmp_path / "run"), most=1)
+    run = gs.open_run(tmp_path / "run")
+    assert 0 < run.steps_done.max() < spec.n_steps
+    there = latest_states
+
+    def other_bits(rows):
+        state = there(rows)
+        leaves = {
+            name: leaf * np.float32(1 + 1e-6) if name.endswith("hidden_weight") else leaf
+            for name, leaf in state.leaves.items()
+        }
+        return BlockState(state.step, leaves, state.until)
+
+    monkeypatch.setattr("grokscope.runs.trainer.latest_states", other_bits)
+    with pytest.raises(GrokscopeError, match="a replay does not end in the state"):  # the same numerics
+        gs.train(spec, seeds=2, out=shutil.copytree(run.path, tmp_path / "same"))
+    monkeypatch.setattr("grokscope.runs.trainer.numerics_here", lambda _: {"jax": "another"})
+    run = gs.train(spec, seeds=2, out=run.path, allow_other_numerics=True)
+    assert run.is_complete
+    assert "jax" in str(run.notes["other_numerics"])
+    assert run.measures.faithfulness.sel(subnetwork="generalizing").notnull().all()
+    assert verify(run.path) == []
 
 
 def test_a_replay_under_other_numerics_is_refused_with_advice_that_can_be_followed(tmp_path, monkeypatch):

@@ -128,6 +128,9 @@ class Block:
         history_bytes: memory allowed for the networks of all points; if they need more, they are replayed
             segment by segment.
         ending: early-stopping state at the start of the block, arrays [member]; None: no member is stopped.
+        repeats: whether a replay must end in the recorded state. Members that were continued under other
+            numerics cannot be repeated anywhere; what is followed is then measured on a replay with those of
+            this process, and the run is marked.
     """
 
     cohort: Cohort
@@ -137,6 +140,7 @@ class Block:
     flavor: Flavor = "predictions"
     history_bytes: float = 1e9
     ending: StopState | None = None
+    repeats: bool = True
     _until: np.ndarray | None = None
     _initial: Any = None  # the networks at the members' starts, if a measure needs them
     _kept: list[tuple[Timeline, Any]] = field(default_factory=list[tuple[Timeline, Any]])
@@ -242,7 +246,7 @@ class Block:
         for part, results, networks, after in self._segments(carry, data, after=-1):
             carry = after
             yield part, results, networks
-        if final is not None:
+        if final is not None and self.repeats:
             again = self.checkpoint(final.step, carry)
             if not _equal(again.leaves, final.leaves):
                 raise GrokscopeError(

@@ -293,6 +293,7 @@ def train_rows(
         for block, part in cut_blocks(group, wanted, n_members=n_members):
             sink = _block_sink(part, wanted, commit_seconds)
             checkpoint = latest_states(part) if start else None
+            block.repeats = not any("other_numerics" in row.run.store.notes for row in part)
             sink.finish(block.run(sink, checkpoint, advance))
             committed(part)
 
