@@ -191,7 +191,7 @@ CLAIMS = (
     _arity(
         id="N10-grokking",
         name="arity 4 or less at grokking",
-        sentence="When the network groks it needs those of the hidden bits only.",
+        sentence="When the network groks it needs about three.",
         estimand=f"{_ARITY.replace('mean', 'median', 1)} at the last of the points, every 10 epochs, up to "
         "grokking",
         kind="median",
@@ -202,7 +202,7 @@ CLAIMS = (
     _arity(
         id="N10-end",
         name="arity 3 or less at the end",
-        sentence="At the end not even all three.",
+        sentence="At the end it needs three or fewer.",
         estimand=f"{_ARITY} at the end",
         region=Region.at_most(3),
         smallest_effect=Effect(0.5, "half a weight"),
@@ -211,7 +211,7 @@ CLAIMS = (
     _arity(
         id="N10-needed",
         name="most circuit neurons not needed",
-        sentence="And of most of its neurons, taken one at a time, no weight is needed.",
+        sentence="Of most of its neurons, taken one at a time, no weight is needed.",
         estimand="the mean over seeds of the share of the circuit's neurons whose arity at the end is not 0",
         region=Region.at_most(0.5),
         smallest_effect=Effect(0.1, "one neuron in ten"),
