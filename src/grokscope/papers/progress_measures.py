@@ -89,7 +89,7 @@ _EXPERIMENTS = (
         {
             "paper": Profile(seeds=5),
             "quick": Profile(
-                seeds=6,
+                seeds=8,
                 overrides=(
                     *_SMALL,
                     "steps=10000",
@@ -109,7 +109,7 @@ _EXPERIMENTS = (
         {
             "paper": Profile(seeds=3),
             "quick": Profile(
-                seeds=6,
+                seeds=8,
                 overrides=(*_SMALL, "steps=5000", "task.train_fraction=0.5"),
                 reduced=f"{_SMALLER}, 50 % of the table, 5,000 updates",
             ),
@@ -122,7 +122,7 @@ _EXPERIMENTS = (
         {
             "paper": Profile(seeds=3, overrides=("schedule.measures=['every 10 steps']",)),
             "quick": Profile(
-                seeds=6,
+                seeds=8,
                 overrides=(*_SMALL, "steps=1500", "schedule.measures=['every 10 steps']"),
                 reduced=f"{_SMALLER}, 1,500 updates",
             ),
