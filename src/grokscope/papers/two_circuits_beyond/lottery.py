@@ -239,8 +239,11 @@ def _draw_arity(runs: Mapping[str, RunLike], command: str) -> Drawing:
     measures = runs["standard"].measures
     epochs = measures["epoch"].to_numpy().astype(float)
     colors = {"generalizing": BLUE, "control": GRAY, "norm_matched": GREEN}
+    n = int((~np.isnan(curve(measures, "needed_generalizing")).all(axis=1)).sum())
     for name, color in colors.items():
-        bands(left, epochs, curve(measures, f"arity_{name}"), color, LABEL[name])
+        arity = curve(measures, f"arity_{name}")
+        known = (~np.isnan(arity)).sum(axis=0) >= n / 2
+        bands(left, epochs, np.where(known, arity, np.nan), color, LABEL[name])
         bands(right, epochs, curve(measures, f"needed_{name}"), color)
     left.axhline(3.0, color=LINE_GRAY, linewidth=0.6)
     for axis in (left, right):
@@ -248,8 +251,8 @@ def _draw_arity(runs: Mapping[str, RunLike], command: str) -> Drawing:
     axis_labels(left, "epoch", "incoming weights")
     axis_labels(right, "epoch")
     legend(drawing, left)
-    n = int((~np.isnan(curve(measures, "needed_generalizing")).all(axis=1)).sum())
-    small_print(drawing, f"{n} seeds; medians and middle 80 %.", command)
+    note = "Left: where half of the seeds or more have needed neurons."
+    small_print(drawing, f"{n} seeds; medians and middle 80 %. {note}", command)
     return drawing
 
 
