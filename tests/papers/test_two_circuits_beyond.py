@@ -262,7 +262,7 @@ def false_runs() -> dict[str, Made]:
     )
     for k in (2, 3, 4, 5):
         runs[f"annealed-{k}"] = annealed(1.2 * least_path_norm(k), least=0.6, proved=np.nan)
-    runs["ticket"] = made(groks=np.where(np.arange(SEEDS) < 50, 5120, np.inf))
+    runs["ticket"] = made(groks=np.where(np.arange(SEEDS) < 20, 5120, np.inf))
     for name in ("ticket-random", "ticket-norm-matched", "ticket-fresh", "ticket-other-data"):
         runs[name] = made(groks=4000)
     runs["annealed"] = made(gates=np.resize([4, 9], SEEDS), merged_proved=np.ones(SEEDS))
