@@ -1,7 +1,8 @@
 """N4: do the circuits compete?
 
 When 95 % of the training set are fitted all neurons but the future circuit are cut, or circuit and rest no
-longer feel each other's hinge loss. Every claim compares members of a branch with those of the standard run that they start from.
+longer feel each other's hinge loss. Every claim compares members of a branch with those of the standard run
+that they start from.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ def _draw(runs: Mapping[str, RunLike], command: str) -> Drawing:
     drawing, (left, right) = panels(["Growth along hidden bits blocked at 95 %", "All else cut at 95 %"])
     shares_over_time(left, runs, {"standard": "nothing", **BLOCKS})
     shares_over_time(right, runs, {"standard": "nothing cut", **_PRUNES})
-    for axis, height in ((left, 0.4), (right, 0.68)):  # where no curve is
+    for axis, height in ((left, 0.4), (right, 0.55)):  # where no curve is
         inner_legend(axis)
         if (shown := axis.get_legend()) is not None:
             shown.set_loc("center right")
