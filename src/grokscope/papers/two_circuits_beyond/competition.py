@@ -127,7 +127,7 @@ def _draw(runs: Mapping[str, RunLike], command: str) -> Drawing:
     drawing, (left, right) = panels(["Growth along hidden bits blocked at 95 %", "All else cut at 95 %"])
     shares_over_time(left, runs, {"standard": "nothing", **BLOCKS})
     shares_over_time(right, runs, {"standard": "nothing cut", **_PRUNES})
-    for axis, height in ((left, 0.4), (right, 0.68)):  # where no curve is
+    for axis, height in ((left, 0.4), (right, 0.55)):  # where no curve is
         inner_legend(axis)
         if (shown := axis.get_legend()) is not None:
             shown.set_loc("center right")
