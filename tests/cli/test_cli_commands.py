@@ -131,7 +131,7 @@ def test_runs_are_listed_with_their_state(cli, tmp_path, monkeypatch):
         RunSummary(Path("runs/a"), "sparse_parity", "cd" * 32, 5, 3, 9600),
         RunSummary(Path("runs/b"), problem="is damaged"),
     ]
-    monkeypatch.setattr("grokscope.sweeps._listing.run_summaries", lambda folder: listed)
+    monkeypatch.setattr("grokscope.sweeps._listing.run_summaries", lambda folder, progress: listed)
     result = cli("runs", str(tmp_path))
     header, a, b = result.out.splitlines()
     assert header.split() == ["run", "identity", "task", "steps", "members"]
