@@ -1330,7 +1330,7 @@ _fitting_claim = partial(
 _RANDOM_LABELS_CLAIMS = (
     _null_claim(
         id="R1",
-        name="four phases within 9,600 steps",
+        name="random: sparsity falls a little",
         sentence="With random labels effective sparsity falls too, by less than half an order of magnitude.",
         unit="orders of magnitude",
         estimand="the mean over seeds of log10 of effective sparsity up to memorization (median) over that "
@@ -1342,7 +1342,7 @@ _RANDOM_LABELS_CLAIMS = (
     ),
     _null_claim(
         id="R3",
-        name="too much decay: nothing is learned",
+        name="random: nothing groks",
         sentence="With random labels nothing groks.",
         estimand="the share of seeds that grok",
         region=Region.at_most(0.05),
@@ -1352,7 +1352,7 @@ _RANDOM_LABELS_CLAIMS = (
     ),
     _fitting_claim(
         id="R4",
-        name="decay and data enough: no delay",
+        name="random: 95 % as early",
         sentence="Training accuracy passes 95 % as early with random labels as with true ones.",
         estimand="the median over seeds of the step at which training accuracy passes 0.95 with random "
         "labels, "
@@ -1362,7 +1362,7 @@ _RANDOM_LABELS_CLAIMS = (
     ),
     _fitting_claim(
         id="R5",
-        name="decay saves data within 9,600 steps",
+        name="random: 98 % later",
         sentence="It passes 98 % later with random labels.",
         estimand="the median over seeds of the step at which training accuracy passes 0.98 with random "
         "labels, "
@@ -1372,7 +1372,7 @@ _RANDOM_LABELS_CLAIMS = (
     ),
     _null_claim(
         id="R6",
-        name="more data, earlier grokking",
+        name="random: never stays at 100 %",
         sentence="With random labels it never stays at 100 %.",
         estimand="the share of seeds in which all 1,000 training samples are right at 5 measured points in "
         "a row",
