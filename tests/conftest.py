@@ -10,19 +10,23 @@ skipped, with the reason, where that is missing. ``--require torch,browser`` (or
 from __future__ import annotations
 
 import atexit
+import gc
 import importlib.util
 import os
 import shutil
+import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 import hypothesis
 import jaxtyping
+import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+MOST_MEMORY = 2.5e9  # bytes of a worker; two of them grew to 12 GB
 
 # Before anything imports jax. `setdefault`: the GPU tests are run with JAX_PLATFORMS=cuda,cpu.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -97,6 +101,17 @@ def share_layouts() -> None:
 
 
 share_layouts()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _small_process() -> Iterator[None]:
+    """After a file, forget what jax has traced and compiled, where that has grown to gigabytes."""
+    yield
+    if "jax" in sys.modules and psutil.Process().memory_info().rss > MOST_MEMORY:
+        import jax
+
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture

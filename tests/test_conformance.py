@@ -55,6 +55,7 @@ CHECKS = {
     "measure": check_measure,
 }
 COMPILED_AS_USERS_DO = "--xla_cpu_use_fusion_emitters=false" not in os.environ.get("XLA_FLAGS", "")
+pytestmark = pytest.mark.slow  # of all its parts together
 SIZES = {"n": 7, "n_train": 40, "n_test": 20, "n_probe": 10}
 X = np.random.default_rng(0).normal(size=(20, 3))
 
