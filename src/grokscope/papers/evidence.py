@@ -94,7 +94,7 @@ def finished_seeds(measures: xr.Dataset) -> np.ndarray:
         NotTestable: if the measures of memorization or grokking (train and test accuracy) are missing.
     """
     first = _needed_events(measures)["memorization"].measure
-    finished = np.asarray(~np.isnan(member_curves(measures.variables[first])).all(axis=1))
+    finished = np.asarray(~np.isnan(member_curves(measures[first])).all(axis=1))
     if "complete" in measures.coords:
         complete = measures["complete"].to_numpy().astype(bool).ravel()
         finished &= complete | np.isfinite(diverged_steps(measures))
@@ -153,7 +153,7 @@ def grokked(measures: xr.Dataset) -> np.ndarray:
 
 def steps_of(measures: xr.Dataset) -> np.ndarray:
     """The measured steps [step], as floats."""
-    return measures.variables["step"].to_numpy().astype(np.float64)
+    return measures["step"].to_numpy().astype(np.float64)
 
 
 def curve(measures: xr.Dataset, name: str, **labels: str) -> np.ndarray:

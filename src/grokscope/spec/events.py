@@ -72,8 +72,8 @@ class Event:
                 f"{did_you_mean(self.measure, [str(name) for name in measures])}"
             )
         return event_times(
-            measures.variables["step"].to_numpy(),
-            member_curves(measures.variables[self.measure]),
+            measures["step"].to_numpy(),
+            member_curves(measures[self.measure]),
             self.threshold,
             self.comparison,
             self.sustained,
@@ -275,7 +275,7 @@ def grokking_delay(measures: xr.Dataset) -> CensoredTimes:
     return grokking.times(measures) - memorization.times(measures)
 
 
-def member_curves(values: xr.DataArray | xr.Variable) -> np.ndarray:
+def member_curves(values: xr.DataArray) -> np.ndarray:
     """A measure as float64 [member, step], of members along ``seed`` or along the axes of crossed streams."""
     ordered = values if values.dims[-1:] == ("step",) else values.transpose(..., "step")
     array = ordered.to_numpy().astype(np.float64)
@@ -294,8 +294,8 @@ def diverged_steps(measures: xr.Dataset) -> np.ndarray:
     if "train_loss" not in measures:
         sizes = [size for dim, size in measures.sizes.items() if dim in MEMBER_DIMS]
         return np.full(int(np.prod(sizes)) if sizes else 1, np.inf)
-    loss = member_curves(measures.variables["train_loss"])  # without coordinates: it is called very often
-    steps = measures.variables["step"].to_numpy().astype(np.float64)
+    loss = member_curves(measures["train_loss"])
+    steps = measures["step"].to_numpy().astype(np.float64)
     finite = np.isfinite(loss)
     taken = finite.any(axis=0)  # points at which the loss was measured
     if not taken.any():
