@@ -84,11 +84,12 @@ def test_a_contest_is_sweeps_and_runs_and_is_resumed(tmp_path):
         np.testing.assert_array_equal(mine.values, run.measures.test_accuracy.values)
     first, second = done.standings
     assert (first.name, first.speedup, second.name) == ("sgd", None, "adam")
-    assert second.speedup == done.against("adam", "sgd").ratio
+    # as text: a ratio that is not known is NaN, which Python 3.13 no longer takes for itself in a dataclass
+    assert repr(second.speedup) == repr(done.against("adam", "sgd").ratio)
     assert first.ends == second.ends == ("optimizer.learning_rate",)  # of two values both are ends
     before = {file: file.stat().st_mtime_ns for file in (tmp_path / "c").rglob("experiment.toml")}
     again = run_contest(asked, tmp_path / "c", rates=RATES)
-    assert again.standings == done.standings
+    assert repr(again.standings) == repr(done.standings)
     assert before == {file: file.stat().st_mtime_ns for file in before}
     with pytest.raises(InputError, match="holds another contest"):
         run_contest(spec(SGD, Contender("adam", ADAM.over)), tmp_path / "c", rates=RATES)
