@@ -9,10 +9,9 @@ import numpy as np
 
 from grokscope.circuits.gates import least_weights
 from grokscope.circuits.relu_network import ReluNetwork, relu_network_at
-from grokscope.circuits.target import readable_positions, training_inputs
+from grokscope.circuits.target import readable_points, readable_positions, training_inputs
 from grokscope.progress import Progress, SilentProgress
-from grokscope.runs.given import GivenMeasures
-from grokscope.spec.schedule import Schedule
+from grokscope.runs.given import GivenMeasures, members_lacking
 from grokscope.spec.streams import Seeds, on_members
 
 if TYPE_CHECKING:
@@ -65,11 +64,10 @@ def measure_arity(
     masks = on_members(run.subnetworks.to_dataset(name="mask"), run.members)["mask"]
     masks = masks.sel(subnetwork=list(SUBNETWORKS)).transpose("seed", "subnetwork", "neuron")
     sets = np.asarray(masks, bool)
-    last = int(min(run.steps_done[p] for p in positions))
-    points = Schedule.parse(steps).points(run.experiment.steps_per_epoch, last)
+    points = readable_points(run, positions, steps)
     shown = progress or SilentProgress()
     with GivenMeasures(run, _GROUP) as given:
-        todo = _undone(given.read(MEASURES), run, points, positions)
+        todo = members_lacking(given.read(MEASURES), run, "needed_generalizing", points, positions)
         shown.start(len(todo), "arity")
         for row in todo:
             leaves = run.networks(points, [run.members.seeds[row]])
@@ -83,14 +81,6 @@ def measure_arity(
         found = given.read(MEASURES)
     assert found is not None  # at least one member was measured, now or before
     return found
-
-
-def _undone(found: xr.Dataset | None, run: Run, points: np.ndarray, positions: list[int]) -> list[int]:
-    if found is None or not np.isin(points, found["step"].to_numpy()).all():
-        return positions
-    known = on_members(found, run.members)["needed_generalizing"].sel(step=points).transpose("seed", "step")
-    done = np.asarray(known.notnull().all("step"))
-    return [p for p in positions if not done[p]]
 
 
 def _of_subnetworks(weights: ReluNetwork, sets: np.ndarray, x: np.ndarray) -> list[float]:

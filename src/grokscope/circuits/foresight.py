@@ -12,11 +12,10 @@ import numpy as np
 
 from grokscope.circuits.circuit import active_neurons
 from grokscope.circuits.relu_network import ReluNetwork, relu_network_at
-from grokscope.circuits.target import readable_positions, target_of, training_inputs
+from grokscope.circuits.target import readable_points, readable_positions, target_of, training_inputs
 from grokscope.progress import Progress, SilentProgress
-from grokscope.runs.given import GivenMeasures
-from grokscope.spec.schedule import Schedule
-from grokscope.spec.streams import Seeds, on_members
+from grokscope.runs.given import GivenMeasures, members_lacking
+from grokscope.spec.streams import Seeds
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -71,13 +70,10 @@ def foresee(
         [[1.0, 1.0]]
     """
     positions = readable_positions(run, seeds, "foresee")
-    experiment, shown = run.experiment, progress or SilentProgress()
-    last = int(min(run.steps_done[p] for p in positions))
-    points = Schedule.parse(steps).points(experiment.steps_per_epoch, last)
-    first = int(max(run.origins.steps[p] for p in positions))
-    points = points[points >= first]
+    shown = progress or SilentProgress()
+    points = readable_points(run, positions, steps)
     with GivenMeasures(run, _GROUP) as given:
-        todo = _undone(given.read(MEASURES), run, points, positions)
+        todo = members_lacking(given.read(MEASURES), run, "circuit_size", points, positions)
         shown.start(len(todo), "foresight")
         for low in range(0, len(todo), _AT_A_TIME):
             rows = todo[low : low + _AT_A_TIME]
@@ -93,14 +89,6 @@ def foresee(
         read = given.read(MEASURES)
     assert read is not None  # at least one member was measured, now or before
     return read
-
-
-def _undone(found: xr.Dataset | None, run: Run, points: np.ndarray, positions: list[int]) -> list[int]:
-    if found is None or not np.isin(points, found["step"].to_numpy()).all():
-        return positions
-    known = on_members(found, run.members)["circuit_size"].sel(step=points).transpose("seed", "step")
-    done = np.asarray(known.notnull().all("step"))
-    return [p for p in positions if not done[p]]
 
 
 def _precisions(run: Run, position: int, networks: list[ReluNetwork]) -> dict[str, np.ndarray]:

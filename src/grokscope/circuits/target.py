@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from grokscope.circuits.support import MOST_BITS, settings_of
 from grokscope.errors import InputError
+from grokscope.spec.schedule import Schedule
 
 if TYPE_CHECKING:
     from grokscope.runs import Run
     from grokscope.spec.streams import Seeds
 
-__all__ = ["check_readable", "hidden_bits", "readable_positions", "target_of", "training_inputs"]
+__all__ = [
+    "check_readable",
+    "hidden_bits",
+    "readable_points",
+    "readable_positions",
+    "target_of",
+    "training_inputs",
+]
 
 
 def check_readable(run: Run) -> None:
@@ -63,6 +71,13 @@ def readable_positions(run: Run, seeds: Iterable[int | Seeds] | None, caller: st
     if not positions:
         raise InputError(f"{caller}: no seeds are given.")
     return positions
+
+
+def readable_points(run: Run, positions: Sequence[int], steps: Any) -> np.ndarray:
+    """The steps of a schedule that all these members have reached, from where the last of them starts."""
+    last = int(min(run.steps_done[p] for p in positions))
+    points = Schedule.parse(steps).points(run.experiment.steps_per_epoch, last)
+    return points[points >= max(run.origins.steps[p] for p in positions)]
 
 
 def target_of(run: Run, position: int) -> tuple[tuple[int, ...], np.ndarray]:

@@ -27,6 +27,7 @@ __all__ = [
     "add_measures",
     "add_notes",
     "forget_outdated",
+    "members_lacking",
     "missing_members",
     "outdated_given",
     "taking",
@@ -230,6 +231,25 @@ def missing_members(found: xr.Dataset | None, run: Run, at: Mapping[int, int]) -
     known = on_members(found, run.members)[next(iter(found.data_vars))]
     done = {p for p, step in at.items() if step in known.step and known.sel(step=step)[p].notnull().item()}
     return [p for p in at if p not in done]
+
+
+def members_lacking(
+    found: xr.Dataset | None, run: Run, measure: str, points: np.ndarray, positions: list[int]
+) -> list[int]:
+    """The positions of members that lack a given measure at one of several points.
+
+    Args:
+        found: what `GivenMeasures.read` returned.
+        run: the run.
+        measure: a measure that has a number wherever it was taken.
+        points: the steps.
+        positions: the positions to look at.
+    """
+    if found is None or not np.isin(points, found["step"].to_numpy()).all():
+        return positions
+    known = on_members(found, run.members)[measure].sel(step=points).transpose("seed", "step")
+    done = np.asarray(known.notnull().all("step"))
+    return [p for p in positions if not done[p]]
 
 
 def add_notes(folder: Path, **notes: Any) -> None:

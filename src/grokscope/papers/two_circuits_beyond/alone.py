@@ -81,7 +81,9 @@ def return_of_kappa(measures: xr.Dataset) -> np.ndarray:
 
 # ---------------------------------------------------------------- claims
 
-_claim = partial(Claim, source="issue 16", setting="own", experiment="standard", confirmed_on="200-299")
+_claim = partial(
+    Claim, source="not in the paper", setting="own", experiment="standard", confirmed_on="200-299"
+)
 _GAP = (
     "the mean over seeds of the complement's agreement with the whole network on the training set, less its "
     "accuracy on 10,000 fresh inputs"

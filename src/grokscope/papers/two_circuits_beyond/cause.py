@@ -212,10 +212,10 @@ _groks = partial(grokking_share_claim, source="issue N3", setting="own")
 _other = partial(Claim, source="issue N3", setting="own")
 _fixed_again = partial(_ratio, confirmed_on=CONFIRMED_ON)
 _fitted_groks = partial(_groks, confirmed_on=CONFIRMED_ON)
-_faster = partial(speed_share_claim, source="issue 16", setting="own", confirmed_on=CONFIRMED_ON)
+_faster = partial(speed_share_claim, source="not in the paper", setting="own", confirmed_on=CONFIRMED_ON)
 _lead = partial(
     Claim,
-    source="issue 16",
+    source="not in the paper",
     setting="own",
     kind="geometric_mean",
     smallest_effect=Effect(0.1, "a tenth of the norm of random neurons"),

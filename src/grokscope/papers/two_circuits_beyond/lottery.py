@@ -128,7 +128,7 @@ def _at(measures: xr.Dataset, values: np.ndarray, when: str) -> np.ndarray:
 
 # ---------------------------------------------------------------- claims
 
-_lottery = partial(Claim, source="issue 16; official code", setting="own", confirmed_on="200-299")
+_lottery = partial(Claim, source="official code", setting="own", confirmed_on="200-299")
 _arity = partial(_lottery, experiment="standard")
 _ARITY = "the mean over seeds of the mean arity (training set) of the circuit's neurons whose arity is not 0,"
 
@@ -165,7 +165,7 @@ CLAIMS = (
         id="N9-sooner",
         name="ticket groks sooner",
         sentence="And sooner than among the others.",
-        source="issue 16; official code",
+        source="official code",
         setting="own",
         confirmed_on="200-299",
         experiment="ticket",
