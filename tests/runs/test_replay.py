@@ -116,6 +116,7 @@ def test_more_members_than_fit_the_devices_at_once(run: gs.Run, monkeypatch: pyt
 
 def test_certify_foresee_and_counts_of_a_branch_see_its_own_networks(tmp_path: Path) -> None:
     from grokscope.circuits import count_gates, foresee
+    from grokscope.circuits.arity_over_training import measure_arity
     from grokscope.circuits.verification import certify
 
     spec = gs.Experiment(
@@ -142,6 +143,7 @@ def test_certify_foresee_and_counts_of_a_branch_see_its_own_networks(tmp_path: P
         certify(branch, steps=[120, 160, 200, 240], budget=60.0)
         count_gates(branch)
         foresee(branch)
+        measure_arity(branch)
         branch.reread()
     a, b = one.measures.load(), other.measures.load()
     for name in sorted(set(a.data_vars) & set(b.data_vars)):
