@@ -5,7 +5,10 @@ check what the papers claim on hundreds of seeds. The names below are the public
 when they are first used, so that ``import grokscope`` is quick.
 """
 
-from __future__ import annotations
+from grokscope.interrupts import end_on_signals, is_command
+
+if is_command():  # first of all: a signal during the imports below would print a traceback
+    end_on_signals()
 
 import importlib
 from typing import TYPE_CHECKING, Any

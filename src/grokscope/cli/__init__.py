@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from grokscope.interrupts import end_on_signals
+
 if TYPE_CHECKING:
     import typer
 
@@ -30,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         grokscope 0.1.0
         0
     """
+    if arguments is None:
+        end_on_signals()  # until the guard takes over
     from grokscope.cli.guard import end_process, open_closed_streams, run_guarded
 
     if arguments is None:

@@ -1,7 +1,7 @@
 """Run a command so that every error and signal ends in one or two lines on stderr and an exit code.
 
-Ctrl-C and SIGTERM raise KeyboardInterrupt in the running command. Committed work stays in the store, later
-work is lost, and `run_guarded` prints how to resume.
+Ctrl-C and SIGTERM raise KeyboardInterrupt in the running command (`grokscope.interrupts`). Committed work
+stays in the store, later work is lost, and `run_guarded` prints how to resume.
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ import io
 import logging
 import os
 import shlex
-import signal
 import sys
 import traceback
-from collections.abc import Callable, Generator, Sequence
-from types import FrameType
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from grokscope.cli import output
 from grokscope.errors import GrokscopeError, PartError, did_you_mean, speaking_commands
+from grokscope.interrupts import SIGNALS, Interruptible, end_on_signals
 
 if TYPE_CHECKING:
     import typer
@@ -43,17 +42,15 @@ def run_guarded(load_app: Callable[[], typer.Typer], arguments: Sequence[str] | 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without UTF-8 is no error
-    with speaking_commands(), _raise_on_signals() as signals:
+    with speaking_commands():
         try:
-            code = _run(load_app(), words or ["--help"])
-            output.flush()
+            with Interruptible(SIGNALS):  # even if the shell ignores SIGINT (``&``)
+                code = _run(load_app(), words or ["--help"])
+                output.flush()
             return code
         except BaseException as error:
             if debug and not isinstance(error, SystemExit | output.OutputClosed):
                 traceback.print_exc()
-            # A callback of compiled code may turn KeyboardInterrupt into another error.
-            if signals and not isinstance(error, GrokscopeError):
-                error = KeyboardInterrupt()
             return _report(error, words)
 
 
@@ -78,6 +75,7 @@ def end_process(code: int) -> NoReturn:
     A background thread of the store's library may still run, although its result has been used. If the
     interpreter shut down normally, such a thread could abort the process.
     """
+    end_on_signals(code, "")  # the work is done
     atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
@@ -210,32 +208,6 @@ def _take_debug(words: list[str]) -> tuple[bool, list[str]]:
 def _end_of_options(words: list[str]) -> int:
     """Index of ``--``, which ends the options; without it the number of words."""
     return words.index("--") if "--" in words else len(words)
-
-
-@contextlib.contextmanager
-def _raise_on_signals() -> Generator[list[int]]:
-    """Raise KeyboardInterrupt on SIGINT and SIGTERM, even if the shell ignores SIGINT (``&``).
-
-    Yields:
-        The signals received so far.
-    """
-    received: list[int] = []
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-        raise KeyboardInterrupt
-
-    before: dict[signal.Signals, object] = {}
-    try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, stop)
-    except ValueError:  # only the main thread may set handlers
-        pass
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
 
 
 def _print_error(text: str) -> None:
