@@ -52,6 +52,9 @@ def resident(key: str) -> int:
 
 def work(job: dict[str, Any], library: Any) -> None:
     """Do a job in this copy; never returns."""
+    from grokscope.interrupts import end_on_signals
+
+    end_on_signals()  # as the command line begins
     to = job["to"]
     os.chdir(job["cwd"])
     for number, name in ((1, "out"), (2, "err")):
@@ -78,6 +81,7 @@ def work(job: dict[str, Any], library: Any) -> None:
             from grokscope.cli import main
 
             code = main(job["words"])
+        end_on_signals(code, "")  # as it ends
         sys.stdout.flush()
     except BaseException:
         import traceback

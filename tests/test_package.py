@@ -23,7 +23,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 # The house, its ground floor first. A file imports from its own floor and from those listed before
 # it. `grokscope/__init__.py`, the page of public names, stands over all of them.
 LAYERS = (
-    ("errors", "interrupts", "provided"),
+    ("errors", "forks", "interrupts", "provided"),
     ("progress", "cards"),
     ("statistics",),
     ("spec",),

@@ -38,6 +38,7 @@ from grokscope.claims import (
     tally_text,
 )
 from grokscope.errors import GrokscopeError, InputError, StoreError, said
+from grokscope.interrupts import interruptible, raise_if_interrupted
 from grokscope.papers import (
     Failed,
     Figure,
@@ -330,9 +331,11 @@ def _must_end(error: Exception) -> bool:
 @contextmanager
 def _contained(failures: list[Failure], part: _What, name: str) -> Generator[None]:
     """Context manager: an error in it becomes a failure, unless it must end the whole work."""
+    raise_if_interrupted()
     try:
         yield
     except Exception as error:
+        raise_if_interrupted()
         if _must_end(error):
             raise
         failures.append(Failure.of(part, name, error))
@@ -457,6 +460,7 @@ class Reproduction:
         }
 
 
+@interruptible
 def reproduce(
     paper: str | Paper | Plan,
     experiments: Sequence[str] | str | None = None,
@@ -539,6 +543,7 @@ def _analysis_failed(failures: list[Failure], experiment: str) -> Failed:
     """What is called where an analysis of an experiment fails."""
 
     def failed(name: str, error: Exception) -> None:
+        raise_if_interrupted()
         if _must_end(error):
             raise error
         failures.append(Failure.of("analysis", f"{name} of {experiment}", error))

@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 
 # Commands that resume when they are repeated after an interrupt.
 _RESUMABLE = ("train", "sweep", "branch", "reproduce", "measure")
+# Out of memory, as compiled code says it: jax, the loader of libraries, the system, threads.
+_NO_MEMORY = (
+    "RESOURCE_EXHAUSTED",
+    "failed to map segment",
+    "Cannot allocate memory",
+    "can't start new thread",
+)
 _MAX_MESSAGE = 1500  # characters; our longest message lists all measures
 
 
@@ -153,7 +160,7 @@ def _report(error: BaseException, words: list[str]) -> int:
     if hasattr(error, "format_message"):  # typer could not parse the command
         _print_error(_usage_message(error))
         return 2
-    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
+    if isinstance(error, MemoryError) or any(text in str(error) for text in _NO_MEMORY):
         _print_error("not enough memory; try fewer seeds at once, a smaller width or fewer snapshots.")
         return 1
     if (found := _device_fault(error)) is not None:

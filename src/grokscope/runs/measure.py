@@ -10,6 +10,7 @@ import numpy as np
 
 from grokscope.errors import InputError, said
 from grokscope.experiment import Recording
+from grokscope.interrupts import interruptible
 from grokscope.measures import FunctionMeasure, Measure
 from grokscope.measures.needs import INITIAL_NETWORK
 from grokscope.progress import Progress
@@ -43,6 +44,7 @@ __all__ = ["add_measures", "measure_items", "measure_snapshots"]
 _SUFFIX = {"predictions": "", "accuracy": "_accuracy_flavor"}
 
 
+@interruptible
 def add_measures(
     path: Place,
     measures: list[Any],

@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from grokscope.errors import GrokscopeError, InputError, run_again
+from grokscope.interrupts import interruptible
 from grokscope.models.networks.parameters import named_leaves
 from grokscope.runs.networks import network_of, stacked
 from grokscope.runs.origins import cohort_of, start_steps
@@ -126,6 +127,7 @@ def state_structure(experiment: Experiment) -> dict[str, jax.ShapeDtypeStruct]:
     return named_leaves(jax.eval_shape(start))
 
 
+@interruptible
 def _find(
     store: RunStore,
     experiment: Experiment,

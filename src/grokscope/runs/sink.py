@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from grokscope.interrupts import raise_if_interrupted
 from grokscope.runs.block import BlockState
 from grokscope.runs.measure_plan import MeasurePlan, measure_code, stored_name
 from grokscope.spec.axes import SUBNETWORK_LABELS
@@ -95,6 +96,7 @@ class StoreSink:
         self._pending.setdefault(group, []).append((steps, arrays))
 
     def _commit(self, checkpoint: BlockState | None, *, complete: bool) -> None:
+        raise_if_interrupted()
         wanted, positions = self._wanted, self._positions
         dims = {stored_name(m, self._suffix): m.dims for m in wanted.all}
         units = {m.name: m.unit for m in wanted.all}

@@ -11,6 +11,7 @@ import numpy as np
 
 from grokscope.errors import InputError, said
 from grokscope.experiment import Experiment
+from grokscope.interrupts import interruptible
 from grokscope.measures import Flavor
 from grokscope.progress import Progress
 from grokscope.runs.block import BlockState, Row, by_run, cut_blocks, latest_states
@@ -36,6 +37,7 @@ from grokscope.training.part_check import check_parts
 __all__ = ["Trainer", "train_into", "train_rows"]
 
 
+@interruptible
 def train_into(
     folder: Path,
     experiment: Experiment,

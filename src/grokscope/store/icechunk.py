@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from grokscope.errors import StoreError
+from grokscope.forks import uses_threads
 from grokscope.store.disk import explain
 
 # Damage raises an error; at any log level but "off" the library also prints it to stdout.
@@ -64,10 +65,12 @@ class Repository:
 
     def reading(self) -> Any:
         """Begin a read-only session at the newest commit."""
+        uses_threads("icechunk")  # the repository may be from before a fork
         return self._repository.readonly_session(_BRANCH)
 
     def writing(self) -> Any:
         """Begin a writable session; `commit` makes its changes visible atomically."""
+        uses_threads("icechunk")
         if self._keep_since is None:
             self._keep_since = self._tip.written_at
             self._commits = _COLLECT_EVERY  # the first commit collects the garbage of earlier processes
@@ -147,6 +150,7 @@ def translate_errors(path: Place, what: str) -> Generator[None]:
 
 
 def _storage(path: Place) -> icechunk.Storage:
+    uses_threads("icechunk")
     if not isinstance(path, BucketPath):
         return icechunk.local_filesystem_storage(str(path))
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")

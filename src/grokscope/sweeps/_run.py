@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from grokscope.errors import InputError, flag
 from grokscope.experiment import Experiment
+from grokscope.interrupts import interruptible
 from grokscope.progress import Progress, SilentProgress
 from grokscope.runs.provenance import safe_command
 from grokscope.spec.code import Code
@@ -57,6 +58,7 @@ def plan_for(spec: SweepSpec, out: str | Place | None = None, rates: Rates | Non
     return plan_sweep(spec, manifest, _rates(rates))
 
 
+@interruptible
 def run_sweep(
     spec: SweepSpec,
     *,

@@ -13,6 +13,7 @@ import numpy as np
 from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from grokscope.interrupts import raise_if_interrupted
 from grokscope.models.networks.parameters import leaf_name, named_leaves
 from grokscope.training.devices import Execution, choose_execution
 from grokscope.training.loop import Carry, MemberLoop, SegmentPlan, as_precision, traced_once
@@ -106,17 +107,17 @@ class Cohort:
 
     def start(self) -> tuple[Carry, dict[str, jax.Array]]:
         """Carries before the first update, and the data of each member."""
-        carry, data = _program(self._static, "start")(self.counts, self.seeds, self.numbers, self.shared)
+        carry, data = self._program("start")(self.counts, self.seeds, self.numbers, self.shared)
         if self.initial_states is not None:
             carry = self.placed_carry(carry, self.initial_states)
         if self.experiment.interventions:
-            program = _program(self._static, "begin")
+            program = self._program("begin")
             carry = program(self.counts, carry, data, self.numbers, self.placed_plan, self.shared)
         return carry, data
 
     def data(self) -> dict[str, jax.Array]:
         """The data of each member, without its state."""
-        return _program(self._static, "data")(self.counts, self.seeds)
+        return self._program("data")(self.counts, self.seeds)
 
     def placed_carry(self, like: Carry, leaves: dict[str, np.ndarray]) -> Carry:
         """Place host arrays [member, ...] by path as a carry on the devices; ``like`` gives the structure."""
@@ -134,7 +135,7 @@ class Cohort:
 
         ``initial`` are the networks at the members' starts, leaves [slot, ...], if a measure needs them.
         """
-        return _program(self._static, "segment")(
+        return self._program("segment")(
             self.counts, carry, data, self.seeds, self.numbers, self.placed_plan, initial, self.shared, plan
         )
 
@@ -161,7 +162,7 @@ class Cohort:
         size = jax.tree.leaves(networks)[0].shape[1]
         rows = np.zeros(size, dtype=np.int32)
         rows[: len(points)] = points
-        program = _program(self._static, "follow", measures)
+        program = self._program("follow", measures)
         results = program(self.counts, networks, data, found, self.shared, rows, np.int32(len(points)))
         return {name: array[:, : len(points)] for name, array in self.trim(results).items()}
 
@@ -184,13 +185,13 @@ class Cohort:
         """
         size = jax.tree.leaves(networks)[0].shape[1]
         found = {name: self._placed(array[None], rows=False) for name, array in nothing.items()} | initial
-        program = _program(self._static, "follow", measures)
+        program = self._program("follow", measures)
         nobody = jax.device_put(self.execution.counts(0), NamedSharding(self.mesh, _MEMBER))
         program(nobody, networks, data, found, self.shared, np.zeros(size, np.int32), np.int32(0))
 
     def each(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Apply a pure function to each member's arguments (arrays [slot, ...]) and the shared data."""
-        return _program(self._static, "each", function)(self.counts, arguments, self.shared)
+        return self._program("each", function)(self.counts, arguments, self.shared)
 
     def trim(self, tree: Any) -> Any:
         """Convert arrays [slot, ...] on the devices to numpy arrays [member, ...]."""
@@ -214,6 +215,11 @@ class Cohort:
     def _static(self) -> tuple[MemberLoop, Execution]:
         # excludes all traced values, so that experiments of one shape share one program
         return replace(self.loop, experiment=self.experiment.shape), self.execution
+
+    def _program(self, what: str, extra: Any = None) -> Any:
+        """The compiled program of a method, to be called now."""
+        raise_if_interrupted()
+        return _program(self._static, what, extra)
 
     def _placed(self, array: np.ndarray, *, rows: bool = True) -> jax.Array:
         # empty slots repeat the first member: vmap computes them, and their values must stay finite

@@ -19,7 +19,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import jax
 import numpy as np
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
+
 from grokscope.errors import InputError
+from grokscope.forks import uses_threads
 
 if TYPE_CHECKING:
     from grokscope.experiment import Experiment
@@ -38,6 +44,9 @@ __all__ = [
 _GPU_BLOCK = 256
 # Work that occupies a GPU as long as the kernel launches of a step: about a millisecond at 50 TFLOP/s.
 _GPU_BLOCK_FLOPS = 5e10
+# Address space that libraries and compiler map: 1.63 GiB at most in a small training with 25 threads. With
+# less, jax's compiler aborts the process where it cannot start a thread.
+_LEAST_ADDRESS_SPACE = 1.75 * 2**30
 
 
 @dataclass(frozen=True)
@@ -83,20 +92,35 @@ def prepare_devices() -> None:
     Idempotent; after jax has initialized, it changes nothing.
 
     Raises:
-        InputError: if jax has no device of the platform that JAX_PLATFORMS names.
+        InputError: if jax has no device of the platform that JAX_PLATFORMS names, the process may not map
+            enough memory (``ulimit -v``), or it was forked from one in which jax has started.
     """
+    _check_address_space()
     if not os.environ.get("JAX_NUM_CPU_DEVICES"):
         with suppress(RuntimeError):  # jax is already initialized
             jax.config.update("jax_num_cpu_devices", usable_cores())
     devices()
 
 
+def _check_address_space() -> None:
+    if resource is None:
+        return
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit != resource.RLIM_INFINITY and limit < _LEAST_ADDRESS_SPACE:
+        raise InputError(
+            f"this process may map {limit / 2**30:.2g} GiB of memory (ulimit -v), and jax needs about 2 GiB "
+            "to start; raise the limit, or limit what is resident in another way (a container, a cgroup)."
+        )
+
+
 def devices() -> list[Any]:
     """The devices of this process; jax initializes them at the first call.
 
     Raises:
-        InputError: if jax has none of the platform that JAX_PLATFORMS names.
+        InputError: if jax has none of the platform that JAX_PLATFORMS names, or this process was forked from
+            one in which jax has started.
     """
+    uses_threads("jax")
     try:
         return jax.devices()
     except Exception as error:

@@ -15,6 +15,7 @@ from grokscope.circuits.relu_network import ReluNetwork, relu_network_at
 from grokscope.circuits.target import readable_positions, target_of
 from grokscope.circuits.verification.verify import BUDGET, Verdict, verify
 from grokscope.errors import InputError
+from grokscope.interrupts import raise_if_interrupted
 from grokscope.progress import Progress, SilentProgress
 from grokscope.runs.given import GivenMeasures
 from grokscope.spec.events import Event
@@ -97,6 +98,7 @@ def certify(
                 verdicts: list[Verdict] = []
                 futures = [pool.submit(_verify, networks[row], *targets[row], budget) for row in todo[step]]
                 for future in futures:
+                    raise_if_interrupted()
                     verdicts.append(future.result())
                     shown.advance(1)
                 given.write(todo[step], [step], _values(verdicts, budget))

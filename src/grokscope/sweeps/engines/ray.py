@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from grokscope.errors import GrokscopeError, InputError, StoreError, option
+from grokscope.interrupts import raise_if_interrupted
 from grokscope.progress import Progress
 from grokscope.store.place import BucketPath, as_place
 from grokscope.sweeps.engines.ray_address import connect, ray_module
@@ -155,6 +156,7 @@ class RayEngine:
             for unit in longest_first(units):
                 submit(unit, 0)
             while pending:
+                raise_if_interrupted()
                 refs = list(pending)
                 if not ray.wait(refs, num_returns=1, timeout=_WAIT_SECONDS)[0]:
                     if self._refusing >= set(self._nodes()) != set():
