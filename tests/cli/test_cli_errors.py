@@ -100,6 +100,13 @@ def failing(error):
         (BrokenPipeError(errno.EPIPE, "Broken pipe"), 1, "grokscope: Broken pipe.\n"),
         (MemoryError(), 1, "grokscope: not enough memory"),
         (RuntimeError("RESOURCE_EXHAUSTED: Out of memory"), 1, "grokscope: not enough memory"),
+        (
+            ImportError("libjax.so: failed to map segment from shared object"),
+            1,
+            "grokscope: not enough memory",
+        ),
+        (OSError(12, "Cannot allocate memory"), 1, "grokscope: not enough memory"),
+        (RuntimeError("can't start new thread"), 1, "grokscope: not enough memory"),
         (EOFError(), 1, "grokscope: internal error: EOFError:"),
         (
             ZeroDivisionError("division\nby zero"),

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+import grokscope
 from grokscope.cli import main
 from grokscope.runs import verify
 from grokscope.spec.toml import read_toml
+from torture_commands import COMMANDS
 
 SPEC = """
 epochs = 2
@@ -68,6 +72,148 @@ def test_what_is_printed_lands_in_no_file_of_the_run(tmp_path):
     done = shell(f"{COMMAND} train spec.toml --out run <&- >&- 2>&-", cwd=tmp_path)
     assert done.returncode == 0
     assert verify(tmp_path / "run") == []
+
+
+# --- signals at random moments (those that tests can place: tests/test_interrupts.py) ---
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+READERS = {
+    "report": ("report", "OUT", "--out", "PAGE"),
+    "show": ("show", "OUT"),
+    "verify": ("verify", "OUT"),
+    "circuits": ("circuits", "OUT", "--prove"),
+    "compare": ("compare", "OUT", "OUT"),
+    "export": ("export", "OUT", "--to", "TABLE"),
+}
+MANY = dict.fromkeys((*COMMANDS, *READERS), 500)
+LATE = 10.0  # seconds in which any signal must be obeyed, on a busy machine: a segment, or a compilation
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name == "report" else pytest.mark.torture) for name in MANY]
+)
+def test_life_signals_at_random_moments(torture, nursery, prepared_command, tmp_path, name):
+    prepared, rng = prepared_command(name if name in COMMANDS else "train"), torture.rng()
+    places = {"PAGE": str(tmp_path / "page.html"), "TABLE": str(tmp_path / "t.csv")}
+    total, landed, tried, within, slowest = torture.count(3, MANY[name]), 0, 0, 0, 0.0
+
+    def words(out):
+        if name in COMMANDS:
+            return prepared.words(prepared.start_of(out))
+        return tuple(
+            (places | {"OUT": str(prepared.folder / "whole")}).get(word, word) for word in READERS[name]
+        )
+
+    seconds = prepared.seconds
+    if name in READERS:  # with its programs compiled
+        seconds = min(nursery.run(*words(None)).seconds for _ in range(2))
+    while landed < total and torture.in_time and tried < 10 * total:
+        tried += 1
+        number, after = rng.choice(SIGNALS), rng.uniform(0, seconds)
+        pid = nursery.start(*words(tmp_path / "out"))
+        time.sleep(after)
+        nursery.stop(pid, number)
+        began = time.monotonic()
+        ended = nursery.wait(pid)
+        took = time.monotonic() - began
+        where = f"{name}: {number.name} after {after:.3f} s, ended {took:.2f} s later: {ended.err[-300:]}"
+        torture.check("Traceback" not in ended.err and "ignored" not in ended.err, where)
+        torture.check(took < LATE, where)
+        if ended.code == 0 and took < 1.0:
+            continue  # the work was done
+        landed += 1
+        within += took <= 1.0
+        slowest = max(slowest, took)
+        torture.check(ended.code == 130 and ended.err.splitlines()[-1:] != [], f"{ended.code}; {where}")
+        torture.check(ended.err.splitlines()[-1].startswith("grokscope: stopped"), where)
+    lost = len(torture.failures)
+    torture.done(
+        landed,
+        f"signals during `{name}`",
+        f"{landed - lost} obeyed, {within} of them within 1 s, the last after {slowest:.1f} s",
+        tried=tried,
+    )
+
+
+@pytest.mark.torture
+def test_life_signals_while_the_process_starts(torture):
+    """Python's own start prints a traceback of its own (`runpy`, `site`), or dies of the signal: counted."""
+    rng, total = torture.rng(), torture.count(10, 500)
+    sent, ours, pythons = 0, 0, 0
+    package = str(Path(grokscope.__file__).parent)
+    while sent < total and torture.in_time:
+        sent += 1
+        process = subprocess.Popen(
+            [sys.executable, "-m", "grokscope", "--version"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        time.sleep(rng.uniform(0, 0.1))
+        number = rng.choice(SIGNALS)
+        process.send_signal(number)
+        _, said = process.communicate()
+        if process.returncode == 130 and said == "grokscope: stopped\n":
+            ours += 1
+            continue
+        pythons += process.returncode in (-number, 1)
+        # the one line of ours that runs before there is a handler
+        of_ours = package in said and "from grokscope.interrupts import end_on_signals" not in said
+        fine = process.returncode in (0, 1, -number) and not of_ours
+        torture.check(fine, f"{number.name}: {process.returncode}: {said[-400:]}")
+    torture.done(
+        sent,
+        "signals in the first 0.1 s of a process",
+        f"{len(torture.failures)} tracebacks of ours; {pythons} ended Python before it came to us",
+        obeyed=ours,
+    )
+
+
+# --- processes that are forked, and limits ---
+
+
+def test_a_process_that_is_forked_after_jax_is_refused_at_once(tmp_path):
+    """Otherwise it hangs in its first call of a library whose threads the fork has not copied."""
+    code = f"""
+import os
+from pathlib import Path
+import grokscope as gs
+from grokscope.store.icechunk import Repository
+from grokscope.training.devices import prepare_devices
+prepare_devices()
+place = Path({str(tmp_path / "store")!r})
+repository = Repository.create(place)
+made = gs.Experiment(task="sparse_parity", epochs=1)
+def tried(work):
+    if os.fork() == 0:
+        try: work()
+        except gs.InputError as error: print(error, flush=True)
+        os._exit(0)
+    os.wait()
+tried(lambda: gs.train(made, out={str(tmp_path / "run")!r}))
+tried(lambda: Repository.open(place))
+tried(repository.reading)
+tried(repository.writing)
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False, timeout=120
+    )
+    said = done.stdout.splitlines()
+    assert [line.split()[0] for line in said] == ["jax", *["icechunk"] * 3], done.stderr
+    for line in said:
+        assert line.endswith("Start processes with multiprocessing.get_context('spawn').")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not keep this limit")
+def test_too_small_a_limit_of_memory_is_one_line():
+    """With less, the compiler of jax aborts the process."""
+    done = shell(f"ulimit -v 1500000; {COMMAND} doctor")
+    said = done.stderr.decode()
+    assert (done.returncode, said.count("\n")) == (2, 1), said
+    assert said.startswith(
+        "grokscope: this process may map 1.4 GiB of memory (ulimit -v), and jax needs about 2"
+    )
 
 
 # --- a platform that is not there ---

@@ -15,7 +15,7 @@ import os
 import shlex
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from grokscope.cli import output
@@ -160,7 +160,9 @@ def _report(error: BaseException, words: list[str]) -> int:
     if hasattr(error, "format_message"):  # typer could not parse the command
         _print_error(_usage_message(error))
         return 2
-    if isinstance(error, MemoryError) or any(text in str(error) for text in _NO_MEMORY):
+    if isinstance(error, MemoryError) or any(
+        text in str(one) for one in _chain(error) for text in _NO_MEMORY
+    ):
         _print_error("not enough memory; try fewer seeds at once, a smaller width or fewer snapshots.")
         return 1
     if (found := _device_fault(error)) is not None:
@@ -176,6 +178,13 @@ def _report(error: BaseException, words: list[str]) -> int:
     first = str(error).strip().partition("\n")[0]
     _print_error(f"internal error: {type(error).__name__}: {first} (run again with --debug)")
     return 1
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and its causes: a package says "cannot be imported" where its library does not fit."""
+    while error is not None:
+        yield error
+        error = error.__cause__
 
 
 def _device_fault(error: BaseException) -> GrokscopeError | None:
