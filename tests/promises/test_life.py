@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-import grokscope
+import grokscope as gs
 from grokscope.cli import main
 from grokscope.runs import verify
 from grokscope.spec.toml import read_toml
@@ -140,7 +140,7 @@ def test_life_signals_while_the_process_starts(torture):
     """Python's own start prints a traceback of its own (`runpy`, `site`), or dies of the signal: counted."""
     rng, total = torture.rng(), torture.count(10, 500)
     sent, ours, pythons = 0, 0, 0
-    package = str(Path(grokscope.__file__).parent)
+    package = str(Path(gs.__file__).parent)
     while sent < total and torture.in_time:
         sent += 1
         process = subprocess.Popen(
