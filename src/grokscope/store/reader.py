@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -87,13 +88,17 @@ class RunReader:
     def refresh(self) -> None:
         """Move to the newest commit."""
         with translate_errors(self.path, "cannot be read"):
-            session = self._repository.reading()
+            session, lock = self._repository.reading()
             self._version = str(session.snapshot_id)
-            self._set_tree(Tree(session).load())
+            self._set_tree(Tree(session, lock).load())
             check_format(self.path, self._tree.attributes.get("format_version"))
             for name, kind in _ATTRIBUTES.items():
                 if not isinstance(self._tree.attributes.get(name, kind()), kind):
                     raise DamagedError(f"its attribute '{name}' is no {kind.__name__}")
+        self._spec: str | None = None
+        if isinstance(self.path, Path):
+            with contextlib.suppress(StoreError):  # it may never be asked for
+                self._spec = self._text(_EXPERIMENT)
 
     def _set_tree(self, tree: Tree) -> None:
         self._tree = tree
@@ -158,8 +163,8 @@ class RunReader:
 
     @property
     def experiment_toml(self) -> str:
-        """The resolved spec as TOML."""
-        return self._text(_EXPERIMENT)
+        """The resolved spec as TOML; that of a folder as of opening, as an extension replaces the file."""
+        return self._text(_EXPERIMENT) if self._spec is None else self._spec
 
     @property
     def experiment(self) -> Experiment:
@@ -169,7 +174,7 @@ class RunReader:
         if isinstance(self.path, BucketPath):
             table, folder = parse_toml(self.experiment_toml), None
         else:
-            table, folder = read_toml(self.path / _EXPERIMENT), self.path
+            table, folder = read_toml(self.path / _EXPERIMENT, self.experiment_toml), self.path
         found = Experiment.from_stored(table, folder, self.files)
         if found.missing_parts:
             found.know_steps_per_epoch(self.steps_per_epoch)

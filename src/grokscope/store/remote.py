@@ -124,7 +124,7 @@ class RemoteRunStore(RunStore):
             t.set_attributes(**{_FINISHED: True})
         with translate_errors(self.path, "cannot be finished"):
             self._repository.collect(everything=True)
-        self._set_tree(self._tree.on(self._repository.reading()))
+        self._set_tree(self._tree.on(*self._repository.reading()))
 
     def close(self) -> None:
         """Do nothing: a bucket has no lock."""

@@ -214,7 +214,7 @@ class RunStore(RunReader):
             tree.flush()
             if session.has_uncommitted_changes:
                 self._repository.commit(session, message)
-        self._set_tree(tree.on(self._repository.reading()))
+        self._set_tree(tree.on(*self._repository.reading()))
         self._steps = steps
 
     def update_experiment(self, experiment_toml: str) -> None:
@@ -222,6 +222,7 @@ class RunStore(RunReader):
         if experiment_toml != self.experiment_toml:
             self._begin_writing()
             atomic_write(self._folder / _EXPERIMENT, experiment_toml.encode())
+            self._spec = experiment_toml
 
     def update_events(self, events: Events) -> None:
         """Replace the table ``[events]`` of ``experiment.toml``, which changes no number of the run."""
@@ -241,7 +242,7 @@ class RunStore(RunReader):
         atomic_write(self._folder / _PROVENANCE, provenance_text(provenance).encode())
 
     def finish(self) -> None:
-        """Finish the run: delete the data of old commits and write the checksums.
+        """Finish the run: delete the data of old commits that nobody reads, and write the checksums.
 
         Any later write removes the checksums until the next call.
         """
@@ -250,7 +251,7 @@ class RunStore(RunReader):
             self._repository.collect(everything=True)
             clean_leftovers(self._folder / STORE_FOLDER)
             write_checksums(self._folder, FORMAT_VERSION, self._repository.snapshot)
-        self._set_tree(self._tree.on(self._repository.reading()))
+        self._set_tree(self._tree.on(*self._repository.reading()))
 
     def _begin_writing(self) -> None:
         if self._lock is None:
