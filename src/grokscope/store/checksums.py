@@ -144,8 +144,8 @@ def _parsed(folder: Path, content: bytes) -> dict[str, str]:
 def check_files(folder: Path, *, chunks: bool = True) -> list[Problem]:
     """Compare a finished run's files with its checksums.
 
-    A writer removes the checksums before it changes anything. If they have changed when a difference is found,
-    a writer has begun meanwhile, and the files are compared again.
+    A writer removes the checksums before it changes anything. If they have changed when a difference is
+    found, a writer has begun meanwhile, and the files are compared again.
 
     Args:
         folder: the run folder.

@@ -26,13 +26,13 @@ from grokscope.store.place import BucketPath, Place
 __all__ = ["Repository", "translate_errors"]
 
 _BRANCH = "main"
-# Commits between two garbage collections. A collection keeps all commits since the previous one, for readers that
-# have no lock: those of buckets.
+# Commits between two garbage collections. A collection keeps all commits since the previous one, for readers
+# that have no lock: those of buckets.
 _COLLECT_EVERY = 20
 # A commit that is no longer the newest, but is being read, is kept by a branch of this name and its id.
 _KEPT = "kept-"
-# Folder of the files that readers lock, one for each commit, named by its id. The library writes such a file once;
-# that of a snapshot it replaces when the parent expires, and a lock would stay on the file that was replaced.
+# Folder of the files that readers lock, one for each commit, named by its id. The library writes such a file
+# once. It replaces that of a snapshot when the parent expires; a lock would stay on the old one.
 _LOCKED = "transactions"
 _PANICS = ("PanicException", "RustPanic")
 _CLOCK_TRIES, _CLOCK_WAIT = 100, 0.1
@@ -77,7 +77,7 @@ class Repository:
         while True:
             tip = self.snapshot
             lock = CommitLock.shared(self._path / _LOCKED / tip) if isinstance(self._path, Path) else None
-            # between the two calls a writer may have committed, and removed the commit; the newest one it keeps
+            # before it was locked, a writer may have removed the commit, but not if it is still the newest
             if lock is not None or self.snapshot == tip:
                 return self._repository.readonly_session(snapshot_id=tip), lock
 
@@ -114,7 +114,7 @@ class Repository:
             self.collect()
 
     def collect(self, *, everything: bool = False) -> None:
-        """Expire old commits and delete the data that only they use; in a folder not those that are being read.
+        """Expire old commits and delete the data that only they use; in a folder, not those being read.
 
         Args:
             everything: keep only the newest commit; False keeps all commits since the previous collection.
@@ -157,7 +157,9 @@ class Repository:
             if name in kept:
                 self._repository.delete_branch(name)
                 with suppress(OSError):
-                    (self._path / "refs" / f"branch.{name}").rmdir()  # an empty folder, which the library leaves
+                    (
+                        self._path / "refs" / f"branch.{name}"
+                    ).rmdir()  # an empty folder, which the library leaves
         yield
         locks.clear()
 

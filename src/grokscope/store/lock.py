@@ -85,9 +85,9 @@ class WriterLock:
 class CommitLock:
     """Lock on a file of a commit that is being read; held as long as the object lives.
 
-    A reader has the shared lock. Before a writer removes the data of a commit it takes the exclusive lock, and
-    keeps the commit if that fails. Readers lock a file that is there anyway, so they need no right to write,
-    and a reader that is killed leaves nothing behind.
+    A reader has the shared lock. Before a writer removes the data of a commit it takes the exclusive lock,
+    and keeps the commit if that fails. Readers lock a file that is there anyway, so they need no right to
+    write, and a reader that is killed leaves nothing behind.
 
     Example:
         >>> import tempfile
@@ -110,8 +110,8 @@ class CommitLock:
         """The lock of a reader.
 
         Returns:
-            None if the file is gone or its commit is being removed; if the file system has no locks; or if this
-            process has opened half of the files that it may open.
+            None if the file is gone or its commit is being removed; if the file system has no locks; or if
+            this process has opened half of the files that it may open.
         """
         try:
             lock = cls(os.open(file, os.O_RDONLY | _SAFELY))

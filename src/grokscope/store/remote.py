@@ -37,10 +37,8 @@ def is_remote_run(place: BucketPath) -> bool:
 class RemoteRunStore(RunStore):
     """A run in a bucket; created by `create_store` and `open_store`."""
 
-    path: BucketPath
-
-    def __init__(self, path: BucketPath, repository: Repository, *, writable: bool) -> None:
-        super().__init__(path, repository, None)
+    def __init__(self, place: BucketPath, repository: Repository, *, writable: bool) -> None:
+        super().__init__(place, repository, None)
         self._writable = writable
 
     @property
