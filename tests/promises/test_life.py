@@ -1,4 +1,4 @@
-"""As people live with it: closed streams, names that are not UTF-8, platforms that are not there.
+"""Promise 11: as people live with it: closed streams, platforms that are not there, readers beside writers.
 
 Each test stands for a kind of thing that happens around a command; none may end in an internal error, and
 none may leave behind what spoils the next call.

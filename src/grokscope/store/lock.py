@@ -87,7 +87,8 @@ class CommitLock:
 
     A reader has the shared lock. Before a writer removes the data of a commit it takes the exclusive lock,
     and keeps the commit if that fails. Readers lock a file that is there anyway, so they need no right to
-    write, and a reader that is killed leaves nothing behind.
+    write, and a reader that is killed leaves nothing behind; see
+    docs/decisions/0027-readers-lock-their-commit.md.
 
     Example:
         >>> import tempfile

@@ -1,8 +1,8 @@
 """The store of one run in a folder; `grokscope.store.transaction` describes its groups and arrays.
 
 A run folder contains ``experiment.toml``, ``provenance.json``, ``store/`` (an icechunk repository with
-atomic transactions) and, once the run is finished, ``checksums.json``. One process writes, under a lock;
-readers need no lock and see the newest commit as of opening or `RunReader.refresh`.
+atomic transactions) and, once the run is finished, ``checksums.json``. One process writes, under a lock.
+Readers see the newest commit as of opening or `RunReader.refresh`, which they lock: a writer keeps it.
 """
 
 from __future__ import annotations
