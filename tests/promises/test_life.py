@@ -1,4 +1,4 @@
-"""As people live with it: closed streams, names that are not UTF-8, platforms that are not there.
+"""Promise 11: as people live with it: closed streams, platforms that are not there, readers beside writers.
 
 Each test stands for a kind of thing that happens around a command; none may end in an internal error, and
 none may leave behind what spoils the next call.
@@ -6,17 +6,22 @@ none may leave behind what spoils the next call.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import grokscope as gs
 from grokscope.cli import main
 from grokscope.runs import verify
 from grokscope.spec.toml import read_toml
+from grokscope.tasks.arrays import Arrays
 
 SPEC = """
 epochs = 2
@@ -182,3 +187,231 @@ def test_reading_many_runs_shows_progress(tmp_path, capsys):
     seen = capsys.readouterr()
     assert seen.out.count("complete") == 102
     assert "reading runs: 50 %" in seen.err
+
+
+# --- reading beside training and finishing ---
+
+READ = {
+    "task": {"kind": "sparse_parity", "n": 6, "k": 2, "n_train": 20, "n_test": 10},
+    "model": {"kind": "fully_connected", "width": 8},
+    "batch_size": 10,
+    "measures": ["train_accuracy", "faithfulness"],  # the second is of subnetworks: an extension replaces it
+}
+WRITER = """
+import itertools, json, sys
+from pathlib import Path
+import grokscope as gs
+root, spec = Path(sys.argv[1]), json.loads(sys.argv[2])
+for number in itertools.count():
+    for epochs in range(2, 40, 2):
+        out = root / f"run{number}"
+        gs.train(gs.Experiment(**spec, epochs=epochs), seeds=1 + epochs // 8, out=out, commit_seconds=0)
+        if epochs % 10 == 0:
+            gs.open_run(out).measure("path_norm_total", steps=[0, epochs])
+        print(out, flush=True)
+        if (root / "stop").exists():
+            sys.exit()
+"""
+
+
+def all_of(run):
+    """What a run tells, by name; arrays as bytes."""
+    found = {name: array.values.tobytes() for name, array in run.measures.variables.items()}
+    found |= {"spec": run.experiment.to_toml(), "steps": run.steps_done.tolist(), "done": run.is_complete}
+    for member, done in zip(run.members, run.steps_done, strict=True):
+        for step in (0, -1) if done else ():
+            network = run.model(member, step)
+            found[f"{member} at {step}"] = network.hidden_weight.tobytes() + network.output_weight.tobytes()
+    if any("subnetwork" in array.dims for array in run.measures.values()):
+        found["subnetworks"] = run.subnetworks.values.tobytes()
+    return found
+
+
+def opened(folder):
+    """A run that was opened and not read yet, and what it must tell, read at once from another object."""
+    while True:
+        run, other = gs.open_run(folder), gs.open_run(folder)
+        same = run.version == other.version and run.experiment == other.experiment
+        if same and len(run.steps_done):
+            return run, all_of(other)
+
+
+def test_a_run_reads_as_it_was_opened_while_others_extend_and_finish_it(tmp_path):
+    held = []
+    for epochs, seeds in ((2, "0,1"), (4, "0,1"), (4, "0,1,2")):
+        gs.train(gs.Experiment(**READ, epochs=epochs), seeds=seeds, out=tmp_path / "run")
+        held.append(opened(tmp_path / "run"))
+    assert [run.steps_done.tolist() for run, _ in held] == [[4, 4], [8, 8], [8, 8, 8]]
+    assert all(all_of(run) == expected for run, expected in held)
+    assert verify(tmp_path / "run") == []  # the checksums list what was kept for readers, too
+
+
+def test_what_was_kept_for_readers_goes_when_they_have_gone(tmp_path):
+    """The same command again, which has nothing to train, leaves what a run has that nobody has read."""
+
+    def files(name, read):
+        kept = []
+        for epochs in (2, 4):
+            experiment = gs.Experiment(**{**READ, "measures": ["train_accuracy"]}, epochs=epochs)
+            gs.train(experiment, out=tmp_path / name)
+            if read:
+                kept.append(gs.open_run(tmp_path / name).measures)
+        most = sum(len(names) for _, _, names in os.walk(tmp_path / name))
+        del kept
+        gs.train(experiment, out=tmp_path / name)
+        return most, sum(len(names) for _, _, names in os.walk(tmp_path / name))
+
+    (never, never_again), (most, least) = files("a", read=False), files("b", read=True)
+    assert never == never_again == least < most
+    assert verify(tmp_path / "b") == []
+
+
+@pytest.mark.torture
+def test_reading_beside_training(torture, tmp_path):
+    """A writer extends, measures and finishes runs; readers open them, wait, and read what they opened."""
+    rng, until = torture.rng(), time.monotonic() + min(3600.0, torture.limit)
+    words = [sys.executable, "-c", WRITER, str(tmp_path), json.dumps(READ)]
+    with (tmp_path / "out").open("w") as out, (tmp_path / "err").open("w") as err:
+        writer = subprocess.Popen(words, stdout=out, stderr=err)
+    seen = {"opened": 0, "read": 0, "from a commit that was no longer the newest": 0, "verified": 0}
+    held = []
+    while time.monotonic() < until and writer.poll() is None:
+        folders = sorted(tmp_path.glob("run*/store"), key=lambda store: store.stat().st_mtime)
+        try:
+            if folders and len(held) < 6:
+                held.append((*opened(folders[-1].parent), time.monotonic() + rng.choice([0, 1, 10, 60])))
+                seen["opened"] += 1
+            for one in [one for one in held if one[2] < time.monotonic()]:
+                held.remove(one)
+                run, expected, _ = one
+                is_old = gs.open_run(run.path).version != run.version
+                differ = sorted(name for name, value in all_of(run).items() if expected.get(name) != value)
+                torture.check(not differ, f"{run.path}: {differ}")
+                seen["read"] += 1
+                seen["from a commit that was no longer the newest"] += is_old
+            if folders and rng.random() < 0.2:
+                damage = [str(one) for one in verify(folders[-1].parent) if one.is_damage]
+                torture.check(not damage, f"{damage}")
+                seen["verified"] += 1
+        except gs.GrokscopeError as error:
+            torture.failures.append(f"{type(error).__name__}: {error}")
+    (tmp_path / "stop").touch()
+    torture.check(writer.wait(600) == 0, (tmp_path / "err").read_text()[-300:])
+    finished = len((tmp_path / "out").read_text().splitlines())
+    result = f"{len(torture.failures)} faults; the writer finished a run {finished} times"
+    torture.done(seen["read"], "runs read, up to a minute after they were opened", result, **seen)
+
+
+# --- the working folder changes ---
+
+MEASURE = """
+from typing import Literal
+import jax.numpy as jnp
+from grokscope.measures import Measure
+
+class {name}(Measure):
+    kind: Literal["{kind}"] = "{kind}"
+    pace = "quick"
+
+    def __call__(self, point):
+        return jnp.sum(point.network.hidden_weight)
+"""
+
+
+def contents(folder):
+    return {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+@pytest.fixture(scope="module")
+def two_folders(tmp_path_factory):
+    """Folders ``here`` and ``there``, each with a run and a sweep of the same names."""
+    root = tmp_path_factory.mktemp("folders")
+    for name, rate in (("here", 0.1), ("there", 0.2)):
+        spec = {**READ, "measures": ["train_accuracy"], "optimizer": {"kind": "sgd", "learning_rate": rate}}
+        gs.train(gs.Experiment(**spec, epochs=2), out=root / name / "run")
+        gs.sweep(gs.Experiment(**spec, epochs=2), ["task.n_train=20"], seeds=1, out=root / name / "sweep")
+    return root
+
+
+@pytest.fixture
+def namesake(two_folders, tmp_path, monkeypatch):
+    """The folder ``there``; the working folder is ``here``."""
+    for name in ("here", "there"):
+        shutil.copytree(two_folders / name, tmp_path / name)
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "there"
+
+
+def test_a_run_stays_the_same_when_the_working_folder_changes(namesake, monkeypatch):
+    run, before = gs.open_run("run"), contents(namesake)
+    weights = run.model().hidden_weight
+    monkeypatch.chdir(namesake)
+    run.measure("path_norm_total")
+    assert gs.open_run(namesake.parent / "here" / "run").measures.path_norm_total.notnull().all()
+    assert (run.measures.path_norm_total.shape, run.experiment.optimizer.learning_rate) == ((1, 3), 0.1)
+    assert (run.model().hidden_weight == weights).all()
+    page = run.report()
+    assert page == namesake.parent / "here" / "run" / "report.html"
+    assert "grokscope report run<" in page.read_text(encoding="utf-8")  # as it was given
+    assert repr(run).startswith("Run run\n")
+    with pytest.raises(gs.InputError, match=r"^run: seed 0 has steps 0 to 4, not 5\.$"):
+        run.model(step=5)
+    branch = run.branch(2, "epochs=3", out=namesake.parent / "here" / "branch")
+    assert 'run = "../run"' in (branch.path / "experiment.toml").read_text()
+    assert contents(namesake) == before
+
+
+def test_a_sweep_stays_the_same_when_the_working_folder_changes(namesake, monkeypatch):
+    sweep, before = gs.open_sweep("sweep"), contents(namesake)
+    monkeypatch.chdir(namesake)
+    assert sweep.measures.train_accuracy.sizes == {"n_train": 1, "seed": 1, "step": 3}
+    cell = sweep.cell()
+    cell.measure("path_norm_total")
+    assert cell.experiment.optimizer.learning_rate == sweep.experiment.optimizer.learning_rate == 0.1
+    assert str(cell.path).startswith("sweep/cells/")
+    assert repr(sweep).startswith("Sweep sweep\n")
+    assert sweep.report() == namesake.parent / "here" / "sweep" / "report.html"
+    assert contents(namesake) == before
+
+
+def test_a_spec_and_a_plugin_stay_the_same_when_the_working_folder_changes(namesake, monkeypatch):
+    here = namesake.parent / "here"
+    for folder, name in ((here, "Mine"), (namesake, "Other")):
+        (folder / "mine.py").write_text(MEASURE.format(name=name, kind=f"my_{name.lower()}"))
+    gs.load_plugin("mine.py")
+    run = gs.open_run("run")
+    branch = run.experiment.with_('init.kind="from_run"', 'init.run="run"', "init.at=2", "epochs=3")
+    monkeypatch.chdir(namesake)
+    made = gs.train(branch, out=here / "branch")
+    assert made.experiment.init.source == run.identity
+    assert 'run = "../run"' in (here / "branch" / "experiment.toml").read_text()
+    run.measure("my_mine")
+    assert run._store.measure_codes("my_mine").popitem()[1].file == str(here / "mine.py")
+
+
+def test_arrays_stay_the_same_when_the_working_folder_changes(tmp_path, monkeypatch):
+    for name, first in (("there", -1), ("here", 1)):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        rng = np.random.default_rng(0)
+        x, y = rng.normal(size=(8, 3)), np.array([first, 1, 1, -1, 1, -1, -1, 1])
+        Arrays.from_numpy(train_x=x, train_y=y).save("arrays.npz")
+    spec = gs.Experiment(
+        **{**READ, "task": {"kind": "arrays", "path": "arrays.npz"}, "measures": []}, epochs=1
+    )
+    monkeypatch.chdir(tmp_path / "there")
+    assert (gs.train(spec, out=tmp_path / "run").data()["train_y"] == y).all()
+
+
+def test_nothing_is_written_into_another_run_that_has_taken_the_place(namesake):
+    run, here = gs.open_run("run"), namesake.parent / "here" / "run"
+    here.rename(here.with_name("old"))
+    shutil.copytree(namesake / "run", here)
+    before = contents(here)
+    for use in (lambda: run.measure("path_norm_total"), run.reread):
+        with pytest.raises(gs.InputError, match=r"^run: holds another run \(identity .{8}, not .{8}\)"):
+            use()
+    assert contents(here) == before
+    shutil.rmtree(here)
+    with pytest.raises(gs.InputError, match=r"^run: there is no such folder\.$"):
+        run.measure("path_norm_total")

@@ -66,7 +66,7 @@ def overview_of(run: Run, circuits: int = 0) -> Overview:
         ],
         curves=dict(_curves(measures)),
         provenance=run.provenance,
-        claims=_claims_about(run.path),
+        claims=_claims_about(run.place),
         circuits=_circuits(run, circuits) if circuits else [],
         remarks=list(getattr(run, "remarks", ())),
     )

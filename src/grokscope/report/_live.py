@@ -45,7 +45,7 @@ class LiveReport:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder = folder.absolute()
         self._token = secrets.token_urlsafe(18)
         self._lock = threading.Lock()
         self._kept: tuple[str, bytes] = ("", b"{}")

@@ -65,7 +65,7 @@ def forget_outdated(run: Run, versions: Mapping[str, str]) -> list[str]:
     Raises:
         StoreError: if another process writes the run, or the disk cannot be written.
     """
-    with open_store(run.path) as store:
+    with run.store() as store:
         found = outdated_given(store, versions)
     if not found:
         return []
@@ -111,7 +111,7 @@ class GivenMeasures:
         self._run, self._group = run, group
 
     def __enter__(self) -> Self:
-        self._store = open_store(self._run.path, "a")
+        self._store = self._run.store("a")
         self._was_finished = self._store.is_finished
         return self
 

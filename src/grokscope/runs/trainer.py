@@ -44,6 +44,7 @@ def train_into(
     *,
     allow: Allow,
     commit_seconds: float,
+    shown: Path | None = None,
 ) -> None:
     """Train members into a folder: as a new run, or as an extension of the run in it.
 
@@ -54,6 +55,7 @@ def train_into(
         progress: receives the progress.
         allow: differences from an existing run that are accepted; the run is marked.
         commit_seconds: seconds between commits.
+        shown: how messages write the folder; None: as it is given.
 
     Raises:
         InputError: if the learner does not train, the folder holds another run, the members do not fit the
@@ -92,6 +94,7 @@ def train_into(
                 steps_per_epoch=experiment.steps_per_epoch,
                 code=experiment.training_code,
                 exist_ok=True,
+                shown=shown,
             ) as store,
         ):
             require_same(store, experiment, to="train", allow=allow, numerics=numerics)
@@ -103,7 +106,7 @@ def train_into(
                 spent = float(store.provenance.get("wall_seconds") or 0.0) + time.monotonic() - began
                 store.update_provenance({**facts, "wall_seconds": round(spent, 3)})
             store.update_events(experiment.events)
-            if not store.is_finished:
+            if not store.is_finished or store.keeps_old:
                 store.finish()
 
 

@@ -65,6 +65,9 @@ class Problem:
         return f"{self.file}: {self.message}"
 
 
+_DAMAGED = Problem(CHECKSUMS_FILE, "changed", "is damaged")
+
+
 def state_sha256(leaves: Mapping[str, np.ndarray]) -> str:
     """Hash of a state: sha256 over name, type, shape and little-endian bytes of its leaves, sorted by name.
 
@@ -113,37 +116,67 @@ def read_checksums(folder: Path) -> dict[str, str] | None:
     Raises:
         StoreError: if ``checksums.json`` is damaged or cannot be read.
     """
+    content = _content(folder)
+    return None if content is None else _parsed(folder, content)
+
+
+def _content(folder: Path) -> bytes | None:
     file = folder / CHECKSUMS_FILE
     try:
-        content = file.read_bytes()
+        return file.read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:
         raise explain(file, "cannot be read", error) from error
+
+
+def _parsed(folder: Path, content: bytes) -> dict[str, str]:
     try:
         table: Any = json.loads(content)
         files = {str(name): str(digest) for name, digest in table["files"].items()}
         if _serialized(table) != content:
             raise ValueError
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise StoreError(f"{file}: is damaged.") from None
+        raise StoreError(f"{folder / CHECKSUMS_FILE}: is damaged.") from None
     return files
 
 
 def check_files(folder: Path, *, chunks: bool = True) -> list[Problem]:
     """Compare a finished run's files with its checksums.
 
+    A writer removes the checksums before it changes anything. If they have changed when a difference is
+    found, a writer has begun meanwhile, and the files are compared again.
+
     Args:
         folder: the run folder.
         chunks: whether to compare the chunks and the user's arrays too. They are most of the bytes and have
             hashes of their own, compared on every read.
+
+    Raises:
+        StoreError: if a folder of the store cannot be read.
     """
-    try:
-        expected = read_checksums(folder)
-    except StoreError:
-        return [Problem(CHECKSUMS_FILE, "changed", "is damaged")]
-    if expected is None:
+    while True:
+        try:
+            before = _content(folder)
+        except StoreError:
+            return [_DAMAGED]
+        try:
+            problems = _differences(folder, before, chunks=chunks)
+        except OSError as error:
+            if _content(folder) == before:
+                raise explain(folder, "cannot be read", error) from error
+        else:
+            if not any(problem.is_damage for problem in problems) or _content(folder) == before:
+                return problems
+
+
+def _differences(folder: Path, checksums: bytes | None, *, chunks: bool) -> list[Problem]:
+    if checksums is None:
         return [Problem(CHECKSUMS_FILE, "unfinished", "is not there: the run is not finished")]
+    try:
+        expected = _parsed(folder, checksums)
+    except StoreError:
+        return [_DAMAGED]
     if not chunks:
         expected = {name: digest for name, digest in expected.items() if not _is_bulk(name)}
     problems: list[Problem] = []

@@ -183,7 +183,7 @@ def _read_remote(place: BucketPath) -> Manifest:
 
 def _load_remote(place: BucketPath, repository: Repository) -> Manifest | None:
     with translate_errors(place, "cannot be read"):
-        table = Tree(repository.reading()).load().attributes.get("sweep")
+        table = Tree(*repository.reading()).load().attributes.get("sweep")
     return None if table is None else Manifest.from_json(table, str(place))
 
 
