@@ -15,6 +15,7 @@ from grokscope.experiment import Experiment
 from grokscope.progress import Progress, SilentProgress
 from grokscope.provided import provided
 from grokscope.runs.measure_plan import how_to_measure
+from grokscope.runs.summary import done_members, stopped_members
 from grokscope.spec.events import Event, events_of, parse_event
 from grokscope.spec.schedule import Schedule
 from grokscope.spec.streams import Members, Seeds, on_members
@@ -135,21 +136,12 @@ class Run:
     @property
     def is_done(self) -> np.ndarray:
         """Whether each member has done all steps of the experiment or was stopped early, bool [member]."""
-        if self.is_imported:
-            return self._store.complete
-        # members marked complete at a shorter length are not done while the run is being extended
-        done = self._store.steps_done >= self.experiment.n_steps
-        return self._store.complete & (done | self.is_stopped)
+        return done_members(self._store, self.experiment)
 
     @property
     def is_stopped(self) -> np.ndarray:
         """Whether early stopping ended each member before the experiment's last step, bool [member]."""
-        stopped = self._store.complete & (self._store.steps_done < self.experiment.n_steps)
-        if not self.experiment.stop.is_on or not stopped.any():
-            return np.zeros_like(stopped)
-        from grokscope.runs.early_stop import has_stopped
-
-        return stopped & has_stopped(self._store, self.experiment, range(len(stopped)))
+        return stopped_members(self._store, self.experiment)
 
     @property
     def steps_saved(self) -> int:

@@ -21,6 +21,7 @@ from grokscope.runs.prepare import Prepared, prepare, source_steps
 from grokscope.runs.provenance import all_code, collect_provenance
 from grokscope.runs.same import require_same
 from grokscope.runs.sink import COMMIT_SECONDS, RoutingSink, StoreSink
+from grokscope.runs.summary import finish_run
 from grokscope.spec.stopping import NO_STEP
 from grokscope.spec.streams import Members, Seeds
 from grokscope.store.allow import Allow
@@ -104,7 +105,7 @@ def train_into(
                 store.update_provenance({**facts, "wall_seconds": round(spent, 3)})
             store.update_events(experiment.events)
             if not store.is_finished:
-                store.finish()
+                finish_run(store)
 
 
 @dataclass(eq=False)  # equal by identity, so that rows can be keys

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from grokscope.errors import InputError, StoreError
 from grokscope.starts import FromRun
-from grokscope.store.checksums import CHECKSUMS_FILE, RUN_FILES, STORE_FOLDER
+from grokscope.store.checksums import ATTRIBUTES_FILE, CHECKSUMS_FILE, RUN_FILES, STORE_FOLDER
 from grokscope.store.disk import atomic_write, explain, remove_tree, sync_folder, walk_files
 from grokscope.store.lock import LOCK_FILE, WriterLock
 from grokscope.store.place import Place
@@ -236,6 +236,7 @@ def populate_folder(folder: Path, files: dict[str, str], make_store: Callable[[P
         raise InputError(f"{folder}: holds other files ({some}); choose an empty or a new folder.")
     try:
         contents = {name: files[name].encode() for name in RUN_FILES}
+        contents[ATTRIBUTES_FILE] = b"* -text\n"
     except UnicodeEncodeError as error:
         near = error.object[max(0, error.start - 20) : error.end]
         raise InputError(
@@ -259,7 +260,7 @@ def populate_folder(folder: Path, files: dict[str, str], make_store: Callable[[P
         # if this cleanup fails too, the folder `.creating` stays and marks the files as unfinished
         with contextlib.suppress(OSError):
             if not is_run(folder):
-                for name in (*RUN_FILES, CHECKSUMS_FILE):
+                for name in (*RUN_FILES, ATTRIBUTES_FILE, CHECKSUMS_FILE):
                     (folder / name).unlink(missing_ok=True)
                 remove_tree(creating)
         raise explain(folder, "cannot be written", error) from error

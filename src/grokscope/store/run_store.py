@@ -240,16 +240,19 @@ class RunStore(RunReader):
         self._begin_writing()
         atomic_write(self._folder / _PROVENANCE, provenance_text(provenance).encode())
 
-    def finish(self) -> None:
+    def finish(self, summary: Mapping[str, Any] | None = None) -> None:
         """Finish the run: delete the data of old commits and write the checksums.
 
         Any later write removes the checksums until the next call.
+
+        Args:
+            summary: kept beside the checksums for lists of runs; see `grokscope.runs.summary.finish_run`.
         """
         self._begin_writing()
         with translate_errors(self.path, "cannot be finished"):
             self._repository.collect(everything=True)
             clean_leftovers(self._folder / STORE_FOLDER)
-            write_checksums(self._folder, FORMAT_VERSION, self._repository.snapshot)
+            write_checksums(self._folder, FORMAT_VERSION, self._repository.snapshot, summary)
         self._set_tree(self._tree.on(self._repository.reading()))
 
     def _begin_writing(self) -> None:
