@@ -163,8 +163,21 @@ class Run:
         """All measures over ``seed`` (or the crossed streams), ``step`` and their own axes.
 
         Measures of different schedules are joined on ``step``; values that were not measured are NaN.
+
+        Raises:
+            InputError: if nothing is committed yet.
         """
+        self._require_results()
+        return self.measures_so_far
+
+    @cached_property
+    def measures_so_far(self) -> xr.Dataset:
+        """The same as `measures`; before the first commit it has no measure."""
         return self._store.read_measures()
+
+    def _require_results(self) -> None:
+        if not self._store.measures and not self._store.steps_done.any() and not self.is_complete:
+            raise InputError(f"{self.path}: has no results yet, not even of its start; {run_again()}.")
 
     def read_measure(self, name: str) -> xr.DataArray:
         """One measure, only at the steps at which it was taken.
@@ -172,6 +185,7 @@ class Run:
         Raises:
             InputError: if the run has no such measure.
         """
+        self._require_results()
         return self._store.read_measure(name)
 
     @cached_property
@@ -483,7 +497,7 @@ class Run:
     def reread(self) -> None:
         """Read the newest commit from now on."""
         self._store = open_store(self.path)
-        for cached in ("measures", "subnetworks", "experiment"):
+        for cached in ("measures", "measures_so_far", "subnetworks", "experiment"):
             self.__dict__.pop(cached, None)
 
 

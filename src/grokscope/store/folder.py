@@ -38,6 +38,7 @@ __all__ = [
     "keep_files",
     "lock_folder",
     "populate_folder",
+    "refuse_inside_store",
     "require_run",
     "results_in",
     "run_folders",
@@ -201,13 +202,22 @@ def check_format(folder: Place, version: Any) -> None:
         )
 
 
+def refuse_inside_store(path: Path) -> None:
+    """Raise an InputError if a path lies inside the store of a run, whose files are not to be added to."""
+    place = path.absolute()
+    for store in (place, *place.parents):
+        if store.name == STORE_FOLDER and (store / "snapshots").is_dir() and (store / "refs").is_dir():
+            raise InputError(f"{path}: is inside the store of the run {store.parent}; choose another folder.")
+
+
 def lock_folder(folder: Path) -> WriterLock:
     """Create a folder if needed and take its writer lock.
 
     Raises:
-        InputError: if the path is a file or lies below one.
+        InputError: if the path is a file or lies below one, or inside the store of a run.
         StoreError: if the folder cannot be created or written, or another process holds its lock.
     """
+    refuse_inside_store(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):

@@ -211,6 +211,7 @@ class RunStore(RunReader):
             session = self._repository.writing()
             tree, steps = self._tree.on(session), dict(self._steps)
             yield Transaction(tree, steps)
+            self._require_place()
             tree.flush()
             if session.has_uncommitted_changes:
                 self._repository.commit(session, message)
@@ -258,7 +259,12 @@ class RunStore(RunReader):
     def _begin_writing(self) -> None:
         if self._lock is None:
             raise RuntimeError("the store is open for reading only")
+        self._require_place()
         drop_checksums(self._folder)
+
+    def _require_place(self) -> None:
+        if self._lock is not None:  # a run in a bucket has none
+            self._lock.require_place()
 
 
 def fingerprint_difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
