@@ -79,9 +79,9 @@ def train_into(
         )
     prepare_devices()
     use_compile_cache()
-    if _is_done_and_closed(folder, experiment, members):
-        return
     with in_precision(experiment.precision):
+        if _is_done_and_closed(folder, experiment, members, allow):
+            return
         check_parts(experiment)  # before the measures: which of them apply depends on the network
         check_parts(experiment, MeasurePlan.of(experiment).all)
         refuse_too_large(experiment, len(members))
@@ -135,13 +135,16 @@ def seconds_left(folder: Path, experiment: Experiment, members: Members) -> floa
     return seconds * share
 
 
-def _is_done_and_closed(folder: Path, experiment: Experiment, members: Members) -> bool:
+def _is_done_and_closed(folder: Path, experiment: Experiment, members: Members, allow: Allow) -> bool:
     """Whether a folder that may not be written holds the run, finished, with all that is wanted."""
     if not is_run(folder) or os.access(folder, os.W_OK):
         return False
     store = open_store(folder)
     if not store.is_finished or store.identity != experiment.identity or store.events != experiment.events:
         return False
+    if not allow.numerics:
+        store.require_numerics(numerics_here(experiment), to="train")
+    store.require_code(experiment.training_code, to="train", allow=allow.code)
     return Trainer(store, experiment, SilentProgress()).is_done(members)
 
 
