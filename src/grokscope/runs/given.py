@@ -13,6 +13,7 @@ import numpy as np
 
 from grokscope.errors import InputError
 from grokscope.progress import Progress, SilentProgress
+from grokscope.runs.summary import finish_run
 from grokscope.spec.streams import Seeds, on_members
 from grokscope.store.open import open_store
 
@@ -151,7 +152,7 @@ class GivenMeasures:
     ) -> None:
         try:
             if self._was_finished:
-                self._store.finish()
+                finish_run(self._store)
         finally:
             self._store.close()
             self._run.reread()
@@ -266,4 +267,4 @@ def add_notes(folder: Path, **notes: Any) -> None:
         with store.transaction("notes are added") as t:
             t.note(**notes)
         if was_finished:
-            store.finish()
+            finish_run(store)

@@ -20,6 +20,7 @@ from grokscope.runs.prepare import data_structure
 from grokscope.runs.replay import not_kept
 from grokscope.runs.same import require_same
 from grokscope.runs.sink import StoreSink
+from grokscope.runs.summary import finish_run
 from grokscope.runs.trainer import Trainer
 from grokscope.spec.parts import part_of
 from grokscope.spec.schedule import Schedule
@@ -100,7 +101,7 @@ def add_measures(
             trainer = Trainer(store, at_length, progress)
             trainer.measure(rows, wanted, flavor=cast("Flavor", flavor), suffix=suffix)
             progress.finish()
-        store.finish()
+        finish_run(store)
     return stored
 
 
@@ -162,7 +163,7 @@ def _measure_imported(
             points = schedule.points(experiment.steps_per_epoch, experiment.n_steps)
             steps = steps[np.isin(steps, points)]
         measure_snapshots(store, experiment, wanted, steps, progress, flavor=flavor, suffix=suffix)
-        store.finish()
+        finish_run(store)
 
 
 def measure_snapshots(

@@ -15,6 +15,7 @@ from grokscope.experiment import Experiment
 from grokscope.progress import Progress, SilentProgress
 from grokscope.provided import provided
 from grokscope.runs.measure_plan import how_to_measure
+from grokscope.runs.summary import done_members, stopped_members
 from grokscope.spec.events import Event, events_of, parse_event
 from grokscope.spec.schedule import Schedule
 from grokscope.spec.streams import Members, Seeds, on_members
@@ -141,21 +142,12 @@ class Run:
     @property
     def is_done(self) -> np.ndarray:
         """Whether each member has done all steps of the experiment or was stopped early, bool [member]."""
-        if self.is_imported:
-            return self._store.complete
-        # members marked complete at a shorter length are not done while the run is being extended
-        done = self._store.steps_done >= self.experiment.n_steps
-        return self._store.complete & (done | self.is_stopped)
+        return done_members(self._store, self.experiment)
 
     @property
     def is_stopped(self) -> np.ndarray:
         """Whether early stopping ended each member before the experiment's last step, bool [member]."""
-        stopped = self._store.complete & (self._store.steps_done < self.experiment.n_steps)
-        if not self.experiment.stop.is_on or not stopped.any():
-            return np.zeros_like(stopped)
-        from grokscope.runs.early_stop import has_stopped
-
-        return stopped & has_stopped(self._store, self.experiment, range(len(stopped)))
+        return stopped_members(self._store, self.experiment)
 
     @property
     def steps_saved(self) -> int:
@@ -177,8 +169,21 @@ class Run:
         """All measures over ``seed`` (or the crossed streams), ``step`` and their own axes.
 
         Measures of different schedules are joined on ``step``; values that were not measured are NaN.
+
+        Raises:
+            InputError: if nothing is committed yet.
         """
+        self._require_results()
+        return self.measures_so_far
+
+    @cached_property
+    def measures_so_far(self) -> xr.Dataset:
+        """The same as `measures`; before the first commit it has no measure."""
         return self._store.read_measures()
+
+    def _require_results(self) -> None:
+        if not self._store.measures and not self._store.steps_done.any() and not self.is_complete:
+            raise InputError(f"{self.path}: has no results yet, not even of its start; {run_again()}.")
 
     def read_measure(self, name: str) -> xr.DataArray:
         """One measure, only at the steps at which it was taken.
@@ -186,6 +191,7 @@ class Run:
         Raises:
             InputError: if the run has no such measure.
         """
+        self._require_results()
         return self._store.read_measure(name)
 
     @cached_property
@@ -503,7 +509,7 @@ class Run:
             StoreError: if it cannot be read.
         """
         self._store = self.store()
-        for cached in ("measures", "subnetworks", "experiment"):
+        for cached in ("measures", "measures_so_far", "subnetworks", "experiment"):
             self.__dict__.pop(cached, None)
 
     def store(self, mode: Literal["r", "a"] = "r") -> RunStore:

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from grokscope.errors import StoreError
+from grokscope.errors import StoreError, said
 from grokscope.store.disk import explain
 
 __all__ = ["LOCK_FILE", "CommitLock", "WriterLock"]
@@ -69,6 +69,23 @@ class WriterLock:
                 os.close(descriptor)
                 raise explain(folder, "cannot be locked", error) from error
             os.close(descriptor)
+
+    def require_place(self) -> None:
+        """Check that the locked folder is still where it was when its lock was taken.
+
+        Raises:
+            StoreError: if it was moved or deleted meanwhile, also if another folder has its name now.
+        """
+        if self._descriptor is None or _same_file(self._descriptor, self._file):
+            return
+        folder, file = self._file.parent, _place_of(self._descriptor)
+        if file is None:
+            raise StoreError(f"{folder}: was deleted while it was written; start again.")
+        go_on = said(command=f"--out {file.parent}", python=f'out="{file.parent}"')
+        raise StoreError(
+            f"{folder}: was moved to {file.parent} while it was written; all that was committed is there. "
+            f"Resume with {go_on}."
+        )
 
     def release(self) -> None:
         """Release the lock. Further calls do nothing."""
@@ -143,6 +160,19 @@ def _same_file(descriptor: int, file: Path) -> bool:
         return os.path.samestat(os.fstat(descriptor), file.stat())
     except FileNotFoundError:
         return False
+
+
+def _place_of(descriptor: int) -> Path | None:
+    """Where an open file is now; None if it was deleted, or where the system does not say."""
+    try:
+        if (ask := getattr(fcntl, "F_GETPATH", None)) is not None:  # macOS
+            found = os.fsdecode(fcntl.fcntl(descriptor, ask, bytes(1024)).rstrip(b"\0"))
+        else:
+            found = os.readlink(f"/proc/self/fd/{descriptor}")
+        place = Path(found)
+        return place if _same_file(descriptor, place) else None
+    except OSError:
+        return None
 
 
 def _write_holder(descriptor: int) -> None:

@@ -116,8 +116,8 @@ class RemoteRunStore(RunStore):
         table = {**provenance, "format_version": FORMAT_VERSION}
         self._set_file(_PROVENANCE, json.dumps(table, ensure_ascii=False))
 
-    def finish(self) -> None:
-        """Mark the run as finished and delete the data of old commits."""
+    def finish(self, summary: Mapping[str, Any] | None = None) -> None:
+        """Mark the run as finished and delete the data of old commits; no summary is kept."""
         with super().transaction("the run is finished") as t:
             t.set_attributes(**{_FINISHED: True})
         with translate_errors(self.path, "cannot be finished"):

@@ -211,6 +211,7 @@ class RunStore(RunReader):
             session = self._repository.writing()
             tree, steps = self._tree.on(session), dict(self._steps)
             yield Transaction(tree, steps)
+            self._require_place()
             tree.flush()
             if session.has_uncommitted_changes:
                 self._repository.commit(session, message)
@@ -245,21 +246,25 @@ class RunStore(RunReader):
         with shown_as(self.place, self.path):
             atomic_write(self._folder / name, text.encode())
 
-    def finish(self) -> None:
+    def finish(self, summary: Mapping[str, Any] | None = None) -> None:
         """Finish the run: delete the data of old commits that nobody reads, and write the checksums.
 
         Any later write removes the checksums until the next call.
+
+        Args:
+            summary: kept beside the checksums for lists of runs; see `grokscope.runs.summary.finish_run`.
         """
         self._begin_writing()
         with shown_as(self.place, self.path), translate_errors(self.path, "cannot be finished"):
             self._repository.collect(everything=True)
             clean_leftovers(self._folder / STORE_FOLDER)
-            write_checksums(self._folder, FORMAT_VERSION, self._repository.snapshot)
+            write_checksums(self._folder, FORMAT_VERSION, self._repository.snapshot, summary)
         self._set_tree(self._tree.on(*self._repository.reading()))
 
     def _begin_writing(self) -> None:
         if self._lock is None:
             raise RuntimeError("the store is open for reading only")
+        self._require_place()
         with shown_as(self.place, self.path):
             drop_checksums(self._folder)
 
@@ -267,6 +272,10 @@ class RunStore(RunReader):
     def keeps_old(self) -> bool:
         """Whether data of old commits is kept because it was being read when the run was last finished."""
         return self._repository.keeps_old
+
+    def _require_place(self) -> None:
+        if self._lock is not None:  # a run in a bucket has none
+            self._lock.require_place()
 
 
 def fingerprint_difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:

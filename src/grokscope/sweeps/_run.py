@@ -203,6 +203,7 @@ def _run_units(
 
     def on_done(unit: WorkUnit, report: UnitReport) -> None:
         nonlocal saved
+        folder.require_place()  # else the next cell would begin another folder of this name
         _check_numerics(manifest, report, allow=allow.numerics, place=folder.place)
         reports.append(report)
         for cell in unit.cells:
