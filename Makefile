@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test torture lint format benchmarks site requirements clean install install-dev
+.PHONY: help demo test torture lint format benchmarks site literature requirements clean install install-dev
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' Makefile
@@ -40,6 +40,9 @@ benchmarks: install ## run the benchmarks (ARGS="ladder --quick" runs one; bench
 site: install-dev ## write the documentation site to site/
 	@$(PIP) --require-hashes -r requirements/core.txt -r requirements/dev.txt -r requirements/site.txt
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+literature: install-dev ## reproduce every paper's quick profile and write the tables again (hours; goes on when given again)
+	@$(BIN)/python docs/make_claims.py --run literature
 
 requirements: ## pin again from pyproject.toml (needs uv; see requirements/README.md)
 	@requirements/renew $(ARGS)

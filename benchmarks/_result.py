@@ -167,6 +167,18 @@ class HelpTime(Record):
     goal: PositiveFloat
 
 
+class Listing(Record):
+    """``grokscope runs`` on a folder of finished runs."""
+
+    kind: Literal["listing"] = "listing"
+    date: str
+    machine: Machine
+    runs: PositiveInt
+    seconds: PositiveFloat
+    cpu_seconds: PositiveFloat
+    goal: PositiveFloat
+
+
 class Verified(Record):
     """Networks that were verified one after another, each in one thread."""
 

@@ -23,7 +23,10 @@ PROMISES = {
     8: ("verdicts err, and intervals cover, as often as they say", "test_statistics"),
     9: ("nothing loaded runs code, nobody is called, licenses are known", "test_surface"),
     10: ("in long work memory is flat, commits are cheap, files are few", "test_long_work"),
-    11: ("what happens around a command ends in no internal error", "test_life"),
+    11: (
+        "in daily use an open run stays as it was opened, signals are obeyed, no call spoils the next",
+        "test_life",
+    ),
 }
 
 

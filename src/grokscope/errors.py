@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import sys
+import warnings
 from collections.abc import Generator, Iterable
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "run_again",
     "said",
     "speaking_commands",
+    "tell",
 ]
 
 _speaks_commands = False
@@ -106,3 +109,11 @@ def speaking_commands() -> Generator[None]:
         yield
     finally:
         _speaks_commands = before
+
+
+def tell(text: str) -> None:
+    """Say a line that is no error: on stderr if the user is at the command line, else as a Python warning."""
+    if _speaks_commands:
+        print(f"grokscope: {text}", file=sys.stderr, flush=True)
+    else:
+        warnings.warn(text, stacklevel=3)

@@ -519,6 +519,6 @@ class Experiment(Part):
 
 def _source_of(init: FromRun) -> Experiment | None:
     """The experiment of the run in which members start; None if that run is not at hand."""
-    file = Path(init.run) / "experiment.toml"
+    file = init.place / "experiment.toml"
     found = Experiment.from_toml(file) if file.is_file() else None
     return found if found is not None and init.source in ("", found.identity) else None

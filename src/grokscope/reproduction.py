@@ -18,7 +18,7 @@ import time
 import traceback
 from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -348,7 +348,8 @@ class Reproduction:
     Attributes:
         paper: the paper.
         profile, reason: ``paper`` or ``quick``, and why this profile was chosen.
-        folder: the folder of the runs, figures and claims.
+        folder: the folder of the runs, figures and claims, as it was given.
+        place: its absolute path.
         runs: the run, sweep or contest of each experiment, by its name, in the paper's order.
         evidence: the evidence for each claim, by the claim's id; None if the experiment was not run.
         judged: all claims of the paper with their verdicts.
@@ -372,6 +373,7 @@ class Reproduction:
     seconds: float
     report: Path | None = None
     failures: Sequence[Failure] = ()
+    place: Path = field(kw_only=True)
 
     @property
     def claims(self) -> list[dict[str, Any]]:
@@ -653,6 +655,7 @@ def _judge_and_draw(
         notes,
         seconds,
         failures=failures,
+        place=folder.absolute(),
     )
 
 

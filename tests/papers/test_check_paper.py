@@ -40,6 +40,7 @@ def make(**changes: Any) -> Paper:
         "experiments": (main,),
         "claims": (claim,),
         "figures": (Figure("one", "A figure.", lambda runs, command: None, ("main",)),),
+        "reasons": {},
         "__doc__": "A paper for tests.",
         "__annotations__": {},
         "__module__": __name__,
@@ -56,6 +57,7 @@ def test_a_small_paper_passes() -> None:
     ("changes", "message"),
     [
         ({"title": lambda _: " "}, "small has no title"),
+        ({"reasons": lambda _: {"B": "it is another claim"}}, r"reasons names \['B'\], which is no claim"),
         ({"bibtex": lambda _: "@misc{a}"}, "bibtex does not contain the arXiv number"),
         ({"claims": lambda claims: ()}, "there are no claims"),
         ({"claims": lambda claims: claims * 2}, r"claim \['A'\] comes twice"),

@@ -152,3 +152,34 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("torture"):
                 item.add_marker(pytest.mark.skip(reason="only in full: make torture"))
+
+
+_PASSED: pytest.StashKey[bool] = pytest.StashKey()  # whether the test itself has passed
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if call.when == "call":
+        item.stash[_PASSED] = report.passed
+    return report
+
+
+@pytest.fixture(scope="module")
+def _tries(request: pytest.FixtureRequest) -> Generator[dict[str, bool], None, None]:
+    tries: dict[str, bool] = {}
+    yield tries
+    torture = Torture("as_people_live_with_it", Path(str(request.node.path)).relative_to(ROOT).as_posix())
+    torture.failures += [name for name, passed in tries.items() if not passed]
+    if torture.full:
+        torture.done(len(tries), "things that happen around a command", f"{len(torture.failures)} went wrong")
+
+
+@pytest.fixture
+def tried(request: pytest.FixtureRequest, _tries: dict[str, bool]) -> Generator[None, None, None]:
+    """Counts a test: all tests of a module that use this are one part."""
+    yield
+    if (passed := request.node.stash.get(_PASSED, None)) is not None:
+        _tries[request.node.name] = passed

@@ -12,6 +12,7 @@ import pytest
 
 from grokscope.errors import InputError, StoreError
 from grokscope.runs.folders import verify
+from grokscope.store import checksums as _checksums
 from grokscope.store.checksums import (
     check_files,
     drop_checksums,
@@ -248,3 +249,21 @@ def test_a_run_that_may_not_be_opened_is_not_made_over_either(tmp_path):
     with pytest.raises(InputError, match="store: is a link"):
         create_store(tmp_path / "run", "x = 1\n", "ab" * 32, {}, {}, exist_ok=True)
     WriterLock.acquire(tmp_path / "run").release()
+
+
+@pytest.mark.parametrize("finishes", [True, False])
+def test_what_a_writer_changes_meanwhile_is_no_damage(run, monkeypatch, finishes):
+    sha256, left = _checksums._sha256, [1]
+
+    def changed_meanwhile(file, **options):
+        if left:
+            left.pop()
+            drop_checksums(run)
+            (run / "experiment.toml").write_text("epochs = 4")
+            (run / "store" / "chunks" / "one").unlink()
+            if finishes:
+                write_checksums(run, 1, "NEXT")
+        return sha256(file, **options)
+
+    monkeypatch.setattr(_checksums, "_sha256", changed_meanwhile)
+    assert [problem.kind for problem in check_files(run)] == ([] if finishes else ["unfinished"])

@@ -8,6 +8,7 @@ import gc
 import json
 import os
 import platform
+import resource
 import signal
 import threading
 import time
@@ -18,7 +19,7 @@ import pytest
 
 from grokscope.errors import StoreError
 from grokscope.store import lock as _lock
-from grokscope.store.lock import WriterLock
+from grokscope.store.lock import CommitLock, WriterLock
 
 
 def open_files() -> int:
@@ -116,3 +117,75 @@ def test_a_lock_on_a_file_that_was_removed_meanwhile_is_taken_again(tmp_path, mo
     with pytest.raises(StoreError, match=f"by process {os.getpid()} "):  # it is the file that is there
         WriterLock.acquire(tmp_path)
     lock.release()
+
+
+# --- locks on commits ---
+
+
+def test_readers_share_a_lock_and_a_writer_waits_for_all_of_them(tmp_path):
+    file, before = tmp_path / "commit", open_files()
+    file.touch()
+    locks = [CommitLock.shared(file), CommitLock.shared(file)]
+    assert None not in locks
+    while locks:
+        assert CommitLock.exclusive(file) is None
+        locks.pop()
+    alone = CommitLock.exclusive(file)
+    assert alone
+    assert CommitLock.shared(file) is None
+    del alone
+    assert open_files() == before
+
+
+def test_what_is_no_file_is_not_locked(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    os.mkfifo(tmp_path / "pipe")
+    before = open_files()
+    for name in ("none", "link"):
+        assert CommitLock.shared(tmp_path / name) is CommitLock.exclusive(tmp_path / name) is None
+    CommitLock.shared(tmp_path / "pipe")  # does not wait for somebody to write into it
+    assert open_files() == before
+
+
+@pytest.mark.parametrize("made_anew", [True, False])
+def test_a_file_that_was_removed_before_it_was_locked_is_not_locked(tmp_path, monkeypatch, made_anew):
+    flock, file, before = fcntl.flock, tmp_path / "commit", open_files()
+    file.touch()
+
+    def removed_meanwhile(descriptor: int, how: int) -> None:
+        flock(descriptor, how)
+        file.unlink()
+        if made_anew:
+            file.touch()
+
+    monkeypatch.setattr(_lock.fcntl, "flock", removed_meanwhile)
+    assert CommitLock.shared(file) is None
+    assert open_files() == before
+
+
+@pytest.mark.parametrize(
+    ("code", "is_free"), [(errno.ENOLCK, True), (errno.ENOTSUP, True), (errno.EIO, False)]
+)
+def test_where_there_are_no_locks_nobody_has_one(tmp_path, monkeypatch, code, is_free):
+    (tmp_path / "commit").touch()
+
+    def refuse(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(_lock.fcntl, "flock", refuse)
+    assert CommitLock.shared(tmp_path / "commit") is None
+    assert (CommitLock.exclusive(tmp_path / "commit") is not None) == is_free
+
+
+def test_locks_leave_half_of_the_files_that_may_be_open(tmp_path):
+    (tmp_path / "commit").touch()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (2 * free + 20, hard))
+        locks = [CommitLock.shared(tmp_path / "commit") for _ in range(20)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert [lock is not None for lock in locks] == [True] * 10 + [False] * 10

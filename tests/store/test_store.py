@@ -16,8 +16,10 @@ import pytest
 
 from grokscope.errors import InputError, StoreError
 from grokscope.store.arrays import ArrayInfo
-from grokscope.store.checksums import state_sha256
+from grokscope.store.checksums import check_files, state_sha256
+from grokscope.store.disk import walk_files
 from grokscope.store.folder import find_run, is_run
+from grokscope.store.lock import CommitLock
 from grokscope.store.open import create_store, open_store
 from grokscope.store.run_store import RunStore
 
@@ -327,6 +329,75 @@ def test_readers_see_the_commit_they_opened(run):
     assert reader.steps_done.tolist() == [0]
     reader.refresh()
     assert reader.read_measures().loss.values.tolist() == [list(range(20))]
+
+
+def write_loss(run, i):
+    """A commit with one more step, larger than what the library keeps in its own files."""
+    with run.transaction("more") as t:
+        t.add_members(plain(*range(8)))
+        t.write_measures("quick", range(8), [i], {"loss": np.random.default_rng(i).normal(size=(8, 1, 500))},
+                         dims={"loss": ("x",)})  # fmt: skip
+        t.mark(range(8), steps_done=i)
+
+
+def stored_files(run):
+    return {file.relative_to(run.path).as_posix() for file in walk_files(run.path / "store")}
+
+
+def test_a_commit_is_kept_as_long_as_it_is_read(run):
+    write_loss(run, 1)
+    reader, loss = open_store(run.path), open_store(run.path).read_measures().loss  # the array keeps it, too
+    expected = open_store(run.path).read_measures().loss.values
+    for i in range(2, 60):  # collects old commits twice
+        write_loss(run, i)
+    run.finish()
+    assert check_files(run.path) == []
+    np.testing.assert_array_equal(loss.values, expected)
+    del loss
+    run.finish()
+    np.testing.assert_array_equal(reader.read_measures().loss.values, expected)
+    assert (reader.steps_done.tolist(), run.keeps_old) == ([1] * 8, True)
+    kept = stored_files(run)
+    reader.refresh()
+    assert reader.read_measures().loss.sizes["step"] == 59
+    run.finish()
+    assert not run.keeps_old
+    assert stored_files(run) < kept
+    assert check_files(run.path) == []
+
+
+def test_a_reader_whose_commit_is_removed_while_it_opens_reads_the_newest(run, monkeypatch):
+    write_loss(run, 1)
+    shared, left = CommitLock.shared, [1]
+
+    def removed_meanwhile(file):
+        if left:
+            left.pop()
+            write_loss(run, 2)
+            run.finish()
+            assert not file.exists()
+        return shared(file)
+
+    monkeypatch.setattr(CommitLock, "shared", removed_meanwhile)
+    reader = open_store(run.path)
+    monkeypatch.undo()
+    write_loss(run, 3)
+    run.finish()
+    assert reader.read_measures().loss.step.values.tolist() == [1, 2]
+    assert reader.read_measures().loss.notnull().all()
+
+
+def test_a_reader_without_a_lock_is_told_to_open_the_run_again(run, monkeypatch):
+    write_loss(run, 1)
+    monkeypatch.setattr(CommitLock, "shared", lambda file: None)
+    loss = open_store(run.path).read_measures().loss
+    write_loss(run, 2)
+    run.finish()
+    match = (
+        "measure 'loss' cannot be read: No such file .*; if it was written since it was opened, open it again"
+    )
+    with pytest.raises(StoreError, match=match):
+        _ = loss.values
 
 
 def test_a_reader_cannot_write(run):

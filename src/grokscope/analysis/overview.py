@@ -43,7 +43,7 @@ def overview_of(run: Run, circuits: int = 0) -> Overview:
         >>> overview_of(run).events[0].share  # doctest: +SKIP
         Estimate(value=1.0, low=0.5655, high=1.0, n=5, ...)
     """
-    experiment, measures = run.experiment, on_members(run.measures, run.members)
+    experiment, measures = run.experiment, on_members(run.measures_so_far, run.members)
     parts = {name: getattr(experiment, name) for name in ("task", "model", "loss", "optimizer", "learner")}
     kinds = {name: str(part.kind) for name, part in parts.items()}
     if not experiment.states_optimizer:
@@ -66,7 +66,7 @@ def overview_of(run: Run, circuits: int = 0) -> Overview:
         ],
         curves=dict(_curves(measures)),
         provenance=run.provenance,
-        claims=_claims_about(run.path),
+        claims=_claims_about(run.place),
         circuits=_circuits(run, circuits) if circuits else [],
         remarks=list(getattr(run, "remarks", ())),
     )

@@ -11,7 +11,7 @@ times (`grokscope.statistics`), measures (`grokscope.measures`).
 
 from grokscope.claims._claim import Claim, Effect, Kind, Region, Setting
 from grokscope.claims._evidence import Evidence, EvidenceFailed, NotTestable, gather, need
-from grokscope.claims._judge import Judged, Verdict, judge
+from grokscope.claims._judge import NOT_RUN, Judged, Verdict, judge
 from grokscope.claims._leaning import MOST_SEEDS, Leaning, least_seeds
 from grokscope.claims._table import (
     SETTINGS,
@@ -25,6 +25,7 @@ from grokscope.claims._table import (
 
 __all__ = [
     "MOST_SEEDS",
+    "NOT_RUN",
     "SETTINGS",
     "STYLES",
     "Claim",

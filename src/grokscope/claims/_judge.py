@@ -17,6 +17,7 @@ from grokscope.errors import InputError
 from grokscope.statistics import CensoredTimes, DiscoveryMethod, false_discovery, format_number
 
 Verdict = Literal["holds", "fails", "undecided", "not testable"]
+NOT_RUN = "its experiment was not run"  # the note of a claim without evidence
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def judge(
     tests: list[RegionTest | Judged] = []
     for claim, evidence in entries:
         if evidence is None:
-            tests.append(_not_testable(claim, "its experiment was not run"))
+            tests.append(_not_testable(claim, NOT_RUN))
         elif isinstance(evidence, EvidenceFailed):
             tests.append(replace(_not_testable(claim, str(evidence)), error=str(evidence)))
         elif isinstance(evidence, NotTestable):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import shutil
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from grokscope.cli import output as out
 from grokscope.cli.branch import branch
@@ -69,13 +71,31 @@ COMMANDS = {
     new: ("grokscope new task my_task", "grokscope train spec.toml --plugin my_task.py"),
 }
 
+_MOST_COLUMNS = 100
+
+
+def _help_width() -> int:
+    """Columns of the help: those of the terminal, where typer takes 50 at least."""
+    return max(30, min(_MOST_COLUMNS, shutil.get_terminal_size().columns) - 2)
+
+
+class _Group(TyperGroup):
+    """Group whose help cuts no description, however narrow the terminal."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        rows = [(name, command.get_short_help_str(_MOST_COLUMNS)) for name, command in self.commands.items()]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
 app = typer.Typer(
     name="grokscope",
+    cls=_Group,
     help="A laboratory for grokking: reproduce papers, train many seeds at once, measure and read networks.",
     epilog="\b\nExample:\n  grokscope reproduce two-circuits standard --seeds 100:108 --out demo",
     add_completion=False,
     rich_markup_mode=None,  # importing rich takes long
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": ["-h", "--help"], "terminal_width": _help_width()},
 )
 for _command, _examples in COMMANDS.items():
     _lines = "\n".join(f"  {example}" for example in _examples)

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from grokscope.cards import plain_table
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Console
     from rich.text import Text
 
 _ASCII = str.maketrans({"¬": "~", "·": "*", "±": "+-"})
+_MANY_ROWS, _NARROW = 1000, 60
 _stdout_for_json: list[Any] = []
 
 
@@ -65,21 +66,21 @@ def table(
 ) -> None:
     """Print a table: drawn by rich on a terminal, aligned plain text elsewhere.
 
+    No cell is cut: on a narrow terminal, into which the longest words of the columns do not fit, each row is
+    a paragraph. Drawing thousands of rows would take seconds, so that these are plain text, too.
+
     Args:
         headers: one per column.
         rows: the cells of each row.
         styles: rich styles by the text of a cell; used on a terminal only.
     """
     cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
-    if sys.stdout.isatty():
-        from rich.box import SIMPLE_HEAD
-        from rich.table import Table
+    if sys.stdout.isatty() and len(cells) <= _MANY_ROWS:
         from rich.text import Text
 
-        drawn = Table(*headers, box=SIMPLE_HEAD, pad_edge=False)
-        for row in cells:
-            drawn.add_row(*(Text(cell, style=(styles or {}).get(cell, "")) for cell in row))
-        _draw(drawn)
+        _draw_table(
+            headers, [[Text(cell, style=(styles or {}).get(cell, "")) for cell in row] for row in cells]
+        )
         return
     for text in plain_table(headers, cells):
         line(text)
@@ -88,19 +89,39 @@ def table(
 def styled(text: Text) -> None:
     """Print lines of a result, in color on a terminal."""
     if sys.stdout.isatty():
-        _draw(text)
+        _console().print(text)
     else:
         line(encodable(text.plain))
 
 
-def _draw(drawn: Table | Text) -> None:
+def _draw_table(headers: Sequence[str], rows: Sequence[Sequence[Text]]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for header in headers:
+        drawn.add_column(header, overflow="fold")
+    for row in rows:
+        drawn.add_row(*row)
+    console = _console()
+    needed = console.measure(drawn, options=console.options.update(width=999)).minimum
+    if console.width >= min(needed, _NARROW):
+        console.print(drawn)
+        return
+    for row in rows:
+        cells = (Text(f"{header}: ") + cell for header, cell in zip(headers, row, strict=True) if cell)
+        console.print(Text("\n").join([*cells, Text()]))
+
+
+def _console() -> Console:
     from rich.console import Console
 
     class Piped(Console):
         def on_broken_pipe(self) -> None:
             raise OutputClosed
 
-    Piped().print(drawn)
+    return Piped()
 
 
 def flush() -> None:

@@ -25,6 +25,7 @@ def train(
     watch: Annotated[
         bool, typer.Option("--watch", help="Serve the report on this machine while the run trains.")
     ] = False,
+    yes: options.Yes = False,
     plugin: options.Plugin = None,
     allow_other_numerics: options.OtherNumerics = False,
     allow_changed_code: options.ChangedCode = False,
@@ -39,19 +40,26 @@ def train(
         from grokscope import runs
         from grokscope.experiment import Experiment
         from grokscope.progress import RichProgress
+        from grokscope.runs.trainer import seconds_left
+        from grokscope.spec.streams import Members
 
         experiment = Experiment.from_toml(spec, tuple(set_ or ()))
+        members = Members.parse(1 if seeds is None else seeds)
+        place = folder or runs.default_folder(experiment)
+        options.confirm(
+            seconds_left(place, experiment, members), yes, advice=", or --seeds for fewer members"
+        )
         with RichProgress() as progress:
             choices: dict[str, Any] = {
-                "seeds": 1 if seeds is None else seeds,
+                "seeds": members,
                 "progress": progress,
                 "allow_other_numerics": allow_other_numerics,
                 "allow_changed_code": allow_changed_code,
             }
             if watch:
-                run = _train_watched(experiment, folder or runs.default_folder(experiment), choices)
+                run = _train_watched(experiment, place, choices)
             else:
-                run = runs.train(experiment, out=folder, **choices)
+                run = runs.train(experiment, out=place, **choices)
         n_steps, n_members = run.experiment.n_steps, len(run.members)
         if json:
             out.document(

@@ -239,8 +239,8 @@ class PaperExperiment(ABC):
         found: list[str] = list(getattr(result, "remarks", ()))
         old: set[str] = set()
         for run in self.runs_of(result) if self.analyses else ():
-            if isinstance(path := getattr(run, "path", None), Path):
-                with open_store(path) as store:
+            if isinstance(place := getattr(run, "place", None), Path):
+                with open_store(place, shown=run.path) as store:
                     old.update(outdated_given(store, self.code_versions))
         if old:
             found.append(

@@ -75,6 +75,7 @@ class Paper(Part):
         experiments: in the paper's order.
         claims: in the table's order; their ids are unique.
         figures: in the paper's order; their ids are unique.
+        reasons: why claims fail, as far as that was found, by id; shown where the verdict is "fails".
     """
 
     group: ClassVar[str] = "paper"
@@ -86,6 +87,7 @@ class Paper(Part):
     experiments: ClassVar[tuple[PaperExperiment, ...]] = ()
     claims: ClassVar[tuple[Claim, ...]] = ()
     figures: ClassVar[tuple[Figure, ...]] = ()
+    reasons: ClassVar[Mapping[str, str]] = {}
 
     kind: Kind
 

@@ -113,6 +113,8 @@ def _check_references(paper: Paper) -> None:
         _want(bool(claim.source.strip()), f"claim {claim.id} has no source (figure, section, table)")
         _want(bool(claim.estimand.strip()), f"claim {claim.id} has no estimand")
         _want(bool(claim.fixed_on and claim.confirmed_on), f"claim {claim.id} does not say on which seeds")
+    strange = sorted(set(paper.reasons) - {claim.id for claim in paper.claims})
+    _want(not strange, f"reasons names {strange[:1]}, which is no claim of the paper")
     for figure in paper.figures:
         _want(bool(figure.needs), f"figure {figure.id} needs no experiment")
         for name in figure.needs:

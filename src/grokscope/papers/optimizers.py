@@ -16,9 +16,9 @@ tune where the others have two; its alpha stays at the better of two that were t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from grokscope.claims import Claim, Effect, Region
 from grokscope.papers import ContestExperiment, ContestProfile, Figure
@@ -165,3 +165,9 @@ class Optimizers(Study):
             ("contest",),
         ),
     )
+    reasons: ClassVar[Mapping[str, str]] = {
+        "O1": "The published factor is over a baseline without weight decay; here both have a tuned "
+        "one. That this is why was not tested.",
+        "O2": "Muon's paper is about transformers, and this network has one matrix of weights. The "
+        "cause was not looked for.",
+    }

@@ -32,7 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import numpy as np
 
@@ -1432,3 +1432,21 @@ class TwoCircuits(Paper):
         _SENSITIVITY_FIGURE,
         _RANDOM_LABELS_FIGURE,
     )
+    reasons: ClassVar[Mapping[str, str]] = {
+        "C1c": "The last percents of the training set are fitted while the network begins to "
+        "generalize; with near 100 % read as 95 % the sentence holds (C1d).",
+        "C4e": "By 98 % the circuit has taken off: the last percents are partly generalization. At 95 % "
+        "they are alike (C4d).",
+        "C4g": "The norms part gradually: they are alike a quarter of the way (C4f) and no longer at "
+        "three quarters.",
+        "C4h": "The norms part gradually: by a tenth at 0.41 of the way, by a half at 0.64 (C4c).",
+        "C6a": "Not the fluctuation between epochs, the definition, the length of the run or our code: "
+        "each was tested, and none brings back 6 and 8. The paper shows five seeds.",
+        "C6b": "As C6a. With duplicate gates merged it is two thirds of the networks (N1).",
+        "C7d": "The growth is small: 5 % in most seeds (C7b), 10 % in about half.",
+        "C7f": "The growth is small: 5 % in most seeds (C7e), 10 % in under a third.",
+        "C7g": "Their norms fall first, and the growth is from that least norm (C7b).",
+        "C0-strict": "A seed must meet every bound at once; the wide bounds nearly all seeds meet (C0).",
+        "C0-whole": "A seed must meet every bound at once, those of C4a, C6b and C7 too; C6b alone "
+        "fails in more than half of them.",
+    }

@@ -247,9 +247,9 @@ def _certified(run: Any, position: int, steps: np.ndarray) -> dict[int, NetworkV
     from grokscope.spec.streams import on_members
 
     names = ("proved", "refuted", "worst_margin_lower", "worst_margin_upper")
-    if not set(names) <= set(run.measures):
+    if not set(names) <= set(run.measures_so_far):
         return {}
-    measures = on_members(run.measures[list(names)], run.members).isel(seed=position)
+    measures = on_members(run.measures_so_far[list(names)], run.members).isel(seed=position)
     measures = measures.reindex(step=steps)
     proved, refuted, lower, upper = (measures[name].to_numpy() for name in names)
     return {

@@ -97,7 +97,7 @@ def competition_of(run: Any, name: str, *, with_networks: bool = True) -> Compet
         name: of the experiment.
         with_networks: whether to read the networks themselves, by replay where that is quick.
     """
-    measures = on_members(run.measures, run.members)
+    measures = on_members(run.measures_so_far, run.members)
     share_name = next((one for one in ("output_share", "path_norm") if one in measures), None)
     if "neuron_norm" not in measures or share_name is None:
         return None

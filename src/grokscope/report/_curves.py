@@ -226,7 +226,7 @@ class Curves:
         self, run: Any, name: str, only: frozenset[str] | None = None, points: int | None = None
     ) -> None:
         self.name = name
-        measures = run.measures
+        measures = run.measures_so_far
         if only is not None:
             measures = measures[[one for one in map(str, measures.data_vars) if one in only]]
         self.measures: xr.Dataset = on_members(measures, run.members)

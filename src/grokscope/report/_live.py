@@ -45,7 +45,7 @@ class LiveReport:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder = folder.absolute()
         self._token = secrets.token_urlsafe(18)
         self._lock = threading.Lock()
         self._kept: tuple[str, bytes] = ("", b"{}")
@@ -169,7 +169,7 @@ def _numbers_of(run: Any, name: str) -> dict[str, Any]:
         "members": len(run.members),
         "complete": run.is_complete,
     }
-    if not run.measures.data_vars:
+    if not run.measures_so_far.data_vars:
         return found
     view = view_of(run, name, with_networks=False)
     found["glance"] = facts_of(view)

@@ -70,10 +70,10 @@ def run_info(name: str, run: Any, sentence: str = "") -> RunInfo:
     from grokscope.plots.curves import seeds_text
 
     text = "crossed streams: " + ", ".join(
-        f"{dim} {n}" for dim, n in run.measures.sizes.items() if "seed" in str(dim)
+        f"{dim} {n}" for dim, n in run.measures_so_far.sizes.items() if "seed" in str(dim)
     )
-    if "seed" in run.measures.sizes:
-        seeds = run.measures["seed"].to_numpy()
+    if "seed" in run.measures_so_far.sizes:
+        seeds = run.measures_so_far["seed"].to_numpy()
         text = f"{len(seeds)} ({seeds_text(seeds)})"
     remarks = tuple(getattr(run, "remarks", ()))
     return RunInfo(name, text, run.experiment.to_toml(), dict(run.provenance), sentence, remarks)

@@ -22,6 +22,7 @@ from grokscope.sweeps import Contest, Sweep
 if TYPE_CHECKING:
     from grokscope.progress import Progress
     from grokscope.runs import Run
+    from grokscope.store.place import Place
     from grokscope.training.rates import Rates
 
 __all__ = ["finish_contest", "finish_sweep", "reproduce", "show", "write_report"]
@@ -69,13 +70,20 @@ def _(result: Contest, name: str = "", sentence: str = "") -> dict[str, Any]:
     }
 
 
-def write_report(path: str | Path, other: str | Path | None = None, out: str | Path | None = None) -> Path:
+def write_report(
+    path: str | Path,
+    other: str | Path | None = None,
+    out: str | Path | None = None,
+    *,
+    shown: Place | None = None,
+) -> Path:
     """Write the page of a run, of two side by side, of a sweep, a contest, or a paper's reproduction.
 
     Args:
         path: a run's folder, a sweep's folder or address, or the folder of ``grokscope reproduce``.
         other: a run to compare the first one with.
         out: the page; None takes ``report.html`` in the folder.
+        shown: how the page writes the path of a run or sweep; None: as it is given.
 
     Returns:
         The path of the page.
@@ -87,7 +95,7 @@ def write_report(path: str | Path, other: str | Path | None = None, out: str | P
     from grokscope.runs import open_run
     from grokscope.store.folder import holding, results_in
     from grokscope.store.place import as_place
-    from grokscope.sweeps import is_sweep, open_contest, open_sweep
+    from grokscope.sweeps import is_sweep, open_contest
 
     place, folder, to = as_place(path), Path(path), None if out is None else Path(out)
     if other is not None:
@@ -102,12 +110,12 @@ def write_report(path: str | Path, other: str | Path | None = None, out: str | P
             raise InputError(
                 f"{place}: lies in a bucket; say where the page goes with {option('out')} FILE.html."
             )
-        return _write_sweep(open_sweep(place), to or Path(str(place)) / "report.html")
+        return _write_sweep(Sweep(place, shown=shown), to or Path(str(place)) / "report.html")
     if kind == "contest":
         return finish_contest(open_contest(folder), to)
     if kind == "reproduction":
         return _write_reproduction(judge_again(folder), to)
-    return _write_result(open_run(folder), folder, to or folder / "report.html")
+    return _write_result(open_run(folder), shown or folder, to or folder / "report.html")
 
 
 def finish_sweep(sweep: Sweep) -> Path | None:
@@ -116,9 +124,9 @@ def finish_sweep(sweep: Sweep) -> Path | None:
     Raises:
         StoreError: if something cannot be written.
     """
-    if not isinstance(sweep.path, Path):
+    if not isinstance(sweep.place, Path):
         return None
-    return _write_sweep(sweep, sweep.path / "report.html", figures=sweep.path / "figures")
+    return _write_sweep(sweep, sweep.place / "report.html", figures=sweep.place / "figures")
 
 
 def finish_contest(contest: Contest, to: Path | None = None) -> Path:
@@ -127,7 +135,7 @@ def finish_contest(contest: Contest, to: Path | None = None) -> Path:
     Raises:
         StoreError: if it cannot be written.
     """
-    return _write_result(contest, contest.path, to or contest.path / "report.html")
+    return _write_result(contest, contest.path, to or contest.place / "report.html")
 
 
 def reproduce(
@@ -234,7 +242,7 @@ def _write_reproduction(done: Reproduction, to: Path | None = None) -> Path:
     why = {one.name: str(one) for one in done.failures if one.part == "figure"}
     failed = [(f"{one.part} {one.name}", one.reason) for one in done.failures]
     return write_page(
-        to or done.folder / "report.html",
+        to or done.place / "report.html",
         paper.title,
         **{
             **shown,

@@ -12,6 +12,7 @@ from grokscope.spec.moments import with_conditions
 from grokscope.spec.parts import part_of
 from grokscope.spec.streams import STREAMS, Members, Seeds, parse_seeds
 from grokscope.starts import FromRun
+from grokscope.store.place import located
 
 if TYPE_CHECKING:
     from grokscope.store.reader import RunReader
@@ -52,7 +53,8 @@ def branch_experiment(
     if isinstance(at, int) and at < 0:
         at = source.experiment.n_steps + 1 + at
     init = FromRun(
-        run=str(source.path),
+        # as it was given, unless the working folder has changed since
+        run=str(source.path if located(source.path) == source.place else source.place),
         source=source.identity,
         at=at,
         parameters=parameters,

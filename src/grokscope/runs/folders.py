@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from grokscope.errors import GrokscopeError, StoreError
 from grokscope.progress import Progress, SilentProgress
 from grokscope.runs.run import Run
+from grokscope.runs.summary import RunSummary, summary_of
 from grokscope.store.checksums import RUN_FILES, STORE_FOLDER, Problem, check_files
 from grokscope.store.folder import find_run, require_run, run_folders
 from grokscope.store.open import open_store
@@ -26,29 +26,6 @@ def open_run(path: str | Path) -> Run:
     return Run(find_run(path))
 
 
-@dataclass(frozen=True)
-class RunSummary:
-    """Summary of a run, a line of `run_summaries`.
-
-    Attributes:
-        path: the run folder.
-        task: kind of the task.
-        identity: hash of what determines the numbers.
-        members: number of members.
-        complete: number of members that are done.
-        steps: length of the experiment in updates.
-        problem: the error if the run cannot be opened, else None.
-    """
-
-    path: Path
-    task: str = ""
-    identity: str = ""
-    members: int = 0
-    complete: int = 0
-    steps: int = 0
-    problem: str | None = None
-
-
 def run_summaries(folder: str | Path, progress: Progress | None = None) -> list[RunSummary]:
     """Summaries of all runs at or below a folder, and of folders that cannot be read."""
     unreadable: list[StoreError] = []
@@ -58,12 +35,7 @@ def run_summaries(folder: str | Path, progress: Progress | None = None) -> list[
     if len(paths) > _MANY:
         shown.start(len(paths), "reading runs")
     for path in paths:
-        try:
-            run = Run(path)
-            task, done, steps = run.experiment.task.kind, run.is_done, run.experiment.n_steps
-            summaries.append(RunSummary(path, task, run.identity, len(done), int(done.sum()), steps))
-        except GrokscopeError as error:
-            summaries.append(RunSummary(path, problem=str(error)))
+        summaries.append(summary_of(path))
         if len(paths) > _MANY:
             shown.advance(1)
     shown.finish()

@@ -13,6 +13,7 @@ import numpy as np
 
 from grokscope.errors import InputError
 from grokscope.progress import Progress, SilentProgress
+from grokscope.runs.summary import finish_run
 from grokscope.spec.streams import Seeds, on_members
 from grokscope.store.open import open_store
 
@@ -65,7 +66,7 @@ def forget_outdated(run: Run, versions: Mapping[str, str]) -> list[str]:
     Raises:
         StoreError: if another process writes the run, or the disk cannot be written.
     """
-    with open_store(run.path) as store:
+    with run.store() as store:
         found = outdated_given(store, versions)
     if not found:
         return []
@@ -111,7 +112,7 @@ class GivenMeasures:
         self._run, self._group = run, group
 
     def __enter__(self) -> Self:
-        self._store = open_store(self._run.path, "a")
+        self._store = self._run.store("a")
         self._was_finished = self._store.is_finished
         return self
 
@@ -151,7 +152,7 @@ class GivenMeasures:
     ) -> None:
         try:
             if self._was_finished:
-                self._store.finish()
+                finish_run(self._store)
         finally:
             self._store.close()
             self._run.reread()
@@ -266,4 +267,4 @@ def add_notes(folder: Path, **notes: Any) -> None:
         with store.transaction("notes are added") as t:
             t.note(**notes)
         if was_finished:
-            store.finish()
+            finish_run(store)

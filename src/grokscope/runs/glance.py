@@ -7,6 +7,7 @@ quick and never raise: a run may be unfinished or damaged, or its plug-in may no
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,8 @@ _SPLITS = ("train", "test")
 
 def facts_of_run(run: Any, store: RunStore) -> list[Fact]:
     """Experiment, members, state and last accuracies of a run."""
+    if isinstance(store.path, Path) and not store.path.exists():
+        return [("done", "cannot be read: the folder is not there any more")]
     facts = [
         ("experiment", or_problem(lambda: experiment_text(run.experiment))),
         ("members", or_problem(lambda: _members(run, store))),

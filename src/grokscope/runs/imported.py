@@ -25,6 +25,7 @@ from grokscope.runs.measure import measure_snapshots
 from grokscope.runs.measure_plan import MeasurePlan
 from grokscope.runs.networks import stacked
 from grokscope.runs.provenance import all_code, collect_provenance
+from grokscope.runs.summary import finish_run
 from grokscope.spec.streams import Seeds
 from grokscope.store.checksums import RUN_FILES, state_sha256
 from grokscope.store.disk import explain, remove_tree, sync_folder
@@ -181,7 +182,7 @@ def write_imported(
             spent = round(time.monotonic() - began, 3)
             facts = {**store.provenance, "wall_seconds": spent, "imported": origin}
             store.update_provenance(facts)
-            store.finish()
+            finish_run(store)
         (staging / LOCK_FILE).unlink(missing_ok=True)
         _move(staging, place)
         return place

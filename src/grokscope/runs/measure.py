@@ -21,12 +21,13 @@ from grokscope.runs.prepare import data_structure
 from grokscope.runs.replay import not_kept
 from grokscope.runs.same import require_same
 from grokscope.runs.sink import StoreSink
+from grokscope.runs.summary import finish_run
 from grokscope.runs.trainer import Trainer
 from grokscope.spec.parts import part_of
 from grokscope.spec.schedule import Schedule
 from grokscope.spec.streams import Members
 from grokscope.store.allow import NOTHING, Allow
-from grokscope.store.open import open_store
+from grokscope.store.open import open_again
 from grokscope.training.cache import use_compile_cache
 from grokscope.training.cohort import Cohort
 from grokscope.training.devices import in_precision, prepare_devices
@@ -36,7 +37,6 @@ from grokscope.training.timeline import Timeline
 if TYPE_CHECKING:
     from grokscope.experiment import Experiment
     from grokscope.measures import Flavor
-    from grokscope.store.place import Place
     from grokscope.store.run_store import RunStore
 
 __all__ = ["add_measures", "measure_items", "measure_snapshots"]
@@ -46,7 +46,7 @@ _SUFFIX = {"predictions": "", "accuracy": "_accuracy_flavor"}
 
 @interruptible
 def add_measures(
-    path: Place,
+    run: RunStore,
     measures: list[Any],
     schedule: Schedule | None,
     flavor: str,
@@ -56,7 +56,7 @@ def add_measures(
     """Take measures of all finished members by replay, or of an imported run from its snapshots.
 
     Args:
-        path: the run.
+        run: the store of the run, which is opened again for writing.
         measures: the measures to add.
         schedule: the points at which they are taken; None: the points of the run's own schedule.
         flavor: how subnetworks are found: ``predictions`` or ``accuracy``.
@@ -75,7 +75,7 @@ def add_measures(
         raise InputError(f"flavor '{flavor}' is not known. Known: {', '.join(_SUFFIX)}.")
     prepare_devices()
     use_compile_cache()
-    experiment = open_store(path).experiment
+    experiment = open_again(run).experiment
     experiment.require_loaded()
     if schedule is not None:
         pieces = schedule.pieces
@@ -88,14 +88,14 @@ def add_measures(
     suffix = _SUFFIX[flavor]
     stored = [stored_name(m, suffix) for m in measures]
     if not experiment.learner.trains:
-        _measure_imported(path, experiment, wanted, schedule, cast("Flavor", flavor), suffix, progress, allow)
+        _measure_imported(run, experiment, wanted, schedule, cast("Flavor", flavor), suffix, progress, allow)
         return stored
-    with in_precision(experiment.precision), open_store(path, "a") as store:
+    with in_precision(experiment.precision), open_again(run, "a") as store:
         require_same(store, experiment, to="replay", allow=Allow(code=allow.code))
         done = [int(i) for i in store.complete.nonzero()[0]]
         if not done:
             how = said(command="grokscope train", python="gs.train")
-            raise InputError(f"{path}: no member is finished; finish it with {how} first.")
+            raise InputError(f"{run.path}: no member is finished; finish it with {how} first.")
         for steps in sorted({int(store.steps_done[i]) for i in done}):
             rows = [i for i in done if store.steps_done[i] == steps]
             at_length = experiment.model_copy(update={"steps": steps, "epochs": None})
@@ -103,7 +103,7 @@ def add_measures(
             trainer = Trainer(store, at_length, progress)
             trainer.measure(rows, wanted, flavor=cast("Flavor", flavor), suffix=suffix)
             progress.finish()
-        store.finish()
+        finish_run(store)
     return stored
 
 
@@ -145,7 +145,7 @@ def _measure_item(
 
 
 def _measure_imported(
-    path: Place,
+    run: RunStore,
     experiment: Experiment,
     wanted: MeasurePlan,
     schedule: Schedule | None,
@@ -155,7 +155,7 @@ def _measure_imported(
     allow: Allow,
 ) -> None:
     """Take measures of an imported run at the snapshots whose steps the schedule contains (None: all)."""
-    with in_precision(experiment.precision), open_store(path, "a") as store:
+    with in_precision(experiment.precision), open_again(run, "a") as store:
         store.require_code(experiment.training_code, to="replay", allow=allow.code)
         steps = np.array(store.snapshot_steps(0))
         if schedule is not None:
@@ -165,7 +165,7 @@ def _measure_imported(
             points = schedule.points(experiment.steps_per_epoch, experiment.n_steps)
             steps = steps[np.isin(steps, points)]
         measure_snapshots(store, experiment, wanted, steps, progress, flavor=flavor, suffix=suffix)
-        store.finish()
+        finish_run(store)
 
 
 def measure_snapshots(

@@ -34,7 +34,7 @@ from grokscope.starts import FromRun, Init
 from grokscope.store.allow import Allow
 from grokscope.store.folder import find_run, is_run
 from grokscope.store.open import open_store
-from grokscope.store.place import BucketPath, as_place
+from grokscope.store.place import BucketPath, as_place, shown_as
 from grokscope.store.run_store import RunStore, code_difference, fingerprint_difference
 from grokscope.training.cohort import Cohort, array_leaves
 from grokscope.training.devices import in_precision, prepare_devices
@@ -464,9 +464,12 @@ def _open_source(init: FromRun, prepared: Prepared, allow: Allow) -> RunStore:
     """
     if isinstance(as_place(init.run), BucketPath):
         raise InputError(f"init.run: {init.run}: lies in a bucket; members start from a run in a folder.")
-    if not Path(init.run).is_dir():
+    if not init.place.is_dir():
         raise InputError(f"init.run: {init.run}: there is no such folder; members start from the run in it.")
-    store = open_store(find_run(init.run))
+    given = Path(init.run)
+    with shown_as(init.place, given):
+        place = find_run(init.place)
+    store = open_store(place, shown=given / place.relative_to(init.place))
     if store.identity != init.source:
         raise InputError(
             f"init.run: {store.path}: is another run (identity {store.identity[:8]}, not {init.source[:8]})."
@@ -505,9 +508,9 @@ def _match_members(store: RunStore, members: Members) -> list[tuple[Seeds | None
 
 def source_steps(init: Init) -> int:
     """The member-steps that the source run has done; 0 without a source, or if its folder is gone."""
-    if not isinstance(init, FromRun) or not is_run(init.run):
+    if not isinstance(init, FromRun) or not is_run(init.place):
         return 0
-    return int(open_store(init.run).steps_done.sum())
+    return int(open_store(init.place, shown=Path(init.run)).steps_done.sum())
 
 
 class StoredMembers:

@@ -15,12 +15,13 @@ from grokscope.experiment import Experiment
 from grokscope.progress import Progress, SilentProgress
 from grokscope.provided import provided
 from grokscope.runs.measure_plan import how_to_measure
+from grokscope.runs.summary import done_members, stopped_members
 from grokscope.spec.events import Event, events_of, parse_event
 from grokscope.spec.schedule import Schedule
 from grokscope.spec.streams import Members, Seeds, on_members
 from grokscope.store.allow import Allow
-from grokscope.store.open import open_store
-from grokscope.store.place import Place, as_place
+from grokscope.store.open import open_again, open_store
+from grokscope.store.place import Place, as_place, located, shown_as
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from grokscope.runs.origins import Origins
     from grokscope.runs.overview import Overview
     from grokscope.runs.times import EventTimes
+    from grokscope.store.run_store import RunStore
 
 __all__ = ["Run", "default_folder", "train"]
 
@@ -41,6 +43,11 @@ class Run:
 
     Args:
         path: the run folder, or an address in a bucket.
+        shown: how messages write the path; None: as it is given.
+
+    Attributes:
+        path: the path as it was given.
+        place: the absolute path: changing the working folder does not change which run this is.
 
     Raises:
         InputError: if there is no run at the path, or one from a newer format version.
@@ -56,9 +63,9 @@ class Run:
         Frozen({'seed': 2, 'step': 3})
     """
 
-    def __init__(self, path: str | Place) -> None:
-        self.path = as_place(path)
-        self._store = open_store(self.path)
+    def __init__(self, path: str | Place, *, shown: Place | None = None) -> None:
+        self.path, self.place = shown or as_place(path), located(path)
+        self._store = open_store(self.place, shown=self.path)
 
     def __repr__(self) -> str:
         from grokscope.runs.glance import facts_of_run
@@ -135,21 +142,12 @@ class Run:
     @property
     def is_done(self) -> np.ndarray:
         """Whether each member has done all steps of the experiment or was stopped early, bool [member]."""
-        if self.is_imported:
-            return self._store.complete
-        # members marked complete at a shorter length are not done while the run is being extended
-        done = self._store.steps_done >= self.experiment.n_steps
-        return self._store.complete & (done | self.is_stopped)
+        return done_members(self._store, self.experiment)
 
     @property
     def is_stopped(self) -> np.ndarray:
         """Whether early stopping ended each member before the experiment's last step, bool [member]."""
-        stopped = self._store.complete & (self._store.steps_done < self.experiment.n_steps)
-        if not self.experiment.stop.is_on or not stopped.any():
-            return np.zeros_like(stopped)
-        from grokscope.runs.early_stop import has_stopped
-
-        return stopped & has_stopped(self._store, self.experiment, range(len(stopped)))
+        return stopped_members(self._store, self.experiment)
 
     @property
     def steps_saved(self) -> int:
@@ -171,8 +169,21 @@ class Run:
         """All measures over ``seed`` (or the crossed streams), ``step`` and their own axes.
 
         Measures of different schedules are joined on ``step``; values that were not measured are NaN.
+
+        Raises:
+            InputError: if nothing is committed yet.
         """
+        self._require_results()
+        return self.measures_so_far
+
+    @cached_property
+    def measures_so_far(self) -> xr.Dataset:
+        """The same as `measures`; before the first commit it has no measure."""
         return self._store.read_measures()
+
+    def _require_results(self) -> None:
+        if not self._store.measures and not self._store.steps_done.any() and not self.is_complete:
+            raise InputError(f"{self.path}: has no results yet, not even of its start; {run_again()}.")
 
     def read_measure(self, name: str) -> xr.DataArray:
         """One measure, only at the steps at which it was taken.
@@ -180,6 +191,7 @@ class Run:
         Raises:
             InputError: if the run has no such measure.
         """
+        self._require_results()
         return self._store.read_measure(name)
 
     @cached_property
@@ -415,7 +427,8 @@ class Run:
         Raises:
             StoreError: if it cannot be written.
         """
-        return provided("write_report")(self.path, out=path)
+        with shown_as(self.place, self.path):
+            return provided("write_report")(self.place, out=path, shown=self.path)
 
     def export(
         self,
@@ -484,15 +497,32 @@ class Run:
         items = measure_items(self.experiment, measures, name, dims)
         schedule = None if steps is None else Schedule.parse(steps)
         allow = Allow(code=allow_changed_code)
-        names = add_measures(self.path, items, schedule, flavor, progress or SilentProgress(), allow)
+        names = add_measures(self._store, items, schedule, flavor, progress or SilentProgress(), allow)
         self.reread()
         return self._store.read_measures(names)
 
     def reread(self) -> None:
-        """Read the newest commit from now on."""
-        self._store = open_store(self.path)
-        for cached in ("measures", "subnetworks", "experiment"):
+        """Read the newest commit from now on.
+
+        Raises:
+            InputError: if there is another run in the folder by now.
+            StoreError: if it cannot be read.
+        """
+        self._store = self.store()
+        for cached in ("measures", "measures_so_far", "subnetworks", "experiment"):
             self.__dict__.pop(cached, None)
+
+    def store(self, mode: Literal["r", "a"] = "r") -> RunStore:
+        """Open the store of this run at its newest commit; for code of grokscope.
+
+        Args:
+            mode: ``r`` to read, ``a`` to write too.
+
+        Raises:
+            InputError: if there is another run in the folder by now.
+            StoreError: if it cannot be read, or another process writes it.
+        """
+        return open_again(self._store, mode)
 
 
 def train(
@@ -535,7 +565,8 @@ def train(
     from grokscope.runs.trainer import train_into
 
     members = Members.parse(seeds)
-    folder = Path(out) if out is not None else default_folder(experiment)
+    shown = Path(out) if out is not None else default_folder(experiment)
+    folder = shown.absolute()
     train_into(
         folder,
         experiment,
@@ -543,8 +574,9 @@ def train(
         progress or SilentProgress(),
         allow=Allow(allow_other_numerics, allow_changed_code),
         commit_seconds=commit_seconds,
+        shown=shown,
     )
-    return Run(folder)
+    return Run(folder, shown=shown)
 
 
 def default_folder(experiment: Experiment) -> Path:

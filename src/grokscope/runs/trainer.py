@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from grokscope.errors import InputError, said
 from grokscope.experiment import Experiment
 from grokscope.interrupts import interruptible
 from grokscope.measures import Flavor
-from grokscope.progress import Progress
+from grokscope.progress import Progress, SilentProgress
 from grokscope.runs.block import BlockState, Row, by_run, cut_blocks, latest_states
 from grokscope.runs.early_stop import has_stopped, stop_rule
 from grokscope.runs.measure_plan import MeasurePlan
@@ -22,19 +23,25 @@ from grokscope.runs.prepare import Prepared, prepare, source_steps
 from grokscope.runs.provenance import all_code, collect_provenance
 from grokscope.runs.same import require_same
 from grokscope.runs.sink import COMMIT_SECONDS, RoutingSink, StoreSink
+from grokscope.runs.summary import finish_run
 from grokscope.spec.stopping import NO_STEP
 from grokscope.spec.streams import Members, Seeds
 from grokscope.store.allow import Allow
 from grokscope.store.folder import is_run, keep_files, written_spec
-from grokscope.store.open import create_store
+from grokscope.store.open import create_store, open_store
 from grokscope.store.run_store import RunStore
 from grokscope.training.budget import refuse_too_large
 from grokscope.training.cache import use_compile_cache
 from grokscope.training.devices import in_precision, prepare_devices
 from grokscope.training.numerics import numerics_here
 from grokscope.training.part_check import check_parts
+from grokscope.training.rates import Rates, measure_rates, predict_seconds
 
-__all__ = ["Trainer", "train_into", "train_rows"]
+__all__ = ["Trainer", "seconds_left", "train_into", "train_rows"]
+
+_SLOW = Rates("cpu", 1, 5.0, 5.0, 1.0, 0.0)  # GFLOP/s; a core of a laptop has ten times as much
+_WORTH_MEASURING = 600.0
+_MEASURING_SECONDS = 0.3
 
 
 @interruptible
@@ -46,6 +53,7 @@ def train_into(
     *,
     allow: Allow,
     commit_seconds: float,
+    shown: Path | None = None,
 ) -> None:
     """Train members into a folder: as a new run, or as an extension of the run in it.
 
@@ -56,6 +64,7 @@ def train_into(
         progress: receives the progress.
         allow: differences from an existing run that are accepted; the run is marked.
         commit_seconds: seconds between commits.
+        shown: how messages write the folder; None: as it is given.
 
     Raises:
         InputError: if the learner does not train, the folder holds another run, the members do not fit the
@@ -75,6 +84,8 @@ def train_into(
     prepare_devices()
     use_compile_cache()
     with in_precision(experiment.precision):
+        if _is_done_and_closed(folder, experiment, members, allow):
+            return
         check_parts(experiment)  # before the measures: which of them apply depends on the network
         check_parts(experiment, MeasurePlan.of(experiment).all)
         refuse_too_large(experiment, len(members))
@@ -94,6 +105,7 @@ def train_into(
                 steps_per_epoch=experiment.steps_per_epoch,
                 code=experiment.training_code,
                 exist_ok=True,
+                shown=shown,
             ) as store,
         ):
             require_same(store, experiment, to="train", allow=allow, numerics=numerics)
@@ -105,8 +117,40 @@ def train_into(
                 spent = float(store.provenance.get("wall_seconds") or 0.0) + time.monotonic() - began
                 store.update_provenance({**facts, "wall_seconds": round(spent, 3)})
             store.update_events(experiment.events)
-            if not store.is_finished:
-                store.finish()
+            if not store.is_finished or store.keeps_old:
+                finish_run(store)
+
+
+def seconds_left(folder: Path, experiment: Experiment, members: Members) -> float:
+    """Predict the wall time of `train_into` on this machine, without the steps that the folder has already.
+
+    The machine's speed is measured where a slow machine would take longer than `_WORTH_MEASURING`.
+    """
+    if not experiment.learner.trains:
+        return 0.0
+    share = 1.0
+    if is_run(folder):
+        store = open_store(folder)
+        if store.identity == experiment.identity:
+            done = dict(zip(store.seeds, store.steps_done.clip(max=experiment.n_steps).tolist(), strict=True))
+            share -= sum(done.get(m, 0) for m in members) / max(1, experiment.n_steps * len(members))
+    seconds = predict_seconds(experiment, len(members), _SLOW)
+    if seconds * share > _WORTH_MEASURING:
+        seconds = predict_seconds(experiment, len(members), measure_rates(_MEASURING_SECONDS))
+    return seconds * share
+
+
+def _is_done_and_closed(folder: Path, experiment: Experiment, members: Members, allow: Allow) -> bool:
+    """Whether a folder that may not be written holds the run, finished, with all that is wanted."""
+    if not is_run(folder) or os.access(folder, os.W_OK):
+        return False
+    store = open_store(folder)
+    if not store.is_finished or store.identity != experiment.identity or store.events != experiment.events:
+        return False
+    if not allow.numerics:
+        store.require_numerics(numerics_here(experiment), to="train")
+    store.require_code(experiment.training_code, to="train", allow=allow.code)
+    return Trainer(store, experiment, SilentProgress()).is_done(members)
 
 
 @dataclass(eq=False)  # equal by identity, so that rows can be keys

@@ -375,7 +375,7 @@ def load_plugin(path: str | Path, *, original: str | None = None) -> None:
     Raises:
         InputError: if the file does not exist, is not Python, fails while it is imported, or defines no part.
     """
-    file = Path(path)
+    file = Path(path).absolute()
     if file.suffix != ".py" or not file.is_file():
         raise InputError(f"plugin '{path}': not a Python file that exists.")
     place = file.resolve()

@@ -11,16 +11,19 @@ from grokscope.errors import InputError
 __all__ = ["parse_toml", "parse_value", "read_toml"]
 
 
-def read_toml(file: Path) -> dict[str, Any]:
+def read_toml(file: Path, text: str | None = None) -> dict[str, Any]:
     """The table in a TOML file.
+
+    Args:
+        file: the file.
+        text: its content, if it has been read already.
 
     Raises:
         InputError: if the file cannot be read, or is not TOML (with the line).
     """
     try:
-        return tomllib.loads(
-            file.read_text(encoding="utf-8-sig")
-        )  # some editors begin with a byte order mark
+        text = file.read_text(encoding="utf-8") if text is None else text
+        return tomllib.loads(text.removeprefix("\ufeff"))  # some editors begin with a byte order mark
     except OSError as error:
         raise InputError(f"{file}: cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:

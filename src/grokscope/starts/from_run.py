@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BeforeValidator, PlainSerializer, field_validator, model_validator
+from pydantic import BeforeValidator, PlainSerializer, PrivateAttr, field_validator, model_validator
 
 from grokscope.interventions import NeuronsField
 from grokscope.spec.moments import check_moment
@@ -70,6 +70,12 @@ class FromRun(Init):
     rename: Names = ()
     into: Literal["refuse", "leading"] = "refuse"
     clock: Literal["source", "zero"] = "source"
+    # `run`, and its absolute path when it was given
+    _located: tuple[str, Path] = PrivateAttr(("", Path()))
+
+    def model_post_init(self, context: Any) -> None:
+        """Locate the source run, before the working folder can change."""
+        self._located = (self.run, Path(self.run).absolute())
 
     @field_validator("run", mode="after")
     @classmethod
@@ -102,6 +108,12 @@ class FromRun(Init):
         return self
 
     @property
+    def place(self) -> Path:
+        """The absolute path of the source run."""
+        run, place = self._located
+        return place if run == self.run else Path(self.run).absolute()  # a copy may have another one
+
+    @property
     def takes_all(self) -> bool:
         """Whether the whole state is copied, bit for bit."""
         return self.parameters == "all" and self.neurons is None and not self.rename and self.into == "refuse"
@@ -116,4 +128,4 @@ class FromRun(Init):
 
     def seen_from(self, folder: Path) -> FromRun:
         """A copy whose path is relative to the folder of the spec, so that both can be moved together."""
-        return self.model_copy(update={"run": os.path.relpath(Path(self.run), folder)})
+        return self.model_copy(update={"run": os.path.relpath(self.place, folder)})

@@ -1,8 +1,8 @@
 """Checksums of a finished run: written by `RunStore.finish`, compared by ``grokscope verify``.
 
-``checksums.json`` holds the sha256 of every file of the run except the empty lock file. Its JSON text is
-canonical and ends with a hash of the rest, so damage to the file itself is detected. An unfinished run has
-no such file.
+``checksums.json`` holds the sha256 of every file of the run except the empty lock file, and a summary of the
+run for lists of runs. Its JSON text is canonical and ends with a hash of the rest, so damage to the file
+itself is detected. An unfinished run has no such file.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from grokscope.errors import StoreError
 from grokscope.store.disk import atomic_write, explain, sync_folder, walk_files
 
 __all__ = [
+    "ATTRIBUTES_FILE",
     "CHECKSUMS_FILE",
     "RUN_FILES",
     "STORE_FOLDER",
@@ -28,6 +29,7 @@ __all__ = [
     "check_files",
     "drop_checksums",
     "read_checksums",
+    "read_summary",
     "state_sha256",
     "write_checksums",
 ]
@@ -35,6 +37,9 @@ __all__ = [
 CHECKSUMS_FILE = "checksums.json"
 STORE_FOLDER = "store"
 RUN_FILES = ("experiment.toml", "provenance.json")
+# tells git to leave the files as they are: with other line endings they would not match their checksums
+ATTRIBUTES_FILE = ".gitattributes"
+_REF = f"{STORE_FOLDER}/refs/branch.main/ref.json"  # names the newest commit
 # user-supplied arrays, stored beside the spec that names them
 _DATA_FILES = "arrays-*.safetensors"
 _OWN_HASH = "zz_sha256"
@@ -65,6 +70,9 @@ class Problem:
         return f"{self.file}: {self.message}"
 
 
+_DAMAGED = Problem(CHECKSUMS_FILE, "changed", "is damaged")
+
+
 def state_sha256(leaves: Mapping[str, np.ndarray]) -> str:
     """Hash of a state: sha256 over name, type, shape and little-endian bytes of its leaves, sorted by name.
 
@@ -81,8 +89,16 @@ def state_sha256(leaves: Mapping[str, np.ndarray]) -> str:
     return digest.hexdigest()
 
 
-def write_checksums(folder: Path, format_version: int, snapshot: str) -> None:
+def write_checksums(
+    folder: Path, format_version: int, snapshot: str, summary: Mapping[str, Any] | None = None
+) -> None:
     """Hash every file of a run, sync it to disk, and write ``checksums.json``.
+
+    Args:
+        folder: the run folder.
+        format_version: of the run.
+        snapshot: id of the newest commit.
+        summary: see `read_summary`.
 
     Raises:
         StoreError: if a file cannot be read or the result cannot be written.
@@ -92,7 +108,9 @@ def write_checksums(folder: Path, format_version: int, snapshot: str) -> None:
         files[_name(folder, file)] = _sha256(file, durable=True)
     for path in sorted({(folder / name).parent for name in files}):
         sync_folder(path)
-    table = {"format_version": format_version, "snapshot": snapshot, "files": files}
+    table: dict[str, Any] = {"format_version": format_version, "snapshot": snapshot, "files": files}
+    if summary is not None:
+        table["summary"] = dict(summary)
     atomic_write(folder / CHECKSUMS_FILE, _serialized(table))
 
 
@@ -113,52 +131,109 @@ def read_checksums(folder: Path) -> dict[str, str] | None:
     Raises:
         StoreError: if ``checksums.json`` is damaged or cannot be read.
     """
+    table = _read_table(folder)
+    return None if table is None else table["files"]
+
+
+def read_summary(folder: Path, format_version: int) -> dict[str, Any] | None:
+    """The summary that a finished run keeps for lists, read from three small files.
+
+    Returns:
+        The summary; None if the run must be opened to learn it: it is not finished or keeps none, has another
+        format version, or its spec or newest commit are not those of the summary.
+
+    Raises:
+        StoreError: see `read_checksums`.
+    """
+    table = _read_table(folder)
+    if table is None or table.get("format_version") != format_version or (folder / STORE_FOLDER).is_symlink():
+        return None
+    try:
+        same = all(_is_file_of(folder / name, table["files"].get(name)) for name in (RUN_FILES[0], _REF))
+    except (FileNotFoundError, StoreError):
+        return None
+    return table.get("summary") if same else None
+
+
+def _read_table(folder: Path) -> dict[str, Any] | None:
+    """The content of ``checksums.json``; see `read_checksums`."""
+    content = _content(folder)
+    return None if content is None else _parsed(folder, content)
+
+
+def _content(folder: Path) -> bytes | None:
     file = folder / CHECKSUMS_FILE
     try:
-        content = file.read_bytes()
+        return file.read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:
         raise explain(file, "cannot be read", error) from error
+
+
+def _parsed(folder: Path, content: bytes) -> dict[str, Any]:
     try:
         table: Any = json.loads(content)
-        files = {str(name): str(digest) for name, digest in table["files"].items()}
+        table["files"] = {str(name): str(digest) for name, digest in table["files"].items()}
         if _serialized(table) != content:
             raise ValueError
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise StoreError(f"{file}: is damaged.") from None
-    return files
+        raise StoreError(f"{folder / CHECKSUMS_FILE}: is damaged.") from None
+    return table
 
 
 def check_files(folder: Path, *, chunks: bool = True) -> list[Problem]:
     """Compare a finished run's files with its checksums.
 
+    A writer removes the checksums before it changes anything. If they have changed when a difference is
+    found, a writer has begun meanwhile, and the files are compared again.
+
     Args:
         folder: the run folder.
-        chunks: whether to compare the chunks and the user's arrays too. They are most of the bytes and have
-            hashes of their own, compared on every read.
+        chunks: whether to compare the chunks and the user's arrays too, which are most of the bytes and have
+            hashes of their own, compared on every read; and what is not needed to read the run.
+
+    Raises:
+        StoreError: if a folder of the store cannot be read.
     """
-    try:
-        expected = read_checksums(folder)
-    except StoreError:
-        return [Problem(CHECKSUMS_FILE, "changed", "is damaged")]
-    if expected is None:
+    while True:
+        try:
+            before = _content(folder)
+        except StoreError:
+            return [_DAMAGED]
+        try:
+            problems = _differences(folder, before, chunks=chunks)
+        except OSError as error:
+            if _content(folder) == before:
+                raise explain(folder, "cannot be read", error) from error
+        else:
+            if not any(problem.is_damage for problem in problems) or _content(folder) == before:
+                return problems
+
+
+def _differences(folder: Path, checksums: bytes | None, *, chunks: bool) -> list[Problem]:
+    if checksums is None:
         return [Problem(CHECKSUMS_FILE, "unfinished", "is not there: the run is not finished")]
+    try:
+        expected = _parsed(folder, checksums)["files"]
+    except StoreError:
+        return [_DAMAGED]
     if not chunks:
-        expected = {name: digest for name, digest in expected.items() if not _is_bulk(name)}
+        expected = {name: digest for name, digest in expected.items() if not _is_extra(name)}
     problems: list[Problem] = []
     for name, digest in expected.items():
         file = folder / name
         try:
-            if file.is_symlink() or _sha256(file) != digest:
+            if not _is_file_of(file, digest):
                 problems.append(Problem(name, "changed", "changed since the run was finished"))
         except FileNotFoundError:
             problems.append(Problem(name, "missing", "is missing"))
         except StoreError as error:
             problems.append(Problem(name, "unreadable", str(error)))
     if chunks:
-        # a folder may keep user arrays that its spec no longer names
+        # a folder may keep user arrays that its spec no longer names, and have git's file from its user
         found = {_name(folder, file) for file in _run_files(folder) if not file.match(_DATA_FILES)}
+        found.discard(ATTRIBUTES_FILE)
         extra = sorted(found - set(expected))
         problems += [Problem(name, "extra", "is not part of the finished run") for name in extra]
     return problems
@@ -166,14 +241,21 @@ def check_files(folder: Path, *, chunks: bool = True) -> list[Problem]:
 
 def _run_files(folder: Path) -> list[Path]:
     """The files of a run; other files in its folder (a report, notes) are not checked."""
-    own = [folder / name for name in RUN_FILES if (folder / name).exists()]
+    own = [folder / name for name in (*RUN_FILES, ATTRIBUTES_FILE) if (folder / name).exists()]
     own += sorted(folder.glob(_DATA_FILES))
     store = folder / STORE_FOLDER
     return own + (list(walk_files(store)) if store.is_dir() else [])
 
 
-def _is_bulk(name: str) -> bool:
-    return name.startswith(_CHUNKS) or ("/" not in name and Path(name).match(_DATA_FILES))
+def _is_extra(name: str) -> bool:
+    """Whether a file is compared by `verify` only."""
+    is_bulk = name.startswith(_CHUNKS) or ("/" not in name and Path(name).match(_DATA_FILES))
+    return is_bulk or name == ATTRIBUTES_FILE
+
+
+def _is_file_of(file: Path, digest: str | None) -> bool:
+    """Whether a file, which is no link, has this sha256."""
+    return not file.is_symlink() and _sha256(file) == digest
 
 
 def _name(folder: Path, file: Path) -> str:

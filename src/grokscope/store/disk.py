@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ __all__ = ["atomic_write", "clean_leftovers", "explain", "remove_tree", "sync_fo
 _OS_ERROR = re.compile(r"os error (\d+)")
 # error of an object-store service, as printed by the library
 _SERVICE_ERROR = re.compile(r'code: "(?P<code>\w+)"(?:, message: "(?P<message>[^"]*)")?')
+_GONE = "; if it was written since it was opened, open it again"
 # names of staged files, renamed when complete: NAME#NUMBER (icechunk) and .NAME.partial (`atomic_write`)
 _LEFTOVER = re.compile(r".*#\d+|\..*\.partial")
 
@@ -83,9 +85,10 @@ def _cause(error: BaseException) -> str:
         return error.strerror
     text = str(error)
     if said := _SERVICE_ERROR.search(text):
-        return f"{(said['message'] or '').rstrip('.') or 'the service refuses'} ({said['code']})"
+        gone = _GONE if said["code"] == "NoSuchKey" else ""
+        return f"{(said['message'] or '').rstrip('.') or 'the service refuses'} ({said['code']}){gone}"
     if found := _OS_ERROR.search(text):
-        return os.strerror(int(found[1]))
+        return os.strerror(int(found[1])) + (_GONE if int(found[1]) == errno.ENOENT else "")
     lines = text.splitlines()
     # the library prints a chain of errors; the root cause is the last line marked "`-> "
     roots = [line for line in lines if line.strip().startswith("`-> ")]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from grokscope.errors import InputError, StoreError
 from grokscope.starts import FromRun
-from grokscope.store.checksums import CHECKSUMS_FILE, RUN_FILES, STORE_FOLDER
+from grokscope.store.checksums import ATTRIBUTES_FILE, CHECKSUMS_FILE, RUN_FILES, STORE_FOLDER
 from grokscope.store.disk import atomic_write, explain, remove_tree, sync_folder, walk_files
 from grokscope.store.lock import LOCK_FILE, WriterLock
 from grokscope.store.place import Place
@@ -38,6 +38,7 @@ __all__ = [
     "keep_files",
     "lock_folder",
     "populate_folder",
+    "refuse_inside_store",
     "require_run",
     "results_in",
     "run_folders",
@@ -201,13 +202,22 @@ def check_format(folder: Place, version: Any) -> None:
         )
 
 
+def refuse_inside_store(path: Path) -> None:
+    """Raise an InputError if a path lies inside the store of a run, whose files are not to be added to."""
+    place = path.absolute()
+    for store in (place, *place.parents):
+        if store.name == STORE_FOLDER and (store / "snapshots").is_dir() and (store / "refs").is_dir():
+            raise InputError(f"{path}: is inside the store of the run {store.parent}; choose another folder.")
+
+
 def lock_folder(folder: Path) -> WriterLock:
     """Create a folder if needed and take its writer lock.
 
     Raises:
-        InputError: if the path is a file or lies below one.
+        InputError: if the path is a file or lies below one, or inside the store of a run.
         StoreError: if the folder cannot be created or written, or another process holds its lock.
     """
+    refuse_inside_store(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
@@ -236,6 +246,7 @@ def populate_folder(folder: Path, files: dict[str, str], make_store: Callable[[P
         raise InputError(f"{folder}: holds other files ({some}); choose an empty or a new folder.")
     try:
         contents = {name: files[name].encode() for name in RUN_FILES}
+        contents[ATTRIBUTES_FILE] = b"* -text\n"
     except UnicodeEncodeError as error:
         near = error.object[max(0, error.start - 20) : error.end]
         raise InputError(
@@ -259,7 +270,7 @@ def populate_folder(folder: Path, files: dict[str, str], make_store: Callable[[P
         # if this cleanup fails too, the folder `.creating` stays and marks the files as unfinished
         with contextlib.suppress(OSError):
             if not is_run(folder):
-                for name in (*RUN_FILES, CHECKSUMS_FILE):
+                for name in (*RUN_FILES, ATTRIBUTES_FILE, CHECKSUMS_FILE):
                     (folder / name).unlink(missing_ok=True)
                 remove_tree(creating)
         raise explain(folder, "cannot be written", error) from error

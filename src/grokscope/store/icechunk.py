@@ -6,7 +6,7 @@ import atexit
 import os
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,14 +21,20 @@ os.environ.setdefault("ICECHUNK_LOG", "off")
 import icechunk
 
 from grokscope.store.arrays import DamagedError
+from grokscope.store.lock import CommitLock
 from grokscope.store.place import BucketPath, Place
 
 __all__ = ["Repository", "translate_errors"]
 
 _BRANCH = "main"
-# Commits between two garbage collections. A collection keeps all commits since the previous one, so that a
-# process that reads the run during writing does not lose the commit that it has just opened.
+# Commits between two garbage collections. A collection keeps all commits since the previous one, for readers
+# that have no lock: those of buckets.
 _COLLECT_EVERY = 20
+# A commit that is no longer the newest, but is being read, is kept by a branch of this name and its id.
+_KEPT = "kept-"
+# Folder of the files that readers lock, one for each commit, named by its id. The library writes such a file
+# once. It replaces that of a snapshot when the parent expires; a lock would stay on the old one.
+_LOCKED = "transactions"
 _PANICS = ("PanicException", "RustPanic")
 _CLOCK_TRIES, _CLOCK_WAIT = 100, 0.1
 # Seconds without activity after which the library's threads count as idle, and the longest wait for that.
@@ -63,10 +69,19 @@ class Repository:
         """Whether a repository exists at a place."""
         return icechunk.Repository.exists(_storage(path))
 
-    def reading(self) -> Any:
-        """Begin a read-only session at the newest commit."""
+    def reading(self) -> tuple[Any, CommitLock | None]:
+        """Begin a read-only session at the newest commit.
+
+        Returns:
+            The session, and the lock that keeps its commit; None in a bucket, and where it cannot be had.
+        """
         uses_threads("icechunk")  # the repository may be from before a fork
-        return self._repository.readonly_session(_BRANCH)
+        while True:
+            tip = self.snapshot
+            lock = CommitLock.shared(self._path / _LOCKED / tip) if isinstance(self._path, Path) else None
+            # before it was locked, a writer may have removed the commit, but not if it is still the newest
+            if lock is not None or self.snapshot == tip:
+                return self._repository.readonly_session(snapshot_id=tip), lock
 
     def writing(self) -> Any:
         """Begin a writable session; `commit` makes its changes visible atomically."""
@@ -102,22 +117,59 @@ class Repository:
             self.collect()
 
     def collect(self, *, everything: bool = False) -> None:
-        """Expire old commits and delete the data that only they use.
+        """Expire old commits and delete the data that only they use; in a folder, not those being read.
 
         Args:
             everything: keep only the newest commit; False keeps all commits since the previous collection.
         """
         tip = self._tip.written_at
-        if everything:
-            self._repository.expire_snapshots(tip)
+        keep_since = tip if everything else self._keep_since
+        if keep_since is not None:
             # A folder is locked, so no other process writes: all unreferenced data is garbage, however new.
             # A bucket has no lock: a writer that was presumed lost may still commit newer data.
-            locked = isinstance(self._path, Path)
-            self._repository.garbage_collect(datetime.now(UTC) + timedelta(days=1) if locked else tip)
-        elif self._keep_since is not None:
-            self._repository.expire_snapshots(self._keep_since)
-            self._repository.garbage_collect(self._keep_since)
+            all_garbage = everything and isinstance(self._path, Path)
+            with self._unread(keep_since):
+                self._repository.expire_snapshots(keep_since)
+                self._repository.garbage_collect(
+                    datetime.now(UTC) + timedelta(days=1) if all_garbage else keep_since
+                )
         self._keep_since, self._commits = tip, 0
+
+    @contextmanager
+    def _unread(self, keep_since: datetime) -> Generator[None]:
+        """Keep commits that are being read; until the end of the block nobody can begin to read others.
+
+        Args:
+            keep_since: commits since then are kept anyway.
+        """
+        if not isinstance(self._path, Path):
+            yield
+            return
+        recent = {one.id for one in self._repository.ancestry(branch=_BRANCH) if one.written_at >= keep_since}
+        kept = {name for name in self._repository.list_branches() if name.startswith(_KEPT)}
+        locks: list[CommitLock] = []
+        for file in sorted((self._path / _LOCKED).iterdir()):
+            name = f"{_KEPT}{file.name}"
+            if file.name in recent:
+                continue
+            if (lock := CommitLock.exclusive(file)) is None:
+                if name not in kept:
+                    self._repository.create_branch(name, file.name)
+                continue
+            locks.append(lock)
+            if name in kept:
+                self._repository.delete_branch(name)
+                with suppress(OSError):
+                    (
+                        self._path / "refs" / f"branch.{name}"
+                    ).rmdir()  # an empty folder, which the library leaves
+        yield
+        locks.clear()
+
+    @property
+    def keeps_old(self) -> bool:
+        """Whether it has commits that are kept only because they were being read at the last collection."""
+        return any(name.startswith(_KEPT) for name in self._repository.list_branches())
 
     @property
     def snapshot(self) -> str:

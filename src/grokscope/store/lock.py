@@ -1,27 +1,31 @@
-"""The writer lock of a run: an OS lock on a file in the run folder.
+"""OS locks on files of a run: the lock of its writer, and those of readers on the commits that they read.
 
-The lock ends with the process that holds it. The file names the holder; release empties the file and does
-not remove it.
+Both end with the process that holds them. The file of the writer's lock names the holder; release empties the
+file and does not remove it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
 import platform
+import resource
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from grokscope.errors import StoreError
+from grokscope.errors import StoreError, said
 from grokscope.store.disk import explain
 
-__all__ = ["LOCK_FILE", "WriterLock"]
+__all__ = ["LOCK_FILE", "CommitLock", "WriterLock"]
 
 LOCK_FILE = ".lock"
+_SAFELY = os.O_NOFOLLOW | os.O_NONBLOCK  # in a store made by somebody else it may be a link or a pipe
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 class WriterLock:
@@ -66,6 +70,23 @@ class WriterLock:
                 raise explain(folder, "cannot be locked", error) from error
             os.close(descriptor)
 
+    def require_place(self) -> None:
+        """Check that the locked folder is still where it was when its lock was taken.
+
+        Raises:
+            StoreError: if it was moved or deleted meanwhile, also if another folder has its name now.
+        """
+        if self._descriptor is None or _same_file(self._descriptor, self._file):
+            return
+        folder, file = self._file.parent, _place_of(self._descriptor)
+        if file is None:
+            raise StoreError(f"{folder}: was deleted while it was written; start again.")
+        go_on = said(command=f"--out {file.parent}", python=f'out="{file.parent}"')
+        raise StoreError(
+            f"{folder}: was moved to {file.parent} while it was written; all that was committed is there. "
+            f"Resume with {go_on}."
+        )
+
     def release(self) -> None:
         """Release the lock. Further calls do nothing."""
         if self._descriptor is None:
@@ -78,11 +99,80 @@ class WriterLock:
             os.close(descriptor)
 
 
+class CommitLock:
+    """Lock on a file of a commit that is being read; held as long as the object lives.
+
+    A reader has the shared lock. Before a writer removes the data of a commit it takes the exclusive lock,
+    and keeps the commit if that fails. Readers lock a file that is there anyway, so they need no right to
+    write, and a reader that is killed leaves nothing behind; see
+    docs/decisions/0027-readers-lock-their-commit.md.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.NamedTemporaryFile() as stream:
+        ...     read = CommitLock.shared(Path(stream.name))
+        ...     while_read = CommitLock.exclusive(Path(stream.name))
+        ...     del read
+        ...     while_read is None, CommitLock.exclusive(Path(stream.name)) is None
+        (True, False)
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def __del__(self) -> None:
+        os.close(self._descriptor)
+
+    @classmethod
+    def shared(cls, file: Path) -> CommitLock | None:
+        """The lock of a reader.
+
+        Returns:
+            None if the file is gone or its commit is being removed; if the file system has no locks; or if
+            this process has opened half of the files that it may open.
+        """
+        try:
+            lock = cls(os.open(file, os.O_RDONLY | _SAFELY))
+            if lock._descriptor >= resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2:
+                return None
+            fcntl.flock(lock._descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            # a writer may have removed the file between opening and locking it
+            return lock if _same_file(lock._descriptor, file) else None
+        except OSError:
+            return None
+
+    @classmethod
+    def exclusive(cls, file: Path) -> CommitLock | None:
+        """The lock of a writer; None if a reader has one, or that cannot be known."""
+        try:
+            lock = cls(os.open(file, os.O_RDWR | _SAFELY))
+        except OSError:
+            return None
+        try:
+            fcntl.flock(lock._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            return lock if error.errno in _NO_LOCKS else None  # where there are no locks, nobody has one
+        return lock
+
+
 def _same_file(descriptor: int, file: Path) -> bool:
     try:
         return os.path.samestat(os.fstat(descriptor), file.stat())
     except FileNotFoundError:
         return False
+
+
+def _place_of(descriptor: int) -> Path | None:
+    """Where an open file is now; None if it was deleted, or where the system does not say."""
+    try:
+        if (ask := getattr(fcntl, "F_GETPATH", None)) is not None:  # macOS
+            found = os.fsdecode(fcntl.fcntl(descriptor, ask, bytes(1024)).rstrip(b"\0"))
+        else:
+            found = os.readlink(f"/proc/self/fd/{descriptor}")
+        place = Path(found)
+        return place if _same_file(descriptor, place) else None
+    except OSError:
+        return None
 
 
 def _write_holder(descriptor: int) -> None:

@@ -8,10 +8,10 @@ from typing import Any, Literal
 from grokscope.spec.code import Code
 from grokscope.store.checksums import RUN_FILES
 from grokscope.store.folder import FORMAT_VERSION, is_run
-from grokscope.store.place import BucketPath, Place, as_place
+from grokscope.store.place import BucketPath, Place, as_place, located, shown_as
 from grokscope.store.run_store import RunStore, provenance_text
 
-__all__ = ["create_store", "is_run_at", "open_store"]
+__all__ = ["create_store", "is_run_at", "open_again", "open_store"]
 
 
 def create_store(
@@ -24,6 +24,7 @@ def create_store(
     steps_per_epoch: int = 1,
     code: Mapping[str, Code] | None = None,
     exist_ok: bool = False,
+    shown: Place | None = None,
 ) -> RunStore:
     """Create the store of a run and open it for writing.
 
@@ -36,6 +37,7 @@ def create_store(
         steps_per_epoch: updates per epoch, for the coordinate ``epoch``.
         code: the code of the parts that are not the package's own, by part.
         exist_ok: open an existing run of this identity instead of raising.
+        shown: see `open_store`.
 
     Raises:
         InputError: if the path is a file, or contains other files or another run.
@@ -52,7 +54,7 @@ def create_store(
         >>> open_store(folder).read_measures().train_loss.sel(seed=0, step=32).item()
         1.0
     """
-    place = as_place(path)
+    place, shown = located(path), shown or as_place(path)
     attributes: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "identity": identity,
@@ -62,26 +64,52 @@ def create_store(
     if code:
         attributes["code"] = {part: one.to_json() for part, one in code.items()}
     files: dict[str, str] = dict(zip(RUN_FILES, (experiment_toml, provenance_text(provenance)), strict=True))
-    if isinstance(place, BucketPath):
-        from grokscope.store.remote import RemoteRunStore
+    with shown_as(place, shown):
+        if isinstance(place, BucketPath):
+            from grokscope.store.remote import RemoteRunStore
 
-        return RemoteRunStore.create_remote(place, files, attributes, exist_ok=exist_ok)
-    return RunStore.create_at(place, files, attributes, exist_ok=exist_ok)
+            return RemoteRunStore.create_remote(place, files, attributes, exist_ok=exist_ok)
+        store = RunStore.create_at(place, files, attributes, exist_ok=exist_ok)
+    store.path = shown
+    return store
 
 
-def open_store(path: str | Place, mode: Literal["r", "a"] = "r") -> RunStore:
+def open_store(path: str | Place, mode: Literal["r", "a"] = "r", *, shown: Place | None = None) -> RunStore:
     """Open the store of a run for reading, or for reading and writing.
+
+    Args:
+        path: the run.
+        mode: ``r`` or ``a``.
+        shown: how messages write the path, where another one was given.
 
     Raises:
         InputError: if the path is not a run, or the run has a newer format version.
         StoreError: if the run is damaged or cannot be read, or (mode ``a``) another process writes it.
     """
-    place = as_place(path)
-    if isinstance(place, BucketPath):
-        from grokscope.store.remote import RemoteRunStore
+    place, shown = located(path), shown or as_place(path)
+    with shown_as(place, shown):
+        if isinstance(place, BucketPath):
+            from grokscope.store.remote import RemoteRunStore
 
-        return RemoteRunStore.open_remote(place, mode)
-    return RunStore.open_at(place, mode)
+            return RemoteRunStore.open_remote(place, mode)
+        store = RunStore.open_at(place, mode)
+    store.path = shown
+    return store
+
+
+def open_again(store: RunStore, mode: Literal["r", "a"] = "r") -> RunStore:
+    """Open the run of a store again, at its newest commit; see `open_store`.
+
+    Raises:
+        InputError: also if its place holds another run by now.
+    """
+    found = open_store(store.place, mode, shown=store.path)
+    try:
+        found.require_identity(store.identity)
+    except BaseException:
+        found.close()
+        raise
+    return found
 
 
 def is_run_at(place: Place) -> bool:

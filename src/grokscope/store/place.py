@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from grokscope.errors import InputError
+from grokscope.errors import GrokscopeError, InputError
 
-__all__ = ["BucketPath", "Place", "as_place"]
+__all__ = ["BucketPath", "Place", "as_place", "located", "shown_as"]
 
 _SCHEME = "s3://"
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -58,3 +60,35 @@ def as_place(path: str | Place) -> Place:
     if not _BUCKET.fullmatch(bucket):
         raise InputError(f"{text}: has no valid bucket name; write s3://BUCKET/PREFIX.")
     return BucketPath(bucket, prefix.strip("/"))
+
+
+def located(path: str | Place) -> Place:
+    """A place that does not depend on the working folder: a path is made absolute, links in it are kept.
+
+    What is opened keeps this place beside the path that was given, which is shown.
+
+    Raises:
+        InputError: see `as_place`; or if the path is relative and the working folder is gone.
+    """
+    place = as_place(path)
+    try:
+        return place.absolute() if isinstance(place, Path) else place
+    except FileNotFoundError:
+        raise InputError(f"{path}: the working folder is gone; change to another folder.") from None
+
+
+@contextmanager
+def shown_as(place: Place, shown: Place) -> Generator[None]:
+    """Context manager: errors name a place as it was given.
+
+    Args:
+        place: as `located`.
+        shown: as it was given.
+    """
+    try:
+        yield
+    except GrokscopeError as error:
+        error.args = tuple(
+            arg.replace(str(place), str(shown)) if isinstance(arg, str) else arg for arg in error.args
+        )
+        raise

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ from grokscope.store.checksums import RUN_FILES, read_checksums, state_sha256
 from grokscope.store.disk import explain
 from grokscope.store.folder import check_format
 from grokscope.store.icechunk import Repository, translate_errors
-from grokscope.store.place import BucketPath, Place
+from grokscope.store.place import BucketPath, Place, shown_as
 from grokscope.store.transaction import (
     MEMBER_ARRAYS,
     MeasureCode,
@@ -71,29 +72,38 @@ class Subnetworks(NamedTuple):
 
 
 class RunReader:
-    """Read access to a run; base class of `RunStore`."""
+    """Read access to a run; base class of `RunStore`.
 
-    def __init__(self, path: Place, repository: Repository) -> None:
-        self.path = path
+    Attributes:
+        path: the run as it was given, for messages.
+        place: where it is, whatever the working folder.
+    """
+
+    def __init__(self, place: Place, repository: Repository) -> None:
+        self.path = self.place = place
         self._repository = repository
         self.refresh()
 
     @property
     def _folder(self) -> Path:
         """The run folder. A run in a bucket has none and overrides every method that uses it."""
-        assert isinstance(self.path, Path)
-        return self.path
+        assert isinstance(self.place, Path)
+        return self.place
 
     def refresh(self) -> None:
         """Move to the newest commit."""
         with translate_errors(self.path, "cannot be read"):
-            session = self._repository.reading()
+            session, lock = self._repository.reading()
             self._version = str(session.snapshot_id)
-            self._set_tree(Tree(session).load())
+            self._set_tree(Tree(session, lock).load())
             check_format(self.path, self._tree.attributes.get("format_version"))
             for name, kind in _ATTRIBUTES.items():
                 if not isinstance(self._tree.attributes.get(name, kind()), kind):
                     raise DamagedError(f"its attribute '{name}' is no {kind.__name__}")
+        self._spec: str | None = None
+        if isinstance(self.place, Path):
+            with contextlib.suppress(StoreError):  # it may never be asked for
+                self._spec = self._text(_EXPERIMENT)
 
     def _set_tree(self, tree: Tree) -> None:
         self._tree = tree
@@ -158,18 +168,20 @@ class RunReader:
 
     @property
     def experiment_toml(self) -> str:
-        """The resolved spec as TOML."""
-        return self._text(_EXPERIMENT)
+        """The resolved spec as TOML; that of a folder as of opening, as an extension replaces the file."""
+        return self._text(_EXPERIMENT) if self._spec is None else self._spec
 
     @property
     def experiment(self) -> Experiment:
         """The resolved spec as an `Experiment`; parts whose kind is not loaded are `MissingPart`."""
         from grokscope.experiment import Experiment
 
-        if isinstance(self.path, BucketPath):
+        if isinstance(self.place, BucketPath):
             table, folder = parse_toml(self.experiment_toml), None
         else:
-            table, folder = read_toml(self.path / _EXPERIMENT), self.path
+            with shown_as(self.place, self.path):
+                table = read_toml(self.place / _EXPERIMENT, self.experiment_toml)
+            folder = self.place
         found = Experiment.from_stored(table, folder, self.files)
         if found.missing_parts:
             found.know_steps_per_epoch(self.steps_per_epoch)
@@ -199,7 +211,8 @@ class RunReader:
     @property
     def is_finished(self) -> bool:
         """Whether the run has checksums; every write removes them."""
-        return read_checksums(self._folder) is not None
+        with shown_as(self.place, self.path):
+            return read_checksums(self._folder) is not None
 
     @property
     def seeds(self) -> list[Seeds]:
@@ -228,7 +241,7 @@ class RunReader:
         except UnicodeDecodeError:
             raise StoreError(f"{self.path / name}: is damaged.") from None
         except OSError as error:
-            raise explain(self._folder / name, "cannot be read", error) from error
+            raise explain(self.path / name, "cannot be read", error) from error
 
     @property
     def measures(self) -> dict[str, list[str]]:

@@ -37,10 +37,8 @@ def is_remote_run(place: BucketPath) -> bool:
 class RemoteRunStore(RunStore):
     """A run in a bucket; created by `create_store` and `open_store`."""
 
-    path: BucketPath
-
-    def __init__(self, path: BucketPath, repository: Repository, *, writable: bool) -> None:
-        super().__init__(path, repository, None)
+    def __init__(self, place: BucketPath, repository: Repository, *, writable: bool) -> None:
+        super().__init__(place, repository, None)
         self._writable = writable
 
     @property
@@ -118,13 +116,13 @@ class RemoteRunStore(RunStore):
         table = {**provenance, "format_version": FORMAT_VERSION}
         self._set_file(_PROVENANCE, json.dumps(table, ensure_ascii=False))
 
-    def finish(self) -> None:
-        """Mark the run as finished and delete the data of old commits."""
+    def finish(self, summary: Mapping[str, Any] | None = None) -> None:
+        """Mark the run as finished and delete the data of old commits; no summary is kept."""
         with super().transaction("the run is finished") as t:
             t.set_attributes(**{_FINISHED: True})
         with translate_errors(self.path, "cannot be finished"):
             self._repository.collect(everything=True)
-        self._set_tree(self._tree.on(self._repository.reading()))
+        self._set_tree(self._tree.on(*self._repository.reading()))
 
     def close(self) -> None:
         """Do nothing: a bucket has no lock."""

@@ -1,8 +1,8 @@
 """The store of one run in a folder; `grokscope.store.transaction` describes its groups and arrays.
 
 A run folder contains ``experiment.toml``, ``provenance.json``, ``store/`` (an icechunk repository with
-atomic transactions) and, once the run is finished, ``checksums.json``. One process writes, under a lock;
-readers need no lock and see the newest commit as of opening or `RunReader.refresh`.
+atomic transactions) and, once the run is finished, ``checksums.json``. One process writes, under a lock.
+Readers see the newest commit as of opening or `RunReader.refresh`, which they lock: a writer keeps it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from grokscope.store.disk import atomic_write, clean_leftovers, walk_files
 from grokscope.store.folder import FORMAT_VERSION, is_run, lock_folder, populate_folder, require_run
 from grokscope.store.icechunk import Repository, translate_errors
 from grokscope.store.lock import WriterLock
-from grokscope.store.place import Place
+from grokscope.store.place import Place, shown_as
 from grokscope.store.reader import RunReader
 from grokscope.store.transaction import Transaction, member_arrays
 from grokscope.store.tree import Tree
@@ -63,8 +63,8 @@ class RunStore(RunReader):
     `RemoteRunStore` is the counterpart for a run in a bucket.
     """
 
-    def __init__(self, path: Place, repository: Repository, lock: WriterLock | None) -> None:
-        super().__init__(path, repository)
+    def __init__(self, place: Place, repository: Repository, lock: WriterLock | None) -> None:
+        super().__init__(place, repository)
         self._lock = lock
         self._steps: dict[str, np.ndarray] = {}  # steps of the columns by group, used by transactions
 
@@ -207,21 +207,23 @@ class RunStore(RunReader):
             StoreError: if writing fails; the run stays as before.
         """
         self._begin_writing()
-        with translate_errors(self.path, "cannot be written"):
+        with shown_as(self.place, self.path), translate_errors(self.path, "cannot be written"):
             session = self._repository.writing()
             tree, steps = self._tree.on(session), dict(self._steps)
             yield Transaction(tree, steps)
+            self._require_place()
             tree.flush()
             if session.has_uncommitted_changes:
                 self._repository.commit(session, message)
-        self._set_tree(tree.on(self._repository.reading()))
+        self._set_tree(tree.on(*self._repository.reading()))
         self._steps = steps
 
     def update_experiment(self, experiment_toml: str) -> None:
         """Replace ``experiment.toml`` by a spec of the same identity (a longer run, more measures)."""
         if experiment_toml != self.experiment_toml:
             self._begin_writing()
-            atomic_write(self._folder / _EXPERIMENT, experiment_toml.encode())
+            self._replace(_EXPERIMENT, experiment_toml)
+            self._spec = experiment_toml
 
     def update_events(self, events: Events) -> None:
         """Replace the table ``[events]`` of ``experiment.toml``, which changes no number of the run."""
@@ -238,24 +240,42 @@ class RunStore(RunReader):
     def update_provenance(self, provenance: Mapping[str, Any]) -> None:
         """Replace ``provenance.json``."""
         self._begin_writing()
-        atomic_write(self._folder / _PROVENANCE, provenance_text(provenance).encode())
+        self._replace(_PROVENANCE, provenance_text(provenance))
 
-    def finish(self) -> None:
-        """Finish the run: delete the data of old commits and write the checksums.
+    def _replace(self, name: str, text: str) -> None:
+        with shown_as(self.place, self.path):
+            atomic_write(self._folder / name, text.encode())
+
+    def finish(self, summary: Mapping[str, Any] | None = None) -> None:
+        """Finish the run: delete the data of old commits that nobody reads, and write the checksums.
 
         Any later write removes the checksums until the next call.
+
+        Args:
+            summary: kept beside the checksums for lists of runs; see `grokscope.runs.summary.finish_run`.
         """
         self._begin_writing()
-        with translate_errors(self.path, "cannot be finished"):
+        with shown_as(self.place, self.path), translate_errors(self.path, "cannot be finished"):
             self._repository.collect(everything=True)
             clean_leftovers(self._folder / STORE_FOLDER)
-            write_checksums(self._folder, FORMAT_VERSION, self._repository.snapshot)
-        self._set_tree(self._tree.on(self._repository.reading()))
+            write_checksums(self._folder, FORMAT_VERSION, self._repository.snapshot, summary)
+        self._set_tree(self._tree.on(*self._repository.reading()))
 
     def _begin_writing(self) -> None:
         if self._lock is None:
             raise RuntimeError("the store is open for reading only")
-        drop_checksums(self._folder)
+        self._require_place()
+        with shown_as(self.place, self.path):
+            drop_checksums(self._folder)
+
+    @property
+    def keeps_old(self) -> bool:
+        """Whether data of old commits is kept because it was being read when the run was last finished."""
+        return self._repository.keeps_old
+
+    def _require_place(self) -> None:
+        if self._lock is not None:  # a run in a bucket has none
+            self._lock.require_place()
 
 
 def fingerprint_difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:

@@ -21,6 +21,7 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 
 from grokscope.store.arrays import ArrayInfo, DamagedError, decoded, encoded, fill_value
+from grokscope.store.lock import CommitLock
 
 __all__ = ["Tree"]
 
@@ -31,13 +32,18 @@ _LARGE, _MANY = 2**26, 1000  # bytes and chunks from which an array's chunks are
 class Tree:
     """The arrays of one icechunk session. Writes are buffered until `flush` or the next read.
 
+    Args:
+        session: of the library.
+        lock: keeps the commit of the session as long as the tree, or a lazy array of it, is alive.
+
     Attributes:
         attributes: attributes of the root except the list of arrays; set by `set_attributes`.
         paths: paths of all arrays, sorted.
     """
 
-    def __init__(self, session: Any) -> None:
+    def __init__(self, session: Any, lock: CommitLock | None = None) -> None:
         self._store = session.store
+        self._lock = lock
         self._prototype = default_buffer_prototype()
         self._known: dict[str, ArrayInfo] = {}
         self._documents: dict[str, bytes] = {}
@@ -45,9 +51,9 @@ class Tree:
         self.attributes: dict[str, Any] = {}
         self.paths: list[str] = []
 
-    def on(self, session: Any) -> Tree:
+    def on(self, session: Any, lock: CommitLock | None = None) -> Tree:
         """The same arrays in another session, begun at the current state of this one."""
-        tree = Tree(session)
+        tree = Tree(session, lock)
         tree._known = dict(self._known)
         tree.attributes, tree.paths = dict(self.attributes), list(self.paths)
         return tree

@@ -28,6 +28,7 @@ from grokscope.spec.toml import parse_toml, read_toml
 from grokscope.statistics import Estimate, kaplan_meier
 from grokscope.store.disk import atomic_write
 from grokscope.store.folder import CONTEST_FILE, is_run
+from grokscope.store.place import shown_as
 from grokscope.sweeps._axes import Axis
 from grokscope.sweeps._run import Confirm, run_sweep
 from grokscope.sweeps._spec import SweepSpec, check_keys, read_sweep_file, settings_text, with_settings
@@ -213,14 +214,23 @@ class Standing:
 
 
 class Contest:
-    """A contest on disk, read-only."""
+    """A contest on disk, read-only.
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        if not is_contest(self.path):
+    Args:
+        path: its folder.
+        shown: how messages write the path; None: as it is given.
+
+    Attributes:
+        path: the path as it was given.
+        place: the absolute path: changing the working folder does not change which contest this is.
+    """
+
+    def __init__(self, path: str | Path, *, shown: Path | None = None) -> None:
+        self.path, self.place = shown or Path(path), Path(path).absolute()
+        if not is_contest(self.place):
             raise InputError(f"{self.path}: is not a contest (it has no '{_FILE}').")
         try:
-            table = json.loads((self.path / _FILE).read_text(encoding="utf-8"))
+            table = json.loads((self.place / _FILE).read_text(encoding="utf-8"))
             self.contenders = tuple(
                 Contender(str(one["name"]), tuple(one["over"]), tuple(one["set"]))
                 for one in table["contenders"]
@@ -240,7 +250,8 @@ class Contest:
     @cached_property
     def tuning(self) -> dict[str, Sweep]:
         """By contender, the sweep in which it was tuned."""
-        return {one.name: Sweep(self.path / _TUNING / one.name) for one in self.contenders}
+        tuning, shown = self.place / _TUNING, self.path / _TUNING
+        return {one.name: Sweep(tuning / one.name, shown=shown / one.name) for one in self.contenders}
 
     @cached_property
     def chosen(self) -> dict[str, tuple[int, ...]]:
@@ -255,7 +266,8 @@ class Contest:
     @cached_property
     def runs(self) -> dict[str, Run]:
         """By contender, the run of its chosen setting on the fresh seeds."""
-        return {one.name: Run(self.path / one.name) for one in self.contenders}
+        each = [one.name for one in self.contenders]
+        return {name: Run(self.place / name, shown=self.path / name) for name in each}
 
     @cached_property
     def measures(self) -> xr.Dataset:
@@ -396,35 +408,37 @@ def run_contest(
         InputError: if a setting is not valid, or the folder holds another contest or other files.
         StoreError: if a store cannot be read or written.
     """
-    folder = Path(out)
-    _check_folder(folder, spec)
-    for grid in spec.grids.values():
-        for _ in grid.cells():  # raises for an invalid setting before hours of work
-            pass
-    folder.mkdir(parents=True, exist_ok=True)
-    atomic_write(folder / _FILE, f"{json.dumps(spec.to_json(), indent=1)}\n".encode())
-    for name, grid in spec.grids.items():
-        sweep = run_sweep(
-            grid,
-            out=folder / _TUNING / name,
-            progress=progress,
-            confirm=confirm,
-            rates=rates,
-            allow_other_numerics=allow_other_numerics,
-            allow_changed_code=allow_changed_code,
-        )
-        chosen = sweep.settings(best_index(sweep))
-        if progress is not None:
-            progress.plan(f"{name}: {settings_text(chosen)}")
-        train(
-            with_settings(grid.base, chosen),
-            spec.fresh,
-            out=folder / name,
-            progress=progress,
-            allow_other_numerics=allow_other_numerics,
-            allow_changed_code=allow_changed_code,
-        )
-    return Contest(folder)
+    shown = Path(out)
+    folder = shown.absolute()
+    with shown_as(folder, shown):
+        _check_folder(folder, spec)
+        for grid in spec.grids.values():
+            for _ in grid.cells():  # raises for an invalid setting before hours of work
+                pass
+        folder.mkdir(parents=True, exist_ok=True)
+        atomic_write(folder / _FILE, f"{json.dumps(spec.to_json(), indent=1)}\n".encode())
+        for name, grid in spec.grids.items():
+            sweep = run_sweep(
+                grid,
+                out=folder / _TUNING / name,
+                progress=progress,
+                confirm=confirm,
+                rates=rates,
+                allow_other_numerics=allow_other_numerics,
+                allow_changed_code=allow_changed_code,
+            )
+            chosen = sweep.settings(best_index(sweep))
+            if progress is not None:
+                progress.plan(f"{name}: {settings_text(chosen)}")
+            train(
+                with_settings(grid.base, chosen),
+                spec.fresh,
+                out=folder / name,
+                progress=progress,
+                allow_other_numerics=allow_other_numerics,
+                allow_changed_code=allow_changed_code,
+            )
+    return Contest(folder, shown=shown)
 
 
 def _check_folder(folder: Path, spec: ContestSpec) -> None:

@@ -18,7 +18,7 @@ from grokscope.spec.code import Code
 from grokscope.spec.streams import Members
 from grokscope.store.allow import Allow
 from grokscope.store.folder import keep_files, written_spec
-from grokscope.store.place import BucketPath, Place, as_place
+from grokscope.store.place import BucketPath, Place, as_place, located, shown_as
 from grokscope.store.run_store import CODE_ADVICE, code_difference
 from grokscope.sweeps._manifest import Manifest, recording_hash
 from grokscope.sweeps._plan import HUGE_GRID, SweepPlan, estimate_seconds, plan_sweep, work_units
@@ -97,44 +97,48 @@ def run_sweep(
             f"learner '{spec.base.learner.kind}': its networks were trained elsewhere; a sweep "
             "cannot train them."
         )
-    place = default_place(spec) if out is None else as_place(out)
-    check_place(place)
-    progress = progress or SilentProgress()
-    engine = engine or LocalEngine()
-    allow = Allow(allow_other_numerics, allow_changed_code)
-    code = _code_of_cells(spec)
-    rates = _rates(rates)
-    if (huge := huge_grid_estimate(spec, rates)) is not None:
-        if confirm is None:
-            raise InputError(f"{huge[0]}; pass confirm to go on.")
-        confirm(*huge, True)
+    shown = default_place(spec) if out is None else as_place(out)
+    place = located(shown)
+    with shown_as(place, shown):
+        check_place(place)
+        progress = progress or SilentProgress()
+        engine = engine or LocalEngine()
+        allow = Allow(allow_other_numerics, allow_changed_code)
+        code = _code_of_cells(spec)
+        rates = _rates(rates)
+        if (huge := huge_grid_estimate(spec, rates)) is not None:
+            if confirm is None:
+                raise InputError(f"{huge[0]}; pass confirm to go on.")
+            confirm(*huge, True)
 
-    def confirmed_plan(manifest: Manifest) -> SweepPlan:
-        _check_identity(spec, manifest, place)
-        _check_code(manifest, code, place, allow)
-        plan = plan_sweep(spec, manifest, rates)
-        progress.plan(str(plan) if engine.workers is None else f"{plan}{_workers_text(plan, engine.workers)}")
-        if confirm is not None:
-            confirm(str(plan), plan.seconds_on(engine.workers), False)
-        for program in plan.programs:
-            refuse_too_large(program.cells[0].experiment, program.at_once)
-        return plan
+        def confirmed_plan(manifest: Manifest) -> SweepPlan:
+            _check_identity(spec, manifest, place)
+            _check_code(manifest, code, place, allow)
+            plan = plan_sweep(spec, manifest, rates)
+            progress.plan(
+                str(plan) if engine.workers is None else f"{plan}{_workers_text(plan, engine.workers)}"
+            )
+            if confirm is not None:
+                confirm(str(plan), plan.seconds_on(engine.workers), False)
+            for program in plan.programs:
+                refuse_too_large(program.cells[0].experiment, program.at_once)
+            return plan
 
-    # plan and confirm a new sweep before its folder is made; an existing one after it is locked
-    plan = None if is_sweep(place) else confirmed_plan(Manifest(spec.identity, ""))
-    with writing(place) as folder:
-        stored = folder.load()
-        manifest = stored or Manifest(spec.identity, "")
-        if plan is None or stored is not None:
-            plan = confirmed_plan(manifest)
-        base = _base_toml(spec.base, place, manifest)
-        try:
-            manifest.add(spec, plan.names, base)
-        except InputError as error:
-            raise InputError(f"{place}: {error}; choose another folder.") from None
-        _note_code(manifest, code)
-        _run_units(folder, manifest, plan, engine, progress, began, allow=allow)
-    return Sweep(place)
+        # plan and confirm a new sweep before its folder is made; an existing one after it is locked
+        plan = None if is_sweep(place) else confirmed_plan(Manifest(spec.identity, ""))
+        with writing(place) as folder:
+            stored = folder.load()
+            manifest = stored or Manifest(spec.identity, "")
+            if plan is None or stored is not None:
+                plan = confirmed_plan(manifest)
+            base = _base_toml(spec.base, place, manifest)
+            try:
+                manifest.add(spec, plan.names, base)
+            except InputError as error:
+                raise InputError(f"{place}: {error}; choose another folder.") from None
+            _note_code(manifest, code)
+            _run_units(folder, manifest, plan, engine, progress, began, allow=allow)
+    return Sweep(place, shown=shown)
 
 
 def _workers_text(plan: SweepPlan, workers: int) -> str:
@@ -201,6 +205,7 @@ def _run_units(
 
     def on_done(unit: WorkUnit, report: UnitReport) -> None:
         nonlocal saved
+        folder.require_place()  # else the next cell would begin another folder of this name
         _check_numerics(manifest, report, allow=allow.numerics, place=folder.place)
         reports.append(report)
         for cell in unit.cells:

@@ -23,7 +23,7 @@ from grokscope.spec.toml import parse_toml
 from grokscope.store.checksums import Problem
 from grokscope.store.folder import sweep_folders
 from grokscope.store.open import is_run_at, open_store
-from grokscope.store.place import Place, as_place
+from grokscope.store.place import Place, as_place, located, shown_as
 from grokscope.store.run_store import RunStore
 from grokscope.sweeps._axes import Axis, point_text
 from grokscope.sweeps._dataset import Grid, index_of, open_dataset
@@ -47,6 +47,14 @@ _OPEN_STORES = 64
 class Sweep:
     """A sweep on disk, read-only: its axes, cells, measures and outcomes.
 
+    Args:
+        path: its folder, or an address in a bucket.
+        shown: how messages write the path; None: as it is given.
+
+    Attributes:
+        path: the path as it was given.
+        place: the absolute path: changing the working folder does not change which sweep this is.
+
     Example:
         >>> import tempfile
         >>> import grokscope as gs
@@ -60,9 +68,10 @@ class Sweep:
         16
     """
 
-    def __init__(self, path: str | Place) -> None:
-        self.path = as_place(path)
-        self._manifest = read_manifest(self.path)
+    def __init__(self, path: str | Place, *, shown: Place | None = None) -> None:
+        self.path, self.place = shown or as_place(path), located(path)
+        with shown_as(self.place, self.path):
+            self._manifest = read_manifest(self.place)
         if not self._manifest.requests:
             raise InputError(f"{self.path}: this sweep was stopped before its first cell; {run_again()}.")
         self._stores: OrderedDict[str, RunStore] = OrderedDict()
@@ -91,7 +100,7 @@ class Sweep:
     @cached_property
     def experiment(self) -> Experiment:
         """The base experiment, which every cell modifies; parts that are not loaded are `MissingPart`."""
-        folder = self.path if isinstance(self.path, Path) else None
+        folder = self.place if isinstance(self.place, Path) else None
         files = {part: one["file"] for part, one in self._manifest.code.items() if one.get("file")}
         found = Experiment.from_stored(parse_toml(self._manifest.base), folder, files)
         stores = (self._open(name) for name in self.cells.values()) if found.missing_parts else iter(())
@@ -200,17 +209,17 @@ class Sweep:
             raise InputError(
                 f"{self.path}: no cell with {settings_text(self.settings(index))} was requested."
             )
-        cell = self.path / CELLS / self.cells[index]
+        cell = self._cell(self.cells[index])
         if not is_run_at(cell):
             raise InputError(
                 f"{self.path}: the cell with {settings_text(self.settings(index))} has not been started."
             )
-        return Run(cell)
+        return Run(cell, shown=self.path / CELLS / self.cells[index])
 
     def runs(self) -> Iterator[tuple[tuple[int, ...], Run]]:
         """The index and run of every cell that has been started, one after the other."""
         for index in sorted(self.cells):
-            if is_run_at(self.path / CELLS / self.cells[index]):
+            if is_run_at(self._cell(self.cells[index])):
                 yield index, self.run(index)
 
     @cached_property
@@ -291,7 +300,8 @@ class Sweep:
             InputError: if the sweep lies in a bucket and no file is given.
             StoreError: if it cannot be written.
         """
-        return provided("write_report")(self.path, out=path)
+        with shown_as(self.place, self.path):
+            return provided("write_report")(self.place, out=path, shown=self.path)
 
     def export(self, path: str | Path, *, force: bool = False) -> Path:
         """Write the measures of all cells to a netCDF file or a table; the axes are columns.
@@ -304,7 +314,8 @@ class Sweep:
             InputError: for an unknown suffix, a file that exists, or a missing extra.
             StoreError: if the file cannot be written.
         """
-        return provided("export_results")(self.path, path, force=force).path
+        with shown_as(self.place, self.path):
+            return provided("export_results")(self.place, path, force=force).path
 
     @cached_property
     def statistics(self) -> xr.Dataset:
@@ -331,15 +342,18 @@ class Sweep:
             groups[index] = repr((sorted(other.items()), entry.get("wanted"), entry.get("steps")))
         return groups
 
+    def _cell(self, name: str) -> Place:
+        return self.place / CELLS / name
+
     def _open(self, name: str) -> RunStore | None:
         """A cell's store; the most recently used ones stay open. None if the cell has not been started."""
         if name in self._stores:
             self._stores.move_to_end(name)
             return self._stores[name]
-        cell = self.path / CELLS / name
+        cell = self._cell(name)
         if not is_run_at(cell):
             return None
-        store = self._stores[name] = open_store(cell)
+        store = self._stores[name] = open_store(cell, shown=self.path / CELLS / name)
         if len(self._stores) > _OPEN_STORES:
             self._stores.popitem(last=False)
         return store

@@ -20,7 +20,7 @@ from grokscope.errors import InputError, StoreError, run_again
 from grokscope.store.disk import atomic_write, explain
 from grokscope.store.folder import SWEEP_FILE, is_run, lock_folder
 from grokscope.store.icechunk import Repository, translate_errors
-from grokscope.store.lock import LOCK_FILE
+from grokscope.store.lock import LOCK_FILE, WriterLock
 from grokscope.store.place import BucketPath, Place, as_place
 from grokscope.store.tree import Tree
 from grokscope.sweeps._manifest import Manifest
@@ -37,8 +37,13 @@ _RENEW_SECONDS = 30.0
 class SweepFolder:
     """A sweep's folder, locked for writing; made by `writing`."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, lock: WriterLock) -> None:
         self.place = place
+        self._lock = lock
+
+    def require_place(self) -> None:
+        """Raise a StoreError if the folder was moved or deleted meanwhile."""
+        self._lock.require_place()
 
     def load(self) -> Manifest | None:
         """The manifest; None if there is none yet."""
@@ -46,6 +51,7 @@ class SweepFolder:
 
     def save(self, manifest: Manifest) -> None:
         """Write the manifest."""
+        self.require_place()
         text = json.dumps(manifest.to_json(), indent=1, ensure_ascii=False)
         atomic_write(self.place / SWEEP_FILE, f"{text}\n".encode())
 
@@ -59,6 +65,9 @@ class SweepBucket:
         self._mutex = threading.Lock()  # a background thread renews the lease
         with translate_errors(place, "cannot be written"):
             self._repository = _open_or_create(place / _REPOSITORY)
+
+    def require_place(self) -> None:
+        """Do nothing: a prefix is not moved."""
 
     def load(self) -> Manifest | None:
         """The manifest; None if there is none yet."""
@@ -147,7 +156,7 @@ def writing(place: Place) -> Generator[SweepFolder | SweepBucket]:
         check_place(place)
         lock = lock_folder(place)
         try:
-            yield SweepFolder(place)
+            yield SweepFolder(place, lock)
         finally:
             lock.release()
         return
@@ -183,7 +192,7 @@ def _read_remote(place: BucketPath) -> Manifest:
 
 def _load_remote(place: BucketPath, repository: Repository) -> Manifest | None:
     with translate_errors(place, "cannot be read"):
-        table = Tree(repository.reading()).load().attributes.get("sweep")
+        table = Tree(*repository.reading()).load().attributes.get("sweep")
     return None if table is None else Manifest.from_json(table, str(place))
 
 

@@ -23,6 +23,7 @@ from grokscope.runs.block import OpenRun, Row
 from grokscope.runs.early_stop import stop_rule
 from grokscope.runs.measure_plan import MeasurePlan
 from grokscope.runs.provenance import all_code, collect_provenance
+from grokscope.runs.summary import finish_run
 from grokscope.runs.trainer import Trainer, train_rows
 from grokscope.spec.code import module_source, original_path
 from grokscope.spec.parts import PLUGIN_PREFIX, load_plugin, looking_in
@@ -264,7 +265,7 @@ def _train(
         if trainer.is_done(members):
             cell.store.update_events(cell.experiment.events)
             if not cell.store.is_finished:
-                cell.store.finish()
+                finish_run(cell.store)
             continue
         cell.store.update_experiment(cell.toml)
         complete = dict(zip(cell.store.seeds, cell.store.complete, strict=True))
@@ -289,7 +290,7 @@ def _train(
         saved += trainer.steps_saved(rows)
         spent = float(cell.store.provenance.get("wall_seconds") or 0.0) + time.monotonic() - began
         cell.store.update_provenance({**provenance, "wall_seconds": round(spent, 3)})
-        cell.store.finish()
+        finish_run(cell.store)
 
     def on_done(block: Sequence[Row]) -> None:
         for row in block:

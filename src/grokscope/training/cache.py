@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import re
 import sys
+import warnings
 from pathlib import Path
+from typing import Any
 
 import jax
 
+from grokscope.errors import tell
+
 __all__ = ["cache_folder", "use_compile_cache"]
+
+_FAILED = re.compile("Error (reading|writing) persistent compilation cache entry")  # of jax
+_DONE = {"reading": "read", "writing": "written"}
 
 
 def cache_folder() -> Path:
@@ -33,10 +42,31 @@ def use_compile_cache() -> Path | None:
     folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError:
-        return None
+    except OSError as error:
+        return _say_once(folder, f"cannot be made: {error.strerror}")
     if not os.access(folder, os.W_OK):
-        return None
+        return _say_once(folder, "cannot be written")
+    _say_failures_once(folder)
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     return folder
+
+
+@functools.cache
+def _say_once(folder: Path, what: str) -> None:
+    tell(f"compile cache {folder}: {what}; programs are compiled anew each time (see grokscope doctor).")
+
+
+@functools.cache
+def _say_failures_once(folder: Path) -> None:
+    """Replace jax's warnings of each program that cannot be cached by one line."""
+    show = warnings.showwarning
+
+    def show_once(message: Warning | str, *rest: Any, **options: Any) -> None:
+        if found := _FAILED.match(str(message)):
+            reason = str(message).partition("[Errno ")[2].partition("] ")[2].partition(": '")[0]
+            _say_once(folder, f"cannot be {_DONE[found[1]]}" + (f": {reason}" if reason else ""))
+        else:
+            show(message, *rest, **options)
+
+    warnings.showwarning = show_once

@@ -21,7 +21,8 @@ experiments take only the first of the requested seeds, and every row of the tab
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 from grokscope.papers import Paper
 from grokscope.papers.two_circuits_beyond import (
@@ -85,3 +86,10 @@ class TwoCircuitsBeyond(Paper):
         lottery.TICKET_FIGURE,
         lottery.ARITY_FIGURE,
     )
+    reasons: ClassVar[Mapping[str, str]] = {
+        "C12b": "Rarely, it does: a few networks end with four gates, and are proved on all 2^40 inputs.",
+        "N1-constant-a": "A quarter of the circuits end with 4 or 7 gates (N1-constant-b).",
+        "N1-annealed-a": "A quarter of the circuits end with 4 or 7 gates (N1-annealed-b).",
+        "N2b": "10,000 points are few beside 2^40: one network in five that is right on all of them is "
+        "wrong on inputs that the search finds.",
+    }
