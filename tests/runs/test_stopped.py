@@ -30,7 +30,7 @@ def test_a_run_that_was_stopped_before_its_first_commit_says_so(tmp_path, monkey
     with pytest.raises(KeyboardInterrupt):
         gs.train(EXPERIMENT, seeds=2, out=tmp_path / "members")
     run = open_run(tmp_path / "members")
-    assert (len(run.members), run.is_complete, run.measures.sizes["step"]) == (2, False, 0)
+    assert (len(run.members), run.is_complete, run.measures_so_far.sizes["step"]) == (2, False, 0)
     with pytest.raises(InputError, match="nothing is kept yet of seeds"):
         run.model(seed=0)
     monkeypatch.setattr(Trainer, "train", stop)

@@ -174,15 +174,20 @@ class Run:
             InputError: if nothing is committed yet.
         """
         self._require_results()
-        return self.measures_so_far
-
-    @cached_property
-    def measures_so_far(self) -> xr.Dataset:
-        """The same as `measures`; before the first commit it has no measure."""
         return self._store.read_measures()
 
+    @property
+    def measures_so_far(self) -> xr.Dataset:
+        """The same as `measures`, but without any before the first commit."""
+        has_results = "measures" in self.__dict__ or self._has_results
+        return self.measures if has_results else self._store.read_measures()
+
+    @property
+    def _has_results(self) -> bool:
+        return bool(self._store.measures) or bool(self._store.steps_done.any()) or self.is_complete
+
     def _require_results(self) -> None:
-        if not self._store.measures and not self._store.steps_done.any() and not self.is_complete:
+        if not self._has_results:
             raise InputError(f"{self.path}: has no results yet, not even of its start; {run_again()}.")
 
     def read_measure(self, name: str) -> xr.DataArray:
@@ -509,7 +514,7 @@ class Run:
             StoreError: if it cannot be read.
         """
         self._store = self.store()
-        for cached in ("measures", "measures_so_far", "subnetworks", "experiment"):
+        for cached in ("measures", "subnetworks", "experiment"):
             self.__dict__.pop(cached, None)
 
     def store(self, mode: Literal["r", "a"] = "r") -> RunStore:
