@@ -154,6 +154,22 @@ def test_the_paper_passes_the_conformance_suite(false_worlds):
     check_paper(PAPER, examples=false_worlds.values())
 
 
+def test_the_figures_show_the_prediction_where_the_winner_changes(true_world):
+    drawn = {figure.id: figure.draw(true_world, "a command") for figure in PAPER.figures}
+    for axis, k in zip(drawn["winners"].axes, (3, 4, 5), strict=True):
+        lines = {line.get_label(): np.asarray(line.get_xdata(), float) for line in axis.get_lines()}
+        assert lines["predicted, $M(N^*) = \\nu_k$"][0] == pytest.approx(
+            350 * (NU[k] / 8) ** (1 / 0.75), rel=0.03
+        )
+        share = next(line for line in axis.get_lines() if line.get_label().startswith("share"))
+        turn = np.interp(0.5, share.get_ydata(), share.get_xdata())
+        assert turn == pytest.approx(lines["predicted, $M(N^*) = \\nu_k$"][0], rel=0.05)
+    levels = [
+        line.get_ydata()[0] for line in drawn["norms"].axes[0].get_lines() if line.get_linestyle() == "--"
+    ]
+    assert levels == pytest.approx([NU[2], NU[3], NU[5]], rel=1e-6)
+
+
 # ---------------------------------------------------------------- oracles
 
 
