@@ -12,7 +12,7 @@ from scipy.optimize import linprog, minimize, nnls
 
 from grokscope.circuits import check_least_norm, least_norm, proposition_1, proposition_2, proposition_3
 from grokscope.circuits.constructions import least_path_norm
-from grokscope.circuits.optimum import Bound, Implied, Split
+from grokscope.circuits.optimum import Bound, Implied, Cases
 from grokscope.circuits.relu_network import ReluNetwork, as_relu_network
 from grokscope.circuits.support import settings_of
 from grokscope.errors import InputError
@@ -212,7 +212,7 @@ FORGED = {
     "a negative weight": lambda f: replace(f, weights=(-1, *f.weights[1:])),
     "other labels": lambda f: replace(f, labels=(-f.labels[0], *f.labels[1:])),
     "half a network": lambda f: replace(f, network=f.network[:1]),
-    "a case left out": lambda f: with_proof(f, Split, setting=lambda i: i + 1),
+    "a case left out": lambda f: with_proof(f, Cases, setting=lambda i: i + 1),
     "a case that is not implied": lambda f: with_proof(f, Implied, fires=lambda fires: not fires),
     "implied by a negative sum": lambda f: with_proof(f, Implied, multipliers=lambda m: (-1, *m[1:])),
     "no denominator": lambda f: with_proof(

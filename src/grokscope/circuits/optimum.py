@@ -13,7 +13,7 @@ The steps, in this file:
 
 1. columns (neurons) are added to the program until no neuron has $|G(v)| > 1$ (`least_norm`);
 2. the greatest $\pm G(v)$ is bounded on every cell of neurons that fire at the same settings, by a tree that
-   splits on the settings (`Split`, `Implied`, `Bound`), so that no cell can be left out;
+   splits on the settings (`Cases`, `Implied`, `Bound`), so that no cell can be left out;
 3. p, the bounds and the network are rounded to fractions, and `check_least_norm` proves that $\nu$ lies
    between the two bounds, with integers alone. It trusts nothing that was computed before.
 
@@ -33,7 +33,7 @@ import numpy as np
 
 from grokscope.errors import InputError
 
-__all__ = ["Bound", "Implied", "LeastNorm", "Split", "check_least_norm", "least_norm"]
+__all__ = ["Bound", "Cases", "Implied", "LeastNorm", "check_least_norm", "least_norm"]
 
 _MOST_BITS = 6
 _SCALE = 40  # fractions have the denominator 2^40, products of two of them 2^80
@@ -45,7 +45,7 @@ _MOST_DENOMINATOR = 100
 
 
 @dataclass(frozen=True)
-class Split:
+class Cases:
     r"""Two cases of a neuron v: it fires at a setting ($v \cdot \tilde x \ge 0$), or is silent there.
 
     Attributes:
@@ -94,7 +94,7 @@ class Bound:
     multipliers: tuple[int, ...]
 
 
-Node = Split | Implied | Bound
+Node = Cases | Implied | Bound
 _Network = tuple[tuple[tuple[int, ...], int, int], ...]
 
 
@@ -473,7 +473,7 @@ class _Cells:
                 tuple(round(float(c) * 2 ** (2 * _SCALE)) for c in multipliers),
             )
         if len(tree) == 3:
-            return Split(tree[0], self._written(tree[1], p), self._written(tree[2], p))
+            return Cases(tree[0], self._written(tree[1], p), self._written(tree[2], p))
         return Implied(tree[0], tree[1], tree[2], tree[3], self._written(tree[4], p))
 
     def _solved(self, place: int, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
