@@ -148,6 +148,7 @@ EXAMPLES = {
         "sham": several("sham", {"compensated": True, "neurons": [6]}),
         "stop_gradient": several("stop_gradient", {"groups": [[1, 2]]}),
         "swap": several("swap", {"neurons": [1], "partners": [2], "what": "scale"}),
+        "transplant": several("transplant", {"neurons": [1, 3], "factor": 0.5, "others": 0.5}),
     },
     "measure": {"effective_sparsity": [EffectiveSparsity(), EffectiveSparsity(order="path_norm")]},
 }

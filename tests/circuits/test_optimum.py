@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
-from scipy.optimize import minimize, nnls
+from scipy.optimize import linprog, minimize, nnls
 
-from grokscope.circuits import proposition_1, proposition_2, proposition_3
+from grokscope.circuits import check_least_norm, least_norm, proposition_1, proposition_2, proposition_3
 from grokscope.circuits.constructions import least_path_norm
+from grokscope.circuits.optimum import Bound, Implied, Cases
 from grokscope.circuits.relu_network import ReluNetwork, as_relu_network
 from grokscope.circuits.support import settings_of
 from grokscope.errors import InputError
@@ -107,3 +110,128 @@ def test_no_construction_goes_below(network):
 def test_other_numbers_of_bits_are_refused(k):
     with pytest.raises(InputError, match="k must be from 1 to 40"):
         least_path_norm(k)
+
+
+# ---------------------------------------------------------------- any Boolean function, certified
+
+SETTINGS_3 = settings_of(3)
+FUNCTIONS = {
+    "parity": SETTINGS_3.prod(axis=1),
+    "majority": np.sign(SETTINGS_3.sum(axis=1)),
+    "and": np.where(SETTINGS_3.sum(axis=1) == 3, 1, -1),
+    "staircase": np.sign(np.cumprod(SETTINGS_3, axis=1).sum(axis=1)),
+    "random": np.array([1, -1, 1, 1, -1, -1, -1, 1]),  # no symmetry
+    "one bit": SETTINGS_3[:, 1],
+}
+
+
+@pytest.fixture(scope="module")
+def certified():
+    return {name: least_norm(labels) for name, labels in FUNCTIONS.items()}
+
+
+@pytest.mark.parametrize("k", range(1, 7))
+def test_both_bounds_of_a_parity_are_its_least_path_norm(k):
+    found = least_norm(settings_of(k).prod(axis=1))
+    assert found.lower <= found.upper
+    assert float(found.lower) == pytest.approx(least_path_norm(k), rel=1e-6)
+    assert float(found.upper) == pytest.approx(least_path_norm(k), rel=1e-6)
+    assert check_least_norm(found) == (found.lower, found.upper)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_no_network_of_many_other_neurons_is_below_the_bound(certified, name):
+    """The same program over all neurons with small whole weights: never below, and near with many of them."""
+    v = np.array(list(itertools.product(range(-4, 5), repeat=4)))
+    v = v[v.any(axis=1)] / np.linalg.norm(v[v.any(axis=1)], axis=1, keepdims=True)
+    rows = FUNCTIONS[name][:, None] * np.maximum(np.c_[SETTINGS_3, np.ones(8)] @ v.T, 0.0)
+    least = linprog(np.ones(2 * len(v)), -np.c_[rows, -rows], -np.ones(8)).fun
+    assert float(certified[name].lower) <= least * (1 + 1e-9)  # the solver's tolerance
+    assert least <= 1.01 * float(certified[name].upper)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_no_neuron_breaks_the_dual(certified, name):
+    """Every cell of the 104 threshold functions, by projection, without the tree of the proof."""
+    functions, _ = threshold_functions(3, 2)
+    place = {tuple(row): i for i, row in enumerate(SETTINGS_3.tolist())}
+    every = {
+        tuple(row[[place[tuple(x)] for x in (SETTINGS_3[:, order] * flips).tolist()]].tolist())
+        for row in functions
+        for order in map(list, itertools.permutations(range(3)))
+        for flips in itertools.product((1, -1), repeat=3)
+    }
+    assert len(every) == 104
+    settings = np.c_[SETTINGS_3, np.ones(8)]
+    p = np.array(certified[name].weights) / 2**40
+    greatest = 0.0
+    for fires in map(np.array, every):
+        g = (p * FUNCTIONS[name] * fires) @ settings
+        cone = settings * np.where(fires, 1, -1)[:, None]
+        greatest = max(greatest, *(nnls(cone.T, -sign * g)[1] for sign in (1, -1)))
+    assert p.sum() / greatest == pytest.approx(float(certified[name].lower), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_network_that_is_written_down_has_the_upper_bound(certified, name):
+    (w, b, u) = (np.array(part, np.float64) for part in zip(*certified[name].network, strict=True))
+    network = ReluNetwork(w.T, b, u)
+    margin = (network.outputs(SETTINGS_3) * FUNCTIONS[name]).min()
+    assert network.path_norm.sum() / margin == pytest.approx(float(certified[name].upper), rel=1e-12)
+
+
+def test_known_values_of_other_functions(certified):
+    """Majority: relu(s/2 + 1/2) - relu(-s/2 + 1/2) with s the sum; one bit: the parity of one."""
+    assert float(certified["majority"].upper) == pytest.approx(2.0)
+    assert float(certified["one bit"].upper) == pytest.approx(np.sqrt(2))
+
+
+def changed(node, kind, **fields):
+    """The proof with its first node of a kind changed; None if there is none."""
+    if isinstance(node, kind):
+        return replace(node, **{name: change(getattr(node, name)) for name, change in fields.items()})
+    for child in ("then", "fires", "silent"):
+        below = getattr(node, child, None)
+        if below is not None and not isinstance(below, bool):
+            found = changed(below, kind, **fields)
+            if found is not None:
+                return replace(node, **{child: found})
+    return None
+
+
+def with_proof(found, kind, **fields):
+    forged = changed(found.proofs[1], kind, **fields)  # of the seven settings with label -1
+    assert forged is not None
+    return replace(found, proofs=(found.proofs[0], forged))
+
+
+FORGED = {
+    "a higher bound": lambda f: replace(f, lower=f.lower + Fraction(1, 1000)),
+    "a lower bound": lambda f: replace(f, upper=f.upper - Fraction(1, 1000)),
+    "other weights": lambda f: replace(f, weights=(2 * f.weights[0], *f.weights[1:])),
+    "a negative weight": lambda f: replace(f, weights=(-1, *f.weights[1:])),
+    "other labels": lambda f: replace(f, labels=(-f.labels[0], *f.labels[1:])),
+    "half a network": lambda f: replace(f, network=f.network[:1]),
+    "a case left out": lambda f: with_proof(f, Cases, setting=lambda i: i + 1),
+    "a case that is not implied": lambda f: with_proof(f, Implied, fires=lambda fires: not fires),
+    "implied by a negative sum": lambda f: with_proof(f, Implied, multipliers=lambda m: (-1, *m[1:])),
+    "no denominator": lambda f: with_proof(
+        f, Implied, denominator=lambda d: 0, multipliers=lambda m: (0,) * len(m)
+    ),
+    "a share above 1": lambda f: with_proof(f, Bound, shares=lambda s: tuple(4 * e for e in s)),
+    "no shares": lambda f: with_proof(f, Bound, shares=lambda s: (0,) * len(s)),
+    "a negative multiplier": lambda f: with_proof(f, Bound, multipliers=lambda m: (-1, *m[1:])),
+}
+
+
+@pytest.mark.parametrize("forged", FORGED)
+def test_the_checker_refuses(certified, forged):
+    with pytest.raises(InputError, match="least_norm: ") as refused:
+        check_least_norm(FORGED[forged](certified["and"]))
+    assert len(str(refused.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("labels", [[1], [1, -1, 1], [1, 2], [[1, -1]], np.ones(128), ["a", "b"]])
+def test_labels_that_are_no_table_are_refused(labels):
+    with pytest.raises(InputError, match="labels must be 1 or -1 at each of the"):
+        least_norm(labels)

@@ -157,6 +157,8 @@ SWEPT: dict[str, tuple[dict[str, Any], Any, Any]] = {
     ),
     "interventions.0.partners": (acted("swap", neurons=[0], partners=[1], what="scale"), [1], [2]),
     "interventions.0.what": (acted("swap", neurons=[0], partners=[1], what="scale"), "scale", "direction"),
+    "interventions.0.source_at": ({**BRANCH, **acted("transplant"), "init": BRANCH["init"]}, "end", 2),
+    "interventions.0.others": ({**BRANCH, **acted("transplant"), "init": BRANCH["init"]}, 1.0, 0.5),
     "interventions.0.neurons.by": (on_neurons("largest", count=2), "incoming_norm", "path_norm"),
     "interventions.0.neurons.at": (BRANCH_OF_LARGEST, "start", 2),
     "interventions.0.neurons.as_many_as": (on_neurons("random", as_many_as=[0]), [0], [0, 1]),

@@ -9,7 +9,8 @@ The files, in the order in which a network is read:
 - ``counting.py``, ``foresight.py``, ``arity_over_training.py``: gates of all members, how early the circuit
   can be predicted, and how many weights neurons need, stored as measures of a run; ``lottery.py``: retrain a
   subnetwork alone;
-- ``constructions.py``: networks with a known circuit, and the least path norm;
+- ``constructions.py``: networks with a known circuit, and the least path norm of a parity; ``optimum.py``:
+  that of any Boolean function of few bits, with a proof;
 - ``verification/``: proofs and counterexamples.
 
 Measures of subnetworks are in ``grokscope.measures``.
@@ -29,6 +30,7 @@ from grokscope.circuits.diagram import draw
 from grokscope.circuits.foresight import foresee
 from grokscope.circuits.gates import Gate, arity
 from grokscope.circuits.lottery import lottery_ticket
+from grokscope.circuits.optimum import LeastNorm, check_least_norm, least_norm
 from grokscope.circuits.reading import Reading, read_circuit
 from grokscope.circuits.subnetwork import Subnetwork
 from grokscope.circuits.support import Support, find_support
@@ -37,18 +39,21 @@ from grokscope.measures import active_subnetwork, find_subnetworks, norm_matched
 __all__ = [
     "Circuit",
     "Gate",
+    "LeastNorm",
     "Reading",
     "Subnetwork",
     "Support",
     "active_neurons",
     "active_subnetwork",
     "arity",
+    "check_least_norm",
     "construction_experiment",
     "count_gates",
     "draw",
     "find_subnetworks",
     "find_support",
     "foresee",
+    "least_norm",
     "least_path_norm",
     "lottery_ticket",
     "measure_arity",

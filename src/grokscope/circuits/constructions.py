@@ -152,9 +152,8 @@ def least_path_norm(k: int) -> float:
     one of the k bits with another bias, and the root mean square of the norms of all these is its own norm.
 
     The maximum is taken over weights $w = a s$ of equal size with signs s (which change only the sign of the
-    expectation), so over one angle between a and b. Unequal weights give no larger value: for k up to 5 the
-    maximum over all of them is computed by going through all threshold functions, for 6 it is searched
-    (``tests/circuits/test_optimum.py``).
+    expectation), so over one angle between a and b. Unequal weights give no larger value: for k up to 6
+    `least_norm` proves it. For larger k the value is a proved upper bound on $\nu_k$ only.
 
     Args:
         k: bits of the parity, 1 to 40.

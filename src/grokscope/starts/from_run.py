@@ -44,7 +44,8 @@ class FromRun(Init):
             only these, also into another model; all other parameters are drawn from the member's init stream,
             and the optimizer state is new.
         neurons: copy only the parameters of these neurons (a transplant). All others are drawn from the
-            member's init stream, and the optimizer state is new.
+            member's init stream, and the optimizer state is new. (The intervention ``transplant`` puts
+            neurons into a network that trains already.)
         rename: the names in this experiment's network of parameters that have other names in the source:
             ``{"hidden_weight" = "weights.0"}``. Without ``parameters`` all of the network are copied.
         into: what to do with a parameter of another shape: ``refuse``, or ``leading``: the leading entries on
