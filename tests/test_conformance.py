@@ -117,6 +117,13 @@ EXAMPLES = {
         "mean_field": several("mean_field", {"width": 8}),
         "mlp": several("mlp", {"widths": [5, 4]}),
         "embedding_mlp": several("embedding_mlp", {"embedding": 4, "width": 6}),
+        "one_hot_mlp": several(
+            "one_hot_mlp",
+            {"widths": [6]},
+            {"widths": [5, 4, 3], "activation": "relu", "stds": [1.0, 0.5, 0.5, 0.2], "output_factor": 2.0},
+            {"widths": [4, 3], "power": 3},
+        ),
+        "modular_waves": several("modular_waves", {"width": 6}, {"width": 5, "operator": "square_of_sum"}),
         "transformer": several("transformer", {"width": 8, "heads": 2, "mlp_width": 6}),
         "nanda_transformer": several("nanda_transformer", {"width": 8, "heads": 2, "mlp_width": 6}),
         "power_transformer": several(
@@ -149,7 +156,12 @@ EXAMPLES = {
         "stop_gradient": several("stop_gradient", {"groups": [[1, 2]]}),
         "swap": several("swap", {"neurons": [1], "partners": [2], "what": "scale"}),
     },
-    "measure": {"effective_sparsity": [EffectiveSparsity(), EffectiveSparsity(order="path_norm")]},
+    "measure": {
+        "effective_sparsity": [EffectiveSparsity(), EffectiveSparsity(order="path_norm")],
+        "neuron_participation": several(
+            "neuron_participation", *({"convention": name} for name in ("rfft", "fft", "joint"))
+        ),
+    },
 }
 
 
