@@ -1,6 +1,6 @@
 """How close each neuron's weights over the residues mod p are to one wave: participation and phases.
 
-A neuron of a network on one-hot pairs (a, b) has three blocks of weights: from a, from b, and to the answer c,
+A neuron of a network on one-hot pairs (a, b) has three blocks of weights: from a, from b, and to the answers,
 each a function of a residue. In networks with weights that can be written down the three are waves of one
 frequency, whose phases add up.
 """
@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Literal
-
-from pydantic import Field
 
 from grokscope.measures._measure import Measure
 from grokscope.measures.needs import MODULAR_SUM, PAIR_BLOCKS
@@ -22,7 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["NeuronParticipation", "NeuronPhase", "Participation", "PhaseAlignment", "PhaseDefect"]
 
-_FEWEST = 5  # neurons with one frequency, of which an alignment is the mean
+_FEWEST = 5  # neurons, of which an alignment is the mean
+_ONE_WAVE = 0.5  # participation of a neuron that counts as one wave
 
 
 def _blocks(point: Point) -> jax.Array:
@@ -116,8 +115,8 @@ class NeuronParticipation(_OfParticipation):
 
     $\sum_k |\tilde w_k|^4 / (\sum_k |\tilde w_k|^2)^2$ with $\tilde w$ a discrete Fourier transform of the
     neuron's weights; large if few frequencies have most of the power, 0 if all weights are 0. Three
-    conventions are in print, whose values differ by factors of 2 to 4; the name of the stored result ends with
-    the convention.
+    conventions are in print, whose values differ by factors of 2 to 4; the name of the stored result ends
+    with the convention.
 
     Attributes:
         convention: ``rfft``: of each block (weights from a, from b, to the answers), k = 0..p // 2, and the
@@ -188,10 +187,10 @@ class NeuronPhase(Measure):
 
 
 class PhaseDefect(Measure):
-    r"""How far a neuron's phases are from adding up: $\varphi \pm \psi - \chi$, from $-\pi$ to $\pi$; [neuron].
+    r"""How far a neuron's phases are from adding up: $\varphi \pm \psi - \chi$, in $\pm\pi$; [neuron].
 
-    $\varphi, \psi, \chi$ are those of `NeuronPhase` of the weights from a, from b, and to the answer; the sign
-    is that of the operator, $a + b$ or $a - b$. 0 in weights that are written down (`ModularWaves`).
+    $\varphi, \psi, \chi$ are those of `NeuronPhase` of the weights from a, from b, and to the answer; the
+    sign is that of the operator, $a + b$ or $a - b$. 0 in weights that are written down (`ModularWaves`).
 
     Source: Gromov 2023 (arXiv 2301.02679), Figure 3.
     """
@@ -209,14 +208,14 @@ class PhaseDefect(Measure):
 
 
 class PhaseAlignment(Measure):
-    r"""The mean of $\cos$ of the phase defect over neurons with one frequency; 1 if all phases add up.
+    r"""The mean of $\cos$ of the phase defect (`PhaseDefect`) over neurons; 1 if all phases add up.
 
-    Over the neurons whose three blocks have their largest power at the same frequency and whose participation
-    (`NeuronParticipation`, ``rfft``) is at least ``least``; NaN if there are fewer than five. About 0 for
-    phases without relation.
+    About 0 for phases without relation. NaN if it would be the mean of fewer than five neurons.
 
     Attributes:
-        least: the smallest participation; 0 takes all neurons whose blocks agree.
+        neurons: ``waves``: those whose three blocks have their largest power at the same frequency and whose
+            participation (`NeuronParticipation`, ``rfft``) is at least 0.5. ``all``: all neurons; the name of
+            the stored result is then ``phase_alignment_all``.
 
     Source: our summary of the histograms in Figure 3 of Gromov 2023 (arXiv 2301.02679).
     """
@@ -225,14 +224,19 @@ class PhaseAlignment(Measure):
     default = False
     needs = (PAIR_BLOCKS, MODULAR_SUM)
 
-    least: float = Field(default=0.5, ge=0.0, le=1.0)
+    neurons: Literal["waves", "all"] = "waves"
+
+    @property
+    def name(self) -> str:
+        """The kind; over all neurons, the kind and ``_all``."""
+        return self.kind if self.neurons == "waves" else f"{self.kind}_all"
 
     def __call__(self, point: Point) -> jax.Array:
         """The mean, or NaN."""
         import jax.numpy as jnp
 
         defect, agree = _defect(point)
-        used = agree & (_of_each_neuron(point, "rfft") >= self.least)
+        used = agree & (_of_each_neuron(point, "rfft") >= _ONE_WAVE) | (self.neurons == "all")
         count = jnp.sum(used)
         mean = jnp.sum(jnp.where(used, jnp.cos(defect), 0)) / jnp.maximum(count, 1)
         return jnp.where(count >= _FEWEST, mean, math.nan)

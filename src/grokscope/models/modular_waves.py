@@ -19,7 +19,7 @@ __all__ = ["ModularWaves"]
 
 
 class ModularWaves(Model):
-    r"""A network of neurons with one frequency each that computes an operator mod p; weights without training.
+    r"""A network of neurons with one frequency each that computes an operator mod p, without training.
 
     Neuron j has a frequency $w_j = 2 \pi k_j / p$ and phases with $\varphi_j + \psi_j = \chi_j$:
     $f(a, b)_c = \frac{1}{2 p N} \sum_j U_{jc} (A_{ja} + B_{jb})^2$ with
@@ -72,7 +72,7 @@ class ModularWaves(Model):
         check_tokens(self.kind, input_shape)
         if input_shape[0] != 2 or not 3 <= n_outputs <= input_shape[1]:
             raise InputError(
-                f"model '{self.kind}' reads pairs of residues mod p, p >= 3, and has p outputs: inputs [2, p]. "
+                f"model '{self.kind}' reads pairs of residues mod p, p >= 3, and has p outputs. "
                 f"This task has inputs of shape {input_shape} and {n_outputs} outputs; leave out tokens of "
                 "operator and equals sign (operator_token = false, equals_token = false)."
             )

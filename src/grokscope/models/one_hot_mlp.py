@@ -92,7 +92,9 @@ class OneHotMLP(Model):
                 f"give one or {layers}"
             )
         if self.activation != "power" and self.power != 2:
-            raise ValueError(f"power is the exponent of activation = 'power'; leave it out (got {self.power})")
+            raise ValueError(
+                f"power is the exponent of activation = 'power'; leave it out (got {self.power})"
+            )
         return self
 
     @property
@@ -149,5 +151,5 @@ class OneHotMLP(Model):
 
 
 def one_hot_axes(input_shape: tuple[int, ...], n_outputs: int) -> dict[str, tuple[Any, ...]]:
-    """Axis ``block`` of networks with one hidden layer, if inputs are pairs of tokens that are also answers."""
+    """Axis ``block`` of networks with one hidden layer, if inputs are pairs of what the outputs are."""
     return {"block": BLOCK_LABELS} if input_shape == (2, n_outputs) else {}

@@ -16,7 +16,7 @@ __all__ = ["OneHotLayers", "OneHotNeurons", "looked_up"]
 def looked_up(
     table: Float[Array, "position token neuron"], x: Float[Array, "sample position token"]
 ) -> Float[Array, "sample neuron"]:
-    r"""The product $\sum_t x_t W^t$ of one-hot tokens with a table, by look-up; NaN where x is not one-hot."""
+    r"""The product $\sum_t x_t W^t$ of one-hot tokens with a table, by look-up; else NaN."""
     index = jnp.argmax(x, axis=-1)
     one_hot = jnp.all((jnp.max(x, axis=-1) == 1) & (jnp.sum(jnp.abs(x), axis=-1) == 1), axis=1)
     rows = [table[t].at[index[:, t]].get(mode="promise_in_bounds") for t in range(len(table))]
@@ -94,7 +94,7 @@ class OneHotLayers(eqx.Module):
     Attributes:
         hidden_weight: W [position, token, neuron], the first layer.
         weights: $V_i$, each [neuron, neuron].
-        output_weight: U [neuron, output].
+        output_weight: U [last neuron, output].
         activation: as in `OneHotNeurons`.
         power: as there.
         factor: c.
@@ -102,7 +102,7 @@ class OneHotLayers(eqx.Module):
 
     hidden_weight: Float[Array, "*member position token neuron"]
     weights: tuple[Float[Array, "*member _ _"], ...]
-    output_weight: Float[Array, "*member neuron output"]
+    output_weight: Float[Array, "*member last output"]
     activation: str = eqx.field(static=True)
     power: int = eqx.field(static=True)
     factor: float = eqx.field(static=True)
