@@ -118,3 +118,7 @@ class ModularWaves(Model):
     def n_parameters(self, input_shape: tuple[int, ...], n_outputs: int) -> int:
         """Number of weights: those from both tokens, and those to the outputs."""
         return (input_shape[0] * input_shape[1] + n_outputs) * self.width
+
+    def flops_per_sample(self, input_shape: tuple[int, ...], n_outputs: int) -> float:
+        """As in `OneHotMLP`."""
+        return 6.0 * (n_outputs + input_shape[0]) * self.width
