@@ -121,9 +121,8 @@ EXAMPLES = {
             "one_hot_mlp",
             {"widths": [6]},
             {"widths": [5, 4, 3], "activation": "relu", "stds": [1.0, 0.5, 0.5, 0.2], "output_factor": 2.0},
-            {"widths": [4, 3], "power": 3},
         ),
-        "modular_waves": several("modular_waves", {"width": 6}, {"width": 5, "operator": "square_of_sum"}),
+        "modular_waves": several("modular_waves", {"width": 5, "operator": "square_of_sum"}),
         "transformer": several("transformer", {"width": 8, "heads": 2, "mlp_width": 6}),
         "nanda_transformer": several("nanda_transformer", {"width": 8, "heads": 2, "mlp_width": 6}),
         "power_transformer": several(

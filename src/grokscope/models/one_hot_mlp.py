@@ -79,7 +79,7 @@ class OneHotMLP(Model):
     @field_validator("output_factor", mode="after")
     @classmethod
     def _finite(cls, value: float | str) -> float | str:
-        if isinstance(value, float) and not (math.isfinite(value) and value != 0):
+        if isinstance(value, float) and not 0 < abs(value) < math.inf:
             raise ValueError("must be 'mean_field' or a number other than 0")
         return value
 

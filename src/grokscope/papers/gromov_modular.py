@@ -145,8 +145,10 @@ def _fractions(name: str, sentence: str, spec: Experiment, *quick: str, steps: i
     )
 
 
-_STILL = _GD.with_("steps=1", "task.train_fraction=1.0", "measures=['train_accuracy', 'train_loss']")
-_STILL = _STILL.with_("learner.kind='still'", "model.kind='modular_waves'")
+_STILL = _GD.with_(
+    *("steps=1", "task.train_fraction=1.0", "measures=['train_accuracy', 'train_loss']"),
+    *("learner.kind='still'", "model.kind='modular_waves'"),
+)
 
 _EXPERIMENTS = (
     _run(
@@ -356,8 +358,32 @@ def speed_up(above: xr.Dataset, below: xr.Dataset) -> Any:
 _claim = partial(Claim, confirmed_on="100-199")
 _GROKKED = "over the seeds that reach 99 % test accuracy"
 _TENTH = Effect(0.1, "a tenth")
-_written = partial(
-    _claim, experiment="analytic", source="Fig. 4", smallest_effect=Effect(0.001, "9 pairs in 9,409")
+
+
+def _written(
+    width: int, value: float, region: Region, kind: Literal["mean", "deterministic"] = "mean"
+) -> Claim:
+    of = "the mean over drawn phases of the" if kind == "mean" else "for every draw of the phases, the"
+    return _claim(
+        id=f"M3-{width}",
+        name=f"written down, {width} neurons: {value:g}",
+        sentence=f"Weights that are written down solve addition the better, the wider: {width} neurons.",
+        source="Fig. 4",
+        paper_value=f"{value:g} (by another program; the figure is not legible)",
+        estimand=f"{of} accuracy of the written-down network with {width} neurons on all 9,409 pairs, p = 97",
+        region=region,
+        smallest_effect=Effect(0.001, "9 pairs in 9,409"),
+        kind=kind,
+        experiment="analytic",
+        evidence=partial(written_down, width=width),
+    )
+
+
+_WRITTEN = (
+    _written(48, 0.881, Region.around(0.881, 0.02)),
+    _written(96, 0.997, Region.between(0.992, 1.0)),
+    _written(144, 1.0, Region.at_least(0.999), "deterministic"),
+    _written(192, 1.0, Region.at_least(0.9999), "deterministic"),
 )
 _align = partial(
     _claim,
@@ -429,25 +455,7 @@ _CLAIMS = (
         experiment="gd",
         evidence=growth_of_norm,
     ),
-    *(
-        _written(
-            id=f"M3-{width}",
-            name=f"written down, {width} neurons: {value:g}",
-            sentence=f"Weights that are written down solve addition the better, the wider: {width} neurons.",
-            paper_value=f"{value:g} (computed by another program; the figure is not legible)",
-            estimand=f"{which} accuracy of the written-down network with {width} neurons on all 9,409 pairs, "
-            "p = 97",
-            region=region,
-            kind=kind,
-            evidence=partial(written_down, width=width),
-        )
-        for width, value, which, kind, region in (
-            (48, 0.881, "the mean over drawn phases of the", "mean", Region.around(0.881, 0.02)),
-            (96, 0.997, "the mean over drawn phases of the", "mean", Region.between(0.992, 1.0)),
-            (144, 1.0, "for every draw of the phases, the", "deterministic", Region.at_least(0.999)),
-            (192, 1.0, "for every draw of the phases, the", "deterministic", Region.at_least(0.9999)),
-        )
-    ),
+    *_WRITTEN,
     _align(
         id="M4-gd",
         name="phases add up: GD",
@@ -691,7 +699,10 @@ def _phase_histogram(runs: Mapping[str, RunLike], command: str) -> Drawing:
             (defect[whole >= 0.5], "participation of 0.5 or more", COLOR["test"]),
         ):
             axis.hist(
-                values[np.isfinite(values)], bins=np.linspace(-np.pi, np.pi, 41), color=color, label=label
+                values[np.isfinite(values)],
+                bins=list(np.linspace(-np.pi, np.pi, 41)),
+                color=color,
+                label=label,
             )
         x_label(axis, "rad")
     legend(figure, axes[0])
