@@ -116,7 +116,8 @@ def test_neurons_whose_blocks_disagree_or_are_no_waves_are_left_out():
     p, n = 13, np.arange(13)[:, None]
     k = np.array([1, 2, 3, 4, 5, 6, 1])
     first, second, output = (np.cos(2 * np.pi * k * n / p) for _ in range(3))
-    output[:, 6] = -np.cos(2 * np.pi * 2 * n[:, 0] / p)  # another frequency
+    # another frequency is the largest; at that of the other blocks the phase is pi
+    output[:, 6] = np.cos(2 * np.pi * 2 * n[:, 0] / p) - 0.3 * np.cos(2 * np.pi * n[:, 0] / p)
     for block in (first, second, output):  # four frequencies; the largest with a defect of 2
         block[:, 5] = np.cos(2 * np.pi * 6 * n[:, 0] / p + 2)
         block[:, 5] += 0.9 * np.cos(2 * np.pi * n * [1, 2, 3] / p).sum(axis=1)
