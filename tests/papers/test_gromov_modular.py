@@ -70,6 +70,14 @@ def aligned(name, value, measure="phase_alignment"):
     return training(name, **{measure: scattered(value)})
 
 
+def falling(name, at_grokking):
+    """Alignment until after the grokking step, and another number at the end."""
+    noise = 0.01 * RNG.standard_normal((SEEDS, 1))
+    return training(
+        name, phase_alignment=lambda steps: np.where(steps < 0.8 * steps[-1], at_grokking, 0.2) + noise
+    )
+
+
 BAD, GOOD = scattered(0.1), scattered(0.95, 0.001)
 # of every claim the runs by which it is judged where it is true, and where it is false
 CASES = {
@@ -108,6 +116,10 @@ CASES = {
     "M5-all": (
         (aligned("adamw", 0.99, "phase_alignment_all"), aligned("gd", 0.9, "phase_alignment_all")),
         (aligned("adamw", 0.9, "phase_alignment_all"), aligned("gd", 0.99, "phase_alignment_all")),
+    ),
+    "M5-grokking": (
+        (aligned("adamw", 0.99), falling("gd", 0.9)),
+        (falling("adamw", 0.9), falling("gd", 0.9)),
     ),
     "M5-start": (
         (aligned("adamw-small-start", 0.99), aligned("gd", 0.9)),
