@@ -74,6 +74,7 @@ _FAMILIES = {
     "mirror": "Mirror pairs of binary operators",
     "weight_fourier": "Weights in the Fourier basis of residues",
     "neuron_fourier": "Neurons in the Fourier basis of residues",
+    "neuron_waves": "Weights of neurons on one-hot pairs",
     "logit_fourier": "Outputs in the Fourier basis of residues",
     "attention": "Attention",
 }

@@ -117,6 +117,12 @@ EXAMPLES = {
         "mean_field": several("mean_field", {"width": 8}),
         "mlp": several("mlp", {"widths": [5, 4]}),
         "embedding_mlp": several("embedding_mlp", {"embedding": 4, "width": 6}),
+        "one_hot_mlp": several(
+            "one_hot_mlp",
+            {"widths": [6]},
+            {"widths": [5, 4, 3], "activation": "relu", "stds": [1.0, 0.5, 0.5, 0.2], "output_factor": 2.0},
+        ),
+        "modular_waves": several("modular_waves", {"width": 5, "operator": "square_of_sum"}),
         "transformer": several("transformer", {"width": 8, "heads": 2, "mlp_width": 6}),
         "nanda_transformer": several("nanda_transformer", {"width": 8, "heads": 2, "mlp_width": 6}),
         "power_transformer": several(
@@ -150,7 +156,12 @@ EXAMPLES = {
         "swap": several("swap", {"neurons": [1], "partners": [2], "what": "scale"}),
         "transplant": several("transplant", {"neurons": [1, 3], "factor": 0.5, "others": 0.5}),
     },
-    "measure": {"effective_sparsity": [EffectiveSparsity(), EffectiveSparsity(order="path_norm")]},
+    "measure": {
+        "effective_sparsity": [EffectiveSparsity(), EffectiveSparsity(order="path_norm")],
+        "neuron_participation": several(
+            "neuron_participation", *({"convention": name} for name in ("rfft", "fft", "joint"))
+        ),
+    },
 }
 
 

@@ -41,13 +41,18 @@ NEEDS: dict[str, set[str]] = {
     "neuron_frequency": {"frequencies", "neurons"},
     "neuron_frequency_share": {"frequencies", "neurons"},
     "neuron_norm": {"neurons"},
+    "neuron_participation": {"pair blocks"},
+    "neuron_phase": {"pair blocks"},
     "one_frequency_neurons": {"frequencies", "neurons"},
     "output_fourier": {"frequencies", "embedding"},
     "output_gini": {"frequencies", "embedding"},
     "output_participation": {"frequencies", "embedding"},
     "output_share": {"one hidden layer", "test"},
+    "participation": {"pair blocks"},
     "path_norm": {"neurons"},
     "path_norm_total": {"neurons"},
+    "phase_alignment": {"pair blocks", "frequencies"},
+    "phase_defect": {"pair blocks", "frequencies"},
     "population_accuracy": {"population", "signs"},
     "population_loss": {"population"},
     "restricted_loss": {"frequencies", "neurons", "test"},
@@ -71,7 +76,9 @@ NEEDS: dict[str, set[str]] = {
     "weight_norm": {"parameters"},
 }
 # taken only where a spec asks for them; and with classes only then
-ASKED_FOR = {name for name in NEEDS if NEEDS[name] & {"frequencies", "transformer", "population"}}
+ASKED_FOR = {
+    name for name in NEEDS if NEEDS[name] & {"frequencies", "transformer", "population", "pair blocks"}
+}
 ASKED_FOR |= {"batch_accuracy", "batch_loss", "start_distance"}
 ASKED_FOR |= {"margin_mean_large", "subnetwork_accuracy", "train_margin_least"}
 NOT_WITH_CLASSES = {
@@ -83,8 +90,9 @@ NOT_WITH_CLASSES = {
 PARITY = {"kind": "sparse_parity", "n": 6, "k": 2, "n_train": 20, "n_test": 10, "n_probe": 10}
 ADDITION = {"kind": "modular_operator", "p": 5}
 DIVISION = {"kind": "modular_operator", "operator": "division", "p": 5}
-OPERATORS = {"frequencies", "pairs", "transformer", "matrices", "embedding"}
-NO_SIGNS = {"signs", "one hidden layer", "binary inputs", "probe", "population"}
+NO_TOKENS = {"operator_token": False, "equals_token": False}
+OPERATORS = {"frequencies", "pairs", "transformer", "matrices", "embedding", "pair blocks"}
+NO_SIGNS = {"signs", "one hidden layer", "binary inputs", "probe", "population", "pair blocks"}
 
 
 class NoNetwork(Learner):
@@ -134,7 +142,15 @@ EXPERIMENTS: dict[str, tuple[dict[str, object], set[str]]] = {
     ),
     "addition, one hidden layer": (
         {"task": ADDITION, "model": {"kind": "mlp", "widths": (6,)}, "loss": "cross_entropy"},
-        {"signs", "binary inputs", "probe", "population", "transformer", "matrices", "embedding"},
+        (NO_SIGNS | {"transformer", "matrices", "embedding"}) - {"one hidden layer"},
+    ),
+    "addition, one-hot pairs": (
+        {"task": ADDITION | NO_TOKENS, "model": "one_hot_mlp", "loss": "squared"},
+        (NO_SIGNS | {"transformer", "embedding"}) - {"pair blocks"},
+    ),
+    "one-hot pairs with further tokens": (
+        {"task": ADDITION, "model": "one_hot_mlp", "loss": "squared"},
+        NO_SIGNS | {"transformer", "embedding"},
     ),
     "all of addition is learned": (
         {"task": ADDITION | {"train_fraction": 1.0}, "model": "embedding_mlp", "loss": "cross_entropy"},
@@ -171,10 +187,11 @@ def test_the_table_has_all_measures():
 def test_a_measure_is_missing_what_it_needs_and_the_experiment_lacks(name):
     made, lacks = experiment(name), EXPERIMENTS[name][1]
     for kind, needs in NEEDS.items():
-        said = kinds("measure")[kind]().missing(made)
+        measure = kinds("measure")[kind]()
+        said = measure.missing(made)
         assert (said is not None) == bool(needs & lacks), (kind, said)
         if said is not None:
-            assert said.startswith(f"{kind} needs ")
+            assert said.startswith(f"{measure.name} needs ")
             assert "\n" not in said
 
 

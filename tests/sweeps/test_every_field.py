@@ -46,6 +46,7 @@ REAL = {**GATES, "loss": "squared", "task": {**GATES["task"], "output": "real"}}
 BRANCH = {**PARITY, "init": {"kind": "from_run", "run": "x", "source": "ab" * 32, "at": 0, "clock": "zero"}}
 ONLINE = {key: value for key, value in PARITY.items() if key != "epochs"} | {"steps": 6}
 PAIRS = {**OPERATOR, "model": {"kind": "embedding_mlp", "embedding": 4, "width": 8}}
+ONE_HOT = {**OPERATOR, "model": {"kind": "one_hot_mlp", "widths": [8]}}
 COSINE = {**PARITY, "optimizer": {"kind": "adamw", "schedule": {"kind": "cosine"}}}
 
 
@@ -99,6 +100,9 @@ SWEPT: dict[str, tuple[dict[str, Any], Any, Any]] = {
     "model.combine": (PAIRS, "concatenate", "add"),
     "model.bias": (PAIRS, True, False),
     "model.embedding_scale": (PAIRS, 0.5, 1.0),
+    "model.power": (ONE_HOT, 2, 3),
+    "model.stds": (ONE_HOT, [1.0], [0.5, 0.1]),
+    "model.output_factor": (ONE_HOT, "mean_field", 0.1),
     "model.layers": (OPERATOR, 1, 2),
     "model.heads": (OPERATOR, 2, 4),
     "model.mlp_width": (OPERATOR, 8, 12),
@@ -188,6 +192,7 @@ NOT_SWEPT = {
     "task.sha256": "the hash of the file that path names",
     "task.train_subset": "needs a file",
     "task.of": "needs a file",
+    "model.operator": "networks by hand are not trained",
     "model.proposition": "networks by hand are not trained",
     "model.bits": "networks by hand are not trained",
     "model.k": "networks by hand are not trained",

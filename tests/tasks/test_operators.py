@@ -27,6 +27,7 @@ def holds(name, x, y, c, p):
         "multiplication": (c, x * y),
         "division": (c * y, x),
         "sum_of_squares": (c, x * x + y * y),
+        "square_of_sum": (c, (x + y) * (x + y)),
         "quadratic": (c, x * x + x * y + y * y),
         "quadratic_plus_x": (c, x * x + x * y + y * y + x),
         "cubic_plus_xy": (c, x * x * x + x * y),
@@ -111,7 +112,7 @@ def test_the_expected_share_of_mirrors_is_the_mean_over_splits():
 
 def test_symmetric_operators_are_those_without_order():
     commutative = {name for name in FORMULAS if ModularOperator(operator=name, p=11).facts()["commutative"]}
-    assert commutative == {"addition", "multiplication", "sum_of_squares", "quadratic"}
+    assert commutative == {"addition", "multiplication", "sum_of_squares", "square_of_sum", "quadratic"}
     # x - y = y - x mod 6 where 2 (x - y) = 0: x - y = 3, in 6 of the 30 pairs x != y
     facts = ModularOperator(operator="subtraction", p=6).facts()
     assert (facts["symmetric_share"], facts["commutative"]) == (pytest.approx(6 / 30), False)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from grokscope.learners import Batch
 from grokscope.learners.gradient import Gradient
-from grokscope.losses import CrossEntropy, Hinge
+from grokscope.losses import CrossEntropy, Hinge, Squared
 from grokscope.measures._measure import Measure, Pace
 from grokscope.measures.needs import BATCH, INITIAL_NETWORK, Need
 from grokscope.models.fully_connected import FullyConnected
+from grokscope.models.one_hot_mlp import OneHotMLP
 from grokscope.models.transformer import Transformer
 from grokscope.optimizers import SGD
 from grokscope.spec.axes import SPLIT_LABELS, SUBNETWORK_LABELS
@@ -59,8 +60,9 @@ def check_measure(measure: type[Measure] | Measure, experiment: TrainingSpec | N
 
     Args:
         measure: the class (made with its defaults), or an instance.
-        experiment: the experiment to measure on. By default a small sparse parity with a one-hidden-layer
-            network, or a small addition with a transformer if the measure does not apply to that.
+        experiment: the experiment to measure on. By default the first one to which the measure applies: a
+            small sparse parity with a one-hidden-layer network, a small addition with a transformer, or with
+            a network on one-hot pairs.
 
     Raises:
         AssertionError: naming the measure and the violation, in one line.
@@ -71,8 +73,8 @@ def check_measure(measure: type[Measure] | Measure, experiment: TrainingSpec | N
     """
     made = _made(measure) if isinstance(measure, type) else measure
     if experiment is None:
-        parity = _small_parity()
-        experiment = parity if made.missing(parity) is None else _small_addition()
+        small = (_small_parity(), _small_addition(), _small_pairs())
+        experiment = next((spec for spec in small if made.missing(spec) is None), small[1])
     _check_declarations(made)
     _check_missing(made, experiment)
     _check_results(made, experiment)
@@ -90,6 +92,11 @@ def _small_parity() -> SmallSpec:
 def _small_addition() -> SmallSpec:
     task = ModularOperator(operator="addition", p=5, operator_token=False)
     return SmallSpec(task, Transformer(width=8, heads=2, mlp_width=6), CrossEntropy(), SGD(), Gradient())
+
+
+def _small_pairs() -> SmallSpec:
+    task = ModularOperator(operator="addition", p=5, operator_token=False, equals_token=False)
+    return SmallSpec(task, OneHotMLP(widths=(7,)), Squared(), SGD(), Gradient())
 
 
 def _made(cls: type[Part]) -> Measure:

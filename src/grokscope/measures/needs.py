@@ -31,6 +31,7 @@ __all__ = [
     "NAMED_MATRICES",
     "ONE_HIDDEN_LAYER",
     "PAIRS",
+    "PAIR_BLOCKS",
     "PARAMETERS",
     "POPULATION_ACCURACY",
     "POPULATION_LOSS",
@@ -183,4 +184,9 @@ KNOWN_EMBEDDING = Need(
 )
 NAMED_MATRICES = Need(
     "a model that names its matrices", lambda spec: "matrix" in spec.axes, "; '{model}' does not"
+)
+PAIR_BLOCKS = Need(  # [position, token, neuron] and [neuron, output]: weights over residues
+    "one hidden layer on one-hot pairs, without further tokens ('one_hot_mlp')",
+    lambda spec: "block" in spec.axes,
+    ", not '{model}' on '{task}'",
 )

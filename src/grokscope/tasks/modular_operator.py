@@ -20,6 +20,7 @@ Name = Literal[
     "division",
     "division_or_subtraction",
     "sum_of_squares",
+    "square_of_sum",
     "quadratic",
     "quadratic_plus_x",
     "cubic_plus_xy",
@@ -43,6 +44,7 @@ _OPERATORS: dict[str, _Operator] = {
         "x / y for odd y, else x - y", lambda x, y, i: np.where(y % 2, x * i, x - y), inverts=True
     ),
     "sum_of_squares": _Operator("x^2 + y^2", lambda x, y, _: x**2 + y**2),
+    "square_of_sum": _Operator("(x + y)^2", lambda x, y, _: (x + y) ** 2),
     "quadratic": _Operator("x^2 + x y + y^2", lambda x, y, _: x**2 + x * y + y**2),
     "quadratic_plus_x": _Operator("x^2 + x y + y^2 + x", lambda x, y, _: x**2 + x * y + y**2 + x),
     "cubic_plus_xy": _Operator("x^3 + x y", lambda x, y, _: x**3 + x * y),
@@ -56,8 +58,8 @@ class ModularOperator(Pairs):
 
     Operators: ``addition`` $x + y$, ``subtraction`` $x - y$, ``multiplication`` $x y$, ``division`` $x / y$,
     ``division_or_subtraction`` ($x / y$ where y is odd, else $x - y$), ``sum_of_squares`` $x^2 + y^2$,
-    ``quadratic`` $x^2 + x y + y^2$, ``quadratic_plus_x`` $x^2 + x y + y^2 + x$, ``cubic_plus_xy``
-    $x^3 + x y$, ``cubic_plus_xy2_plus_y`` $x^3 + x y^2 + y$.
+    ``square_of_sum`` $(x + y)^2$, ``quadratic`` $x^2 + x y + y^2$, ``quadratic_plus_x``
+    $x^2 + x y + y^2 + x$, ``cubic_plus_xy`` $x^3 + x y$, ``cubic_plus_xy2_plus_y`` $x^3 + x y^2 + y$.
 
     Attributes:
         operator: the operator.
@@ -67,6 +69,7 @@ class ModularOperator(Pairs):
         InputError: if the operator divides and p is not prime, or a split would be empty.
 
     Source: Power et al. 2022 (arXiv 2201.02177), Appendix A.1.1; the product is in Figure 2 right.
+        ``square_of_sum``: Gromov 2023 (arXiv 2301.02679).
 
     Example:
         >>> task = ModularOperator(operator="division", p=97)

@@ -1,0 +1,116 @@
+"""The networks of `OneHotMLP` and `ModularWaves`: a table look-up, powers, no biases."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from grokscope.models.networks.neurons import ones_like
+from grokscope.models.networks.one_hidden_layer import ACTIVATIONS
+
+__all__ = ["OneHotLayers", "OneHotNeurons", "looked_up"]
+
+
+def looked_up(
+    table: Float[Array, "position token neuron"], x: Float[Array, "sample position token"]
+) -> Float[Array, "sample neuron"]:
+    r"""The product $\sum_t x_t W^t$ of one-hot tokens with a table, by look-up; else NaN."""
+    index = jnp.argmax(x, axis=-1)
+    one_hot = jnp.all((jnp.max(x, axis=-1) == 1) & (jnp.sum(jnp.abs(x), axis=-1) == 1), axis=1)
+    rows = [table[t].at[index[:, t]].get(mode="promise_in_bounds") for t in range(len(table))]
+    return jnp.where(one_hot[:, None], sum(rows[1:], rows[0]), jnp.nan)
+
+
+def _activated(z: jax.Array, activation: str, power: int) -> jax.Array:
+    return jax.lax.integer_pow(z, power) if activation == "power" else ACTIVATIONS[activation](z)
+
+
+class OneHotNeurons(eqx.Module):
+    r"""$f(x) = c\, \sigma\big(\sum_t x_t W^t\big) U$ for one-hot tokens $x_t$.
+
+    Attributes:
+        hidden_weight: W [position, token, neuron].
+        output_weight: U [neuron, output].
+        activation: ``power``, or the name of $\sigma$.
+        power: exponent k of $\sigma(z) = z^k$, with ``power``.
+        factor: c.
+    """
+
+    hidden_weight: Float[Array, "*member position token neuron"]
+    output_weight: Float[Array, "*member neuron output"]
+    activation: str = eqx.field(static=True)
+    power: int = eqx.field(static=True)
+    factor: float = eqx.field(static=True)
+
+    def __call__(self, x: Float[Array, "sample position token"]) -> Float[Array, "sample ..."]:
+        """The outputs; [sample] if there is one."""
+        outputs = self.factor * (self.hidden(x) @ self.output_weight)
+        return outputs[:, 0] if outputs.shape[-1] == 1 else outputs
+
+    def hidden(self, x: Float[Array, "sample position token"]) -> Float[Array, "sample neuron"]:
+        """The hidden activations."""
+        return _activated(looked_up(self.hidden_weight, x), self.activation, self.power)
+
+    @property
+    def output_map(self) -> Float[Array, "*member neuron output"]:
+        """Weights from each neuron to the outputs: c U."""
+        return self.factor * self.output_weight
+
+    @property
+    def incoming(self) -> Float[Array, "*member feature neuron"]:
+        """Weights into each neuron, position after position."""
+        shape = self.hidden_weight.shape
+        return self.hidden_weight.reshape(*shape[:-3], shape[-3] * shape[-2], shape[-1])
+
+    @property
+    def incoming_bias(self) -> Float[Array, "*member neuron"]:
+        """Zeros: there are no biases."""
+        return jnp.zeros_like(self.output_weight[..., 0])
+
+    @property
+    def outgoing(self) -> Float[Array, "*member neuron output"]:
+        """Weights out of each neuron, without the factor."""
+        return self.output_weight
+
+    def keeping(self, keep: Bool[Array, " neuron"] | Float[Array, " neuron"]) -> OneHotNeurons:
+        """The network with all other neurons set to 0."""
+        return eqx.tree_at(lambda n: n.output_weight, self, self.output_weight * keep[:, None])
+
+    def neuron_masks(self, keep: Bool[Array, " neuron"] | Float[Array, " neuron"]) -> OneHotNeurons:
+        """Factors for `State.masks`: 0 for every parameter of the other neurons, else 1."""
+        masks, keep = ones_like(self), keep.astype(self.output_weight.dtype)
+        return eqx.tree_at(
+            lambda n: (n.hidden_weight, n.output_weight),
+            masks,
+            (masks.hidden_weight * keep, masks.output_weight * keep[:, None]),
+        )
+
+
+class OneHotLayers(eqx.Module):
+    r"""$f(x) = c\, \sigma(\dots \sigma\big(\sum_t x_t W^t\big) V_2 \dots V_L) U$, with several hidden layers.
+
+    Attributes:
+        hidden_weight: W [position, token, neuron], the first layer.
+        weights: $V_i$, each [neuron, neuron].
+        output_weight: U [last neuron, output].
+        activation: as in `OneHotNeurons`.
+        power: as there.
+        factor: c.
+    """
+
+    hidden_weight: Float[Array, "*member position token neuron"]
+    weights: tuple[Float[Array, "*member _ _"], ...]
+    output_weight: Float[Array, "*member last output"]
+    activation: str = eqx.field(static=True)
+    power: int = eqx.field(static=True)
+    factor: float = eqx.field(static=True)
+
+    def __call__(self, x: Float[Array, "sample position token"]) -> Float[Array, "sample ..."]:
+        """The outputs; [sample] if there is one."""
+        values = _activated(looked_up(self.hidden_weight, x), self.activation, self.power)
+        for weight in self.weights:
+            values = _activated(values @ weight, self.activation, self.power)
+        outputs = self.factor * (values @ self.output_weight)
+        return outputs[:, 0] if outputs.shape[-1] == 1 else outputs
