@@ -714,7 +714,7 @@ def _weights(runs: Mapping[str, RunLike], command: str) -> Drawing:
         x_label(axis, f"n (k = {k})")
     legend(figure, axes[0])
     small_print(
-        figure, f"Seed {seed}, AdamW: every sixth neuron by participation, from the largest.", command
+        figure, f"Seed {seed}, AdamW: six neurons at even ranks of participation, from the largest.", command
     )
     return figure
 
