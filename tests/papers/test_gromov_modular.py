@@ -28,7 +28,7 @@ def training(name, fits=0.2, groks=0.4, **curves):
 
     def accuracy(share):
         at = np.full(SEEDS, np.inf) if share is None else share * (1 + 0.1 * RNG.random(SEEDS))
-        return lambda steps: jump(steps, at * steps[-1])
+        return lambda steps: jump(steps, at * steps[-1], before=0.1)
 
     return run(name, **{"train_accuracy": accuracy(fits), "test_accuracy": accuracy(groks), **curves})
 
@@ -94,6 +94,7 @@ CASES = {
     "M5": ((aligned("adamw", 0.99), aligned("gd", 0.9)), (aligned("adamw", 0.9), aligned("gd", 0.99))),
     "M6": ((of_rise(0.0),), (of_rise(0.5),)),
     "M7": ((of_slopes(3.0),), (of_slopes(1.0),)),
+    "M7-half": ((of_slopes(3.0),), (of_slopes(1.0),)),
     "M8": ((by_fraction("gd-fractions", 0.6),), (by_fraction("gd-fractions", 0.1),)),
     "M9": (
         (by_fraction("adamw-fractions", 0.5, 0.6), by_fraction("gd-fractions", 0.7)),
