@@ -12,7 +12,7 @@ from scipy.optimize import linprog, minimize, nnls
 
 from grokscope.circuits import check_least_norm, least_norm, proposition_1, proposition_2, proposition_3
 from grokscope.circuits.constructions import least_path_norm
-from grokscope.circuits.optimum import Bound, Implied, Cases
+from grokscope.circuits.optimum import Bound, Cases, Implied
 from grokscope.circuits.relu_network import ReluNetwork, as_relu_network
 from grokscope.circuits.support import settings_of
 from grokscope.errors import InputError
