@@ -45,7 +45,7 @@ def law(name: str, cell: dict[str, Any], shift: float = 1.0) -> tuple[np.ndarray
     if name.startswith("grokked"):
         return np.ones((SEEDS, 1)), np.full((SEEDS, 1), NU[int(name[-1])])
     memory = norm_of_memory(cell)
-    if name in ("memory", "scratch-3"):
+    if name in ("memory", "scratch-3", "scratch-4", "scratch-5"):
         return np.full((SEEDS, 1), 0.5), memory
     if name == "scratch-2":
         return np.ones((SEEDS, 1)), np.full((SEEDS, 1), NU[2])
@@ -115,6 +115,9 @@ FALSE: dict[str, World] = {
     "L2-3": moved("duel-3", 1.15),
     "L2-4": moved("duel-4", 0.85),
     "L2-5": moved("duel-5", 1.15),
+    "L2-3-own": heavier("scratch-3", 0.9),
+    "L2-4-own": heavier("scratch-4", 1.1),
+    "L2-5-own": moved("duel-5", 1.15),
     "L2-2": heavier("scratch-2", 1.2),
     "L3": moved("decay-3", 1.2, weight_decay=0.003),
     "L4": moved("width-3", 1.2),
