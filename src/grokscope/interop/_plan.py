@@ -187,7 +187,7 @@ class ImportPlan:
         activation = activation_of(module) if match is not None and match.model else None
         model = spec.model(match, activation)
         n_tokens = None if match is None else match.tokens
-        task = choose_task(spec.task, data, _n_outputs(match, first), n_tokens, data_label)
+        task, said_of_labels = choose_task(spec.task, data, _n_outputs(match, first), n_tokens, data_label)
         if model is None:
             raise InputError(_unknown_layout(first, weights, None))
         given = spec.table.get("precision")
@@ -203,7 +203,7 @@ class ImportPlan:
             match = LayoutMatch("grokscope's own", {}, WeightMap(entries, label="grokscope's own layout"))
         match = match.with_outputs(task.n_outputs)
         match.weights.check(first, shapes)
-        notes = [*_assumptions(spec, experiment, bool(data), bool(activation))]
+        notes = [*said_of_labels, *_assumptions(spec, experiment, bool(data), bool(activation))]
         return cls(
             spec,
             task,
