@@ -47,6 +47,37 @@ KNOWN = [
 ]
 
 
+def renamed(state, *layers):
+    """The layers of a stack under other names."""
+    old = list(dict.fromkeys(name.partition(".")[0] for name in state))
+    return {
+        f"{layers[old.index(layer)]}.{part}": state[f"{layer}.{part}"]
+        for layer, part in (name.split(".") for name in state)
+    }
+
+
+STACKS = [
+    (renamed(sequential(2), "fc1", "fc2"), ["fc1", "fc2"]),
+    (renamed(sequential(2), "lin1", "lin2"), ["lin1", "lin2"]),
+    (renamed(sequential(2), "output", "hidden"), ["output", "hidden"]),  # names do not tell, shapes do
+    (renamed(sequential(2), "layers.0", "layers.1"), ["layers.0", "layers.1"]),
+    (renamed(DEEP, "net.out", "net.a", "net.in"), ["net.out", "net.a", "net.in"]),
+    (
+        renamed(sequential(6, (N, *[4] * 11, 1)), *(f"fc{i}" for i in range(12))),
+        [f"fc{i}" for i in range(12)],
+    ),
+]
+
+
+@pytest.mark.parametrize(("state", "order"), STACKS, ids=range(len(STACKS)))
+def test_layers_that_chain_by_their_shapes(state, order, tmp_path):
+    shuffled = dict(sorted(state.items()))
+    run = gs.from_torch(shuffled, {**SPEC, "measures": []}, out=tmp_path / "run")
+    assert run.provenance["imported"]["layout"] == f"linear layers {', '.join(order)}"
+    assert any(note.startswith("the layers ") for note in run.provenance["imported"]["notes"])
+    np.testing.assert_allclose(outputs(run), predicted(state, X)[:, 0], rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize(("state", "kind", "widths", "bias"), KNOWN, ids=range(len(KNOWN)))
 def test_it_is_recognized_and_predicts_the_same(state, kind, widths, bias, tmp_path):
     run = gs.from_torch(state, {**SPEC, "measures": []}, out=tmp_path / "run")
@@ -82,10 +113,13 @@ UNKNOWN = [
     {},
     {"w": np.ones(3)},
     without(two_circuits(1), "linear2.weight"),
-    {**two_circuits(1), "linear3.weight": np.ones((1, 1), np.float32)},
+    {**two_circuits(1), "linear3.weight": np.ones((1, 2), np.float32)},
     {**two_circuits(1), "linear2.weight": np.ones((1, 9), np.float32)},
     {**two_circuits(1), "linear1.bias": np.ones(9, np.float32)},
-    {**sequential(2), "head.weight": np.ones((1, 1), np.float32)},
+    {**sequential(2), "head.weight": np.ones((1, 2), np.float32)},
+    {"a.weight": np.ones((6, 6), np.float32), "b.weight": np.ones((6, 6), np.float32)},  # in which order?
+    # two layers that could be the next
+    {f"{n}.weight": np.ones(s, np.float32) for n, s in {"a": (8, 6), "b": (4, 8), "c": (5, 8)}.items()},
     named(sequential(2), "2.", "1."),  # nothing between the layers
     without(sequential(2), "2.weight", "2.bias"),  # one layer
     {**sequential(2), "1.weight": np.ones(8, np.float32), "1.bias": np.ones(8, np.float32)},  # a norm between

@@ -26,8 +26,8 @@ __all__ = ["ImportPlan", "PartialSpec"]
 _LOSSES = {"sign": "hinge", "class": "cross_entropy", "real": "squared"}
 _MAX_TOML_BYTES = 2**24
 _KNOWN_LAYOUTS = (
-    "Known layouts: linear1/linear2, a plain nn.Sequential of nn.Linear layers with an activation between "
-    "each two, the transformer of Nanda et al., and what grokscope exports. For any other layout give a map "
+    "Known layouts: nn.Linear layers that follow each other (as in nn.Sequential, linear1/linear2, fc1/fc2), "
+    "the transformer of Nanda et al., and what grokscope exports. For any other layout give a map "
     "({map})."
 )
 
@@ -203,7 +203,11 @@ class ImportPlan:
             match = LayoutMatch("grokscope's own", {}, WeightMap(entries, label="grokscope's own layout"))
         match = match.with_outputs(task.n_outputs)
         match.weights.check(first, shapes)
-        notes = [*said_of_labels, *_assumptions(spec, experiment, bool(data), bool(activation))]
+        notes = [
+            *([match.note] if match.note else []),
+            *said_of_labels,
+            *_assumptions(spec, experiment, bool(data), bool(activation)),
+        ]
         return cls(
             spec,
             task,
