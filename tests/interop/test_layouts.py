@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tomllib
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 import grokscope as gs
 from foreign import SPEC, WIDTH, N, own_data, predicted, sequential, two_circuits
@@ -136,7 +139,7 @@ def test_what_is_not_recognized_is_listed(state, tmp_path):
     for name, array in state.items():
         assert f"{name} {list(array.shape)}" in str(error.value)
     assert "Expected: hidden_weight [6, 1000], hidden_bias [1000], output_weight [1000]." in str(error.value)
-    assert "give a map (map='FILE.toml')" in str(error.value)
+    assert "give a map (map='FILE.toml'); write_map='FILE.toml' writes one to start from" in str(error.value)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -174,6 +177,47 @@ def test_a_map_makes_anything_of_it(tmp_path):
     halves = {f"{2 * i}.bias": np.full(width, 0.5) for i, width in enumerate((7, 5))}
     whole = {n: halves.get(n, DEEP[n]) for n in DEEP if n != "4.bias"}
     np.testing.assert_allclose(outputs(run), predicted(whole, X)[:, 0], rtol=1e-5, atol=1e-5)
+
+
+def test_a_map_to_start_from(tmp_path):
+    state = two_circuits(1)
+    theirs = {
+        "enc.kernel": state["linear1.weight"],
+        "enc.offset": state["linear1.bias"],
+        'a "dec"': state["linear2.weight"],
+        "steps_taken": np.ones((3, 3), np.float32),
+    }
+    save_file(theirs, tmp_path / "net.safetensors")
+    draft = tmp_path / "map.toml"
+
+    def take(**more):
+        return gs.import_torch(
+            tmp_path / "net.safetensors", {**SPEC, "measures": []}, out=tmp_path / "run", **more
+        )
+
+    with pytest.raises(InputError, match=r"fit no known layout; a map to start from is in .*map\.toml\.$"):
+        take(write_map=draft)
+    text = draft.read_text()
+    table = tomllib.loads(text)
+    assert table["weights"] == {
+        "hidden_weight": {"from": "enc.kernel", "transpose": True},
+        "hidden_bias": "",
+        "output_weight": "",
+        "output_bias": "",
+    }
+    assert r'hidden_bias has shape [8]; "a \"dec\"", "enc.offset" fit' in text
+    assert '"steps_taken" [3, 3]' in text
+    with pytest.raises(InputError, match=r"map\.toml: cannot be written: File exists\."):
+        take(write_map=draft)
+    # what is left is written by hand
+    weights = {
+        **table["weights"],
+        "hidden_bias": "enc.offset",
+        "output_weight": 'a "dec"',
+        "output_bias": 0.0,
+    }
+    run = take(map={"weights": weights, "ignore": ["steps_taken"]})
+    np.testing.assert_allclose(outputs(run), predicted(state, X)[:, 0], rtol=1e-5)
 
 
 def test_the_spec_has_the_last_word_on_the_model(tmp_path):

@@ -61,6 +61,14 @@ def import_(
             help="Maps our array names to theirs, if the layout is not recognized.",
         ),
     ] = None,
+    write_map: Annotated[
+        Path | None,
+        typer.Option(
+            "--write-map",
+            metavar="FILE.toml",
+            help="If the layout is not recognized, write a map to start from.",
+        ),
+    ] = None,
     folder: options.RunFolder = None,
     plugin: options.Plugin = None,
     json: options.Json = False,
@@ -81,7 +89,15 @@ def import_(
 
         with RichProgress() as progress:
             run = import_torch(
-                path, task, data=data, pattern=pattern, key=key, map=map_, out=folder, progress=progress
+                path,
+                task,
+                data=data,
+                pattern=pattern,
+                key=key,
+                map=map_,
+                write_map=write_map,
+                out=folder,
+                progress=progress,
             )
         steps, model = run.snapshot_steps, run.experiment.model
         imported = run.provenance["imported"]

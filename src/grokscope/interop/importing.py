@@ -19,11 +19,11 @@ from grokscope.errors import InputError, option
 from grokscope.experiment import Experiment
 from grokscope.interop._checkpoints import ForeignSnapshot, ForeignSnapshots, find_snapshots
 from grokscope.interop._data import read_data
-from grokscope.interop._plan import ImportPlan, PartialSpec
+from grokscope.interop._plan import ImportPlan, PartialSpec, UnknownLayoutError
 from grokscope.interop._steps import MAX_STEP, step_of
 from grokscope.interop._tensors import Tensors, plain_array, tensors_in_memory
 from grokscope.interop._torch import check_predictions
-from grokscope.interop._weight_map import WeightMap, shapes_text
+from grokscope.interop._weight_map import WeightMap, map_to_start_from, shapes_text
 from grokscope.progress import Progress, SilentProgress
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def import_torch(
     pattern: str | None = None,
     key: str | None = None,
     map: str | Path | Mapping[str, Any] | None = None,
+    write_map: str | Path | None = None,
     out: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Run:
@@ -62,6 +63,7 @@ def import_torch(
             and ``{seed}`` for several seeds. A step or epoch inside a file is trusted more.
         key: the keys that lead to the state dict in each file, joined by dots, if it has several.
         map: how our arrays are made from their tensors, a TOML file or table (docs/your-own-networks.md).
+        write_map: where a map to start from is written, if the layout is not known.
         out: the run folder; default ``runs/<task>-<identity, 8 characters>``.
         progress: shows the progress.
 
@@ -81,7 +83,16 @@ def import_torch(
     data_label = (
         f"{option('data')} {data}" if isinstance(data, str | Path) else "data" if data else files.label
     )
-    plan = ImportPlan.make(spec, arrays, data_label, files.snapshots[0].open(), _read_map(map))
+    try:
+        plan = ImportPlan.make(spec, arrays, data_label, files.snapshots[0].open(), _read_map(map))
+    except UnknownLayoutError as error:
+        if write_map is None:
+            raise
+        _write_new(Path(write_map), map_to_start_from(error.tensors, error.wanted))
+        raise InputError(
+            f"{error.tensors.label}: the tensor names fit no known layout; a map to start from is in "
+            f"{write_map}."
+        ) from None
     plan.notes.extend(files.notes)
     steps = _steps_of(files, plan)
     return _write(
@@ -214,6 +225,14 @@ def _write(
     return Run(folder)
 
 
+def _write_new(file: Path, text: str) -> None:
+    try:
+        with file.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise InputError(f"{option('write-map')} {file}: cannot be written: {error.strerror}.") from None
+
+
 def _read_map(given: str | Path | Mapping[str, Any] | None) -> WeightMap | None:
     if given is None:
         return None
@@ -234,7 +253,9 @@ def _steps_of(files: ForeignSnapshots, plan: ImportPlan) -> list[tuple[int, Fore
             "32)."
         )
     placed, contradictions = _placed(files, per_epoch)
-    if len({(one.seed, step) for step, one in placed}) < len(placed):
+    inside = [(one.seed, n) for one in files.snapshots for n in one.said_by if n.source == "the file"]
+    is_twice = len({(one.seed, step) for step, one in placed}) < len(placed)
+    if len(set(inside)) < len(inside) and (is_twice or contradictions):
         # a number that is the same in several files counts something else
         outer = replace(
             files,
