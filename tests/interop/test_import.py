@@ -180,25 +180,25 @@ def test_a_state_dict_alone(states, tmp_path):
 @pytest.mark.parametrize(
     ("names", "pattern", "text"),
     [
-        ([], None, "holds no .pt, .pth, .safetensors file. It has no files."),
-        (["a.txt"], None, "holds no .pt, .pth, .safetensors file. It has a.txt."),
+        ([], None, "holds no .pt, .pth, .ckpt, .bin, .safetensors file. It has no files."),
+        (["a.txt"], None, "holds no .pt, .pth, .ckpt, .bin, .safetensors file. It has a.txt."),
         (
             ["a1.safetensors", "b2.safetensors"],
             None,
-            "the step is not clear: the file names do not differ in exactly one number",
+            "the step is not clear: the names do not differ in exactly one number",
         ),
         (
             ["a1-1.safetensors", "a2-2.safetensors"],
             None,
             "Give a pattern, for example pattern='model_{step}.pt'.",
         ),
-        (["a.safetensors", "b.safetensors"], None, "the step is not clear: the file names do not"),
+        (["a.safetensors", "b.safetensors"], None, "the step is not clear: the names do not"),
         (["a1.safetensors"], "b{step}.pt", "no file matches pattern 'b{step}.pt'. It has a1.safetensors."),
         (["a1.safetensors"], "a*.safetensors", "must hold {step} or {epoch}, as 'model_{step}.pt'."),
         (["a1.safetensors"], "a{step}{epoch}", "must hold {step} or {epoch}"),
         (["a1.safetensors"], "a{stp}.safetensors", "'{stp}' is not known, or is there twice."),
         (["a1.safetensors"], "{step}{step}", "'{step}' is not known, or is there twice."),
-        (["a1.txt"], "a{step}.txt", "a1.txt: must end in .pt, .pth, .safetensors."),
+        (["a1.txt"], "a{step}.txt", "a1.txt: must end in .pt, .pth, .ckpt, .bin, .safetensors."),
         (["a01.safetensors", "a1.safetensors"], "a{step}.safetensors", "is step 1, as "),
         (["a9999999999999.safetensors"], "a{step}.safetensors", "is too large for a step"),
         (["a9999999999999.safetensors"], "a{seed}.safetensors{step}", "no file matches"),
@@ -294,7 +294,7 @@ def test_class_numbers(tmp_path):
 BAD_DATA = [
     (
         {"test_y": -own_data()["test_y"]},
-        "data: 10 of the 10 labels in test_y are not those of the spec's task",
+        "data: the labels in test_y are those of the spec's task 'sparse_parity' with the other sign",
     ),
     ({"test_x": None}, "data: array 'test_x' is missing"),
     ({"train_x": own_data()["train_x"][:, :5]}, "data: test_x: rows must have the shape of train_x's"),

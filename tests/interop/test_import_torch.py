@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import re
+import resource
 import stat
 import subprocess
 import sys
@@ -18,7 +20,7 @@ import grokscope as gs
 from foreign import SPEC, SPEC_TOML, WIDTH, N, own_data, two_circuits
 from grokscope.cli import main
 from grokscope.errors import InputError
-from grokscope.interop import _torch
+from grokscope.interop import _archive, _torch
 
 STATE = two_circuits(3)
 
@@ -65,7 +67,7 @@ def saved_in_a_checkpoint(torch, file):
 
 
 def saved_as_lightning_does(torch, file):
-    torch.save({"state_dict": tensors(), "global_step": 7}, file)
+    torch.save({"state_dict": tensors(), "global_step": 3}, file)
 
 
 def saved_from_data_parallel(torch, file):
@@ -109,6 +111,26 @@ def test_what_people_save(folder, tmp_path, save, suffix):
 
 
 @pytest.mark.torch
+def test_a_step_inside_is_trusted_before_the_name_and_it_is_said(folder, tmp_path):
+    import torch
+
+    spec = {**SPEC, "measures": []}
+    torch.save({"net": tensors(), "global_step": 7, "lr": 0.1}, folder / "net_3.pt")
+    run = gs.import_torch(folder, spec, out=tmp_path / "run")
+    assert run.snapshot_steps == [1, 7]
+    notes = run.provenance["imported"]["notes"]
+    assert f"{folder / 'net_3.pt'}: the file says step 7, but its name says step 3; step 7 is taken." in notes
+    assert f"not read of the files of {folder}: lr." in notes
+    # what all files say alike is not their step
+    torch.save({"net": tensors(), "epoch": 0}, folder / "net_3.pt")
+    torch.save({"net": tensors(1), "epoch": 0}, folder / "net_1.pt")
+    run = gs.import_torch(folder, {**spec, "batch_size": "full"}, out=tmp_path / "alike")
+    assert run.snapshot_steps == [1, 3]
+    notes = run.provenance["imported"]["notes"]
+    assert "several files say the same step inside: the steps of their names are taken." in notes
+
+
+@pytest.mark.torch
 def test_half_precision_is_widened(folder, tmp_path):
     import torch
 
@@ -134,13 +156,33 @@ def test_many_state_dicts_in_one_file(tmp_path):
     for change, text in (
         ({"epochs": [0]}, "its 2 state_dicts do not have a whole number each in epochs."),
         ({"epochs": [0, 0]}, "is step 0, as "),
-        ({"state_dicts": [1, 2]}, "its state_dicts must be tables of tensors"),
-        ({"state_dicts": [], "epochs": []}, "its state_dicts must be tables of tensors"),
+        ({"state_dicts": [1, 2]}, "holds a dict, and no state dict in it"),
+        ({"state_dicts": [], "epochs": []}, "It has epochs, state_dicts, config."),
     ):
         torch.save({**listed, **change}, tmp_path / "full_run_data.pth")
         with pytest.raises(InputError, match=re.escape(text)):
             gs.import_torch(tmp_path / "full_run_data.pth", spec, out=tmp_path / "c")
     assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.torch
+def test_the_command_asks_which_state_dict_is_meant(folder, tmp_path, capsys):
+    import torch
+
+    for step in (1, 3):
+        torch.save({"model": tensors(step), "ema": {"net": tensors(step + 10)}}, folder / f"net_{step}.pt")
+    (tmp_path / "spec.toml").write_text(SPEC_TOML.replace('"train_accuracy", "test_accuracy"', ""))
+    words = ["import", "torch", folder, "--task", tmp_path / "spec.toml", "--out", tmp_path / "run"]
+    assert main([str(word) for word in words]) == 2
+    [error] = capsys.readouterr().err.splitlines()
+    assert error == (
+        f"grokscope: {folder / 'net_1.pt'}: holds several tables of tensors: model (3 tensors), ema.net (3 "
+        "tensors). Say which is meant, for example --key model."
+    )
+    assert main([*(str(word) for word in words), "--key", "ema"]) == 0
+    assert f"not read of the files of {folder}: model." in capsys.readouterr().err
+    network = gs.open_run(tmp_path / "run").model(step=3)
+    np.testing.assert_array_equal(network.hidden_bias, two_circuits(13)["linear1.bias"])
 
 
 # --- hostile files ---
@@ -258,12 +300,60 @@ def not_a_number(torch, file, trace):
     torch.save({**tensors(), "linear1.bias": torch.full((WIDTH,), float("nan"))}, file)
 
 
-def no_tensor(torch, file, trace):
-    torch.save({**tensors(), "steps": 3}, file)
-
-
 def numbers_for_names(torch, file, trace):
     torch.save({0: torch.ones(3)}, file)
+
+
+def code_in_a_list(torch, file, trace):
+    torch.save({"checkpoints": [tensors(), {**tensors(), "x": Runs(trace)}], "epochs": [0, 1]}, file)
+
+
+def torch_script(torch, file, trace):
+    with zipfile.ZipFile(file, "w") as archive:  # as torch.jit.save does, which is deprecated
+        for member in ("data.pkl", "constants.pkl", "version"):
+            archive.writestr(f"net/{member}", b"")
+        code = "class Net(Module):\n"
+        archive.writestr("net/code/__torch__.py", code, compress_type=zipfile.ZIP_DEFLATED)
+
+
+def one_storage_by_many_names(torch, file, trace):
+    torch.save(dict.fromkeys((f"{i}.weight" for i in range(500)), torch.zeros(1000, 1000)), file)
+
+
+def pickled(file, content):
+    """An archive whose pickle is given, byte by byte."""
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("net/data.pkl", b"\x80\x02" + content + b".")
+        archive.writestr("net/version", "3\n")
+        archive.writestr("net/byteorder", "little")
+
+
+def a_bytearray(torch, file, trace):
+    pickled(file, b"cbuiltins\nbytearray\n" + b"J" + (2**31 - 1).to_bytes(4, "little") + b"\x85R")
+
+
+def empty_lists_without_end(torch, file, trace):
+    pickled(file, b"]" * 2**25)
+
+
+def text(characters):
+    return b"X" + len(characters).to_bytes(4, "little") + characters
+
+
+def a_text_encoded_again_and_again(torch, file, trace):
+    start = b"c_codecs\nencode\nq\x00" + text(b"x" * 2**20) + text(b"latin1") + b"\x86q\x01R"
+    pickled(file, b"]" + b"(" + start + b"h\x00h\x01R" * 2**12 + b"e")
+
+
+def bytes_encoded_again_and_again(torch, file, trace):
+    start = b"c_codecs\nencode\nq\x00" + text(b"x" * 2**10) + text(b"latin1") + b"\x86R"
+    pickled(file, b"c_codecs\nencode\n" * 30 + start + (text(b"hex") + b"\x86R") * 30)
+
+
+def a_set_of_a_list_again_and_again(torch, file, trace):
+    numbers = b"".join(b"M" + i.to_bytes(2, "little") for i in range(2**15))
+    start = b"cbuiltins\nset\nq\x00](" + numbers + b"e"
+    pickled(file, b"(" + start + b"\x85q\x01R" + b"h\x00h\x01R" * 2**12 + b"t")
 
 
 NOT_SAVED = "is not a file of torch.save (a zip archive), or is truncated."
@@ -274,7 +364,7 @@ HOSTILE = [
     (a_bare_pickle, NOT_SAVED),
     (a_pickle_in_an_archive, RUNS),
     (a_whole_module, "holds more than tensors (torch.nn.modules.linear.Linear), " + RUNS),
-    (a_list, "holds a list, not a state dict."),
+    (a_list, "holds a list, and no state dict in it"),
     (truncated, NOT_SAVED),
     (nothing, NOT_SAVED),
     (going_up, "points out of the archive; it is not read."),
@@ -290,7 +380,14 @@ HOSTILE = [
         "'linear1.bias' holds complex64; weights must be of float16, bfloat16, float32, float64",
     ),
     (not_a_number, "'linear1.bias'[0] is nan; weights must be finite."),
-    (no_tensor, "'steps' is of type int, not a tensor; save model.state_dict() by itself."),
+    (code_in_a_list, RUNS),
+    (torch_script, "is TorchScript (torch.jit.save), which holds code; code is never run."),
+    (one_storage_by_many_names, "its tensors claim 2000000000 bytes, more than twice those of the file."),
+    (a_bytearray, "holds a bytearray, as no state dict does; it is not read."),
+    (empty_lists_without_end, "what is not a tensor in it needs more than 128 MB"),
+    (a_text_encoded_again_and_again, "what is not a tensor in it needs more than 128 MB"),
+    (bytes_encoded_again_and_again, "what is not a tensor in it needs more than 128 MB"),
+    (a_set_of_a_list_again_and_again, "what is not a tensor in it needs more than 128 MB"),
     (numbers_for_names, "tensor names must be strings, but one is 0."),
 ]
 
@@ -302,8 +399,12 @@ def test_hostile_files_run_nothing_and_leave_nothing(folder, tmp_path, write, te
 
     trace = tmp_path / "trace"
     write(torch, folder / "net_3.pt", trace)
+    gc.collect()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(InputError) as error:
         gs.import_torch(folder, SPEC, out=tmp_path / "run")
+    rose = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024  # bytes, on Linux
+    assert rose < 2 * (folder / "net_3.pt").stat().st_size + 2**28 or sys.platform != "linux"
     assert str(error.value).startswith(f"{folder / 'net_3.pt'}: ")
     assert text in str(error.value)
     assert "\n" not in str(error.value)
@@ -319,7 +420,7 @@ def test_the_trace_would_be_seen(tmp_path):
 
 @pytest.mark.torch
 def test_a_table_of_contents_without_end_is_not_read(folder, monkeypatch):
-    monkeypatch.setattr(_torch, "_MAX_PICKLE_BYTES", 10)
+    monkeypatch.setattr(_archive, "_MAX_PICKLE_BYTES", 10)
     with pytest.raises(InputError, match=r"net_1\.pt: its table of contents has \d+ bytes; it is not read"):
         _torch.load_pt(folder / "net_1.pt")
 

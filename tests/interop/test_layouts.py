@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tomllib
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 import grokscope as gs
 from foreign import SPEC, WIDTH, N, own_data, predicted, sequential, two_circuits
@@ -47,6 +50,37 @@ KNOWN = [
 ]
 
 
+def renamed(state, *layers):
+    """The layers of a stack under other names."""
+    old = list(dict.fromkeys(name.partition(".")[0] for name in state))
+    return {
+        f"{layers[old.index(layer)]}.{part}": state[f"{layer}.{part}"]
+        for layer, part in (name.split(".") for name in state)
+    }
+
+
+STACKS = [
+    (renamed(sequential(2), "fc1", "fc2"), ["fc1", "fc2"]),
+    (renamed(sequential(2), "lin1", "lin2"), ["lin1", "lin2"]),
+    (renamed(sequential(2), "output", "hidden"), ["output", "hidden"]),  # names do not tell, shapes do
+    (renamed(sequential(2), "layers.0", "layers.1"), ["layers.0", "layers.1"]),
+    (renamed(DEEP, "net.out", "net.a", "net.in"), ["net.out", "net.a", "net.in"]),
+    (
+        renamed(sequential(6, (N, *[4] * 11, 1)), *(f"fc{i}" for i in range(12))),
+        [f"fc{i}" for i in range(12)],
+    ),
+]
+
+
+@pytest.mark.parametrize(("state", "order"), STACKS, ids=range(len(STACKS)))
+def test_layers_that_chain_by_their_shapes(state, order, tmp_path):
+    shuffled = dict(sorted(state.items()))
+    run = gs.from_torch(shuffled, {**SPEC, "measures": []}, out=tmp_path / "run")
+    assert run.provenance["imported"]["layout"] == f"linear layers {', '.join(order)}"
+    assert any(note.startswith("the layers ") for note in run.provenance["imported"]["notes"])
+    np.testing.assert_allclose(outputs(run), predicted(state, X)[:, 0], rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize(("state", "kind", "widths", "bias"), KNOWN, ids=range(len(KNOWN)))
 def test_it_is_recognized_and_predicts_the_same(state, kind, widths, bias, tmp_path):
     run = gs.from_torch(state, {**SPEC, "measures": []}, out=tmp_path / "run")
@@ -82,10 +116,13 @@ UNKNOWN = [
     {},
     {"w": np.ones(3)},
     without(two_circuits(1), "linear2.weight"),
-    {**two_circuits(1), "linear3.weight": np.ones((1, 1), np.float32)},
+    {**two_circuits(1), "linear3.weight": np.ones((1, 2), np.float32)},
     {**two_circuits(1), "linear2.weight": np.ones((1, 9), np.float32)},
     {**two_circuits(1), "linear1.bias": np.ones(9, np.float32)},
-    {**sequential(2), "head.weight": np.ones((1, 1), np.float32)},
+    {**sequential(2), "head.weight": np.ones((1, 2), np.float32)},
+    {"a.weight": np.ones((6, 6), np.float32), "b.weight": np.ones((6, 6), np.float32)},  # in which order?
+    # two layers that could be the next
+    {f"{n}.weight": np.ones(s, np.float32) for n, s in {"a": (8, 6), "b": (4, 8), "c": (5, 8)}.items()},
     named(sequential(2), "2.", "1."),  # nothing between the layers
     without(sequential(2), "2.weight", "2.bias"),  # one layer
     {**sequential(2), "1.weight": np.ones(8, np.float32), "1.bias": np.ones(8, np.float32)},  # a norm between
@@ -102,7 +139,7 @@ def test_what_is_not_recognized_is_listed(state, tmp_path):
     for name, array in state.items():
         assert f"{name} {list(array.shape)}" in str(error.value)
     assert "Expected: hidden_weight [6, 1000], hidden_bias [1000], output_weight [1000]." in str(error.value)
-    assert "give a map (map='FILE.toml')" in str(error.value)
+    assert "give a map (map='FILE.toml'); write_map='FILE.toml' writes one to start from" in str(error.value)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -140,6 +177,47 @@ def test_a_map_makes_anything_of_it(tmp_path):
     halves = {f"{2 * i}.bias": np.full(width, 0.5) for i, width in enumerate((7, 5))}
     whole = {n: halves.get(n, DEEP[n]) for n in DEEP if n != "4.bias"}
     np.testing.assert_allclose(outputs(run), predicted(whole, X)[:, 0], rtol=1e-5, atol=1e-5)
+
+
+def test_a_map_to_start_from(tmp_path):
+    state = two_circuits(1)
+    theirs = {
+        "enc.kernel": state["linear1.weight"],
+        "enc.offset": state["linear1.bias"],
+        'a "dec"': state["linear2.weight"],
+        "steps_taken": np.ones((3, 3), np.float32),
+    }
+    save_file(theirs, tmp_path / "net.safetensors")
+    draft = tmp_path / "map.toml"
+
+    def take(**more):
+        return gs.import_torch(
+            tmp_path / "net.safetensors", {**SPEC, "measures": []}, out=tmp_path / "run", **more
+        )
+
+    with pytest.raises(InputError, match=r"fit no known layout; a map to start from is in .*map\.toml\.$"):
+        take(write_map=draft)
+    text = draft.read_text()
+    table = tomllib.loads(text)
+    assert table["weights"] == {
+        "hidden_weight": {"from": "enc.kernel", "transpose": True},
+        "hidden_bias": "",
+        "output_weight": "",
+        "output_bias": "",
+    }
+    assert r'hidden_bias has shape [8]; "a \"dec\"", "enc.offset" fit' in text
+    assert '"steps_taken" [3, 3]' in text
+    with pytest.raises(InputError, match=r"map\.toml: cannot be written: File exists\."):
+        take(write_map=draft)
+    # what is left is written by hand
+    weights = {
+        **table["weights"],
+        "hidden_bias": "enc.offset",
+        "output_weight": 'a "dec"',
+        "output_bias": 0.0,
+    }
+    run = take(map={"weights": weights, "ignore": ["steps_taken"]})
+    np.testing.assert_allclose(outputs(run), predicted(state, X)[:, 0], rtol=1e-5)
 
 
 def test_the_spec_has_the_last_word_on_the_model(tmp_path):

@@ -21,7 +21,7 @@ def import_(
         Path,
         typer.Argument(
             metavar="PATH",
-            help="A folder of .pt, .pth or .safetensors files, or one file with prefixes epoch_E/, step_S/.",
+            help="A folder of .pt, .pth, .ckpt, .bin or .safetensors files, or one such file.",
         ),
     ],
     task: Annotated[
@@ -41,7 +41,16 @@ def import_(
         typer.Option(
             "--pattern",
             metavar="P",
-            help="Pattern of the file names, with {step} or {epoch}, {seed} and *: 'model_{step}.pt'.",
+            help="Pattern of the file names, with {step} or {epoch}, {seed} and *: 'model_{step}.pt'. Inside "
+            "one file with several state dicts, of their keys.",
+        ),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            "--key",
+            metavar="A.B",
+            help="Keys to the state dict in each file, if it holds several (the error lists them).",
         ),
     ] = None,
     map_: Annotated[
@@ -50,6 +59,14 @@ def import_(
             "--map",
             metavar="FILE.toml",
             help="Maps our array names to theirs, if the layout is not recognized.",
+        ),
+    ] = None,
+    write_map: Annotated[
+        Path | None,
+        typer.Option(
+            "--write-map",
+            metavar="FILE.toml",
+            help="If the layout is not recognized, write a map to start from.",
         ),
     ] = None,
     folder: options.RunFolder = None,
@@ -72,7 +89,15 @@ def import_(
 
         with RichProgress() as progress:
             run = import_torch(
-                path, task, data=data, pattern=pattern, map=map_, out=folder, progress=progress
+                path,
+                task,
+                data=data,
+                pattern=pattern,
+                key=key,
+                map=map_,
+                write_map=write_map,
+                out=folder,
+                progress=progress,
             )
         steps, model = run.snapshot_steps, run.experiment.model
         imported = run.provenance["imported"]

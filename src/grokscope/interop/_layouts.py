@@ -36,6 +36,7 @@ class LayoutMatch:
         weights: how our arrays are made from the tensors.
         tokens: size of the vocabulary, if inputs are sequences of token numbers.
         unembedding: shape [feature, token] of the unembedding, if a task may need only the first tokens.
+        note: what was assumed to recognize it; empty for a layout that its names tell.
     """
 
     name: str
@@ -43,6 +44,7 @@ class LayoutMatch:
     weights: WeightMap
     tokens: int | None = None
     unembedding: tuple[int, int] | None = None
+    note: str = ""
 
     def with_outputs(self, n_outputs: int) -> LayoutMatch:
         """Drop the logits of tokens that are not answers (such as the equals sign), which come last."""
@@ -117,6 +119,59 @@ def _sequential(shapes: Shapes) -> LayoutMatch | None:
         return None
     prefix = next(prefix for prefix, _ in places)
     return _chain("nn.Sequential", shapes, [f"{prefix}.{n}" if prefix else str(n) for n in order])
+
+
+def _stack(shapes: Shapes) -> LayoutMatch | None:
+    """``nn.Linear`` layers of any names whose shapes chain in one way, such as ``fc1`` and ``fc2``."""
+    parts = [name.rpartition(".") for name in shapes]
+    if not all(layer and part in ("weight", "bias") for layer, _, part in parts):
+        return None
+    layers = sorted({layer for layer, _, _ in parts}, key=_in_order)
+    sizes = {layer: shapes.get(f"{layer}.weight", ()) for layer in layers}
+    if any(len(size) != 2 for size in sizes.values()):
+        return None
+    if all(layer.isdecimal() for layer in layers):  # an nn.Sequential with something else in it
+        return None
+    order = _chained(layers, sizes)
+    if order is None:
+        return None
+    match = _chain(f"linear layers {', '.join(order)}", shapes, order)
+    note = (
+        f"the layers {', '.join(order)} are taken to follow each other, with an activation between each two."
+    )
+    return None if match is None else replace(match, note=note)
+
+
+def _in_order(name: str) -> list[tuple[bool, int, str]]:
+    """A key that sorts names by their texts and the values of their numbers."""
+    return [
+        (text.isdecimal(), int(text) if text.isdecimal() else 0, text) for text in re.split(r"(\d+)", name)
+    ]
+
+
+def _chained(layers: list[str], sizes: Mapping[str, tuple[int, ...]]) -> list[str] | None:
+    """The order in which each layer [output, input] takes what the one before gives; None if it is not clear.
+
+    Layers of the same shape could change places: they must differ in a number, which is then their order.
+    """
+    alike: dict[tuple[int, ...], set[str]] = {}
+    for layer in layers:
+        alike.setdefault(sizes[layer], set()).add(re.sub(r"\d+", "0", layer))
+    if any(len(forms) > 1 for forms in alike.values()):
+        return None
+    outputs = [size[0] for size in sizes.values()]
+    starts = [layer for layer in layers if outputs.count(sizes[layer][1]) == 0]
+    if all(sizes[b][1] == sizes[a][0] for a, b in itertools.pairwise(layers)):
+        return layers
+    if len(starts) != 1 or len(alike) < len(layers):
+        return None
+    order = starts
+    while len(order) < len(layers):
+        rest = [one for one in layers if one not in order and sizes[one][1] == sizes[order[-1]][0]]
+        if len(rest) != 1:
+            return None
+        order.append(rest[0])
+    return order
 
 
 def _chain(name: str, shapes: Shapes, layers: list[str]) -> LayoutMatch | None:
@@ -206,4 +261,4 @@ def _nanda_block(block: str, width: int) -> dict[str, MapEntry]:
     }
 
 
-_LAYOUTS = (_own, _two_circuits, _sequential, _nanda)
+_LAYOUTS = (_own, _two_circuits, _sequential, _nanda, _stack)

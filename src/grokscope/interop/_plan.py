@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,15 +22,29 @@ from grokscope.spec.schedule import Schedule
 from grokscope.spec.toml import read_toml
 from grokscope.tasks import Task
 
-__all__ = ["ImportPlan", "PartialSpec"]
+__all__ = ["ImportPlan", "PartialSpec", "UnknownLayoutError"]
 
 _LOSSES = {"sign": "hinge", "class": "cross_entropy", "real": "squared"}
 _MAX_TOML_BYTES = 2**24
 _KNOWN_LAYOUTS = (
-    "Known layouts: linear1/linear2, a plain nn.Sequential of nn.Linear layers with an activation between "
-    "each two, the transformer of Nanda et al., and what grokscope exports. For any other layout give a map "
-    "({map})."
+    "Known layouts: nn.Linear layers that follow each other (as in nn.Sequential, linear1/linear2, fc1/fc2), "
+    "the transformer of Nanda et al., and what grokscope exports. For any other layout give a map "
+    "({map}); {write} writes one to start from."
 )
+
+
+class UnknownLayoutError(InputError):
+    """No layout fits the names of the tensors.
+
+    Attributes:
+        tensors: the tensors.
+        wanted: shapes of our arrays, by the spec's model or, without one, those of one hidden layer.
+    """
+
+    def __init__(self, text: str, tensors: Tensors, wanted: Mapping[str, tuple[int, ...]]) -> None:
+        super().__init__(text)
+        self.tensors = tensors
+        self.wanted = wanted
 
 
 @dataclass(frozen=True)
@@ -187,9 +202,10 @@ class ImportPlan:
         activation = activation_of(module) if match is not None and match.model else None
         model = spec.model(match, activation)
         n_tokens = None if match is None else match.tokens
-        task = choose_task(spec.task, data, _n_outputs(match, first), n_tokens, data_label)
+        task, said_of_labels = choose_task(spec.task, data, _n_outputs(match, first), n_tokens, data_label)
         if model is None:
-            raise InputError(_unknown_layout(first, weights, None))
+            wanted = _one_hidden_layer(first, math.prod(task.input_shape), task.n_outputs)
+            raise UnknownLayoutError(_unknown_layout(first, weights, None), first, wanted)
         given = spec.table.get("precision")
         precision = first.precision if given is None else str(given)
         experiment = spec.experiment(task, model, first.precision, [0])
@@ -198,12 +214,16 @@ class ImportPlan:
         shapes = network_shapes(experiment)
         if match is None:
             if set(shapes) != set(first.shapes):
-                raise InputError(_unknown_layout(first, None, shapes))
+                raise UnknownLayoutError(_unknown_layout(first, None, shapes), first, shapes)
             entries = {name: MapEntry((name,)) for name in shapes}
             match = LayoutMatch("grokscope's own", {}, WeightMap(entries, label="grokscope's own layout"))
         match = match.with_outputs(task.n_outputs)
         match.weights.check(first, shapes)
-        notes = [*_assumptions(spec, experiment, bool(data), bool(activation))]
+        notes = [
+            *([match.note] if match.note else []),
+            *said_of_labels,
+            *_assumptions(spec, experiment, bool(data), bool(activation)),
+        ]
         return cls(
             spec,
             task,
@@ -259,7 +279,22 @@ def _n_outputs(match: LayoutMatch | None, tensors: Tensors) -> int | None:
         shape = match.weights.entries["output_weight"].shape(tensors.shapes)
     except (KeyError, ValueError):  # `WeightMap.check` reports it with the expected shapes
         return None
+    if shape is not None and match.name == "map" and 1 in shape:
+        return 1  # axes of length 1 are ignored in a user's map
     return None if shape is None else shape[1] if len(shape) == 2 else 1
+
+
+def _one_hidden_layer(tensors: Tensors, n_inputs: int, n_outputs: int) -> dict[str, tuple[int, ...]]:
+    """Shapes of our arrays if one tensor has the inputs as an axis: those of one hidden layer."""
+    first = [shape for shape in tensors.shapes.values() if len(shape) == 2 and n_inputs in shape]
+    width = 0 if len(first) != 1 else first[0][1] if first[0][0] == n_inputs else first[0][0]
+    outputs = () if n_outputs == 1 else (n_outputs,)
+    return {
+        "hidden_weight": (n_inputs, width),
+        "hidden_bias": (width,),
+        "output_weight": (width, *outputs),
+        "output_bias": outputs,
+    }
 
 
 def _unknown_layout(
@@ -269,5 +304,8 @@ def _unknown_layout(
     if weights is not None:
         return f"{weights.label}: the model is not known: give a spec with a [model]. {found}"
     expected = "" if shapes is None else f" Expected: {shapes_text(shapes)}."
-    known = _KNOWN_LAYOUTS.format(map=said(command="--map FILE.toml", python="map='FILE.toml'"))
+    known = _KNOWN_LAYOUTS.format(
+        map=said(command="--map FILE.toml", python="map='FILE.toml'"),
+        write=said(command="--write-map FILE.toml", python="write_map='FILE.toml'"),
+    )
     return f"{first.label}: the tensor names fit no known layout. {found}{expected} {known}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ __all__ = ["Tensors", "plain_array", "tensors_in_file", "tensors_in_memory"]
 
 _NUMPY_NAMES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64"}
 _FLOATS = tuple(_NUMPY_NAMES.values())
+_COUNTER = "n_averaged"  # of torch.optim.swa_utils.AveragedModel
 _WRAPPERS = ("module.", "_orig_mod.")  # prefixes added by DataParallel and torch.compile
 
 
@@ -28,12 +29,14 @@ class Tensors:
         shapes: by name.
         dtypes: by name, such as ``float32``.
         reader: reads the tensor of a name.
+        metadata: texts that stand in the file beside the tensors.
     """
 
     label: str
     shapes: dict[str, tuple[int, ...]]
     dtypes: dict[str, str]
     reader: Callable[[str], np.ndarray]
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def read(self, name: str) -> np.ndarray:
         """Read a tensor as float32 or float64.
@@ -60,11 +63,20 @@ class Tensors:
         return "float64" if "float64" in self.dtypes.values() else "float32"
 
     def unwrapped(self) -> Tensors:
-        """Remove the prefixes that PyTorch's wrappers add to all names."""
+        """Remove what PyTorch's wrappers add: prefixes of all names, and the counter of `AveragedModel`."""
+        if self.wrapping:
+            return self.subset(name for name in self.shapes if name not in self.wrapping).unwrapped()
         for wrapper in _WRAPPERS:
             if self.shapes and all(name.startswith(wrapper) for name in self.shapes):
                 return self.below(wrapper).unwrapped()
         return self
+
+    @property
+    def wrapping(self) -> list[str]:
+        """Names of the tensors that belong to a wrapper: the number of networks that are averaged."""
+        others = [name for name in self.shapes if name != _COUNTER]
+        is_average = len(others) < len(self.shapes) and all(name.startswith("module.") for name in others)
+        return [_COUNTER] if is_average and others else []
 
     def subset(self, names: Iterable[str]) -> Tensors:
         """Keep only the given names."""
@@ -89,15 +101,22 @@ def tensors_in_file(path: Path) -> Tensors:
         {name: info.shape for name, info in file.tensors.items()},
         {name: _NUMPY_NAMES.get(info.dtype, info.dtype) for name, info in file.tensors.items()},
         file.read,
+        file.metadata,
     )
 
 
-def tensors_in_memory(values: Mapping[Any, Any], label: str) -> Tensors:
+def tensors_in_memory(values: Mapping[Any, Any], label: str, *, most: int | None = None) -> Tensors:
     """The tensors of a table of numpy arrays or PyTorch tensors. PyTorch is not imported.
 
+    Args:
+        values: the table.
+        label: names it in messages.
+        most: bytes that all tensors may claim together (several may share their storage); default any.
+
     Raises:
-        InputError: if a value is neither, or a tensor claims more bytes than it has.
+        InputError: if a value is neither, or tensors claim more bytes than there are.
     """
+    together = 0
     for name, value in values.items():
         if not isinstance(name, str):
             raise InputError(f"{label}: tensor names must be strings, but one is {name!r}.")
@@ -111,6 +130,9 @@ def tensors_in_memory(values: Mapping[Any, Any], label: str) -> Tensors:
             claimed = value.numel() * value.element_size()
             if claimed > value.untyped_storage().nbytes():
                 raise InputError(f"{label}: '{name}' claims {claimed} bytes, more than are there.")
+            together += claimed
+    if most is not None and together > most:
+        raise InputError(f"{label}: its tensors claim {together} bytes, more than twice those of the file.")
     return Tensors(
         label,
         {name: tuple(int(size) for size in value.shape) for name, value in values.items()},

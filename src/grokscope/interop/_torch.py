@@ -1,23 +1,22 @@
-"""Functions that need PyTorch: loading ``.pt`` and ``.pth`` files, and comparing a module with our network.
+"""Functions that need PyTorch: loading files of torch.save, and comparing a module with our network.
 
-A file is loaded by ``torch.load(weights_only=True)`` and in no other way. Before that the zip archive is
-checked for what `torch.save` writes: plain names, no links, no compression, no more bytes than the file has.
+A file is loaded by ``torch.load(weights_only=True)`` and in no other way, after the checks of
+``_archive.py``.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
-import stat
+import re
 import warnings
-import zipfile
-from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from grokscope.errors import InputError
+from grokscope.interop._archive import check_archive
 
 if TYPE_CHECKING:
     from grokscope.experiment import Experiment
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["activation_of", "check_predictions", "import_torch_library", "load_pt"]
 
 _MMAP_BYTES = 2**28  # larger files are memory-mapped
-_MAX_PICKLE_BYTES = 2**26
 _MAX_INPUTS = 1000
 # Relative tolerance: float32 sums over thousands of neurons in another order differ by less, and a wrong
 # activation by far more.
@@ -46,60 +44,100 @@ def import_torch_library(purpose: str) -> Any:
     return importlib.import_module("torch")
 
 
-def load_pt(path: Path) -> Mapping[Any, Any]:
+def load_pt(path: Path, *, mapped: bool = False) -> Any:
     """Load a file written by `torch.save`, without running any code in it.
 
+    numpy arrays and numbers in it are read by `_PickledArray`, which checks that they have as many bytes as
+    they claim.
+
+    Args:
+        path: the file.
+        mapped: whether the tensors stay in the file until they are used.
+
     Raises:
-        InputError: naming the file, if `torch.save` did not write it, it is damaged, loading it would run
-            code, or it is not a table; or if PyTorch is not installed.
+        InputError: naming the file, if `torch.save` did not write it, it is damaged, or loading it would run
+            code; or if PyTorch is not installed.
     """
     torch = import_torch_library(f"{path}:")
-    _check_archive(path)
+    check_archive(path)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), torch.serialization.safe_globals(_NUMPY_PICKLES):
             warnings.simplefilter("ignore")  # about old storage formats
-            mmap = path.stat().st_size > _MMAP_BYTES
-            loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+            mmap = mapped or path.stat().st_size > _MMAP_BYTES
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}.") from None
     except Exception as error:
         raise InputError(f"{path}: {_load_error(error)}") from None
-    if not isinstance(loaded, Mapping):
-        raise InputError(f"{path}: holds a {type(loaded).__name__}, not a state dict.")
-    return loaded
 
 
-def _check_archive(path: Path) -> None:
-    """Raise an error for an archive that `torch.save` would not write."""
-    try:
-        size = path.stat().st_size
-        if not zipfile.is_zipfile(path):
-            raise InputError(
-                f"{path}: is not a file of torch.save (a zip archive), or is truncated. Bare pickles and "
-                "files from before PyTorch 1.6 are not read; save its state_dict() where it was made."
-            )
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise InputError(f"{path}: is damaged: {error}.") from None
-    seen: set[str] = set()
-    for member in members:
-        name = member.filename
-        place = PurePosixPath(name)
-        if place.is_absolute() or ".." in place.parts or "\\" in name or "\0" in name:
-            raise InputError(f"{path}: its member {name!r} points out of the archive; it is not read.")
-        if stat.S_ISLNK(member.external_attr >> 16):
-            raise InputError(f"{path}: its member {name!r} is a link; it is not read.")
-        if name in seen:
-            raise InputError(f"{path}: its member {name!r} is there twice; it is not read.")
-        seen.add(name)
-        if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
-            raise InputError(f"{path}: its member {name!r} is compressed or encrypted; it is not read.")
-        if place.name == "data.pkl" and member.file_size > _MAX_PICKLE_BYTES:
-            raise InputError(f"{path}: its table of contents has {member.file_size} bytes; it is not read.")
-    claimed = sum(member.file_size for member in members)
-    if claimed > size:
-        raise InputError(f"{path}: its members claim {claimed} bytes, but it has {size}; it is not read.")
+class _PickledType:
+    """The type of a pickled numpy array; only plain numbers are known."""
+
+    def __init__(self, code: str, *_: Any) -> None:
+        self._code = code
+        self._order = "="
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self._order = state[1]
+
+    @property
+    def numpy(self) -> np.dtype[Any] | None:
+        """The type, or None if it is not one of plain numbers."""
+        known = re.fullmatch(r"[biuf][1248]", str(self._code)) and self._order in ("=", "<", ">", "|")
+        return np.dtype(f"{self._order}{self._code}") if known else None
+
+
+class _PickledArray:
+    """A numpy array in a pickle, made from its bytes without numpy's own unpickling.
+
+    Attributes:
+        array: the array; None if it does not hold plain numbers.
+    """
+
+    array: np.ndarray | None = None
+
+    def __setstate__(self, state: tuple[int, tuple[int, ...], _PickledType, bool, Any]) -> None:
+        _, shape, kind, is_fortran, content = state
+        if (dtype := kind.numpy) is None or not isinstance(content, bytes):
+            return
+        array = np.frombuffer(content, dtype).reshape(shape, order="F" if is_fortran else "C")
+        self.array = array.astype(dtype.newbyteorder("="), copy=False)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array."""
+        return () if self.array is None else self.array.shape
+
+    @property
+    def dtype(self) -> str:
+        """Type of the array; ``object`` if it does not hold plain numbers."""
+        return "object" if self.array is None else str(self.array.dtype)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if self.array is None:
+            raise TypeError("an array of Python objects")
+        return self.array if dtype is None else self.array.astype(dtype)
+
+
+def _pickled_array(*_: Any) -> _PickledArray:
+    return _PickledArray()
+
+
+def _pickled_number(kind: _PickledType, content: Any) -> Any:
+    """A numpy scalar; None if it is no plain number."""
+    if kind.numpy is None or not isinstance(content, bytes):
+        return None
+    return np.frombuffer(content, kind.numpy)[0].item()
+
+
+# what numpy's pickles name, and what is called instead; numpy 1 has them in ``numpy.core``
+_NUMPY_PICKLES = [
+    (_PickledType, "numpy.dtype"),
+    (_PickledArray, "numpy.ndarray"),
+    *((_pickled_array, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")),
+    *((_pickled_number, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+]
 
 
 def _load_error(error: Exception) -> str:

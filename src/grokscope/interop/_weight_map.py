@@ -14,6 +14,7 @@ A map comes from a known layout (``_layouts.py``), or from a TOML file of the us
 from __future__ import annotations
 
 import fnmatch
+import json
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from grokscope.errors import InputError, did_you_mean
 from grokscope.interop._tensors import Tensors
 from grokscope.spec.toml import read_toml
 
-__all__ = ["MapEntry", "ShapeOp", "WeightMap", "shapes_text"]
+__all__ = ["MapEntry", "ShapeOp", "WeightMap", "map_to_start_from", "shapes_text"]
 
 _MAX_LISTED = 40
 
@@ -207,6 +208,37 @@ class WeightMap:
 
     def _ignores(self, name: str) -> bool:
         return any(fnmatch.fnmatchcase(name, pattern) for pattern in self.ignore)
+
+
+def map_to_start_from(tensors: Tensors, wanted: Mapping[str, tuple[int, ...]]) -> str:
+    """A map file in which each of our arrays has the one tensor that fits by its shape.
+
+    Args:
+        tensors: the foreign tensors.
+        wanted: shapes of our arrays by name.
+    """
+    left = dict(tensors.shapes)
+    lines: list[str] = []
+    for name, shape in wanted.items():
+        fits = [(n, False) for n, s in left.items() if _squeezed(s) == _squeezed(shape)]
+        fits += [
+            (n, True)
+            for n, s in left.items()
+            if _squeezed(s) == _squeezed(shape)[::-1] and (n, False) not in fits
+        ]
+        lines.append(f"# {name} has shape {list(shape)}" + ("" if fits else "; no tensor fits"))
+        if len(fits) > 1:
+            lines[-1] += f"; {', '.join(json.dumps(n) for n, _ in fits)} fit"
+        theirs, is_turned = fits[0] if len(fits) == 1 else ("", False)
+        value = f"{{ from = {json.dumps(theirs)}, transpose = true }}" if is_turned else json.dumps(theirs)
+        lines.append(f"{json.dumps(name)} = {value}")
+        left.pop(theirs, None)
+    found = "".join(f"#   {json.dumps(name)} {list(shape)}\n" for name, shape in left.items())
+    return (
+        "# A map for grokscope import torch --map: our arrays = their tensors. Write the missing names.\n"
+        f"# Tensors that have no place yet (those that are not needed go into 'ignore'):\n{found}"
+        "ignore = []\n\n[weights]\n" + "\n".join(lines) + "\n"
+    )
 
 
 def shapes_text(shapes: Mapping[str, tuple[int, ...]]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +17,13 @@ import numpy as np
 
 from grokscope.errors import InputError, option
 from grokscope.experiment import Experiment
-from grokscope.interop._checkpoints import MAX_STEP, ForeignSnapshot, ForeignSnapshots, find_snapshots
+from grokscope.interop._checkpoints import ForeignSnapshot, ForeignSnapshots, find_snapshots
 from grokscope.interop._data import read_data
-from grokscope.interop._plan import ImportPlan, PartialSpec
+from grokscope.interop._plan import ImportPlan, PartialSpec, UnknownLayoutError
+from grokscope.interop._steps import MAX_STEP, step_of
 from grokscope.interop._tensors import Tensors, plain_array, tensors_in_memory
 from grokscope.interop._torch import check_predictions
-from grokscope.interop._weight_map import WeightMap, shapes_text
+from grokscope.interop._weight_map import WeightMap, map_to_start_from, shapes_text
 from grokscope.progress import Progress, SilentProgress
 
 if TYPE_CHECKING:
@@ -38,25 +39,31 @@ def import_torch(
     *,
     data: str | Path | Mapping[str, np.ndarray] | None = None,
     pattern: str | None = None,
+    key: str | None = None,
     map: str | Path | Mapping[str, Any] | None = None,
+    write_map: str | Path | None = None,
     out: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Run:
-    """Make a run from PyTorch checkpoints: ``.pt``, ``.pth`` or ``.safetensors`` files.
+    """Make a run from PyTorch checkpoints: ``.pt``, ``.pth``, ``.ckpt``, ``.bin`` or ``.safetensors`` files.
 
     The run has a snapshot for every checkpoint, and all measures that apply, at every snapshot. It cannot be
     replayed. No code in a file is executed. Files are read one at a time.
 
     Args:
-        path: a folder of files, one state dict each; one file with a prefix ``epoch_E/`` or ``step_S/``
-            before every name; or a file with one state dict.
+        path: a folder of files with one state dict each; a folder of Hugging Face's libraries, or one with
+            their ``checkpoint-N``; or one file, with a state dict, a list or table of them, or a prefix
+            ``epoch_E/`` or ``step_S/`` before every name (docs/your-own-networks.md).
         task: a spec (a file, a table, an experiment) or a task. Only ``[task]`` is required, and what the
             weights do not determine (``model.activation``; ``batch_size`` if checkpoints count epochs).
         data: the training and test data: arrays ``train_x``, ``train_y``, ``test_x``, ``test_y`` (and
             ``probe_x``, ``probe_y``), or a file of them. By default those in the file of the weights. If the
             spec has a task, they must be samples of it.
-        pattern: pattern of the file names, with ``{step}`` or ``{epoch}``, and ``{seed}`` for several seeds.
+        pattern: pattern of the file names (or of the keys in the one file), with ``{step}`` or ``{epoch}``,
+            and ``{seed}`` for several seeds. A step or epoch inside a file is trusted more.
+        key: the keys that lead to the state dict in each file, joined by dots, if it has several.
         map: how our arrays are made from their tensors, a TOML file or table (docs/your-own-networks.md).
+        write_map: where a map to start from is written, if the layout is not known.
         out: the run folder; default ``runs/<task>-<identity, 8 characters>``.
         progress: shows the progress.
 
@@ -70,19 +77,27 @@ def import_torch(
           experiment  samples, fully_connected, hinge loss, learner imported, 9600 steps
           ...
     """
-    files = find_snapshots(Path(path), pattern)
+    files = find_snapshots(Path(path), pattern, key)
     spec = PartialSpec.read(task)
     arrays = read_data(Path(data)) if isinstance(data, str | Path) else (data or files.data)
     data_label = (
         f"{option('data')} {data}" if isinstance(data, str | Path) else "data" if data else files.label
     )
-    plan = ImportPlan.make(spec, arrays, data_label, files.snapshots[0].open(), _read_map(map))
-    if files.ignored:
-        plan.notes.append(f"ignored: {', '.join(files.ignored)}.")
+    try:
+        plan = ImportPlan.make(spec, arrays, data_label, files.snapshots[0].open(), _read_map(map))
+    except UnknownLayoutError as error:
+        if write_map is None:
+            raise
+        _write_new(Path(write_map), map_to_start_from(error.tensors, error.wanted))
+        raise InputError(
+            f"{error.tensors.label}: the tensor names fit no known layout; a map to start from is in "
+            f"{write_map}."
+        ) from None
+    plan.notes.extend(files.notes)
     steps = _steps_of(files, plan)
     return _write(
         plan,
-        (_ForeignNetwork(one.place.seed or 0, step, one.open()) for step, one in steps),
+        (_ForeignNetwork(one.seed, step, one.open()) for step, one in steps),
         out,
         origin={"source": files.label, "found": files.found},
         name=hashlib.sha256(str(Path(path).absolute()).encode()).hexdigest()[:12],
@@ -210,6 +225,14 @@ def _write(
     return Run(folder)
 
 
+def _write_new(file: Path, text: str) -> None:
+    try:
+        with file.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise InputError(f"{option('write-map')} {file}: cannot be written: {error.strerror}.") from None
+
+
 def _read_map(given: str | Path | Mapping[str, Any] | None) -> WeightMap | None:
     if given is None:
         return None
@@ -221,22 +244,50 @@ def _read_map(given: str | Path | Mapping[str, Any] | None) -> WeightMap | None:
 def _steps_of(files: ForeignSnapshots, plan: ImportPlan) -> list[tuple[int, ForeignSnapshot]]:
     """Each snapshot with its step; an epoch has as many steps as the spec has batches."""
     per_epoch = plan.experiment([0]).steps_per_epoch
-    by_epoch = any(one.place.unit == "epoch" for one in files.snapshots)
+    by_epoch = any(
+        one.said_by and all(numbers.step is None for numbers in one.said_by) for one in files.snapshots
+    )
     if by_epoch and "batch_size" not in plan.spec.table:
         plan.notes.append(
             f"an epoch is taken to be {per_epoch} steps ({plan.task.n_train} training samples, batch_size "
             "32)."
         )
+    placed, contradictions = _placed(files, per_epoch)
+    inside = [(one.seed, n) for one in files.snapshots for n in one.said_by if n.source == "the file"]
+    is_twice = len({(one.seed, step) for step, one in placed}) < len(placed)
+    if len(set(inside)) < len(inside) and (is_twice or contradictions):
+        # a number that is the same in several files counts something else
+        outer = replace(
+            files,
+            snapshots=[
+                replace(one, said_by=tuple(n for n in one.said_by if n.source != "the file"))
+                for one in files.snapshots
+            ],
+        )
+        again, others = _placed(outer, per_epoch)
+        if all(step is not None for step, _ in again) and len({(o.seed, s) for s, o in again}) == len(again):
+            placed, contradictions = again, others
+            plan.notes.append("several files say the same step inside: the steps of their names are taken.")
+    if contradictions:
+        more = f" (and {len(contradictions) - 1} more like this)" if len(contradictions) > 1 else ""
+        plan.notes.append(f"{contradictions[0]}{more}.")
     steps: list[tuple[int, ForeignSnapshot]] = []
-    for one in files.snapshots:
-        if one.place.number is None:
+    for found, one in placed:
+        step = found
+        if step is None:
             spec = plan.spec.table
             step = spec["epochs"] * per_epoch if "epochs" in spec else spec.get("steps", 0)
             plan.notes.append(f"the step of {one.label} is not known: taken to be {step}.")
-        else:
-            step = one.place.number * (per_epoch if one.place.unit == "epoch" else 1)
         steps.append((step, one))
     return steps
+
+
+def _placed(
+    files: ForeignSnapshots, per_epoch: int
+) -> tuple[list[tuple[int | None, ForeignSnapshot]], list[str]]:
+    """The snapshots with their steps (None: nothing tells it), and what contradicts itself."""
+    found = [(*step_of(one.label, one.said_by, per_epoch), one) for one in files.snapshots]
+    return [(step, one) for step, _, one in found], [note for _, note, _ in found if note is not None]
 
 
 def _step_model_pairs(model: Any, step: int | None) -> Iterator[tuple[int | None, Any]]:

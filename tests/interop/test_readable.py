@@ -1,0 +1,190 @@
+"""What the page says can be read: each kind is written with PyTorch, and predicts what PyTorch does."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+import grokscope as gs
+from foreign import SPEC, WIDTH, N, own_data
+
+PAGE = Path(__file__).parent.parent.parent / "docs" / "your-own-networks.md"
+SPEC_6 = {**SPEC, "batch_size": 4, "measures": []}  # 24 samples: an epoch is 6 steps
+
+
+def module(seed: int) -> Any:
+    import torch
+
+    torch.manual_seed(seed)
+    return torch.nn.Sequential(torch.nn.Linear(N, WIDTH), torch.nn.ReLU(), torch.nn.Linear(WIDTH, 1))
+
+
+def state(seed: int, prefix: str = "") -> dict[str, Any]:
+    return {f"{prefix}{name}": tensor for name, tensor in module(seed).state_dict().items()}
+
+
+def arrays(seed: int) -> dict[str, np.ndarray]:
+    return {name: tensor.numpy() for name, tensor in state(seed).items()}
+
+
+Written = tuple[Path, dict[int, int]]  # the path to import, and the seed of the network at each step
+
+
+def a_state_dict(torch: Any, folder: Path) -> Written:
+    torch.save(state(1), folder / "step_1k.pt")
+    return folder / "step_1k.pt", {1000: 1}
+
+
+def a_folder(torch: Any, folder: Path) -> Written:
+    for epoch in (0, 5):
+        torch.save(state(epoch), folder / f"net_epoch_{epoch:03d}.pth")
+    return folder, {0: 0, 30: 5}
+
+
+def folders(torch: Any, folder: Path) -> Written:
+    for step in (10, 20):
+        (folder / f"step_{step}").mkdir()
+        save_file(arrays(step), folder / f"step_{step}" / "net.safetensors")
+    return folder, {10: 10, 20: 20}
+
+
+def wrapped(torch: Any, folder: Path) -> Written:
+    optimizer = torch.optim.AdamW(module(1).parameters())
+    torch.save(
+        {"net": {"state_dict": state(1)}, "opt": optimizer.state_dict(), "epoch": 7, "step": 42},
+        folder / "best.pt",
+    )
+    return folder / "best.pt", {42: 1}
+
+
+def averaged(torch: Any, folder: Path) -> Written:
+    torch.save(
+        {"epoch": 2, "swa": torch.optim.swa_utils.AveragedModel(module(1)).state_dict()}, folder / "a.pt"
+    )
+    return folder / "a.pt", {12: 1}
+
+
+def compiled(torch: Any, folder: Path) -> Written:
+    torch.save(state(1, "_orig_mod.module."), folder / "step_3.pt")
+    return folder / "step_3.pt", {3: 1}
+
+
+def a_list(torch: Any, folder: Path) -> Written:
+    table = {
+        "model": state(9),
+        "checkpoints": [state(1), state(2)],
+        "checkpoint_epochs": torch.tensor([0, 4]),
+    }
+    torch.save(table, folder / "run.pth")
+    return folder / "run.pth", {0: 1, 24: 2}
+
+
+def a_list_with_an_array(torch: Any, folder: Path) -> Written:
+    torch.save({"state_dicts": [state(1), state(2)], "steps": np.array([5, 9])}, folder / "run.pth")
+    return folder / "run.pth", {5: 1, 9: 2}
+
+
+def a_list_of_checkpoints(torch: Any, folder: Path) -> Written:
+    torch.save([{"epoch": e, "model": state(e)} for e in (1, 2)], folder / "run.pt")
+    return folder / "run.pt", {6: 1, 12: 2}
+
+
+def by_step(torch: Any, folder: Path) -> Written:
+    torch.save({0: state(1), 100: state(2)}, folder / "run.pt")
+    return folder / "run.pt", {0: 1, 100: 2}
+
+
+def by_name(torch: Any, folder: Path) -> Written:
+    torch.save({"epoch_0": state(1), "epoch_2": state(2)}, folder / "run.pt")
+    return folder / "run.pt", {0: 1, 12: 2}
+
+
+def by_prefix(torch: Any, folder: Path) -> Written:
+    save_file({f"step_{s}/{n}": a for s in (1, 4) for n, a in arrays(s).items()}, folder / "run.safetensors")
+    return folder / "run.safetensors", {1: 1, 4: 4}
+
+
+def lightning(torch: Any, folder: Path) -> Written:
+    for epoch, step in ((0, 6), (7, 48)):
+        table = {"epoch": epoch, "global_step": step, "pytorch-lightning_version": "2.4.0", "loops": {}}
+        name = f"epoch={epoch}-step={step}-val_loss=0.{step}.ckpt"
+        torch.save({**table, "state_dict": state(step, "net."), "optimizer_states": []}, folder / name)
+    return folder, {6: 6, 48: 48}
+
+
+def hugging_face(torch: Any, folder: Path) -> Written:
+    (folder / "config.json").write_text("{}")
+    save_file(arrays(1), folder / "model.safetensors")
+    (folder / "trainer_state.json").write_text('{"global_step": 8, "epoch": 1.5}')
+    torch.save({}, folder / "training_args.bin")
+    return folder, {8: 1}
+
+
+def shards(torch: Any, folder: Path) -> Written:
+    folder = folder / "checkpoint-30"
+    folder.mkdir()
+    names = {name: f"model-0000{1 + i // 2}-of-00002.safetensors" for i, name in enumerate(arrays(1))}
+    for file in set(names.values()):
+        save_file({name: a for name, a in arrays(1).items() if names[name] == file}, folder / file)
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": names}))
+    return folder, {30: 1}
+
+
+def trainer(torch: Any, folder: Path) -> Written:
+    for step in (500, 1000):
+        (folder / f"checkpoint-{step}").mkdir()
+        save_file(arrays(step), folder / f"checkpoint-{step}" / "model.safetensors")
+        torch.save({}, folder / f"checkpoint-{step}" / "optimizer.pt")
+    return folder, {500: 500, 1000: 1000}
+
+
+KINDS: dict[str, Callable[[Any, Path], Written]] = {
+    "a state dict": a_state_dict,
+    "a folder of them": a_folder,
+    "a folder of folders with one each": folders,
+    "a checkpoint with the state dict under any keys": wrapped,
+    "`AveragedModel` (EMA, SWA)": averaged,
+    "from `DataParallel`, `torch.compile`": compiled,
+    "a list of state dicts, with a list or tensor of steps or epochs": a_list,
+    "the same, with a numpy array": a_list_with_an_array,
+    "a list of checkpoints": a_list_of_checkpoints,
+    "a table by step": by_step,
+    "a table by name": by_name,
+    "names with a prefix": by_prefix,
+    "Lightning's `.ckpt`": lightning,
+    "a folder of Hugging Face's libraries": hugging_face,
+    "the same, in shards": shards,
+    "the folder of a `Trainer`": trainer,
+}
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_is_read_and_predicts_what_pytorch_does(kind, tmp_path):
+    import torch
+
+    (tmp_path / "them").mkdir()
+    path, seeds = KINDS[kind](torch, tmp_path / "them")
+    run = gs.import_torch(path, SPEC_6, data=own_data(), out=tmp_path / "run")
+    assert run.snapshot_steps == sorted(seeds)
+    x = own_data()["test_x"]
+    for step, seed in seeds.items():
+        with torch.no_grad():
+            theirs = module(seed)(torch.tensor(x))[:, 0].numpy()
+        np.testing.assert_allclose(
+            np.asarray(run.model(step=step)(jnp.asarray(x))), theirs, rtol=0, atol=1e-6
+        )
+
+
+def test_the_page_has_these_kinds_and_no_others():
+    table = PAGE.read_text(encoding="utf-8").partition("| what can be read |")[2].partition("\n\n")[0]
+    rows = [re.split(r"(?<!\\)\|", line)[1].strip() for line in table.splitlines()[2:]]
+    assert rows == [*KINDS]
