@@ -195,7 +195,7 @@ def test_a_state_dict_alone(states, tmp_path):
         (["a.safetensors", "b.safetensors"], None, "the step is not clear: the names do not"),
         (["a1.safetensors"], "b{step}.pt", "no file matches pattern 'b{step}.pt'. It has a1.safetensors."),
         (["a1.safetensors"], "a*.safetensors", "must hold {step} or {epoch}, as 'model_{step}.pt'."),
-        (["a1.safetensors"], "a{step}{epoch}", "must hold {step} or {epoch}"),
+        (["a1.safetensors"], "{seed}*", "must hold {step} or {epoch}"),
         (["a1.safetensors"], "a{stp}.safetensors", "'{stp}' is not known, or is there twice."),
         (["a1.safetensors"], "{step}{step}", "'{step}' is not known, or is there twice."),
         (["a1.txt"], "a{step}.txt", "a1.txt: must end in .pt, .pth, .ckpt, .bin, .safetensors."),
