@@ -35,6 +35,7 @@ SHORTER = {
     ),
     '"memorization",\n    i': "\"memorization\", \"measures=['train_accuracy', 'test_accuracy']\",\n    i",
     'run.branch(60, seeds="i': 'run.branch(60, "measures=[\'test_accuracy\']", seeds="i',
+    "duel = run.branch(\n    0,": "duel = run.branch(\n    0, \"measures=['test_accuracy']\",",
     "    60, seeds=[0, 1]": "    60, \"measures=['test_accuracy']\", seeds=[0, 1]",
     "n = 40": "n = 10",
 }
