@@ -23,6 +23,7 @@ import argparse
 import io
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -355,11 +356,16 @@ def keep(folder: Path, name: str = "", root: Path = ROOT, verdicts: Path = VERDI
     return written
 
 
-def fresh_seeds(paper: Paper) -> str:
-    """Seeds for the quick profile on which no region was fixed, as ``200:208``."""
+def fresh_seeds(paper: Paper) -> dict[str, list[str]]:
+    """The experiments by the seeds of their quick profile, moved to where no region was fixed."""
     first = max((_first(claim.confirmed_on) for claim in paper.claims), default=100)
-    counts = [one.under("quick")[1] for one in paper.experiments if one.default]
-    return f"{first}:{first + max((n for n in counts if isinstance(n, int)), default=8)}"
+    found: dict[str, list[str]] = {}
+    for one in paper.experiments:
+        count = one.under("quick")[1]
+        if one.default:
+            seeds = f"{first}:{first + count}" if isinstance(count, int) else count
+            found.setdefault(seeds, []).append(one.name)
+    return found
 
 
 def run_all(out: Path) -> None:
@@ -367,17 +373,17 @@ def run_all(out: Path) -> None:
     kept = {table.paper: table for one in literature() for table in one.tables if table.profile == "paper"}
     for name, paper in papers().items():
         folder = out / name
-        command = ["reproduce", name, "--profile", "quick", "--seeds", fresh_seeds(paper)]
-        print(f"== grokscope {' '.join(command)}", flush=True)
-        code = subprocess.run(
-            [sys.executable, "-m", "grokscope", *command, "--out", str(folder), "--yes"], check=False
-        ).returncode
-        if code not in (0, 1):  # 1: parts failed, the rest was judged
-            sys.exit(f"make_claims: {name} ended with exit code {code}; the same command goes on")
+        for seeds, experiments in fresh_seeds(paper).items():
+            command = ["reproduce", name, *experiments, "--profile", "quick", "--seeds", seeds]
+            print(f"== grokscope {shlex.join(command)}", flush=True)
+            code = subprocess.run(
+                [sys.executable, "-m", "grokscope", *command, "--out", str(folder), "--yes"], check=False
+            ).returncode
+            if code not in (0, 1):  # 1: parts failed, the rest was judged
+                sys.exit(f"make_claims: {name} ended with exit code {code}; the same command goes on")
         if name in kept:
-            print(
-                f"{name}: quick: {tally_text(table_of(folder).judged)}; kept: {tally_text(kept[name].judged)}"
-            )
+            now, before = tally_text(table_of(folder).judged), tally_text(kept[name].judged)
+            print(f"{name}: quick: {now}; kept: {before}")
         else:
             print("\n".join(f"written: {file}" for file in keep(folder)))
 
