@@ -29,6 +29,14 @@ class FakeRun:
     asked: list[Any] = field(default_factory=list)
 
     @property
+    def place(self) -> Path:
+        return self.path
+
+    @property
+    def measures_so_far(self) -> xr.Dataset:
+        return self.measures
+
+    @property
     def steps_done(self) -> np.ndarray:
         return np.full(len(self.members), 320)
 

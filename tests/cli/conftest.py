@@ -12,6 +12,7 @@ import pytest
 
 import grokscope
 import grokscope.analysis.overview  # what is imported later finds a `grokscope.runs` that is no package
+import grokscope.runs.glance
 import grokscope.runs.provenance
 import grokscope.spec.parts
 from fake_runs import FakeRun, fake_run
@@ -65,6 +66,7 @@ def store(monkeypatch):
     module = ModuleType("grokscope.runs")
     module.train, module.open_run = fake.train, fake.open_run
     module.verify = lambda path: fake.problems
+    module.seconds_to_train = lambda *given, **options: 0.0
     monkeypatch.setitem(sys.modules, "grokscope.runs", module)
     monkeypatch.setattr(grokscope, "runs", module, raising=False)
     return fake

@@ -20,6 +20,7 @@ def train(experiment, **options):
     finally:
         print("committed", file=sys.stderr, flush=True)
 fake.train = train
+fake.seconds_to_train = lambda *given, **options: 0.0
 sys.modules["grokscope.runs"] = grokscope.runs = fake
 sys.exit(main(sys.argv[1:]))
 """

@@ -40,26 +40,22 @@ def train(
         from grokscope import runs
         from grokscope.experiment import Experiment
         from grokscope.progress import RichProgress
-        from grokscope.runs.trainer import seconds_left
-        from grokscope.spec.streams import Members
 
         experiment = Experiment.from_toml(spec, tuple(set_ or ()))
-        members = Members.parse(1 if seeds is None else seeds)
-        place = folder or runs.default_folder(experiment)
-        options.confirm(
-            seconds_left(place, experiment, members), yes, advice=", or --seeds for fewer members"
-        )
+        wanted = 1 if seeds is None else seeds
+        seconds = runs.seconds_to_train(experiment, wanted, out=folder)
+        options.confirm(seconds, yes, advice=", or --seeds for fewer members")
         with RichProgress() as progress:
             choices: dict[str, Any] = {
-                "seeds": members,
+                "seeds": wanted,
                 "progress": progress,
                 "allow_other_numerics": allow_other_numerics,
                 "allow_changed_code": allow_changed_code,
             }
             if watch:
-                run = _train_watched(experiment, place, choices)
+                run = _train_watched(experiment, folder or runs.default_folder(experiment), choices)
             else:
-                run = runs.train(experiment, out=place, **choices)
+                run = runs.train(experiment, out=folder, **choices)
         n_steps, n_members = run.experiment.n_steps, len(run.members)
         if json:
             out.document(

@@ -9,7 +9,7 @@ The files of a run are described in `grokscope.store`.
 from grokscope.runs.branch import branch_members
 from grokscope.runs.folders import RunSummary, open_run, run_summaries, verify
 from grokscope.runs.given import GivenMeasures, add_measures
-from grokscope.runs.run import Run, default_folder, train
+from grokscope.runs.run import Run, default_folder, seconds_to_train, train
 from grokscope.store.checksums import Problem
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "default_folder",
     "open_run",
     "run_summaries",
+    "seconds_to_train",
     "train",
     "verify",
 ]

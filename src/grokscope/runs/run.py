@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from grokscope.runs.times import EventTimes
     from grokscope.store.run_store import RunStore
 
-__all__ = ["Run", "default_folder", "train"]
+__all__ = ["Run", "default_folder", "seconds_to_train", "train"]
 
 _NOT_BEGUN = "was stopped before the first result was kept"
 
@@ -582,6 +582,20 @@ def train(
         shown=shown,
     )
     return Run(folder, shown=shown)
+
+
+def seconds_to_train(
+    experiment: Experiment, seeds: int | str | Members = 1, *, out: str | Path | None = None
+) -> float:
+    """Predict the wall time of `train` with these arguments on this machine.
+
+    Raises:
+        InputError: see `train`.
+    """
+    from grokscope.runs.trainer import seconds_left
+
+    place = Path(out) if out is not None else default_folder(experiment)
+    return seconds_left(place, experiment, Members.parse(seeds))
 
 
 def default_folder(experiment: Experiment) -> Path:

@@ -125,11 +125,16 @@ def seconds_left(folder: Path, experiment: Experiment, members: Members) -> floa
     """Predict the wall time of `train_into` on this machine, without the steps that the folder has already.
 
     The machine's speed is measured where a slow machine would take longer than `_WORTH_MEASURING`.
+
+    Raises:
+        InputError: if a new run would be refused as too large.
     """
     if not experiment.learner.trains:
         return 0.0
     share = 1.0
-    if is_run(folder):
+    if not is_run(folder):
+        refuse_too_large(experiment, len(members))
+    else:
         store = open_store(folder)
         if store.identity == experiment.identity:
             done = dict(zip(store.seeds, store.steps_done.clip(max=experiment.n_steps).tolist(), strict=True))
