@@ -86,9 +86,7 @@ def train_into(
     with in_precision(experiment.precision):
         if _is_done_and_closed(folder, experiment, members, allow):
             return
-        check_parts(experiment)  # before the measures: which of them apply depends on the network
-        check_parts(experiment, MeasurePlan.of(experiment).all)
-        refuse_too_large(experiment, len(members))
+        _check(experiment, members)
         prepared = None
         if not experiment.is_plain and not is_run(folder):  # before the folder is made, as this can fail
             prepared = prepare(experiment, members, progress, allow=allow)
@@ -127,13 +125,15 @@ def seconds_left(folder: Path, experiment: Experiment, members: Members) -> floa
     The machine's speed is measured where a slow machine would take longer than `_WORTH_MEASURING`.
 
     Raises:
-        InputError: if a new run would be refused as too large.
+        InputError: if a new run would be refused: a part fails, or the experiment is too large.
     """
     if not experiment.learner.trains:
         return 0.0
     share = 1.0
     if not is_run(folder):
-        refuse_too_large(experiment, len(members))
+        prepare_devices()
+        with in_precision(experiment.precision):
+            _check(experiment, members)
     else:
         store = open_store(folder)
         if store.identity == experiment.identity:
@@ -143,6 +143,13 @@ def seconds_left(folder: Path, experiment: Experiment, members: Members) -> floa
     if seconds * share > _WORTH_MEASURING:
         seconds = predict_seconds(experiment, len(members), measure_rates(_MEASURING_SECONDS))
     return seconds * share
+
+
+def _check(experiment: Experiment, members: Members) -> None:
+    """Check the parts of an experiment and its size, before a run is created."""
+    check_parts(experiment)  # before the measures: which of them apply depends on the network
+    check_parts(experiment, MeasurePlan.of(experiment).all)
+    refuse_too_large(experiment, len(members))
 
 
 def _is_done_and_closed(folder: Path, experiment: Experiment, members: Members, allow: Allow) -> bool:
