@@ -32,6 +32,10 @@ class SyntheticRun:
     provenance: dict[str, Any] = field(default_factory=lambda: {"command": "grokscope reproduce"})
 
     @property
+    def measures_so_far(self) -> xr.Dataset:
+        return self.measures
+
+    @property
     def members(self) -> Members:
         return Members.of_seeds(self.measures["seed"].to_numpy().tolist())
 
