@@ -492,9 +492,9 @@ def test_cards_escape_what_they_quote() -> None:
 def test_a_damaged_run_has_a_repr(run: gs.Run, tmp_path: Path) -> None:
     shutil.copytree(run.path, tmp_path / "run")
     damaged = gs.open_run(tmp_path / "run")
+    before = repr(damaged)
     (tmp_path / "run" / "experiment.toml").write_text("task = 3")
-    assert "experiment  cannot be read: " in repr(damaged)
-    assert "cannot be read: " in damaged._repr_html_()
+    assert repr(damaged) == before  # a run reads as it was when it was opened
     shutil.rmtree(tmp_path / "run")
     assert "cannot be read: " in repr(damaged)
     assert "cannot be read: " in damaged._repr_html_()

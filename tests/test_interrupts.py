@@ -38,6 +38,14 @@ def lose(number: int = signal.SIGINT) -> None:
     gc.collect()
 
 
+@pytest.fixture(autouse=True)
+def python_raises_interrupts():
+    """Python's own handler, which Python does not set in a process that was started with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def once(monkeypatch):
     """Lost exceptions are not raised again by themselves, only where the work looks for them."""

@@ -181,11 +181,17 @@ def test_where_there_are_no_locks_nobody_has_one(tmp_path, monkeypatch, code, is
 def test_locks_leave_half_of_the_files_that_may_be_open(tmp_path):
     (tmp_path / "commit").touch()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    free = os.dup(0)
+    highest = max(map(int, os.listdir("/proc/self/fd"))) if Path("/proc/self/fd").is_dir() else 0
+    fillers = [os.dup(0)]  # no gaps: what is opened next has the numbers from `free` on
+    while fillers[-1] <= highest:
+        fillers.append(os.dup(0))
+    free = fillers.pop()
     os.close(free)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (2 * free + 20, hard))
         locks = [CommitLock.shared(tmp_path / "commit") for _ in range(20)]
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for filler in fillers:
+            os.close(filler)
     assert [lock is not None for lock in locks] == [True] * 10 + [False] * 10

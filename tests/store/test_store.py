@@ -40,6 +40,9 @@ def run(tmp_path: Path):
         yield store
 
 
+NEW_FILES = [".gitattributes", ".lock", "experiment.toml", "provenance.json", "store"]
+
+
 def test_a_new_run_has_its_files_and_facts(run):
     assert run.experiment_toml == "epochs = 3\n"
     assert run.identity == IDENTITY
@@ -47,7 +50,7 @@ def test_a_new_run_has_its_files_and_facts(run):
     assert run.provenance == {"host": "h", "format_version": 1}
     assert run.seeds == []
     assert run.read_measures().sizes == {"seed": 0, "step": 0}
-    assert sorted(os.listdir(run.path)) == [".lock", "experiment.toml", "provenance.json", "store"]
+    assert sorted(os.listdir(run.path)) == NEW_FILES
     run.update_provenance({"host": "other"})
     assert run.provenance["host"] == "other"
 
@@ -504,7 +507,7 @@ opening.create_store(sys.argv[1], "old", "{IDENTITY}", {{}}, {{}})
         open_store(tmp_path / "run")
     with make(tmp_path / "run") as store:
         assert store.experiment_toml == "epochs = 3\n"
-    assert sorted(os.listdir(tmp_path / "run")) == [".lock", "experiment.toml", "provenance.json", "store"]
+    assert sorted(os.listdir(tmp_path / "run")) == NEW_FILES
     return None
 
 
