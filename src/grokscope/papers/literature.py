@@ -135,7 +135,8 @@ class CheckedPaper:
             "experiments": f"{len(run)} of {len(self.paper.experiments)}",
             "claims": tally_text(self.entries),
             "settings": ", ".join(f"{settings.count(word)} {word}" for word in SETTINGS if word in settings),
-            "seeds": _span(int(one["seeds"]) for one in self.entries if one["seeds"]),
+            # a claim without an interval is deterministic, and counts numbers instead of seeds
+            "seeds": _span(int(one["seeds"]) for one in self.entries if one["seeds"] and one["interval"]),
             "time": _minutes(table.seconds for table in self.tables),
             "date": max(table.date for table in self.tables),
             "version": ", ".join(dict.fromkeys(table.version for table in self.tables)),
