@@ -526,7 +526,7 @@ def reproduce(
             value_notes += [*(f"{one.name}: {taken}" for taken in job.values.values()), *job.notes]
     if not runs and (first := failures[0].error) is not None:
         raise first
-    from grokscope.plots.save import write_atomically
+    from grokscope.store.disk import atomic_write
 
     old, now = _record_in(folder), {row.name for row in planned.rows}
     earlier = [one for one in _failures_in(old) if one.name.rpartition(" of ")[2] not in now]
@@ -536,7 +536,7 @@ def reproduce(
         "profiles": _profiles_after(found, planned, old),
         "failures": [one.to_json() for one in failures],
     }
-    write_atomically(folder / RECORD, json.dumps(record, indent=2) + "\n")
+    atomic_write(folder / RECORD, json.dumps(record, indent=2) + "\n", parents=True)
     done = _judge_and_draw(found, folder, runs, record, began, failures)
     return replace(done, notes=[*value_notes, *done.notes])
 
@@ -617,7 +617,8 @@ def _judge_and_draw(
     failed: Sequence[Failure],
 ) -> Reproduction:
     """Judge the claims and draw the figures, from the given runs and the other runs in the folder."""
-    from grokscope.plots.save import save_figure, write_atomically
+    from grokscope.plots.save import save_figure
+    from grokscope.store.disk import atomic_write
 
     failures = list(failed)
     lost = {one.name: one for one in failures if one.part == "experiment"}
@@ -632,7 +633,7 @@ def _judge_and_draw(
         )
     judged = judge((claim, evidence[claim.id]) for claim in claims_under)
     claims = [one.to_json() for one in judged]
-    write_atomically(folder / "claims.json", json.dumps(claims, indent=2, allow_nan=False) + "\n")
+    atomic_write(folder / "claims.json", json.dumps(claims, indent=2, allow_nan=False) + "\n", parents=True)
     profile = str(planned["profile"])
     drawn: list[tuple[Figure, bytes]] = []
     for figure in paper.figures:

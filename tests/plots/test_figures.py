@@ -19,12 +19,13 @@ from grokscope.plots.runs import (
     subnetwork_figure,
     training_figure,
 )
-from grokscope.plots.save import render, save_figure, write_atomically
+from grokscope.plots.save import render, save_figure
 from grokscope.plots.style import COLOR, epoch_axis, panels, small_print
 from grokscope.plots.thresholds import ThresholdPanel, thresholds_figure
 from grokscope.spec.parts import kinds
 from grokscope.spec.streams import parse_seeds
 from grokscope.statistics import clopper_pearson
+from grokscope.store.disk import atomic_write
 from synthetic_runs import GROKKED, MEMORIZED, SyntheticRun, changed, synthetic_run, unmeasured
 
 RUN = synthetic_run()
@@ -256,7 +257,7 @@ def test_saving_leaves_no_half_file(tmp_path: Path) -> None:
     assert names == ["figure-2.pdf", "figure-2.png", "figure-2.svg"]
     (tmp_path / "folder").mkdir()
     with pytest.raises(StoreError, match="cannot be written"):
-        write_atomically(tmp_path / "folder", "text")
+        atomic_write(tmp_path / "folder", "text")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["figures", "folder"]
 
 

@@ -95,7 +95,7 @@ def _parse_seed(text: str) -> Any:
 def _write_diagrams(readings: list[Reading], folder: Path) -> list[Path]:
     """Write a diagram of every circuit that was found; return the files."""
     from grokscope.circuits import draw
-    from grokscope.plots.save import write_atomically
+    from grokscope.store.disk import atomic_write
 
     files: list[Path] = []
     for reading in readings:
@@ -104,7 +104,9 @@ def _write_diagrams(readings: list[Reading], folder: Path) -> list[Path]:
             out.note(f"grokscope: seed {seed}: no circuit, so no diagram ({reading.circuit.support.why})")
             continue
         file = folder / f"circuit-seed-{seed}-step-{reading.step}.svg"
-        write_atomically(file, draw(reading.circuit, f"seed {_seed_text(reading)}, step {reading.step}"))
+        atomic_write(
+            file, draw(reading.circuit, f"seed {_seed_text(reading)}, step {reading.step}"), parents=True
+        )
         files.append(file)
     return files
 

@@ -240,15 +240,14 @@ def keep_values(folder: Path, name: str, values: Mapping[str, TakenValue]) -> No
     Raises:
         StoreError: if the record cannot be written.
     """
-    from grokscope.plots.save import write_atomically
+    from grokscope.store.disk import atomic_write
 
     file = folder / _RECORD
     before = _read(file) if file.is_file() else {}
     now = {**before, name: {path: asdict(one) for path, one in values.items()}}
     text = json.dumps(now, indent=2) + "\n"
     if values and (not file.is_file() or file.read_text(encoding="utf-8") != text):
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, text)
+        atomic_write(file, text, parents=True)
 
 
 def _read(file: Path) -> dict[str, dict[str, Any]]:

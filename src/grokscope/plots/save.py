@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
-from grokscope.errors import StoreError
+from grokscope.store.disk import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["FORMATS", "render", "save_figure", "write_atomically"]
+__all__ = ["FORMATS", "render", "save_figure"]
 
 FORMATS = ("svg", "pdf", "png")
 # What would differ from one day, machine or process to the next is left out or fixed.
@@ -60,26 +58,5 @@ def save_figure(figure: Figure, folder: str | Path, name: str) -> dict[str, byte
     """
     files = render(figure)
     for kind, data in files.items():
-        write_atomically(Path(folder) / f"{name}.{kind}", data)
+        atomic_write(Path(folder) / f"{name}.{kind}", data, parents=True)
     return files
-
-
-def write_atomically(path: str | Path, data: bytes | str) -> None:
-    """Write a file as a whole or not at all: to a temporary name beside it, synced, then renamed.
-
-    Raises:
-        StoreError: if it cannot be written; the old file is then still there.
-    """
-    file = Path(path)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}-{uuid4().hex[:8]}.tmp")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as stream:
-            # a path that is not UTF-8 (names of folders are bytes) is shown with its bytes escaped
-            stream.write(data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(file)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise StoreError(f"{file}: cannot be written: {error.strerror or error}.") from error

@@ -171,9 +171,9 @@ def write_page(path: str | Path, title: str, **parts: Any) -> Path:
     Raises:
         StoreError: if it cannot be written.
     """
-    from grokscope.plots.save import write_atomically
+    from grokscope.store.disk import atomic_write
 
-    write_atomically(path, page_html(title, **parts))
+    atomic_write(path, page_html(title, **parts), parents=True)
     return Path(path)
 
 

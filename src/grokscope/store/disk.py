@@ -9,6 +9,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 from grokscope.errors import StoreError
 from grokscope.store.place import Place
@@ -19,20 +20,30 @@ _OS_ERROR = re.compile(r"os error (\d+)")
 # error of an object-store service, as printed by the library
 _SERVICE_ERROR = re.compile(r'code: "(?P<code>\w+)"(?:, message: "(?P<message>[^"]*)")?')
 _GONE = "; if it was written since it was opened, open it again"
-# names of staged files, renamed when complete: NAME#NUMBER (icechunk) and .NAME.partial (`atomic_write`)
+# names of staged files, renamed when complete: NAME#NUMBER (icechunk) and .NAME.PROCESS-RANDOM.partial
+# (`atomic_write`)
 _LEFTOVER = re.compile(r".*#\d+|\..*\.partial")
 
 
-def atomic_write(file: Path, content: bytes) -> None:
+def atomic_write(path: str | Path, content: bytes | str, *, parents: bool = False) -> None:
     """Write a file atomically: it has the old or the new content, also after a power failure.
+
+    Args:
+        path: of the file.
+        content: its bytes, or text, written as UTF-8; bytes of a path that are not UTF-8 are escaped.
+        parents: make the folders above the file where they are missing.
 
     Raises:
         StoreError: if writing fails (names the file and the cause); the old content stays.
     """
-    partial = file.with_name(f".{file.name}.partial")
+    file = Path(path)
+    # no other process stages the same name
+    partial = file.with_name(f".{file.name}.{os.getpid()}-{uuid4().hex[:8]}.partial")
     try:
+        if parents:
+            file.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as stream:
-            stream.write(content)
+            stream.write(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
             stream.flush()
             os.fsync(stream.fileno())
         partial.replace(file)
@@ -40,7 +51,7 @@ def atomic_write(file: Path, content: bytes) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):  # cleanup may fail too; report the first cause
             partial.unlink(missing_ok=True)
-        raise explain(file, "cannot be written", error) from error
+        raise explain(str(file), "cannot be written", error) from error
 
 
 def sync_folder(folder: Path) -> None:
