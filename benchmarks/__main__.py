@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-NAMES = ("ladder", "training", "end_to_end", "help_time", "verification", "sweep", "transformer")
+NAMES = ("ladder", "training", "end_to_end", "help_time", "latency", "verification", "sweep", "transformer")
 
 
 def commands(words: Sequence[str]) -> list[list[str]]:

@@ -179,6 +179,27 @@ class Listing(Record):
     goal: PositiveFloat
 
 
+class Work(Record):
+    """A command from a new process to its end."""
+
+    name: str
+    seconds: list[PositiveFloat] = Field(description="by the clock, one for each repeat")
+    processor_seconds: list[PositiveFloat] = Field(description="user and system, all threads")
+    units: PositiveFloat = Field(description="median of seconds / U")
+    goal_units: PositiveFloat
+    stretch_units: PositiveFloat | None
+
+
+class Latency(Record):
+    """Tiny work, whole processes."""
+
+    kind: Literal["latency"] = "latency"
+    date: str
+    machine: Machine
+    unit: Unit
+    works: list[Work]
+
+
 class Verified(Record):
     """Networks that were verified one after another, each in one thread."""
 

@@ -73,10 +73,11 @@ def test_committed_results_are_complete(bench: Any) -> None:
         for model in (
             result.Ladder, result.Training, result.EndToEndFile, result.HelpTime, result.Gpu,
             result.Torture, result.SweepCost, result.TransformerFile, result.GpuTransformer,
-            result.ReportPage, result.Verification, result.Scheduler,
+            result.ReportPage, result.Verification, result.Scheduler, result.Latency,
+            result.Listing,
         )
     }  # fmt: skip
-    assert len(kinds) == 12
+    assert len(kinds) == 14
     for path in sorted(result.RESULTS.glob("*.json")):
         text = path.read_text()
         kinds[json.loads(text)["kind"]].model_validate_json(text)
