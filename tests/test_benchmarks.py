@@ -266,7 +266,16 @@ def test_all_benchmarks_are_started_by_one_command() -> None:
 
     wrong = said("laddr")
     assert wrong.returncode == 1
-    names = ("ladder", "training", "end_to_end", "help_time", "verification", "sweep", "transformer")
+    names = (
+        "ladder",
+        "training",
+        "end_to_end",
+        "help_time",
+        "latency",
+        "verification",
+        "sweep",
+        "transformer",
+    )
     assert wrong.stderr == f"benchmarks: 'laddr' is not one of {', '.join(names)}.\n"
     for name in names:
         shown = said(name, "--help")
