@@ -240,7 +240,8 @@ def array_leaves(tree: Any) -> dict[str, np.ndarray]:
     return {name: np.asarray(leaf) for name, leaf in named_leaves(tree).items()}
 
 
-@functools.lru_cache(maxsize=64)
+# enough for two experiments; the programs and traces of each one more would take some 45 MB
+@functools.lru_cache(maxsize=20)
 def _program(static: tuple[MemberLoop, Execution], what: str, extra: Any = None) -> Any:
     """The compiled program of a cohort method, cached by loop, execution and method."""
     loop, execution = static
