@@ -26,7 +26,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,9 @@ from grokscope.claims import NOT_RUN, tally_text
 from grokscope.papers import Paper, find_paper, papers
 from grokscope.papers.literature import VERDICTS, CheckedPaper, JudgedTable, literature
 from grokscope.plots.curves import seeds_argument
-from grokscope.runs import open_run
-from grokscope.runs.folders import run_folders
+from grokscope.runs import Run, open_run
+from grokscope.store.folder import run_folders, sweep_folders
+from grokscope.sweeps import open_sweep
 
 ROOT = Path(__file__).resolve().parent.parent
 LITERATURE = ROOT / "docs" / "literature.md"
@@ -280,17 +281,16 @@ def table_of(folder: Path, name: str = "") -> JudgedTable:
     if missing := [str(file) for file in needed if not file.is_file()]:
         raise ValueError(f"{folder}: lacks {', '.join(missing)}; give a folder of `grokscope reproduce`")
     claims, record = (json.loads(file.read_text(encoding="utf-8")) for file in needed)
-    trained: dict[str, str] = {}
+    finished: dict[str, set[int]] = {}
     seconds: list[float | None] = []
     made: list[tuple[str, str]] = []
-    for path in run_folders(folder):
-        run = open_run(path)
-        # a contest is a folder of several, with the same seeds
-        trained[path.relative_to(folder).parts[0]] = seeds_argument(
-            {s[0] for s, done in zip(run.members, run.is_done, strict=True) if done}
-        )
+    for path, run in _runs(folder):
+        # a sweep and a contest are folders of several, with the same seeds
+        of = finished.setdefault(path.relative_to(folder).parts[0], set())
+        of |= {s[0] for s, done in zip(run.members, run.is_done, strict=True) if done}
         seconds.append(run.provenance["wall_seconds"])
         made.append((run.provenance["started"][:10], run.provenance["packages"]["grokscope"]))
+    trained = {name: seeds_argument(seeds) for name, seeds in sorted(finished.items())}
     asked = {row["name"]: record.get("seeds") for row in record["rows"]}
     date, version = max(made, default=("", ""))
     known = [one for one in seconds if one is not None]
@@ -305,6 +305,13 @@ def table_of(folder: Path, name: str = "") -> JudgedTable:
         date=date,
         entries=claims,
     )
+
+
+def _runs(folder: Path) -> Iterator[tuple[Path, Run]]:
+    """Every run of a reproduction, also the cells of its sweeps, with the folder of the run or the sweep."""
+    yield from ((path, open_run(path)) for path in run_folders(folder))
+    for path in sweep_folders(folder):
+        yield from ((path, run) for _, run in open_sweep(path).runs())
 
 
 def as_asked(trained: Mapping[str, str], record: Mapping[str, Any]) -> dict[str, str]:

@@ -8,6 +8,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -264,6 +265,28 @@ def test_a_folder_is_kept_with_the_pictures_that_pages_show(tool: Any, project: 
     assert (kept.entries, kept.trained) == (claims(), {"standard": "100:200"})
     (further, *_) = tool.keep(project / "out", "two-circuits-third", project, verdicts)
     assert further == verdicts / "two-circuits-third.json"
+
+
+def test_the_cells_of_a_sweep_are_one_experiment(
+    tool: Any, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cell(first: int, last: int, seconds: float) -> Any:
+        return SimpleNamespace(
+            members=[(seed,) * 4 for seed in range(100, 104)],
+            is_done=[first <= seed < last for seed in range(100, 104)],
+            provenance={
+                "wall_seconds": seconds,
+                "started": "2026-11-30T01:02:03",
+                "packages": {"grokscope": "0.2"},
+            },
+        )
+
+    sweep = SimpleNamespace(runs=lambda: iter([((0,), cell(100, 103, 2.0)), ((1,), cell(100, 104, 3.0))]))
+    monkeypatch.setattr(tool, "sweep_folders", lambda folder: [folder / "larger-parity"])
+    monkeypatch.setattr(tool, "open_sweep", lambda path: sweep)
+    table = tool.table_of(project / "out")
+    assert table.trained == {"larger-parity": "100:104"}
+    assert (table.seconds, table.date, table.version) == (5.0, "2026-11-30", "0.2")
 
 
 @pytest.mark.parametrize("name", ["claims.json", "reproduction.json"])

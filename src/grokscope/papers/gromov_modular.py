@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -825,6 +825,16 @@ class GromovModular(Paper):
   eprint = {2301.02679},
   archivePrefix = {arXiv}
 }"""
+    reasons: ClassVar[Mapping[str, str]] = {
+        "M5": "The difference arises after grokking: up to it both have phases as sharp (M5-grokking). The "
+        "neurons that are counted (M5-all) and the start (M5-start) are not the reason; the size is open.",
+        "M5-all": "See M5: so it is not the choice of neurons.",
+        "M5-start": "See M5: so it is not the start.",
+        "M5-grokking": "At the grokking step AdamW's phases are sharper, by less than the claim asks for.",
+        "M7": "Participation rises fastest between memorization and grokking. Around 50 % test accuracy its "
+        "rise is faster than before (M7-half); the optimizer and what counts as before are not the reason.",
+        "M7-half": "Faster than before, by less than the claim asks for.",
+    }
     experiments = _EXPERIMENTS
     claims = _CLAIMS
     figures = _FIGURES
