@@ -24,7 +24,7 @@ _MODULES = {
     "claims": ("Claim", "Effect", "NotTestable", "Region"),
     "errors": ("GrokscopeError", "InputError", "StoreError"),
     "experiment": ("Experiment",),
-    "interop": ("from_torch", "import_torch", "to_torch"),
+    "interop": ("Recorder", "from_torch", "import_torch", "to_torch"),
     "interventions": ("Intervention", "Neurons"),
     "interventions.check": ("check_intervention",),
     "learners": ("Batch", "Learner", "State"),
@@ -94,6 +94,7 @@ __all__ = [
     "Point",
     "Profile",
     "RateSchedule",
+    "Recorder",
     "Region",
     "Run",
     "RunExperiment",
@@ -147,7 +148,7 @@ if TYPE_CHECKING:
     from grokscope.claims import Claim, Effect, NotTestable, Region
     from grokscope.errors import GrokscopeError, InputError, StoreError
     from grokscope.experiment import Experiment
-    from grokscope.interop import from_torch, import_torch, to_torch
+    from grokscope.interop import Recorder, from_torch, import_torch, to_torch
     from grokscope.interventions import Intervention, Neurons
     from grokscope.interventions.check import check_intervention
     from grokscope.learners import Batch, Learner, State

@@ -17,8 +17,8 @@ from grokscope.interop._layouts import LayoutMatch, model_of_map, recognize
 from grokscope.interop._tensors import Tensors
 from grokscope.interop._torch import activation_of
 from grokscope.interop._weight_map import MapEntry, WeightMap, shapes_text
+from grokscope.runs.imported import at_steps
 from grokscope.spec.parts import Part, looking_in, part_of
-from grokscope.spec.schedule import Schedule
 from grokscope.spec.toml import read_toml
 from grokscope.tasks import Task
 
@@ -118,8 +118,6 @@ class PartialSpec:
             raise InputError(
                 "precision: the weights are float64; set precision = 'float64', or leave it out."
             )
-        last = max(1, *steps)
-        schedule = dict.fromkeys(("measures", "slow_measures", "follow", "snapshots"), _schedule(steps, last))
         table: dict[str, Any] = {
             "precision": precision,
             "loss": _LOSSES[task.label_kind],
@@ -127,8 +125,7 @@ class PartialSpec:
             "task": task,
             "model": model,
             "learner": {"kind": "imported"},
-            "steps": last,
-            "schedule": schedule,
+            **at_steps(steps),
         }
         return Experiment(**table)
 
@@ -136,15 +133,6 @@ class PartialSpec:
 def _with_task(table: dict[str, Any]) -> dict[str, Any]:
     """Turn the table of a task alone into that of a spec."""
     return {"task": table} if "kind" in table and "task" not in table else table
-
-
-def _schedule(steps: list[int], last: int) -> str | list[str | int]:
-    """The steps as a schedule; a short text if they are regular."""
-    if len(steps) > 1 and steps[0] == 0:
-        text = f"every {steps[1]} steps"
-        if steps[-1] // steps[1] == len(steps) - 1 and Schedule.parse(text).points(1, last).tolist() == steps:
-            return text
-    return "ends" if steps == [0, last] else [*steps]
 
 
 @dataclass(frozen=True)

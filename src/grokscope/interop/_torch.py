@@ -197,7 +197,7 @@ def check_predictions(
     """
     if not (hasattr(module, "state_dict") and callable(module)):
         return
-    network: Any = module
+    network: Any = getattr(module, "_orig_mod", module)  # of torch.compile, which would compile it again
     torch = import_torch_library("comparing predictions")
     import jax.numpy as jnp
 
@@ -209,7 +209,7 @@ def check_predictions(
         x = np.asarray(experiment.task.shared_data()["test_x"], experiment.precision)[:_MAX_INPUTS]
         ours = np.asarray(network_of(experiment, leaves)(jnp.asarray(x)))
     weights = next(iter(network.parameters()))
-    was_training = network.training
+    modes = [(part, part.training) for part in network.modules()]
     network.eval()
     try:
         with torch.no_grad():
@@ -224,7 +224,8 @@ def check_predictions(
         first = str(error).strip().partition("\n")[0]
         raise InputError(f"{label}: the module cannot be called on the test inputs: {first}") from None
     finally:
-        network.train(was_training)
+        for part, is_training in modes:
+            part.training = is_training
     if theirs.size != ours.size:
         raise InputError(f"{label}: the module's outputs are {theirs.shape}, but ours {ours.shape}.")
     error = float(np.max(np.abs(theirs.reshape(ours.shape) - ours), initial=0.0))

@@ -84,7 +84,7 @@ def import_torch(
         f"{option('data')} {data}" if isinstance(data, str | Path) else "data" if data else files.label
     )
     try:
-        plan = ImportPlan.make(spec, arrays, data_label, files.snapshots[0].open(), _read_map(map))
+        plan = ImportPlan.make(spec, arrays, data_label, files.snapshots[0].open(), read_map(map))
     except UnknownLayoutError as error:
         if write_map is None:
             raise
@@ -146,23 +146,20 @@ def from_torch(
         True
     """
     spec = PartialSpec.read(task)
-    if isinstance(data, str | Path):
-        arrays: Mapping[str, Any] = read_data(Path(data))
-    else:
-        arrays = {name: np.array(plain_array(v, f"data: {name}")) for name, v in (data or {}).items()}
+    arrays = arrays_of(data)
     models = _step_model_pairs(model, step)
     given_step, first = next(models, (None, None))
     if first is None:
         raise InputError("from_torch: there is no network to import.")
     first_step = spec.table.get("steps", 0) if given_step is None else given_step
-    plan = ImportPlan.make(spec, arrays, "data", _tensors(first, first_step), _read_map(map), first)
+    plan = ImportPlan.make(spec, arrays, "data", tensors_of(first, first_step), read_map(map), first)
 
     def networks() -> Iterator[_ForeignNetwork]:
-        yield _ForeignNetwork(0, first_step, _tensors(first, first_step), first)
+        yield _ForeignNetwork(0, first_step, tensors_of(first, first_step), first)
         for later, one in models:
             if later is None:
                 raise InputError("from_torch: give the step of every network, as (step, model) pairs.")
-            yield _ForeignNetwork(0, later, _tensors(one, later), one)
+            yield _ForeignNetwork(0, later, tensors_of(one, later), one)
 
     return _write(
         plan,
@@ -233,7 +230,15 @@ def _write_new(file: Path, text: str) -> None:
         raise InputError(f"{option('write-map')} {file}: cannot be written: {error.strerror}.") from None
 
 
-def _read_map(given: str | Path | Mapping[str, Any] | None) -> WeightMap | None:
+def arrays_of(data: Mapping[str, Any] | str | Path | None) -> dict[str, np.ndarray]:
+    """Copies of the arrays (or PyTorch tensors) of a table, or those of a file."""
+    if isinstance(data, str | Path):
+        return read_data(Path(data))
+    return {name: np.array(plain_array(value, f"data: {name}")) for name, value in (data or {}).items()}
+
+
+def read_map(given: str | Path | Mapping[str, Any] | None) -> WeightMap | None:
+    """The user's map, from a file or a table; None without one."""
     if given is None:
         return None
     if isinstance(given, Mapping):
@@ -310,7 +315,12 @@ def _step_model_pairs(model: Any, step: int | None) -> Iterator[tuple[int | None
         )
 
 
-def _tensors(model: Any, step: int) -> Tensors:
+def tensors_of(model: Any, step: int) -> Tensors:
+    """The tensors of an ``nn.Module``, a state dict or a table of numpy arrays.
+
+    Raises:
+        InputError: if it is none of these.
+    """
     state = model.state_dict() if hasattr(model, "state_dict") else model
     label = f"step {step}"
     if not isinstance(state, Mapping):

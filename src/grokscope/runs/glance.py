@@ -95,7 +95,8 @@ def _members(run: Any, store: RunStore) -> str:
 def _done(run: Any, store: RunStore) -> str:
     steps = store.steps_done
     if run.is_imported:
-        return f"imported, up to step {int(steps.max(initial=0))}; no replay"
+        unfinished = "" if run.is_complete else ", unfinished"
+        return f"imported, up to step {int(steps.max(initial=0))}{unfinished}; no replay"
     total, done = run.experiment.n_steps, run.is_done
     if run.is_complete:
         stopped = int(run.is_stopped.sum())

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +26,7 @@ from grokscope.runs.measure_plan import MeasurePlan
 from grokscope.runs.networks import stacked
 from grokscope.runs.provenance import all_code, collect_provenance
 from grokscope.runs.summary import finish_run
+from grokscope.spec.schedule import Schedule
 from grokscope.spec.streams import Seeds
 from grokscope.store.checksums import RUN_FILES, state_sha256
 from grokscope.store.disk import explain, remove_tree, sync_folder
@@ -37,7 +38,7 @@ from grokscope.training.cache import use_compile_cache
 from grokscope.training.devices import in_precision, prepare_devices
 from grokscope.training.numerics import numerics_here
 
-__all__ = ["Network", "check_target", "write_imported"]
+__all__ = ["Network", "at_steps", "check_target", "create_imported", "write_imported"]
 
 _IDENTITY_VERSION = 1
 _BYTES_AT_ONCE = 2**24
@@ -106,6 +107,25 @@ class _Received:
         return hashlib.sha256(json.dumps(table, separators=(",", ":")).encode()).hexdigest()
 
 
+def at_steps(steps: Sequence[int]) -> dict[str, Any]:
+    """The length and the schedule of a spec whose networks are at these steps, sorted.
+
+    Example:
+        >>> at_steps([0, 32, 64])["steps"], at_steps([0, 32, 64])["schedule"]["snapshots"]
+        (64, 'every 32 steps')
+    """
+    last, given = max(1, *steps), [*steps]
+    schedule: str | list[str | int] = "ends" if given == [0, last] else [*given]
+    if len(given) > 1 and given[0] == 0:
+        text = f"every {given[1]} steps"
+        if last // given[1] == len(given) - 1 and Schedule.parse(text).points(1, last).tolist() == given:
+            schedule = text
+    return {
+        "steps": last,
+        "schedule": dict.fromkeys(("measures", "slow_measures", "follow", "snapshots"), schedule),
+    }
+
+
 def check_target(target: Path | None) -> None:
     """Check that an imported run can be written to a folder; called before any work.
 
@@ -160,7 +180,7 @@ def write_imported(
     staging = beside.parent / f".{beside.name}.importing-{os.getpid()}"
     _clear_leftovers(staging)
     try:
-        with _created(staging, experiment_of([0])) as store:
+        with create_imported(staging, experiment_of([0])) as store:
             received = _store_all(store, networks, progress, total)
             steps = received.steps()
             experiment = experiment_of(steps)
@@ -204,19 +224,26 @@ def _clear_leftovers(staging: Path) -> None:
             remove_tree(Path(entry.path))
 
 
-def _created(staging: Path, experiment: Experiment) -> RunStore:
-    """Create the store of the imported run, without identity and members."""
+def create_imported(folder: Path, experiment: Experiment, identity: str = "", **facts: Any) -> RunStore:
+    """Create the store of a run of networks that were trained elsewhere, without members.
+
+    Args:
+        folder: the run folder.
+        experiment: its experiment.
+        identity: its identity; empty while it is not known.
+        facts: further facts for the provenance.
+    """
     prepare_devices()
     use_compile_cache()
     with in_precision(experiment.precision):
         numerics = numerics_here(experiment)
     with written_spec(experiment) as (toml, _):
         return create_store(
-            staging,
+            folder,
             toml,
-            "",
+            identity,
             numerics,
-            collect_provenance(numerics, code=all_code(experiment)),
+            {**collect_provenance(numerics, code=all_code(experiment)), **facts},
             steps_per_epoch=experiment.steps_per_epoch,
             code=experiment.training_code,
         )

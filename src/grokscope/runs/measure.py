@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from grokscope.measures import Flavor
     from grokscope.store.run_store import RunStore
 
-__all__ = ["add_measures", "measure_items", "measure_snapshots"]
+__all__ = ["add_measures", "measure_items", "measure_snapshots", "require_initial"]
 
 _SUFFIX = {"predictions": "", "accuracy": "_accuracy_flavor"}
 
@@ -168,6 +168,20 @@ def _measure_imported(
         finish_run(store)
 
 
+def require_initial(wanted: MeasurePlan, first: int) -> None:
+    """Check that imported networks begin at step 0, if a measure needs the network at the start.
+
+    Raises:
+        InputError: naming the measure and the first step.
+    """
+    for measure in wanted.all:
+        if INITIAL_NETWORK in measure.needs and first != 0:
+            raise InputError(
+                f"measures: {measure.name} needs the network at the start, and the first of the imported "
+                f"networks is of step {first}."
+            )
+
+
 def measure_snapshots(
     store: RunStore,
     experiment: Experiment,
@@ -193,12 +207,7 @@ def measure_snapshots(
     """
     check_parts(experiment, wanted.all)
     kept = np.array(store.snapshot_steps(0))
-    for measure in wanted.all:
-        if INITIAL_NETWORK in measure.needs and kept[0] != 0:
-            raise InputError(
-                f"measures: {measure.name} needs the network at the start, and the first of the imported "
-                f"networks is of step {kept[0]}."
-            )
+    require_initial(wanted, int(kept[0]))
     off = np.zeros(len(kept), bool)
     timeline = Timeline(kept, off, off, off, off)
     members = Members(tuple(store.seeds))

@@ -131,7 +131,7 @@ class Overview:
         listed = ", ".join(seeds if len(seeds) <= 10 else [*seeds[:5], "...", seeds[-1]])
         state = "complete" if self.complete else "unfinished"
         if kinds["learner"] == "imported":
-            state = "imported: no replay"
+            state = "imported: no replay" if self.complete else "imported: unfinished, no replay"
         learned = f"learner {kinds['learner']}" if kinds["model"] == "none" else kinds["model"]
         optimizer = {"unknown": ", optimizer not known", "none": ""}.get(
             kinds["optimizer"], f", {kinds['optimizer']}"

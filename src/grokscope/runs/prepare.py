@@ -38,13 +38,22 @@ from grokscope.store.place import BucketPath, as_place, shown_as
 from grokscope.store.run_store import RunStore, code_difference, fingerprint_difference
 from grokscope.training.cohort import Cohort, array_leaves
 from grokscope.training.devices import in_precision, prepare_devices
-from grokscope.training.loop import as_precision
+from grokscope.training.loop import as_precision, member_keys
 from grokscope.training.numerics import numerics_here
 
 if TYPE_CHECKING:
     from grokscope.experiment import Experiment
+    from grokscope.tasks import Task
 
-__all__ = ["Prepared", "data_of_member", "data_structure", "member_data", "prepare", "source_steps"]
+__all__ = [
+    "Prepared",
+    "data_of_member",
+    "data_of_task",
+    "data_structure",
+    "member_data",
+    "prepare",
+    "source_steps",
+]
 
 
 @dataclass
@@ -626,7 +635,7 @@ def _over_members(experiment: Experiment, members: Members, function: Any, array
     with in_precision(experiment.precision):
         for rows, cohort in Cohort.cut(experiment, members):
             placed = cohort.place(tuple(array[rows] for array in arrays))
-            pieces.append(cohort.trim(cohort.each(function, placed, cohort.start()[1])))
+            pieces.append(cohort.trim(cohort.each(function, placed, cohort.data())))
     return jax.tree.map(lambda *parts: np.concatenate(parts), *pieces)
 
 
@@ -644,6 +653,19 @@ def data_of_member(experiment: Experiment, member: Seeds) -> dict[str, np.ndarra
     return {name: np.asarray(array) for name, array in shared.items()} | {
         name: array[0] for name, array in own.items()
     }
+
+
+def data_of_task(task: Task, member: Seeds, precision: str = "float32") -> dict[str, np.ndarray]:
+    """All data of one member of any experiment with a task, as `data_of_member`."""
+    prepare_devices()
+
+    @jax.jit
+    def own(seeds: jax.Array) -> dict[str, jax.Array]:
+        _, data, _, noise = member_keys(seeds)
+        return as_precision({**task.shared_data(), **task.member_data(data, noise)}, precision)
+
+    with in_precision(precision):
+        return {name: np.asarray(array) for name, array in own(np.array(member, np.uint32)).items()}
 
 
 def data_structure(experiment: Experiment) -> dict[str, Any]:

@@ -206,6 +206,24 @@ class Transaction:
                 blank = np.full(shape, fill_value(info.dtype), info.dtype)
                 self._tree.write(path, [there, np.arange(info.shape[1])], blank)
 
+    def forget_after(self, step: int) -> None:
+        """Remove the snapshots and the values of measures at later steps, of all members."""
+        for path in (*self._tree.below("measures"), "snapshots/recorded"):
+            group, _, node = path.rpartition("/")
+            if node == "step" or path not in self._tree.paths:
+                continue
+            info = self._tree.info(path)
+            at = self._tree.read(f"{group}/step", [])[: info.shape[1]]
+            later, rows = np.flatnonzero(at > step), np.arange(info.shape[0])
+            shape = (len(rows), len(later), *info.shape[2:])
+            if math.prod(shape):
+                empty = 0 if path.startswith("snapshots/") else fill_value(info.dtype)
+                self._tree.write(path, [rows, later], np.full(shape, empty, info.dtype))
+        if "measured/to" in self._tree.paths:
+            shape = self._tree.info("measured/to").shape
+            every = [np.arange(size) for size in shape]
+            self._tree.write("measured/to", every, np.minimum(self._tree.read("measured/to", every), step))
+
     def declare_steps(self, schedule: str, steps: Sequence[int] | np.ndarray) -> None:
         """Declare the steps of a schedule in advance, so that arrays do not grow with every commit."""
         self._columns(f"measures/{schedule}", steps)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from grokscope.learners import Batch
     from grokscope.measures import Measure
 
-__all__ = ["Carry", "MemberLoop", "SegmentPlan", "take_measures", "traced_once"]
+__all__ = ["Carry", "MemberLoop", "SegmentPlan", "member_keys", "take_measures", "traced_once"]
 
 
 class SegmentPlan(NamedTuple):
