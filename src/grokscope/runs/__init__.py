@@ -2,7 +2,8 @@
 
 `Run` and `train` (run.py) are the interface for users. Below them: ``trainer`` trains members in blocks
 (``block``), ``replay`` computes states and networks of any step, ``prepare`` finds the start states of a
-branch's members, ``measure`` adds measures, ``imported`` writes runs of networks that were trained elsewhere.
+branch's members, ``measure`` adds measures, ``imported`` writes runs of networks that were trained elsewhere,
+and ``recorded`` those of networks that another program trains now.
 The files of a run are described in `grokscope.store`.
 """
 
