@@ -289,6 +289,19 @@ class Experiment(Part):
             )
         return self
 
+    @model_validator(mode="after")
+    def _check_no_decay(self) -> Self:
+        """Each name in ``optimizer.no_decay`` must be that of a parameter."""
+        if self.optimizer.no_decay and not self.missing_parts and self.learner.uses_model:
+            from grokscope.models.networks.parameters import matching_names, parameter_shapes
+
+            names = parameter_shapes(self.model, self.task.input_shape, self.task.n_outputs)
+            try:
+                matching_names(self.optimizer.no_decay, names)
+            except InputError as error:
+                raise InputError(f"optimizer.no_decay: {error}") from None
+        return self
+
     @property
     def steps_per_epoch(self) -> int:
         """Updates per pass over the training set; 1 for full batches and online experiments."""

@@ -1,11 +1,14 @@
 """The gradient learner: 300 steps against PyTorch, padded batches, masks."""
 
+from fnmatch import fnmatch
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from grokscope import Experiment
+from grokscope.errors import InputError
 from grokscope.learners._learner import Batch, State
 from grokscope.learners.gradient import Gradient
 from grokscope.optimizers import SGD, Adam, AdamW
@@ -19,6 +22,11 @@ OPTIMIZERS = [
     SGD(learning_rate=0.05, momentum=0.9, weight_decay=0.01),
     Adam(learning_rate=0.01, weight_decay=0.01),
     AdamW(learning_rate=0.01, weight_decay=0.1, beta2=0.98),
+]
+CLIPPED = [
+    SGD(learning_rate=0.05, momentum=0.9, weight_decay=0.1, no_decay=["*bias"], clip_norm=0.2),
+    Adam(learning_rate=0.01, weight_decay=0.1, no_decay=["hidden_*"]),
+    AdamW(learning_rate=0.01, weight_decay=0.5, no_decay=["output_weight", "hidden_bias"], clip_norm=1.0),
 ]
 
 
@@ -96,16 +104,24 @@ def train_torch(experiment, start, x, y):
     }[experiment.loss.kind]
     spec = experiment.optimizer
     rates = {"lr": spec.learning_rate, "weight_decay": spec.weight_decay}
+    names = ["hidden_weight", "hidden_bias", "output_weight"]
+    listed = [any(fnmatch(name, pattern) for pattern in spec.no_decay) for name in names]
+    groups = [
+        {"params": [parameter], **({"weight_decay": 0.0} if is_listed else {})}
+        for parameter, is_listed in zip(network.parameters(), listed, strict=True)
+    ]
     if isinstance(spec, SGD):
-        optimizer = torch.optim.SGD(network.parameters(), momentum=spec.momentum or 0.0, **rates)
+        optimizer = torch.optim.SGD(groups, momentum=spec.momentum or 0.0, **rates)
     else:
         cls = torch.optim.Adam if isinstance(spec, Adam) else torch.optim.AdamW
-        optimizer = cls(network.parameters(), betas=(spec.beta1, spec.beta2), eps=spec.epsilon, **rates)
+        optimizer = cls(groups, betas=(spec.beta1, spec.beta2), eps=spec.epsilon, **rates)
     x, y, losses = torch.tensor(x), torch.tensor(y), []
     for rows in batches():
         optimizer.zero_grad()
         loss = loss_of(network(x[rows]), y[rows])
         loss.backward()
+        if spec.clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(network.parameters(), spec.clip_norm)
         optimizer.step()
         losses.append(loss.item())
     weights = [parameter.detach().numpy() for parameter in network.parameters()]
@@ -129,6 +145,21 @@ def test_300_steps_agree_with_pytorch(loss, optimizer):
         np.testing.assert_allclose(losses, torch_losses, rtol=1e-10, atol=1e-10)
         # they did move
         assert np.abs(network.hidden_weight - start.network.hidden_weight).max() > 0.05
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("optimizer", CLIPPED, ids=str)
+def test_decay_mask_and_clipping_agree_with_pytorch(optimizer):
+    with jax.enable_x64(True):
+        experiment, x, y = made("hinge", optimizer)
+        start, end, losses = train_ours(experiment, x, y)
+        *weights, torch_losses = train_torch(experiment, start.network, x, y)
+        network = end.network
+        for ours, theirs in zip(
+            (network.hidden_weight, network.hidden_bias, network.output_weight), weights, strict=True
+        ):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-10)
+        np.testing.assert_allclose(losses, torch_losses, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize("loss", ["hinge", "cross_entropy"])
@@ -192,3 +223,23 @@ def test_masked_parameters_act_and_learn_as_zero():
 def test_predictor_without_masks_is_the_network():
     network = object()
     assert Gradient().predictor(State(network=network)) is network
+
+
+def test_names_without_decay_are_those_of_parameters():
+    optimizer = {"kind": "sgd", "no_decay": ["hidden_bias", "ouput_weight"]}
+    with pytest.raises(InputError) as error:
+        made("hinge", optimizer)
+    assert str(error.value) == (
+        "optimizer.no_decay: 'ouput_weight' is no parameter of this network. Did you mean 'output_weight'? "
+        "It has: hidden_weight, hidden_bias, output_weight."
+    )
+
+
+def test_decay_mask_and_clipping_are_part_of_the_identity():
+    plain, _, _ = made("hinge", {"kind": "sgd"})
+    others = [
+        made("hinge", {"kind": "sgd", **more})[0] for more in ({"no_decay": ["*bias"]}, {"clip_norm": 1.0})
+    ]
+    assert len({plain.identity, *(one.identity for one in others)}) == 3
+    assert "optimizer.clip_norm" in others[1].numbers
+    assert "optimizer.clip_norm" not in plain.numbers

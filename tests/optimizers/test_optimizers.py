@@ -31,6 +31,10 @@ OPTIMIZERS = [
     Grokfast(learning_rate=0.05, weight_decay=0.1, decay="decoupled", schedule=Linear()),
     Muon(learning_rate=0.03, weight_decay=0.1, adam_learning_rate=0.05, beta1=0.8),
     Muon(learning_rate=0.05, adam_learning_rate=0.06, momentum=0.5, schedule=Cosine()),
+    SGD(momentum=0.5, learning_rate=0.02, weight_decay=0.5, no_decay=["a"], clip_norm=0.5),
+    AdamW(learning_rate=0.05, weight_decay=0.1, no_decay=["b*"], clip_norm=3.0),
+    Grokfast(learning_rate=0.05, weight_decay=0.1, alpha=0.9, no_decay=["a"]),
+    Muon(learning_rate=0.03, weight_decay=0.1, adam_learning_rate=0.05, no_decay=["b"]),
 ]
 N_STEPS = 200
 START = {"a": np.array([1.0, -2.0, 3.0]), "b": np.array([[0.5, -0.2, 1.0], [4.0, 0.1, -1.0]])}
@@ -43,7 +47,7 @@ def quadratic(theta):
 
 def descend(optimizer, n_steps=N_STEPS):
     """Parameters after every step of gradient descent on the quadratic, with the last state."""
-    step = optimizer.transform(N_STEPS)
+    step = optimizer.whole_transform(N_STEPS)
     theta = jax.tree.map(jnp.asarray, START)
 
     def advance(carry, _):
@@ -63,9 +67,13 @@ def by_hand(optimizer, n_steps=N_STEPS):
     square = {name: np.zeros_like(value) for name, value in theta.items()}
     slow = {name: CURVATURE[name] * value for name, value in theta.items()}  # the first gradient
     for step in range(n_steps):
-        decay = optimizer.weight_decay
+        gradients = {name: CURVATURE[name] * value for name, value in theta.items()}
+        norm = math.sqrt(sum(np.square(gradient).sum() for gradient in gradients.values()))
+        clip = math.inf if optimizer.clip_norm is None else optimizer.clip_norm
         for name, value in theta.items():
-            gradient = CURVATURE[name] * value
+            is_listed = any(pattern.strip("*") == name for pattern in optimizer.no_decay)
+            decay = 0.0 if is_listed else optimizer.weight_decay
+            gradient = gradients[name] * min(1.0, clip / (norm + 1e-6))
             rate = optimizer.learning_rate * factor(optimizer.schedule, step)
             if isinstance(optimizer, Grokfast):
                 slow[name] = optimizer.alpha * slow[name] + (1 - optimizer.alpha) * gradient

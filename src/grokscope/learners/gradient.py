@@ -34,7 +34,7 @@ class Gradient(Learner):
         del data
         task = spec.task
         network = spec.model.network(key, task.input_shape, task.n_outputs)
-        optimizer = spec.optimizer.transform(spec.n_steps)
+        optimizer = spec.optimizer.whole_transform(spec.n_steps)
         return State(network=network, optimizer_state=optimizer.init(network))
 
     def update(
@@ -64,7 +64,7 @@ class Gradient(Learner):
             return jnp.sum(each * batch.weight) / jnp.sum(batch.weight)
 
         loss, gradient = jax.value_and_grad(mean_loss)(state.network)
-        optimizer = spec.optimizer.transform(spec.n_steps)
+        optimizer = spec.optimizer.whole_transform(spec.n_steps)
         updates, optimizer_state = optimizer.update(gradient, state.optimizer_state, state.network)
         network = optax.apply_updates(state.network, updates)
         return state._replace(network=network, optimizer_state=optimizer_state), loss

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, SerializeAsAny
@@ -20,21 +21,64 @@ class Optimizer(Part):
 
     Attributes:
         learning_rate: learning rate $\eta$, before it is multiplied by the schedule.
-        weight_decay: coefficient $\lambda$ of the weight decay, which applies to all parameters.
+        weight_decay: coefficient $\lambda$ of the weight decay.
         schedule: factor on the learning rate as a function of the step.
+        no_decay: names of parameters without weight decay, or patterns of names: ``["*bias*"]``. None given:
+            it applies to all.
+        clip_norm: c: before anything else, the gradient g of all parameters together is multiplied by
+            $\min(1, c / (\|g\|_2 + 10^{-6}))$, as by PyTorch's ``clip_grad_norm_``. Not given: it is not.
     """
 
     group = "optimizer"
-    traced = ("learning_rate", "weight_decay")
+    traced = ("learning_rate", "weight_decay", "clip_norm")
+    younger = ("no_decay", "clip_norm")
 
     kind: Kind
     learning_rate: float = Field(default=0.1, gt=0.0, le=1e6)
     weight_decay: float = Field(default=0.0, ge=0.0, le=1e6)
     schedule: RateScheduleField = Constant()
+    no_decay: tuple[str, ...] = ()
+    clip_norm: float | None = Field(default=None, gt=0.0, le=1e12)
 
     def transform(self, n_steps: int) -> optax.GradientTransformation:
-        """The optax transformation of a run of ``n_steps``. Called inside jit."""
+        """The optax transformation of a run of ``n_steps``. Called inside jit.
+
+        It applies weight decay to all parameters; `whole_transform` adds ``no_decay`` and ``clip_norm``.
+        """
         raise NotImplementedError
+
+    def whole_transform(self, n_steps: int) -> optax.GradientTransformation:
+        """`transform` after clipping, and without weight decay for the parameters of ``no_decay``.
+
+        Example:
+            >>> from grokscope.optimizers import SGD
+            >>> sgd = SGD(learning_rate=1.0, weight_decay=0.5, no_decay=["*bias"])
+            >>> step, theta = sgd.whole_transform(1), {"weight": 2.0, "bias": 2.0}
+            >>> update, _ = step.update({"weight": 1.0, "bias": 1.0}, step.init(theta), theta)
+            >>> float(update["weight"]), float(update["bias"])
+            (-2.0, -1.0)
+        """
+        import optax
+
+        whole = self.transform(n_steps)
+        if self.no_decay:
+            without = self.model_copy(update={"weight_decay": 0.0}).transform(n_steps)
+            whole = optax.partition({"decay": whole, "no_decay": without}, self._labels)
+        if self.clip_norm is not None:
+            whole = optax.chain(_clipped(self.clip_norm), whole)
+        return whole
+
+    def _labels(self, params: Any) -> Any:
+        """For each parameter ``decay`` or ``no_decay``."""
+        import jax
+
+        def label(path: tuple[Any, ...], leaf: Any) -> str:
+            del leaf
+            name = jax.tree_util.keystr(path, simple=True, separator=".")
+            is_listed = any(fnmatchcase(name, pattern) for pattern in self.no_decay)
+            return "no_decay" if is_listed else "decay"
+
+        return jax.tree_util.tree_map_with_path(label, params)
 
     def scheduled_rate(self, n_steps: int, full: Any = None) -> Any:
         """The learning rate with the schedule, for optax: a number, or a function of the step.
@@ -47,6 +91,21 @@ class Optimizer(Part):
         if isinstance(self.schedule, Constant) and not self.schedule.warmup:
             return height
         return lambda step: height * self.schedule(step, n_steps)
+
+
+def _clipped(most: Any) -> optax.GradientTransformation:
+    """Scale the gradient to a norm of at most ``most``."""
+    import jax
+    import jax.numpy as jnp
+    import optax
+
+    def clip(gradient: Any, params: Any) -> Any:
+        del params
+        norm = jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(gradient)))
+        factor = jnp.minimum(1.0, most / (norm + 1e-6))
+        return jax.tree.map(lambda leaf: (leaf * factor).astype(leaf.dtype), gradient)
+
+    return optax.stateless(clip)
 
 
 def with_decay(

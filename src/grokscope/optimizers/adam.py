@@ -23,7 +23,7 @@ class AdaptiveMoments(Optimizer):
         epsilon: added to the root of the mean square.
     """
 
-    traced = ("learning_rate", "weight_decay", "beta1", "beta2", "epsilon")
+    traced = (*Optimizer.traced, "beta1", "beta2", "epsilon")
 
     learning_rate: float = Field(default=1e-3, gt=0.0, le=1e6)
     beta1: float = Field(default=0.9, ge=0.0, lt=1.0)

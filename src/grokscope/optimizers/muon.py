@@ -45,8 +45,8 @@ class Muon(Optimizer):
 
     kind: Literal["muon"] = "muon"
     traced = (
-        *("learning_rate", "weight_decay", "momentum"),
-        *("adam_learning_rate", "beta1", "beta2", "epsilon"),
+        *Optimizer.traced,
+        *("momentum", "adam_learning_rate", "beta1", "beta2", "epsilon"),
     )
 
     learning_rate: float = Field(default=0.02, gt=0.0, le=1e6)

@@ -37,7 +37,7 @@ class SGD(Optimizer):
     """
 
     kind: Literal["sgd"] = "sgd"
-    traced = ("learning_rate", "weight_decay", "momentum")
+    traced = (*Optimizer.traced, "momentum")
 
     momentum: float | None = Field(default=None, ge=0.0, lt=1.0)
     decay: Literal["coupled", "decoupled"] = "coupled"
