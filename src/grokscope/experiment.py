@@ -292,7 +292,7 @@ class Experiment(Part):
     @model_validator(mode="after")
     def _check_no_decay(self) -> Self:
         """Each name in ``optimizer.no_decay`` must be that of a parameter."""
-        if self.optimizer.no_decay and not self.missing_parts and self.learner.uses_model:
+        if not self.missing_parts and self.optimizer.no_decay and self.learner.uses_model:
             from grokscope.models.networks.parameters import matching_names, parameter_shapes
 
             names = parameter_shapes(self.model, self.task.input_shape, self.task.n_outputs)

@@ -200,13 +200,19 @@ def _one_hidden_layer(network: Any) -> tuple[str, list[str]]:
 
 def _layers(network: Any) -> tuple[str, list[str]]:
     bias = " + self.output_bias" if network.output_bias is not None else ""
-    hidden = _ACTIVATIONS[network.activation].format("x @ weight + bias")
-    lines = [
-        "x = x.reshape(len(x), -1)",
-        "for weight, bias in zip(self.weights, self.biases):",
-        f"    x = {hidden}",
-        f"return x @ self.output_weight{bias}",
-    ]
+    lines = ["x = x.reshape(len(x), -1)"]
+    if network.scales:
+        hidden = _ACTIVATIONS[network.activation].format("x * scale + shift")
+        lines += [
+            "norms = zip(self.means, self.variances, self.scales, self.shifts)",
+            "for weight, bias, (mean, variance, scale, shift) in zip(self.weights, self.biases, norms):",
+            "    x = (x @ weight + bias - mean) / torch.sqrt(variance + 1e-5)",
+            f"    x = {hidden}",
+        ]
+    else:
+        hidden = _ACTIVATIONS[network.activation].format("x @ weight + bias")
+        lines += ["for weight, bias in zip(self.weights, self.biases):", f"    x = {hidden}"]
+    lines.append(f"return x @ self.output_weight{bias}")
     return f"A network of {len(network.weights)} hidden layers with activation {network.activation}.", lines
 
 

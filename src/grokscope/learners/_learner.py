@@ -26,7 +26,8 @@ class State(NamedTuple):
     Attributes:
         network: the predictor, a pytree of arrays (an equinox module for gradient learners), or what
             `Learner.predictor` makes one from.
-        model_state: state of the model besides its parameters (running statistics), or ().
+        model_state: state of the network besides its parameters (running means), a pytree like ``network``
+            with None for the parameters; or ().
         optimizer_state: the optimizer's state, or ().
         masks: None, or a pytree like ``network`` of 0/1 factors; parameters with factor 0 act and train as 0.
     """

@@ -31,11 +31,13 @@ class Gradient(Learner):
 
     def init(self, spec: TrainingSpec, key: jax.Array, data: dict[str, jax.Array]) -> State:
         """A new network and optimizer state."""
+        from grokscope.models.networks.training import split
+
         del data
         task = spec.task
-        network = spec.model.network(key, task.input_shape, task.n_outputs)
+        network, model_state = split(spec.model.network(key, task.input_shape, task.n_outputs))
         optimizer = spec.optimizer.whole_transform(spec.n_steps)
-        return State(network=network, optimizer_state=optimizer.init(network))
+        return State(network, model_state, optimizer.init(network))
 
     def update(
         self,
@@ -51,10 +53,11 @@ class Gradient(Learner):
         import jax.numpy as jnp
         import optax
 
-        del key, step  # nothing is random here, and the optimizer counts its own steps
+        del step  # the optimizer counts its own steps
 
         def mean_loss(network: Any) -> jax.Array:
             predictor = self.predictor(state._replace(network=network))
+            predictor = spec.model.in_training(predictor, batch, key)
             if losses is not None:
                 each = losses(predictor, batch)
             else:
@@ -67,12 +70,18 @@ class Gradient(Learner):
         optimizer = spec.optimizer.whole_transform(spec.n_steps)
         updates, optimizer_state = optimizer.update(gradient, state.optimizer_state, state.network)
         network = optax.apply_updates(state.network, updates)
-        return state._replace(network=network, optimizer_state=optimizer_state), loss
+        model_state = state.model_state
+        if not isinstance(model_state, tuple):  # () without one
+            model_state = spec.model.next_state(self.predictor(state), batch, key)
+        return state._replace(network=network, model_state=model_state, optimizer_state=optimizer_state), loss
 
     def predictor(self, state: State) -> Any:
-        """The network times its masks."""
+        """The network times its masks, with its state."""
         import jax
 
-        if state.masks is None:
-            return state.network
-        return jax.tree.map(lambda leaf, mask: leaf * mask, state.network, state.masks)
+        from grokscope.models.networks.training import joined
+
+        network = state.network
+        if state.masks is not None:
+            network = jax.tree.map(lambda leaf, mask: leaf * mask, network, state.masks)
+        return joined(network, state.model_state)

@@ -16,10 +16,12 @@ __all__ = ["MatrixNorm", "NeuronNorm", "PathNorm", "PathNormTotal", "StartDistan
 
 
 def _floats(network: Any) -> Any:
-    """The network's arrays of floats."""
+    """The network's parameters: its arrays of floats, without its state."""
     import equinox as eqx
 
-    return eqx.filter(network, eqx.is_inexact_array)
+    from grokscope.models.networks.training import split
+
+    return eqx.filter(split(network)[0], eqx.is_inexact_array)
 
 
 def _norm(arrays: Any) -> jax.Array:

@@ -53,8 +53,35 @@ class Model(Part):
         """
         raise NotImplementedError
 
+    def in_training(self, network: Any, batch: Any, key: jax.Array) -> Any:
+        """The network as it acts on the batch of an update: by default as in evaluation. Called inside jit.
+
+        Args:
+            network: the network in evaluation mode.
+            batch: the samples of the update (`grokscope.learners.Batch`).
+            key: random key of the update.
+
+        Returns:
+            A network of the same type, for dropout, say.
+        """
+        del batch, key
+        return network
+
+    def next_state(self, network: Any, batch: Any, key: jax.Array) -> Any:
+        """The state of a network after an update; only for networks with a method ``split``.
+
+        Args:
+            network: the network before the update, in evaluation mode.
+            batch: as for `in_training`.
+            key: as for `in_training`.
+
+        Returns:
+            As the second value of the network's ``split``.
+        """
+        raise NotImplementedError
+
     def n_parameters(self, input_shape: tuple[int, ...], n_outputs: int) -> int:
-        """Number of parameters (for predictions of memory and time)."""
+        """Number of parameters, with those of the state (for predictions of memory and time)."""
         raise NotImplementedError
 
     def flops_per_sample(self, input_shape: tuple[int, ...], n_outputs: int) -> float:

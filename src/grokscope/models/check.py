@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -27,7 +27,8 @@ def check_model(model: Model, input_shape: tuple[int, ...] | None = None) -> Non
 
     Parameters: arrays of floats of the run's precision (float32 and float64), as many as `Model.n_parameters`
     says; the same for the same key, under ``jit`` and ``vmap``. Outputs: their shape and type; finite,
-    with finite gradients; each depends on its own sample only. Numbers that the model names in ``traced`` may
+    with finite gradients; each depends on its own sample only. In training (`Model.in_training`): outputs of
+    the same shape and type, and a state that keeps its shapes. Numbers that the model names in ``traced`` may
     be traced values. Inputs and outputs that the model is not for are refused with a line.
 
     Args:
@@ -98,6 +99,7 @@ def _check_shapes(model: Model, shape: tuple[int, ...], n_outputs: int) -> None:
             _check(callable(network), "a network must be a function of the inputs")
             with _check.calling("calling a network"):
                 outputs: Any = jax.eval_shape(lambda network, x: network(x), network, x)
+            _check_training(model, network, x)
         leaves = named_leaves(network)
         _check(bool(leaves), "its networks have no parameters")
         for name, leaf in leaves.items():
@@ -108,6 +110,43 @@ def _check_shapes(model: Model, shape: tuple[int, ...], n_outputs: int) -> None:
         shown = getattr(outputs, "shape", type(outputs).__name__)
         _check(shown == wanted, f"the outputs for {_N_SAMPLES} inputs have shape {shown}, not {wanted}")
         _check(outputs.dtype == precision, f"outputs are {outputs.dtype} in a run of {precision}")
+
+
+def _check_training(model: Model, network: Any, x: jax.Array) -> None:
+    """Shapes and types of outputs in training, and of the state after an update; nothing is computed."""
+    import jax
+    import jax.numpy as jnp
+
+    from grokscope.models.networks.training import joined, split
+
+    batch = _Batch(x, jnp.zeros(len(x), x.dtype), jnp.ones(len(x), x.dtype))
+
+    def in_training(network: Any, key: jax.Array) -> Any:
+        return model.in_training(network, batch, key)(x)
+
+    def next_state(network: Any, key: jax.Array) -> Any:
+        return model.next_state(network, batch, key)
+
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    with _check.calling("in_training"):
+        found = jax.eval_shape(in_training, network, key)
+    outputs = jax.eval_shape(lambda network: network(x), network)
+    _check.tree(found, outputs, "the outputs in training")
+    with _check.calling("split of a network"):
+        trained, state = split(network)
+        _check.tree(joined(trained, state), network, "a network that is split and joined")
+    if not isinstance(state, tuple):
+        with _check.calling("next_state"):
+            after = jax.eval_shape(next_state, network, key)
+        _check.tree(after, state, "the state after an update")
+
+
+class _Batch(NamedTuple):
+    """A batch, as `grokscope.learners.Batch`, which this room does not know."""
+
+    x: Any
+    y: Any
+    weight: Any
 
 
 def _check_numbers(model: Model, shape: tuple[int, ...], n_outputs: int) -> None:

@@ -30,6 +30,12 @@ class MLP(Model):
             ``gelu_exact`` or ``tanh``.
         output_bias: whether the network has an output bias c.
         init_scale: factor on all initial parameters.
+        dropout: in training, each neuron of the hidden layers is 0 with this probability p, and else
+            multiplied by $1/(1-p)$, independently for each sample, as by PyTorch's ``Dropout`` after each
+            activation. Not given: no dropout. The neurons are drawn from the member's noise stream.
+        batch_norm: whether pre-activations are normalized over the batch, as by PyTorch's ``BatchNorm1d``
+            before each activation (`grokscope.models.networks.training.BatchNorm`). Measures are taken in
+            evaluation mode, with the running means; measures of neurons do not apply.
 
     Example:
         >>> MLP(widths=[100, 50]).n_parameters((40,), 1)
@@ -37,12 +43,15 @@ class MLP(Model):
     """
 
     kind: Literal["mlp"] = "mlp"
-    traced = ("init_scale",)
+    traced = ("init_scale", "dropout")
+    younger = ("dropout", "batch_norm")
 
     widths: tuple[int, ...] = (1000,)
     activation: Literal["relu", "quadratic", "gelu", "gelu_exact", "tanh"] = "relu"
     output_bias: bool = True
     init_scale: float = Field(default=1.0, gt=0.0, le=1e6)
+    dropout: float | None = Field(default=None, ge=0.0, lt=1.0)
+    batch_norm: bool = False
 
     @field_validator("widths", mode="after")
     @classmethod
@@ -53,8 +62,8 @@ class MLP(Model):
 
     @property
     def has_one_hidden_layer(self) -> bool:
-        """True with exactly one hidden layer."""
-        return len(self.widths) == 1
+        """True with exactly one hidden layer, without batch normalization."""
+        return len(self.widths) == 1 and not self.batch_norm
 
     @property
     def width(self) -> int | None:
@@ -69,6 +78,7 @@ class MLP(Model):
     def network(self, key: jax.Array, input_shape: tuple[int, ...], n_outputs: int) -> Any:
         """Draw all weights and biases."""
         import jax
+        import jax.numpy as jnp
 
         from grokscope.models.networks.one_hidden_layer import Layers, OneHiddenLayer
 
@@ -86,10 +96,29 @@ class MLP(Model):
         output_bias = uniform(bias_key, outside, sizes[-1]) if self.output_bias else None
         if self.has_one_hidden_layer:
             return OneHiddenLayer(weights[0], biases[0], output_weight, self.activation, output_bias)
-        return Layers(weights, biases, output_weight, output_bias, self.activation)
+        if not self.batch_norm:
+            return Layers(weights, biases, output_weight, output_bias, self.activation)
+        ones, zeros = (tuple(fill(m) for m in self.widths) for fill in (jnp.ones, jnp.zeros))
+        return Layers(weights, biases, output_weight, output_bias, self.activation, ones, zeros, zeros, ones)
+
+    def in_training(self, network: Any, batch: Any, key: jax.Array) -> Any:
+        """With dropout, and normalized over the batch."""
+        import equinox as eqx
+
+        from grokscope.models.networks.training import TrainingMode
+
+        if self.dropout is None and not self.batch_norm:
+            return network
+        mode = TrainingMode(key, self.dropout, batch.weight)
+        return eqx.tree_at(lambda n: n.mode, network, mode, is_leaf=lambda leaf: leaf is None)
+
+    def next_state(self, network: Any, batch: Any, key: jax.Array) -> Any:
+        """The running means of batch normalization."""
+        return self.in_training(network, batch, key).state_after(batch.x)
 
     def n_parameters(self, input_shape: tuple[int, ...], n_outputs: int) -> int:
-        """Number of weights and biases of all layers."""
+        """Number of weights and biases of all layers, and 4 for each normalized neuron."""
         sizes = (math.prod(input_shape), *self.widths, n_outputs)
         biases = sum(self.widths) + (n_outputs if self.output_bias else 0)
-        return sum(m * n for m, n in itertools.pairwise(sizes)) + biases
+        norms = 4 * sum(self.widths) if self.batch_norm else 0
+        return sum(m * n for m, n in itertools.pairwise(sizes)) + biases + norms

@@ -24,7 +24,7 @@ from grokscope.progress import Progress
 from grokscope.runs.measure_plan import how_to_measure
 from grokscope.runs.origins import pack_targets
 from grokscope.runs.remarks import outdated_measures
-from grokscope.runs.replay import NETWORK, state_structure, states_at
+from grokscope.runs.replay import NETWORK, network_arrays, state_structure, states_at
 from grokscope.runs.same import require_same
 from grokscope.spec.events import Event
 from grokscope.spec.moments import Moment, how_to_branch, parse_moment
@@ -194,7 +194,8 @@ def _start_states(
         states = {name: leaf for name, leaf in states.items() if not name.startswith("memory.")}
         _check_fit(states, wanted)
     else:
-        copied = {name: leaf for name, leaf in states.items() if name.startswith(NETWORK)}
+        there = {name: states[path] for name, path in network_arrays(states).items()}
+        copied = {NETWORK + name: leaf for name, leaf in there.items()}
         states = _fresh_states(experiment, prepared.members)
         mask = None
         if init.neurons is not None:
@@ -204,13 +205,10 @@ def _start_states(
                     "init.neurons: needs one-hidden-layer networks; name init.parameters instead."
                 )
             mask = init.neurons.find(view)
-        there, here = (
-            {name.removeprefix(NETWORK): leaf for name, leaf in leaves.items() if name.startswith(NETWORK)}
-            for leaves in (copied, states)
-        )
+        here = network_arrays(states)
         for one, name in _renamed(init, there, here).items():
-            new = _transplanted(init, (one, there[one]), (name, here[name]), mask)
-            states[f"{NETWORK}{name}"] = new
+            new = _transplanted(init, (one, there[one]), (name, states[here[name]]), mask)
+            states[here[name]] = new
     prepared.leaves |= {f"state/{name}": leaf for name, leaf in states.items()}
     return states
 

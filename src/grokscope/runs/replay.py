@@ -29,9 +29,18 @@ if TYPE_CHECKING:
     from grokscope.experiment import Experiment
     from grokscope.store.run_store import RunStore
 
-__all__ = ["kept_steps", "network_at", "networks_at", "not_kept", "state_structure", "states_at"]
+__all__ = [
+    "kept_steps",
+    "network_arrays",
+    "network_at",
+    "networks_at",
+    "not_kept",
+    "state_structure",
+    "states_at",
+]
 
 NETWORK, MASKS = "state.network.", "state.masks."
+MODEL_STATE = "state.model_state."
 _FLOPS_A_CALL = 4e9  # work of a member in one call, about a second: a replay can be interrupted in between
 
 Arrays = dict[str, np.ndarray]
@@ -114,6 +123,21 @@ def not_kept(store: RunStore, position: int, step: int) -> str:
         f"{store.path}: was imported and cannot be replayed; it has the steps {some}, and the nearest to "
         f"{step} is {near}."
     )
+
+
+def network_arrays(state: Iterable[str]) -> dict[str, str]:
+    """The paths of a state's arrays that belong to the network, by their names in snapshots.
+
+    Example:
+        >>> network_arrays(["state.network.hidden_bias", "state.optimizer_state.0.count"])
+        {'hidden_bias': 'state.network.hidden_bias'}
+    """
+    found: dict[str, str] = {}
+    for path in state:
+        for prefix in (NETWORK, MODEL_STATE):
+            if path.startswith(prefix):
+                found[path.removeprefix(prefix)] = path
+    return found
 
 
 def state_structure(experiment: Experiment) -> dict[str, jax.ShapeDtypeStruct]:
@@ -214,7 +238,7 @@ def _kept_states(store: RunStore, experiment: Experiment, wanted: list[tuple[int
 
 def _network(state: Arrays) -> Arrays:
     """The network of a state with its masks applied, by the names of snapshots."""
-    network = {name.removeprefix(NETWORK): leaf for name, leaf in state.items() if name.startswith(NETWORK)}
+    network = {name: state[path] for name, path in network_arrays(state).items()}
     masks = {name.removeprefix(MASKS): leaf for name, leaf in state.items() if name.startswith(MASKS)}
     return {name: leaf * masks[name] if name in masks else leaf for name, leaf in network.items()}
 

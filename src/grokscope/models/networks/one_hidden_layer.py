@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from grokscope.models.networks.neurons import ones_like
+from grokscope.models.networks.training import BatchNorm, TrainingMode
 
 __all__ = ["ACTIVATIONS", "Layers", "OneHiddenLayer"]
 
@@ -31,6 +33,7 @@ class OneHiddenLayer(eqx.Module):
         output_weight: u, [neuron], or [neuron, output] if there are several outputs.
         activation: name of $\sigma$.
         output_bias: c, a number or [output]; or None. It belongs to no neuron, so subnetworks keep it.
+        mode: None in evaluation.
     """
 
     hidden_weight: Float[Array, "*member bit neuron"]
@@ -38,6 +41,7 @@ class OneHiddenLayer(eqx.Module):
     output_weight: Float[Array, "*member neuron ..."]
     activation: str = eqx.field(static=True, default="relu")
     output_bias: Float[Array, "*output"] | None = None
+    mode: TrainingMode | None = None
 
     def preactivations(self, x: Float[Array, "sample ..."]) -> Float[Array, "sample neuron"]:
         """The pre-activations z = x W + b."""
@@ -45,7 +49,8 @@ class OneHiddenLayer(eqx.Module):
 
     def hidden(self, x: Float[Array, "sample ..."]) -> Float[Array, "sample neuron"]:
         r"""The activations $\sigma(z)$."""
-        return ACTIVATIONS[self.activation](self.preactivations(x))
+        values = ACTIVATIONS[self.activation](self.preactivations(x))
+        return values if self.mode is None else self.mode.dropped(values, 0)
 
     def __call__(self, x: Float[Array, "sample ..."]) -> Float[Array, "sample ..."]:
         """The outputs f(x)."""
@@ -103,6 +108,9 @@ class Layers(eqx.Module):
         output_weight: U, [neuron], or [neuron, output] if there are several outputs.
         output_bias: c, a number or [output]; or None.
         activation: name of $\sigma$.
+        scales, shifts, means, variances: batch normalization of the pre-activations of each hidden layer
+            (`BatchNorm`), each [neuron]; empty without it.
+        mode: None in evaluation.
     """
 
     weights: tuple[Float[Array, "*member _ _"], ...]
@@ -110,12 +118,50 @@ class Layers(eqx.Module):
     output_weight: Float[Array, "*member neuron ..."]
     output_bias: Float[Array, "*output"] | None = None
     activation: str = eqx.field(static=True, default="relu")
+    scales: tuple[Any, ...] = ()
+    shifts: tuple[Any, ...] = ()
+    means: tuple[Any, ...] = ()
+    variances: tuple[Any, ...] = ()
+    mode: TrainingMode | None = None
 
     def __call__(self, x: Float[Array, "sample ..."]) -> Float[Array, "sample ..."]:
         """The outputs f(x)."""
-        activation = ACTIVATIONS[self.activation]
-        values = x.reshape(x.shape[0], -1)
-        for weight, bias in zip(self.weights, self.biases, strict=True):
-            values = activation(values @ weight + bias)
+        values, _ = self._hidden(x)
         sums = values @ self.output_weight
         return sums if self.output_bias is None else sums + self.output_bias
+
+    def _hidden(self, x: jax.Array) -> tuple[jax.Array, list[jax.Array]]:
+        """The activations of the last hidden layer, and all pre-activations."""
+        activation = ACTIVATIONS[self.activation]
+        values = x.reshape(x.shape[0], -1)
+        sums: list[jax.Array] = []
+        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            sums.append(values @ weight + bias)
+            values = activation(self._norm(i)(sums[i], self.mode) if self.scales else sums[i])
+            if self.mode is not None:
+                values = self.mode.dropped(values, i)
+        return values, sums
+
+    def _norm(self, i: int) -> BatchNorm:
+        return BatchNorm(self.scales[i], self.shifts[i], self.means[i], self.variances[i])
+
+    def split(self) -> tuple[Any, Any]:
+        """The parameters, and the running means of batch normalization."""
+        if not self.scales:
+            return self, ()
+
+        def is_trained(path: Any, leaf: Any) -> bool:
+            del leaf
+            return path[0].name not in ("means", "variances")
+
+        return eqx.partition(self, jax.tree_util.tree_map_with_path(is_trained, self))
+
+    def state_after(self, x: Float[Array, "sample ..."]) -> Any:
+        """The running means after an update with inputs x; in training mode, with batch normalization."""
+        assert self.mode is not None
+        mode, (_, sums) = self.mode, self._hidden(x)
+        norms = [self._norm(i).after(z, mode) for i, z in enumerate(sums)]
+        means, variances = tuple(norm.mean for norm in norms), tuple(norm.variance for norm in norms)
+        return eqx.tree_at(lambda n: (n.means, n.variances, n.mode), self, (means, variances, None)).split()[
+            1
+        ]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 
 from grokscope.errors import InputError, did_you_mean
+from grokscope.models.networks.training import split
 
 if TYPE_CHECKING:
     from grokscope.models import Model
@@ -50,7 +51,7 @@ def replaced(tree: Any, **leaves: Any) -> Any:
 def parameter_shapes(
     model: Model, input_shape: tuple[int, ...], n_outputs: int
 ) -> dict[str, tuple[int, ...]]:
-    """The shape of every parameter of a model's networks, by name.
+    """The shape of every parameter of a model's networks, by name; their state is not one of them.
 
     Example:
         >>> from grokscope.models.fully_connected import FullyConnected
@@ -64,7 +65,7 @@ def parameter_shapes(
 @functools.lru_cache(maxsize=64)
 def _shapes(model: Model, input_shape: tuple[int, ...], n_outputs: int) -> dict[str, tuple[int, ...]]:
     structure = jax.eval_shape(lambda: model.network(jax.random.key(0), input_shape, n_outputs))
-    return {name: tuple(leaf.shape) for name, leaf in named_leaves(structure).items()}
+    return {name: tuple(leaf.shape) for name, leaf in named_leaves(split(structure)[0]).items()}
 
 
 def matching_names(patterns: Iterable[str], names: Iterable[str], whose: str = "this network") -> list[str]:
