@@ -290,9 +290,19 @@ class Experiment(Part):
         return self
 
     @model_validator(mode="after")
-    def _check_no_decay(self) -> Self:
-        """Each name in ``optimizer.no_decay`` must be that of a parameter."""
-        if not self.missing_parts and self.optimizer.no_decay and self.learner.uses_model:
+    def _check_training_mode(self) -> Self:
+        """The learner must use what is set; each name in ``optimizer.no_decay`` must be a parameter's."""
+        if self.missing_parts:
+            return self
+        if self.learner.trains and not self.learner.uses_training_mode:
+            given = {
+                "optimizer.no_decay": self.optimizer.no_decay,
+                "optimizer.clip_norm": self.optimizer.clip_norm,
+                "model: a training mode (dropout, batch_norm)": self.model.has_training_mode,
+            }
+            for name in (name for name, value in given.items() if value):
+                raise InputError(f"{name}: learner '{self.learner.kind}' does not use it.")
+        if self.optimizer.no_decay and self.learner.uses_model:
             from grokscope.models.networks.parameters import matching_names, parameter_shapes
 
             names = parameter_shapes(self.model, self.task.input_shape, self.task.n_outputs)

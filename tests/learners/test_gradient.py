@@ -243,3 +243,26 @@ def test_decay_mask_and_clipping_are_part_of_the_identity():
     assert len({plain.identity, *(one.identity for one in others)}) == 3
     assert "optimizer.clip_norm" in others[1].numbers
     assert "optimizer.clip_norm" not in plain.numbers
+
+
+@pytest.mark.parametrize(
+    ("parts", "name"),
+    [
+        ({"optimizer": SGD(no_decay=["*bias"])}, "optimizer.no_decay"),
+        ({"optimizer": SGD(clip_norm=1.0)}, "optimizer.clip_norm"),
+        (
+            {"model": {"kind": "mlp", "widths": [3], "dropout": 0.1}},
+            "model: a training mode (dropout, batch_norm)",
+        ),
+        ({"model": {"kind": "mlp", "widths": [3], "batch_norm": True}}, "model: a training mode"),
+    ],
+)
+def test_a_learner_that_would_ignore_them_is_refused(parts, name):
+    class Plain(Gradient):
+        uses_training_mode = False
+
+    experiment, _, _ = made("hinge", SGD())
+    with pytest.raises(InputError) as error:
+        Experiment(task=experiment.task, steps=1, learner=Plain(), **parts)
+    assert str(error.value).startswith(name)
+    assert str(error.value).endswith(": learner 'gradient' does not use it.")

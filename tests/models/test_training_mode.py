@@ -202,7 +202,7 @@ def test_members_differ_in_what_is_dropped(run: gs.Run) -> None:
         gs.Members.crossed(noise=(0, 1)),
         out=Path(run.path).parent / "noise",
     )
-    first, second = (noisy.measures.test_loss.isel(noise=i).values for i in (0, 1))
+    first, second = (noisy.measures.test_loss.isel(noise_seed=i).values for i in (0, 1))
     assert first.flat[0] == second.flat[0]
     assert first.flat[-1] != second.flat[-1]
 

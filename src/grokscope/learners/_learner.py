@@ -61,12 +61,16 @@ class Learner(Part):
             any function that is a pytree of arrays (a kernel machine with its training samples, say); the
             experiment's model is then ``none``.
         uses_optimizer: whether it uses the experiment's optimizer. If not, a spec need not have one.
+        uses_training_mode: whether it trains networks by `Model.in_training`, keeps their state
+            (`Model.next_state`), and calls `Optimizer.whole_transform`. If not, a spec with dropout, batch
+            normalization, ``no_decay`` or ``clip_norm`` is refused.
     """
 
     group = "learner"
     trains: ClassVar[bool] = True
     uses_model: ClassVar[bool] = True
     uses_optimizer: ClassVar[bool] = True
+    uses_training_mode: ClassVar[bool] = False
 
     kind: Kind
 

@@ -28,6 +28,7 @@ class Gradient(Learner):
     """
 
     kind: Literal["gradient"] = "gradient"
+    uses_training_mode = True
 
     def init(self, spec: TrainingSpec, key: jax.Array, data: dict[str, jax.Array]) -> State:
         """A new network and optimizer state."""

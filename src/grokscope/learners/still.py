@@ -27,6 +27,7 @@ class Still(Learner):
     """
 
     kind: Literal["still"] = "still"
+    uses_training_mode = True  # nothing is trained
 
     def init(self, spec: TrainingSpec, key: jax.Array, data: dict[str, jax.Array]) -> State:
         """The model's network."""

@@ -28,6 +28,11 @@ class Model(Part):
         return False
 
     @property
+    def has_training_mode(self) -> bool:
+        """Whether its networks act otherwise in training (`in_training`), or have a state."""
+        return False
+
+    @property
     def n_neurons(self) -> int:
         """The number of hidden neurons, for measures by neuron; 0 if measures of neurons do not apply."""
         return 0
@@ -55,6 +60,8 @@ class Model(Part):
 
     def in_training(self, network: Any, batch: Any, key: jax.Array) -> Any:
         """The network as it acts on the batch of an update: by default as in evaluation. Called inside jit.
+
+        A model that overrides this says so by ``has_training_mode``.
 
         Args:
             network: the network in evaluation mode.

@@ -66,6 +66,11 @@ class MLP(Model):
         return len(self.widths) == 1 and not self.batch_norm
 
     @property
+    def has_training_mode(self) -> bool:
+        """Whether there is dropout or batch normalization."""
+        return self.dropout is not None or self.batch_norm
+
+    @property
     def width(self) -> int | None:
         """Neurons of the hidden layer; None if there are several layers."""
         return self.widths[0] if self.has_one_hidden_layer else None
@@ -107,7 +112,7 @@ class MLP(Model):
 
         from grokscope.models.networks.training import TrainingMode
 
-        if self.dropout is None and not self.batch_norm:
+        if not self.has_training_mode:
             return network
         mode = TrainingMode(key, self.dropout, batch.weight)
         return eqx.tree_at(lambda n: n.mode, network, mode, is_leaf=lambda leaf: leaf is None)
