@@ -233,3 +233,40 @@ def test_the_exported_module_predicts_the_same(run: gs.Run) -> None:
     module = gs.to_torch(run, seed=0)
     with jax.enable_x64(True), torch.no_grad():
         np.testing.assert_allclose(module(torch.tensor(x)), run.model(0)(jnp.asarray(x)), rtol=1e-12)
+
+
+@pytest.mark.torch
+def test_a_network_of_pytorch_with_batch_normalization_is_recorded(tmp_path: Path) -> None:
+    import torch
+
+    torch.manual_seed(0)
+    layers = torch.nn.Linear(N_BITS, 5), torch.nn.BatchNorm1d(5), torch.nn.ReLU(), torch.nn.Linear(5, 1)
+    network = torch.nn.Sequential(*layers)
+    x = torch.randn(30, N_BITS) * 3 + 1
+    network(x)  # which moves the running means
+    weights = {
+        "weights.0": {"from": "0.weight", "transpose": True},
+        "biases.0": "0.bias",
+        "scales.0": "1.weight",
+        "shifts.0": "1.bias",
+        "means.0": "1.running_mean",
+        "variances.0": "1.running_var",
+        "output_weight": "3.weight",
+        "output_bias": "3.bias",
+    }
+    table = {"ignore": ["*.num_batches_tracked"], "weights": weights}
+    data = {"train_x": x[:20], "train_y": x[:20, 0].sign(), "test_x": x[20:], "test_y": x[20:, 0].sign()}
+    spec = {"model": BOTH.model_copy(update={"widths": (5,), "dropout": None}), "measures": []}
+    with gs.Recorder(spec, tmp_path / "run", data=data, map=table) as recorder:
+        recorder(0, network)  # compares its predictions with ours
+    np.testing.assert_array_equal(recorder.run.model().means[0], network[1].running_mean)
+
+
+def test_interventions_act_on_parameters_alone(run: gs.Run, tmp_path: Path) -> None:
+    frozen = run.branch(5, interventions=[{"kind": "freeze", "parameters": ["scales.*"]}], out=tmp_path / "b")
+    before, after = (frozen.networks([step], [0, 1]) for step in (5, 12))
+    np.testing.assert_array_equal(before["scales.0"], after["scales.0"])
+    for name in ("means.0", "shifts.0", "weights.0"):
+        assert np.abs(before[name] - after[name]).min() > 0, name
+    with pytest.raises(gs.InputError, match=r"'means\.\*' is no parameter of this network"):
+        run.branch(5, interventions=[{"kind": "freeze", "parameters": ["means.*"]}], out=tmp_path / "c")

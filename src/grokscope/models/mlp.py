@@ -35,7 +35,8 @@ class MLP(Model):
             activation. Not given: no dropout. The neurons are drawn from the member's noise stream.
         batch_norm: whether pre-activations are normalized over the batch, as by PyTorch's ``BatchNorm1d``
             before each activation (`grokscope.models.networks.training.BatchNorm`). Measures are taken in
-            evaluation mode, with the running means; measures of neurons do not apply.
+            evaluation mode, with the running means; measures of neurons do not apply. Its parameters are
+            ``scales.I`` and ``shifts.I`` of layer I, its running means ``means.I`` and ``variances.I``.
 
     Example:
         >>> MLP(widths=[100, 50]).n_parameters((40,), 1)
