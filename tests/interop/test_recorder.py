@@ -193,6 +193,12 @@ def test_a_training_that_is_resumed_from_an_earlier_step(tmp_path: Path) -> None
         np.testing.assert_array_equal(again.measures[name].sel(step=[*states]), fresh.measures[name])
         assert np.isnan(again.measures[name].sel(step=[20, 35])).all()
     assert np.isnan(again.measures.lr.sel(step=[20, 30, 40])).all()
+    with recorder(out, SPEC) as one:
+        one.rewind(30)
+    assert again.store().complete.all()
+    found = gs.open_run(out)
+    assert found.experiment.n_steps == found.steps_done[0] == 30
+    assert main(["verify", str(out)]) == 0
 
 
 def test_a_script_that_is_killed_goes_on(tmp_path: Path) -> None:
@@ -305,7 +311,8 @@ def test_bad_calls(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=r"is not a step: a whole number from 0 to 10\^12\.$"):
             one(step, sequential(0))  # type: ignore[arg-type]
     for metrics, message in (
-        ({"train_loss": 0.1}, "metrics: 'train_loss' is a measure of grokscope; choose another name."),
+        ({"train_loss": 0.1}, "metrics: 'train_loss' has a meaning in grokscope; choose another name."),
+        ({"epoch": 0.1}, "metrics: 'epoch' has a meaning in grokscope; choose another name."),
         ({"a b": 0.1}, "metrics: 'a b' is not a name: letters, digits and _."),
         ({"mine": "high"}, "metrics: mine must be a number, not str."),
     ):
@@ -321,6 +328,10 @@ def test_bad_calls(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
     with pytest.raises(InputError, match="this recorder is closed"):
         one(0, sequential(0))
+    with pytest.raises(InputError, match=r"^seeds: -1 is not in 0..2147483647\.$"):
+        recorder(tmp_path / "run", seed=-1)
+    with pytest.raises(InputError, match=r"^s3://bucket/run: a recording is written to a folder, not to a bucket"):
+        gs.Recorder(PLAIN, "s3://bucket/run")
     with pytest.raises(InputError, match=r"^Recorder: the task is not known: give a spec with a \[task\]"):
         gs.Recorder(None, tmp_path / "run")
 

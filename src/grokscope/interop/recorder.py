@@ -34,6 +34,8 @@ __all__ = ["Recorder"]
 
 _IDENTITY_VERSION = 1
 _SOURCE = "recorder"
+# names of axes and coordinates of a run's measures
+_TAKEN = {"seed", "step", "epoch", "steps_done", "complete", "diverged_step", "neuron", "split", "subnetwork"}
 
 
 class Recorder:
@@ -94,10 +96,14 @@ class Recorder:
     ) -> None:
         from grokscope.runs.imported import check_target
         from grokscope.runs.prepare import data_of_task
-        from grokscope.spec.streams import Seeds
+        from grokscope.spec.streams import Members
         from grokscope.store.open import open_store
+        from grokscope.store.place import BucketPath, as_place
 
+        if isinstance(as_place(out), BucketPath):
+            raise InputError(f"{out}: a recording is written to a folder, not to a bucket.")
         self.out = Path(out)
+        (member,) = Members.of_seeds([seed]).seeds
         self._spec = PartialSpec.read(task)
         self._map = read_map(map)
         self._given = arrays_of(data)
@@ -112,11 +118,11 @@ class Recorder:
         self.data = dict(self._given)
         if rule is not None and not self._given:
             precision = self._spec.table.get("precision", "float32")
-            self.data = data_of_task(rule, Seeds.same(seed), precision)
+            self.data = data_of_task(rule, member, precision)
         check_target(self.out)
         if is_run(self.out):
             self._store = open_store(self.out, "a")
-            if self._origin.get("source") != _SOURCE or self._store.seeds not in ([], [Seeds.same(seed)]):
+            if self._origin.get("source") != _SOURCE or self._store.seeds not in ([], [member]):
                 self._store.close()
                 raise InputError(
                     f"{self.out}: holds an imported run, or a recording of another seed; choose another "
@@ -130,8 +136,8 @@ class Recorder:
             step: updates done.
             model: an ``nn.Module`` (or what ``torch.compile`` made of it), a state dict, or a table of numpy
                 or JAX arrays by name. It is copied.
-            metrics: numbers of the training loop to keep at this step, by names that no measure has. They
-                become measures of the run.
+            metrics: numbers of the training loop to keep at this step, by names that no measure, axis or
+                coordinate has. They become measures of the run.
 
         Raises:
             InputError: if the network is not one that the run can have (another layout than the first one, a
@@ -299,8 +305,8 @@ def _checked_metrics(metrics: Mapping[Any, Any]) -> dict[str, float]:
     for name, value in metrics.items():
         if not isinstance(name, str) or not name.isidentifier():
             raise InputError(f"metrics: {name!r} is not a name: letters, digits and _.")
-        if name in kinds("measure"):
-            raise InputError(f"metrics: '{name}' is a measure of grokscope; choose another name.")
+        if name in _TAKEN or name in kinds("measure"):
+            raise InputError(f"metrics: '{name}' has a meaning in grokscope; choose another name.")
         try:
             found[name] = float(np.asarray(float(value)))
         except (TypeError, ValueError):

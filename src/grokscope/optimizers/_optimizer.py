@@ -26,7 +26,8 @@ class Optimizer(Part):
         no_decay: names of parameters without weight decay, or patterns of names: ``["*bias*"]``. None given:
             it applies to all.
         clip_norm: c: before anything else, the gradient g of all parameters together is multiplied by
-            $\min(1, c / (\lVert g \rVert_2 + 10^{-6}))$, as by PyTorch's ``clip_grad_norm_``. Not given: it is not.
+            $\min(1, c / (\lVert g \rVert_2 + 10^{-6}))$, as by PyTorch's ``clip_grad_norm_``. Not given: it
+            is not.
     """
 
     group = "optimizer"

@@ -178,6 +178,7 @@ class RecordedRun:
             # by the train accuracy the memorizing subnetwork is found
             both = self._wanted.only(lambda m: m.pace.startswith("follow") or m.name == "train_accuracy")
             self._take(both, self._steps)
+        self.store.update_experiment(tomli_w.dumps(self._spec | at_steps(self._steps)))  # also if rewound
         with self.store.transaction("complete") as t:
             t.mark([0], complete=True)
         facts = self.store.provenance
