@@ -124,13 +124,16 @@ def test_the_commands_read_it(measured: gs.Run, tmp_path: Path, capsys: pytest.C
     assert gs.open_run(run).measures.weight_norm.sel(step=20).item() == pytest.approx(norm, rel=1e-6)
 
 
-def test_the_run_is_read_and_watched_while_it_grows(tmp_path: Path, capsys) -> None:
+def test_the_run_is_read_and_watched_while_it_grows(tmp_path: Path, capsys, monkeypatch) -> None:
     out = tmp_path / "run"
-    with LiveReport(out) as live, recorder(out, SPEC) as one:
+    monkeypatch.chdir(tmp_path)
+    with LiveReport(out) as live, recorder(Path("run"), SPEC) as one:
+        monkeypatch.chdir(tmp_path.parent)  # the folder stays the one of the beginning
         assert live._data() == ("", b"{}")
         one(0, sequential(0))
         early = gs.open_run(out)
         one(5, sequential(5))
+        assert one.run.snapshot_steps == [0, 5]
         assert early.snapshot_steps == [0]
         early.reread()
         assert early.snapshot_steps == [0, 5]

@@ -102,7 +102,7 @@ class Recorder:
 
         if isinstance(as_place(out), BucketPath):
             raise InputError(f"{out}: a recording is written to a folder, not to a bucket.")
-        self.out = Path(out)
+        self.out = Path(out).absolute()  # the same folder also after os.chdir
         (member,) = Members.of_seeds([seed]).seeds
         self._spec = PartialSpec.read(task)
         self._map = read_map(map)
