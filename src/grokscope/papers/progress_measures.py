@@ -70,7 +70,12 @@ _MAINLINE = Experiment(
     task=ModularOperator(operator="addition", p=113, train_fraction=0.3, operator_token=False),
     model=NandaTransformer(),
     loss=CrossEntropy(precision="float64"),
-    optimizer=AdamW(learning_rate=1e-3, weight_decay=1.0, beta2=0.98, schedule=Constant(warmup=10)),
+    optimizer=AdamW(
+        learning_rate=1e-3,
+        weight_decay=1.0,
+        beta2=0.98,
+        schedule=Constant(warmup=10, warmup_from_zero=True),  # as in the official code
+    ),
     measures=_MEASURES,
 ).with_(
     "schedule.measures=['every 100 steps']",

@@ -117,6 +117,8 @@ class Part(BaseModel):
         traced: names of the number fields that the compiled program takes as traced values. Members that
             differ only in these share one program.
         not_identifying: names of the fields that do not determine the results (a file's path, say).
+        younger: names of the fields that recorded identities do not have; they are part of the identity only
+            where they differ from their defaults.
 
     Raises:
         InputError: if a field is unknown, missing or out of range; the message names the first such field.
@@ -127,6 +129,7 @@ class Part(BaseModel):
     group: ClassVar[str] = ""
     traced: ClassVar[tuple[str, ...]] = ()
     not_identifying: ClassVar[tuple[str, ...]] = ()
+    younger: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, **values: Any) -> None:
         try:
@@ -170,9 +173,10 @@ class Part(BaseModel):
     def identifying(self) -> dict[str, Any]:
         """The part as a JSON table, without the fields that do not determine the results."""
         table = self.model_dump(mode="json")
-        for name in type(self).model_fields:
+        for name, field in type(self).model_fields.items():
             value = getattr(self, name)
-            if name in self.not_identifying:
+            is_default = name in self.younger and value == field.get_default(call_default_factory=True)
+            if name in self.not_identifying or is_default:
                 del table[name]
             elif isinstance(value, Part):
                 table[name] = value.identifying()
