@@ -35,8 +35,8 @@ def state(layers=1, seed=0):
     }
 
 
-def logits(weights, tokens, layers=1):
-    """For one sequence, at its last position, by the paper's formulas."""
+def logits(weights, tokens, layers=1, rate=1.0, masked=True):
+    """For one sequence, at its last position; weights of attention are rate * softmax + 1 - rate."""
     w = {name: np.asarray(array, np.float64) for name, array in weights.items()}
     x = [w["embed.W_E"][:, token] + w["pos_embed.W_pos"][i] for i, token in enumerate(tokens)]
     for layer in range(layers):
@@ -45,10 +45,11 @@ def logits(weights, tokens, layers=1):
         for q in range(len(x)):
             heads = []
             for h in range(HEADS):
+                seen = range(q + 1 if masked else len(x))
                 query = w[b + "attn.W_Q"][h] @ x[q]
-                scores = [query @ (w[b + "attn.W_K"][h] @ x[k]) / np.sqrt(INNER) for k in range(q + 1)]
+                scores = [query @ (w[b + "attn.W_K"][h] @ x[k]) / np.sqrt(INNER) for k in seen]
                 share = np.exp(scores - np.max(scores))
-                share /= share.sum()
+                share = rate * share / share.sum() + 1 - rate
                 heads.append(sum(s * (w[b + "attn.W_V"][h] @ x[k]) for k, s in enumerate(share)))
             middle = x[q] + w[b + "attn.W_O"] @ np.concatenate(heads)
             neurons = np.maximum(w[b + "mlp.W_in"] @ middle + w[b + "mlp.b_in"], 0)
@@ -94,6 +95,26 @@ def test_it_is_recognized_and_predicts_the_same(tmp_path, layers):
         gs.to_torch(run, numpy=True), run.experiment, data=None, step=7, out=tmp_path / "again"
     )
     assert again.identity == run.identity
+
+
+def test_attention_of_another_form_is_said_to_be_assumed_and_can_be_given(tmp_path):
+    weights = state(2)
+    assumed = gs.from_torch({7: weights}, SPEC, data=own_data(), out=tmp_path / "assumed")
+    [note] = [note for note in assumed.provenance["imported"]["notes"] if "do not contain" in note]
+    for text in (
+        "a causal mask (model.causal)",
+        "a softmax (model.softmax_weight)",
+        "square root of a head's",
+    ):
+        assert text in note
+    model = {"kind": "nanda_transformer", "softmax_weight": 0.25, "causal": False}
+    run = gs.from_torch({7: weights}, {**SPEC, "model": model}, data=own_data(), out=tmp_path / "run")
+    [note] = [note for note in run.provenance["imported"]["notes"] if "do not contain" in note]
+    assert "causal" not in note
+    assert "softmax" not in note
+    ones = (all_pairs()[..., None] == np.arange(P + 1)).astype(np.float32)
+    wanted = [logits(weights, pair, 2, rate=0.25, masked=False) for pair in all_pairs()]
+    np.testing.assert_allclose(run.model(step=7)(jnp.asarray(ones)), wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_all_measures_that_apply(tmp_path):

@@ -51,9 +51,9 @@ class Transformer(Model):
         init_scale: factor on all initial weights except those of the layer norms.
 
     Raises:
-        InputError: if ``heads`` does not divide ``width`` and there is no ``head_width``, or ``tied`` is given
-            with ``by_position``; in an experiment, if inputs are not sequences of tokens, or a tied unembedding
-            would have more outputs than there are tokens.
+        InputError: if ``heads`` does not divide ``width`` and there is no ``head_width``, or ``tied`` is
+            given with ``by_position``; in an experiment, if inputs are not sequences of tokens, or a tied
+            unembedding would have more outputs than there are tokens.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217); ``softmax_weight``: the attention rate of Zhong et al. 2023
         (arXiv 2306.17844).

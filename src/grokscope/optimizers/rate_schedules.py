@@ -19,8 +19,8 @@ class RateSchedule(Part):
 
     Attributes:
         warmup: number w of steps over which the rate rises linearly; 0 for no warm-up.
-        warmup_from_zero: whether the rate rises as $s / w$, as in PyTorch's ``LambdaLR(min(s / w, 1))``, instead
-            of $(s + 1) / w$. It changes nothing without warm-up.
+        warmup_from_zero: whether the rate rises as $s / w$, as in PyTorch's ``LambdaLR(min(s / w, 1))``,
+            instead of $(s + 1) / w$. It changes nothing without warm-up.
         depends_on_length: whether the factor depends on the length of the run; then the length is part of the
             identity.
     """
@@ -75,8 +75,8 @@ class Constant(RateSchedule):
 class Linear(RateSchedule):
     r"""A learning rate that falls linearly to 0 over the last part of the run.
 
-    The factor of the update after s of n updates: $m(s) \min(1, (1 - s / n) / last)$, with the warm-up $m(s)$ of
-    ``constant``.
+    The factor of the update after s of n updates: $m(s) \min(1, (1 - s / n) / last)$, with the warm-up $m(s)$
+    of ``constant``.
 
     Attributes:
         last: fraction of the run over which the rate falls.
@@ -101,8 +101,8 @@ class Linear(RateSchedule):
 class Cosine(RateSchedule):
     r"""A learning rate that falls to 0 along half a period of a cosine.
 
-    The factor of the update after s of n updates: $m(s)\, (1 + \cos(\pi s / n)) / 2$, with the warm-up $m(s)$ of
-    ``constant``.
+    The factor of the update after s of n updates: $m(s)\, (1 + \cos(\pi s / n)) / 2$, with the warm-up $m(s)$
+    of ``constant``.
 
     Example:
         >>> [round(float(Cosine()(step, 10)), 2) for step in (0, 5, 10)]
