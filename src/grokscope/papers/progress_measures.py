@@ -244,8 +244,9 @@ _CLAIMS = (
         sentence="The grokked network uses a few key frequencies.",
         source="Sec. 4.1, App. C.2.1",
         paper_value="3 to 5",
-        estimand="the share of seeds that grok within the run, and end with 2 to 8 key frequencies (those "
-        "with 5 % or more of the power of the logits as functions of the answer)",
+        estimand="the share of seeds that grok within the run, and end with 2 to 8 key frequencies (of the "
+        "sorted shares of the power of the logits as functions of the answer, those up to the last that is 5 "
+        "times the next)",
         region=Region.at_least(0.8),
         smallest_effect=ONE_SEED_IN_TEN,
         kind="share",
