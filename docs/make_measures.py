@@ -103,7 +103,8 @@ _CONSTANT_ROWS = (
         "0.85 of a neuron's variance",
         "`one_frequency_neurons`",
         "`above`",
-        "The paper's number. A neuron that mixes frequencies lies below it; a lower number counts more of them",
+        "The paper's number. A neuron that mixes frequencies lies below it; a lower number "
+        "counts more of them",
     ),
     (
         "participation of 0.5, from 5 neurons on",

@@ -25,12 +25,13 @@ from grokscope.tasks import Task
 
 __all__ = ["ImportPlan", "PartialSpec", "UnknownLayoutError"]
 
+_TRANSFORMERS = {"transformer", "nanda_transformer", "power_transformer"}  # one model with other defaults
 _LOSSES = {"sign": "hinge", "class": "cross_entropy", "real": "squared"}
 _MAX_TOML_BYTES = 2**24
 _KNOWN_LAYOUTS = (
     "Known layouts: nn.Linear layers that follow each other (as in nn.Sequential, linear1/linear2, fc1/fc2), "
-    "the transformer of Nanda et al., and what grokscope exports. For any other layout give a map "
-    "({map}); {write} writes one to start from."
+    "the transformers of Nanda et al. and of TransformerLens, and what grokscope exports. For any other "
+    "layout give a map ({map}); {write} writes one to start from."
 )
 
 
@@ -103,7 +104,8 @@ class PartialSpec:
             return inferred or None
         if not isinstance(given, Mapping):
             raise InputError("model: must be a table.")
-        if given.get("kind", inferred.get("kind")) == inferred.get("kind"):
+        kinds = {inferred.get("kind"), given.get("kind", inferred.get("kind"))}
+        if len(kinds) == 1 or kinds <= _TRANSFORMERS:
             return {**inferred, **given}
         return dict(given)
 
@@ -222,10 +224,10 @@ class ImportPlan:
                 raise UnknownLayoutError(_unknown_layout(first, None, shapes), first, shapes)
             entries = {name: MapEntry((name,)) for name in shapes}
             match = LayoutMatch("grokscope's own", {}, WeightMap(entries, label="grokscope's own layout"))
-        match = match.with_outputs(task.n_outputs)
+        match = match.fitted(task.input_shape, task.n_outputs, shapes)
         match.weights.check(first, shapes)
         is_checked = hasattr(module, "state_dict") and callable(module)  # by its predictions
-        assumed = () if is_checked else tuple(_forward_pass(spec, experiment, match))
+        assumed = () if is_checked else tuple(_forward_pass(spec, experiment))
         loss = f"loss {experiment.loss.kind}"
         notes = [
             *([match.note] if match.note else []),
@@ -266,21 +268,21 @@ class ImportPlan:
         return self.weights.take(tensors, self.shapes, self.precision)
 
 
-def _forward_pass(spec: PartialSpec, experiment: Experiment, match: LayoutMatch) -> Iterator[str]:
+def _forward_pass(spec: PartialSpec, experiment: Experiment) -> Iterator[str]:
     """What is assumed about the forward pass because neither the weights nor the spec tell it."""
     given, model = spec.table.get("model"), experiment.model
     stated = set(given) if isinstance(given, Mapping) else set()
     if isinstance(given, Part):
         return
     if isinstance(model, Transformer):
-        yield from (text for name, text in _of_transformer(model, match) if name not in stated)
+        yield from (text for name, text in _of_transformer(model) if name not in stated)
     elif activation := getattr(model, "activation", None):
         if "activation" not in stated:
             yield f"activation {activation} (model.activation)"
         yield "none after the last layer"
 
 
-def _of_transformer(model: Transformer, match: LayoutMatch) -> Iterator[tuple[str, str]]:
+def _of_transformer(model: Transformer) -> Iterator[tuple[str, str]]:
     """Each assumption about a transformer, with the key of the spec that states it."""
     yield "causal", f"{'a' if model.causal else 'no'} causal mask (model.causal)"
     mix = "a softmax" if model.softmax_weight == 1 else f"{model.softmax_weight:g} softmax + constant"
@@ -290,8 +292,8 @@ def _of_transformer(model: Transformer, match: LayoutMatch) -> Iterator[tuple[st
     )
     yield "", "attention scores over the square root of a head's width"
     yield "activation", f"activation {model.activation} (model.activation)"
-    if model.norm == "none" and "norm" not in match.model:
-        yield "norm", "no layer norm (model.norm)"
+    if model.norm == "none":
+        yield "norm", "no layer norm (model.norm; a folded one has no tensors)"
     if model.norm != "none":
         yield "norm_epsilon", f"layer norm with epsilon {model.norm_epsilon:g} (model.norm_epsilon)"
     yield "", "the output is at the last position"
