@@ -94,9 +94,9 @@ def test_accuracies_in_percent():
 
 @pytest.fixture
 def folder(tmp_path):
-    torch = pytest.importorskip("torch")
-
     def write(activation):
+        import torch
+
         (tmp_path / "them").mkdir(exist_ok=True)
         for step, state in enumerate(NETS[:2]):
             tensors = {name: torch.tensor(array) for name, array in state.items()}

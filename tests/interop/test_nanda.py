@@ -178,3 +178,31 @@ def test_a_module_of_it_is_checked_by_its_predictions(tmp_path):
     assert gs.from_torch(Network(1.0), SPEC, data=own_data(), out=tmp_path / "run").is_complete
     with pytest.raises(InputError, match="our network does not predict what the module does"):
         gs.from_torch(Network(1.01), SPEC, data=own_data(), out=tmp_path / "other")
+
+
+@pytest.mark.torch
+def test_logged_losses_tell_another_attention(tmp_path):
+    import torch
+
+    states, data = [state(seed=1), state(seed=2)], own_data()
+
+    def loss(weights, split):
+        f = np.array([logits(weights, x, rate=0.0, masked=False) for x in data[f"{split}_x"]])
+        right = f[np.arange(len(f)), data[f"{split}_y"]]
+        return float(np.mean(np.log(np.exp(f).sum(axis=1)) - right))
+
+    table = {
+        "state_dicts": [{name: torch.tensor(a) for name, a in one.items()} for one in states],
+        "epochs": [0, 100],
+        **{f"{split}_losses": [loss(one, split) for one in states] for split in ("train", "test")},
+    }
+    torch.save(table, tmp_path / "run.pth")
+    spec = {**SPEC, "measures": []}
+    with pytest.raises(
+        InputError, match=r"test_loss at step 0 is .* Assumed: a causal mask \(model.causal\)"
+    ):
+        gs.import_torch(tmp_path / "run.pth", spec, data=data, out=tmp_path / "run")
+    own = {**spec, "model": {"kind": "transformer", "softmax_weight": 0.0, "causal": False}}
+    run = gs.import_torch(tmp_path / "run.pth", own, data=data, out=tmp_path / "run")
+    notes = run.provenance["imported"]["notes"]
+    assert any("have logged (train_loss of 2, test_loss of 2 networks)" in note for note in notes)

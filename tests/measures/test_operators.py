@@ -464,6 +464,10 @@ def test_key_frequencies_of_written_down_spectra(rule, powers, expected):
     assert key_frequencies(spectra, rule, gap=5.0, share=0.05).astype(int).tolist() == list(expected)
     for kind in (KeyFrequencies, RestrictedLoss, ExcludedLoss):  # every measure that uses them has the rule
         assert kind(rule=rule).chosen(spectra).astype(int).tolist() == list(expected)
+    if rule == "gap":  # the default, also for measures of users
+        assert KeyFrequencies().chosen(spectra).astype(int).tolist() == list(expected)
+        own_point = Point(None, {}, CrossEntropy(), None, spectra)
+        assert own_point.key_frequencies.astype(int).tolist() == list(expected)
 
 
 def test_measures_by_another_rule_have_another_name():

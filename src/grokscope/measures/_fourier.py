@@ -88,7 +88,7 @@ def participation(power: Float[Array, "frequency column"]) -> Float[Array, " col
 
 
 def key_frequencies(
-    spectra: Float[Array, "2 frequency"], rule: KeyRule, *, gap: float, share: float
+    spectra: Float[Array, "2 frequency"], rule: KeyRule = "gap", *, gap: float = 5.0, share: float = 0.05
 ) -> Bool[Array, " frequency"]:
     r"""The frequencies that a network uses, from its spectra.
 

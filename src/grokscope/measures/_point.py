@@ -107,9 +107,9 @@ class Point:
     @property
     def key_frequencies(self) -> Bool[Array, " frequency"] | None:
         """The key frequencies of the final network by the default rule, for measures that need them."""
-        from grokscope.measures.logit_fourier import KeyFrequencies
+        from grokscope.measures._fourier import key_frequencies
 
-        return None if self.final_spectra is None else KeyFrequencies().chosen(self.final_spectra)
+        return None if self.final_spectra is None else key_frequencies(self.final_spectra)
 
     @property
     def facts(self) -> dict[str, jax.Array]:
