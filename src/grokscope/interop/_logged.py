@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -32,6 +33,8 @@ _KINDS = {
 # For the rounding of a float32 forward pass and of logs. Training values may be means over changing networks.
 _TOLERANCE = {"test": 0.01, "train": 0.5}
 _SMALLEST = 1e-6  # a difference of losses that says nothing
+_MOST_VALUES = 10**6  # of a list
+_MOST_METRICS = 1000  # of a table of them
 _WORDS = re.compile(r"[a-z]+")
 
 
@@ -90,25 +93,24 @@ def logged_values(
         said_by: what the file says of the step of each.
     """
     numbers = [_number(one) for one in said_by]
+    holds = Counter(path[:depth] for path in paths for depth in range(len(path)))  # networks below a table
+    tables = _Tables(content)
+    places: dict[int, list[int | None]] = {}
     per_network: list[tuple[LoggedValue, ...]] = []
     for i, path in enumerate(paths):
         found: dict[str, LoggedValue] = {}
-        for table, here, name, item in _beside(content, path):
-            measure = _measure_of(name)
-            if measure is None:
-                continue
-            is_own = len(paths) == 1 or not any(
-                other[: len(table)] == table for j, other in enumerate(paths) if j != i
-            )
-            value = _value(item) if is_own else None
+        for one in tables.beside(path):
+            value = _value(one.item) if holds[one.table] == 1 else None
             if value is not None:
-                found[measure] = LoggedValue((*here, name), measure, value)
-            elif (listed := _values(item)) is not None:
-                at = _place(i, numbers, len(listed))
-                if at is not None:
-                    near = tuple(listed[j] for j in (at - 1, at + 1) if 0 <= j < len(listed))
-                    near = near if len(listed) != len(paths) or len(paths) == 1 else ()
-                    found[measure] = LoggedValue((*here, name), measure, listed[at], near)
+                found[one.measure] = LoggedValue(one.path, one.measure, value)
+                continue
+            listed = tables.listed(one.item) or []
+            if len(listed) not in places:
+                places[len(listed)] = _places(numbers, len(listed))
+            if listed and (at := places[len(listed)][i]) is not None:
+                near = tuple(listed[j] for j in (at - 1, at + 1) if 0 <= j < len(listed))
+                near = near if len(listed) != len(paths) or len(paths) == 1 else ()
+                found[one.measure] = LoggedValue(one.path, one.measure, listed[at], near)
         per_network.append(tuple(found.values()))
     return per_network
 
@@ -139,6 +141,7 @@ class ForwardCheck:
         self._assumed = assumed
         self._allowed = allowed
         self._program: Any = None
+        self._arrays: dict[str, Any] = {}
         self._compared: dict[str, int] = {}
         self._loosely: dict[str, str] = {}
         self._not_compared: dict[str, None] = {}
@@ -208,32 +211,28 @@ class ForwardCheck:
 
         from grokscope.runs.networks import network_of
         from grokscope.training.devices import in_precision, prepare_devices
+        from grokscope.training.loop import as_precision
 
         prepare_devices()
         with in_precision(self._experiment.precision):
             if self._program is None:
+                self._arrays = as_precision(self._experiment.task.shared_data(), self._experiment.precision)
                 self._program = jax.jit(self._take())
-            found = self._program(network_of(self._experiment, leaves))
+            found = self._program(network_of(self._experiment, leaves), self._arrays)
             return {name: float(value) for name, value in found.items()}
 
     def _take(self) -> Any:
-        import jax.numpy as jnp
-
         from grokscope.measures import Measure, Point
         from grokscope.spec.parts import lookup
 
         experiment = self._experiment
-        arrays = {
-            name: jnp.asarray(array, experiment.precision if name.endswith("_x") else None)
-            for name, array in experiment.task.shared_data().items()
-        }
         measures: dict[str, Measure] = {}
         for name in ("train_loss", "test_loss", "train_accuracy", "test_accuracy"):
             measure: Any = lookup("measure", name)()
             if measure.missing(experiment) is None:
                 measures[name] = measure
 
-        def take(network: Any) -> dict[str, Any]:
+        def take(network: Any, arrays: dict[str, Any]) -> dict[str, Any]:
             point = Point(network, arrays, experiment.loss, task=experiment.task)
             return {name: measure(point) for name, measure in measures.items()}
 
@@ -258,29 +257,55 @@ def _measure_of(name: str) -> str | None:
     return f"{splits.pop()}_{kinds.pop()}"
 
 
-def _beside(
-    content: Any, path: tuple[str, ...]
-) -> Iterator[tuple[tuple[str, ...], tuple[str, ...], str, Any]]:
-    """What stands beside a network, from the outermost table inwards.
+class _Tables:
+    """The tables and lists of a file that lead to its networks, each looked through once."""
 
-    Returns:
-        the keys to the table around it, the keys to the value's own table, its key, and the value.
-    """
-    value = content
-    for depth in range(len(path)):
-        around = path[:depth]
-        items = _items(value)
-        for key, item in items if isinstance(value, Mapping) else ():
-            yield around, around, key, item
-            if isinstance(item, Mapping) and key != path[depth]:
-                for inner, one in _items(item):  # as in {"metrics": {"test_loss": ...}}
-                    yield around, (*around, key), inner, one
-        value = next((item for key, item in items if key == path[depth]), None)
+    def __init__(self, content: Any) -> None:
+        self._content = content
+        self._children: dict[tuple[str, ...], dict[str, Any]] = {}
+        self._logged: dict[tuple[str, ...], list[_Logged]] = {}
+        self._lists: dict[int, list[float] | None] = {}
+
+    def beside(self, path: tuple[str, ...]) -> Iterator[_Logged]:
+        """The losses and accuracies beside a network, from the outermost table inwards."""
+        value = self._content
+        for depth in range(len(path)):
+            place = path[:depth]
+            if place not in self._children:
+                self._children[place] = _items(value)
+                self._logged[place] = [*_logged_in(value, place)]
+            yield from self._logged[place]
+            value = self._children[place].get(path[depth])
+
+    def listed(self, item: Any) -> list[float] | None:
+        """The numbers of a list."""
+        if id(item) not in self._lists:
+            self._lists[id(item)] = _values(item)
+        return self._lists[id(item)]
 
 
-def _items(value: Any) -> list[tuple[str, Any]]:
+class _Logged(NamedTuple):
+    """A loss or an accuracy, or a list of them: keys to the table around it, keys to it, measure, value."""
+
+    table: tuple[str, ...]
+    path: tuple[str, ...]
+    measure: str
+    item: Any
+
+
+def _logged_in(value: Any, place: tuple[str, ...]) -> Iterator[_Logged]:
+    for key, item in _items(value).items() if isinstance(value, Mapping) else ():
+        if (measure := _measure_of(key)) is not None:
+            yield _Logged(place, (*place, key), measure, item)
+        elif isinstance(item, Mapping) and len(item) <= _MOST_METRICS:
+            for inner, one in _items(item).items():  # as in {"metrics": {"test_loss": ...}}
+                if (measure := _measure_of(inner)) is not None:
+                    yield _Logged(place, (*place, key, inner), measure, one)
+
+
+def _items(value: Any) -> dict[str, Any]:
     pairs = value.items() if isinstance(value, Mapping) else enumerate(value or ())
-    return [(str(key), item) for key, item in pairs]
+    return {str(key): item for key, item in pairs}
 
 
 def _number(said_by: Sequence[Numbers]) -> int | None:
@@ -291,19 +316,18 @@ def _number(said_by: Sequence[Numbers]) -> int | None:
     return None
 
 
-def _place(i: int, numbers: Sequence[int | None], count: int) -> int | None:
-    """The place of network i in a list of ``count`` values; None if the list does not tell."""
-    if count == len(numbers) and count > 1:
-        return i
-    known = [n for n in numbers if n is not None]
-    number = numbers[i]
-    if number is None or len(known) < len(numbers):
-        return count - 1 if len(numbers) == 1 and count else None  # the last network
+def _places(numbers: Sequence[int | None], count: int) -> list[int | None]:
+    """The place of each network in a list of ``count`` values; None where the list does not tell."""
+    if count == len(numbers) > 1:
+        return [*range(count)]
+    known = sorted(n for n in numbers if n is not None)
+    if len(known) < len(numbers):  # of a network alone, the last value
+        return [count - 1] if len(numbers) == 1 else [None] * len(numbers)
     # one value for each epoch (or step): the last network is near the end of the list
-    gap = max(known) - sorted(known)[-2] if len(known) > 1 else 1
-    if not max(known) - 1 <= count - 1 <= max(known) + max(gap, 1):
-        return None
-    return min(number, count - 1)
+    gap = max(1, known[-1] - known[-2]) if len(known) > 1 else 1
+    if not known[-1] - 1 <= count - 1 <= known[-1] + gap:
+        return [None] * len(numbers)
+    return [None if n is None else min(n, count - 1) for n in numbers]
 
 
 def _value(item: Any) -> float | None:
@@ -314,12 +338,12 @@ def _value(item: Any) -> float | None:
 
 
 def _values(item: Any) -> list[float] | None:
-    """The numbers of a list, a tensor or an array of one axis; None if it is none of them."""
+    """The numbers of a list, a tensor or an array of one axis; None if it is none of them, or too long."""
     if hasattr(item, "shape") and hasattr(item, "dtype"):
-        if len(item.shape) != 1 or "object" in str(item.dtype):
+        if len(item.shape) != 1 or item.shape[0] > _MOST_VALUES or "object" in str(item.dtype):
             return None
         item = item.tolist() if hasattr(item, "tolist") else item.__array__().tolist()
-    if not isinstance(item, list | tuple) or not item:
+    if not isinstance(item, list | tuple) or not 0 < len(item) <= _MOST_VALUES:
         return None
     found = [_value(one) for one in item]
     return None if any(one is None for one in found) else [one for one in found if one is not None]
