@@ -61,6 +61,117 @@ neurons of the set S, all others set to 0; $f_m$ is the output with only the m n
   split do not apply.
 - **Values that were not measured** are absent or NaN, never zero.
 """
+_CONSTANTS = """## Constants of ours
+
+Numbers below which, or from which on, we count something, and that a paper leaves open or sets otherwise. A
+paper's own network may lie on the other side of one: move it before you believe what hangs on it.
+The regions and smallest effects of claims are numbers of ours as well; each claim states its own
+([claims](claims.md)).
+"""
+_CONSTANT_ROWS = (
+    ("constant", "where", "moved by", "what changes when it moves"),
+    ("---",) * 4,
+    (
+        "accuracy above 0.98",
+        "the events `memorization` and `grokking`; with them stops, delays, the subnetwork "
+        "`memorizing` and all claims about times",
+        "`[events]` in the spec",
+        "With label noise, few test samples or many classes an accuracy may stay below 0.98 for "
+        "ever: nothing groks. With 100 test samples 0.98 is two errors. At 0.95 memorization "
+        "comes before generalization helps the last training samples (claims use 0.95 where they "
+        "say so). Papers use 0.95 to 1; steps to 99 % are claims of their own",
+    ),
+    (
+        "5 measured points in a row",
+        "the same events, and crossings in claims",
+        "`for N` in `[events]`; `schedule.measures`",
+        "Points are of the schedule: 5 epochs, or 500 steps with a point every 100. A sparse "
+        "schedule misses short plateaus and delays the end of a run that groks in its last 5 "
+        "points (then it is censored). With `for 1` a spike (slingshot) counts as grokking",
+    ),
+    (
+        "a gap of 5, from 0.001 of the power",
+        "`key_frequencies`, `restricted_loss`, `excluded_loss`",
+        "`gap`, `rule`, `share` of each measure",
+        "A smaller gap takes more frequencies, down to steps within the noise; a larger one "
+        "fewer, until there is none and all from 0.001 on are taken. Of a published network (.814"
+        " .074 .039 .031 .021, then .0004) every gap takes five; a share of 0.05 takes two, and "
+        "its restricted loss is then .225 instead of 2e-9. `neurons` takes every frequency of any"
+        " neuron, also of one stray neuron",
+    ),
+    (
+        "0.85 of a neuron's variance",
+        "`one_frequency_neurons`",
+        "`above`",
+        "The paper's number. A neuron that mixes frequencies lies below it; a lower number "
+        "counts more of them",
+    ),
+    (
+        "participation of 0.5, from 5 neurons on",
+        "`phase_alignment`, `phase_defect`",
+        '`neurons = "all"` counts every neuron',
+        "Which neurons count as one wave; fewer than 5 give NaN",
+    ),
+    (
+        "a tenth of the largest activation",
+        "gates of `grokscope circuits`, and counts of gates",
+        "`tolerance` in Python ([decision 13](decisions/0013-gates-with-a-tolerance.md))",
+        "At 0 two copies of a gate read as two gates; at 0.4 gates of settled networks change. "
+        "Before a circuit has settled there is no gap, and readings depend on the number. "
+        "`--prove` does not use it",
+    ),
+    (
+        "a bit twice as strong as the others; half of the variance",
+        "the support that `grokscope circuits` finds",
+        "a task that tells its hidden bits",
+        "Below 80 % test accuracy no bit stands out, and no support is found. A network that uses"
+        " bits unequally loses the weakest",
+    ),
+    (
+        "all predictions; all but 1 %",
+        "`effective_sparsity`, `effective_sparsity_accuracy`, `effective_sparsity_probe`, "
+        "`effective_sparsity_99`",
+        "the measure that is taken; `--flavor`",
+        'One training sample decides "all predictions": the sparsity may be many neurons larger '
+        "than that for 99 %",
+    ),
+    (
+        "neurons in the order of incoming norm",
+        "subnetworks and effective sparsity",
+        "`order`",
+        "Rescaling a neuron (cW, cb, u / c) changes its place; `path_norm` is invariant",
+    ),
+    (
+        "100 training and 100 test samples",
+        "`sensitivity`",
+        "`sensitivity_full` takes all",
+        "The sensitivity of one network is the mean over 100 samples, with their noise",
+    ),
+    (
+        "10,000 probe samples",
+        "`test_accuracy_large` and others on the probe",
+        "`task.n_probe`",
+        "The resolution: an accuracy of 0.99 is known to 0.002",
+    ),
+    (
+        "agreement (kappa) of 0.9; the last 50 epochs",
+        "claims of `two-circuits` on when a subnetwork has formed, and on final values",
+        "the claim's estimand",
+        "See the estimands, which say their number",
+    ),
+    (
+        "half of chance, log p / 2",
+        "the times of P7 and P8 of `progress-measures`",
+        "the claim's estimand",
+        "The order of events at other levels is not claimed",
+    ),
+    (
+        "95 % intervals, false-discovery rate 0.05",
+        "every verdict",
+        "the constants of the field",
+        "A claim near its region's end becomes undecided with a stricter one",
+    ),
+)
 _FAMILIES = {
     "accuracy": "Accuracy",
     "loss": "Loss and margin",
@@ -104,7 +215,8 @@ def page() -> str:
     for family, title in _FAMILIES.items():
         text.append(f"## {title}\n")
         text += [_entry(cls) for cls in families.get(family, [])]
-    return "\n".join(text).rstrip() + "\n"
+    rows = [f"| {' | '.join(row)} |" for row in _CONSTANT_ROWS]
+    return "\n".join([*text, _CONSTANTS, *rows]).rstrip() + "\n"
 
 
 def _entry(cls: type[Measure]) -> str:

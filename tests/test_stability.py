@@ -141,7 +141,7 @@ def test_judged_claims_stay_the_same(paper, tmp_path):
     fingerprint = json.loads(provenance.read_text(encoding="utf-8"))["fingerprint"]
     claims = json.loads((out / "claims.json").read_text(encoding="utf-8"))
     # keys that the recorded claims do not have: the tag of the setting, failures, and in progress-measures
-    # what was recorded before medians took the place of means
+    # all numbers, from before warm-up rose from 0 and key frequencies were chosen by the gap
     claims = [{k: one[k] for k in other} for one, other in zip(claims, recorded["claims"], strict=True)]
     if fingerprint == recorded["fingerprint"]:
         assert claims == recorded["claims"]

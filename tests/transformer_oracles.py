@@ -15,6 +15,7 @@ SIGMA = {
     "relu": lambda z: np.maximum(z, 0.0),
     "quadratic": lambda z: z * z,
     "tanh": np.tanh,
+    "gelu_exact": lambda z: 0.5 * z * (1 + np.vectorize(math.erf)(z / math.sqrt(2))),
     "gelu": lambda z: 0.5 * z * (1 + np.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3))),
 }
 
@@ -23,25 +24,31 @@ def array(value: Any) -> np.ndarray:
     return np.asarray(value, dtype=np.float64)
 
 
-def layer_norm(x: np.ndarray, norm: Any) -> np.ndarray:
+def layer_norm(x: np.ndarray, norm: Any, epsilon: float) -> np.ndarray:
     rows = []
     for row in x:
         mean = sum(row) / len(row)
         variance = sum((value - mean) ** 2 for value in row) / len(row)
-        rows.append((row - mean) / math.sqrt(variance + 1e-5))
+        rows.append((row - mean) / math.sqrt(variance + epsilon))
     return np.array(rows) * array(norm.scale) + array(norm.shift)
 
 
-def attention(x: np.ndarray, block: Any, head: int, heads: int) -> tuple[np.ndarray, np.ndarray]:
+def attention(x: np.ndarray, block: Any, head: int, spec: Any) -> tuple[np.ndarray, np.ndarray]:
     """The pattern [query, position] and the output [query, head feature] of one head."""
-    size = block.query.shape[1] // heads
+    size = spec.head_width or spec.width // spec.heads
     columns = slice(head * size, (head + 1) * size)
-    q, k, v = (x @ array(w)[:, columns] for w in (block.query, block.key, block.value))
+    parts = []
+    for name in ("query", "key", "value"):
+        bias = array(getattr(block, f"{name}_bias"))[columns] if spec.attention_bias else 0.0
+        parts.append(x @ array(getattr(block, name))[:, columns] + bias)
+    q, k, v = parts
     n = len(x)
     pattern = np.zeros((n, n))
     for i in range(n):
-        scores = [math.exp(float(q[i] @ k[j]) / math.sqrt(size)) for j in range(i + 1)]
-        pattern[i, : i + 1] = np.array(scores) / sum(scores)
+        end = i + 1 if spec.causal else n
+        scores = [math.exp(float(q[i] @ k[j]) / math.sqrt(size)) for j in range(end)]
+        for j in range(end):
+            pattern[i, j] = spec.softmax_weight * scores[j] / sum(scores) + 1 - spec.softmax_weight
     return pattern, pattern @ v
 
 
@@ -61,7 +68,9 @@ def transformer(
         neurons_on: [layer, neuron] of 0 and 1, or None for all.
         heads_on: [layer, head], likewise.
     """
-    x = array(network.embedding)[tokens]
+    table = array(network.embedding)
+    x = np.stack([(table[t] if spec.vocabulary == "by_position" else table)[n] for t, n in enumerate(tokens)])
+    epsilon = spec.norm_epsilon
     if spec.positions == "learned":
         x = x + array(network.position)
     elif spec.positions == "sinusoidal":
@@ -73,29 +82,30 @@ def transformer(
                     x[t, i + 1] += math.cos(angle)
     hidden, patterns = [], []
     for layer, block in enumerate(network.blocks):
-        given = layer_norm(x, block.attention_norm) if spec.norm == "pre" else x
+        given = layer_norm(x, block.attention_norm, epsilon) if spec.norm == "pre" else x
         parts = []
         for head in range(spec.heads):
-            pattern, out = attention(given, block, head, spec.heads)
+            pattern, out = attention(given, block, head, spec)
             on = 1.0 if heads_on is None else heads_on[layer, head]
             parts.append(on * out)
             patterns.append(pattern[-1])
         x = x + np.concatenate(parts, axis=1) @ array(block.attention_out)
-        x = layer_norm(x, block.attention_norm) if spec.norm == "post" else x
-        given = layer_norm(x, block.mlp_norm) if spec.norm == "pre" else x
+        x = x + (array(block.attention_out_bias) if spec.attention_bias else 0.0)
+        x = layer_norm(x, block.attention_norm, epsilon) if spec.norm == "post" else x
+        given = layer_norm(x, block.mlp_norm, epsilon) if spec.norm == "pre" else x
         z = given @ array(block.mlp_in) + (array(block.mlp_bias) if spec.mlp_bias else 0.0)
         h = SIGMA[spec.activation](z)
         if neurons_on is not None:
             h = h * neurons_on[layer]
         hidden.append(h[-1])
         x = x + h @ array(block.mlp_out) + (array(block.mlp_out_bias) if spec.mlp_bias else 0.0)
-        x = layer_norm(x, block.mlp_norm) if spec.norm == "post" else x
+        x = layer_norm(x, block.mlp_norm, epsilon) if spec.norm == "post" else x
     if spec.norm == "pre":
-        x = layer_norm(x, network.final_norm)
+        x = layer_norm(x, network.final_norm, epsilon)
     readout = array(network.embedding)[: network.n_outputs].T if spec.tied else array(network.unembedding)
     shape = (len(network.blocks), spec.heads, len(tokens))
     return {
-        "logits": x[-1] @ readout,
+        "logits": x[-1] @ readout + (array(network.output_bias) if spec.output_bias else 0.0),
         "hidden": np.concatenate(hidden),
         "attention": np.array(patterns).reshape(shape),
     }

@@ -36,11 +36,12 @@ class Setting:
     batch: int
     norm: bool
     heads: int = 4
+    first: int = 1  # the rate of the first update, in tenths
 
 
 SETTINGS = {
     "power": Setting(97, 0.5, 4, layers=2, width=128, hidden=512, batch=512, norm=True),
-    "nanda": Setting(113, 0.3, 3, layers=1, width=128, hidden=512, batch=0, norm=False),
+    "nanda": Setting(113, 0.3, 3, layers=1, width=128, hidden=512, batch=0, norm=False, first=0),
     "quick": Setting(31, 0.6, 4, layers=1, width=64, hidden=256, batch=0, norm=True),
 }
 
@@ -119,7 +120,9 @@ class Run:
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=1.0, fused=tuned or None
         )
-        self.warm_up = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda i: min(1.0, (i + 1) / 10))
+        self.warm_up = torch.optim.lr_scheduler.LambdaLR(
+            self.optimizer, lambda i: min(1.0, (i + s.first) / 10)
+        )
         self.order: list[torch.Tensor] = []
 
     def steps(self, count: int) -> None:

@@ -62,7 +62,7 @@ def test_the_spec_says_what_is_known(run):
     assert (experiment.model.kind, experiment.model.width) == ("fully_connected", WIDTH)
     facts = run.provenance["imported"]
     assert facts["layout"].startswith("linear1, linear2")
-    assert any("activation relu is assumed" in note for note in facts["notes"])
+    assert any("activation relu (model.activation)" in note for note in facts["notes"])
     assert verify(run.path) == []
 
 

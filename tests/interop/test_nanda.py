@@ -35,8 +35,8 @@ def state(layers=1, seed=0):
     }
 
 
-def logits(weights, tokens, layers=1):
-    """For one sequence, at its last position, by the paper's formulas."""
+def logits(weights, tokens, layers=1, rate=1.0, masked=True):
+    """For one sequence, at its last position; weights of attention are rate * softmax + 1 - rate."""
     w = {name: np.asarray(array, np.float64) for name, array in weights.items()}
     x = [w["embed.W_E"][:, token] + w["pos_embed.W_pos"][i] for i, token in enumerate(tokens)]
     for layer in range(layers):
@@ -45,10 +45,11 @@ def logits(weights, tokens, layers=1):
         for q in range(len(x)):
             heads = []
             for h in range(HEADS):
+                seen = range(q + 1 if masked else len(x))
                 query = w[b + "attn.W_Q"][h] @ x[q]
-                scores = [query @ (w[b + "attn.W_K"][h] @ x[k]) / np.sqrt(INNER) for k in range(q + 1)]
+                scores = [query @ (w[b + "attn.W_K"][h] @ x[k]) / np.sqrt(INNER) for k in seen]
                 share = np.exp(scores - np.max(scores))
-                share /= share.sum()
+                share = rate * share / share.sum() + 1 - rate
                 heads.append(sum(s * (w[b + "attn.W_V"][h] @ x[k]) for k, s in enumerate(share)))
             middle = x[q] + w[b + "attn.W_O"] @ np.concatenate(heads)
             neurons = np.maximum(w[b + "mlp.W_in"] @ middle + w[b + "mlp.b_in"], 0)
@@ -94,6 +95,26 @@ def test_it_is_recognized_and_predicts_the_same(tmp_path, layers):
         gs.to_torch(run, numpy=True), run.experiment, data=None, step=7, out=tmp_path / "again"
     )
     assert again.identity == run.identity
+
+
+def test_attention_of_another_form_is_said_to_be_assumed_and_can_be_given(tmp_path):
+    weights = state(2)
+    assumed = gs.from_torch({7: weights}, SPEC, data=own_data(), out=tmp_path / "assumed")
+    [note] = [note for note in assumed.provenance["imported"]["notes"] if "do not contain" in note]
+    for text in (
+        "a causal mask (model.causal)",
+        "a softmax (model.softmax_weight)",
+        "square root of a head's",
+    ):
+        assert text in note
+    model = {"kind": "nanda_transformer", "softmax_weight": 0.25, "causal": False}
+    run = gs.from_torch({7: weights}, {**SPEC, "model": model}, data=own_data(), out=tmp_path / "run")
+    [note] = [note for note in run.provenance["imported"]["notes"] if "do not contain" in note]
+    assert "causal" not in note
+    assert "softmax" not in note
+    ones = (all_pairs()[..., None] == np.arange(P + 1)).astype(np.float32)
+    wanted = [logits(weights, pair, 2, rate=0.25, masked=False) for pair in all_pairs()]
+    np.testing.assert_allclose(run.model(step=7)(jnp.asarray(ones)), wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_all_measures_that_apply(tmp_path):
@@ -157,3 +178,31 @@ def test_a_module_of_it_is_checked_by_its_predictions(tmp_path):
     assert gs.from_torch(Network(1.0), SPEC, data=own_data(), out=tmp_path / "run").is_complete
     with pytest.raises(InputError, match="our network does not predict what the module does"):
         gs.from_torch(Network(1.01), SPEC, data=own_data(), out=tmp_path / "other")
+
+
+@pytest.mark.torch
+def test_logged_losses_tell_another_attention(tmp_path):
+    import torch
+
+    states, data = [state(seed=1), state(seed=2)], own_data()
+
+    def loss(weights, split):
+        f = np.array([logits(weights, x, rate=0.0, masked=False) for x in data[f"{split}_x"]])
+        right = f[np.arange(len(f)), data[f"{split}_y"]]
+        return float(np.mean(np.log(np.exp(f).sum(axis=1)) - right))
+
+    table = {
+        "state_dicts": [{name: torch.tensor(a) for name, a in one.items()} for one in states],
+        "epochs": [0, 100],
+        **{f"{split}_losses": [loss(one, split) for one in states] for split in ("train", "test")},
+    }
+    torch.save(table, tmp_path / "run.pth")
+    spec = {**SPEC, "measures": []}
+    with pytest.raises(
+        InputError, match=r"test_loss at step 0 is .* Assumed: a causal mask \(model.causal\)"
+    ):
+        gs.import_torch(tmp_path / "run.pth", spec, data=data, out=tmp_path / "run")
+    own = {**spec, "model": {"kind": "transformer", "softmax_weight": 0.0, "causal": False}}
+    run = gs.import_torch(tmp_path / "run.pth", own, data=data, out=tmp_path / "run")
+    notes = run.provenance["imported"]["notes"]
+    assert any("have logged (train_loss of 2, test_loss of 2 networks)" in note for note in notes)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from safetensors.numpy import save_file
 
 import grokscope as gs
 from foreign import SPEC, WIDTH, N, own_data
+from grokscope.errors import InputError
+from grokscope.interop._layouts import recognize
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "your-own-networks.md"
 SPEC_6 = {**SPEC, "batch_size": 4, "measures": []}  # 24 samples: an epoch is 6 steps
@@ -166,6 +169,119 @@ KINDS: dict[str, Callable[[Any, Path], Written]] = {
 }
 
 
+P, WIDTH_T, HEADS, HEAD, MLP, CONTEXT = 5, 6, 2, 4, 7, 4
+LENS_SPEC = {
+    "task": {"kind": "modular_operator", "p": P, "operator_token": False, "train_fraction": 0.6},
+    "batch_size": "full",
+    "measures": [],
+}
+
+
+def lens_state(torch: Any, *, biases: bool = True, norm: bool = False, tied: bool = False) -> dict[str, Any]:
+    """The tensors of a ``HookedTransformer`` of two layers, by the names and shapes of TransformerLens."""
+    torch.manual_seed(0)
+
+    def drawn(*shape: int) -> Any:
+        return 0.5 * torch.randn(*shape, dtype=torch.float64)
+
+    state = {
+        "embed.W_E": drawn(P + 1, WIDTH_T),
+        "pos_embed.W_pos": drawn(CONTEXT, WIDTH_T),
+        **({} if tied else {"unembed.W_U": drawn(WIDTH_T, P + 1)}),
+        **({"unembed.b_U": drawn(P + 1)} if biases else {}),
+        **({"ln_final.w": 1 + drawn(WIDTH_T), "ln_final.b": drawn(WIDTH_T)} if norm else {}),
+    }
+    for i in range(2):
+        b = f"blocks.{i}."
+        state |= {b + f"attn.W_{name}": drawn(HEADS, WIDTH_T, HEAD) for name in "QKV"}
+        state |= {b + "attn.W_O": drawn(HEADS, HEAD, WIDTH_T)}
+        state |= {b + "attn.mask": torch.tril(torch.ones(CONTEXT, CONTEXT)).bool()}
+        state |= {b + "attn.IGNORE": torch.tensor(-torch.inf)}
+        state |= {b + "mlp.W_in": drawn(WIDTH_T, MLP), b + "mlp.b_in": drawn(MLP)}
+        state |= {b + "mlp.W_out": drawn(MLP, WIDTH_T), b + "mlp.b_out": drawn(WIDTH_T)}
+        if biases:
+            state |= {b + f"attn.b_{name}": drawn(HEADS, HEAD) for name in "QKV"}
+            state |= {b + "attn.b_O": drawn(WIDTH_T)}
+        for ln in ("ln1", "ln2") if norm else ():
+            state |= {b + f"{ln}.w": 1 + drawn(WIDTH_T), b + f"{ln}.b": drawn(WIDTH_T)}
+    return state
+
+
+def lens_logits(torch: Any, state: dict[str, Any], tokens: Any, *, normed: bool) -> Any:
+    """What TransformerLens computes: pre-norm layers, causal attention, and the logits at every position."""
+
+    def norm(name: str, x: Any) -> Any:
+        if not normed:
+            return x
+        w, b = state.get(f"{name}.w"), state.get(f"{name}.b")  # none where they are folded
+        return torch.nn.functional.layer_norm(x, (WIDTH_T,), w, b, eps=1e-5)
+
+    x = state["embed.W_E"][tokens] + state["pos_embed.W_pos"][: tokens.shape[1]]
+    for i in range(2):
+        b = f"blocks.{i}."
+        given = norm(b + "ln1", x)
+        parts = []
+        for name in "QKV":
+            part = torch.einsum("bpm,hmd->bhpd", given, state[b + f"attn.W_{name}"])
+            bias = state.get(b + f"attn.b_{name}")
+            parts.append(part if bias is None else part + bias[:, None])
+        mixed = torch.nn.functional.scaled_dot_product_attention(*parts, is_causal=True)
+        x = x + torch.einsum("bhpd,hdm->bpm", mixed, state[b + "attn.W_O"]) + state.get(b + "attn.b_O", 0)
+        h = torch.relu(norm(b + "ln2", x) @ state[b + "mlp.W_in"] + state[b + "mlp.b_in"])
+        x = x + h @ state[b + "mlp.W_out"] + state[b + "mlp.b_out"]
+    unembedding = state.get("unembed.W_U", state["embed.W_E"].T)
+    return norm("ln_final", x) @ unembedding + state.get("unembed.b_U", 0)
+
+
+LENS: dict[str, tuple[dict[str, bool], dict[str, Any]]] = {
+    "TransformerLens' `HookedTransformer`, with biases": ({"biases": True}, {}),
+    "the same without biases of attention and logits": ({"biases": False}, {}),
+    "the same with layer norm, tied": ({"norm": True, "tied": True}, {}),
+    "the same with layer norm folded (`LNPre`)": ({"biases": True}, {"norm": "pre"}),
+}
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("kind", LENS)
+def test_transformers_are_read_and_predict_what_pytorch_does(kind, tmp_path):
+    import torch
+
+    options, model = LENS[kind]
+    state = lens_state(torch, **options)
+    torch.save(state, tmp_path / "step_8.pt")
+    spec = {**LENS_SPEC, "model": {"kind": "transformer", **model}}
+    run = gs.import_torch(tmp_path / "step_8.pt", spec, out=tmp_path / "run")
+    pairs = torch.cartesian_prod(torch.arange(P), torch.arange(P))
+    tokens = torch.cat([pairs, torch.full((len(pairs), 1), P)], 1)
+    normed = options.get("norm", False) or "norm" in model
+    theirs = lens_logits(torch, state, tokens, normed=normed)[:, -1, :P].numpy()
+    with jax.enable_x64(True):
+        ours = run.model(step=8)(jnp.asarray(np.eye(P + 1)[tokens.numpy()]))
+        np.testing.assert_allclose(np.asarray(ours), theirs, rtol=0, atol=1e-6)
+    assert run.experiment.model.head_width == HEAD
+
+
+@pytest.mark.parametrize(
+    ("more", "without", "message"),
+    [
+        ({"blocks.0.ln1.w": (6,), "ln_final.w": (6,)}, (), r"RMS norms \(a scale without a shift\)"),
+        ({"ln_final.w": (6,), "ln_final.b": (6,)}, (), "layer norms in some places only"),
+        ({"blocks.0.mlp.W_gate": (6, 7)}, (), "gated perceptrons"),
+        ({"blocks.0.attn.rotary_sin": (4, 4)}, ("pos_embed.W_pos",), "with rotary positions: our"),
+        ({}, ("pos_embed.W_pos",), r"no position embedding \(as with alibi\)"),
+        ({}, ("blocks.0.mlp.W_in", "blocks.0.mlp.W_out"), "layers without a perceptron"),
+    ],
+)
+def test_what_a_hooked_transformer_may_have_and_ours_has_not(more, without, message):
+    block = {f"blocks.0.attn.W_{name}": (2, 6, 4) for name in "QKV"}
+    block |= {"blocks.0.attn.W_O": (2, 4, 6), "blocks.0.mlp.W_in": (6, 7), "blocks.0.mlp.W_out": (7, 6)}
+    shapes = {"embed.W_E": (6, 6), "pos_embed.W_pos": (4, 6), "unembed.W_U": (6, 6), **block}
+    assert recognize(shapes) is not None
+    wrong = {name: shape for name, shape in {**shapes, **more}.items() if name not in without}
+    with pytest.raises(InputError, match=message):
+        recognize(wrong)
+
+
 @pytest.mark.torch
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_is_read_and_predicts_what_pytorch_does(kind, tmp_path):
@@ -187,4 +303,4 @@ def test_it_is_read_and_predicts_what_pytorch_does(kind, tmp_path):
 def test_the_page_has_these_kinds_and_no_others():
     table = PAGE.read_text(encoding="utf-8").partition("| what can be read |")[2].partition("\n\n")[0]
     rows = [re.split(r"(?<!\\)\|", line)[1].strip() for line in table.splitlines()[2:]]
-    assert rows == [*KINDS]
+    assert rows == [*KINDS, *LENS]

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import types
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,9 @@ import pytest
 from grokscope import Experiment, InputError
 from grokscope.losses import CrossEntropy
 from grokscope.measures import Point
+from grokscope.measures._fourier import key_frequencies, token_weights
 from grokscope.measures._search import search_prefixes
+from grokscope.measures.logit_fourier import ExcludedLoss, KeyFrequencies, RestrictedLoss
 from grokscope.runs.measure_plan import MeasurePlan
 from grokscope.spec.parts import lookup
 from transformer_oracles import embedding_mlp, transformer
@@ -85,8 +88,9 @@ class Case:
 
         @jax.jit
         def take(network, data, masks, keys):
-            point = Point(network, data, CrossEntropy(), masks, keys)
-            return {name: self._measure(name)(point) for name in names}
+            point = Point(network, data, CrossEntropy(), masks, jnp.stack([keys, keys]).astype(float))
+            own = {"by_neurons": KeyFrequencies(rule="neurons")(point)} if "neuron_frequency" in names else {}
+            return own | {name: self._measure(name)(point) for name in names}
 
         self.found = {
             name: np.asarray(value)
@@ -232,7 +236,9 @@ def test_shares_of_the_logits_by_frequency(case):
     frequencies = range(1, case.p // 2 + 1)
     shares = [(projection(case, [k], centered) ** 2).sum() / total for k in frequencies]
     close(case.found["logit_fourier"], shares)
-    keys = [int(share >= 0.05 * sum(shares)) for share in shares]
+    ordered = [max(share / sum(shares), 0.001) for share in sorted(shares, reverse=True)] + [0.001]
+    before = max(m for m in range(len(shares)) if ordered[m] >= 5 * ordered[m + 1])
+    keys = [int(share / sum(shares) >= ordered[before] - 1e-9) for share in shares]
     assert case.found["key_frequencies"].tolist() == keys
     p = case.p
     columns = [
@@ -277,6 +283,8 @@ def test_frequencies_of_neurons(case):
     clear = np.sort(shares, axis=0)[-1] - np.sort(shares, axis=0)[-2] > 1e-3
     assert clear.any()
     np.testing.assert_array_equal(case.found["neuron_frequency"][clear], shares.argmax(axis=0)[clear] + 1)
+    used = [int(k in case.found["neuron_frequency"]) for k in range(1, p // 2 + 1)]
+    assert case.found["by_neurons"].tolist() == used
     assert not case.found["neuron_frequency"][~alive].any()
     close(case.found["one_frequency_neurons"], (shares.max(axis=0) > 0.85).mean())
 
@@ -430,15 +438,57 @@ def test_what_does_not_apply_is_said_and_left_out_of_the_defaults():
     assert "names its matrices" in (lookup("measure", "matrix_norm")().missing(parity) or "")
 
 
+PUBLISHED = (0.814, 0.0003, 0.074, 0.0004, 0.039, 0.031, 0.021, 0.0002)  # a network of Nanda et al.
+
+
 @pytest.mark.parametrize(
-    ("shares", "expected"),
+    ("rule", "powers", "expected"),
     [
-        ((0.6, 0.05, 0.3, 0.0, 0.04), (1, 1, 1, 0, 0)),  # 0.05 of 0.99, and more; not what is only above 0
-        ((0.0, 0.0, 0.0), (0, 0, 0)),
+        ("gap", PUBLISHED, (1, 0, 1, 0, 1, 1, 1, 0)),
+        ("gap", [200 * share for share in PUBLISHED], (1, 0, 1, 0, 1, 1, 1, 0)),
+        ("share", PUBLISHED, (1, 0, 1, 0, 0, 0, 0, 0)),  # two of five
+        ("gap", (0.99, 0.003, 0.002, 0.001), (1, 0, 0, 0)),
+        ("gap", (0.3, 0.3, 0.2, 0.19, 1e-9, 0.0), (1, 1, 1, 1, 0, 0)),  # what is below 0.001 has no gaps
+        ("gap", (0.4, 0.2, 0.1, 0.06, 0.04, 0.02, 0.01, 0.004, 0.0005), (1,) * 8 + (0,)),  # no gap
+        ("gap", (0.5, 0.5), (1, 1)),
+        ("gap", (1.0,) * 300, (1,) * 300),  # none stands out
+        ("gap", (0.0, 0.0, 0.0), (0, 0, 0)),
+        ("share", (0.6, 0.05, 0.3, 0.0, 0.04), (1, 1, 1, 0, 0)),  # 0.05 of 0.99, and more
+        ("share", (0.0, 0.0, 0.0), (0, 0, 0)),
+        ("neurons", (0, 3, 1, 0), (0, 1, 1, 0)),
     ],
 )
-def test_a_key_frequency_has_a_twentieth_of_the_power_and_some_power(monkeypatch, shares, expected):
-    monkeypatch.setattr("grokscope.measures.logit_fourier._shares", lambda point: jnp.array(shares))
-    assert lookup("measure", "key_frequencies")()(Point(lambda x: x, {}, CrossEntropy())).tolist() == list(
-        expected
-    )
+def test_key_frequencies_of_written_down_spectra(rule, powers, expected):
+    own = jnp.array(powers, jnp.float32)
+    spectra = jnp.stack([own, own])
+    assert key_frequencies(spectra, rule, gap=5.0, share=0.05).astype(int).tolist() == list(expected)
+    for kind in (KeyFrequencies, RestrictedLoss, ExcludedLoss):  # every measure that uses them has the rule
+        assert kind(rule=rule).chosen(spectra).astype(int).tolist() == list(expected)
+    if rule == "gap":  # the default, also for measures of users
+        assert KeyFrequencies().chosen(spectra).astype(int).tolist() == list(expected)
+        own_point = Point(None, {}, CrossEntropy(), None, spectra)
+        assert own_point.key_frequencies.astype(int).tolist() == list(expected)
+
+
+def test_measures_by_another_rule_have_another_name():
+    assert KeyFrequencies().name == "key_frequencies"
+    assert KeyFrequencies(rule="share").name == "key_frequencies_by_share"
+    assert RestrictedLoss(rule="neurons").name == "restricted_loss_by_neurons"
+    assert ExcludedLoss(rule="share", share=0.02).name == "excluded_loss_by_share_0_02"
+    assert KeyFrequencies(gap=10.0).name == "key_frequencies_by_gap_10_0"
+    assert all(kind().revision == 2 for kind in (KeyFrequencies, RestrictedLoss, ExcludedLoss))
+
+
+@pytest.mark.parametrize("operator_token", [True, False])
+@pytest.mark.parametrize("form", ["hidden_weight", "embedding"])
+def test_weights_from_numbers_are_not_those_from_the_operator(form, operator_token):
+    p, positions, features = 5, 3 + operator_token, 2
+    tokens = p + 1 + operator_token
+    weights = np.random.default_rng(0).normal(size=(positions, tokens, features)).astype(np.float32)
+    own = weights if form == "embedding" else weights.reshape(positions * tokens, features)
+    network = types.SimpleNamespace(**{form: jnp.asarray(own)})
+    sequence = [3, p, 4, p + 1] if operator_token else [3, 4, p]
+    x = jax.nn.one_hot(jnp.array([sequence]), tokens)
+    second = 2 if operator_token else 1
+    wanted = np.concatenate([weights[0, :p], weights[second, :p]], axis=1)
+    np.testing.assert_array_equal(jax.jit(lambda x: token_weights(network, x, p))(x), wanted)

@@ -22,6 +22,16 @@ TRANSFORMERS = [
     Transformer(**SMALL, layers=3, norm="pre", activation="gelu", init="torch"),
     Transformer(**SMALL, layers=2, positions="none", tied=True, mlp_bias=False, activation="quadratic"),
     Transformer(width=9, heads=3, mlp_width=4, layers=2, norm="post", positions="sinusoidal", mlp_bias=True),
+    Transformer(
+        **{**SMALL, "width": 7, "layers": 2, "head_width": 3, "norm": "pre", "norm_epsilon": 0.01},
+        causal=False,
+        softmax_weight=0.4,
+        vocabulary="by_position",
+        activation="gelu_exact",
+        attention_bias=True,
+        output_bias=True,
+    ),
+    NandaTransformer(**SMALL, layers=2, softmax_weight=0.3),
 ]
 MLPS = [
     EmbeddingMLP(embedding=3, width=6),
@@ -111,10 +121,9 @@ def test_heads_that_are_off_add_nothing_and_masks_say_the_same(model):
     masks = network.head_masks(jnp.asarray(keep))
     masked = jax.tree.map(jnp.multiply, network, masks)
     np.testing.assert_allclose(outputs(masked, x), wanted, rtol=1e-9, atol=1e-12)
-    size = model.width // model.heads
-    assert (
-        sum(int((leaf == 0).sum()) for leaf in jax.tree.leaves(masks))
-        == (~keep).sum() * 4 * model.width * size
+    size = model.attention_width // model.heads
+    assert sum(int((leaf == 0).sum()) for leaf in jax.tree.leaves(masks)) == (~keep).sum() * size * (
+        4 * model.width + 3 * model.attention_bias
     )
 
 
@@ -224,7 +233,15 @@ def test_both_precisions_start_from_the_same_numbers_and_scale_is_a_factor(model
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({"kind": "transformer", "heads": 3}, r"^model: heads must divide width = 128, but heads = 3\.$"),
+        (
+            {"kind": "transformer", "heads": 3},
+            r"^model: heads must divide width = 128, but heads = 3; or give head_width\.$",
+        ),
+        (
+            {"kind": "transformer", "tied": True, "vocabulary": "by_position"},
+            "tied = true needs one embedding, but vocabulary = 'by_position'",
+        ),
+        ({"kind": "transformer", "softmax_weight": 1.5}, "model.softmax_weight: must be at most 1"),
         ({"kind": "power_transformer", "width": 10}, "heads must divide width = 10, but heads = 4"),
         ({"kind": "transformer", "positions": "fixed"}, "model.positions: must be 'learned', 'sinusoidal'"),
         ({"kind": "transformer", "layers": 0}, "model.layers: must be at least 1"),

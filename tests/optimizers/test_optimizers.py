@@ -24,7 +24,7 @@ OPTIMIZERS = [
     SGD(schedule=Linear(last=0.5)),
     Adam(learning_rate=0.05),
     Adam(learning_rate=0.05, weight_decay=0.01, beta1=0.8, beta2=0.9),
-    Adam(learning_rate=0.05, schedule=Cosine(warmup=5)),
+    Adam(learning_rate=0.05, schedule=Cosine(warmup=5, warmup_from_zero=True)),
     AdamW(learning_rate=0.05),
     AdamW(learning_rate=0.05, weight_decay=0.1),
     Grokfast(learning_rate=0.05, weight_decay=0.01, alpha=0.9, lamb=3.0),
@@ -120,7 +120,8 @@ def orthogonalized(matrix):
 
 def factor(schedule, step):
     """The rate schedules from their descriptions."""
-    warm = min(1.0, (step + 1) / schedule.warmup) if schedule.warmup else 1.0
+    first = 0 if schedule.warmup_from_zero else 1
+    warm = min(1.0, (step + first) / schedule.warmup) if schedule.warmup else 1.0
     if isinstance(schedule, Linear):
         return warm * min(1.0, (N_STEPS - step) / (schedule.last * N_STEPS))
     if isinstance(schedule, Cosine):
@@ -182,6 +183,20 @@ def test_rate_schedules_of_very_long_runs(schedule):
     early, late = (float(schedule(jnp.int32(step), 10**12)) for step in (5, 2**31 - 2))
     assert early == pytest.approx(1.0)
     assert late == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.torch
+def test_a_warm_up_from_zero_is_that_of_pytorch_codes():
+    import torch
+
+    theta = torch.nn.Parameter(torch.ones(1))
+    optimizer = torch.optim.SGD([theta], lr=1.0)
+    theirs = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: min(s / 10, 1))
+    schedule = Constant(warmup=10, warmup_from_zero=True)
+    for step in range(15):
+        assert float(schedule(step, 15)) == pytest.approx(optimizer.param_groups[0]["lr"], abs=1e-7)
+        optimizer.step()
+        theirs.step()
 
 
 @pytest.mark.parametrize("schedule", [Linear(), Linear(last=0.25), Cosine(), Constant()])

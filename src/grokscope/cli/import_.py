@@ -69,6 +69,13 @@ def import_(
             help="If the layout is not recognized, write a map to start from.",
         ),
     ] = None,
+    allow_other_forward: Annotated[
+        bool,
+        typer.Option(
+            "--allow-other-forward",
+            help="Go on if logged losses or accuracies are not those of our forward pass, and mark the run.",
+        ),
+    ] = False,
     folder: options.RunFolder = None,
     plugin: options.Plugin = None,
     json: options.Json = False,
@@ -97,6 +104,7 @@ def import_(
                 map=map_,
                 write_map=write_map,
                 out=folder,
+                allow_other_forward=allow_other_forward,
                 progress=progress,
             )
         steps, model = run.snapshot_steps, run.experiment.model

@@ -20,6 +20,7 @@ import numpy as np
 from grokscope.errors import InputError, option
 from grokscope.interop._archive import refuse_pointer
 from grokscope.interop._contents import DATA_NAMES, Found, find_states, named
+from grokscope.interop._logged import LoggedValue
 from grokscope.interop._steps import (
     Numbers,
     Pattern,
@@ -54,11 +55,13 @@ class ForeignSnapshot:
         said_by: what tells its step and its seed, the most trusted first.
         label: names the snapshot in messages.
         open: reads its tensors.
+        logged: the losses and accuracies that its file has of it.
     """
 
     said_by: tuple[Numbers, ...]
     label: str
     open: Callable[[], Tensors]
+    logged: tuple[LoggedValue, ...] = ()
 
     @property
     def seed(self) -> int:
@@ -169,10 +172,12 @@ def _in_file(file: Path, pattern: Pattern | None, key: str | None) -> ForeignSna
         if found.is_series:
             return _of_series(file, found, pattern)
         tensors, inside = _in_memory(file, found), found.states[0].said_by
+        logged = found.states[0].logged
         data = {name: plain_array(array, f"{file}: {name}") for name, array in found.data.items()}
         notes = [*found.notes, *_unread_note(str(file), [*found.unread, *tensors.wrapping])]
     else:
         tensors, inside, _ = _read(file, key)
+        logged = ()
         data = {name: tensors.reader(name) for name in DATA_NAMES if name in tensors.shapes}
         tensors = tensors.subset(name for name in tensors.shapes if name not in data)
         notes = _unread_note(str(file), tensors.wrapping)
@@ -186,7 +191,7 @@ def _in_file(file: Path, pattern: Pattern | None, key: str | None) -> ForeignSna
         return ForeignSnapshots(
             str(file),
             "a state dict",
-            [ForeignSnapshot(said_by, str(file), lambda: weights)],
+            [ForeignSnapshot(said_by, str(file), lambda: weights, logged)],
             data,
             tuple(notes),
         )
@@ -206,7 +211,7 @@ def _of_series(file: Path, found: Found, pattern: Pattern | None) -> ForeignSnap
     for i, state in enumerate(found.states):
         tensors = _in_memory(file, found, i)
         _check(tensors.label, state.said_by)
-        snapshots.append(ForeignSnapshot(state.said_by, tensors.label, tensors.unwrapped))
+        snapshots.append(ForeignSnapshot(state.said_by, tensors.label, tensors.unwrapped, state.logged))
     if pattern is not None and not any(one.source == "the pattern" for s in snapshots for one in s.said_by):
         keys = [state.path[-1] for state in found.states]
         raise InputError(f"{file}: {option('pattern')} '{pattern.text}' matches none of {named(keys)}.")
@@ -280,8 +285,9 @@ def _in_folder(folder: Path, pattern: Pattern | None, key: str | None) -> Foreig
         unread |= dict.fromkeys([*(() if found is None else found.unread), *tensors.wrapping])
         said_by = (*inside, *said_by)
         _check(str(place), said_by)
+        logged = () if found is None else found.states[0].logged
         snapshots.append(
-            ForeignSnapshot(said_by, str(place), lambda place=place: _read(place, key)[0].unwrapped())
+            ForeignSnapshot(said_by, str(place), lambda place=place: _read(place, key)[0].unwrapped(), logged)
         )
     unknown = [one for one in snapshots if not any(numbers.is_known for numbers in one.said_by)]
     if len(snapshots) > 1 and unknown:

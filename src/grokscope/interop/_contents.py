@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from grokscope.errors import InputError, option, said
+from grokscope.interop._logged import LoggedValue, logged_values
 from grokscope.interop._steps import Numbers, Pattern, numbers_in, numbers_inside, whole
 
 __all__ = ["DATA_NAMES", "Found", "FoundState", "find_states", "named"]
@@ -31,11 +32,13 @@ class FoundState:
         path: the keys that lead to it.
         tensors: the tensors by name.
         said_by: what the file says of its step, the most trusted first.
+        logged: the losses and accuracies that the file has of it.
     """
 
     path: tuple[str, ...]
     tensors: dict[str, Any]
     said_by: tuple[Numbers, ...] = ()
+    logged: tuple[LoggedValue, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,8 +105,13 @@ def find_states(content: Any, label: str, key: str | None = None, pattern: Patte
             f"floats.{_held(content)}"
         )
     data = {name: content[name] for name in DATA_NAMES if isinstance(content, Mapping) and name in content}
-    unread = _left(content, chosen, data)
-    return Found(chosen.states, chosen.is_series, data, tuple(unread), chosen.notes)
+    logged = logged_values(
+        content, [one.path for one in chosen.states], [one.said_by for one in chosen.states]
+    )
+    states = [replace(one, logged=values) for one, values in zip(chosen.states, logged, strict=True)]
+    used = chosen.used | {value.path for values in logged for value in values}
+    unread = _left(content, replace(chosen, used=used), data)
+    return Found(states, chosen.is_series, data, tuple(unread), chosen.notes)
 
 
 def named(keys: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from grokscope.errors import InputError, said
 from grokscope.interop._weight_map import MapEntry, ShapeOp, WeightMap
 
 __all__ = ["LayoutMatch", "Shapes", "model_of_map", "recognize"]
@@ -24,6 +25,23 @@ _IN_SEQUENCE = re.compile(r"(?:(.+)\.)?(\d+)\.(weight|bias)")
 _OWN = ("hidden_weight", "hidden_bias", "output_weight", "output_bias")
 _NANDA_OUTER = ("embed.W_E", "pos_embed.W_pos", "unembed.W_U")
 _NANDA_BLOCK = re.compile(r"blocks\.(\d{1,3})\.(attn\.W_[QKVO]|attn\.mask|mlp\.[Wb]_(?:in|out))")
+_LENS_OUTER = (*_NANDA_OUTER, "unembed.b_U", "ln_final.w", "ln_final.b")
+_LENS_BLOCK = re.compile(
+    r"blocks\.(\d{1,3})\.(attn\.[Wb]_[QKVO]|attn\.mask|attn\.IGNORE|mlp\.[Wb]_(?:in|out)|ln[12]\.[wb])"
+)
+_LENS_IGNORED = ("blocks.*.attn.mask", "blocks.*.attn.IGNORE")
+# Names of TransformerLens' tensors that tell of something that our transformer does not have.
+_LENS_OTHERS = {
+    r"attn\.rotary_(sin|cos)": "rotary positions",
+    r"attn\.rel_pos_bias\..*": "relative positions",
+    r"attn\._[Wb]_[KV]": "keys and values that heads share",
+    r"attn\.[qk]_norm\..*": "norms of queries and keys",
+    r"mlp\.[Wb]_gate": "gated perceptrons",
+    r"mlp\.ln\..*": "a layer norm within the perceptrons",
+    r"mlp\.(experts|W_router|gate).*": "a mixture of experts",
+    r"ln[12]_post\..*": "layer norms after attention and perceptron",
+}
+_NORM = re.compile(r"(?:blocks\.\d+\.(?:attention|mlp)_norm|final_norm)\.(scale|shift)")
 
 
 @dataclass(frozen=True)
@@ -36,6 +54,7 @@ class LayoutMatch:
         weights: how our arrays are made from the tensors.
         tokens: size of the vocabulary, if inputs are sequences of token numbers.
         unembedding: shape [feature, token] of the unembedding, if a task may need only the first tokens.
+        positions: shape [position, feature] of the position embedding, if a task may need only the first.
         note: what was assumed to recognize it; empty for a layout that its names tell.
     """
 
@@ -44,16 +63,37 @@ class LayoutMatch:
     weights: WeightMap
     tokens: int | None = None
     unembedding: tuple[int, int] | None = None
+    positions: tuple[int, int] | None = None
     note: str = ""
 
-    def with_outputs(self, n_outputs: int) -> LayoutMatch:
-        """Drop the logits of tokens that are not answers (such as the equals sign), which come last."""
-        if self.unembedding is None or self.unembedding[1] <= n_outputs:
-            return self
+    def fitted(
+        self, input_shape: tuple[int, ...], n_outputs: int, wanted: Mapping[str, tuple[int, ...]]
+    ) -> LayoutMatch:
+        """Drop what a task does not need, and add layer norms that were folded into the weights.
+
+        Logits of tokens that are not answers (such as the equals sign) come last, as do positions after the
+        last. A folded layer norm has scale 1 and shift 0.
+
+        Args:
+            input_shape: of the task.
+            n_outputs: of the task.
+            wanted: shapes of our arrays by name.
+        """
         entries = dict(self.weights.entries)
-        entry = entries["unembedding"]
-        keep = ShapeOp("first", (self.unembedding[0], n_outputs))
-        entries["unembedding"] = replace(entry, ops=(*entry.ops, keep))
+
+        def keep(name: str, sizes: tuple[int, ...]) -> None:
+            if name in entries and entries[name].names:
+                entry = entries[name]
+                entries[name] = replace(entry, ops=(*entry.ops, ShapeOp("first", sizes)))
+
+        if self.unembedding is not None and self.unembedding[1] > n_outputs:
+            keep("unembedding", (self.unembedding[0], n_outputs))
+            keep("output_bias", (n_outputs,))
+        if self.positions is not None and self.positions[0] > input_shape[0]:
+            keep("position", (input_shape[0], self.positions[1]))
+        if self.unembedding is not None and not any(map(_NORM.fullmatch, entries)):
+            norms = {name: match for name in wanted if (match := _NORM.fullmatch(name))}
+            entries |= {name: MapEntry(constant=float(m[1] == "scale")) for name, m in norms.items()}
         return replace(self, weights=replace(self.weights, entries=entries))
 
 
@@ -216,15 +256,14 @@ def _nanda(shapes: Shapes) -> LayoutMatch | None:
     """
     if not set(_NANDA_OUTER) <= set(shapes):
         return None
-    matches = [_NANDA_BLOCK.fullmatch(name) for name in shapes if name not in _NANDA_OUTER]
-    if not all(matches):
-        return None
-    layers = sorted({int(match[1]) for match in matches if match})
-    if not layers or layers != list(range(len(layers))):
+    layers = _layers_of(shapes, _NANDA_BLOCK, _NANDA_OUTER)
+    if not layers:
         return None
     query, mlp_in = shapes.get("blocks.0.attn.W_Q", ()), shapes.get("blocks.0.mlp.W_in", ())
     unembedding = shapes["unembed.W_U"]
     if len(shapes["embed.W_E"]) != 2 or len(unembedding) != 2 or len(query) != 3 or len(mlp_in) != 2:
+        return None
+    if len(shapes.get("blocks.0.attn.W_O", ())) == 3:  # as in TransformerLens
         return None
     width, tokens = shapes["embed.W_E"]
     entries = {
@@ -238,12 +277,32 @@ def _nanda(shapes: Shapes) -> LayoutMatch | None:
         "kind": "nanda_transformer",
         "layers": len(layers),
         "width": width,
-        "heads": query[0],
+        **_heads(query[0], query[1], width),
         "mlp_width": mlp_in[0],
+        "norm": "none",
+        "positions": "learned",
+        "mlp_bias": True,
     }
     name = "transformer (as in the code of Nanda et al.)"
     weights = WeightMap(entries, ignore=("blocks.*.attn.mask",), label=f"layout {name}")
-    return LayoutMatch(name, model, weights, tokens, (unembedding[0], unembedding[1]))
+    positions = shapes["pos_embed.W_pos"]
+    return LayoutMatch(name, model, weights, tokens, (unembedding[0], unembedding[1]), _pair(positions))
+
+
+def _layers_of(shapes: Shapes, block: re.Pattern[str], outer: tuple[str, ...]) -> list[int]:
+    """The numbers of the layers; none if one is missing, or a name is neither of a layer nor in ``outer``."""
+    matches = [block.fullmatch(name) for name in shapes if name not in outer]
+    layers = sorted({int(match[1]) for match in matches if match})
+    return layers if all(matches) and layers == list(range(len(layers))) else []
+
+
+def _heads(heads: int, head_width: int, width: int) -> dict[str, int]:
+    found = {"heads": heads}
+    return found if heads * head_width == width else {**found, "head_width": head_width}
+
+
+def _pair(shape: tuple[int, ...]) -> tuple[int, int] | None:
+    return (shape[0], shape[1]) if len(shape) == 2 else None
 
 
 def _nanda_block(block: str, width: int) -> dict[str, MapEntry]:
@@ -261,4 +320,109 @@ def _nanda_block(block: str, width: int) -> dict[str, MapEntry]:
     }
 
 
-_LAYOUTS = (_own, _two_circuits, _sequential, _nanda, _stack)
+def _transformer_lens(shapes: Shapes) -> LayoutMatch | None:
+    """TransformerLens' ``HookedTransformer``, with ``blocks.0.attn.W_Q`` [head, model, inner] and so on.
+
+    With or without biases of attention and logits; with layer norms, or with none, or with folded ones; with
+    an unembedding, or tied to the embedding.
+
+    Raises:
+        InputError: if it has something that our transformer does not have.
+
+    Source: the code of TransformerLens (``components``).
+    """
+    query, out = (shapes.get(f"blocks.0.attn.W_{name}", ()) for name in "QO")
+    if len(query) != 3 or len(out) != 3 or len(shapes.get("embed.W_E", ())) != 2:
+        return None
+    _refuse_others(shapes)
+    layers = _layers_of(shapes, _LENS_BLOCK, _LENS_OUTER)
+    mlp_in, unembedding = shapes.get("blocks.0.mlp.W_in", ()), shapes.get("unembed.W_U")
+    tokens, width = shapes["embed.W_E"]
+    if not layers or len(mlp_in) != 2 or (unembedding is not None and len(unembedding) != 2):
+        return None
+    has_norm = "ln_final.w" in shapes
+    model = {
+        "kind": "transformer",
+        "layers": len(layers),
+        "width": width,
+        **_heads(query[0], query[2], width),
+        "mlp_width": mlp_in[1],
+        "norm": "pre" if has_norm else "none",
+        "positions": "learned",
+        "tied": unembedding is None,
+        "mlp_bias": "blocks.0.mlp.b_in" in shapes,
+        "attention_bias": any(".attn.b_" in name for name in shapes),
+        "output_bias": "unembed.b_U" in shapes,
+    }
+    entries = {"embedding": MapEntry(("embed.W_E",)), "position": MapEntry(("pos_embed.W_pos",))}
+    if unembedding is not None:
+        entries["unembedding"] = MapEntry(("unembed.W_U",))
+    if model["output_bias"]:
+        entries["output_bias"] = MapEntry(("unembed.b_U",))
+    if has_norm:
+        entries |= _lens_norm("final_norm", "ln_final")
+    for i in layers:
+        entries |= _lens_block(f"blocks.{i}", shapes, model)
+    name = "transformer (as in TransformerLens)"
+    weights = WeightMap(entries, ignore=_LENS_IGNORED, label=f"layout {name}")
+    logits = (width, tokens) if unembedding is None else (unembedding[0], unembedding[1])
+    return LayoutMatch(name, model, weights, tokens, logits, _pair(shapes["pos_embed.W_pos"]))
+
+
+def _lens_block(block: str, shapes: Shapes, model: Mapping[str, Any]) -> dict[str, MapEntry]:
+    # from [head, model, inner] to our [model, head x inner]
+    merge_heads = (ShapeOp("transpose", (1, 0, 2)), ShapeOp("reshape", (model["width"], -1)))
+    flat = (ShapeOp("reshape", (-1,)),)
+    entries = {
+        f"{block}.{ours}": MapEntry((f"{block}.attn.W_{name}",), merge_heads)
+        for ours, name in (("query", "Q"), ("key", "K"), ("value", "V"))
+    }
+    entries[f"{block}.attention_out"] = MapEntry(
+        (f"{block}.attn.W_O",), (ShapeOp("reshape", (-1, model["width"])),)
+    )
+    entries[f"{block}.mlp_in"] = MapEntry((f"{block}.mlp.W_in",))
+    entries[f"{block}.mlp_out"] = MapEntry((f"{block}.mlp.W_out",))
+    if model["mlp_bias"]:
+        entries[f"{block}.mlp_bias"] = MapEntry((f"{block}.mlp.b_in",))
+        entries[f"{block}.mlp_out_bias"] = MapEntry((f"{block}.mlp.b_out",))
+    if model["attention_bias"]:
+        for ours, name in (("query", "Q"), ("key", "K"), ("value", "V"), ("attention_out", "O")):
+            theirs = f"{block}.attn.b_{name}"
+            entries[f"{block}.{ours}_bias"] = MapEntry((theirs,), flat) if theirs in shapes else MapEntry()
+    if model["norm"] == "pre":
+        entries |= _lens_norm(f"{block}.attention_norm", f"{block}.ln1")
+        entries |= _lens_norm(f"{block}.mlp_norm", f"{block}.ln2")
+    return entries
+
+
+def _lens_norm(ours: str, theirs: str) -> dict[str, MapEntry]:
+    return {f"{ours}.scale": MapEntry((f"{theirs}.w",)), f"{ours}.shift": MapEntry((f"{theirs}.b",))}
+
+
+def _refuse_others(shapes: Shapes) -> None:
+    """Raise an error for a ``HookedTransformer`` with something that our transformer does not have."""
+    others = {
+        what
+        for name in shapes
+        for pattern, what in _LENS_OTHERS.items()
+        if re.fullmatch(rf"blocks\.\d+\.{pattern}", name)
+    }
+    norms = {name[:-2] for name in shapes if re.fullmatch(r"(?:blocks\.\d+\.ln[12]|ln_final)\.[wb]", name)}
+    if norms and not all(f"{name}.b" in shapes for name in norms):
+        others.add("RMS norms (a scale without a shift)")
+    elif norms and len(norms) != 1 + 2 * sum(name.endswith(".attn.W_Q") for name in shapes):
+        others.add("layer norms in some places only")
+    if any(name.startswith("embed.ln.") for name in shapes):
+        others.add("a layer norm of the embedding")
+    if "pos_embed.W_pos" not in shapes and not any("positions" in what for what in others):
+        others.add("no position embedding (as with alibi)")
+    if not any(".mlp." in name for name in shapes):
+        others.add("layers without a perceptron")
+    if others:
+        raise InputError(
+            f"a HookedTransformer of TransformerLens with {', '.join(sorted(others))}: our transformer has "
+            f"no such thing. A map ({said(command='--map', python='map=')}) cannot add it."
+        )
+
+
+_LAYOUTS = (_own, _two_circuits, _sequential, _nanda, _transformer_lens, _stack)

@@ -17,6 +17,7 @@ from grokscope.interop._layouts import LayoutMatch, model_of_map, recognize
 from grokscope.interop._tensors import Tensors
 from grokscope.interop._torch import activation_of
 from grokscope.interop._weight_map import MapEntry, WeightMap, shapes_text
+from grokscope.models.transformer import Transformer
 from grokscope.runs.imported import at_steps
 from grokscope.spec.parts import Part, looking_in, part_of
 from grokscope.spec.toml import read_toml
@@ -24,12 +25,13 @@ from grokscope.tasks import Task
 
 __all__ = ["ImportPlan", "PartialSpec", "UnknownLayoutError"]
 
+_TRANSFORMERS = {"transformer", "nanda_transformer", "power_transformer"}  # one model with other defaults
 _LOSSES = {"sign": "hinge", "class": "cross_entropy", "real": "squared"}
 _MAX_TOML_BYTES = 2**24
 _KNOWN_LAYOUTS = (
     "Known layouts: nn.Linear layers that follow each other (as in nn.Sequential, linear1/linear2, fc1/fc2), "
-    "the transformer of Nanda et al., and what grokscope exports. For any other layout give a map "
-    "({map}); {write} writes one to start from."
+    "the transformers of Nanda et al. and of TransformerLens, and what grokscope exports. For any other "
+    "layout give a map ({map}); {write} writes one to start from."
 )
 
 
@@ -102,7 +104,8 @@ class PartialSpec:
             return inferred or None
         if not isinstance(given, Mapping):
             raise InputError("model: must be a table.")
-        if given.get("kind", inferred.get("kind")) == inferred.get("kind"):
+        kinds = {inferred.get("kind"), given.get("kind", inferred.get("kind"))}
+        if len(kinds) == 1 or kinds <= _TRANSFORMERS:
             return {**inferred, **given}
         return dict(given)
 
@@ -147,6 +150,8 @@ class ImportPlan:
         shapes: shapes of our arrays by name.
         reads_tokens: whether inputs are token numbers.
         notes: what was assumed, one sentence each.
+        assumed: what was assumed about the forward pass, in a few words each.
+        has_data: whether data were given.
     """
 
     spec: PartialSpec
@@ -159,6 +164,8 @@ class ImportPlan:
     shapes: dict[str, tuple[int, ...]]
     reads_tokens: bool = False
     notes: list[str] = field(default_factory=list[str])
+    assumed: tuple[str, ...] = ()
+    has_data: bool = False
 
     @classmethod
     def make(
@@ -205,13 +212,22 @@ class ImportPlan:
                 raise UnknownLayoutError(_unknown_layout(first, None, shapes), first, shapes)
             entries = {name: MapEntry((name,)) for name in shapes}
             match = LayoutMatch("grokscope's own", {}, WeightMap(entries, label="grokscope's own layout"))
-        match = match.with_outputs(task.n_outputs)
+        match = match.fitted(task.input_shape, task.n_outputs, shapes)
         match.weights.check(first, shapes)
+        is_checked = hasattr(module, "state_dict") and callable(module)  # by its predictions
+        assumed = () if is_checked else tuple(_forward_pass(spec, experiment))
+        loss = f"loss {experiment.loss.kind}"
         notes = [
             *([match.note] if match.note else []),
             *said_of_labels,
-            *_assumptions(spec, experiment, bool(data), bool(activation)),
+            *_assumptions(spec, experiment, bool(data)),
         ]
+        if assumed:
+            is_one = len(assumed) == 1
+            notes.append(
+                f"assumed, because state dicts do not contain {'it' if is_one else 'them'}: "
+                f"{'; '.join(assumed)}."
+            )
         return cls(
             spec,
             task,
@@ -223,6 +239,8 @@ class ImportPlan:
             shapes,
             n_tokens is not None,
             notes,
+            (*assumed, loss),
+            bool(data),
         )
 
     def experiment(self, steps: list[int]) -> Experiment:
@@ -238,23 +256,48 @@ class ImportPlan:
         return self.weights.take(tensors, self.shapes, self.precision)
 
 
-def _assumptions(
-    spec: PartialSpec, experiment: Experiment, has_data: bool, knows_activation: bool
-) -> Iterator[str]:
+def _forward_pass(spec: PartialSpec, experiment: Experiment) -> Iterator[str]:
+    """What is assumed about the forward pass because neither the weights nor the spec tell it."""
+    given, model = spec.table.get("model"), experiment.model
+    stated = set(given) if isinstance(given, Mapping) else set()
+    if isinstance(given, Part):
+        return
+    if isinstance(model, Transformer):
+        yield from (text for name, text in _of_transformer(model) if name not in stated)
+    elif activation := getattr(model, "activation", None):
+        if "activation" not in stated:
+            yield f"activation {activation} (model.activation)"
+        yield "none after the last layer"
+
+
+def _of_transformer(model: Transformer) -> Iterator[tuple[str, str]]:
+    """Each assumption about a transformer, with the key of the spec that states it."""
+    yield "causal", f"{'a' if model.causal else 'no'} causal mask (model.causal)"
+    mix = "a softmax" if model.softmax_weight == 1 else f"{model.softmax_weight:g} softmax + constant"
+    yield (
+        "softmax_weight",
+        f"attention weights of {mix} (model.softmax_weight)",
+    )
+    yield "", "attention scores over the square root of a head's width"
+    yield "activation", f"activation {model.activation} (model.activation)"
+    if model.norm == "none":
+        yield "norm", "no layer norm (model.norm; a folded one has no tensors)"
+    if model.norm != "none":
+        yield "norm_epsilon", f"layer norm with epsilon {model.norm_epsilon:g} (model.norm_epsilon)"
+    yield "", "the output is at the last position"
+
+
+def _assumptions(spec: PartialSpec, experiment: Experiment, has_data: bool) -> Iterator[str]:
     """Notes on settings that neither the weights nor the spec determine."""
     import jax
 
-    table, task, model = spec.table, experiment.task, experiment.model
+    table, task = spec.table, experiment.task
     key = jax.random.key(0)
     if not has_data and jax.eval_shape(task.member_data, key, key):
         yield (
             f"no data were given: measured on the samples that task '{task.kind}' draws for the seed; if the "
             "networks were trained on others, give those as data."
         )
-    given = table.get("model")
-    stated = isinstance(given, Part) or (isinstance(given, Mapping) and "activation" in given)
-    if (activation := getattr(model, "activation", None)) and not stated and not knows_activation:
-        yield f"activation {activation} is assumed (model.activation), because state dicts do not contain it."
     if "loss" not in table:
         yield f"loss {experiment.loss.kind} is assumed for train_loss and test_loss."
 

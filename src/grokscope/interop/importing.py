@@ -19,6 +19,7 @@ from grokscope.errors import InputError, option
 from grokscope.experiment import Experiment
 from grokscope.interop._checkpoints import ForeignSnapshot, ForeignSnapshots, find_snapshots
 from grokscope.interop._data import read_data
+from grokscope.interop._logged import ForwardCheck, LoggedValue, in_percent
 from grokscope.interop._plan import ImportPlan, PartialSpec, UnknownLayoutError
 from grokscope.interop._steps import MAX_STEP, step_of
 from grokscope.interop._tensors import Tensors, plain_array, tensors_in_memory
@@ -43,6 +44,7 @@ def import_torch(
     map: str | Path | Mapping[str, Any] | None = None,
     write_map: str | Path | None = None,
     out: str | Path | None = None,
+    allow_other_forward: bool = False,
     progress: Progress | None = None,
 ) -> Run:
     """Make a run from PyTorch checkpoints: ``.pt``, ``.pth``, ``.ckpt``, ``.bin`` or ``.safetensors`` files.
@@ -65,6 +67,8 @@ def import_torch(
         map: how our arrays are made from their tensors, a TOML file or table (docs/your-own-networks.md).
         write_map: where a map to start from is written, if the layout is not known.
         out: the run folder; default ``runs/<task>-<identity, 8 characters>``.
+        allow_other_forward: go on if the losses or accuracies that the files have logged are not those of our
+            forward pass, and mark the run.
         progress: shows the progress.
 
     Raises:
@@ -95,14 +99,24 @@ def import_torch(
         ) from None
     plan.notes.extend(files.notes)
     steps = _steps_of(files, plan)
+    percent = in_percent(one.logged for one in files.snapshots)
     return _write(
         plan,
-        (_ForeignNetwork(one.seed, step, one.open()) for step, one in steps),
+        (
+            _ForeignNetwork(
+                one.seed,
+                step,
+                one.open(),
+                logged=tuple(v.as_fraction if v.measure in percent else v for v in one.logged),
+            )
+            for step, one in steps
+        ),
         out,
         origin={"source": files.label, "found": files.found},
         name=hashlib.sha256(str(Path(path).absolute()).encode()).hexdigest()[:12],
         progress=progress,
         total=len(steps),
+        allow_other_forward=allow_other_forward,
     )
 
 
@@ -173,12 +187,13 @@ def from_torch(
 
 @dataclass(frozen=True)
 class _ForeignNetwork:
-    """A network to import: seed, step, tensors, and the module that they belong to, if any."""
+    """A network to import: seed, step, tensors, their module, if any, and what its file has logged."""
 
     seed: int
     step: int
     tensors: Tensors
     module: Any = None
+    logged: tuple[LoggedValue, ...] = ()
 
 
 def _write(
@@ -190,9 +205,15 @@ def _write(
     name: str,
     progress: Progress | None,
     total: int = 0,
+    allow_other_forward: bool = False,
 ) -> Run:
     from grokscope.runs import Run
     from grokscope.runs.imported import Network, write_imported
+
+    forward = ForwardCheck(
+        plan.experiment([0]), has_data=plan.has_data, assumed=plan.assumed, allowed=allow_other_forward
+    )
+    facts = {**origin, "layout": plan.layout, "arrays": shapes_text(plan.first.shapes), "notes": plan.notes}
 
     def networks() -> Iterator[Network]:
         for one in foreign:
@@ -203,19 +224,18 @@ def _write(
             if one.module is not None:
                 experiment = plan.experiment([0])
                 check_predictions(one.module, experiment, leaves, label, reads_tokens=plan.reads_tokens)
+            forward.compare(label, one.step, leaves, one.logged)
             yield Network(one.seed, one.step, leaves, label)
+        plan.notes.extend(forward.notes)
+        if forward.differences:
+            facts["other_forward"] = forward.differences
 
     folder = write_imported(
         None if out is None else Path(out),
         name,
         networks(),
         plan.experiment,
-        {
-            **origin,
-            "layout": plan.layout,
-            "arrays": shapes_text(plan.first.shapes),
-            "notes": plan.notes,
-        },
+        facts,
         progress or SilentProgress(),
         total,
     )

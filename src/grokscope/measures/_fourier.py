@@ -6,22 +6,27 @@ $\cos(2 \pi k a / p)$ and $\sin(2 \pi k a / p)$, each of norm 1; at k = p/2 ther
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 __all__ = [
+    "KeyRule",
     "basis",
     "by_frequency",
     "components",
     "frequency_of_row",
     "gini",
+    "key_frequencies",
     "participation",
     "token_weights",
 ]
+
+KeyRule = Literal["gap", "share", "neurons"]
+_LEAST = 1e-3  # a share of the power that is as good as none
 
 
 def frequency_of_row(p: int) -> np.ndarray:
@@ -82,21 +87,62 @@ def participation(power: Float[Array, "frequency column"]) -> Float[Array, " col
     return jnp.sum(jnp.square(share), axis=0)
 
 
+def key_frequencies(
+    spectra: Float[Array, "2 frequency"], rule: KeyRule = "gap", *, gap: float = 5.0, share: float = 0.05
+) -> Bool[Array, " frequency"]:
+    r"""The frequencies that a network uses, from its spectra.
+
+    ``gap``: in the sorted shares $s_1 \ge s_2 \ge \dots$ of the power, those up to the last gap, which is
+    the last m with $s_m \ge gap \cdot s_{m + 1}$. Shares below 0.001, and what comes after the last
+    frequency, count as 0.001. Without a gap, those with at least 0.001. ``share``: those with at least this
+    share of the power. ``neurons``: those that explain most of at least one neuron's variance.
+
+    Args:
+        spectra: the power of the logits at each frequency, and the number of neurons of each frequency.
+        rule: the rule.
+        gap: the ratio that is a gap.
+        share: the smallest share.
+
+    Example:
+        >>> power = jnp.array([0.814, 0.0004, 0.074, 0.031, 0.039, 0.021, 0.0003])
+        >>> key_frequencies(jnp.stack([power, power]), "gap", gap=5.0, share=0.05).astype(int).tolist()
+        [1, 0, 1, 1, 1, 1, 0]
+    """
+    if rule == "neurons":
+        return spectra[1] > 0
+    total = jnp.sum(spectra[0])
+    shares = spectra[0] / jnp.where(total > 0, total, 1)
+    if rule == "share":
+        return (shares >= share) & (shares > 0)
+    ordered = -jnp.sort(-shares)
+    least = jnp.full(1, _LEAST, shares.dtype)
+    counted = jnp.concatenate([jnp.maximum(ordered, _LEAST), least])
+    is_gap = counted[:-1] >= gap * counted[1:]
+    before = jnp.max(jnp.where(is_gap, jnp.arange(1, len(shares) + 1), 0))
+    return shares >= jnp.where(before > 0, ordered[before - 1], _LEAST)
+
+
 def token_weights(network: Any, x: jax.Array, n_residues: int) -> Float[Array, "residue feature"]:
     """Weights from the tokens of the residues: the embedding, or the first layer for both operands.
 
     Args:
-        network: a network with an ``embedding``, or a one-hidden-layer network on one-hot tokens.
-        x: any inputs [sample, position, token], for their shape.
+        network: a network with an ``embedding`` (one, or one for each position), or a one-hidden-layer
+            network on one-hot tokens.
+        x: any inputs [sample, position, token]. The tokens of the operands are residues; a token between them
+            is the operator.
         n_residues: number of tokens that are residues.
 
     Raises:
         TypeError: if the network is neither.
     """
     if hasattr(network, "embedding"):
-        return network.embedding[:n_residues]
-    if not hasattr(network, "hidden_weight"):
+        by_position = network.embedding
+        if by_position.ndim == 2:
+            return by_position[:n_residues]
+    elif hasattr(network, "hidden_weight"):
+        by_position = network.hidden_weight.reshape(*x.shape[1:], -1)
+    else:
         raise TypeError(f"{type(network).__name__} has no known weights from tokens")
-    positions, tokens = x.shape[1:]
-    weights = network.hidden_weight.reshape(positions, tokens, -1)[:2]
-    return jnp.concatenate(list(weights), axis=-1)[:n_residues]
+    has_operator = jnp.argmax(x[0, 1]) >= n_residues
+    second = jnp.where(has_operator, by_position[min(2, len(by_position) - 1)], by_position[1])
+    return jnp.concatenate([by_position[0], second], axis=-1)[:n_residues]

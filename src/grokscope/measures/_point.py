@@ -44,7 +44,8 @@ class Point:
         data: the member's and the shared arrays, ``<split>_x`` and ``<split>_y``.
         loss: the experiment's loss.
         subnetworks: masks [subnetwork, neuron] for measures of pace ``follow`` or ``follow_slow``; else None.
-        key_frequencies: mask [frequency] of the final network, for measures that need it; else None.
+        final_spectra: of the final network, for measures that need key frequencies: the power of the logits
+            at each frequency and the number of neurons of each, [2, frequency]; else None.
         task: the experiment's task, for `facts` and `population`.
         used_initial: whether `initial` was asked for.
     """
@@ -55,7 +56,7 @@ class Point:
         data: dict[str, jax.Array],
         loss: Loss,
         subnetworks: Bool[Array, "subnetwork neuron"] | None = None,
-        key_frequencies: Bool[Array, " frequency"] | None = None,
+        final_spectra: Float[Array, "2 frequency"] | None = None,
         *,
         task: Task | None = None,
         initial: Any = None,
@@ -65,7 +66,7 @@ class Point:
         self.data = data
         self.loss = loss
         self.subnetworks = subnetworks
-        self.key_frequencies = key_frequencies
+        self.final_spectra = final_spectra
         self.task = task
         self._initial = initial
         self.used_initial = False
@@ -102,6 +103,13 @@ class Point:
             raise LookupError("point.initial: a measure that uses it must list INITIAL_NETWORK in its needs")
         self.used_initial = True
         return self._initial
+
+    @property
+    def key_frequencies(self) -> Bool[Array, " frequency"] | None:
+        """The key frequencies of the final network by the default rule, for measures that need them."""
+        from grokscope.measures._fourier import key_frequencies
+
+        return None if self.final_spectra is None else key_frequencies(self.final_spectra)
 
     @property
     def facts(self) -> dict[str, jax.Array]:

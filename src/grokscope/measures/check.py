@@ -162,7 +162,8 @@ def _draw_members(experiment: TrainingSpec) -> tuple[Any, ...]:
         subnetworks = subnetworks.at[1].set(~subnetworks[0]).at[2].set(False)
         found = {"subnetworks": subnetworks}
         if n_frequencies:
-            found["key_frequencies"] = jax.numpy.arange(n_frequencies) % 2 == 0
+            uses = jax.numpy.arange(n_frequencies) % 2 == 0
+            found["final_spectra"] = jax.numpy.stack([uses, uses]).astype(float)
         return network, task.member_data(data, noise), found, initial
 
     shared = task.shared_data()

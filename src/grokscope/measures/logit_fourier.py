@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import jax
 
     from grokscope.measures._point import Point
+    from grokscope.spec.training_spec import TrainingSpec
 
 __all__ = [
     "ExcludedLoss",
@@ -28,6 +29,7 @@ __all__ = [
     "LogitCosines",
     "LogitFourier",
     "RestrictedLoss",
+    "key_spectra",
 ]
 
 
@@ -158,33 +160,87 @@ class LogitCosines(_OfLogits):
         return jnp.sum(jnp.square(alpha) / terms) * p / jnp.where(total > 0, total, 1)
 
 
-class KeyFrequencies(_OfLogits):
-    r"""Frequencies that the logits use: 1 where `LogitFourier` is at least ``share`` of its sum, else 0.
+def key_spectra(point: Point, *, with_neurons: bool) -> jax.Array:
+    """What rules for key frequencies choose from, [2, frequency].
 
-    [frequency], int32. The paper defines key frequencies by "non-trivial" coefficients, without a number;
-    ``share`` is our choice. `RestrictedLoss` and `ExcludedLoss` use the key frequencies of the final network,
-    with the default share.
+    The power of the logits at each frequency (`LogitFourier`), and the number of neurons of each
+    (`grokscope.measures.neuron_fourier.NeuronFrequency`), or zeros.
+    """
+    import jax.numpy as jnp
+
+    from grokscope.measures.neuron_fourier import NeuronFrequency
+
+    shares = _shares(point)
+    counts = jnp.zeros_like(shares)
+    if with_neurons:
+        of_neurons = NeuronFrequency()(point)  # 0 for a constant neuron
+        counts = jnp.zeros(len(shares) + 1, shares.dtype).at[of_neurons].add(1)[1:]
+    return jnp.stack([shares, counts])
+
+
+class _ByKeys(_OfLogits):
+    """A measure that uses key frequencies.
 
     Attributes:
-        share: the smallest share of the power in functions of the answer.
+        rule: how key frequencies are chosen. ``gap``: in the sorted shares of the logits' power, those up to
+            the last one that is at least ``gap`` times the next; shares below 0.001 count as 0.001, and
+            without a gap all from 0.001 on are chosen. ``share``: those with at least ``share`` of the power
+            in functions of the answer. ``neurons``: those that explain most of at least one neuron's
+            variance, as in the official code.
+        gap: the ratio of two shares that is a gap.
+        share: the smallest share, with ``rule = "share"``.
+    """
 
-    Source: Nanda et al. 2023 (arXiv 2301.05217), Section 4.1.
+    revision = 2  # the rule was a share of 0.05
+
+    rule: Literal["gap", "share", "neurons"] = "gap"
+    gap: float = Field(default=5.0, gt=1.0, le=1e6)
+    share: float = Field(default=0.05, ge=1e-4, le=1.0)
+
+    @property
+    def name(self) -> str:
+        """The kind; with another rule or another number, followed by these."""
+        number = {"gap": self.gap, "share": self.share, "neurons": None}[self.rule]
+        usual = type(self).model_fields[self.rule].default if number is not None else None
+        rule = "" if self.rule == "gap" and number == usual else f"_by_{self.rule}"
+        return f"{self.kind}{rule}" + ("" if number == usual else f"_{number!r}".replace(".", "_"))
+
+    def missing(self, spec: TrainingSpec) -> str | None:
+        """As in the base; the rule of neurons needs them."""
+        if self.rule == "neurons" and (reason := HIDDEN_NEURONS.missing(spec)) is not None:
+            return f"{self.name} needs {reason}"
+        return super().missing(spec)
+
+    def chosen(self, spectra: jax.Array) -> jax.Array:
+        """The key frequencies of `key_spectra`, bool [frequency]."""
+        from grokscope.measures._fourier import key_frequencies
+
+        return key_frequencies(spectra, self.rule, gap=self.gap, share=self.share)
+
+
+class KeyFrequencies(_ByKeys):
+    r"""Frequencies that the logits use: 1 for each, else 0; [frequency], int32.
+
+    By default those up to the last gap in the sorted shares of `LogitFourier`: the last share that is at
+    least 5 times the next. The paper defines key frequencies by "non-trivial" coefficients, without a number;
+    its code takes the frequencies of all neurons. `RestrictedLoss` and `ExcludedLoss` use the key frequencies
+    of the final network, by a rule of their own.
+
+    Source: Nanda et al. 2023 (arXiv 2301.05217), Section 4.1, and its official code.
     """
 
     kind: Literal["key_frequencies"] = "key_frequencies"
     dims = ("frequency",)
 
-    share: float = Field(default=0.05, gt=0.0, le=1.0)
-
     def __call__(self, point: Point) -> jax.Array:
         """1 for each key frequency, else 0."""
         import jax.numpy as jnp
 
-        shares = _shares(point)
-        return ((shares >= self.share * jnp.sum(shares)) & (shares > 0)).astype(jnp.int32)
+        spectra = key_spectra(point, with_neurons=self.rule == "neurons")
+        return self.chosen(spectra).astype(jnp.int32)
 
 
-class _WithKeys(_OfLogits):
+class _WithKeys(_ByKeys):
     pace = "follow_slow"
     # neurons, because every measure that follows a run is given its subnetworks
     needs = (HIDDEN_NEURONS, MODULAR_SUM, KEY_FREQUENCIES, TRAIN_SPLIT)
@@ -193,11 +249,11 @@ class _WithKeys(_OfLogits):
         """The key frequencies of the final network.
 
         Raises:
-            ValueError: if the caller has not given the point key frequencies.
+            ValueError: if the caller has not given the point the final network's spectra.
         """
-        if point.key_frequencies is None:
-            raise ValueError("this measure needs a point with key frequencies")
-        return point.key_frequencies
+        if point.final_spectra is None:
+            raise ValueError("this measure needs a point with the spectra of the final network")
+        return self.chosen(point.final_spectra)
 
 
 class RestrictedLoss(_WithKeys):

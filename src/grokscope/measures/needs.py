@@ -167,7 +167,7 @@ INITIAL_NETWORK = Need("the network at the member's start", lambda spec: True, "
 BATCH = Need(
     "batches of training", lambda spec: spec.learner.trains, "; those of learner '{learner}' are not known"
 )
-# For measures of pace follow, in ``point.key_frequencies``.
+# For measures of pace follow, in ``point.key_frequencies`` and ``point.final_spectra``.
 KEY_FREQUENCIES = Need("key frequencies of the final network", MODULAR_SUM.is_met, "; task '{task}' has none")
 ONE_HIDDEN_LAYER = Need("a one-hidden-layer network", _has_one_hidden_layer, ", not '{model}'")
 PARAMETERS = Need(

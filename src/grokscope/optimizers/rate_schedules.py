@@ -12,41 +12,56 @@ __all__ = ["Constant", "Cosine", "Linear", "RateSchedule", "RateScheduleField"]
 
 
 class RateSchedule(Part):
-    """A factor on the learning rate as a function of the step.
+    r"""A factor on the learning rate as a function of the step: warm-up times the schedule's own factor.
+
+    Warm-up over w steps: the update after s updates has $\min(1, (s + 1) / w)$; with ``warmup_from_zero``
+    $\min(1, s / w)$, so that the first update has rate 0.
 
     Attributes:
-        warmup: number of first steps over which the rate rises linearly from 0; 0 for no warm-up.
+        warmup: number w of steps over which the rate rises linearly; 0 for no warm-up.
+        warmup_from_zero: whether the rate rises as $s / w$, as in PyTorch's ``LambdaLR(min(s / w, 1))``,
+            instead of $(s + 1) / w$. It changes nothing without warm-up.
         depends_on_length: whether the factor depends on the length of the run; then the length is part of the
             identity.
     """
 
     group = "rate_schedule"
     depends_on_length: ClassVar[bool] = False
+    younger = ("warmup_from_zero",)
 
     kind: Kind
     warmup: int = Field(default=0, ge=0)
+    warmup_from_zero: bool = False
 
     def factor(self, step: Any, n_steps: int) -> Any:
         """The factor at a step (0: the first update) of a run of ``n_steps``, without warm-up."""
         raise NotImplementedError
 
     def __call__(self, step: Any, n_steps: int) -> Any:
-        """The factor at a step, with warm-up: min(1, (step + 1) / warmup) times `factor`."""
+        """The factor at a step, with warm-up."""
         import jax.numpy as jnp
 
         value = self.factor(step, n_steps)
-        return value * jnp.minimum(1.0, (step + 1) / float(self.warmup)) if self.warmup else value
+        if not self.warmup:
+            return value
+        risen = step if self.warmup_from_zero else step + 1
+        return value * jnp.minimum(1.0, risen / float(self.warmup))
 
 
 RateScheduleField = Annotated[SerializeAsAny[RateSchedule], resolver(RateSchedule)]
 
 
 class Constant(RateSchedule):
-    """A constant learning rate, after warm-up.
+    r"""A constant learning rate, after warm-up.
+
+    The factor of the update after s updates: $m(s)$, the warm-up $\min(1, (s + 1) / w)$, or $\min(1, s / w)$
+    with ``warmup_from_zero``.
 
     Example:
         >>> float(Constant()(step=7, n_steps=10))
         1.0
+        >>> [float(Constant(warmup=4, warmup_from_zero=zero)(0, 10)) for zero in (False, True)]
+        [0.25, 0.0]
     """
 
     kind: Literal["constant"] = "constant"
@@ -58,7 +73,10 @@ class Constant(RateSchedule):
 
 
 class Linear(RateSchedule):
-    """A learning rate that falls linearly to 0 over the last part of the run.
+    r"""A learning rate that falls linearly to 0 over the last part of the run.
+
+    The factor of the update after s of n updates: $m(s) \min(1, (1 - s / n) / last)$, with the warm-up $m(s)$
+    of ``constant``.
 
     Attributes:
         last: fraction of the run over which the rate falls.
@@ -81,7 +99,10 @@ class Linear(RateSchedule):
 
 
 class Cosine(RateSchedule):
-    """A learning rate that falls to 0 along half a period of a cosine.
+    r"""A learning rate that falls to 0 along half a period of a cosine.
+
+    The factor of the update after s of n updates: $m(s)\, (1 + \cos(\pi s / n)) / 2$, with the warm-up $m(s)$
+    of ``constant``.
 
     Example:
         >>> [round(float(Cosine()(step, 10)), 2) for step in (0, 5, 10)]

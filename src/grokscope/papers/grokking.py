@@ -56,7 +56,12 @@ _BASE = Experiment(
     task=ModularOperator(operator="addition", p=97, train_fraction=0.5),
     model=PowerTransformer(),
     loss=CrossEntropy(),
-    optimizer=AdamW(learning_rate=1e-3, weight_decay=1.0, beta2=0.98, schedule=Constant(warmup=10)),
+    optimizer=AdamW(
+        learning_rate=1e-3,
+        weight_decay=1.0,
+        beta2=0.98,
+        schedule=Constant(warmup=10, warmup_from_zero=True),  # as in the official code
+    ),
     measures=("train_accuracy", "test_accuracy", "train_loss", "test_loss", "weight_norm"),
 ).with_("schedule.measures=['every 100 steps']", "schedule.slow_measures='ends'", "schedule.follow='ends'")
 

@@ -20,7 +20,7 @@ import numpy as np
 from grokscope.errors import GrokscopeError
 from grokscope.losses import CrossEntropy
 from grokscope.measures import Flavor, Measure, Point, find_subnetworks
-from grokscope.measures.logit_fourier import KeyFrequencies
+from grokscope.measures.logit_fourier import key_spectra
 from grokscope.measures.needs import INITIAL_NETWORK, KEY_FREQUENCIES
 from grokscope.runs.early_stop import stop_state
 from grokscope.runs.networks import stacked, stacked_network
@@ -670,10 +670,10 @@ def _follow_inputs(
 
     Returns:
         ``subnetworks``, bool [member, subnetwork, neuron]; and, if a measure needs them,
-        ``key_frequencies``, bool [member, frequency].
+        ``final_spectra``, float [member, 2, frequency].
     """
     return cohort.each(
-        _member_follow_inputs(flavor, any(KEY_FREQUENCIES in m.needs for m in measures)),
+        _member_follow_inputs(flavor, *_spectra_needed(measures)),
         final,
         cohort.place(memorized.networks),
         cohort.place(memorized.found),
@@ -687,12 +687,18 @@ def _zero_follow_inputs(experiment: Experiment, measures: tuple[Measure, ...]) -
     shape = (len(SUBNETWORK_LABELS), experiment.model.n_neurons)
     zeros: dict[str, np.ndarray] = {"subnetworks": np.zeros(shape, dtype=bool)}
     if any(KEY_FREQUENCIES in m.needs for m in measures):
-        zeros["key_frequencies"] = np.zeros(len(experiment.axes["frequency"]), dtype=bool)
+        zeros["final_spectra"] = np.zeros((2, len(experiment.axes["frequency"])), experiment.precision)
     return zeros
 
 
+def _spectra_needed(measures: tuple[Measure, ...]) -> tuple[bool, bool]:
+    """Whether measures need the spectrum of the final network's logits, and that of its neurons."""
+    needing = [measure for measure in measures if KEY_FREQUENCIES in measure.needs]
+    return bool(needing), any(getattr(measure, "rule", "") == "neurons" for measure in needing)
+
+
 @functools.cache
-def _member_follow_inputs(flavor: Flavor, with_frequencies: bool) -> Callable[..., Any]:
+def _member_follow_inputs(flavor: Flavor, with_frequencies: bool, with_neurons: bool) -> Callable[..., Any]:
     """Function that finds the `_follow_inputs` of one member; cached, so that it is compiled once."""
 
     def find(
@@ -708,7 +714,8 @@ def _member_follow_inputs(flavor: Flavor, with_frequencies: bool) -> Callable[..
         masks = find_subnetworks(final, memorized, data, noise, flavor, has_memorized=has_memorized)
         found = {"subnetworks": masks}
         if with_frequencies:
-            found["key_frequencies"] = KeyFrequencies()(Point(final, data, CrossEntropy())) > 0
+            point = Point(final, data, CrossEntropy())
+            found["final_spectra"] = key_spectra(point, with_neurons=with_neurons)
         return found
 
     return find

@@ -162,7 +162,8 @@ def write_imported(
         name: name of the staging folder if there is no target.
         networks: the networks; each is taken from the iterator after the one before is stored.
         experiment_of: function from the steps of the networks to their experiment.
-        origin: description of the imported files, for the provenance.
+        origin: description of the imported files, for the provenance; ``other_forward``, if it is there once
+            the networks are taken, marks the run.
         progress: receives the progress.
         total: number of networks, if known.
 
@@ -190,6 +191,7 @@ def write_imported(
                 return place
             with store.transaction("what was imported") as t:
                 t.identify(identity)
+                t.note_more(other_forward=origin.get("other_forward", []))
                 t.mark(slice(None), steps_done=steps[-1], complete=True)
             with written_spec(experiment) as (toml, files):
                 keep_files(staging, files)

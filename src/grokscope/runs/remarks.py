@@ -35,7 +35,11 @@ def marks(notes: dict[str, object]) -> list[str]:
         >>> marks({"other_numerics": ["jax: 1 there, 2 here"]})
         ['continued under other numerics: jax: 1 there, 2 here']
     """
-    words = {"other_numerics": "continued under other numerics", "changed_code": "continued by changed code"}
+    words = {
+        "other_numerics": "continued under other numerics",
+        "changed_code": "continued by changed code",
+        "other_forward": "imported with another forward pass than its files have logged",
+    }
     return [
         f"{text}: {'; '.join(map(str, listed))}"
         for name, text in words.items()

@@ -62,6 +62,7 @@ class FromRun(Init):
 
     kind: Literal["from_run"] = "from_run"
     not_identifying = ("run",)
+    younger = ("rename", "into")
 
     run: str
     source: str = ""
@@ -118,14 +119,6 @@ class FromRun(Init):
     def takes_all(self) -> bool:
         """Whether the whole state is copied, bit for bit."""
         return self.parameters == "all" and self.neurons is None and not self.rename and self.into == "refuse"
-
-    def identifying(self) -> dict[str, Any]:
-        """As in the base; the identity of older branches has no ``rename`` and ``into``."""
-        table = super().identifying()
-        for name in ("rename", "into"):
-            if getattr(self, name) == type(self).model_fields[name].default:
-                del table[name]
-        return table
 
     def seen_from(self, folder: Path) -> FromRun:
         """A copy whose path is relative to the folder of the spec, so that both can be moved together."""

@@ -216,7 +216,8 @@ def _check_measure(experiment: Experiment, measure: Measure, network: Any, data:
         shape = (len(SUBNETWORK_LABELS), experiment.model.n_neurons)
         follows["subnetworks"] = jax.ShapeDtypeStruct(shape, bool)
         if "frequency" in experiment.axes:
-            follows["key_frequencies"] = jax.ShapeDtypeStruct((len(experiment.axes["frequency"]),), bool)
+            shape = (2, len(experiment.axes["frequency"]))
+            follows["final_spectra"] = jax.ShapeDtypeStruct(shape, experiment.precision)
 
     def take(network: Any, data: Any, batch: Any, follows: Any) -> Any:
         point = Point(

@@ -16,20 +16,19 @@ from grokscope.models.networks.one_hidden_layer import ACTIVATIONS
 
 __all__ = ["LayerNorm", "TransformerBlock", "TransformerNetwork", "sinusoids"]
 
-_EPSILON = 1e-5  # PyTorch's, in the layer norm
-
 
 class LayerNorm(eqx.Module):
-    r"""$(x - \bar x) / \sqrt{\mathrm{var}(x) + 10^{-5}} \cdot$ scale + shift, over the last axis."""
+    r"""$(x - \bar x) / \sqrt{\mathrm{var}(x) + \epsilon} \cdot$ scale + shift, over the last axis."""
 
     scale: Float[Array, "*member feature"]
     shift: Float[Array, "*member feature"]
+    epsilon: float = eqx.field(static=True, default=1e-5)  # PyTorch's
 
     def __call__(self, x: Float[Array, "... feature"]) -> Float[Array, "... feature"]:
         """The normalized features."""
         centered = x - jnp.mean(x, axis=-1, keepdims=True)
         variance = jnp.mean(jnp.square(centered), axis=-1, keepdims=True)
-        return centered * jax.lax.rsqrt(variance + _EPSILON) * self.scale + self.shift
+        return centered * jax.lax.rsqrt(variance + self.epsilon) * self.scale + self.shift
 
 
 class EmbeddedTokens(NamedTuple):
@@ -69,10 +68,12 @@ class TransformerBlock(eqx.Module):
     ``attention_out``.
 
     Attributes:
-        query, key, value, attention_out: [width, width].
+        query, key, value: [width, features of all heads].
+        attention_out: [features of all heads, width].
         mlp_in, mlp_bias, mlp_out, mlp_out_bias: the perceptron; biases may be None.
         attention_norm, mlp_norm: layer norms, or None.
-        heads, activation, norm: see `Transformer`.
+        query_bias, key_bias, value_bias, attention_out_bias: biases of the four, or None.
+        heads, activation, norm, causal, softmax_weight: see `Transformer`.
     """
 
     query: Float[Array, "*member feature head_feature"]
@@ -88,6 +89,12 @@ class TransformerBlock(eqx.Module):
     heads: int = eqx.field(static=True)
     activation: str = eqx.field(static=True)
     norm: str = eqx.field(static=True)
+    query_bias: Float[Array, "*member head_feature"] | None = None
+    key_bias: Float[Array, "*member head_feature"] | None = None
+    value_bias: Float[Array, "*member head_feature"] | None = None
+    attention_out_bias: Float[Array, "*member feature"] | None = None
+    causal: bool = eqx.field(static=True, default=True)
+    softmax_weight: float = eqx.field(static=True, default=1.0)
 
     def __call__(
         self, x: Stream, last_only: bool
@@ -95,6 +102,7 @@ class TransformerBlock(eqx.Module):
         """The output at every position (or at the last one only), and the neurons at the last position."""
         given = _mapped(x, last_only)
         attended = self._mix(x, self.pattern(x, last_only)) @ self.attention_out
+        attended = attended if self.attention_out_bias is None else attended + self.attention_out_bias
         middle = self._added(given, attended, self.attention_norm)
         h = self._neurons(middle)
         out = h @ self.mlp_out
@@ -102,21 +110,32 @@ class TransformerBlock(eqx.Module):
         return self._added(middle, out, self.mlp_norm), h[:, -1]
 
     def pattern(self, x: Stream, last_only: bool) -> Float[Array, "sample query position head"]:
-        """The attention weights, which sum to 1 over positions."""
-        q = self._split(self._projected(x, self.query, last_only))
-        k = self._split(self._projected(x, self.key))
+        """The attention weights: a softmax over positions, times s, plus 1 - s (`Transformer`)."""
+        q = self._split(self._projected(x, self.query, self.query_bias, last_only))
+        k = self._split(self._projected(x, self.key, self.key_bias))
         scores = jnp.einsum("bqhd,bkhd->bqkh", q, k) / math.sqrt(q.shape[-1])
-        if not last_only:
+        seen = None
+        if self.causal and not last_only:
             n = k.shape[1]
-            seen = jnp.tril(jnp.ones((n, n), bool))
-            scores = jnp.where(seen[:, :, None], scores, -jnp.inf)
-        return jax.nn.softmax(scores, axis=2)
+            seen = jnp.tril(jnp.ones((n, n), bool))[:, :, None]
+            scores = jnp.where(seen, scores, -jnp.inf)
+        weights = jax.nn.softmax(scores, axis=2)
+        if self.softmax_weight == 1.0:
+            return weights
+        mixed = self.softmax_weight * weights + (1.0 - self.softmax_weight)
+        return mixed if seen is None else jnp.where(seen, mixed, 0.0)
 
-    def _projected(self, x: Stream, weight: jax.Array, last_only: bool = False) -> jax.Array:
-        return _mapped(x, last_only, lambda rows: self._normed(rows, self.attention_norm) @ weight)
+    def _projected(
+        self, x: Stream, weight: jax.Array, bias: jax.Array | None, last_only: bool = False
+    ) -> jax.Array:
+        def projected(rows: jax.Array) -> jax.Array:
+            found = self._normed(rows, self.attention_norm) @ weight
+            return found if bias is None else found + bias
+
+        return _mapped(x, last_only, projected)
 
     def _mix(self, x: Stream, pattern: jax.Array) -> jax.Array:
-        v = self._split(self._projected(x, self.value))
+        v = self._split(self._projected(x, self.value, self.value_bias))
         mixed = jnp.einsum("bqkh,bkhd->bqhd", pattern, v)
         return mixed.reshape(*mixed.shape[:2], -1)
 
@@ -140,28 +159,31 @@ class TransformerNetwork(eqx.Module):
     $x_0 = $ embedding + position; each block adds attention and a perceptron; logits $= x_L W_U$.
 
     Attributes:
-        embedding: $W_E$ [token, feature].
+        embedding: $W_E$ [token, feature], or [position, token, feature] with one for each position.
         position: learned $W_{pos}$ [position, feature]; None with fixed or no positions.
         blocks: the layers.
         final_norm: a layer norm before the logits (with ``norm = "pre"``), or None.
         unembedding: $W_U$ [feature, output]; None if it is tied to the embedding of the first tokens.
         n_outputs: number of outputs.
         sinusoidal: whether there are fixed positions.
+        output_bias: [output], or None.
     """
 
-    embedding: Float[Array, "*member token feature"]
+    embedding: Float[Array, "*tables token feature"]
     position: Float[Array, "*member position feature"] | None
     blocks: tuple[TransformerBlock, ...]
     final_norm: LayerNorm | None
     unembedding: Float[Array, "*member feature output"] | None
     n_outputs: int = eqx.field(static=True)
     sinusoidal: bool = eqx.field(static=True, default=False)
+    output_bias: Float[Array, "*member output"] | None = None
 
     def __call__(self, x: Float[Array, "sample position token"]) -> Float[Array, "sample ..."]:
         """The logits; [sample] if there is one output."""
         out = self._run(x)[0]
         out = out if self.final_norm is None else self.final_norm(out)
         logits = out @ self.readout
+        logits = logits if self.output_bias is None else logits + self.output_bias
         return logits[:, 0] if self.n_outputs == 1 else logits
 
     @property
@@ -252,6 +274,12 @@ class TransformerNetwork(eqx.Module):
                 masks,
                 (*(masks.blocks[i].query * rows,) * 3, masks.blocks[i].attention_out * rows[:, None]),
             )
+            if block.query_bias is not None:
+                masks = eqx.tree_at(
+                    lambda n, i=i: (n.blocks[i].query_bias, n.blocks[i].key_bias, n.blocks[i].value_bias),
+                    masks,
+                    (rows,) * 3,
+                )
         return masks
 
     def _run(self, x: jax.Array) -> tuple[jax.Array, list[jax.Array]]:
