@@ -20,7 +20,7 @@ loss of an operator without a written-down solution, the other averages and conv
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -45,9 +45,11 @@ from grokscope.papers import (
 from grokscope.papers.evidence import (
     ONE_SEED_IN_TEN,
     curve,
+    difference,
     final_value,
     finished_seeds,
     happened_in,
+    largest_value,
     part_of,
     ratio,
     ratio_of_splits,
@@ -277,15 +279,6 @@ def alignment_at_grokking(measures: xr.Dataset) -> np.ndarray:
     return value_at(measures, curve(measures, "phase_alignment"), steps_to(measures, "test").upper)
 
 
-def difference(
-    above: xr.Dataset, below: xr.Dataset, of: Callable[[xr.Dataset], np.ndarray] = last_alignment
-) -> np.ndarray:
-    """A number of each seed of one run less that of another run, seeds in order [seed]."""
-    upper, lower = of(above), of(below)
-    n = min(len(upper), len(lower))  # the same first seeds
-    return upper[:n] - lower[:n]
-
-
 def early_rise(measures: xr.Dataset, name: str = "participation_rfft") -> Any:
     """Step at which participation has made a tenth of its rise over steps to 99 % test accuracy [seed]."""
     values, steps = curve(measures, name), steps_of(measures)
@@ -334,9 +327,7 @@ def ratio_of_data(above: xr.Dataset, below: xr.Dataset) -> np.ndarray:
 
 def best_accuracy(measures: xr.Dataset) -> np.ndarray:
     """The best test accuracy at any measured step [seed]."""
-    values = curve(measures, "test_accuracy")
-    best = np.max(values, axis=1, initial=-np.inf, where=~np.isnan(values))
-    return np.where(np.isfinite(best), best, np.nan)
+    return largest_value(curve(measures, "test_accuracy"))
 
 
 def ratio_of_test_loss(above: xr.Dataset, below: xr.Dataset) -> np.ndarray:
@@ -492,7 +483,7 @@ _CLAIMS = (
         sentence="AdamW fits the phases more sharply than gradient descent.",
         estimand=f"by AdamW less by gradient descent, seed by seed: {_ALIGN}",
         experiment="adamw",
-        evidence=difference,
+        evidence=partial(difference, of=last_alignment),
     ),
     _claim(
         id="M6",
@@ -644,7 +635,7 @@ _CLAIMS = (
         setting="own",
         estimand=f"by AdamW from a small start less by gradient descent, seed by seed: {_ALIGN}",
         experiment="adamw-small-start",
-        evidence=difference,
+        evidence=partial(difference, of=last_alignment),
     ),
     _sharper(
         id="M5-grokking",

@@ -25,8 +25,22 @@ PHASE_COLOR = {
     "memorization": "#E69F00",
     "confusion": "#C8C8C8",
     "diverged": "#D55E00",
+    "coexistence": "#56B4E9",
+    "partial inversion": "#009E73",
+    "full inversion": "#0072B2",
+    "forgetting": "#CC79A7",
 }
-_LETTER = {"comprehension": "C", "grokking": "G", "memorization": "M", "confusion": "X", "diverged": "D"}
+_LETTER = {
+    "comprehension": "C",
+    "grokking": "G",
+    "memorization": "M",
+    "confusion": "X",
+    "diverged": "D",
+    "coexistence": "Co",
+    "partial inversion": "P",
+    "full inversion": "F",
+    "forgetting": "Fo",
+}
 _MOST_LETTERS = 12  # along an axis with more cells, cells have no text
 _MOST_TICKS, _MOST_PANELS, _COLUMNS = 8, 12, 3
 
