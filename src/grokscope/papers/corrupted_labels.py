@@ -16,7 +16,7 @@ corrupted labels beyond those that are right by chance.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -38,8 +38,8 @@ from grokscope.papers.evidence import (
     neuron_curves,
     part_of,
 )
+from grokscope.papers.figures import Line, Panel, accuracies_of, curves_of
 from grokscope.plots.curves import standing
-from grokscope.plots.operators import operators_figure
 from grokscope.plots.phases import multiples_figure
 from grokscope.plots.style import COLOR, legend, panels, small_print, x_label
 from grokscope.spec.events import member_curves
@@ -599,10 +599,11 @@ _OTHERS = {
 }
 
 
-def _accuracies(titles: Mapping[str, str]) -> Callable[[Mapping[str, RunLike], str], Drawing]:
-    return lambda runs, command: operators_figure(
-        {title: runs[name].measures for name, title in titles.items()}, command
-    )
+_BY_GROUP = (
+    Line("group_accuracy", "clean", "norm_matched", {"group": "clean"}),
+    Line("group_accuracy", "corrupted: the drawn label", "train", {"group": "corrupted"}),
+    Line("group_true_accuracy", "corrupted: the true label", "test", {"group": "corrupted"}),
+)
 
 
 def _map(runs: Mapping[str, RunLike], command: str) -> Drawing:
@@ -661,11 +662,17 @@ def _pruning(runs: Mapping[str, RunLike], command: str) -> Drawing:
 
 
 _FIGURES = (
-    Figure("figure-1", "Figure 1: accuracy by weight decay.", _accuracies(_INVERTED), tuple(_INVERTED)),
+    Figure("figure-1", "Figure 1: accuracy by weight decay.", accuracies_of(_INVERTED), tuple(_INVERTED)),
+    Figure(
+        "figure-1-groups",
+        "The same, on clean and on corrupted training pairs.",
+        curves_of("", *(Panel(title, _BY_GROUP, name) for name, title in _INVERTED.items())),
+        tuple(_INVERTED),
+    ),
     Figure(
         "figure-2",
         "Figures 2 and 8: accuracy with true labels, with much decay, in small batches.",
-        _accuracies(_OTHERS),
+        accuracies_of(_OTHERS),
         tuple(_OTHERS),
     ),
     Figure("figure-3", "Figure 3: final phases.", _map, ("phase-map",)),

@@ -57,9 +57,9 @@ from grokscope.papers.evidence import (
     steps_to,
     value_at,
 )
-from grokscope.plots.curves import chosen_seed, in_steps, mark_events, median_step, standing
-from grokscope.plots.curves import curve as draw_curve
-from grokscope.plots.style import COLOR, SMALL, epoch_axis, legend, panels, small_print, x_label
+from grokscope.papers.figures import ACCURACY, Line, Panel, curves_of
+from grokscope.plots.curves import chosen_seed, standing
+from grokscope.plots.style import COLOR, SMALL, legend, panels, small_print, x_label
 from grokscope.spec.events import member_curves
 from grokscope.statistics import paired_ratios
 from grokscope.tasks.modular_operator import ModularOperator
@@ -666,22 +666,6 @@ _CLAIMS = (
 # ---------------------------------------------------------------- figures
 
 
-def _training(runs: Mapping[str, RunLike], command: str) -> Drawing:
-    measures = in_steps(runs["gd"].measures)
-    figure, axes = panels(["Accuracy", "Loss", "Norm of all weights"])
-    for split in ("train", "test"):
-        for axis, what in zip(axes, ("accuracy", "loss"), strict=False):
-            draw_curve(axis, measures.get(f"{split}_{what}"), split, split)
-    axes[1].set_yscale("log")
-    draw_curve(axes[2], measures.get("weight_norm"), "weights", color="black")
-    for axis in axes:
-        epoch_axis(axis, float(measures["epoch"].max()), "step")
-    mark_events(axes, measures)
-    legend(figure, axes[0])
-    small_print(figure, standing(measures), command)
-    return figure
-
-
 def _weights(runs: Mapping[str, RunLike], command: str) -> Drawing:
     """The weights from the first number of six neurons of one seed, before and after, with fitted waves."""
     run: Any = runs["adamw"]
@@ -766,29 +750,22 @@ def _widths_and_data(runs: Mapping[str, RunLike], command: str) -> Drawing:
     return figure
 
 
-def _stages(runs: Mapping[str, RunLike], command: str) -> Drawing:
-    measures = in_steps(runs["adamw"].measures)
-    figure, axes = panels(
-        ["Participation (rfft, mean of 3 blocks)", "Participation (joint, eq. 20)", "Accuracy"]
-    )
-    draw_curve(axes[0], measures.get("participation_rfft"), "participation", color="black")
-    draw_curve(axes[1], measures.get("participation_joint"), "participation", color="black")
-    for split in ("train", "test"):
-        draw_curve(axes[2], measures.get(f"{split}_accuracy"), split, split)
-    step = median_step(steps_to(measures, "test").upper)
-    for axis in axes:
-        if np.isfinite(step):
-            axis.axvline(
-                step, color=COLOR["grokking"], linestyle="dotted", linewidth=1, label="99 % (median)"
-            )
-        x_label(axis, "step")
-    legend(figure, axes[2])
-    small_print(figure, standing(measures), command)
-    return figure
-
-
+_TRAINING = curves_of(
+    "gd",
+    ACCURACY,
+    Panel("Loss", tuple(Line(f"{split}_loss", split, split) for split in ("train", "test")), log=True),
+    Panel("Norm of all weights", (Line("weight_norm", "weights"),)),
+)
+_STAGES = curves_of(
+    "adamw",
+    Panel("Participation (rfft, mean of 3 blocks)", (Line("participation_rfft", "participation"),)),
+    Panel("Participation (joint, eq. 20)", (Line("participation_joint", "participation"),)),
+    ACCURACY,
+    times=lambda measures: steps_to(measures, "test").upper,
+    mark="99 %",
+)
 _FIGURES = (
-    Figure("figure-1", "Figure 1: accuracy, loss and norm, by gradient descent.", _training, ("gd",)),
+    Figure("figure-1", "Figure 1: accuracy, loss and norm, by gradient descent.", _TRAINING, ("gd",)),
     Figure("figure-2", "Figure 2: the weights of six neurons, before and after.", _weights, ("adamw",)),
     Figure("figure-3", "Figure 3: phases add up, by optimizer.", _phase_histogram, ("gd", "adamw")),
     Figure(
@@ -797,7 +774,7 @@ _FIGURES = (
         _widths_and_data,
         ("analytic", "gd-fractions", "adamw-fractions"),
     ),
-    Figure("figure-5", "Figure 5: participation over steps.", _stages, ("adamw",)),
+    Figure("figure-5", "Figure 5: participation over steps.", _STAGES, ("adamw",)),
 )
 
 

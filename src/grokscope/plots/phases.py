@@ -65,7 +65,7 @@ def phase_figure(summary: xr.Dataset, names: Sequence[str], command: str = "") -
     for axis in axes[1:]:
         _drop_vertical_labels(axis)
     _legend(figure, summary)
-    small_print(figure, _standing(summary), command)
+    small_print(figure, f"{_standing(summary)} Gray: not reached by half of the seeds, or no cell.", command)
     return figure
 
 
@@ -204,5 +204,5 @@ def _standing(summary: xr.Dataset) -> str:
     if most > summary["n"].min():
         n = f"{n} to {float(most):.0f}"
     shares = summary["phase_share"].to_numpy() if "phase_share" in summary else np.empty(0)
-    numbers = "Numbers in cells: share of seeds in that phase, in %. " if np.any(shares < 1) else ""
-    return f"{n} seeds per cell. {numbers}Gray: not reached by half of the seeds, or no cell."
+    numbers = "Numbers in cells: share of seeds in that phase, in %." if np.any(shares < 1) else ""
+    return f"{n} seeds per cell. {numbers}".rstrip()
