@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ACCURACY",
+    "CurveLine",
+    "CurvePanel",
     "Draw",
-    "Line",
-    "Panel",
     "accuracies_of",
     "beside_null",
     "curves_of",
@@ -54,7 +54,7 @@ def _width(run: RunLike) -> int | None:
 
 
 @dataclass(frozen=True)
-class Line:
+class CurveLine:
     """One line of a panel: a measure over steps, as mean and band over seeds.
 
     Attributes:
@@ -71,7 +71,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Panel:
+class CurvePanel:
     """A panel of curves over steps.
 
     Attributes:
@@ -82,18 +82,20 @@ class Panel:
     """
 
     title: str
-    lines: tuple[Line, ...]
+    lines: tuple[CurveLine, ...]
     experiment: str = ""
     log: bool = False
 
 
 #: The panel of training and test accuracy.
-ACCURACY = Panel("Accuracy", tuple(Line(f"{split}_accuracy", split, split) for split in ("train", "test")))
+ACCURACY = CurvePanel(
+    "Accuracy", tuple(CurveLine(f"{split}_accuracy", split, split) for split in ("train", "test"))
+)
 
 
 def curves_of(
     experiment: str,
-    *shown: Panel,
+    *shown: CurvePanel,
     times: Callable[[xr.Dataset], np.ndarray] | None = None,
     mark: str = "",
 ) -> Draw:

@@ -57,7 +57,7 @@ from grokscope.papers.evidence import (
     steps_to,
     value_at,
 )
-from grokscope.papers.figures import ACCURACY, Line, Panel, curves_of
+from grokscope.papers.figures import ACCURACY, CurveLine, CurvePanel, curves_of
 from grokscope.plots.curves import chosen_seed, standing
 from grokscope.plots.style import COLOR, SMALL, legend, panels, small_print, x_label
 from grokscope.spec.events import member_curves
@@ -753,13 +753,15 @@ def _widths_and_data(runs: Mapping[str, RunLike], command: str) -> Drawing:
 _TRAINING = curves_of(
     "gd",
     ACCURACY,
-    Panel("Loss", tuple(Line(f"{split}_loss", split, split) for split in ("train", "test")), log=True),
-    Panel("Norm of all weights", (Line("weight_norm", "weights"),)),
+    CurvePanel(
+        "Loss", tuple(CurveLine(f"{split}_loss", split, split) for split in ("train", "test")), log=True
+    ),
+    CurvePanel("Norm of all weights", (CurveLine("weight_norm", "weights"),)),
 )
 _STAGES = curves_of(
     "adamw",
-    Panel("Participation (rfft, mean of 3 blocks)", (Line("participation_rfft", "participation"),)),
-    Panel("Participation (joint, eq. 20)", (Line("participation_joint", "participation"),)),
+    CurvePanel("Participation (rfft, mean of 3 blocks)", (CurveLine("participation_rfft", "participation"),)),
+    CurvePanel("Participation (joint, eq. 20)", (CurveLine("participation_joint", "participation"),)),
     ACCURACY,
     times=lambda measures: steps_to(measures, "test").upper,
     mark="99 %",
