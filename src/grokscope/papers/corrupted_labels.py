@@ -85,7 +85,7 @@ _COEXISTENCE = Experiment(
 _CLEAN = ("task.labels='true'", "task.noise=0.0")
 _MINIBATCH = (
     *("batch_size=64", "optimizer.learning_rate=0.005", "task.train_fraction=0.65", "task.noise=0.2"),
-    *("steps=2000", *_every(20)),
+    *("steps=2000", *_every(50)),
 )
 # 0.5 / (2 N)^(1/3) at N = 256
 _SMALLER = ("task.p=47", "model.widths=[256]", "model.stds=[0.0625]", "steps=500")
