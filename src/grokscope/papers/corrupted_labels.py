@@ -59,8 +59,8 @@ _CURVES = ("train_accuracy", "test_accuracy", "train_loss", "test_loss", "weight
 _GROUPS = ("group_accuracy", "group_true_accuracy", "group_wrong_share")
 
 
-def _every(steps: int) -> tuple[str, ...]:
-    return f"schedule.measures=['every {steps} steps']", "schedule.slow_measures='ends'"
+def _every(steps: int, *more: str) -> tuple[str, ...]:
+    return f"schedule.measures={[f'every {steps} steps', *more]}", "schedule.slow_measures='ends'"
 
 
 _COEXISTENCE = Experiment(
@@ -80,7 +80,7 @@ _COEXISTENCE = Experiment(
     loss=Squared(),
     optimizer=AdamW(learning_rate=0.01, beta2=0.98, weight_decay=0.0),
     measures=(*_CURVES, *_GROUPS, NeuronParticipation(), PrunedAccuracy(by=NeuronParticipation())),
-).with_(*_every(10), "schedule.follow='ends'")
+).with_(*_every(20, "log 20"), "schedule.follow='ends'")
 
 _CLEAN = ("task.labels='true'", "task.noise=0.0")
 _MINIBATCH = (
@@ -121,7 +121,7 @@ _EXPERIMENTS = (
     _run(
         "forgetting",
         "The same with weight decay 20, ten times as long (Figure 8).",
-        *("optimizer.weight_decay=20.0", "steps=5000", *_every(50)),
+        *("optimizer.weight_decay=20.0", "steps=5000", *_every(50, "log 20")),
         seeds=(10, 8),
     ),
     _run(
@@ -657,7 +657,8 @@ def _pruning(runs: Mapping[str, RunLike], command: str) -> Drawing:
         axis.set_ylim(-0.03, 1.03)
         x_label(axis, "neurons cut (%)")
     legend(figure, axes[0])
-    small_print(figure, f"Accuracy. {standing(measures)}", command)
+    band = "Accuracy: mean and band from the 10th to the 90th percentile over seeds."
+    small_print(figure, f"{band} {standing(measures, spread=False)}", command)
     return figure
 
 
