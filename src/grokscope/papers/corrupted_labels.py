@@ -91,7 +91,7 @@ _MINIBATCH = (
 _SMALLER = ("task.p=47", "model.widths=[128]", "model.stds=[0.07875]", "steps=500")
 
 
-def _run(name: str, sentence: str, *changes: str, seeds: tuple[int, int] = (20, 10)) -> RunExperiment:
+def _run(name: str, sentence: str, *changes: str, seeds: tuple[int, int] = (20, 8)) -> RunExperiment:
     profiles = {"paper": Profile(seeds=seeds[0]), "quick": Profile(seeds=seeds[1])}
     return RunExperiment(name, sentence, _COEXISTENCE.with_(f"name='{name}'", *changes), profiles)
 
@@ -122,7 +122,7 @@ _EXPERIMENTS = (
         "forgetting",
         "The same with weight decay 20, ten times as long (Figure 8).",
         *("optimizer.weight_decay=20.0", "steps=5000", *_every(50, "log 20")),
-        seeds=(10, 8),
+        seeds=(10, 4),
     ),
     _run(
         "minibatch",
@@ -294,7 +294,8 @@ def mean_test_accuracy(measures: xr.Dataset, weight_decay: float) -> np.ndarray:
 
 # ---------------------------------------------------------------- claims
 
-# Medians: in many of these numbers all seeds are equal, and then a mean has no interval.
+# Medians: in many of these numbers all seeds are equal, and then a mean has no interval. (Not in D9, where a
+# mean of four long runs decides.)
 _claim = partial(Claim, confirmed_on="100-199", kind="median")
 
 
@@ -479,23 +480,25 @@ _CLAIMS = (
     ),
     _at(
         id="D9",
-        name="decay 20 groks",
-        sentence="With weight decay 20 it generalizes ...",
+        name="decay 20 groks, then forgets",
+        sentence="With weight decay 20 it generalizes, and then forgets everything.",
         source="Fig. 8",
         paper_value="yes",
-        estimand="the median over seeds of the best test accuracy within the run",
-        region=Region.at_least(0.95),
+        estimand="the mean over seeds of the best test accuracy within the run less that of the last network",
+        region=Region.at_least(0.9),
+        kind="mean",
         experiment="forgetting",
-        evidence=partial(peak, split="test"),
+        evidence=lambda m: peak(m, "test") - last(m, "test_accuracy"),
     ),
     _at(
-        id="D9-forgets",
-        name="decay 20 forgets",
-        sentence="... and then forgets everything.",
+        id="D9-chance",
+        name="decay 20: chance in the end",
+        sentence="And its test accuracy ends at chance.",
         source="Fig. 8; the authors' notebook",
         paper_value=0.011,
-        estimand=f"the median over seeds of the test accuracy {_END}",
+        estimand=f"the mean over seeds of the test accuracy {_END}",
         region=Region.at_most(0.05),
+        kind="mean",
         experiment="forgetting",
         evidence=partial(last, name="test_accuracy"),
     ),
