@@ -174,6 +174,7 @@ _CONSTANT_ROWS = (
 )
 _FAMILIES = {
     "accuracy": "Accuracy",
+    "groups": "Groups of training samples",
     "loss": "Loss and margin",
     "batch": "The batch of the next update",
     "population": "Exact expectations",
@@ -182,6 +183,7 @@ _FAMILIES = {
     "sparsity": "Effective sparsity",
     "faithfulness": "Faithfulness and norm of subnetworks",
     "sensitivity": "Sensitivity",
+    "pruning": "Pruning",
     "mirror": "Mirror pairs of binary operators",
     "weight_fourier": "Weights in the Fourier basis of residues",
     "neuron_fourier": "Neurons in the Fourier basis of residues",

@@ -105,6 +105,7 @@ EXAMPLES = {
             {"operator": "addition", "p": 5},
             {"operator": "division", "p": 5, "pairs": "unordered", "operator_token": False},
             {"operator": "subtraction", "p": 6, "split": "fixed", "equals_token": False},
+            {"operator": "addition", "p": 5, "split": "fixed", "labels": "noisy", "noise": 0.4},
         ),
         "permutation_operator": several(
             "permutation_operator",

@@ -255,6 +255,15 @@ def test_a_table_and_its_place_need_each_other(
         tool.pages(project, verdicts)
 
 
+def test_the_place_of_a_paper_that_was_not_judged_says_so(tool: Any, project: Path, verdicts: Path) -> None:
+    page = project / "docs" / "papers" / "other.md"
+    page.write_text(
+        "above\n<!-- claims:begin gromov-modular -->\n<!-- claims:end gromov-modular -->\nbelow\n"
+    )
+    above, block, below = re.split(r"\n<!-- claims:\w+ [\w-]+ -->\n", tool.pages(project, verdicts)[page])
+    assert (above, block, below) == ("above", "No claim has been judged on fresh seeds yet.", "below\n")
+
+
 def test_a_folder_is_kept_with_the_pictures_that_pages_show(tool: Any, project: Path, verdicts: Path) -> None:
     (verdicts / "two-circuits.json").unlink()
     written = tool.keep(project / "out", "", project, verdicts)

@@ -73,7 +73,8 @@ FAILURES = {
         "float32[16]."
     ),
     MEASURED.format("nowhere"): (
-        "measure 'nowhere': has the axis 'nowhere'; the experiment's are neuron, subnetwork, split."
+        "measure 'nowhere': has the axis 'nowhere'; the experiment's are neuron, subnetwork, split, "
+        "order, percent, part."
     ),
     MEASURED.format("undeclared"): (
         f"measure 'undeclared' (failing_parts.py): __call__ failed in line {line_of('point.initial')}: "

@@ -31,6 +31,9 @@ NEEDS: dict[str, set[str]] = {
     "faithfulness": {"predictions", "neurons", "test"},
     "faithfulness_kappa": {"predictions", "neurons", "test"},
     "faithfulness_mean_ablation": {"signs", "one hidden layer", "test"},
+    "group_accuracy": {"pairs"},  # all tasks on pairs have predictions
+    "group_true_accuracy": {"pairs"},
+    "group_wrong_share": {"pairs"},
     "head_faithfulness": {"predictions", "transformer", "test"},
     "key_frequencies": {"frequencies"},
     "logit_cosines": {"frequencies"},
@@ -55,6 +58,7 @@ NEEDS: dict[str, set[str]] = {
     "phase_defect": {"pair blocks", "frequencies"},
     "population_accuracy": {"population", "signs"},
     "population_loss": {"population"},
+    "pruned_accuracy": {"predictions", "neurons", "test"},
     "restricted_loss": {"frequencies", "neurons", "test"},
     "sensitivity": {"signs", "one hidden layer", "binary inputs", "test"},
     "sensitivity_full": {"signs", "one hidden layer", "binary inputs", "test"},
@@ -80,6 +84,7 @@ ASKED_FOR = {
     name for name in NEEDS if NEEDS[name] & {"frequencies", "transformer", "population", "pair blocks"}
 }
 ASKED_FOR |= {"batch_accuracy", "batch_loss", "start_distance"}
+ASKED_FOR |= {"group_accuracy", "group_true_accuracy", "group_wrong_share", "pruned_accuracy"}
 ASKED_FOR |= {"margin_mean_large", "subnetwork_accuracy", "train_margin_least"}
 NOT_WITH_CLASSES = {
     *("effective_sparsity", "effective_sparsity_99", "effective_sparsity_accuracy"),

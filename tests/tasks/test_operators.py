@@ -187,3 +187,70 @@ def test_changing_the_fraction_of_a_spec_changes_its_counts():
     assert (spec.task.n_train, spec.with_("task.train_fraction=0.25").task.n_train) == (24, 12)
     assert "n_train" not in spec.to_toml()
     assert Experiment.from_table({**spec.model_dump(mode="json", exclude_none=True)}) == spec
+
+
+NOISY = {"p": 11, "train_fraction": 0.6, "labels": "noisy", "noise": 0.35}
+
+
+@pytest.mark.parametrize("labels", ["random", "noisy"])
+def test_drawn_labels_are_marked_and_uniform_and_the_rest_is_true(labels):
+    task = ModularOperator(**{**NOISY, "labels": labels, "noise": 0.35 if labels == "noisy" else 0.0})
+    data = {name: np.asarray(array) for name, array in member(task, seed=3).items()}
+    plain = {
+        name: np.asarray(array)
+        for name, array in member(ModularOperator(p=11, train_fraction=0.6), 3).items()
+    }
+    for name in plain.keys() - {"train_y"}:
+        np.testing.assert_array_equal(data[name], plain[name])
+    drawn, y = data["train_group"] == 1, data["train_y"]
+    assert drawn.sum() == (round(0.35 * task.n_train) if labels == "noisy" else task.n_train)
+    true = data["train_operands"].sum(axis=1) % 11
+    np.testing.assert_array_equal(y[~drawn], true[~drawn])
+    np.testing.assert_array_equal(data["test_y"], data["test_operands"].sum(axis=1) % 11)
+    facts = {name: np.asarray(array) for name, array in task.point_facts(data).items()}
+    np.testing.assert_array_equal(facts["true_labels"], true)
+    np.testing.assert_array_equal(facts["wrong_labels"], y != true)
+    np.testing.assert_array_equal(facts["train_group"], drawn)
+
+
+def test_drawn_labels_come_from_their_own_streams():
+    noisy, random = ModularOperator(**NOISY), ModularOperator(p=11, labels="random")
+
+    def labels(task, data, noise):
+        keys = (
+            jax.vmap(lambda seed, s=s: stream_key(s, seed))(np.asarray(v))
+            for s, v in (("data", data), ("noise", noise))
+        )
+        found = jax.jit(jax.vmap(task.member_data))(*keys)
+        return np.asarray(found["train_y"]), np.asarray(found["train_group"]), np.asarray(found["train_x"])
+
+    y, group, x = labels(noisy, [0, 0, 1], [0, 1, 0])
+    assert (x[0] == x[1]).all()
+    assert (group[0] != group[1]).any()
+    assert (x[0] != x[2]).any()
+    assert (group[0] == group[2]).all()
+    y, _, _ = labels(random, [0, 0, 1], [0, 1, 0])
+    assert (y[0] == y[1]).all()
+    assert (y[0] != y[2]).any()
+    # uniform: 1,000 draws of 60 labels, each class within 5 standard deviations of 1/11
+    y, _, _ = labels(random, np.arange(1000), np.zeros(1000, int))
+    counts = np.bincount(y.ravel(), minlength=11)
+    assert np.abs(counts / y.size - 1 / 11).max() < 5 * (10 / 121 / y.size) ** 0.5
+
+
+def test_noise_in_a_fixed_split_is_the_members_own():
+    fixed = ModularOperator(**NOISY, split="fixed")
+    one, other = member(fixed, 0), member(fixed, 1)
+    assert (one["train_y"] != other["train_y"]).any()
+    assert "train_y" not in fixed.shared_data()
+    assert "train_x" in fixed.shared_data()
+
+
+def test_true_labels_have_the_identity_and_the_arrays_of_before():
+    plain = ModularOperator(p=11)
+    assert not {"labels", "noise"} & plain.identifying().keys()
+    noisy = ModularOperator(p=11, labels="noisy", noise=0.2).identifying()
+    assert (noisy["labels"], noisy["noise"]) == ("noisy", 0.2)
+    assert "train_group" not in jax.eval_shape(plain.member_data, *[stream_key("data", 0)] * 2)
+    with pytest.raises(InputError, match="noise needs labels = 'noisy'"):
+        ModularOperator(p=11, noise=0.2)

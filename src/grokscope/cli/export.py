@@ -61,5 +61,5 @@ def export(
             exported = export_results(path, to, seed, step, force=force)
         if exported.left_out:
             names = ", ".join(exported.left_out)
-            out.note(f"left out, because they have a value per neuron (.nc holds them): {names}")
+            out.note(f"left out, for they have an axis of numbers or of neurons (.nc holds them): {names}")
         out.result(json, exported, f"{exported.path}: {exported.what}")

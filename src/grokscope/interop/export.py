@@ -2,7 +2,8 @@
 
 The suffix of the file decides. A table has one row per member and step, and one column per measure; an axis
 with labels (subnetwork, split) becomes one column per label, as ``faithfulness_generalizing_test``. Measures
-with a value per neuron do not fit into a table and are left out; ``.nc`` has them.
+with an axis of neurons or of numbers (frequencies) do not fit into a table and are left out; ``.nc`` has
+them.
 """
 
 from __future__ import annotations

@@ -85,6 +85,10 @@ class Point:
         other._cache = dict(self._cache)
         return other
 
+    def with_network(self, network: Any) -> Point:
+        """A point with the same data and another network; nothing is cached."""
+        return Point(network, self.data, self.loss, task=self.task)
+
     def split(self, name: str) -> Split:
         """The samples of ``train``, ``test`` or ``probe``."""
         return Split(self.data[f"{name}_x"], self.data[f"{name}_y"])

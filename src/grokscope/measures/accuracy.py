@@ -19,7 +19,29 @@ __all__ = [
     "TestZeroOutputsLarge",
     "TrainAccuracy",
     "TrainZeroOutputs",
+    "accuracy_of",
 ]
+
+
+def accuracy_of(f: jax.Array, y: jax.Array, among: jax.Array | None = None) -> jax.Array:
+    """The share of right predictions: of all samples, or among some; NaN if there are none.
+
+    Args:
+        f: outputs [sample], or [sample, output].
+        y: labels [sample]: signs, or classes.
+        among: booleans [sample]: the samples that count.
+    """
+    import jax.numpy as jnp
+
+    if f.ndim > 1:  # classes; argmax takes the lowest index among equals
+        right = jnp.argmax(f, axis=-1) == y
+        if among is None:
+            return jnp.mean(right, dtype=f.dtype)
+        return jnp.sum(right & among, dtype=f.dtype) / jnp.sum(among, dtype=f.dtype)
+    right, counted = y * f > 0, f != 0
+    if among is not None:
+        right, counted = right & among, counted & among
+    return jnp.sum(right, dtype=f.dtype) / jnp.sum(counted, dtype=f.dtype)
 
 
 class _Accuracy(Measure):
@@ -27,13 +49,7 @@ class _Accuracy(Measure):
 
     def __call__(self, point: Point) -> jax.Array:
         """The share of correct predictions."""
-        import jax.numpy as jnp
-
-        f, y = point.outputs(self.split), point.split(self.split).y
-        if f.ndim > 1:  # classes; argmax takes the lowest index among equals
-            return jnp.mean(jnp.argmax(f, axis=-1) == y, dtype=f.dtype)
-        right = jnp.sum(y * f > 0, dtype=f.dtype)
-        return right / jnp.sum(f != 0, dtype=f.dtype)
+        return accuracy_of(point.outputs(self.split), point.split(self.split).y)
 
 
 class _ZeroOutputs(Measure):

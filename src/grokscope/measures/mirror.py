@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from grokscope.measures._measure import Measure
+from grokscope.measures.accuracy import accuracy_of
 from grokscope.measures.needs import PAIRS, TEST_SPLIT
 
 if TYPE_CHECKING:
@@ -53,12 +54,8 @@ class _AccuracyOfMirrors(_OfMirrors):
 
     def __call__(self, point: Point) -> jax.Array:
         """The share of right predictions among the held-out pairs with, or without, a mirror."""
-        import jax.numpy as jnp
-
-        f, y = point.outputs("test"), point.split("test").y
         selected = point.data["test_mirrored"] == self.mirrored
-        right = jnp.argmax(f, axis=-1) == y
-        return jnp.sum(right & selected, dtype=f.dtype) / jnp.sum(selected, dtype=f.dtype)
+        return accuracy_of(point.outputs("test"), point.split("test").y, selected)
 
 
 class TestAccuracyMirrored(_AccuracyOfMirrors):

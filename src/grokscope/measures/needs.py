@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BATCH",
     "BINARY_INPUTS",
+    "GROUPS",
     "HIDDEN_BITS",
     "HIDDEN_NEURONS",
     "INITIAL_NETWORK",
@@ -148,6 +149,10 @@ HIDDEN_BITS = Need(  # ``point.facts["support"]``: their indices, int [k]
 )
 PAIRS = Need(
     "a task on pairs (a binary operator)", lambda spec: isinstance(spec.task, Pairs), ", not '{task}'"
+)
+# In ``point.facts``, of each training sample: true_labels, wrong_labels, and train_group, its group's code.
+GROUPS = Need(
+    "a task with groups of training samples", lambda spec: "group" in spec.axes, "; task '{task}' has none"
 )
 MODULAR_SUM = Need(  # over all pairs
     "addition or subtraction mod p", lambda spec: "frequency" in spec.task.axes, "; task '{task}' is not"

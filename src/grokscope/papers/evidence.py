@@ -55,6 +55,7 @@ __all__ = [
     "all_of",
     "crossing_times",
     "curve",
+    "difference",
     "exponents",
     "final_value",
     "finished_seeds",
@@ -62,6 +63,7 @@ __all__ = [
     "grokked",
     "grokking_times",
     "happened_in",
+    "largest_value",
     "late_median",
     "memorization_times",
     "neuron_curves",
@@ -156,7 +158,7 @@ def steps_of(measures: xr.Dataset) -> np.ndarray:
     return measures["step"].to_numpy().astype(np.float64)
 
 
-def curve(measures: xr.Dataset, name: str, **labels: str) -> np.ndarray:
+def curve(measures: xr.Dataset, name: str, **labels: str | int) -> np.ndarray:
     """A measure as a curve [seed, step]; NaN from the step on at which a seed diverged.
 
     Args:
@@ -231,6 +233,17 @@ def final_value(values: np.ndarray) -> np.ndarray:
     return values[:, -1].copy()
 
 
+def largest_value(values: np.ndarray) -> np.ndarray:
+    """Each seed's largest value [seed] in a curve [seed, step]; NaN if nothing was measured.
+
+    Example:
+        >>> largest_value(np.array([[0.2, np.nan, 0.1], [np.nan] * 3])).tolist()
+        [0.2, nan]
+    """
+    largest = np.max(values, axis=1, initial=-np.inf, where=~np.isnan(values))
+    return np.where(np.isfinite(largest), largest, np.nan)
+
+
 def late_median(measures: xr.Dataset, values: np.ndarray, epochs: float = _LAST_EPOCHS) -> np.ndarray:
     """Each seed's median [seed] over the points of the last epochs; NaN if the last point is NaN.
 
@@ -301,6 +314,25 @@ def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     """
     good = np.isfinite(above) & np.isfinite(below) & (below > 0)
     return np.divide(above, below, out=np.full(np.shape(above), np.nan), where=good)
+
+
+def difference(above: xr.Dataset, below: xr.Dataset, of: Callable[[xr.Dataset], np.ndarray]) -> np.ndarray:
+    """A number of each seed of one run less that of another run, over the first seeds of both [seed].
+
+    Args:
+        above: measures of the one run.
+        below: those of the other, of the same seeds; it may have fewer or more.
+        of: from measures to the number [seed].
+
+    Example:
+        >>> import xarray as xr
+        >>> one, other = (xr.Dataset({"size": ("seed", sizes)}) for sizes in ([3.0, 5.0], [1.0]))
+        >>> difference(one, other, of=lambda measures: measures["size"].to_numpy()).tolist()
+        [2.0]
+    """
+    upper, lower = of(above), of(below)
+    n = min(len(upper), len(lower))
+    return upper[:n] - lower[:n]
 
 
 # ---------------------------------------------------------------- truth values

@@ -9,10 +9,14 @@ Example:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from grokscope.papers import RunLike
-from grokscope.plots.curves import first_seeds, standing
+from grokscope.plots.curves import curve, first_seeds, in_steps, mark_events, median_step, standing
+from grokscope.plots.operators import operators_figure
 from grokscope.plots.runs import (
     neuron_figure,
     null_figure,
@@ -20,16 +24,21 @@ from grokscope.plots.runs import (
     subnetwork_figure,
     training_figure,
 )
+from grokscope.plots.style import COLOR, epoch_axis, legend, panels, small_print, x_label
 from grokscope.plots.thresholds import ThresholdPanel, thresholds_figure
 
 if TYPE_CHECKING:
-    import numpy as np
     import xarray as xr
     from matplotlib.figure import Figure
 
 __all__ = [
+    "ACCURACY",
+    "CurveLine",
+    "CurvePanel",
     "Draw",
+    "accuracies_of",
     "beside_null",
+    "curves_of",
     "neurons_of",
     "sensitivity_of",
     "subnetworks_of",
@@ -42,6 +51,115 @@ Draw = Callable[[Mapping[str, RunLike], str], "Figure"]
 
 def _width(run: RunLike) -> int | None:
     return run.experiment.model.n_neurons or None
+
+
+@dataclass(frozen=True)
+class CurveLine:
+    """One line of a panel: a measure over steps, as mean and band over seeds.
+
+    Attributes:
+        measure: its name; a run that lacks it has no line.
+        label: for the legend.
+        color: a name in `grokscope.plots.style.COLOR`, which also gives the dashes, or a color.
+        at: labels on the measure's further axes, as ``{"group": "corrupted"}``.
+    """
+
+    measure: str
+    label: str
+    color: str = "black"
+    at: Mapping[str, str | int] = field(default_factory=dict[str, "str | int"])
+
+
+@dataclass(frozen=True)
+class CurvePanel:
+    """A panel of curves over steps.
+
+    Attributes:
+        title: above it.
+        lines: what it shows.
+        experiment: whose measures; empty: the figure's.
+        log: whether the vertical axis is logarithmic.
+    """
+
+    title: str
+    lines: tuple[CurveLine, ...]
+    experiment: str = ""
+    log: bool = False
+
+
+#: The panel of training and test accuracy.
+ACCURACY = CurvePanel(
+    "Accuracy", tuple(CurveLine(f"{split}_accuracy", split, split) for split in ("train", "test"))
+)
+
+
+def curves_of(
+    experiment: str,
+    *shown: CurvePanel,
+    times: Callable[[xr.Dataset], np.ndarray] | None = None,
+    mark: str = "",
+) -> Draw:
+    """Panels of curves over steps, with marks.
+
+    Args:
+        experiment: whose measures are shown, where a panel does not name another.
+        shown: the panels.
+        times: from measures to the step of an event of each seed [seed]. Its median over seeds is marked, on
+            a linear axis of steps; None: the run's events, on a logarithmic one.
+        mark: what the legend calls that event.
+    """
+
+    def draw(runs: Mapping[str, RunLike], command: str) -> Figure:
+        figure, axes = panels([panel.title for panel in shown])
+        notes: dict[str, str] = {}
+        for axis, panel in zip(axes, shown, strict=True):
+            name = panel.experiment or experiment
+            measures = in_steps(runs[name].measures)
+            for line in panel.lines:
+                values = measures.get(line.measure)
+                values = values if values is None else values.sel(line.at)
+                named = line.color in COLOR
+                curve(
+                    axis,
+                    values,
+                    line.color if named else line.label,
+                    line.label,
+                    **({} if named else {"color": line.color}),
+                )
+            if panel.log:
+                axis.set_yscale("log")
+            if times is None:
+                epoch_axis(axis, float(measures["epoch"].max()), "step")
+                mark_events([axis], measures)
+            else:
+                step = median_step(times(measures))
+                if np.isfinite(step):
+                    axis.axvline(
+                        step,
+                        color=COLOR["grokking"],
+                        linestyle="dotted",
+                        linewidth=1,
+                        label=f"{mark} (median)",
+                    )
+                x_label(axis, "step")
+            notes[name] = f"{panel.title}: " * bool(panel.experiment) + standing(measures)
+        legend(figure, *(axis for axis, panel in zip(axes, shown, strict=True) if len(panel.lines) > 1))
+        small_print(figure, *notes.values(), command)
+        return figure
+
+    return draw
+
+
+def accuracies_of(titles: Mapping[str, str], *, by_mirror: bool = False) -> Draw:
+    """Training and test accuracy of several experiments, one panel each.
+
+    Args:
+        titles: titles of the panels by experiment.
+        by_mirror: as in `grokscope.plots.operators.operators_figure`.
+    """
+    return lambda runs, command: operators_figure(
+        {title: runs[name].measures for name, title in titles.items()}, command, by_mirror=by_mirror
+    )
 
 
 def training_of(experiment: str) -> Draw:

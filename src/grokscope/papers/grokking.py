@@ -38,7 +38,8 @@ from grokscope.models.transformer import PowerTransformer
 from grokscope.optimizers import AdamW, Constant
 from grokscope.papers import Figure, Paper, PaperExperiment, Profile, RunExperiment, RunLike
 from grokscope.papers.evidence import curve, ratio_of_splits, steps_to
-from grokscope.plots.operators import fractions_figure, operators_figure
+from grokscope.papers.figures import accuracies_of
+from grokscope.plots.operators import fractions_figure
 from grokscope.statistics import CensoredTimes, paired_ratios
 from grokscope.tasks.modular_operator import FORMULAS, ModularOperator
 
@@ -302,13 +303,11 @@ _CLAIMS = (
 # ---------------------------------------------------------------- figures
 
 
-def _accuracy(runs: Mapping[str, RunLike], command: str) -> Drawing:
-    titles = {
-        "long-division": "Division, half of the table or more",
-        "addition-60": "Addition, 60 %",
-        "addition-no-decay": "Addition, 60 %, no weight decay",
-    }
-    return operators_figure({title: runs[name].measures for name, title in titles.items()}, command)
+_ACCURACY = {
+    "long-division": "Division, half of the table or more",
+    "addition-60": "Addition, 60 %",
+    "addition-no-decay": "Addition, 60 %, no weight decay",
+}
 
 
 def _by_fraction(runs: Mapping[str, RunLike], command: str) -> Drawing:
@@ -328,8 +327,8 @@ _FIGURES = (
         "figure-1-left",
         "Figure 1 left: division is generalized long after it is memorized; beside it addition with and "
         "without weight decay.",
-        _accuracy,
-        ("long-division", "addition-60", "addition-no-decay"),
+        accuracies_of(_ACCURACY),
+        tuple(_ACCURACY),
     ),
     Figure(
         "figure-1-2",

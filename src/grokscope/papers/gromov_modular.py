@@ -20,7 +20,7 @@ loss of an operator without a written-down solution, the other averages and conv
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -45,9 +45,11 @@ from grokscope.papers import (
 from grokscope.papers.evidence import (
     ONE_SEED_IN_TEN,
     curve,
+    difference,
     final_value,
     finished_seeds,
     happened_in,
+    largest_value,
     part_of,
     ratio,
     ratio_of_splits,
@@ -55,9 +57,9 @@ from grokscope.papers.evidence import (
     steps_to,
     value_at,
 )
-from grokscope.plots.curves import chosen_seed, in_steps, mark_events, median_step, standing
-from grokscope.plots.curves import curve as draw_curve
-from grokscope.plots.style import COLOR, SMALL, epoch_axis, legend, panels, small_print, x_label
+from grokscope.papers.figures import ACCURACY, CurveLine, CurvePanel, curves_of
+from grokscope.plots.curves import chosen_seed, standing
+from grokscope.plots.style import COLOR, SMALL, legend, panels, small_print, x_label
 from grokscope.spec.events import member_curves
 from grokscope.statistics import paired_ratios
 from grokscope.tasks.modular_operator import ModularOperator
@@ -277,15 +279,6 @@ def alignment_at_grokking(measures: xr.Dataset) -> np.ndarray:
     return value_at(measures, curve(measures, "phase_alignment"), steps_to(measures, "test").upper)
 
 
-def difference(
-    above: xr.Dataset, below: xr.Dataset, of: Callable[[xr.Dataset], np.ndarray] = last_alignment
-) -> np.ndarray:
-    """A number of each seed of one run less that of another run, seeds in order [seed]."""
-    upper, lower = of(above), of(below)
-    n = min(len(upper), len(lower))  # the same first seeds
-    return upper[:n] - lower[:n]
-
-
 def early_rise(measures: xr.Dataset, name: str = "participation_rfft") -> Any:
     """Step at which participation has made a tenth of its rise over steps to 99 % test accuracy [seed]."""
     values, steps = curve(measures, name), steps_of(measures)
@@ -334,9 +327,7 @@ def ratio_of_data(above: xr.Dataset, below: xr.Dataset) -> np.ndarray:
 
 def best_accuracy(measures: xr.Dataset) -> np.ndarray:
     """The best test accuracy at any measured step [seed]."""
-    values = curve(measures, "test_accuracy")
-    best = np.max(values, axis=1, initial=-np.inf, where=~np.isnan(values))
-    return np.where(np.isfinite(best), best, np.nan)
+    return largest_value(curve(measures, "test_accuracy"))
 
 
 def ratio_of_test_loss(above: xr.Dataset, below: xr.Dataset) -> np.ndarray:
@@ -492,7 +483,7 @@ _CLAIMS = (
         sentence="AdamW fits the phases more sharply than gradient descent.",
         estimand=f"by AdamW less by gradient descent, seed by seed: {_ALIGN}",
         experiment="adamw",
-        evidence=difference,
+        evidence=partial(difference, of=last_alignment),
     ),
     _claim(
         id="M6",
@@ -644,7 +635,7 @@ _CLAIMS = (
         setting="own",
         estimand=f"by AdamW from a small start less by gradient descent, seed by seed: {_ALIGN}",
         experiment="adamw-small-start",
-        evidence=difference,
+        evidence=partial(difference, of=last_alignment),
     ),
     _sharper(
         id="M5-grokking",
@@ -673,22 +664,6 @@ _CLAIMS = (
 )
 
 # ---------------------------------------------------------------- figures
-
-
-def _training(runs: Mapping[str, RunLike], command: str) -> Drawing:
-    measures = in_steps(runs["gd"].measures)
-    figure, axes = panels(["Accuracy", "Loss", "Norm of all weights"])
-    for split in ("train", "test"):
-        for axis, what in zip(axes, ("accuracy", "loss"), strict=False):
-            draw_curve(axis, measures.get(f"{split}_{what}"), split, split)
-    axes[1].set_yscale("log")
-    draw_curve(axes[2], measures.get("weight_norm"), "weights", color="black")
-    for axis in axes:
-        epoch_axis(axis, float(measures["epoch"].max()), "step")
-    mark_events(axes, measures)
-    legend(figure, axes[0])
-    small_print(figure, standing(measures), command)
-    return figure
 
 
 def _weights(runs: Mapping[str, RunLike], command: str) -> Drawing:
@@ -775,29 +750,24 @@ def _widths_and_data(runs: Mapping[str, RunLike], command: str) -> Drawing:
     return figure
 
 
-def _stages(runs: Mapping[str, RunLike], command: str) -> Drawing:
-    measures = in_steps(runs["adamw"].measures)
-    figure, axes = panels(
-        ["Participation (rfft, mean of 3 blocks)", "Participation (joint, eq. 20)", "Accuracy"]
-    )
-    draw_curve(axes[0], measures.get("participation_rfft"), "participation", color="black")
-    draw_curve(axes[1], measures.get("participation_joint"), "participation", color="black")
-    for split in ("train", "test"):
-        draw_curve(axes[2], measures.get(f"{split}_accuracy"), split, split)
-    step = median_step(steps_to(measures, "test").upper)
-    for axis in axes:
-        if np.isfinite(step):
-            axis.axvline(
-                step, color=COLOR["grokking"], linestyle="dotted", linewidth=1, label="99 % (median)"
-            )
-        x_label(axis, "step")
-    legend(figure, axes[2])
-    small_print(figure, standing(measures), command)
-    return figure
-
-
+_TRAINING = curves_of(
+    "gd",
+    ACCURACY,
+    CurvePanel(
+        "Loss", tuple(CurveLine(f"{split}_loss", split, split) for split in ("train", "test")), log=True
+    ),
+    CurvePanel("Norm of all weights", (CurveLine("weight_norm", "weights"),)),
+)
+_STAGES = curves_of(
+    "adamw",
+    CurvePanel("Participation (rfft, mean of 3 blocks)", (CurveLine("participation_rfft", "participation"),)),
+    CurvePanel("Participation (joint, eq. 20)", (CurveLine("participation_joint", "participation"),)),
+    ACCURACY,
+    times=lambda measures: steps_to(measures, "test").upper,
+    mark="99 %",
+)
 _FIGURES = (
-    Figure("figure-1", "Figure 1: accuracy, loss and norm, by gradient descent.", _training, ("gd",)),
+    Figure("figure-1", "Figure 1: accuracy, loss and norm, by gradient descent.", _TRAINING, ("gd",)),
     Figure("figure-2", "Figure 2: the weights of six neurons, before and after.", _weights, ("adamw",)),
     Figure("figure-3", "Figure 3: phases add up, by optimizer.", _phase_histogram, ("gd", "adamw")),
     Figure(
@@ -806,7 +776,7 @@ _FIGURES = (
         _widths_and_data,
         ("analytic", "gd-fractions", "adamw-fractions"),
     ),
-    Figure("figure-5", "Figure 5: participation over steps.", _stages, ("adamw",)),
+    Figure("figure-5", "Figure 5: participation over steps.", _STAGES, ("adamw",)),
 )
 
 

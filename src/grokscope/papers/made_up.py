@@ -218,7 +218,7 @@ def _in_cells(
     cells = tuple(map(len, axes.values()))
     if not callable(curve):
         one = _values(name, curve, shape, scatter)
-        return every, np.broadcast_to(one, (*cells, *shape)).copy()
+        return every, np.broadcast_to(one, (*cells, *shape))  # no copy: a map may have a thousand cells
     values = np.empty((*cells, *shape))
     for place in np.ndindex(*cells):
         settings = {axis: labels[i] for (axis, labels), i in zip(axes.items(), place, strict=True)}

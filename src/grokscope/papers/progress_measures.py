@@ -19,7 +19,6 @@ of updates long.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
@@ -30,7 +29,7 @@ from grokscope.experiment import Experiment
 from grokscope.losses import CrossEntropy
 from grokscope.models.transformer import NandaTransformer
 from grokscope.optimizers import AdamW, Constant
-from grokscope.papers import Figure, Paper, Profile, RunExperiment, RunLike
+from grokscope.papers import Figure, Paper, Profile, RunExperiment
 from grokscope.papers.evidence import (
     ONE_SEED_IN_TEN,
     crossing_times,
@@ -45,13 +44,13 @@ from grokscope.papers.evidence import (
     truth_values,
     value_at,
 )
-from grokscope.plots.operators import operators_figure, progress_figure, spectra_figure
+from grokscope.papers.figures import accuracies_of
+from grokscope.plots.operators import progress_figure, spectra_figure
 from grokscope.statistics import CensoredTimes, paired_ratios
 from grokscope.tasks.modular_operator import ModularOperator
 
 if TYPE_CHECKING:
     import xarray as xr
-    from matplotlib.figure import Figure as Drawing
 
 __all__ = ["ProgressMeasures"]
 
@@ -387,15 +386,11 @@ _CLAIMS = (
 # ---------------------------------------------------------------- figures
 
 
-def _data_and_decay(runs: Mapping[str, RunLike], command: str) -> Drawing:
-    titles = {
-        "mainline": "Mainline",
-        "no-decay": "Without weight decay",
-        "much-data": "From 70 % of the table",
-    }
-    return operators_figure({title: runs[name].measures for name, title in titles.items()}, command)
-
-
+_DATA_AND_DECAY = {
+    "mainline": "Mainline",
+    "no-decay": "Without weight decay",
+    "much-data": "From 70 % of the table",
+}
 _FIGURES = (
     Figure(
         "figure-7",
@@ -412,8 +407,8 @@ _FIGURES = (
     Figure(
         "figure-2-20",
         "Figures 2 and 20: accuracy with and without weight decay, and from much data.",
-        _data_and_decay,
-        ("mainline", "no-decay", "much-data"),
+        accuracies_of(_DATA_AND_DECAY),
+        tuple(_DATA_AND_DECAY),
     ),
 )
 

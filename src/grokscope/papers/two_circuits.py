@@ -42,7 +42,7 @@ from grokscope.losses import CrossEntropy, Hinge
 from grokscope.models.fully_connected import FullyConnected
 from grokscope.models.transformer import PowerTransformer
 from grokscope.optimizers import SGD, AdamW, Constant
-from grokscope.papers import Figure, Paper, PaperExperiment, Profile, RunExperiment, RunLike
+from grokscope.papers import Figure, Paper, PaperExperiment, Profile, RunExperiment
 from grokscope.papers.evidence import (
     EARLY_LEVEL,
     all_of,
@@ -62,7 +62,7 @@ from grokscope.papers.evidence import (
     within,
 )
 from grokscope.papers.figures import (
-    Draw,
+    accuracies_of,
     beside_null,
     neurons_of,
     sensitivity_of,
@@ -78,7 +78,6 @@ from grokscope.tasks.sparse_parity import SparseParity
 
 if TYPE_CHECKING:
     import xarray as xr
-    from matplotlib.figure import Figure as Drawing
 
 __all__ = ["TwoCircuits"]
 
@@ -1050,18 +1049,6 @@ _OPERATOR_CLAIMS = (
 )
 
 
-def _operator_panels(titles: Mapping[str, str], *, by_mirror: bool = False) -> Draw:
-    """A drawing function: one panel per experiment; ``titles`` maps experiments to panel titles."""
-
-    def draw(runs: Mapping[str, RunLike], command: str) -> Drawing:
-        from grokscope.plots.operators import operators_figure
-
-        chosen = {title: runs[name].measures for name, title in titles.items()}
-        return operators_figure(chosen, command, by_mirror=by_mirror)
-
-    return draw
-
-
 _PUBLISHED = {"addition": "Addition", "division": "Division"}
 _CONTROLS = {
     "addition": "Addition, by sort of pair",
@@ -1073,14 +1060,14 @@ _OPERATOR_FIGURES = (
     Figure(
         "figure-4",
         "Figure 4: addition and division mod p; the dashed line is what commutativity explains.",
-        _operator_panels(_PUBLISHED),
+        accuracies_of(_PUBLISHED),
         tuple(_PUBLISHED),
     ),
     Figure(
         "figure-4-controls",
         "Controls of Figure 4: pairs with and without a mirror, subtraction, and addition split by unordered "
         "pairs (not in the paper).",
-        _operator_panels(_CONTROLS, by_mirror=True),
+        accuracies_of(_CONTROLS, by_mirror=True),
         tuple(_CONTROLS),
     ),
 )

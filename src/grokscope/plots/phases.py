@@ -25,8 +25,22 @@ PHASE_COLOR = {
     "memorization": "#E69F00",
     "confusion": "#C8C8C8",
     "diverged": "#D55E00",
+    "coexistence": "#56B4E9",
+    "partial inversion": "#009E73",
+    "full inversion": "#0072B2",
+    "forgetting": "#CC79A7",
 }
-_LETTER = {"comprehension": "C", "grokking": "G", "memorization": "M", "confusion": "X", "diverged": "D"}
+_LETTER = {
+    "comprehension": "C",
+    "grokking": "G",
+    "memorization": "M",
+    "confusion": "X",
+    "diverged": "D",
+    "coexistence": "Co",
+    "partial inversion": "P",
+    "full inversion": "F",
+    "forgetting": "Fo",
+}
 _MOST_LETTERS = 12  # along an axis with more cells, cells have no text
 _MOST_TICKS, _MOST_PANELS, _COLUMNS = 8, 12, 3
 
@@ -51,7 +65,7 @@ def phase_figure(summary: xr.Dataset, names: Sequence[str], command: str = "") -
     for axis in axes[1:]:
         _drop_vertical_labels(axis)
     _legend(figure, summary)
-    small_print(figure, _standing(summary), command)
+    small_print(figure, f"{_standing(summary)} Gray: not reached by half of the seeds, or no cell.", command)
     return figure
 
 
@@ -190,5 +204,5 @@ def _standing(summary: xr.Dataset) -> str:
     if most > summary["n"].min():
         n = f"{n} to {float(most):.0f}"
     shares = summary["phase_share"].to_numpy() if "phase_share" in summary else np.empty(0)
-    numbers = "Numbers in cells: share of seeds in that phase, in %. " if np.any(shares < 1) else ""
-    return f"{n} seeds per cell. {numbers}Gray: not reached by half of the seeds, or no cell."
+    numbers = "Numbers in cells: share of seeds in that phase, in %." if np.any(shares < 1) else ""
+    return f"{n} seeds per cell. {numbers}".rstrip()

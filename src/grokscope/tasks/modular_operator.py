@@ -106,10 +106,10 @@ class ModularOperator(Pairs):
 
     @property
     def axes(self) -> dict[str, tuple[Any, ...]]:
-        """``frequency``: 1..p // 2, for addition and subtraction (the Fourier measures)."""
+        """``group``, and for addition and subtraction ``frequency``: 1..p // 2 (the Fourier measures)."""
         if self.operator not in ("addition", "subtraction"):
-            return {}
-        return {"frequency": tuple(range(1, self.p // 2 + 1))}
+            return super().axes
+        return {**super().axes, "frequency": tuple(range(1, self.p // 2 + 1))}
 
     def facts(self) -> dict[str, Any]:
         """The facts of all pairs, and the ``formula``."""

@@ -1,4 +1,4 @@
-"""The base of tasks on pairs of elements: tokens, the split of a finite table, and mirror pairs."""
+"""The base of tasks on pairs of elements: tokens, the split of a finite table, mirror pairs, noisy labels."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ if TYPE_CHECKING:
 
     import jax
 
-__all__ = ["OperatorTable", "Pairs"]
+__all__ = ["GROUP_LABELS", "OperatorTable", "Pairs"]
 
+#: Groups of training samples, by their code: the label is the task's, or was drawn.
+GROUP_LABELS = ("clean", "corrupted")
 # The key of ``split = "fixed"``: one draw, the same for every member and every run.
 _SPLIT_KEY = 1_000_003
+# Folded into the key of the data or the noise stream for labels that are drawn.
+_LABELS = 0x6C6162
 
 
 class OperatorTable(NamedTuple):
@@ -61,15 +65,25 @@ class Pairs(Task):
         pairs: ``ordered``: (a, b) and (b, a) are split independently. ``unordered``: both go into the same
             split, so that commutativity does not help on the test split; the training fraction is the same
             for pairs of equations and for equations without a mirror (such as a = b).
+        labels: training labels: ``true``, ``random`` (all are drawn uniformly from all elements, from the
+            data stream: a null model), or ``noisy``. Test labels are always true.
+        noise: with ``labels = "noisy"``, the share of the training labels that are drawn anew, uniformly from
+            all elements, so that a drawn label is the true one with probability 1 / ``elements``. Their
+            number is this share of the training set, rounded; which they are, and their labels, is drawn from
+            the noise stream.
         n_train: number of training equations; set from ``train_fraction``, do not give it.
         n_test: number of test equations; set from ``train_fraction``, do not give it.
     """
+
+    traced = ("noise",)
 
     train_fraction: float = Field(default=0.5, gt=0.0, le=1.0)
     operator_token: bool = True
     equals_token: bool = True
     split: Literal["seed", "fixed"] = "seed"
     pairs: Literal["ordered", "unordered"] = "ordered"
+    labels: Literal["true", "random", "noisy"] = "true"
+    noise: float = Field(default=0.0, ge=0.0, le=1.0)
     # follow from the table; not written to specs
     n_train: int = Field(default=0, exclude=True, repr=False)
     n_test: int = Field(default=0, exclude=True, repr=False)
@@ -102,6 +116,24 @@ class Pairs(Task):
             object.__setattr__(self, name, value)  # frozen, but still being made here
         return self
 
+    @model_validator(mode="after")
+    def _check_noise(self) -> Self:
+        if self.noise and self.labels != "noisy":
+            raise ValueError("noise needs labels = 'noisy'")
+        return self
+
+    def identifying(self) -> dict[str, Any]:
+        """The part as a JSON table; without ``labels`` and ``noise``, which are newer, if labels are true."""
+        table = super().identifying()
+        if self.labels == "true":
+            del table["labels"], table["noise"]
+        return table
+
+    @property
+    def axes(self) -> dict[str, tuple[Any, ...]]:
+        """``group``: groups of training samples, ``clean`` and ``corrupted``."""
+        return {"group": GROUP_LABELS}
+
     @property
     def vocabulary(self) -> int:
         """Number of tokens: the elements, then the operator and the equals sign, if they are used."""
@@ -123,19 +155,48 @@ class Pairs(Task):
         return self.split == "fixed"
 
     def shared_data(self) -> dict[str, jax.Array]:
-        """All arrays, with ``split = "fixed"``; else none."""
+        """All arrays, with ``split = "fixed"``, but for training labels that are drawn; else none."""
         import jax
 
-        return self._data(jax.random.key(_SPLIT_KEY)) if self.split == "fixed" else {}
+        data = self._data(jax.random.key(_SPLIT_KEY)) if self.split == "fixed" else {}
+        if self.labels != "true":
+            data.pop("train_y", None)
+        return data
 
     def member_data(self, data_key: jax.Array, noise_key: jax.Array) -> dict[str, jax.Array]:
-        """The split of one data seed.
+        """The split of one data seed, and the labels that are drawn.
 
         Besides inputs and labels: ``<split>_operands`` [sample, 2], and ``test_mirrored`` [sample]: 1 where
-        the mirror (b, a) of a held-out (a, b) is a training equation, else 0.
+        the mirror (b, a) of a held-out (a, b) is a training equation, else 0. With random or noisy labels
+        ``train_group`` [sample]: 1 where the label was drawn, else 0.
         """
-        del noise_key
-        return self._data(data_key) if self.split == "seed" else {}
+        import jax
+
+        data = self._data(data_key) if self.split == "seed" else {}
+        if self.labels == "true":
+            return data
+        true = data["train_y"] if data else self._data(jax.random.key(_SPLIT_KEY))["train_y"]
+        return {**data, **self._relabeled(true, data_key if self.labels == "random" else noise_key)}
+
+    def point_facts(self, data: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        """The facts, and of each training sample: ``true_labels``, ``wrong_labels``, ``train_group``.
+
+        A label is wrong if it is not the true one. Where the data have no groups, samples with a wrong label
+        are group 1.
+        """
+        import jax.numpy as jnp
+
+        facts = super().point_facts(data)
+        if "train_x" not in data:
+            return facts
+        answers = np.zeros((self.elements, self.elements), np.int32)
+        answers[tuple(self.table.rows[:, :2].T)] = self.table.rows[:, 2]
+        tokens = jnp.argmax(data["train_x"], axis=-1)
+        true = jnp.asarray(answers)[tokens[:, 0], tokens[:, 1 + self.operator_token]]
+        wrong = data["train_y"] != true
+        facts |= {"true_labels": true, "wrong_labels": wrong}
+        facts["train_group"] = data.get("train_group", wrong.astype(jnp.int32))
+        return facts
 
     def facts(self) -> dict[str, Any]:
         """Sizes, and how much commutativity helps on the test split.
@@ -202,6 +263,21 @@ class Pairs(Task):
         a, b = data["test_operands"].T
         data["test_mirrored"] = learned[b, a]
         return data
+
+    def _relabeled(self, true: jax.Array, key: jax.Array) -> dict[str, jax.Array]:
+        """The training labels, and whether each was drawn."""
+        import jax
+        import jax.numpy as jnp
+
+        n = len(true)
+        which, label = jax.random.split(jax.random.fold_in(key, _LABELS))
+        drawn = jnp.ones(n, bool)
+        if self.labels == "noisy":
+            # in float32 in both precisions, so that they learn from the same data
+            count = jnp.round(jnp.asarray(self.noise, jnp.float32) * n)
+            drawn = jax.random.permutation(which, jnp.arange(n, dtype=jnp.int32)) < count
+        others = jax.random.randint(label, (n,), 0, self.elements, jnp.int32)
+        return {"train_y": jnp.where(drawn, others, true), "train_group": drawn.astype(jnp.int32)}
 
     def _one_hot(self, a: jax.Array, b: jax.Array) -> jax.Array:
         import jax
