@@ -111,8 +111,8 @@ class Run:
     def remarks(self) -> list[str]:
         """What a reader of the results should know, one line each.
 
-        Other numerics, changed code or another forward pass that were allowed, measures whose values other code has computed, and
-        parts that are not loaded.
+        Other numerics, changed code or another forward pass that were allowed, measures whose values other
+        code has computed, and parts that are not loaded.
         """
         from grokscope.runs.remarks import remarks_on
 
