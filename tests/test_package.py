@@ -24,7 +24,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 # it. `grokscope/__init__.py`, the page of public names, stands over all of them.
 LAYERS = (
     ("errors", "forks", "interrupts", "provided"),
-    ("progress", "cards"),
+    ("progress", "cards", "files"),
     ("statistics",),
     ("spec",),
     ("plots",),

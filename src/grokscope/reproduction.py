@@ -526,7 +526,7 @@ def reproduce(
             value_notes += [*(f"{one.name}: {taken}" for taken in job.values.values()), *job.notes]
     if not runs and (first := failures[0].error) is not None:
         raise first
-    from grokscope.store.disk import atomic_write
+    from grokscope.files import atomic_write
 
     old, now = _record_in(folder), {row.name for row in planned.rows}
     earlier = [one for one in _failures_in(old) if one.name.rpartition(" of ")[2] not in now]
@@ -617,8 +617,8 @@ def _judge_and_draw(
     failed: Sequence[Failure],
 ) -> Reproduction:
     """Judge the claims and draw the figures, from the given runs and the other runs in the folder."""
+    from grokscope.files import atomic_write
     from grokscope.plots.save import save_figure
-    from grokscope.store.disk import atomic_write
 
     failures = list(failed)
     lost = {one.name: one for one in failures if one.part == "experiment"}

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from grokscope.errors import InputError, StoreError
+from grokscope.files import atomic_write
 from grokscope.plots.curves import first_seeds, seeds_argument, seeds_text, standing
 from grokscope.plots.runs import (
     neuron_figure,
@@ -25,7 +26,6 @@ from grokscope.plots.thresholds import ThresholdPanel, thresholds_figure
 from grokscope.spec.parts import kinds
 from grokscope.spec.streams import parse_seeds
 from grokscope.statistics import clopper_pearson
-from grokscope.store.disk import atomic_write
 from synthetic_runs import GROKKED, MEMORIZED, SyntheticRun, changed, synthetic_run, unmeasured
 
 RUN = synthetic_run()

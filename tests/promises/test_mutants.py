@@ -84,6 +84,7 @@ TESTED: dict[str, dict[str, tuple[str, ...]]] = {
         for name, where in {
             "store/arrays": {"store": ("test_arrays", "test_tree", "test_writes")},
             "store/checksums": {"store": ("test_checksums",), "runs": ("test_provenance",)},
+            "files": {"store": ("test_files", "test_checksums")},
             "store/disk": {"store": ("test_files", "test_checksums")},
             "training/numerics": {"training": ("test_numerics",), "runs": ("test_provenance",)},
             "store/folder": {"store": ("test_files", "test_checksums", "test_store")},

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from grokscope.errors import InputError, StoreError
+from grokscope.files import atomic_write, explain
 from grokscope.runs.folders import verify
 from grokscope.store import folder as _folder
-from grokscope.store.disk import atomic_write, clean_leftovers, explain, remove_tree, walk_files
+from grokscope.store.disk import clean_leftovers, remove_tree, walk_files
 from grokscope.store.folder import find_run, lock_folder, populate_folder, require_run
 from grokscope.store.open import create_store, open_store
 from numbered_runs import new_run

@@ -95,7 +95,7 @@ def _parse_seed(text: str) -> Any:
 def _write_diagrams(readings: list[Reading], folder: Path) -> list[Path]:
     """Write a diagram of every circuit that was found; return the files."""
     from grokscope.circuits import draw
-    from grokscope.store.disk import atomic_write
+    from grokscope.files import atomic_write
 
     files: list[Path] = []
     for reading in readings:

@@ -240,7 +240,7 @@ def keep_values(folder: Path, name: str, values: Mapping[str, TakenValue]) -> No
     Raises:
         StoreError: if the record cannot be written.
     """
-    from grokscope.store.disk import atomic_write
+    from grokscope.files import atomic_write
 
     file = folder / _RECORD
     before = _read(file) if file.is_file() else {}

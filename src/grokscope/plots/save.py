@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grokscope.store.disk import atomic_write
+from grokscope.files import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -171,7 +171,7 @@ def write_page(path: str | Path, title: str, **parts: Any) -> Path:
     Raises:
         StoreError: if it cannot be written.
     """
-    from grokscope.store.disk import atomic_write
+    from grokscope.files import atomic_write
 
     atomic_write(path, page_html(title, **parts), parents=True)
     return Path(path)

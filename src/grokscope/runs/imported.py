@@ -19,6 +19,7 @@ import numpy as np
 
 from grokscope.errors import InputError, StoreError
 from grokscope.experiment import Experiment
+from grokscope.files import explain, sync_folder
 from grokscope.measures.needs import INITIAL_NETWORK
 from grokscope.progress import Progress
 from grokscope.runs.measure import measure_snapshots
@@ -29,7 +30,7 @@ from grokscope.runs.summary import finish_run
 from grokscope.spec.schedule import Schedule
 from grokscope.spec.streams import Seeds
 from grokscope.store.checksums import RUN_FILES, state_sha256
-from grokscope.store.disk import explain, remove_tree, sync_folder
+from grokscope.store.disk import remove_tree
 from grokscope.store.folder import is_run, keep_files, written_spec
 from grokscope.store.lock import LOCK_FILE, WriterLock
 from grokscope.store.open import create_store, open_store

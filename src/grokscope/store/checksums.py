@@ -18,7 +18,8 @@ from typing import Any, Literal
 import numpy as np
 
 from grokscope.errors import StoreError
-from grokscope.store.disk import atomic_write, explain, sync_folder, walk_files
+from grokscope.files import atomic_write, explain, sync_folder
+from grokscope.store.disk import walk_files
 
 __all__ = [
     "ATTRIBUTES_FILE",

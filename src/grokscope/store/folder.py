@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from grokscope.errors import InputError, StoreError
+from grokscope.files import atomic_write, explain, sync_folder
 from grokscope.starts import FromRun
 from grokscope.store.checksums import ATTRIBUTES_FILE, CHECKSUMS_FILE, RUN_FILES, STORE_FOLDER
-from grokscope.store.disk import atomic_write, explain, remove_tree, sync_folder, walk_files
+from grokscope.store.disk import remove_tree, walk_files
 from grokscope.store.lock import LOCK_FILE, WriterLock
 from grokscope.store.place import Place
 

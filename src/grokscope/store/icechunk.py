@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from grokscope.errors import StoreError
+from grokscope.files import explain
 from grokscope.forks import uses_threads
-from grokscope.store.disk import explain
 
 # Damage raises an error; at any log level but "off" the library also prints it to stdout.
 os.environ.setdefault("ICECHUNK_LOG", "off")

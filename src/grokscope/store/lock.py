@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from grokscope.errors import StoreError, said
-from grokscope.store.disk import explain
+from grokscope.files import explain
 
 __all__ = ["LOCK_FILE", "CommitLock", "WriterLock"]
 

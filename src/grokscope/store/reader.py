@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from grokscope.errors import GrokscopeError, InputError, StoreError, did_you_mean
+from grokscope.files import explain
 from grokscope.spec.events import Events
 from grokscope.spec.streams import Seeds
 from grokscope.spec.toml import parse_toml, read_toml
 from grokscope.store.arrays import DamagedError
 from grokscope.store.checksums import RUN_FILES, read_checksums, state_sha256
-from grokscope.store.disk import explain
 from grokscope.store.folder import check_format
 from grokscope.store.icechunk import Repository, translate_errors
 from grokscope.store.place import BucketPath, Place, shown_as

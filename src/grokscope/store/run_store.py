@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from grokscope.errors import InputError, StoreError, flag
+from grokscope.files import atomic_write
 from grokscope.spec.code import Code, short
 from grokscope.spec.events import Events
 from grokscope.spec.toml import parse_toml
@@ -27,7 +28,7 @@ from grokscope.store.checksums import (
     read_checksums,
     write_checksums,
 )
-from grokscope.store.disk import atomic_write, clean_leftovers, walk_files
+from grokscope.store.disk import clean_leftovers, walk_files
 from grokscope.store.folder import FORMAT_VERSION, is_run, lock_folder, populate_folder, require_run
 from grokscope.store.icechunk import Repository, translate_errors
 from grokscope.store.lock import WriterLock

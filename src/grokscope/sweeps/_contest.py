@@ -20,13 +20,13 @@ import numpy as np
 from grokscope.analysis.comparison import Comparison, compare
 from grokscope.errors import InputError, StoreError
 from grokscope.experiment import Experiment
+from grokscope.files import atomic_write
 from grokscope.progress import Progress
 from grokscope.runs import train
 from grokscope.runs.run import Run
 from grokscope.spec.streams import Members
 from grokscope.spec.toml import parse_toml, read_toml
 from grokscope.statistics import Estimate, kaplan_meier
-from grokscope.store.disk import atomic_write
 from grokscope.store.folder import CONTEST_FILE, is_run
 from grokscope.store.place import shown_as
 from grokscope.sweeps._axes import Axis

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from grokscope.errors import InputError, StoreError, run_again
-from grokscope.store.disk import atomic_write, explain
+from grokscope.files import atomic_write, explain
 from grokscope.store.folder import SWEEP_FILE, is_run, lock_folder
 from grokscope.store.icechunk import Repository, translate_errors
 from grokscope.store.lock import LOCK_FILE, WriterLock
