@@ -12,7 +12,7 @@ import numpy as np
 import optax
 import pytest
 
-from grokscope.optimizers import SGD, Adam, AdamW, Constant, Cosine, Grokfast, Linear, Muon
+from grokscope.optimizers import SGD, Adam, AdamW, Constant, Cosine, Grokfast, Linear, Muon, Steps
 from grokscope.spec.parts import kinds
 
 OPTIMIZERS = [
@@ -22,6 +22,7 @@ OPTIMIZERS = [
     SGD(momentum=0.5, weight_decay=0.05, decay="decoupled"),
     SGD(schedule=Constant(warmup=10)),
     SGD(schedule=Linear(last=0.5)),
+    SGD(schedule=Steps(at=[20, 30], by=0.5)),
     Adam(learning_rate=0.05),
     Adam(learning_rate=0.05, weight_decay=0.01, beta1=0.8, beta2=0.9),
     Adam(learning_rate=0.05, schedule=Cosine(warmup=5, warmup_from_zero=True)),
@@ -126,6 +127,8 @@ def factor(schedule, step):
         return warm * min(1.0, (N_STEPS - step) / (schedule.last * N_STEPS))
     if isinstance(schedule, Cosine):
         return warm * (1 + math.cos(math.pi * step / N_STEPS)) / 2
+    if isinstance(schedule, Steps):
+        return warm * schedule.by ** sum(step >= at for at in schedule.at)
     return warm
 
 

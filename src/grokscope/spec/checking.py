@@ -40,6 +40,7 @@ class SmallSpec:
     task: Any
     model: Any = None
     loss: Any = None
+    penalty: Any = None
     optimizer: Any = None
     learner: Any = None
     precision: Literal["float32", "float64"] = "float32"
