@@ -215,6 +215,8 @@ NOT_SWEPT = {
     "task.train_subset": "needs a file",
     "task.of": "needs a file",
     "model.operator": "networks by hand are not trained",
+    "model.construction": "networks by hand are not trained",
+    "model.p": "networks by hand are not trained",
     "model.proposition": "networks by hand are not trained",
     "model.bits": "networks by hand are not trained",
     "model.k": "networks by hand are not trained",
