@@ -391,6 +391,7 @@ CHANGES = [
     *("task.support=drawn", "task.noise=0.2", "batch_size=33", "batch_size=full", "precision=float64"),
     *("model.width=999", "model.activation=tanh", "model.init_scale=2.0", "loss=logistic", "loss=squared"),
     *("optimizer.learning_rate=0.11", "optimizer.weight_decay=0.02", "optimizer.momentum=0.8"),
+    *("penalty=neuron_norm", "penalty=parameter_norm", "penalty={kind='neuron_norm', power=2.0}"),
     *("optimizer.decay=decoupled", "optimizer=adam", "optimizer=adamw", "optimizer.schedule.warmup=1"),
     *(
         "optimizer.schedule=linear",

@@ -222,12 +222,14 @@ _EXPERIMENTS = (
         "A network of given weights: all frequencies, with six by six phases (Theorem 7).",
         _GIVEN,
         (1, 1),
+        most_seeds=1,
     ),
     _runs(
         "pairs",
         "A network of given weights: two neurons for each pair (Appendix D).",
         _GIVEN.with_("model.construction='pairs'"),
         (1, 1),
+        most_seeds=1,
     ),
 )
 
