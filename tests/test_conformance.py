@@ -606,7 +606,7 @@ FAULTS = [
         ParameterNormPenalty,
         "__call__",
         lambda self, network: jnp.sqrt(jnp.sum(network.hidden_weight**2)),
-        "the gradient where all parameters are 0 is not finite",
+        "the gradient where all parameters are 0: hidden_weight is not finite",
     ),
     (
         ParameterNormPenalty,

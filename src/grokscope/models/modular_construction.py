@@ -25,7 +25,7 @@ class ModularConstruction(Model):
 
     ``waves``: neurons $u = \cos(2 \pi k a / p + \varphi)$, $v = \cos(2 \pi k b / p + \psi)$,
     $w = \cos(2 \pi k c / p + \varphi + \psi)$ for all k from 1 to (p - 1) / 2 and all $\varphi, \psi$ of six
-    even phases: 18 (p - 1) neurons. For odd p it has the largest normalized margin that there is,
+    even phases: 18 (p - 1) neurons. For a prime p it has the largest normalized margin that there is,
     $\sqrt{2/27} / (\sqrt p (p - 1))$ (`NormalizedMargin`).
 
     ``pairs``: for each pair (a, b) two neurons with the indicators of a, b and a + b, whose outputs

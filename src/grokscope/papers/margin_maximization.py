@@ -35,7 +35,7 @@ from grokscope.optimizers import SGD, Steps
 from grokscope.papers import Figure, Paper, Profile, RunExperiment, RunLike, SweepExperiment, SweepProfile
 from grokscope.papers.evidence import ratio
 from grokscope.plots.curves import curve as draw_curve
-from grokscope.plots.curves import in_steps, standing
+from grokscope.plots.curves import in_steps, seeds_text
 from grokscope.plots.style import COLOR, SMALL, legend, panels, small_print, x_label
 from grokscope.spec.events import diverged_steps, member_curves
 from grokscope.tasks.groups import symmetric_characters
@@ -658,6 +658,12 @@ _CLAIMS = (
 # ---------------------------------------------------------------- figures
 
 
+def _seeds(run: RunLike) -> str:
+    """The seeds of a run in words; there are no events to count, as everything is trained on."""
+    seeds = run.measures["seed"].to_numpy()
+    return f"{'Seed' if len(seeds) == 1 else f'{len(seeds)} seeds:'} {seeds_text(seeds)}."
+
+
 def _margins(runs: Mapping[str, RunLike], command: str) -> Drawing:
     titles = {"addition": "Addition", "parity": "Parity", "s3": "S3"}
     figure, axes = panels([f"{title}: normalized margin" for title in titles.values()])
@@ -669,7 +675,12 @@ def _margins(runs: Mapping[str, RunLike], command: str) -> Drawing:
         axis.set_ylim(-0.1 * top, 1.15 * top)
         x_label(axis, "step")
     legend(figure, axes[0])
-    small_print(figure, standing(runs["addition"].measures), command)
+    small_print(
+        figure,
+        "Mean and band from the 10th to the 90th percentile over seeds.",
+        *(f"{title}: {_seeds(runs[name])}" for name, title in titles.items()),
+        command,
+    )
     return figure
 
 
@@ -717,7 +728,7 @@ def _power(runs: Mapping[str, RunLike], command: str) -> Drawing:
     legend(figure, axes[0])
     small_print(
         figure,
-        *(f"{titles[name]}: {standing(runs[name].measures, spread=False)} All neurons." for name in titles),
+        *(f"{titles[name]}: {_seeds(runs[name])} All neurons." for name in titles),
         command,
     )
     return figure
@@ -734,7 +745,7 @@ def _frequencies(runs: Mapping[str, RunLike], command: str) -> Drawing:
     small_print(
         figure,
         "Neurons with at least 1 % of the largest norm; means over seeds.",
-        standing(runs["addition"].measures, spread=False),
+        _seeds(runs["addition"]),
         command,
     )
     return figure
@@ -750,9 +761,7 @@ def _parity_weights(runs: Mapping[str, RunLike], command: str) -> Drawing:
         x_label(axis, "incoming norm of the neuron")
         axis.set_ylabel(text, fontsize=SMALL, labelpad=1)
         axis.set_ylim(-0.03, None)
-    small_print(
-        figure, standing(measures, spread=False), "One point per neuron of each seed, at the end.", command
-    )
+    small_print(figure, _seeds(runs["parity"]), "One point per neuron of each seed, at the end.", command)
     return figure
 
 
@@ -772,7 +781,7 @@ def _groups(runs: Mapping[str, RunLike], command: str) -> Drawing:
     axes[1].bar(labels, counts.to_numpy().mean(axis=0), color=COLOR["test"], width=0.6)
     x_label(axes[1], "partition (1 + 1 + 1: the sign; 2 + 1: two dimensions)")
     legend(figure, axes[0])
-    small_print(figure, standing(measures, spread=False), command)
+    small_print(figure, _seeds(runs["s3"]), command)
     return figure
 
 
