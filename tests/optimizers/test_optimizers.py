@@ -12,6 +12,7 @@ import numpy as np
 import optax
 import pytest
 
+from grokscope.errors import InputError
 from grokscope.optimizers import SGD, Adam, AdamW, Constant, Cosine, Grokfast, Linear, Muon, Steps
 from grokscope.spec.parts import kinds
 
@@ -209,3 +210,10 @@ def test_rate_schedules_start_at_the_full_rate_and_end_low(schedule):
     assert np.all(np.diff(factors) <= 0)
     assert factors[-1] == (1.0 if isinstance(schedule, Constant) else pytest.approx(0.0, abs=1e-7))
     assert schedule.depends_on_length is not isinstance(schedule, Constant)
+
+
+def test_steps_of_a_schedule_are_in_order():
+    for at in ([5, 3], [3, 3], [0, 4]):
+        with pytest.raises(InputError, match=r"schedule\.at: must have steps from 1 on, each later than"):
+            Steps(at=at)
+    assert float(Steps()(5, 10)) == 1.0
