@@ -126,7 +126,17 @@ def _has_one_hidden_layer(spec: TrainingSpec) -> bool:
 
 
 def _is_homogeneous(spec: TrainingSpec) -> bool:
-    return getattr(_predictor(spec), "homogeneity", None) is not None
+    """Whether the model's network says a degree; only shapes are computed, and no data are needed."""
+    import jax
+
+    if not spec.learner.uses_model:
+        return False
+    model, task = spec.model, spec.task
+    with calling(model, "making a network"):
+        network = jax.eval_shape(
+            lambda: model.network(jax.random.key(0), task.input_shape, task.n_outputs),
+        )
+    return getattr(network, "homogeneity", None) is not None
 
 
 def _has_population(name: str, spec: TrainingSpec) -> bool:

@@ -794,6 +794,14 @@ _FIGURES = (
     Figure("figure-8", "Figure 8: irreducible representations of S3.", _groups, ("s3",)),
 )
 
+_REASONS = {
+    "K8": "Neurons that the solution does not use shrink only by the penalty, as the cube root of 1 / t: "
+    "at the published length their norm is still about a quarter of the largest. Over large neurons it "
+    "holds (K8-large).",
+    "K8-equal": "As K8: the median neuron is one that the solution does not use. Over large neurons it "
+    "holds (K8-equal-large).",
+}
+
 
 class MarginMaximization(Paper):
     """Morwani et al. 2023: the features of networks on algebraic tasks follow from the largest margin."""
@@ -813,3 +821,4 @@ class MarginMaximization(Paper):
     experiments = _EXPERIMENTS
     claims = _CLAIMS
     figures = _FIGURES
+    reasons = _REASONS

@@ -40,12 +40,12 @@ class SmallSpec:
     task: Any
     model: Any = None
     loss: Any = None
-    penalty: Any = None
     optimizer: Any = None
     learner: Any = None
     precision: Literal["float32", "float64"] = "float32"
     n_steps: int = 1
     online: bool = False
+    penalty: Any = None
 
     @property
     def axes(self) -> dict[str, tuple[Any, ...]]:
