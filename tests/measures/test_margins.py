@@ -103,9 +103,7 @@ def test_frequency_power_against_numpy():
 
 MODELS = [
     (OneHotMLP(widths=[5]), 3),
-    (OneHotMLP(widths=[5], power=4), 5),
     (OneHotMLP(widths=[5], activation="relu"), 2),
-    (FullyConnected(width=5, activation="quadratic"), 3),
     (FullyConnected(width=5, activation="cubic"), 4),
     (FullyConnected(width=5, activation="quartic"), 5),
     (MLP(widths=[5], output_bias=False), 2),

@@ -201,7 +201,7 @@ _EXPERIMENTS = (
             batch_size=1000,
             optimizer=SGD(learning_rate=0.05, schedule=Steps(at=tuple(range(3000, 24_001, 3000)), by=2.0)),
         ),
-        (1, 1),
+        (3, 3),
         default=False,
         needs_gpu=True,
     ),
