@@ -119,6 +119,7 @@ class Experiment(Part):
 
     group = "experiment"
     not_identifying = ("epochs", "steps", "name", "measures", "schedule", "stop", "events")
+    younger = ("penalty",)
 
     name: str = ""
     epochs: int | None = Field(default=None, ge=1, le=10**9)
@@ -391,8 +392,6 @@ class Experiment(Part):
             del table["init"], table["interventions"]
         else:
             table["interventions"] = [item.identifying() for item in self.interventions]
-        if not self.has_penalty:  # as is that of runs without one
-            del table["penalty"]
         return table
 
     @property

@@ -71,7 +71,8 @@ class Gradient(Learner):
 
         def objective(network: Any) -> tuple[jax.Array, jax.Array]:
             loss = mean_loss(network)
-            return loss + spec.penalty(self.predictor(state._replace(network=network))), loss
+            parameters = self.predictor(state._replace(network=network, model_state=()))
+            return loss + spec.penalty(parameters), loss
 
         if spec.penalty is None or isinstance(spec.penalty, NoPenalty):
             loss, gradient = jax.value_and_grad(mean_loss)(state.network)
