@@ -31,9 +31,9 @@ NEEDS: dict[str, set[str]] = {
     "faithfulness": {"predictions", "neurons", "test"},
     "faithfulness_kappa": {"predictions", "neurons", "test"},
     "faithfulness_mean_ablation": {"signs", "one hidden layer", "test"},
-    "group_accuracy": {"pairs"},  # all tasks on pairs have predictions
-    "group_true_accuracy": {"pairs"},
-    "group_wrong_share": {"pairs"},
+    "group_accuracy": {"groups"},  # all tasks on pairs have predictions
+    "group_true_accuracy": {"groups"},
+    "group_wrong_share": {"groups"},
     "head_faithfulness": {"predictions", "transformer", "test"},
     "hidden_bit_share": {"hidden bits", "one hidden layer"},
     "hidden_bit_spread": {"hidden bits", "one hidden layer"},
@@ -104,7 +104,9 @@ PARITY = {"kind": "sparse_parity", "n": 6, "k": 2, "n_train": 20, "n_test": 10, 
 ADDITION = {"kind": "modular_operator", "p": 5}
 DIVISION = {"kind": "modular_operator", "operator": "division", "p": 5}
 NO_TOKENS = {"operator_token": False, "equals_token": False}
-OPERATORS = {"frequencies", "pairs", "transformer", "matrices", "embedding", "pair blocks", "irreps"}
+OPERATORS = {
+    *("frequencies", "pairs", "groups", "transformer", "matrices", "embedding", "pair blocks", "irreps"),
+}
 NO_SIGNS = {
     *("signs", "one hidden layer", "binary inputs", "probe", "population", "pair blocks"),
     *("hidden bits", "irreps"),
@@ -173,7 +175,7 @@ EXPERIMENTS: dict[str, tuple[dict[str, object], set[str]]] = {
             "model": "one_hot_mlp",
             "loss": "squared",
         },
-        (NO_SIGNS | {"transformer", "embedding", "frequencies"}) - {"pair blocks", "irreps"},
+        (NO_SIGNS | {"transformer", "embedding", "frequencies", "groups"}) - {"pair blocks", "irreps"},
     ),
     "one-hot pairs with further tokens": (
         {"task": ADDITION, "model": "one_hot_mlp", "loss": "squared"},
