@@ -184,10 +184,12 @@ _FAMILIES = {
     "faithfulness": "Faithfulness and norm of subnetworks",
     "sensitivity": "Sensitivity",
     "pruning": "Pruning",
+    "hidden_bits": "Incoming weights on the hidden bits",
     "mirror": "Mirror pairs of binary operators",
     "weight_fourier": "Weights in the Fourier basis of residues",
     "neuron_fourier": "Neurons in the Fourier basis of residues",
     "neuron_waves": "Weights of neurons on one-hot pairs",
+    "neuron_irreps": "Weights of neurons on one-hot pairs of permutations",
     "logit_fourier": "Outputs in the Fourier basis of residues",
     "attention": "Attention",
 }

@@ -77,6 +77,7 @@ _GROUPS = {
     "task": "The data and the labels: samples, labels, splits.",
     "model": "The network.",
     "loss": "The loss of one sample; the loss of a batch is the mean.",
+    "penalty": "A function of the parameters that is added to the loss of every batch.",
     "optimizer": "The algorithm that minimizes the loss.",
     "rate_schedule": "The table `[optimizer.schedule]`: a factor on the learning rate over the run.",
     "learner": "How a network is initialized and updated with data.",

@@ -27,13 +27,13 @@ from grokscope.interventions.holding import Freeze
 from grokscope.learners import Batch
 from grokscope.learners.check import check_learner
 from grokscope.learners.gradient import Gradient
-from grokscope.losses import CrossEntropy, Squared
-from grokscope.losses.check import check_loss
+from grokscope.losses import CrossEntropy, NeuronNormPenalty, ParameterNormPenalty, Squared
+from grokscope.losses.check import check_loss, check_penalty
 from grokscope.measures.check import check_measure
 from grokscope.measures.sparsity import EffectiveSparsity
 from grokscope.models.check import check_model
 from grokscope.models.fully_connected import FullyConnected
-from grokscope.optimizers import SGD, AdamW, Constant, Cosine, Grokfast, Linear, Muon
+from grokscope.optimizers import SGD, AdamW, Constant, Cosine, Grokfast, Linear, Muon, Steps
 from grokscope.optimizers.check import check_optimizer, check_rate_schedule
 from grokscope.spec.checking import same_numbers
 from grokscope.spec.code import is_own
@@ -48,6 +48,7 @@ CHECKS = {
     "task": check_task,
     "model": check_model,
     "loss": check_loss,
+    "penalty": check_penalty,
     "optimizer": check_optimizer,
     "rate_schedule": check_rate_schedule,
     "learner": check_learner,
@@ -123,6 +124,7 @@ EXAMPLES = {
             {"widths": [6]},
             {"widths": [5, 4, 3], "activation": "relu", "stds": [1.0, 0.5, 0.5, 0.2], "output_factor": 2.0},
         ),
+        "modular_construction": several("modular_construction", {"p": 5}, {"p": 4, "construction": "pairs"}),
         "modular_waves": several("modular_waves", {"width": 5, "operator": "square_of_sum"}),
         "transformer": several("transformer", {"width": 8, "heads": 2, "mlp_width": 6}),
         "nanda_transformer": several("nanda_transformer", {"width": 8, "heads": 2, "mlp_width": 6}),
@@ -141,7 +143,15 @@ EXAMPLES = {
         "grokfast": [Grokfast(weight_decay=0.01), Grokfast(weight_decay=0.1, decay="decoupled")],
         "muon": [Muon(weight_decay=0.1, schedule=Constant(warmup=10))],
     },
-    "rate_schedule": {"constant": [Constant(), Constant(warmup=10)], "cosine": [Cosine(warmup=3)]},
+    "penalty": {
+        "neuron_norm": [NeuronNormPenalty(power=nu) for nu in (1.0, 3.0)],
+        "parameter_norm": [ParameterNormPenalty(power=q) for q in (1.0, 1.5)],
+    },
+    "rate_schedule": {
+        "constant": [Constant(), Constant(warmup=10)],
+        "cosine": [Cosine(warmup=3)],
+        "steps": [Steps(at=[3, 7, 20], by=2.0), Steps(at=[5], by=0.1, warmup=4)],
+    },
     "intervention": {
         "ablate": several("ablate", {"neurons": [5], "value": "mean"}, {"parameters": ["*_weight"]}),
         "prune": several("prune", {"neurons": "generalizing"}),
@@ -302,6 +312,12 @@ def bad(base):
 
         class Bad(AdamW):
             """An optimizer."""
+
+            kind: Literal["bad"] = "bad"
+    elif base is ParameterNormPenalty:
+
+        class Bad(ParameterNormPenalty):
+            """A penalty."""
 
             kind: Literal["bad"] = "bad"
     elif base is Constant:
@@ -574,6 +590,30 @@ FAULTS = [
         "decay = 'coupled', but weight decay does not act as a gradient",
     ),
     # --- rate schedules
+    (
+        ParameterNormPenalty,
+        "__call__",
+        lambda self, network: jnp.ones(2),
+        r"the penalty has shape \(2,\), not \(\)",
+    ),
+    (
+        ParameterNormPenalty,
+        "__call__",
+        lambda self, network: jax.lax.stop_gradient(jnp.sum(network.hidden_weight)),
+        "the gradient differs from finite differences",
+    ),
+    (
+        ParameterNormPenalty,
+        "__call__",
+        lambda self, network: jnp.sqrt(jnp.sum(network.hidden_weight**2)),
+        "the gradient where all parameters are 0: hidden_weight is not finite",
+    ),
+    (
+        ParameterNormPenalty,
+        "__call__",
+        lambda self, network: jnp.zeros_like(network.hidden_bias[0]),
+        "it does not depend on the parameters",
+    ),
     (Constant, "factor", lambda self, step, n: -1.0, "the factor at step 0 is negative"),
     (Constant, "factor", lambda self, step, n: 0.0, "the factor is 0 at every step"),
     (
@@ -727,6 +767,7 @@ FIELDS = {Freeze: {"neurons": [0, 1], "at": 7}}
 CHECK_OF = {
     FullyConnected: check_model,
     Squared: check_loss,
+    ParameterNormPenalty: check_penalty,
     SGD: check_optimizer,
     AdamW: check_optimizer,
     Constant: check_rate_schedule,

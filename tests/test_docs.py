@@ -203,6 +203,7 @@ def test_every_measure_and_kind_is_on_its_page() -> None:
         "task",
         "model",
         "loss",
+        "penalty",
         "optimizer",
         "rate_schedule",
         "learner",

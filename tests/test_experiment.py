@@ -35,7 +35,7 @@ learning_rate = 0.1
 weight_decay = 0.01
 """
 KEYS = (
-    "name, epochs, steps, batch_size, online, precision, task, model, loss, optimizer, learner, "
+    "name, epochs, steps, batch_size, online, precision, task, model, loss, penalty, optimizer, learner, "
     "init, interventions, measures, schedule, stop, events"
 )
 SCHEDULES = (
@@ -79,14 +79,15 @@ BAD = [
     ),
     (
         "epochs = 3\n[task]\nn = 40",
-        "task.kind is required; allowed: arrays, boolean_function, modular_operator, permutation_operator, "
-        "samples, sparse_parity.",
+        "task.kind is required; allowed: arrays, boolean_function, modular_operator, parity_table, "
+        "permutation_operator, samples, sparse_parity.",
     ),
     ("epochs = 3\ntask = 5", "task: must be a table (got 5)."),
     (
         "epochs = 3\n[task]\nkind = 'sparse_partiy'",
         "task 'sparse_partiy' is not known. Did you mean 'sparse_parity'? "
-        "Known: arrays, boolean_function, modular_operator, permutation_operator, samples, sparse_parity.",
+        "Known: arrays, boolean_function, modular_operator, parity_table, permutation_operator, samples, "
+        "sparse_parity.",
     ),
     (
         "epochs = 3\n[task]\nkind = 'sparse_parity'\nn = 3\nk = 5",
@@ -276,7 +277,7 @@ def test_a_new_kind_resets_its_table_and_loses_no_override():
         (
             "task.kind=arays",
             "task 'arays' is not known. Did you mean 'arrays'? "
-            "Known: arrays, boolean_function, modular_operator, permutation_operator, samples, "
+            "Known: arrays, boolean_function, modular_operator, parity_table, permutation_operator, samples, "
             "sparse_parity.",
         ),
     ],
@@ -390,6 +391,7 @@ CHANGES = [
     *("task.support=drawn", "task.noise=0.2", "batch_size=33", "batch_size=full", "precision=float64"),
     *("model.width=999", "model.activation=tanh", "model.init_scale=2.0", "loss=logistic", "loss=squared"),
     *("optimizer.learning_rate=0.11", "optimizer.weight_decay=0.02", "optimizer.momentum=0.8"),
+    *("penalty=neuron_norm", "penalty=parameter_norm", "penalty={kind='neuron_norm', power=2.0}"),
     *("optimizer.decay=decoupled", "optimizer=adam", "optimizer=adamw", "optimizer.schedule.warmup=1"),
     *(
         "optimizer.schedule=linear",

@@ -29,8 +29,8 @@ _MODULES = {
     "interventions.check": ("check_intervention",),
     "learners": ("Batch", "Learner", "State"),
     "learners.check": ("check_learner",),
-    "losses": ("Loss",),
-    "losses.check": ("check_loss",),
+    "losses": ("Loss", "Penalty"),
+    "losses.check": ("check_loss", "check_penalty"),
     "measures": ("Measure", "Point"),
     "measures.check": ("check_measure",),
     "measures.needs": ("Need",),
@@ -91,6 +91,7 @@ __all__ = [
     "Optimizer",
     "Paper",
     "Part",
+    "Penalty",
     "Point",
     "Profile",
     "RateSchedule",
@@ -113,6 +114,7 @@ __all__ = [
     "check_model",
     "check_optimizer",
     "check_paper",
+    "check_penalty",
     "check_rate_schedule",
     "check_task",
     "compare",
@@ -153,8 +155,8 @@ if TYPE_CHECKING:
     from grokscope.interventions.check import check_intervention
     from grokscope.learners import Batch, Learner, State
     from grokscope.learners.check import check_learner
-    from grokscope.losses import Loss
-    from grokscope.losses.check import check_loss
+    from grokscope.losses import Loss, Penalty
+    from grokscope.losses.check import check_loss, check_penalty
     from grokscope.measures import Measure, Point
     from grokscope.measures.check import check_measure
     from grokscope.measures.needs import Need

@@ -15,7 +15,7 @@ from grokscope.errors import InputError, did_you_mean, said
 from grokscope.interventions import InterventionField
 from grokscope.learners import LearnerField
 from grokscope.learners.gradient import Gradient
-from grokscope.losses import Hinge, LossField
+from grokscope.losses import Hinge, LossField, NoPenalty, PenaltyField
 from grokscope.measures import MeasureField
 from grokscope.models import ModelField
 from grokscope.models.fully_connected import FullyConnected
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from grokscope.interventions import Intervention
     from grokscope.learners import Learner
-    from grokscope.losses import Loss
+    from grokscope.losses import Loss, Penalty
     from grokscope.measures import Measure
     from grokscope.models import Model
     from grokscope.optimizers import Optimizer
@@ -93,7 +93,7 @@ class Experiment(Part):
 
     Attributes:
         name: a label, which has no effect on the results.
-        task, model, loss, optimizer, learner: the parts; each a table with a ``kind``.
+        task, model, loss, penalty, optimizer, learner: the parts; each a table with a ``kind``.
         init: the initial state of each member: a fresh network, or a state of another run.
         interventions: changes to parameters or neurons during training, applied in this order; tables with a
             ``kind``.
@@ -119,6 +119,7 @@ class Experiment(Part):
 
     group = "experiment"
     not_identifying = ("epochs", "steps", "name", "measures", "schedule", "stop", "events")
+    younger = ("penalty",)
 
     name: str = ""
     epochs: int | None = Field(default=None, ge=1, le=10**9)
@@ -129,6 +130,7 @@ class Experiment(Part):
     task: TaskField
     model: ModelField = FullyConnected()
     loss: LossField = Hinge()
+    penalty: PenaltyField = NoPenalty()
     optimizer: OptimizerField = SGD(weight_decay=0.01)
     learner: LearnerField = Gradient()
     init: InitField = Fresh()
@@ -147,6 +149,7 @@ class Experiment(Part):
             task: Task | Spec,
             model: Model | Spec = ...,
             loss: Loss | Spec = ...,
+            penalty: Penalty | Spec = ...,
             optimizer: Optimizer | Spec = ...,
             learner: Learner | Spec = ...,
             init: Init | Spec = ...,
@@ -287,6 +290,10 @@ class Experiment(Part):
                 f"loss '{self.loss.kind}' is for {_LABELS[self.loss.labels]}; "
                 f"task '{self.task.kind}' has {_LABELS[self.task.label_kind]}"
             )
+        if self.has_penalty and not self.learner.uses_penalty:
+            raise ValueError(f"penalty '{self.penalty.kind}': learner '{self.learner.kind}' does not use one")
+        if (lack := self.penalty.missing(self)) is not None:
+            raise ValueError(lack)
         return self
 
     @model_validator(mode="after")
@@ -428,6 +435,11 @@ class Experiment(Part):
         return not self.interventions and isinstance(self.init, Fresh)
 
     @property
+    def has_penalty(self) -> bool:
+        """Whether something is added to the loss of a batch."""
+        return not isinstance(self.penalty, NoPenalty)
+
+    @property
     def states_optimizer(self) -> bool:
         """Whether the spec has an optimizer; imported runs and learners without one need not have it."""
         used = self.learner.trains and self.learner.uses_optimizer
@@ -449,6 +461,8 @@ class Experiment(Part):
         table = without_none(self.model_copy(update={"task": task}).model_dump(mode="json"))
         if not self.states_optimizer:
             del table["optimizer"]
+        if not self.has_penalty:
+            del table["penalty"]
         # also those of the task, so that the run can be read where the task's code is not at hand
         table["events"] = self.events.unusual
         if not table["events"]:
@@ -532,7 +546,9 @@ class Experiment(Part):
 
     def _repr_html_(self) -> str:
         """The card in notebooks."""
-        parts = ("task", "model", "loss", "optimizer", "learner", "init")
+        parts = ["task", "model", "loss", "optimizer", "learner", "init"]
+        if self.has_penalty:
+            parts.insert(3, "penalty")
         facts = [(name, repr(getattr(self, name))) for name in parts]
         facts += [("interventions", repr(item)) for item in self.interventions]
         length = f"{self.n_steps} steps" + (f" ({self.epochs} epochs)" if self.epochs is not None else "")

@@ -111,7 +111,7 @@ def test_what_cannot_be_trained_is_refused_before_anything_is_made(cli, spec, tm
         ("runs nowhere", "nowhere: there is no such folder."),
         ("compare FOLDER FOLDER", "holds no run."),
         ("report FOLDER", "holds no run"),
-        ("new tsak mine", "no such template. Did you mean 'task'? Allowed: task, model, loss, optimizer,"),
+        ("new tsak mine", "no such template. Did you mean 'task'? Allowed: task, model, loss, penalty,"),
     ],
 )
 def test_what_is_not_there_is_said(cli, tmp_path, words, text):

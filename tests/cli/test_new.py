@@ -65,8 +65,8 @@ BAD = [
     (
         "tasc",
         "x",
-        "new 'tasc': no such template. Did you mean 'task'? Allowed: task, model, loss, optimizer, "
-        "rate_schedule, learner, intervention, measure, paper.",
+        "new 'tasc': no such template. Did you mean 'task'? Allowed: task, model, loss, penalty, "
+        "optimizer, rate_schedule, learner, intervention, measure, paper.",
     ),
     (
         "task",

@@ -31,10 +31,12 @@ NEEDS: dict[str, set[str]] = {
     "faithfulness": {"predictions", "neurons", "test"},
     "faithfulness_kappa": {"predictions", "neurons", "test"},
     "faithfulness_mean_ablation": {"signs", "one hidden layer", "test"},
-    "group_accuracy": {"pairs"},  # all tasks on pairs have predictions
-    "group_true_accuracy": {"pairs"},
-    "group_wrong_share": {"pairs"},
+    "group_accuracy": {"groups"},  # all tasks on pairs have predictions
+    "group_true_accuracy": {"groups"},
+    "group_wrong_share": {"groups"},
     "head_faithfulness": {"predictions", "transformer", "test"},
+    "hidden_bit_share": {"hidden bits", "one hidden layer"},
+    "hidden_bit_spread": {"hidden bits", "one hidden layer"},
     "key_frequencies": {"frequencies"},
     "logit_cosines": {"frequencies"},
     "logit_fourier": {"frequencies"},
@@ -42,10 +44,15 @@ NEEDS: dict[str, set[str]] = {
     "mirror_share": {"pairs", "test"},
     "margin_mean_large": {"signs", "probe"},
     "neuron_frequency": {"frequencies", "neurons"},
+    "neuron_frequency_power": {"pair blocks"},
     "neuron_frequency_share": {"frequencies", "neurons"},
+    "neuron_irrep_power": {"pair blocks", "irreps"},
     "neuron_norm": {"neurons"},
     "neuron_participation": {"pair blocks"},
     "neuron_phase": {"pair blocks"},
+    "neurons_per_frequency": {"pair blocks", "frequencies"},
+    "neurons_per_irrep": {"pair blocks", "irreps"},
+    "normalized_margin": {"predictions", "neurons", "homogeneous"},
     "one_frequency_neurons": {"frequencies", "neurons"},
     "output_fourier": {"frequencies", "embedding"},
     "output_gini": {"frequencies", "embedding"},
@@ -86,6 +93,7 @@ ASKED_FOR = {
 ASKED_FOR |= {"batch_accuracy", "batch_loss", "start_distance"}
 ASKED_FOR |= {"group_accuracy", "group_true_accuracy", "group_wrong_share", "pruned_accuracy"}
 ASKED_FOR |= {"margin_mean_large", "subnetwork_accuracy", "train_margin_least"}
+ASKED_FOR |= {"hidden_bit_share", "hidden_bit_spread", "normalized_margin"}
 NOT_WITH_CLASSES = {
     *("effective_sparsity", "effective_sparsity_99", "effective_sparsity_accuracy"),
     *("effective_sparsity_probe", "faithfulness", "faithfulness_kappa", "faithfulness_mean_ablation"),
@@ -96,8 +104,13 @@ PARITY = {"kind": "sparse_parity", "n": 6, "k": 2, "n_train": 20, "n_test": 10, 
 ADDITION = {"kind": "modular_operator", "p": 5}
 DIVISION = {"kind": "modular_operator", "operator": "division", "p": 5}
 NO_TOKENS = {"operator_token": False, "equals_token": False}
-OPERATORS = {"frequencies", "pairs", "transformer", "matrices", "embedding", "pair blocks"}
-NO_SIGNS = {"signs", "one hidden layer", "binary inputs", "probe", "population", "pair blocks"}
+OPERATORS = {
+    *("frequencies", "pairs", "groups", "transformer", "matrices", "embedding", "pair blocks", "irreps"),
+}
+NO_SIGNS = {
+    *("signs", "one hidden layer", "binary inputs", "probe", "population", "pair blocks"),
+    *("hidden bits", "irreps"),
+}
 
 
 class NoNetwork(Learner):
@@ -126,32 +139,43 @@ EXPERIMENTS: dict[str, tuple[dict[str, object], set[str]]] = {
     "parity": ({"task": PARITY}, OPERATORS),
     "parity, two hidden layers": (
         {"task": PARITY, "model": {"kind": "mlp", "widths": (6, 4)}},
-        OPERATORS | {"neurons", "one hidden layer"},
+        OPERATORS | {"neurons", "one hidden layer", "homogeneous"},
     ),
-    "arrays": ({"task": arrays_task()}, OPERATORS | {"binary inputs", "probe", "population"}),
+    "arrays": (
+        {"task": arrays_task()},
+        OPERATORS | {"binary inputs", "probe", "population", "hidden bits"},
+    ),
     "arrays, classes": (
         {"task": arrays_task(classes=True), "loss": "cross_entropy"},
-        OPERATORS | {"signs", "probe", "population"},
+        OPERATORS | {"signs", "probe", "population", "hidden bits"},
     ),
     "addition, a transformer": (
         {"task": ADDITION, "model": "nanda_transformer", "loss": "cross_entropy"},
-        NO_SIGNS,
+        NO_SIGNS | {"homogeneous"},
     ),
     "division, a transformer": (
         {"task": DIVISION, "model": "nanda_transformer", "loss": "cross_entropy"},
-        NO_SIGNS | {"frequencies"},
+        NO_SIGNS | {"frequencies", "homogeneous"},
     ),
     "addition, an embedding": (
         {"task": ADDITION, "model": "embedding_mlp", "loss": "cross_entropy"},
-        NO_SIGNS | {"transformer"},
+        NO_SIGNS | {"transformer", "homogeneous"},
     ),
     "addition, one hidden layer": (
         {"task": ADDITION, "model": {"kind": "mlp", "widths": (6,)}, "loss": "cross_entropy"},
-        (NO_SIGNS | {"transformer", "matrices", "embedding"}) - {"one hidden layer"},
+        (NO_SIGNS | {"transformer", "matrices", "embedding", "homogeneous"}) - {"one hidden layer"},
     ),
     "addition, one-hot pairs": (
         {"task": ADDITION | NO_TOKENS, "model": "one_hot_mlp", "loss": "squared"},
         (NO_SIGNS | {"transformer", "embedding"}) - {"pair blocks"},
+    ),
+    "permutations, one-hot pairs": (
+        {
+            "task": {"kind": "permutation_operator", "degree": 3} | NO_TOKENS,
+            "model": "one_hot_mlp",
+            "loss": "squared",
+        },
+        (NO_SIGNS | {"transformer", "embedding", "frequencies", "groups"}) - {"pair blocks", "irreps"},
     ),
     "one-hot pairs with further tokens": (
         {"task": ADDITION, "model": "one_hot_mlp", "loss": "squared"},
@@ -159,7 +183,7 @@ EXPERIMENTS: dict[str, tuple[dict[str, object], set[str]]] = {
     ),
     "all of addition is learned": (
         {"task": ADDITION | {"train_fraction": 1.0}, "model": "embedding_mlp", "loss": "cross_entropy"},
-        NO_SIGNS | {"transformer", "test"},
+        NO_SIGNS | {"transformer", "test", "homogeneous"},
     ),
     "real labels": (
         {
@@ -170,11 +194,11 @@ EXPERIMENTS: dict[str, tuple[dict[str, object], set[str]]] = {
     ),
     "real vectors, no test set": (
         {"task": arrays_task(vectors=True), "loss": "squared"},
-        OPERATORS | {"signs", "predictions", "binary inputs", "probe", "population", "test"},
+        OPERATORS | {"signs", "predictions", "binary inputs", "probe", "population", "test", "hidden bits"},
     ),
     "no network": (
         {"task": PARITY, "learner": "no_network"},
-        OPERATORS | {"neurons", "one hidden layer", "parameters"},
+        OPERATORS | {"neurons", "one hidden layer", "parameters", "homogeneous"},
     ),
 }
 

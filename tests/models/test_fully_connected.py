@@ -88,6 +88,8 @@ def test_scale_multiplies_and_can_be_traced():
 SIGMA = {
     "relu": lambda z: max(z, 0.0),
     "quadratic": lambda z: z * z,
+    "cubic": lambda z: z * z * z,
+    "quartic": lambda z: z * z * z * z,
     "tanh": np.tanh,
     "gelu": lambda z: 0.5 * z * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))),
 }

@@ -12,7 +12,8 @@ import numpy as np
 import optax
 import pytest
 
-from grokscope.optimizers import SGD, Adam, AdamW, Constant, Cosine, Grokfast, Linear, Muon
+from grokscope.errors import InputError
+from grokscope.optimizers import SGD, Adam, AdamW, Constant, Cosine, Grokfast, Linear, Muon, Steps
 from grokscope.spec.parts import kinds
 
 OPTIMIZERS = [
@@ -22,6 +23,7 @@ OPTIMIZERS = [
     SGD(momentum=0.5, weight_decay=0.05, decay="decoupled"),
     SGD(schedule=Constant(warmup=10)),
     SGD(schedule=Linear(last=0.5)),
+    SGD(schedule=Steps(at=[20, 30], by=0.5)),
     Adam(learning_rate=0.05),
     Adam(learning_rate=0.05, weight_decay=0.01, beta1=0.8, beta2=0.9),
     Adam(learning_rate=0.05, schedule=Cosine(warmup=5, warmup_from_zero=True)),
@@ -126,6 +128,8 @@ def factor(schedule, step):
         return warm * min(1.0, (N_STEPS - step) / (schedule.last * N_STEPS))
     if isinstance(schedule, Cosine):
         return warm * (1 + math.cos(math.pi * step / N_STEPS)) / 2
+    if isinstance(schedule, Steps):
+        return warm * schedule.by ** sum(step >= at for at in schedule.at)
     return warm
 
 
@@ -206,3 +210,10 @@ def test_rate_schedules_start_at_the_full_rate_and_end_low(schedule):
     assert np.all(np.diff(factors) <= 0)
     assert factors[-1] == (1.0 if isinstance(schedule, Constant) else pytest.approx(0.0, abs=1e-7))
     assert schedule.depends_on_length is not isinstance(schedule, Constant)
+
+
+def test_steps_of_a_schedule_are_in_order():
+    for at in ([5, 3], [3, 3], [0, 4]):
+        with pytest.raises(InputError, match=r"schedule\.at: must have steps from 1 on, each later than"):
+            Steps(at=at)
+    assert float(Steps()(5, 10)) == 1.0

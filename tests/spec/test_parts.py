@@ -147,7 +147,8 @@ def test_kinds_finds_what_lies_in_the_folders():
     assert kinds("model")["fully_connected"] is FullyConnected
     assert {"sgd", "adam", "adamw", "muon", "grokfast"} == own_kinds("optimizer")
     assert {"hinge", "logistic", "squared", "cross_entropy"} == own_kinds("loss")
-    assert {"constant", "linear", "cosine"} == own_kinds("rate_schedule")
+    assert {"none", "neuron_norm", "parameter_norm"} == own_kinds("penalty")
+    assert {"constant", "linear", "cosine", "steps"} == own_kinds("rate_schedule")
 
 
 def test_lookup_of_an_unknown_kind():

@@ -47,6 +47,8 @@ BRANCH = {**PARITY, "init": {"kind": "from_run", "run": "x", "source": "ab" * 32
 ONLINE = {key: value for key, value in PARITY.items() if key != "epochs"} | {"steps": 6}
 PAIRS = {**OPERATOR, "model": {"kind": "embedding_mlp", "embedding": 4, "width": 8}}
 ONE_HOT = {**OPERATOR, "model": {"kind": "one_hot_mlp", "widths": [8]}}
+PENALIZED = {**PARITY, "penalty": "neuron_norm"}
+STEPS = {**PARITY, "optimizer": {"kind": "sgd", "schedule": {"kind": "steps", "at": [2]}}}
 COSINE = {**PARITY, "optimizer": {"kind": "adamw", "schedule": {"kind": "cosine"}}}
 
 
@@ -121,6 +123,9 @@ SWEPT: dict[str, tuple[dict[str, Any], Any, Any]] = {
     "model.norm_epsilon": (OPERATOR, 1e-5, 1e-4),
     "loss": (PARITY, "hinge", "logistic"),
     "loss.precision": (OPERATOR, "as_run", "float64"),
+    "penalty": (PARITY, "none", "neuron_norm"),
+    "penalty.strength": (PENALIZED, 1e-4, 1e-2),
+    "penalty.power": (PENALIZED, 2.0, 3.0),
     "optimizer": (PARITY, "sgd", "muon"),
     "optimizer.learning_rate": (PARITY, 0.1, 0.2),
     "optimizer.weight_decay": (PARITY, 0.0, 0.1),
@@ -143,6 +148,8 @@ SWEPT: dict[str, tuple[dict[str, Any], Any, Any]] = {
         True,
     ),
     "optimizer.schedule.last": ({**PARITY, "optimizer": {"kind": "sgd", "schedule": "linear"}}, 0.5, 1.0),
+    "optimizer.schedule.at": (STEPS, [2], [1, 3]),
+    "optimizer.schedule.by": (STEPS, 0.5, 2.0),
     "batch_size": (PARITY, 16, "full"),
     "epochs": (COSINE, 2, 3),
     "steps": ({**{k: v for k, v in COSINE.items() if k != "epochs"}, "steps": 6}, 4, 6),
@@ -208,6 +215,8 @@ NOT_SWEPT = {
     "task.train_subset": "needs a file",
     "task.of": "needs a file",
     "model.operator": "networks by hand are not trained",
+    "model.construction": "networks by hand are not trained",
+    "model.p": "networks by hand are not trained",
     "model.proposition": "networks by hand are not trained",
     "model.bits": "networks by hand are not trained",
     "model.k": "networks by hand are not trained",
@@ -218,7 +227,7 @@ NOT_SWEPT = {
 # the page of these is written, too: labels of every type, and shapes that differ
 PAGES = ("task.n", "task.p", "task.terms", "model.width", "batch_size", "online", "optimizer.schedule")
 TABLES = {
-    **{group: group for group in ("task", "model", "loss", "optimizer", "learner", "init")},
+    **{group: group for group in ("task", "model", "loss", "penalty", "optimizer", "learner", "init")},
     "rate_schedule": "optimizer.schedule",
     "intervention": "interventions.0",
     "neurons": "interventions.0.neurons",

@@ -46,6 +46,8 @@ def overview_of(run: Run, circuits: int = 0) -> Overview:
     experiment, measures = run.experiment, on_members(run.measures_so_far, run.members)
     parts = {name: getattr(experiment, name) for name in ("task", "model", "loss", "optimizer", "learner")}
     kinds = {name: str(part.kind) for name, part in parts.items()}
+    if experiment.has_penalty:
+        kinds["penalty"] = str(experiment.penalty.kind)
     if not experiment.states_optimizer:
         kinds["optimizer"] = "none" if experiment.learner.trains else "unknown"
     return Overview(

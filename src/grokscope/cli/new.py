@@ -18,6 +18,7 @@ TEMPLATES = (
     "task",
     "model",
     "loss",
+    "penalty",
     "optimizer",
     "rate_schedule",
     "learner",

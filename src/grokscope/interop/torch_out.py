@@ -25,6 +25,8 @@ __all__ = ["member_network", "module_source", "named_arrays", "short_list", "to_
 _ACTIVATIONS = {
     "relu": "torch.relu({})",
     "quadratic": "torch.square({})",
+    "cubic": "torch.pow({}, 3)",
+    "quartic": "torch.pow({}, 4)",
     "gelu": 'nn.functional.gelu({}, approximate="tanh")',
     "gelu_exact": "nn.functional.gelu({})",
     "tanh": "torch.tanh({})",

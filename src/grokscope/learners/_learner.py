@@ -64,6 +64,8 @@ class Learner(Part):
         uses_training_mode: whether it trains networks by `Model.in_training`, keeps their state
             (`Model.next_state`), and calls `Optimizer.whole_transform`. If not, a spec with dropout, batch
             normalization, ``no_decay`` or ``clip_norm`` is refused.
+        uses_penalty: whether it adds the experiment's penalty to the loss. If not, a spec with one is
+            refused.
     """
 
     group = "learner"
@@ -71,6 +73,7 @@ class Learner(Part):
     uses_model: ClassVar[bool] = True
     uses_optimizer: ClassVar[bool] = True
     uses_training_mode: ClassVar[bool] = False
+    uses_penalty: ClassVar[bool] = False
 
     kind: Kind
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from grokscope.learners._learner import Batch, Learner, State
+from grokscope.losses import NoPenalty
 
 if TYPE_CHECKING:
     import jax
@@ -16,11 +17,11 @@ __all__ = ["Gradient"]
 
 
 class Gradient(Learner):
-    r"""Gradient-based training: minimize the mean loss of each batch.
+    r"""Gradient-based training: minimize the mean loss of each batch, plus the penalty.
 
-    $\theta \leftarrow \theta + \mathrm{optimizer}(\nabla_\theta \bar L)$.
+    $\theta \leftarrow \theta + \mathrm{optimizer}(\nabla_\theta (\bar L + R))$.
 
-    The model, the loss and the optimizer are the experiment's.
+    The model, the loss, the penalty R (none by default) and the optimizer are the experiment's.
 
     Example:
         >>> Gradient().kind
@@ -29,6 +30,7 @@ class Gradient(Learner):
 
     kind: Literal["gradient"] = "gradient"
     uses_training_mode = True
+    uses_penalty = True
 
     def init(self, spec: TrainingSpec, key: jax.Array, data: dict[str, jax.Array]) -> State:
         """A new network and optimizer state."""
@@ -67,7 +69,15 @@ class Gradient(Learner):
                 return jnp.mean(each)
             return jnp.sum(each * batch.weight) / jnp.sum(batch.weight)
 
-        loss, gradient = jax.value_and_grad(mean_loss)(state.network)
+        def objective(network: Any) -> tuple[jax.Array, jax.Array]:
+            loss = mean_loss(network)
+            parameters = self.predictor(state._replace(network=network, model_state=()))
+            return loss + spec.penalty(parameters), loss
+
+        if spec.penalty is None or isinstance(spec.penalty, NoPenalty):
+            loss, gradient = jax.value_and_grad(mean_loss)(state.network)
+        else:
+            (_, loss), gradient = jax.value_and_grad(objective, has_aux=True)(state.network)
         optimizer = spec.optimizer.whole_transform(spec.n_steps)
         updates, optimizer_state = optimizer.update(gradient, state.optimizer_state, state.network)
         network = optax.apply_updates(state.network, updates)

@@ -1,20 +1,22 @@
-"""The conformance check for losses: call `check_loss` on a loss of your own."""
+"""The conformance checks for losses and penalties: `check_loss`, `check_penalty`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from grokscope.losses._loss import Loss
+from grokscope.losses.penalties import NoPenalty, Penalty
 from grokscope.spec.checking import Checker, same_numbers
 
 if TYPE_CHECKING:
     import jax
 
-__all__ = ["check_loss"]
+__all__ = ["check_loss", "check_penalty"]
 
 _check = Checker("check_loss")
+_check_penalty = Checker("check_penalty")
 _N_SAMPLES, _N_OUTPUTS = 8, 3
 _STEP = 1e-5  # of the finite differences
 _LARGE = 1e4
@@ -112,3 +114,91 @@ def _check_gradient(loss: Loss, what: str, f: np.ndarray, y: np.ndarray) -> None
         slope = np.asarray(value(f + move, y) - value(f - move, y)) / (2 * _STEP)
         right = np.allclose(gradient[place], slope, rtol=1e-4, atol=1e-6)
         _check(right, f"the gradient differs from finite differences ({what})")
+
+
+def check_penalty(penalty: Penalty, network: Any = None) -> None:
+    """Check that a penalty keeps the contract of `Penalty`, on a small network.
+
+    A finite scalar of the type of the parameters, in float32 and float64, which depends on them; its gradient
+    is that of finite differences, in float64, and finite where all parameters are 0. The same numbers under
+    ``jit`` and where the numbers in ``traced`` are traced values.
+
+    Args:
+        penalty: the penalty.
+        network: a network of another kind than one with a hidden layer, if it is only for these.
+
+    Raises:
+        AssertionError: naming the violation, in one line.
+
+    Example:
+        >>> from grokscope.losses import NeuronNormPenalty
+        >>> check_penalty(NeuronNormPenalty(power=3.0))
+    """
+    import jax
+    import jax.numpy as jnp
+
+    check = _check_penalty
+    check.part(penalty, Penalty)
+    network = _small_network() if network is None else network
+    numbers = check.traced(penalty)
+    for precision in ("float32", "float64"):
+        with jax.enable_x64(precision == "float64"):
+            theta = jax.tree.map(lambda leaf, t=precision: jnp.asarray(np.asarray(leaf), t), network)
+            with check.calling("the penalty"):
+                value = penalty(theta)
+            check(jnp.shape(value) == (), f"the penalty has shape {jnp.shape(value)}, not ()")
+            check(
+                value.dtype == precision or isinstance(penalty, NoPenalty),
+                f"it is {value.dtype} in a run of {precision}",
+            )
+            check.finite(value, "the penalty")
+            traced = jax.jit(lambda numbers, theta: penalty.with_traced(numbers)(theta))(numbers, theta)
+            check(same_numbers(value, traced), "it is another number under jit, or with traced numbers")
+            zero = jax.grad(penalty)(jax.tree.map(jnp.zeros_like, theta))
+            check.finite(zero, "the gradient where all parameters are 0")
+            if precision == "float64":
+                _check_slopes(penalty, theta)
+
+
+class _SmallNetwork(NamedTuple):
+    """The parameters of one hidden layer, by the names of `grokscope.models.networks.neurons.HasNeurons`."""
+
+    hidden_weight: Any
+    hidden_bias: Any
+    output_weight: Any
+
+    @property
+    def incoming(self) -> Any:
+        return self.hidden_weight
+
+    @property
+    def incoming_bias(self) -> Any:
+        return self.hidden_bias
+
+    @property
+    def outgoing(self) -> Any:
+        return self.output_weight
+
+
+def _small_network() -> _SmallNetwork:
+    rng = np.random.default_rng(5)
+    return _SmallNetwork(*(rng.normal(size=shape) for shape in ((4, 3), (3,), (3, 2))))
+
+
+def _check_slopes(penalty: Penalty, theta: Any) -> None:
+    """Compare the gradient with central differences along two directions; called in float64."""
+    import jax
+
+    value = jax.jit(penalty)
+    gradient = jax.grad(penalty)(theta)
+    rng = np.random.default_rng(6)
+    for _ in range(2):
+        move = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape), theta)
+        ends = [value(jax.tree.map(lambda a, b, s=s: a + s * _STEP * b, theta, move)) for s in (1, -1)]
+        slope = float(ends[0] - ends[1]) / (2 * _STEP)
+        dots = jax.tree.map(lambda a, b: float(np.sum(np.asarray(a) * b)), gradient, move)
+        found = sum(jax.tree.leaves(dots))
+        right = np.allclose(found, slope, rtol=1e-4, atol=1e-8)
+        _check_penalty(right, "the gradient differs from finite differences")
+    moved = isinstance(penalty, NoPenalty) or any(np.any(leaf) for leaf in jax.tree.leaves(gradient))
+    _check_penalty(moved, "it does not depend on the parameters")

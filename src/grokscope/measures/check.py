@@ -20,6 +20,7 @@ from grokscope.spec.code import is_own
 from grokscope.spec.parts import Part, kinds, lookup
 from grokscope.tasks import Task
 from grokscope.tasks.modular_operator import ModularOperator
+from grokscope.tasks.permutation_operator import PermutationOperator
 from grokscope.tasks.sparse_parity import SparseParity
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def check_measure(measure: type[Measure] | Measure, experiment: TrainingSpec | N
         measure: the class (made with its defaults), or an instance.
         experiment: the experiment to measure on. By default the first one to which the measure applies: a
             small sparse parity with a one-hidden-layer network, a small addition with a transformer, or with
-            a network on one-hot pairs.
+            a network on one-hot pairs, or such a network on permutations.
 
     Raises:
         AssertionError: naming the measure and the violation, in one line.
@@ -73,7 +74,7 @@ def check_measure(measure: type[Measure] | Measure, experiment: TrainingSpec | N
     """
     made = _made(measure) if isinstance(measure, type) else measure
     if experiment is None:
-        small = (_small_parity(), _small_addition(), _small_pairs())
+        small = (_small_parity(), _small_addition(), _small_pairs(), _small_group())
         experiment = next((spec for spec in small if made.missing(spec) is None), small[1])
     _check_declarations(made)
     _check_missing(made, experiment)
@@ -96,6 +97,11 @@ def _small_addition() -> SmallSpec:
 
 def _small_pairs() -> SmallSpec:
     task = ModularOperator(operator="addition", p=5, operator_token=False, equals_token=False)
+    return SmallSpec(task, OneHotMLP(widths=(7,)), Squared(), SGD(), Gradient())
+
+
+def _small_group() -> SmallSpec:
+    task = PermutationOperator(degree=3, operator_token=False, equals_token=False)
     return SmallSpec(task, OneHotMLP(widths=(7,)), Squared(), SGD(), Gradient())
 
 

@@ -1,18 +1,34 @@
-"""Losses on each split, and margins: the share of training samples below 1, the least, the mean."""
+"""Losses on each split, and margins: the share below 1, the least, the mean, the least over the norm."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from grokscope.losses import neuron_norms
 from grokscope.measures._measure import Measure
-from grokscope.measures.needs import PROBE_SPLIT, SIGNS, TEST_SPLIT, TRAIN_SPLIT
+from grokscope.measures.needs import (
+    HIDDEN_NEURONS,
+    HOMOGENEOUS,
+    PREDICTIONS,
+    PROBE_SPLIT,
+    SIGNS,
+    TEST_SPLIT,
+    TRAIN_SPLIT,
+)
 
 if TYPE_CHECKING:
     import jax
 
     from grokscope.measures._point import Point
 
-__all__ = ["MarginMeanLarge", "TestLoss", "TrainLoss", "TrainMarginBelow1", "TrainMarginLeast"]
+__all__ = [
+    "MarginMeanLarge",
+    "NormalizedMargin",
+    "TestLoss",
+    "TrainLoss",
+    "TrainMarginBelow1",
+    "TrainMarginLeast",
+]
 
 
 class _Loss(Measure):
@@ -26,7 +42,7 @@ class _Loss(Measure):
 
 
 class TrainLoss(_Loss):
-    r"""Mean loss over the training samples, $\frac1N \sum_i \ell(f(x_i), y_i)$, without weight decay.
+    r"""Mean loss over the training samples, $\frac1N \sum_i \ell(f(x_i), y_i)$, no decay or penalty.
 
     $\ell$ is the experiment's loss. In online training the training split is only measured (see
     `TrainAccuracy`); the loss on what is learned from is `BatchLoss`.
@@ -120,3 +136,44 @@ class MarginMeanLarge(Measure):
         import jax.numpy as jnp
 
         return jnp.mean(point.split("probe").y * point.outputs("probe"))
+
+
+class NormalizedMargin(Measure):
+    r"""The smallest margin on the training split over the norm of the network, to the power of its degree.
+
+    $\min_i \big(f(x_i)_{y_i} - \max_{c \ne y_i} f(x_i)_c\big) \,/\, \lVert \theta \rVert_{2,\nu}^\nu$ with
+    $\lVert \theta \rVert_{2,\nu}^\nu = \sum_j \lVert \theta_j \rVert_2^\nu$ over neurons j and all weights
+    $\theta_j$ of a neuron, and $\nu$ the degree of the network: $f_{c\theta} = c^\nu f_\theta$ (the
+    ``homogeneity`` of the network: k + 1 for the activation $z^k$, 2 for relu). It does not depend on the
+    scale of the parameters. With labels $\pm 1$ the margin is $y f(x)$. Negative if an input is classified
+    wrongly; NaN if all parameters are 0.
+
+    Source: Morwani et al. 2023 (arXiv 2311.07568), Section 2.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from grokscope.losses import Hinge
+        >>> from grokscope.measures import Point
+        >>> from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
+        >>> network = OneHiddenLayer(jnp.array([[3.0]]), jnp.zeros(1), jnp.array([4.0]))  # 4 relu(3 x)
+        >>> data = {"train_x": jnp.array([[1.0], [2.0]]), "train_y": jnp.ones(2)}
+        >>> round(float(NormalizedMargin()(Point(network, data, Hinge()))), 3)  # 12 / (3^2 + 4^2)
+        0.48
+    """
+
+    kind: Literal["normalized_margin"] = "normalized_margin"
+    default = False
+    needs = (PREDICTIONS, TRAIN_SPLIT, HIDDEN_NEURONS, HOMOGENEOUS)
+
+    def __call__(self, point: Point) -> jax.Array:
+        """The smallest margin over the norm."""
+        import jax.numpy as jnp
+
+        f, y = point.outputs("train"), point.split("train").y
+        if f.ndim == 1:
+            margin = y * f
+        else:
+            own = jnp.arange(f.shape[1]) == y[:, None]
+            others = jnp.max(jnp.where(own, -jnp.inf, f), axis=1)
+            margin = jnp.sum(jnp.where(own, f, 0), axis=1) - others
+        return jnp.min(margin) / jnp.sum(neuron_norms(point.neurons, point.network.homogeneity))

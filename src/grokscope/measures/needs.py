@@ -25,7 +25,9 @@ __all__ = [
     "GROUPS",
     "HIDDEN_BITS",
     "HIDDEN_NEURONS",
+    "HOMOGENEOUS",
     "INITIAL_NETWORK",
+    "IRREPS",
     "KEY_FREQUENCIES",
     "KNOWN_EMBEDDING",
     "MODULAR_SUM",
@@ -123,6 +125,20 @@ def _has_one_hidden_layer(spec: TrainingSpec) -> bool:
     return isinstance(network, OneHiddenLayer)
 
 
+def _is_homogeneous(spec: TrainingSpec) -> bool:
+    """Whether the model's network says a degree; only shapes are computed, and no data are needed."""
+    import jax
+
+    if not spec.learner.uses_model:
+        return False
+    model, task = spec.model, spec.task
+    with calling(model, "making a network"):
+        network = jax.eval_shape(
+            lambda: model.network(jax.random.key(0), task.input_shape, task.n_outputs),
+        )
+    return getattr(network, "homogeneity", None) is not None
+
+
 def _has_population(name: str, spec: TrainingSpec) -> bool:
     return name in spec.task.population_names
 
@@ -157,6 +173,9 @@ GROUPS = Need(
 MODULAR_SUM = Need(  # over all pairs
     "addition or subtraction mod p", lambda spec: "frequency" in spec.task.axes, "; task '{task}' is not"
 )
+IRREPS = Need(  # ``point.task.degree``
+    "composition of permutations", lambda spec: "irrep" in spec.task.axes, "; task '{task}' is not"
+)
 # In ``point.population``.
 POPULATION_LOSS, POPULATION_ACCURACY = (
     Need(
@@ -181,6 +200,11 @@ PARAMETERS = Need(
     "; learner '{learner}' has none",
 )
 HIDDEN_NEURONS = Need("a network with hidden neurons", _has_hidden_neurons, ", not '{model}'")
+HOMOGENEOUS = Need(  # in ``point.network.homogeneity``, the degree
+    "a network that is homogeneous in its parameters (activation relu or a power, no output bias)",
+    _is_homogeneous,
+    ", not '{model}'",
+)
 TRANSFORMER = Need("a transformer", lambda spec: isinstance(spec.model, Transformer), ", not '{model}'")
 KNOWN_EMBEDDING = Need(
     "a network with an embedding and an output map that are known",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Literal
 
+from grokscope.losses import neuron_norms
 from grokscope.measures._measure import Measure
 from grokscope.measures.needs import MODULAR_SUM, PAIR_BLOCKS
 
@@ -18,10 +19,19 @@ if TYPE_CHECKING:
 
     from grokscope.measures._point import Point
 
-__all__ = ["NeuronParticipation", "NeuronPhase", "Participation", "PhaseAlignment", "PhaseDefect"]
+__all__ = [
+    "NeuronFrequencyPower",
+    "NeuronParticipation",
+    "NeuronPhase",
+    "NeuronsPerFrequency",
+    "Participation",
+    "PhaseAlignment",
+    "PhaseDefect",
+]
 
 _FEWEST = 5  # neurons, of which an alignment is the mean
 _ONE_WAVE = 0.5  # participation of a neuron that counts as one wave
+_ALIVE = 0.01  # norm of a neuron that counts, as a share of the largest
 
 
 def _blocks(point: Point) -> jax.Array:
@@ -240,3 +250,67 @@ class PhaseAlignment(Measure):
         count = jnp.sum(used)
         mean = jnp.sum(jnp.where(used, jnp.cos(defect), 0)) / jnp.maximum(count, 1)
         return jnp.where(count >= _FEWEST, mean, math.nan)
+
+
+class NeuronFrequencyPower(Measure):
+    r"""The largest share of each block's squared norm that is at one frequency; [block, neuron].
+
+    $\max_k |\tilde w_k|^2 / \sum_l |\tilde w_l|^2$, k = 0..p // 2, with $\tilde w$ a discrete Fourier
+    transform of the weights over the residues and the powers of k and -k added up. 1 for a wave, 0 for a
+    block of zeros.
+
+    Source: Morwani et al. 2023 (arXiv 2311.07568), Figure 4 ("maximum normalized power").
+
+    Example:
+        >>> import jax
+        >>> from grokscope.losses import Squared
+        >>> from grokscope.measures import Point
+        >>> from grokscope.models.modular_waves import ModularWaves
+        >>> point = Point(ModularWaves(width=3).network(jax.random.key(0), (2, 7), 7), {}, Squared())
+        >>> NeuronFrequencyPower()(point).round(3).tolist()
+        [[1.0, 1.0, 1.0], [1.0, 1.0, 1.0], [1.0, 1.0, 1.0]]
+    """
+
+    kind: Literal["neuron_frequency_power"] = "neuron_frequency_power"
+    dims = ("block", "neuron")
+    pace = "slow"
+    default = False
+    needs = (PAIR_BLOCKS,)
+
+    def __call__(self, point: Point) -> jax.Array:
+        """The shares."""
+        import jax.numpy as jnp
+
+        from grokscope.measures._fourier import by_frequency, components
+
+        squares = jnp.square(components(_blocks(point)))
+        power = jnp.concatenate([squares[:1], by_frequency(squares)])
+        total = jnp.sum(power, axis=0)
+        return jnp.max(power, axis=0) / jnp.where(total > 0, total, 1)
+
+
+class NeuronsPerFrequency(Measure):
+    r"""The number of neurons at each frequency; [frequency], int32.
+
+    A neuron is at the frequency, from 1 to p // 2, with the largest power summed over its three blocks.
+    Neurons count whose norm (of all weights, incoming and outgoing) is at least 1 % of the largest.
+
+    Source: Morwani et al. 2023 (arXiv 2311.07568), Figure 7; the threshold is ours.
+    """
+
+    kind: Literal["neurons_per_frequency"] = "neurons_per_frequency"
+    dims = ("frequency",)
+    pace = "slow"
+    default = False
+    needs = (PAIR_BLOCKS, MODULAR_SUM)
+
+    def __call__(self, point: Point) -> jax.Array:
+        """The counts."""
+        import jax.numpy as jnp
+
+        cosine, sine = _coefficients(point)
+        power = jnp.sum(jnp.square(cosine) + jnp.square(sine), axis=1)
+        norm = neuron_norms(point.network, 1)
+        counts = (norm >= _ALIVE * jnp.max(norm)) & (norm > 0)
+        one_hot = jnp.arange(len(power))[:, None] == jnp.argmax(power, axis=0)
+        return jnp.sum(one_hot & counts, axis=1, dtype=jnp.int32)

@@ -25,8 +25,8 @@ class FullyConnected(Model):
 
     Attributes:
         width: number p of hidden neurons.
-        activation: $\sigma$: ``relu``, ``quadratic`` ($z^2$), ``gelu`` (its tanh approximation),
-            ``gelu_exact`` or ``tanh``.
+        activation: $\sigma$: ``relu``, ``quadratic`` ($z^2$), ``cubic``, ``quartic``, ``gelu`` (its tanh
+            approximation), ``gelu_exact`` or ``tanh``.
         init_scale: factor on all initial parameters.
 
     Source: Merrill, Tsilivis, Shukla 2023, Section 2; initialization as in the official code.
@@ -40,7 +40,7 @@ class FullyConnected(Model):
     traced = ("init_scale",)
 
     width: int = Field(default=1000, ge=1, le=10**12)
-    activation: Literal["relu", "quadratic", "gelu", "gelu_exact", "tanh"] = "relu"
+    activation: Literal["relu", "quadratic", "cubic", "quartic", "gelu", "gelu_exact", "tanh"] = "relu"
     init_scale: float = Field(default=1.0, gt=0.0, le=1e6)
 
     @property

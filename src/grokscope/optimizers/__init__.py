@@ -8,7 +8,7 @@ from grokscope.optimizers._optimizer import Optimizer, OptimizerField, with_deca
 from grokscope.optimizers.adam import Adam, AdamW
 from grokscope.optimizers.grokfast import Grokfast
 from grokscope.optimizers.muon import Muon
-from grokscope.optimizers.rate_schedules import Constant, Cosine, Linear, RateSchedule
+from grokscope.optimizers.rate_schedules import Constant, Cosine, Linear, RateSchedule, Steps
 from grokscope.optimizers.sgd import SGD
 
 __all__ = [
@@ -23,5 +23,6 @@ __all__ = [
     "Optimizer",
     "OptimizerField",
     "RateSchedule",
+    "Steps",
     "with_decay",
 ]

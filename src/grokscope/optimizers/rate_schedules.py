@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, SerializeAsAny
+from pydantic import Field, SerializeAsAny, field_validator
 
 from grokscope.spec.parts import Kind, Part, resolver
 
-__all__ = ["Constant", "Cosine", "Linear", "RateSchedule", "RateScheduleField"]
+__all__ = ["Constant", "Cosine", "Linear", "RateSchedule", "RateScheduleField", "Steps"]
 
 
 class RateSchedule(Part):
@@ -117,3 +117,39 @@ class Cosine(RateSchedule):
         import jax.numpy as jnp
 
         return 0.5 * (1.0 + jnp.cos(jnp.pi * (step / float(n_steps))))
+
+
+class Steps(RateSchedule):
+    r"""A learning rate that is multiplied by a number at each of a list of steps.
+
+    Attributes:
+        at: the steps: the first update with the new rate is that after so many updates.
+        by: the number, by which the rate is multiplied once for each step in the list.
+
+    Example:
+        >>> [float(Steps(at=[2, 4], by=2.0)(step, 10)) for step in (1, 2, 3, 4)]
+        [1.0, 2.0, 2.0, 4.0]
+    """
+
+    kind: Literal["steps"] = "steps"
+
+    at: tuple[int, ...] = ()
+    by: float = Field(default=2.0, gt=0.0, le=1e6)
+
+    @field_validator("at", mode="after")
+    @classmethod
+    def _rising(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if any(step < 1 or step >= 2**31 for step in value) or list(value) != sorted(set(value)):
+            raise ValueError(f"must have steps from 1 on, each later than the one before (got {list(value)})")
+        return value
+
+    def factor(self, step: Any, n_steps: int) -> Any:
+        """``by`` to the power of the number of steps in the list that are not later."""
+        import jax.numpy as jnp
+
+        del n_steps
+        if not self.at:
+            return 1.0
+        # a table of powers: exact for the powers of two
+        powers = jnp.asarray([self.by**i for i in range(len(self.at) + 1)])
+        return powers[jnp.sum(step >= jnp.asarray(self.at))]

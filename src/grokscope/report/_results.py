@@ -292,6 +292,7 @@ def _run_lead(run: Any) -> str:
         return f"Imported · {task} · {model} · {len(run.snapshot_steps)} snapshots, up to step {last}"
     return (
         f"{task} · {model} · {experiment.loss.kind} loss · "
+        + (f"{experiment.penalty.kind} penalty · " if experiment.has_penalty else "")
         + (f"{experiment.optimizer.kind} · " if experiment.states_optimizer else "")
         + f"{experiment.n_steps} steps"
     )

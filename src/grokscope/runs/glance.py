@@ -46,6 +46,8 @@ def experiment_text(experiment: Experiment) -> str:
         'small: sparse_parity, fully_connected, hinge loss, sgd, 9600 steps'
     """
     parts = [experiment.task.kind, experiment.model.kind, f"{experiment.loss.kind} loss"]
+    if experiment.has_penalty:
+        parts.append(f"{experiment.penalty.kind} penalty")
     if experiment.states_optimizer:
         parts.append(experiment.optimizer.kind)
     if experiment.learner.kind != "gradient":

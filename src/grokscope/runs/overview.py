@@ -130,6 +130,7 @@ class Overview:
         seeds = [str(seed) for seed in self.seeds]
         listed = ", ".join(seeds if len(seeds) <= 10 else [*seeds[:5], "...", seeds[-1]])
         state = "complete" if self.complete else "unfinished"
+        penalty = f", {kinds['penalty']} penalty" if "penalty" in kinds else ""
         if kinds["learner"] == "imported":
             state = "imported: no replay" if self.complete else "imported: unfinished, no replay"
         learned = f"learner {kinds['learner']}" if kinds["model"] == "none" else kinds["model"]
@@ -139,7 +140,7 @@ class Overview:
         facts = [
             ("run", self.path),
             ("identity", self.identity[:16]),
-            ("experiment", f"{kinds['task']}, {learned}, {kinds['loss']} loss{optimizer}"),
+            ("experiment", f"{kinds['task']}, {learned}, {kinds['loss']} loss{penalty}{optimizer}"),
             ("members", f"{len(seeds)} (seeds {listed})"),
             ("steps", f"{self.steps_done} of {self.n_steps}, {state}"),
         ]

@@ -45,6 +45,7 @@ class SmallSpec:
     precision: Literal["float32", "float64"] = "float32"
     n_steps: int = 1
     online: bool = False
+    penalty: Any = None
 
     @property
     def axes(self) -> dict[str, tuple[Any, ...]]:

@@ -64,6 +64,7 @@ _HOMES = {
     "task": "grokscope.tasks",
     "model": "grokscope.models",
     "loss": "grokscope.losses",
+    "penalty": "grokscope.losses",
     "optimizer": "grokscope.optimizers",
     "rate_schedule": "grokscope.optimizers",
     "learner": "grokscope.learners",

@@ -30,6 +30,11 @@ class TrainingSpec(Protocol):
         ...
 
     @property
+    def penalty(self) -> Any:
+        """What is added to the loss of a batch (`grokscope.losses.Penalty`)."""
+        ...
+
+    @property
     def optimizer(self) -> Any:
         """The optimizer (`grokscope.optimizers.Optimizer`)."""
         ...

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
+from grokscope.tasks.groups import partitions
 from grokscope.tasks.pairs import OperatorTable, Pairs
 
 __all__ = ["PermutationOperator"]
@@ -49,6 +50,13 @@ class PermutationOperator(Pairs):
     def elements(self) -> int:
         """``degree`` factorial."""
         return math.factorial(self.degree)
+
+    @property
+    def axes(self) -> dict[str, tuple[Any, ...]]:
+        """``irrep``: the irreducible representations, for composition (`symmetric_characters`)."""
+        if self.operator != "composition":
+            return {}
+        return {"irrep": tuple("+".join(map(str, shape)) for shape in partitions(self.degree))}
 
     @property
     def table(self) -> OperatorTable:

@@ -35,7 +35,8 @@ def check_parts(experiment: Experiment, measures: tuple[Measure, ...] = ()) -> N
     Raises:
         PartError: naming the part, its file and method, and what it returns instead of what.
     """
-    parts = (experiment.task, experiment.model, experiment.loss, experiment.optimizer, experiment.learner)
+    names = ("task", "model", "loss", "penalty", "optimizer", "learner")
+    parts = tuple(getattr(experiment, name) for name in names)
     if not all(map(is_own, (*parts, *measures))):
         hashable: Any = experiment  # frozen, which a type checker cannot see
         _check(hashable, tuple(measure for measure in measures if not is_own(measure)))
@@ -47,6 +48,7 @@ def _check(experiment: Experiment, measures: tuple[Measure, ...]) -> None:
     network = _network(experiment, data)
     if experiment.learner.trains:
         _check_optimizer(experiment, network)
+        _check_penalty(experiment, network)
         network = _check_learner(experiment, data)
     for measure in measures:
         _check_measure(experiment, measure, network, data)
@@ -129,6 +131,16 @@ def _network(experiment: Experiment, data: dict[str, Any]) -> Any:
     if not is_own(model):
         _outputs(experiment, model, "network", network, data["train_x"])
     return network
+
+
+def _check_penalty(experiment: Experiment, network: Any) -> None:
+    penalty: Any = experiment.penalty
+    if is_own(penalty) or network is None:
+        return
+    with calling(penalty, "the penalty"):
+        value = jax.eval_shape(penalty, network)
+    if getattr(value, "shape", None) != () or not _is_float(value):
+        _differ(penalty, "its value", value, "a scalar float")
 
 
 def _check_optimizer(experiment: Experiment, network: Any) -> None:

@@ -13,15 +13,24 @@ from jaxtyping import Array, Bool, Float
 from grokscope.models.networks.neurons import ones_like
 from grokscope.models.networks.training import BatchNorm, TrainingMode
 
-__all__ = ["ACTIVATIONS", "Layers", "OneHiddenLayer"]
+__all__ = ["ACTIVATIONS", "DEGREES", "Layers", "OneHiddenLayer"]
+
+
+def _power(z: jax.Array, exponent: int) -> jax.Array:
+    return jax.lax.integer_pow(z, exponent)
+
 
 ACTIVATIONS = {
     "relu": jax.nn.relu,
     "quadratic": jnp.square,
+    "cubic": partial(_power, exponent=3),
+    "quartic": partial(_power, exponent=4),
     "gelu": jax.nn.gelu,
     "gelu_exact": partial(jax.nn.gelu, approximate=False),
     "tanh": jnp.tanh,
 }
+#: Degrees of the homogeneous activations.
+DEGREES = {"relu": 1, "quadratic": 2, "cubic": 3, "quartic": 4}
 
 
 class OneHiddenLayer(eqx.Module):
@@ -80,6 +89,12 @@ class OneHiddenLayer(eqx.Module):
     def output_map(self) -> Float[Array, "*member neuron output"]:
         """Weights from each neuron to the outputs: u, as a matrix."""
         return self.outgoing
+
+    @property
+    def homogeneity(self) -> int | None:
+        r"""$\nu$ in $f_{c \theta} = c^\nu f_\theta$: degree of the activation, plus 1; None without one."""
+        degree = DEGREES.get(self.activation)
+        return None if degree is None or self.output_bias is not None else degree + 1
 
     def keeping(self, keep: Bool[Array, " neuron"] | Float[Array, " neuron"]) -> OneHiddenLayer:
         """The network with all other neurons set to 0."""

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from grokscope.models.networks.neurons import ones_like
-from grokscope.models.networks.one_hidden_layer import ACTIVATIONS
+from grokscope.models.networks.one_hidden_layer import ACTIVATIONS, DEGREES
 
 __all__ = ["OneHotLayers", "OneHotNeurons", "looked_up"]
 
@@ -57,6 +57,12 @@ class OneHotNeurons(eqx.Module):
     def output_map(self) -> Float[Array, "*member neuron output"]:
         """Weights from each neuron to the outputs: c U."""
         return self.factor * self.output_weight
+
+    @property
+    def homogeneity(self) -> int | None:
+        """As of `grokscope.models.networks.one_hidden_layer.OneHiddenLayer`."""
+        degree = self.power if self.activation == "power" else DEGREES.get(self.activation)
+        return None if degree is None else degree + 1
 
     @property
     def incoming(self) -> Float[Array, "*member feature neuron"]:
