@@ -25,9 +25,12 @@ __all__ = ["member_network", "module_source", "named_arrays", "short_list", "to_
 _ACTIVATIONS = {
     "relu": "torch.relu({})",
     "quadratic": "torch.square({})",
+    "cubic": "torch.pow({}, 3)",
+    "quartic": "torch.pow({}, 4)",
     "gelu": 'nn.functional.gelu({}, approximate="tanh")',
     "gelu_exact": "nn.functional.gelu({})",
     "tanh": "torch.tanh({})",
+    "sine": "torch.sin({})",
 }
 _SOURCE = '''"""{formula}
 
@@ -216,4 +219,9 @@ def _layers(network: Any) -> tuple[str, list[str]]:
     return f"A network of {len(network.weights)} hidden layers with activation {network.activation}.", lines
 
 
-_FORWARD = {"OneHiddenLayer": _one_hidden_layer, "Layers": _layers}
+def _poly_net(network: Any) -> tuple[str, list[str]]:
+    lines = ["return torch.prod(x.reshape(len(x), -1) @ self.hidden_weight, dim=1)"]
+    return f"A product of {network.hidden_weight.shape[-1]} linear functions: f(x) = prod_j <w_j, x>.", lines
+
+
+_FORWARD = {"OneHiddenLayer": _one_hidden_layer, "Layers": _layers, "PolyNet": _poly_net}

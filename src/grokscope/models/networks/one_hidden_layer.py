@@ -15,12 +15,20 @@ from grokscope.models.networks.training import BatchNorm, TrainingMode
 
 __all__ = ["ACTIVATIONS", "Layers", "OneHiddenLayer"]
 
+
+def _power(z: jax.Array, exponent: int) -> jax.Array:
+    return jax.lax.integer_pow(z, exponent)
+
+
 ACTIVATIONS = {
     "relu": jax.nn.relu,
     "quadratic": jnp.square,
+    "cubic": partial(_power, exponent=3),
+    "quartic": partial(_power, exponent=4),
     "gelu": jax.nn.gelu,
     "gelu_exact": partial(jax.nn.gelu, approximate=False),
     "tanh": jnp.tanh,
+    "sine": jnp.sin,
 }
 
 
