@@ -3,9 +3,9 @@ r"""Population values on a sparse parity: the gradient of each neuron, the parit
 $g_{ij} = E_x\, y(x)\, x_i\, \sigma'(z_j(x))$ and $\hat f(S) = E_x\, y(x) f(x)$.
 
 Symbols: x uniform on $\{-1, 1\}^n$; S the k hidden bits, $y = \prod_{i \in S} x_i$;
-$z_j = W_j \cdot x + b_j$. Exact up to 16 bits. Beyond, the sum of the bits that are not listed is replaced by a
-Gaussian of its variance, over which $\sigma$ or $\sigma'$ is averaged: in closed form for relu, by Gauss and
-Hermite's rule for smooth activations.
+$z_j = W_j \cdot x + b_j$. Exact up to 16 bits. Beyond, the sum of the bits that are not listed is replaced
+by a Gaussian of its variance, over which $\sigma$ or $\sigma'$ is averaged: in closed form for relu, by Gauss
+and Hermite's rule for smooth activations.
 """
 
 from __future__ import annotations

@@ -86,7 +86,8 @@ class ParityCoefficient(Measure):
 class RelevantOrder(Measure):
     r"""Share of neurons whose largest weights are those of the hidden bits S.
 
-    The share of neurons j with $\min_{i \in S} |W_{ij}| > \max_{i \notin S} |W_{ij}|$. For random weights it is $1 / \binom n k$.
+    The share of neurons j with $\min_{i \in S} |W_{ij}| > \max_{i \notin S} |W_{ij}|$.
+    For random weights it is $1 / \binom n k$.
 
     Source: Barak et al. 2022 (arXiv 2207.08799), Figure 13 (of one neuron).
 

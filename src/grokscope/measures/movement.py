@@ -22,9 +22,10 @@ def _movement(point: Point) -> jax.Array:
 class WeightMovement(Measure):
     r"""How far the incoming weights W have moved from the start.
 
-    $\max |W_t - W_0|$ over bits and neurons, or the root mean square in place of the maximum. The maximum over many weights is the largest of as many noises, so it sees a signal only where that
-    exceeds the noise of single weights by a factor of about $\sqrt{2 \ln(n p)}$. With random labels all bits
-    move alike: the ratio of ``rms`` on the hidden bits to ``rms`` on the others is then 1.
+    $\max |W_t - W_0|$ over bits and neurons, or the root mean square in place of the maximum. The maximum
+    over many weights is the largest of as many noises: it sees a signal only where that exceeds the noise of
+    one weight by a factor of about $\sqrt{2 \ln(n p)}$. With random labels all bits move alike, so that the
+    ratio of ``rms`` on the hidden bits to ``rms`` on the others is 1.
 
     Attributes:
         bits: ``all``, the ``hidden`` ones, or the ``others``.

@@ -92,7 +92,7 @@ def _every(steps: int) -> tuple[str, ...]:
 _ONLINE = Experiment(
     name="online",
     online=True,
-    steps=40_000,
+    steps=15_000,
     batch_size=32,
     task=SparseParity(n=50, k=3, n_train=100, n_test=_PROBE),
     model=FullyConnected(width=100),
@@ -124,13 +124,13 @@ def _coins(spec: Experiment, steps: int) -> Experiment:
     return spec.with_("task.labels='random'", f"steps={steps}", "stop={}")
 
 
-_LARGE = _ONLINE.with_("batch_size=1024", "steps=10000", *_every(100))
+_LARGE = _ONLINE.with_("batch_size=1024", "steps=6000", *_every(100))
 _TIMES = _ONLINE.with_(_ACCURACIES)
 _NARROW = _TIMES.with_("task.n=20", "model.width=10", "steps=10000", *_every(25))
 _FINITE = _ONLINE.with_(
     *("online=false", "steps=100000", "optimizer.weight_decay=0.01", "task.n_train=1000", *_every(250)),
 )
-_ONE_LARGE = _TIMES.with_("task.n=30", "batch_size=1024", "steps=10000")
+_ONE_LARGE = _TIMES.with_("task.n=30", "batch_size=1024", "steps=4000")
 _SINE = _TIMES.with_(
     *("task.n=15", "steps=10000", "model.width=1", "model.activation='sine'", "model.init='kaiming'"),
     *("optimizer.learning_rate=0.01", "schedule.measures=['every 25 steps']"),
@@ -190,7 +190,7 @@ _EXPERIMENTS = (
     _sweep(
         "decay",
         "1,000 samples at weight decays 0.001 to 0.1 (Figure 15).",
-        _FINITE.with_(_ACCURACIES, "steps=50000"),
+        _FINITE.with_(_ACCURACIES, "steps=30000"),
         ("optimizer.weight_decay=0.001,0.003,0.01,0.03,0.1",),
         20,
     ),
@@ -210,7 +210,7 @@ _EXPERIMENTS = (
     _sweep(
         "noise",
         "(50, 3) with labels flipped at random (Figure 16).",
-        _TIMES.with_("task.labels='noisy'", "steps=60000", *_every(250)),
+        _TIMES.with_("task.labels='noisy'", "steps=40000", *_every(250)),
         ("task.noise=0.0,0.2,0.4",),
         8,
         5,
@@ -842,7 +842,7 @@ _CLAIMS = (
         kind="share",
         experiment="decay",
         setting="small",
-        reduced="decays and n, k of the figure are not in the text read; (50, 3), 50,000 steps",
+        reduced="decays and n, k of the figure are not in the text read; (50, 3), 30,000 steps",
         evidence=decay_is_two_sided,
     ),
     _claim(
@@ -884,7 +884,7 @@ _CLAIMS = (
         sentence="The parity is learned although 40 % of labels are flipped.",
         source="Fig. 16",
         paper_value="yes, up to 49 %",
-        estimand="the mean over seeds of the best test accuracy at any measured step within 60,000 steps, "
+        estimand="the mean over seeds of the best test accuracy at any measured step within 40,000 steps, "
         "with "
         "40 % of labels flipped",
         region=Region.at_least(0.98),
