@@ -27,8 +27,8 @@ class FourierGap(Measure):
 
     Exact, over all $2^n$ inputs, for n up to 16. For more bits the hidden ones (and bit i) are listed and the
     sum of the others is taken to be Gaussian; the error is a few percent. (The mean over N samples would have
-    an error of $1/\sqrt N$, which for 50 bits is larger than the gradient unless N is above a million.) The
-    parity has at most 12 bits.
+    an error of $1/\sqrt{2 N}$, which for relu and (50, 3) is larger than the gradient, 0.0014, unless N is
+    above 250,000.)
 
     Source: Barak et al. 2022 (arXiv 2207.08799), Definition 1 and Figure 12 (n = 15, all inputs).
 

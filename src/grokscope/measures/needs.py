@@ -149,8 +149,10 @@ HIDDEN_BITS = Need(  # ``point.facts["support"]``: their indices, int [k]
     lambda spec: "support" in spec.task.facts(),
     "; task '{task}' does not",
 )
-PARITY = Need(  # of the bits ``point.facts["support"]`` of uniform inputs
-    "a sparse parity", lambda spec: isinstance(spec.task, SparseParity), ", not '{task}'"
+PARITY = Need(  # of the bits ``point.facts["support"]``; sums over their settings, or over all of 16 bits
+    "a sparse parity of at most 12 hidden bits",
+    lambda spec: isinstance(spec.task, SparseParity) and (spec.task.k <= 12 or spec.task.n <= 16),
+    "; '{task}' is another task, or has more",
 )
 PAIRS = Need(
     "a task on pairs (a binary operator)", lambda spec: isinstance(spec.task, Pairs), ", not '{task}'"
