@@ -92,7 +92,7 @@ def by_cell(name, axis, law):
     return run(name, train_accuracy=0.5, test_accuracy=accuracy)
 
 
-def finite(gap, hidden=2.0, best=None):
+def finite(gap, hidden=2.0, best=None, output=1.0):
     """Steps of 99 % test over those of 99 % training accuracy in every cell."""
     scatter = 1 + 0.01 * RNG.random(SEEDS)
     return run(
@@ -101,6 +101,7 @@ def finite(gap, hidden=2.0, best=None):
         test_accuracy=best or (lambda steps, n_train: jump(steps, gap * 2000 * scatter)),
         weight_movement_hidden_rms=flat(hidden),
         weight_movement_others_rms=1.0,
+        parity_coefficient=output,
     )
 
 
@@ -132,7 +133,13 @@ def drops(name, share):
 
 
 RMS, OTHERS = "weight_movement_hidden_rms", "weight_movement_others_rms"
-NULL_OF_FINITE = run("finite-coins", train_accuracy=0.5, test_accuracy=0.5, **{RMS: flat(1.0), OTHERS: 1.0})
+NULL_OF_FINITE = run(
+    "finite-coins",
+    train_accuracy=0.5,
+    test_accuracy=0.5,
+    parity_coefficient=0.0,
+    **{RMS: flat(1.0), OTHERS: 1.0},
+)
 
 
 def rms(hidden):
@@ -196,20 +203,24 @@ CASES = {
         (by_cell("scaling", "task_n", lambda n: 20 * n),),
     ),
     "H9-10000": ((finite(1.05),), (finite(3),)),
-    "H9-1800": ((finite(3),), (finite(1.0),)),
+    "H9-1800": ((finite(2),), (finite(1.0),)),
     "H9-1000": ((finite(20),), (finite(3),)),
+    "H9-1000-groks": ((finite(20),), (finite(20, best=flat(0.9)),)),
     "H9-700": ((finite(20, best=flat(0.51)),), (finite(20, best=flat(0.9)),)),
     "H10": ((by_decay(worst_fits=False),), (by_decay(worst_fits=True),)),
-    "H11": (
-        (learning("power", 0.1, 0.5), learning("power-relu", 0.4, 0.5)),
-        (learning("power", 0.4, 0.5), learning("power-relu", 0.4, 0.5)),
-    ),
+    **{
+        claim: (
+            (learning("power", 0.1, 0.5), learning("power-relu", 0.4, 0.5)),
+            (learning("power", 0.4, 0.5), learning("power-relu", 0.4, 0.5)),
+        )
+        for claim in ("H11", "H11-100")
+    },
     "H11-steps": (
         (learning("power", 0.1, 0.5), learning("power-relu", 0.4, 0.5)),
         (learning("power", 0.8, 0.9), learning("power-relu", 0.05, 0.1)),
     ),
     "H12": (
-        (run("noise", train_accuracy=0.5, test_accuracy=flat(0.999)),),
+        (run("noise", train_accuracy=0.5, test_accuracy=1.0),),
         (run("noise", train_accuracy=0.5, test_accuracy=flat(0.7)),),
     ),
     **{f"H13-{init}": ((gaps(0.01, 0.02),), (gaps(-0.01, 0.02),)) for init in ("torch", "kaiming", "sign")},
@@ -219,6 +230,11 @@ CASES = {
     },
     "H14": ((run("majority", fourier_gap=0.004),), (run("majority", fourier_gap=1e-5),)),
     "H15": ((finite(8, hidden=2.0), NULL_OF_FINITE), (finite(8, hidden=1.0), NULL_OF_FINITE)),
+    "H15-output": (
+        (finite(8, output=flat(2e-3)), NULL_OF_FINITE),
+        (finite(8, output=flat(1e-5)), NULL_OF_FINITE),
+    ),
+    "H15-grows": ((finite(8, output=grown(1)),), (finite(8, output=grown(0.01)),)),
 }
 
 
