@@ -189,9 +189,9 @@ CASES = {
     ),
     "H6": ((spread(0.5, 0.1),), (spread(0.1, 0.5),)),
     "H6-small-batch": ((spread(0.5, 0.1),), (spread(0.1, 0.5),)),
-    "H7": ((by_cell("width", "width", lambda w: 2000),), (by_cell("width", "width", lambda w: 3e5 / w),)),
+    "H7": ((by_cell("width", "width", lambda w: 2000),), (by_cell("width", "width", lambda w: 2e5 / w),)),
     "H7-narrow": (
-        (by_cell("width", "width", lambda w: 9000 * w**-0.4),),
+        (by_cell("width", "width", lambda w: 6000 * w**-0.4),),
         (by_cell("width", "width", lambda w: 2000),),
     ),
     "H8": (
