@@ -29,10 +29,10 @@ def test_outputs_gradient_and_count():
 
 
 def test_factors_that_read_a_bit_each_are_the_parity():
-    from grokscope.models.networks.poly_net import PolyNet as Network
+    from grokscope.models.networks.linear_product import LinearProduct
 
     x = jnp.asarray(np.sign(np.random.default_rng(1).normal(size=(20, 6))))
-    np.testing.assert_array_equal(Network(jnp.eye(6)[:, :3])(x), x[:, :3].prod(axis=1))
+    np.testing.assert_array_equal(LinearProduct(jnp.eye(6)[:, :3])(x), x[:, :3].prod(axis=1))
 
 
 def test_several_outputs_are_refused():

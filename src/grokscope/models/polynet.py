@@ -13,7 +13,7 @@ from grokscope.models._model import Model, draw_uniform
 if TYPE_CHECKING:
     import jax
 
-    from grokscope.models.networks.poly_net import PolyNet as Network
+    from grokscope.models.networks.linear_product import LinearProduct
 
 __all__ = ["PolyNet"]
 
@@ -55,13 +55,13 @@ class PolyNet(Model):
         if n_outputs != 1:
             raise InputError(f"model '{self.kind}' has one output; this task needs {n_outputs}.")
 
-    def network(self, key: jax.Array, input_shape: tuple[int, ...], n_outputs: int) -> Network:
+    def network(self, key: jax.Array, input_shape: tuple[int, ...], n_outputs: int) -> LinearProduct:
         """Draw the weights of all factors."""
-        from grokscope.models.networks.poly_net import PolyNet as Network
+        from grokscope.models.networks.linear_product import LinearProduct
 
         self.check_inputs(input_shape, n_outputs)
         n = math.prod(input_shape)
-        return Network(draw_uniform(key, (n, self.degree), 1 / math.sqrt(n), self.init_scale))
+        return LinearProduct(draw_uniform(key, (n, self.degree), 1 / math.sqrt(n), self.init_scale))
 
     def n_parameters(self, input_shape: tuple[int, ...], n_outputs: int) -> int:
         """Number of weights: n k."""

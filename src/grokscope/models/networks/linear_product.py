@@ -1,4 +1,4 @@
-"""The network of the model ``polynet``: a product of linear functions."""
+"""A product of linear functions: the network of the model ``polynet``."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-__all__ = ["PolyNet"]
+__all__ = ["LinearProduct"]
 
 
-class PolyNet(eqx.Module):
+class LinearProduct(eqx.Module):
     r"""$f(x) = \prod_j \langle w_j, x \rangle$, with inputs in rows.
 
     Attributes:
