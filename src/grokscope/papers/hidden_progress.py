@@ -155,14 +155,14 @@ _EXPERIMENTS = (
         "(20, 3), width 10, batches of 128, rate 0.01: each start with six orders (Figure 2 center).",
         _NARROW.with_("batch_size=128", "optimizer.learning_rate=0.01", "steps=40000", *_every(250)),
         20,
-        streams="data=0; noise=0; order=1000:1006",
+        streams="data=1000; noise=1000; order=1000:1006",
     ),
     _run(
         "crossed-small-batch",
         "The same with batches of 32 and rate 0.1, as in all other experiments.",
         _NARROW,
         20,
-        streams="data=0; noise=0; order=1000:1006",
+        streams="data=1000; noise=1000; order=1000:1006",
     ),
     _sweep(
         "scaling", "3 hidden of 20 to 90 bits (Figures 2 right, 6).", _TIMES, ("task.n=20,30,45,60,90",), 20
