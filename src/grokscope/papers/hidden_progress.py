@@ -1173,6 +1173,7 @@ def _figure_4(runs: Mapping[str, RunLike], command: str) -> Drawing:
         for split in ("train", "test"):
             _lines(axis, cell, f"{split}_accuracy", COLOR[split], split)
         axis.set_xscale("symlog", linthresh=250)
+        axis.set_xlim(left=0)
     legend(figure, axes[1])
     small_print(figure, "A line is a seed. Steps are on a logarithmic axis from 250 on.", command)
     return figure
@@ -1187,6 +1188,7 @@ def _figure_12(runs: Mapping[str, RunLike], command: str) -> Drawing:
         _lines(axis, cell, "fourier_gap", COLOR["test"], "a neuron")
         axis.axhline(0, color=COLOR["grokking"], linewidth=0.6)
         axis.set_xscale("symlog", linthresh=100)
+        axis.set_xlim(left=0)
     small_print(
         figure, f"A line is a seed, at most {_MOST_LINES}; exact over all inputs of 15 bits.", command
     )
