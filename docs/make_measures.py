@@ -179,6 +179,8 @@ _FAMILIES = {
     "batch": "The batch of the next update",
     "population": "Exact expectations",
     "norms": "Norms",
+    "movement": "Movement from the start, on the hidden bits and elsewhere",
+    "fourier_gap": "A parity in output, gradient and weights",
     "share": "Shares of the output",
     "sparsity": "Effective sparsity",
     "faithfulness": "Faithfulness and norm of subnetworks",

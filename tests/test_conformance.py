@@ -115,7 +115,13 @@ EXAMPLES = {
         ),
     },
     "model": {
-        "fully_connected": several("fully_connected", {"width": 8}, {"width": 8, "activation": "quadratic"}),
+        "fully_connected": several(
+            "fully_connected",
+            {"width": 8},
+            {"width": 8, "activation": "quadratic"},
+            {"width": 8, "activation": "sine", "init": "kaiming"},
+            {"width": 8, "activation": "cubic", "init": "sign"},
+        ),
         "mean_field": several("mean_field", {"width": 8}),
         "mlp": several("mlp", {"widths": [5, 4]}),
         "embedding_mlp": several("embedding_mlp", {"embedding": 4, "width": 6}),
@@ -169,6 +175,9 @@ EXAMPLES = {
     },
     "measure": {
         "effective_sparsity": [EffectiveSparsity(), EffectiveSparsity(order="path_norm")],
+        "weight_movement": several(
+            "weight_movement", {}, {"bits": "others"}, {"bits": "hidden", "size": "rms"}
+        ),
         "neuron_participation": several(
             "neuron_participation", *({"convention": name} for name in ("rfft", "fft", "joint"))
         ),

@@ -608,3 +608,32 @@ def test_a_network_that_no_source_is_known_for():
         InputError, match="there is no PyTorch source for networks of kind 'dict'; known: Lay"
     ):
         module_source({}, {})
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"kind": "fully_connected", "width": 3, "activation": "sine"},
+        {"kind": "fully_connected", "width": 3, "activation": "cubic"},
+        {"kind": "mlp", "widths": [3], "activation": "quartic"},
+        {"kind": "polynet", "degree": 3},
+    ],
+    ids=str,
+)
+def test_the_module_of_a_network_predicts_the_same(model):
+    import jax
+    import torch
+
+    from grokscope.interop.torch_out import module_source, named_arrays
+    from grokscope.spec.parts import part_of
+
+    network = part_of("model", model).network(jax.random.key(0), (5,), 1)
+    arrays, space = named_arrays(network), {}
+    exec(module_source(network, arrays), space)
+    module = space["Network"]()
+    module.load_state_dict({name: torch.tensor(array) for name, array in arrays.items()})
+    x = np.sign(np.random.default_rng(0).normal(size=(9, 5))).astype(np.float32)
+    np.testing.assert_allclose(
+        module(torch.tensor(x)).detach().numpy(), network(jax.numpy.asarray(x)), rtol=1e-5, atol=1e-6
+    )

@@ -31,6 +31,7 @@ NEEDS: dict[str, set[str]] = {
     "faithfulness": {"predictions", "neurons", "test"},
     "faithfulness_kappa": {"predictions", "neurons", "test"},
     "faithfulness_mean_ablation": {"signs", "one hidden layer", "test"},
+    "fourier_gap": {"one hidden layer", "parity"},
     "group_accuracy": {"groups"},  # all tasks on pairs have predictions
     "group_true_accuracy": {"groups"},
     "group_wrong_share": {"groups"},
@@ -43,6 +44,7 @@ NEEDS: dict[str, set[str]] = {
     "matrix_norm": {"matrices"},
     "mirror_share": {"pairs", "test"},
     "margin_mean_large": {"signs", "probe"},
+    "movement_alignment": {"one hidden layer", "parity"},
     "neuron_frequency": {"frequencies", "neurons"},
     "neuron_frequency_power": {"pair blocks"},
     "neuron_frequency_share": {"frequencies", "neurons"},
@@ -58,6 +60,7 @@ NEEDS: dict[str, set[str]] = {
     "output_gini": {"frequencies", "embedding"},
     "output_participation": {"frequencies", "embedding"},
     "output_share": {"one hidden layer", "test"},
+    "parity_coefficient": {"one hidden layer", "parity"},
     "participation": {"pair blocks"},
     "path_norm": {"neurons"},
     "path_norm_total": {"neurons"},
@@ -66,6 +69,7 @@ NEEDS: dict[str, set[str]] = {
     "population_accuracy": {"population", "signs"},
     "population_loss": {"population"},
     "pruned_accuracy": {"predictions", "neurons", "test"},
+    "relevant_order": {"one hidden layer", "hidden bits"},
     "restricted_loss": {"frequencies", "neurons", "test"},
     "sensitivity": {"signs", "one hidden layer", "binary inputs", "test"},
     "sensitivity_full": {"signs", "one hidden layer", "binary inputs", "test"},
@@ -84,11 +88,14 @@ NEEDS: dict[str, set[str]] = {
     "train_margin_below_1": {"signs"},
     "train_margin_least": {"signs"},
     "train_zero_outputs": {"signs"},
+    "weight_movement": {"one hidden layer", "hidden bits"},
     "weight_norm": {"parameters"},
 }
 # taken only where a spec asks for them; and with classes only then
 ASKED_FOR = {
-    name for name in NEEDS if NEEDS[name] & {"frequencies", "transformer", "population", "pair blocks"}
+    name
+    for name in NEEDS
+    if NEEDS[name] & {"frequencies", "transformer", "population", "pair blocks", "hidden bits", "parity"}
 }
 ASKED_FOR |= {"batch_accuracy", "batch_loss", "start_distance"}
 ASKED_FOR |= {"group_accuracy", "group_true_accuracy", "group_wrong_share", "pruned_accuracy"}
@@ -107,9 +114,10 @@ NO_TOKENS = {"operator_token": False, "equals_token": False}
 OPERATORS = {
     *("frequencies", "pairs", "groups", "transformer", "matrices", "embedding", "pair blocks", "irreps"),
 }
+NO_PARITY = {"hidden bits", "parity"}
 NO_SIGNS = {
-    *("signs", "one hidden layer", "binary inputs", "probe", "population", "pair blocks"),
-    *("hidden bits", "irreps"),
+    *("signs", "one hidden layer", "binary inputs", "probe", "population", "pair blocks", "irreps"),
+    *NO_PARITY,
 }
 
 
@@ -141,13 +149,10 @@ EXPERIMENTS: dict[str, tuple[dict[str, object], set[str]]] = {
         {"task": PARITY, "model": {"kind": "mlp", "widths": (6, 4)}},
         OPERATORS | {"neurons", "one hidden layer", "homogeneous"},
     ),
-    "arrays": (
-        {"task": arrays_task()},
-        OPERATORS | {"binary inputs", "probe", "population", "hidden bits"},
-    ),
+    "arrays": ({"task": arrays_task()}, OPERATORS | NO_PARITY | {"binary inputs", "probe", "population"}),
     "arrays, classes": (
         {"task": arrays_task(classes=True), "loss": "cross_entropy"},
-        OPERATORS | {"signs", "probe", "population", "hidden bits"},
+        OPERATORS | NO_PARITY | {"signs", "probe", "population"},
     ),
     "addition, a transformer": (
         {"task": ADDITION, "model": "nanda_transformer", "loss": "cross_entropy"},
@@ -190,11 +195,11 @@ EXPERIMENTS: dict[str, tuple[dict[str, object], set[str]]] = {
             "task": PARITY | {"kind": "boolean_function", "preset": "staircase", "output": "real"},
             "loss": "squared",
         },
-        OPERATORS | {"signs", "predictions"},
+        OPERATORS | {"signs", "predictions", "parity"},
     ),
     "real vectors, no test set": (
         {"task": arrays_task(vectors=True), "loss": "squared"},
-        OPERATORS | {"signs", "predictions", "binary inputs", "probe", "population", "test", "hidden bits"},
+        OPERATORS | NO_PARITY | {"signs", "predictions", "binary inputs", "probe", "population", "test"},
     ),
     "no network": (
         {"task": PARITY, "learner": "no_network"},

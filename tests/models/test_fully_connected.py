@@ -57,6 +57,29 @@ def test_start_is_distributed_as_pytorch_draws_it():
         assert scipy.stats.ks_2samp(ours, theirs).pvalue > 1e-3
 
 
+def test_other_starts_have_their_distributions():
+    """Gaussian weights of variance 2 / m (He et al. 2015), or signs over sqrt(m); biases as always."""
+    from grokscope.experiment import Experiment
+
+    gaussian, signs, usual = (drawn(init=init, init_scale=0.5) for init in ("kaiming", "sign", "torch"))
+    for weights, fan_in in ((gaussian.hidden_weight, N), (gaussian.output_weight, WIDTH)):
+        values = np.asarray(weights, np.float64).ravel()[:20_000]
+        std = 0.5 * (2 / fan_in) ** 0.5
+        assert scipy.stats.kstest(values, scipy.stats.norm(0, std).cdf).pvalue > 1e-3
+        assert scipy.stats.kstest(values, scipy.stats.norm(0, 1.2 * std).cdf).pvalue < 1e-3
+    for weights, fan_in in ((signs.hidden_weight, N), (signs.output_weight, WIDTH)):
+        np.testing.assert_allclose(np.abs(weights), 0.5 / fan_in**0.5, rtol=1e-6)
+        assert abs(float(jnp.mean(jnp.sign(weights)))) < 4 / weights.size**0.5
+    for network in (gaussian, signs):
+        np.testing.assert_array_equal(network.hidden_bias, usual.hidden_bias)
+    # identities of specs without the field, which are older, stay; other starts are other experiments
+    specs = [
+        Experiment(task="sparse_parity", epochs=1, model=FullyConnected(init=i)) for i in ("torch", "sign")
+    ]
+    assert "init" not in specs[0].identifying()["model"]
+    assert specs[0].identity == Experiment(task="sparse_parity", epochs=1).identity != specs[1].identity
+
+
 def test_start_depends_on_the_key_alone_and_parts_are_independent():
     one, same, other = drawn(1), drawn(1), drawn(2)
     assert jax.tree.all(jax.tree.map(jnp.array_equal, one, same))
@@ -91,6 +114,7 @@ SIGMA = {
     "cubic": lambda z: z * z * z,
     "quartic": lambda z: z * z * z * z,
     "tanh": np.tanh,
+    "sine": np.sin,
     "gelu": lambda z: 0.5 * z * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))),
 }
 

@@ -16,7 +16,10 @@ from grokscope.models.networks.one_hidden_layer import Layers, OneHiddenLayer
 SIGMA = {
     "relu": lambda z: np.maximum(z, 0),
     "quadratic": np.square,
+    "cubic": lambda z: z**3,
+    "quartic": lambda z: z**4,
     "tanh": np.tanh,
+    "sine": np.sin,
     "gelu": lambda z: 0.5 * z * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))),
     "gelu_exact": lambda z: z * scipy.stats.norm.cdf(z),
 }

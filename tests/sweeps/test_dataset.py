@@ -7,6 +7,7 @@ import xarray as xr
 import grokscope as gs
 from grokscope.errors import InputError
 from grokscope.store.run_store import RunStore
+from grokscope.sweeps import SweepSpec, run_sweep
 from small_sweeps import RATES, made_up, small
 
 STEPS = [0, 3, 6]
@@ -113,6 +114,22 @@ def test_absent_cells_and_members_are_nan(tmp_path):
     assert sweep.measures.diverged_step.values.tolist() == [[[-1, -1]] * 2] * 2
     with pytest.raises(InputError, match="was requested"):
         sweep.cell(weight_decay=0.1, n_train=40)
+
+
+def test_cells_that_stop_at_different_steps_keep_their_points(tmp_path):
+    """Without decay the norm stays above a level, which stops the first cell; the other goes on."""
+    base = small(
+        "stop.grokked_for=1",
+        "events={grokking='weight_norm > 2 for 1'}",
+        measures=("train_accuracy", "weight_norm"),
+    )
+    sweep = run_sweep(
+        SweepSpec.of(base, ("optimizer.weight_decay=0.0,5.0",), seeds=2), out=tmp_path / "sweep"
+    )
+    early, late = (sweep.run((i,)) for i in range(2))
+    assert early.steps_done.max() < late.steps_done.min() == base.n_steps
+    assert sweep.measures["step"].to_numpy().tolist() == late.measures["step"].to_numpy().tolist()
+    np.testing.assert_array_equal(sweep.measures.weight_norm.isel(weight_decay=1), late.measures.weight_norm)
 
 
 def test_neuron_measures_of_different_widths_are_left_out(tmp_path):

@@ -100,6 +100,7 @@ SWEPT: dict[str, tuple[dict[str, Any], Any, Any]] = {
     "model.activation": (PARITY, "relu", "quadratic"),
     "model.init_scale": (PARITY, 0.5, 1.0),
     "model.base_width": ({**PARITY, "model": {"kind": "mean_field", "width": 8}}, 8, 16),
+    "model.degree": ({**PARITY, "model": {"kind": "polynet"}}, 2, 3),
     "model.embedding": (PAIRS, 4, 6),
     "model.combine": (PAIRS, "concatenate", "add"),
     "model.bias": (PAIRS, True, False),

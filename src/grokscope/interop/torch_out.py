@@ -30,6 +30,7 @@ _ACTIVATIONS = {
     "gelu": 'nn.functional.gelu({}, approximate="tanh")',
     "gelu_exact": "nn.functional.gelu({})",
     "tanh": "torch.tanh({})",
+    "sine": "torch.sin({})",
 }
 _SOURCE = '''"""{formula}
 
@@ -218,4 +219,9 @@ def _layers(network: Any) -> tuple[str, list[str]]:
     return f"A network of {len(network.weights)} hidden layers with activation {network.activation}.", lines
 
 
-_FORWARD = {"OneHiddenLayer": _one_hidden_layer, "Layers": _layers}
+def _linear_product(network: Any) -> tuple[str, list[str]]:
+    lines = ["return torch.prod(x.reshape(len(x), -1) @ self.hidden_weight, dim=1)"]
+    return f"A product of {network.hidden_weight.shape[-1]} linear functions: f(x) = prod_j <w_j, x>.", lines
+
+
+_FORWARD = {"OneHiddenLayer": _one_hidden_layer, "Layers": _layers, "LinearProduct": _linear_product}

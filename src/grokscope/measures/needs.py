@@ -15,6 +15,7 @@ from grokscope.models.transformer import Transformer
 from grokscope.spec.code import is_own
 from grokscope.spec.faults import calling
 from grokscope.tasks.pairs import Pairs
+from grokscope.tasks.sparse_parity import SparseParity
 
 if TYPE_CHECKING:
     from grokscope.spec.training_spec import TrainingSpec
@@ -36,6 +37,7 @@ __all__ = [
     "PAIRS",
     "PAIR_BLOCKS",
     "PARAMETERS",
+    "PARITY",
     "POPULATION_ACCURACY",
     "POPULATION_LOSS",
     "PREDICTIONS",
@@ -162,6 +164,11 @@ HIDDEN_BITS = Need(  # ``point.facts["support"]``: their indices, int [k]
     "a task that knows its hidden bits",
     lambda spec: "support" in spec.task.facts(),
     "; task '{task}' does not",
+)
+PARITY = Need(  # of the bits ``point.facts["support"]``; sums over their settings, or over all of 16 bits
+    "a sparse parity of at most 12 hidden bits",
+    lambda spec: isinstance(spec.task, SparseParity) and (spec.task.k <= 12 or spec.task.n <= 16),
+    "; '{task}' is another task, or has more",
 )
 PAIRS = Need(
     "a task on pairs (a binary operator)", lambda spec: isinstance(spec.task, Pairs), ", not '{task}'"

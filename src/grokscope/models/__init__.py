@@ -4,6 +4,6 @@ A model is a spec. It makes a network: an equinox module that maps a batch of in
 copy ``fully_connected.py`` and check it with `check_model` of ``check.py``.
 """
 
-from grokscope.models._model import Model, ModelField, draw_normal, draw_uniform
+from grokscope.models._model import Model, ModelField, draw_normal, draw_signs, draw_uniform
 
-__all__ = ["Model", "ModelField", "draw_normal", "draw_uniform"]
+__all__ = ["Model", "ModelField", "draw_normal", "draw_signs", "draw_uniform"]

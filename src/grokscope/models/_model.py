@@ -12,7 +12,7 @@ from grokscope.spec.parts import Kind, Part, resolver
 if TYPE_CHECKING:
     import jax
 
-__all__ = ["Model", "ModelField", "check_tokens", "draw_normal", "draw_uniform"]
+__all__ = ["Model", "ModelField", "check_tokens", "draw_normal", "draw_signs", "draw_uniform"]
 
 
 class Model(Part):
@@ -117,6 +117,15 @@ def draw_normal(key: jax.Array, shape: tuple[int, ...], std: float, scale: Any) 
 
     drawn = jax.random.normal(key, shape, jnp.float32)
     return drawn.astype(jnp.result_type(float)) * std * scale
+
+
+def draw_signs(key: jax.Array, shape: tuple[int, ...], size: float, scale: Any) -> jax.Array:
+    """Draw initial weights that are ``size`` or ``-size``, times a scale that may be traced. In jit."""
+    import jax
+    import jax.numpy as jnp
+
+    drawn = jax.random.rademacher(key, shape, jnp.float32)
+    return drawn.astype(jnp.result_type(float)) * size * scale
 
 
 def check_tokens(kind: str, input_shape: tuple[int, ...]) -> None:

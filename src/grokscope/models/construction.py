@@ -33,6 +33,7 @@ class Construction(FullyConnected):
         k: number of bits, if ``bits`` is not given.
         width: number of neurons; 0 means as many as the construction needs. Extra neurons have zero weights.
         activation: ``relu`` only.
+        init: ``torch`` only, and not used: the weights are given.
         init_scale: factor on all initial parameters.
 
     Raises:
@@ -54,6 +55,7 @@ class Construction(FullyConnected):
     k: int = Field(default=3, ge=1)
     width: int = Field(default=0, ge=0, le=10**12)
     activation: Literal["relu"] = "relu"
+    init: Literal["torch"] = "torch"
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from grokscope.models._model import Model, draw_uniform
+from grokscope.models._model import Model, draw_normal, draw_signs, draw_uniform
 
 if TYPE_CHECKING:
     import jax
@@ -20,16 +20,20 @@ __all__ = ["FullyConnected"]
 class FullyConnected(Model):
     r"""One hidden layer: $f(x) = \sum_j u_j\, \sigma(W_j \cdot x + b_j)$, without output bias.
 
-    Initialization is PyTorch's default for ``nn.Linear``: $W_{ji}, b_j \sim U(\pm 1/\sqrt n)$ and
+    By default initialization is PyTorch's for ``nn.Linear``: $W_{ji}, b_j \sim U(\pm 1/\sqrt n)$ and
     $u_j \sim U(\pm 1/\sqrt p)$, all multiplied by ``init_scale``.
 
     Attributes:
         width: number p of hidden neurons.
         activation: $\sigma$: ``relu``, ``quadratic`` ($z^2$), ``cubic``, ``quartic``, ``gelu`` (its tanh
-            approximation), ``gelu_exact`` or ``tanh``.
+            approximation), ``gelu_exact``, ``tanh`` or ``sine``.
+        init: initial weights of a layer with m inputs: ``torch`` ($U(\pm 1/\sqrt m)$, PyTorch's default),
+            ``kaiming`` ($N(0, 2/m)$) or ``sign`` ($\pm 1/\sqrt m$, uniform). Biases are
+            $U(\pm 1/\sqrt n)$ in each case.
         init_scale: factor on all initial parameters.
 
-    Source: Merrill, Tsilivis, Shukla 2023, Section 2; initialization as in the official code.
+    Source: Merrill, Tsilivis, Shukla 2023, Section 2; initialization as in the official code. ``kaiming``:
+        He et al. 2015 (arXiv 1502.01852); ``sign``: Barak et al. 2022 (arXiv 2207.08799), Section 3.1.
 
     Example:
         >>> FullyConnected(width=1000).n_parameters((40,), 1)
@@ -38,9 +42,13 @@ class FullyConnected(Model):
 
     kind: Literal["fully_connected"] = "fully_connected"
     traced = ("init_scale",)
+    younger = ("init",)
 
     width: int = Field(default=1000, ge=1, le=10**12)
-    activation: Literal["relu", "quadratic", "cubic", "quartic", "gelu", "gelu_exact", "tanh"] = "relu"
+    activation: Literal["relu", "quadratic", "cubic", "quartic", "gelu", "gelu_exact", "tanh", "sine"] = (
+        "relu"
+    )
+    init: Literal["torch", "kaiming", "sign"] = "torch"
     init_scale: float = Field(default=1.0, gt=0.0, le=1e6)
 
     @property
@@ -65,12 +73,19 @@ class FullyConnected(Model):
         def uniform(key: jax.Array, shape: tuple[int, ...], fan_in: float) -> jax.Array:
             return draw_uniform(key, shape, 1 / math.sqrt(fan_in), self.init_scale)
 
+        def weights(key: jax.Array, shape: tuple[int, ...], fan_in: float) -> jax.Array:
+            if self.init == "kaiming":
+                return draw_normal(key, shape, math.sqrt(2 / fan_in), self.init_scale)
+            if self.init == "sign":
+                return draw_signs(key, shape, 1 / math.sqrt(fan_in), self.init_scale)
+            return uniform(key, shape, fan_in)
+
         hidden = self._hidden_fan_in(n)
         output_shape = (self.width,) if n_outputs == 1 else (self.width, n_outputs)
         return OneHiddenLayer(
-            hidden_weight=uniform(weight_key, (n, self.width), hidden),
+            hidden_weight=weights(weight_key, (n, self.width), hidden),
             hidden_bias=uniform(bias_key, (self.width,), hidden),
-            output_weight=uniform(output_key, output_shape, self.width),
+            output_weight=weights(output_key, output_shape, self.width),
             activation=self.activation,
         )
 

@@ -24,6 +24,7 @@ class MeanField(FullyConnected):
 
     Attributes:
         activation: ``relu`` only.
+        init: ``torch`` only.
         base_width: $p_0$, the width at which the network equals `fully_connected`.
 
     Source: Mei, Montanari, Nguyen 2018 (arXiv 1804.06561), Section 2, with decay.
@@ -37,6 +38,7 @@ class MeanField(FullyConnected):
     traced = ("init_scale",)
 
     activation: Literal["relu"] = "relu"
+    init: Literal["torch"] = "torch"
     base_width: int = Field(default=1000, ge=1, le=10**12)
 
     def _hidden_fan_in(self, n_inputs: int) -> float:

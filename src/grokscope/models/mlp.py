@@ -27,7 +27,7 @@ class MLP(Model):
     Attributes:
         widths: number of neurons of each hidden layer, from the input to the output.
         activation: $\sigma$: ``relu``, ``quadratic`` ($z^2$), ``cubic``, ``quartic``, ``gelu`` (its tanh
-            approximation), ``gelu_exact`` or ``tanh``.
+            approximation), ``gelu_exact``, ``tanh`` or ``sine``.
         output_bias: whether the network has an output bias c.
         init_scale: factor on all initial parameters.
         dropout: in training, each neuron of the hidden layers is 0 with this probability p, and else
@@ -48,7 +48,9 @@ class MLP(Model):
     younger = ("dropout", "batch_norm")
 
     widths: tuple[int, ...] = (1000,)
-    activation: Literal["relu", "quadratic", "cubic", "quartic", "gelu", "gelu_exact", "tanh"] = "relu"
+    activation: Literal["relu", "quadratic", "cubic", "quartic", "gelu", "gelu_exact", "tanh", "sine"] = (
+        "relu"
+    )
     output_bias: bool = True
     init_scale: float = Field(default=1.0, gt=0.0, le=1e6)
     dropout: float | None = Field(default=None, ge=0.0, lt=1.0)

@@ -114,7 +114,10 @@ def censored_regression(times: CensoredTimes, x: ArrayLike) -> CensoredRegressio
     jacobian[:-1, :-1] = np.eye(width) / steep
     jacobian[:-1, -1] = -theta[:-1] / steep**2
     jacobian[-1, -1] = -1 / steep**2
-    covariance = jacobian @ np.linalg.inv(-hessian) @ jacobian.T
+    try:
+        covariance = jacobian @ np.linalg.inv(-hessian) @ jacobian.T
+    except np.linalg.LinAlgError:  # the likelihood is flat where the steps have become small
+        raise InputError("censored regression: the times do not determine the coefficients.") from None
     exact = a == b  # the density of a time is that of its logarithm, divided by the time
     return CensoredRegression(
         theta[:-1] / steep, 1 / steep, covariance, value - float(b[exact].sum()), len(b), seen

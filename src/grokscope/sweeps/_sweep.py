@@ -333,13 +333,20 @@ class Sweep:
         return Grid(self.names, self.axes, self.cells, tuple(self.members), self._open, self._groups())
 
     def _groups(self) -> dict[tuple[int, ...], str]:
-        """For each index a text that is equal for cells of equal shape, measures and length."""
+        """For each index a text that is equal for cells of equal shape, measures and length.
+
+        With early stopping cells end at different steps, so each is a group of its own.
+        """
         numbers = set(self.experiment.numbers)
+        stops = self.experiment.stop.is_on or any(
+            key.startswith("stop.") for axis in self.axes for key in axis.keys
+        )
         groups: dict[tuple[int, ...], str] = {}
         for index, name in self.cells.items():
             other = {key: value for key, value in self.settings(index).items() if key not in numbers}
             entry = self._manifest.done.get(name, {})
-            groups[index] = repr((sorted(other.items()), entry.get("wanted"), entry.get("steps")))
+            recorded = entry.get("wanted"), entry.get("steps"), stops and name
+            groups[index] = repr((sorted(other.items()), *recorded))
         return groups
 
     def _cell(self, name: str) -> Place:

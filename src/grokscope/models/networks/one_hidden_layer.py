@@ -28,6 +28,7 @@ ACTIVATIONS = {
     "gelu": jax.nn.gelu,
     "gelu_exact": partial(jax.nn.gelu, approximate=False),
     "tanh": jnp.tanh,
+    "sine": jnp.sin,
 }
 #: Degrees of the homogeneous activations.
 DEGREES = {"relu": 1, "quadratic": 2, "cubic": 3, "quartic": 4}
