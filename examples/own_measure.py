@@ -1,6 +1,6 @@
-"""A measure in a file of its own: the normalized margin of the training set.
+"""A measure in a file of its own: a quantile of the normalized margins of the training set.
 
-    grokscope measure RUN normalized_margin --plugin examples/own_measure.py
+    grokscope measure RUN margin_quantile --plugin examples/own_measure.py
 
 adds it to a finished run. Run the file itself to check it.
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import jax
 
 
-class NormalizedMargin(Measure):
+class MarginQuantile(Measure):
     r"""A quantile of the margins $y_i f(x_i)$, over $\lVert \theta \rVert^L$, which makes them comparable.
 
     Attributes:
@@ -28,7 +28,7 @@ class NormalizedMargin(Measure):
     Source: Lyu and Li 2020 (arXiv 1906.05890), Definition 3.
     """
 
-    kind: Literal["normalized_margin"] = "normalized_margin"
+    kind: Literal["margin_quantile"] = "margin_quantile"
     needs = (SIGNS, PARAMETERS)
     default: ClassVar[bool] = False
 
@@ -48,5 +48,5 @@ class NormalizedMargin(Measure):
 if __name__ == "__main__":
     from grokscope.measures.check import check_measure
 
-    check_measure(NormalizedMargin(quantile=0.1))
-    print("normalized_margin is a valid measure.")
+    check_measure(MarginQuantile(quantile=0.1))
+    print("margin_quantile is a valid measure.")

@@ -130,7 +130,7 @@ EXAMPLES = {
             {"widths": [6]},
             {"widths": [5, 4, 3], "activation": "relu", "stds": [1.0, 0.5, 0.5, 0.2], "output_factor": 2.0},
         ),
-        "modular_construction": several("modular_construction", {"p": 5}, {"p": 4, "construction": "pairs"}),
+        "modular_construction": several("modular_construction", {"p": 5}, {"p": 5, "construction": "pairs"}),
         "modular_waves": several("modular_waves", {"width": 5, "operator": "square_of_sum"}),
         "transformer": several("transformer", {"width": 8, "heads": 2, "mlp_width": 6}),
         "nanda_transformer": several("nanda_transformer", {"width": 8, "heads": 2, "mlp_width": 6}),

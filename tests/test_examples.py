@@ -122,14 +122,14 @@ def test_the_window_is_a_mean_of_the_last_gradients() -> None:
     assert found == [1.0, 2.0, 6.0 + 2 * 3.0, 1.0 + 2 * 3.0]
 
 
-def test_the_normalized_margin_is_its_formula() -> None:
+def test_the_quantile_of_margins_is_its_formula() -> None:
     columns, x, y = (
         jax.numpy.asarray(rows, "float32") for rows in ([[3, 0], [0, 4]], [[1, 1], [1, -1]], [1, -1])
     )
     network = OneHiddenLayer(columns, jax.numpy.zeros(2), jax.numpy.ones(2))
     # outputs 7 and 3, margins 7 and -3; squares of all parameters: 9 + 16 + 2
     point = Point(network, {"train_x": x, "train_y": y}, Hinge())
-    measure = own("measure").NormalizedMargin
+    measure = own("measure").MarginQuantile
     assert float(measure()(point)) == pytest.approx(-3 / 27)
     assert float(measure(quantile=1.0)(point)) == pytest.approx(7 / 27)
 
