@@ -261,6 +261,48 @@ def test_transformers_are_read_and_predict_what_pytorch_does(kind, tmp_path):
     assert run.experiment.model.head_width == HEAD
 
 
+EMBEDDED = {
+    "`nn.Embedding` and two linear layers on the embeddings of all positions": (2, True),
+    "the same on their sum, without biases": (1, False),
+}
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("kind", EMBEDDED)
+def test_embeddings_are_read_and_predict_what_pytorch_does(kind, tmp_path):
+    import torch
+
+    positions, biases = EMBEDDED[kind]
+    torch.manual_seed(0)
+    embedding = torch.nn.Embedding(P, 3)
+    hidden, output = torch.nn.Linear(3 * positions, 7, bias=biases), torch.nn.Linear(7, P, bias=biases)
+    named = {"embed": embedding, "fc1": hidden, "fc2": output}
+    state = {f"{name}.{part}": x for name, layer in named.items() for part, x in layer.state_dict().items()}
+    torch.save(state, tmp_path / "step_8.pt")
+    task = {**LENS_SPEC["task"], "equals_token": False}
+    run = gs.import_torch(tmp_path / "step_8.pt", {**LENS_SPEC, "task": task}, out=tmp_path / "run")
+    pairs = torch.cartesian_prod(torch.arange(P), torch.arange(P))
+    with torch.no_grad():
+        given = embedding(pairs).flatten(1) if positions == 2 else embedding(pairs).sum(1)
+        theirs = output(torch.relu(hidden(given))).numpy()
+    ours = run.model(step=8)(jnp.asarray(np.eye(P, dtype=np.float32)[pairs.numpy()]))
+    np.testing.assert_allclose(np.asarray(ours), theirs, rtol=0, atol=1e-6)
+    assert any("embedding of every position" in note for note in run.provenance["imported"]["notes"])
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        {"embed.weight": (5, 3), "fc1.weight": (7, 4), "fc2.weight": (5, 7)},  # 4 is no multiple of 3
+        {"embed.weight": (5, 3), "pos_emb.weight": (2, 3), "fc1.weight": (7, 6), "fc2.weight": (5, 7)},
+        {"embed.weight": (5, 3), "fc1.weight": (7, 6)},
+        {"embed.weight": (5, 3), "fc1.weight": (7, 6), "fc1.bias": (6,), "fc2.weight": (5, 7)},
+    ],
+)
+def test_other_embeddings_are_not_taken_for_these(shapes):
+    assert recognize(shapes) is None
+
+
 @pytest.mark.parametrize(
     ("more", "without", "message"),
     [
@@ -303,4 +345,4 @@ def test_it_is_read_and_predicts_what_pytorch_does(kind, tmp_path):
 def test_the_page_has_these_kinds_and_no_others():
     table = PAGE.read_text(encoding="utf-8").partition("| what can be read |")[2].partition("\n\n")[0]
     rows = [re.split(r"(?<!\\)\|", line)[1].strip() for line in table.splitlines()[2:]]
-    assert rows == [*KINDS, *LENS]
+    assert rows == [*KINDS, *LENS, *EMBEDDED]

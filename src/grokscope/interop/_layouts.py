@@ -247,6 +247,52 @@ def _chain(name: str, shapes: Shapes, layers: list[str]) -> LayoutMatch | None:
     return LayoutMatch(name, model, WeightMap(entries, label=f"layout {name}"))
 
 
+def _embedding_mlp(shapes: Shapes) -> LayoutMatch | None:
+    """An ``nn.Embedding`` and two ``nn.Linear`` layers on the embeddings of all positions.
+
+    The hidden layer takes them one after the other, or their sum; its shape tells which.
+    """
+    found = [name for name in shapes if "emb" in name.lower() and len(shapes[name]) == 2]
+    if len(found) != 1:
+        return None
+    rest = {name: shape for name, shape in shapes.items() if name != found[0]}
+    parts = [name.rpartition(".") for name in rest]
+    layers = sorted({layer for layer, _, _ in parts}, key=_in_order)
+    if not all(layer and part in ("weight", "bias") for layer, _, part in parts) or len(layers) != 2:
+        return None
+    sizes = {layer: rest.get(f"{layer}.weight", ()) for layer in layers}
+    tokens, feature = shapes[found[0]]
+    order = _chained(layers, sizes) if all(len(size) == 2 for size in sizes.values()) else None
+    if order is None or sizes[order[0]][1] % feature or _chain("", rest, order) is None:
+        return None
+    hidden, output = order
+    positions = sizes[hidden][1] // feature
+    width = sizes[hidden][0]
+    entries = {
+        "embedding": MapEntry((found[0],)),
+        "hidden_weight": MapEntry(
+            (f"{hidden}.weight",), (*_TRANSPOSED, ShapeOp("reshape", (positions, feature, width)))
+        ),
+        "output_weight": MapEntry((f"{output}.weight",), _TRANSPOSED),
+    }
+    model = {
+        "kind": "embedding_mlp",
+        "embedding": feature,
+        "width": width,
+        "combine": "add" if positions == 1 else "concatenate",
+        "bias": f"{hidden}.bias" in rest,
+        "output_bias": f"{output}.bias" in rest,
+    }
+    if model["bias"]:
+        entries["hidden_bias"] = MapEntry((f"{hidden}.bias",))
+    if model["output_bias"]:
+        entries["output_bias"] = MapEntry((f"{output}.bias",))
+    name = f"embedding and linear layers {hidden}, {output}"
+    how = "added" if positions == 1 else "put one after the other"
+    note = f"{found[0]} is taken to be the embedding of every position; the embeddings are {how}."
+    return LayoutMatch(name, model, WeightMap(entries, label=f"layout {name}"), tokens, note=note)
+
+
 def _nanda(shapes: Shapes) -> LayoutMatch | None:
     """The transformer of Nanda et al.: ``embed.W_E``, ``blocks.0.attn.W_Q`` [head, inner, model], ...
 
@@ -425,4 +471,4 @@ def _refuse_others(shapes: Shapes) -> None:
         )
 
 
-_LAYOUTS = (_own, _two_circuits, _sequential, _nanda, _transformer_lens, _stack)
+_LAYOUTS = (_own, _two_circuits, _sequential, _nanda, _transformer_lens, _embedding_mlp, _stack)

@@ -30,8 +30,8 @@ _LOSSES = {"sign": "hinge", "class": "cross_entropy", "real": "squared"}
 _MAX_TOML_BYTES = 2**24
 _KNOWN_LAYOUTS = (
     "Known layouts: nn.Linear layers that follow each other (as in nn.Sequential, linear1/linear2, fc1/fc2), "
-    "the transformers of Nanda et al. and of TransformerLens, and what grokscope exports. For any other "
-    "layout give a map ({map}); {write} writes one to start from."
+    "two of them after an nn.Embedding, the transformers of Nanda et al. and of TransformerLens, and what "
+    "grokscope exports. For any other layout give a map ({map}); {write} writes one to start from."
 )
 
 

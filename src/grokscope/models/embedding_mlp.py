@@ -18,7 +18,7 @@ __all__ = ["EmbeddingMLP"]
 
 
 class EmbeddingMLP(Model):
-    r"""Token embeddings and one hidden layer: $f(x) = \sigma\big(\sum_t W_E[x_t] V_t + b\big) U$.
+    r"""Token embeddings and one hidden layer: $f(x) = \sigma\big(\sum_t W_E[x_t] V_t + b\big) U + c$.
 
     The input is a sequence of one-hot tokens [position, token]. With ``combine = "add"`` all positions share
     $V$, so the network computes the same for (a, b) as for (b, a). Initially $V$ and $U$ are drawn from
@@ -31,6 +31,7 @@ class EmbeddingMLP(Model):
         activation: $\sigma$: ``relu``, ``quadratic`` ($z^2$), ``gelu`` or ``tanh``.
         combine: ``concatenate`` (its own $V_t$ for each position) or ``add`` (one $V$ for all).
         bias: whether hidden neurons have a bias b.
+        output_bias: whether the outputs have a bias c.
         embedding_scale: factor on the initial embedding.
         init_scale: factor on all other initial weights.
 
@@ -47,12 +48,14 @@ class EmbeddingMLP(Model):
 
     kind: Literal["embedding_mlp"] = "embedding_mlp"
     traced = ("embedding_scale", "init_scale")
+    younger = ("output_bias",)
 
     embedding: int = Field(default=64, ge=1, le=100_000)
     width: int = Field(default=256, ge=1, le=10**7)
     activation: Literal["relu", "quadratic", "gelu", "tanh"] = "relu"
     combine: Literal["concatenate", "add"] = "concatenate"
     bias: bool = True
+    output_bias: bool = False
     embedding_scale: float = Field(default=1.0, gt=0.0, le=1e6)
     init_scale: float = Field(default=1.0, gt=0.0, le=1e6)
 
@@ -104,13 +107,15 @@ class EmbeddingMLP(Model):
             output_weight=output,
             activation=self.activation,
             adds=self.combine == "add",
+            output_bias=jnp.zeros(n_outputs) if self.output_bias else None,
         )
 
     def n_parameters(self, input_shape: tuple[int, ...], n_outputs: int) -> int:
         """Number of parameters of embedding, hidden layer and output layer."""
         positions, tokens = input_shape
         inputs = self._slots(positions) * self.embedding
-        return tokens * self.embedding + (inputs + self.bias + n_outputs) * self.width
+        neurons = (inputs + self.bias + n_outputs) * self.width
+        return tokens * self.embedding + neurons + self.output_bias * n_outputs
 
     def flops_per_sample(self, input_shape: tuple[int, ...], n_outputs: int) -> float:
         """Operations of the matrix products; the hidden layer of each token is computed once per batch."""

@@ -13,7 +13,7 @@ __all__ = ["EmbeddingMLPNetwork"]
 
 
 class EmbeddingMLPNetwork(eqx.Module):
-    r"""$f(x) = \sigma\big(\sum_t x_t W_E V_t + b\big) U$ for one-hot tokens $x_t$.
+    r"""$f(x) = \sigma\big(\sum_t x_t W_E V_t + b\big) U + c$ for one-hot tokens $x_t$.
 
     Attributes:
         embedding: $W_E$ [token, feature], the same at every position.
@@ -22,6 +22,7 @@ class EmbeddingMLPNetwork(eqx.Module):
         output_weight: U [neuron, output].
         activation: name of $\sigma$.
         adds: whether the embeddings of all positions are added.
+        output_bias: c [output], or None. It belongs to no neuron, so subnetworks keep it.
     """
 
     embedding: Float[Array, "*member token feature"]
@@ -30,10 +31,13 @@ class EmbeddingMLPNetwork(eqx.Module):
     output_weight: Float[Array, "*member neuron output"]
     activation: str = eqx.field(static=True)
     adds: bool = eqx.field(static=True)
+    output_bias: Float[Array, "*member output"] | None = None
 
     def __call__(self, x: Float[Array, "sample position token"]) -> Float[Array, "sample ..."]:
         """The logits; [sample] if there is one output."""
         logits = self.hidden(x) @ self.output_weight
+        if self.output_bias is not None:
+            logits = logits + self.output_bias
         return logits[:, 0] if logits.shape[-1] == 1 else logits
 
     def hidden(self, x: Float[Array, "sample position token"]) -> Float[Array, "sample neuron"]:
