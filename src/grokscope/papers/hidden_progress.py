@@ -1280,23 +1280,17 @@ class HiddenProgress(Paper):
     figures = _FIGURES
     reasons: ClassVar[Mapping[str, str]] = {
         "H2": "At half the plateau the largest movement is that of noise (H3); by t_c weights have grown "
-        "ten times "
-        "as far, nearly all of it in the drop.",
+        "ten times as far, nearly all of it in the drop.",
         "H3": "The largest of 5,000 movements is noise until the very end: signal over noise of the best "
-        "weight is "
-        "1.8 at half the plateau, and the largest noise 4.1. With batches of 1,024 it is seen (H3-batch), "
-        "and "
-        "with batches of 32 in the direction of the movement (H3-direction).",
+        "weight is 1.8 at half the plateau, and the largest noise 4.1. With batches of 1,024 it is seen "
+        "(H3-batch), and with batches of 32 in the direction of the movement (H3-direction).",
         "H3-rms": "Not the extreme alone: signal over noise of a typical weight is 0.4, and most of the "
-        "noise is "
-        "common to all neurons.",
-        "H3-late": "Not that half the plateau is too early: the largest movement leaves the null only "
-        "where the "
-        "plateau ends.",
+        "noise is common to all neurons.",
+        "H3-late": "Not that half the plateau is too early: the largest movement leaves the null only where "
+        "the plateau ends.",
         "H4-neurons": "A few neurons lower the loss; the largest movements are theirs (H4).",
         "H6-small-batch": "With batches of 32 and rate 0.1 noise moves the weights by half of their size "
-        "before "
-        "the plateau ends, so the start is forgotten.",
+        "before the plateau ends, so the start is forgotten.",
         "H11-100": "At width 1,000 it holds (H11); in steps the plateau is much shorter at width 100, too "
         "(H11-steps).",
         "H15": "As H3-rms: size does not show it. The output does (H15-output).",
