@@ -290,12 +290,13 @@ def table_of(folder: Path, name: str = "") -> JudgedTable:
     finished: dict[str, set[int]] = {}
     seconds: list[float | None] = []
     made: list[tuple[str, str]] = []
-    for path, run in _runs(folder):
-        # a sweep and a contest are folders of several, with the same seeds
+    for path, runs, took in _parts(folder):
+        # a sweep and a contest are folders of several runs, with the same seeds
         of = finished.setdefault(path.relative_to(folder).parts[0], set())
-        of |= {s[0] for s, done in zip(run.members, run.is_done, strict=True) if done}
-        seconds.append(run.provenance["wall_seconds"])
-        made.append((run.provenance["started"][:10], run.provenance["packages"]["grokscope"]))
+        seconds.append(took)
+        for run in runs:
+            of |= {s[0] for s, done in zip(run.members, run.is_done, strict=True) if done}
+            made.append((run.provenance["started"][:10], run.provenance["packages"]["grokscope"]))
     trained = {name: seeds_argument(seeds) for name, seeds in sorted(finished.items())}
     asked = {row["name"]: record.get("seeds") for row in record["rows"]}
     date, version = max(made, default=("", ""))
@@ -313,11 +314,15 @@ def table_of(folder: Path, name: str = "") -> JudgedTable:
     )
 
 
-def _runs(folder: Path) -> Iterator[tuple[Path, Run]]:
-    """Every run of a reproduction, also the cells of its sweeps, with the folder of the run or the sweep."""
-    yield from ((path, open_run(path)) for path in run_folders(folder))
+def _parts(folder: Path) -> Iterator[tuple[Path, list[Run], float | None]]:
+    """The runs and sweeps of a reproduction: the folder, the runs in it, and the wall seconds of all."""
+    for path in run_folders(folder):
+        run = open_run(path)
+        yield path, [run], run.provenance["wall_seconds"]
     for path in sweep_folders(folder):
-        yield from ((path, run) for _, run in open_sweep(path).runs())
+        sweep = open_sweep(path)
+        # cells that are trained together have the same seconds, so those of cells do not add up
+        yield path, [run for _, run in sweep.runs()], sweep.provenance["wall_seconds"]
 
 
 def as_asked(trained: Mapping[str, str], record: Mapping[str, Any]) -> dict[str, str]:

@@ -290,7 +290,9 @@ def test_the_cells_of_a_sweep_are_one_experiment(
             },
         )
 
-    sweep = SimpleNamespace(runs=lambda: iter([((0,), cell(100, 103, 2.0)), ((1,), cell(100, 104, 3.0))]))
+    # two cells that were trained together, in 5 seconds
+    cells = [((0,), cell(100, 103, 5.0)), ((1,), cell(100, 104, 5.0))]
+    sweep = SimpleNamespace(runs=lambda: iter(cells), provenance={"wall_seconds": 5.0})
     monkeypatch.setattr(tool, "sweep_folders", lambda folder: [folder / "larger-parity"])
     monkeypatch.setattr(tool, "open_sweep", lambda path: sweep)
     table = tool.table_of(project / "out")
