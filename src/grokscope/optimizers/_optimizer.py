@@ -73,9 +73,11 @@ class Optimizer(Part):
         """For each parameter ``decay`` or ``no_decay``."""
         import jax
 
+        from grokscope.models.networks.parameters import leaf_name
+
         def label(path: tuple[Any, ...], leaf: Any) -> str:
             del leaf
-            name = jax.tree_util.keystr(path, simple=True, separator=".")
+            name = leaf_name(path)
             is_listed = any(fnmatchcase(name, pattern) for pattern in self.no_decay)
             return "no_decay" if is_listed else "decay"
 
