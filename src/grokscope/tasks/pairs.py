@@ -76,6 +76,7 @@ class Pairs(Task):
     """
 
     traced = ("noise",)
+    younger = ("labels", "noise")
 
     train_fraction: float = Field(default=0.5, gt=0.0, le=1.0)
     operator_token: bool = True
@@ -121,13 +122,6 @@ class Pairs(Task):
         if self.noise and self.labels != "noisy":
             raise ValueError("noise needs labels = 'noisy'")
         return self
-
-    def identifying(self) -> dict[str, Any]:
-        """The part as a JSON table; without ``labels`` and ``noise``, which are newer, if labels are true."""
-        table = super().identifying()
-        if self.labels == "true":
-            del table["labels"], table["noise"]
-        return table
 
     @property
     def axes(self) -> dict[str, tuple[Any, ...]]:
