@@ -8,6 +8,7 @@ import importlib
 import json
 import os
 import resource
+import signal
 import sys
 import time
 from pathlib import Path
@@ -52,9 +53,10 @@ def resident(key: str) -> int:
 
 def work(job: dict[str, Any], library: Any) -> None:
     """Do a job in this copy; never returns."""
-    from grokscope.interrupts import end_on_signals
+    from grokscope.interrupts import SIGNALS, end_on_signals
 
     end_on_signals()  # as the command line begins
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     to = job["to"]
     os.chdir(job["cwd"])
     for number, name in ((1, "out"), (2, "err")):
@@ -110,9 +112,12 @@ def main() -> None:
     for line in sys.stdin:
         what, value = json.loads(line)
         if what == "start":
+            # until the copy has handlers: a signal would find those of this process
+            signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
             pid = os.fork()
             if pid == 0:
                 work(value, library)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
             places[pid] = value["to"]
             print(json.dumps(pid), flush=True)
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import signal
@@ -115,6 +116,40 @@ def test_other_exceptions_that_are_lost_go_to_the_hook_that_was_there(monkeypatc
     with Interruptible():
         Failing()
     assert [one.exc_type for one in seen] == [ValueError]
+
+
+class HalfMade:
+    """An object whose making a signal interrupts; its destructor then fails, as that of an event loop."""
+
+    def __init__(self) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        self.whole = True
+
+    def __del__(self) -> None:
+        assert self.whole
+
+
+def test_the_destructor_of_what_was_half_made_is_not_reported(monkeypatch):
+    seen = []
+    monkeypatch.setattr(sys, "unraisablehook", seen.append)
+
+    def while_it_lasts() -> None:
+        with contextlib.suppress(KeyboardInterrupt):
+            HalfMade()
+
+    ends_with_interrupt(while_it_lasts, (signal.SIGTERM,))
+    assert seen == []
+
+
+def test_a_command_frees_what_was_half_made_without_a_word(monkeypatch, capsys):
+    from grokscope.cli.guard import run_guarded
+
+    seen = []
+    monkeypatch.setattr(sys, "unraisablehook", seen.append)
+    assert run_guarded(HalfMade, ["runs"]) == 130
+    gc.collect()
+    assert seen == []
+    assert capsys.readouterr().err == "grokscope: stopped\n"
 
 
 def test_a_handler_of_the_users_stays(monkeypatch):

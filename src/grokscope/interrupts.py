@@ -28,6 +28,7 @@ else:
 __all__ = [
     "SIGNALS",
     "Interruptible",
+    "discard",
     "end_on_signals",
     "interruptible",
     "is_command",
@@ -157,9 +158,11 @@ class Interruptible:
 
     def _lost(self, lost: "sys.UnraisableHookArgs") -> None:
         """Python's hook for exceptions that it cannot raise."""
-        if not (self.pending and issubclass(lost.exc_type, KeyboardInterrupt)):
+        if not self._received:
             self._hook(lost)
             return
+        if not (self.pending and issubclass(lost.exc_type, KeyboardInterrupt)):
+            return  # the destructor of what was interrupted while it was made
         # what is raised here would be lost, too; and `threading` may be what was interrupted
         _thread.start_new_thread(self._send_again, (self._received[-1],))
 
@@ -169,6 +172,23 @@ class Interruptible:
         time.sleep(_AGAIN)
         if self.pending:
             signal.pthread_kill(self.thread, number)
+
+
+def discard(error: BaseException | None) -> None:
+    """Free what the frames of an interrupt hold, without a word.
+
+    An object that was interrupted while it was made (an event loop, say) may have a destructor that fails;
+    Python would report that with a traceback.
+    """
+    from traceback import clear_frames
+
+    hook, sys.unraisablehook = sys.unraisablehook, lambda lost: None
+    try:
+        while error is not None:
+            clear_frames(error.__traceback__)
+            error = error.__cause__ or error.__context__
+    finally:
+        sys.unraisablehook = hook
 
 
 def interruptible(function: "Callable[P, T]") -> "Callable[P, T]":

@@ -170,8 +170,10 @@ def pytest_runtest_makereport(
 @pytest.fixture(scope="module")
 def _tries(request: pytest.FixtureRequest) -> Generator[dict[str, bool], None, None]:
     tries: dict[str, bool] = {}
+    began = time.monotonic()
     yield tries
     torture = Torture("as_people_live_with_it", Path(str(request.node.path)).relative_to(ROOT).as_posix())
+    torture.began = began
     torture.failures += [name for name, passed in tries.items() if not passed]
     if torture.full:
         torture.done(len(tries), "things that happen around a command", f"{len(torture.failures)} went wrong")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from grokscope.cli import output
 from grokscope.errors import GrokscopeError, PartError, did_you_mean, speaking_commands
-from grokscope.interrupts import SIGNALS, Interruptible, end_on_signals
+from grokscope.interrupts import SIGNALS, Interruptible, discard, end_on_signals
 
 if TYPE_CHECKING:
     import typer
@@ -145,6 +145,7 @@ def _report(error: BaseException, words: list[str]) -> int:
             else ""
         )
         _print_error(f"stopped{resume}")
+        discard(error)
         return 130
     if isinstance(error, output.OutputClosed):
         # Otherwise the interpreter reports an error when it flushes the closed pipe at exit.
