@@ -104,7 +104,7 @@ def _run(
 ) -> RunExperiment:
     profiles = {"paper": Profile(seeds=seeds[0]), "quick": Profile(seeds=seeds[1])}
     spec = _COEXISTENCE.with_(f"name='{name}'", *changes)
-    return RunExperiment(name, sentence, spec.with_(measures=(*spec.measures, *more)), profiles)
+    return RunExperiment(name, sentence, spec.with_(measures=(*(spec.measures or ()), *more)), profiles)
 
 
 def _values(first: float, last: float, count: int) -> str:
