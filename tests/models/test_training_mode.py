@@ -13,11 +13,15 @@ import pytest
 
 import grokscope as gs
 from grokscope.learners import Batch
+from grokscope.measures.neuron_waves import NeuronParticipation
+from grokscope.measures.norms import BatchNormScale
 from grokscope.models.check import check_model
 from grokscope.models.mlp import MLP
 from grokscope.models.networks.training import BatchNorm, TrainingMode, joined, split
+from grokscope.models.one_hot_mlp import OneHotMLP
 from grokscope.optimizers import AdamW
 from grokscope.tasks.arrays import Arrays
+from grokscope.tasks.modular_operator import ModularOperator
 
 N_BITS, N_TRAIN, BATCH = 6, 21, 8
 BOTH = MLP(widths=[7, 5], dropout=0.25, batch_norm=True)
@@ -277,3 +281,97 @@ def test_a_network_of_pytorch_with_batch_normalization_is_recorded(tmp_path: Pat
     with gs.Recorder(spec, tmp_path / "run", data=data, map=table) as recorder:
         recorder(0, network)  # compares its predictions with ours
     np.testing.assert_array_equal(recorder.run.model().means[0], network[1].running_mean)
+
+
+# --- one-hot perceptrons: the activations are normalized ---
+
+ONE_HOT = OneHotMLP(widths=[4, 3], activation="power", stds=[1.0], output_factor=0.5, batch_norm=True)
+PAIRS = ModularOperator(
+    operator="addition", p=5, train_fraction=0.6, operator_token=False, equals_token=False
+)
+
+
+@pytest.mark.parametrize("widths", [[4, 3], [4]])
+def test_one_hot_perceptrons_keep_the_contract_of_models(widths: list[int]) -> None:
+    check_model(ONE_HOT.model_copy(update={"widths": tuple(widths), "dropout": 0.25}))
+
+
+def test_one_hot_perceptrons_without_them_have_the_identity_of_before() -> None:
+    plain = gs.Experiment(task=PAIRS, model=OneHotMLP(widths=[4]), loss="squared", epochs=1)
+    assert not {"dropout", "batch_norm"} & plain.identifying()["model"].keys()
+    other = plain.with_(model=OneHotMLP(widths=[4], batch_norm=True))
+    assert other.identity != plain.identity
+
+
+def test_activations_are_normalized_and_then_dropped() -> None:
+    """Against NumPy, in training and in evaluation."""
+    with jax.enable_x64(True):
+        model = ONE_HOT.model_copy(update={"dropout": 0.4})
+        network = model.network(jax.random.key(1), (2, 5), 5)
+        network = eqx.tree_at(
+            lambda n: (n.scales, n.means),
+            network,
+            ((jnp.arange(4.0), jnp.ones(3)), (jnp.ones(4), jnp.ones(3))),
+        )
+        pairs = np.array([[0, 1], [2, 2], [4, 0], [3, 1], [1, 1]])
+        x, key = jnp.eye(5)[pairs], jax.random.key(7)
+        weight = jnp.array([1.0, 1.0, 1.0, 1.0, 0.0])  # the last is padding
+        batch = Batch(x, None, weight)
+        training = model.in_training(network, batch, key)
+        assert network.mode is None
+        table = np.asarray(network.hidden_weight)
+        first = (table[0][pairs[:, 0]] + table[1][pairs[:, 1]]) ** 2
+        keeps = [np.asarray(training.mode.dropped(jnp.ones((5, m)), i)) for i, m in enumerate((4, 3))]
+
+        def forward(norms: list[tuple[np.ndarray, np.ndarray]], keeps: list[Any]) -> np.ndarray:
+            values = first
+            for i, (mean, variance) in enumerate(norms):
+                values = values if i == 0 else (values @ np.asarray(network.weights[0])) ** 2
+                normal = (values - mean) / np.sqrt(variance + 1e-5)
+                values = (normal * np.asarray(network.scales[i]) + np.asarray(network.shifts[i])) * keeps[i]
+            return 0.5 * values @ np.asarray(network.output_weight)
+
+        still = [
+            (np.asarray(m), np.asarray(v)) for m, v in zip(network.means, network.variances, strict=True)
+        ]
+        np.testing.assert_allclose(network(x), forward(still, [1.0, 1.0]), rtol=1e-12)
+        moments = [(first[:4].mean(axis=0), first[:4].var(axis=0))]
+        normal = (first - moments[0][0]) / np.sqrt(moments[0][1] + 1e-5) * np.arange(4.0) * keeps[0]
+        second = (normal @ np.asarray(network.weights[0])) ** 2
+        moments.append((second[:4].mean(axis=0), second[:4].var(axis=0)))
+        np.testing.assert_allclose(training(x)[:4], forward(moments, keeps)[:4], rtol=1e-10)
+        after = model.next_state(network, batch, key)
+        np.testing.assert_allclose(after.means[1], 0.9 + 0.1 * moments[1][0], rtol=1e-12)
+        np.testing.assert_allclose(after.variances[0], 0.9 + 0.1 * moments[0][1] * 4 / 3, rtol=1e-12)
+        assert after.hidden_weight is None
+
+
+def test_normalized_neurons_are_measured_and_masked(tmp_path: Path) -> None:
+    model = OneHotMLP(widths=[6], stds=[0.5], output_factor=1.0, batch_norm=True)
+    run = gs.train(
+        gs.Experiment(
+            task=PAIRS,
+            model=model,
+            loss="squared",
+            optimizer="adamw",
+            batch_size=5,
+            epochs=2,
+            measures=["train_loss", "batch_norm_scale", NeuronParticipation()],
+        ),
+        out=tmp_path / "run",
+    )
+    network, keep = run.model(0), jnp.array([1.0, 1.0, 0.0, 1.0, 0.0, 1.0])
+    found = run.measures.isel(seed=0, step=-1)
+    np.testing.assert_allclose(found.batch_norm_scale, np.abs(network.scales[0]), rtol=1e-6)
+    assert found.neuron_participation_rfft.sizes == {"neuron": 6}
+    x = jnp.asarray(run.data(0)["train_x"])
+    values = np.asarray(network.hidden(x)) * np.asarray(keep)
+    wanted = values @ np.asarray(network.output_weight)
+    np.testing.assert_allclose(network.keeping(keep)(x), wanted, rtol=2e-5, atol=1e-6)
+    assert (network.homogeneity, OneHotMLP().network(jax.random.key(0), (2, 5), 5).homogeneity) == (None, 3)
+    masks = network.neuron_masks(keep)
+    assert jax.tree.structure(masks) == jax.tree.structure(split(network)[0])
+    np.testing.assert_array_equal(masks.scales[0], keep)
+    without = gs.Experiment(task=PAIRS, model=OneHotMLP(widths=[6]), loss="squared", epochs=1)
+    assert "batch_norm = true" in (BatchNormScale().missing(without) or "")
+    assert BatchNormScale().missing(run.experiment) is None

@@ -69,7 +69,28 @@ def mapped(train, test):
 
 
 def flat(value):
-    return lambda **cell: value
+    return lambda *rate, **cell: value
+
+
+def dropped(train, test):
+    """Accuracies at each rate of dropout: functions of the rate."""
+
+    def curve(value):
+        return lambda steps, dropout: scattered(value(dropout))(steps)
+
+    return run("dropout", train_accuracy=curve(train), test_accuracy=curve(test))
+
+
+def normalized(low, high, share=0.5):
+    """A share of 16 neurons is of low participation and has the scale ``low``, the others ``high``."""
+    few = np.arange(16) < 16 * share
+    scale, waves = np.where(few, low, high), np.where(few, 0.05, 0.95)
+
+    def curve(values):
+        noisy = values + 0.002 * RNG.standard_normal((SEEDS, 1, 16))
+        return lambda steps: np.repeat(noisy, len(steps), axis=1)
+
+    return run("batch-norm", batch_norm_scale=curve(scale), neuron_participation_rfft=curve(waves))
 
 
 def memory(accuracy):
@@ -95,6 +116,8 @@ CASES = {
             ("D9-chance", "forgetting", "test_accuracy", 0.011, 0.5),
             ("D10", "minibatch", "train_accuracy", 0.81, 0.95),
             ("D10-test", "minibatch", "test_accuracy", 1.0, 0.9),
+            ("D16", "batch-norm", "train_accuracy", 0.8, 0.95),
+            ("D16-test", "batch-norm", "test_accuracy", 1.0, 0.9),
         )
     },
     "D3-true": (
@@ -124,6 +147,18 @@ CASES = {
         (run("much-data", train_accuracy=scattered(0.7), test_accuracy=scattered(1.0)),),
         (run("much-data", train_accuracy=scattered(1.0), test_accuracy=scattered(0.8)),),
     ),
+    "D17": ((normalized(0.02, 0.05),), (normalized(0.02, 0.05, share=0.0),)),
+    "D17-scale": ((normalized(0.02, 0.05),), (normalized(0.05, 0.05),)),
+    "D17-follows": ((normalized(0.02, 0.05),), (normalized(0.05, 0.02),)),
+    "D18": ((dropped(flat(0.8), flat(1.0)),), (dropped(flat(1.0), flat(1.0)),)),
+    "D18-full": (
+        (dropped(lambda rate: 0.67 if rate == 0.8 else 0.9, flat(1.0)),),
+        (dropped(flat(0.9), flat(1.0)),),
+    ),
+    "D18-confusion": (
+        (dropped(flat(0.9), lambda rate: 0.1 if rate == 0.98 else 1.0),),
+        (dropped(flat(0.9), flat(1.0)),),
+    ),
     "D15": (
         (mapped(flat(1.0), lambda weight_decay, noise, **_: float(weight_decay > 0 or noise < 0.3)),),
         (mapped(flat(1.0), lambda weight_decay, noise, **_: float(weight_decay == 0 or noise < 0.3)),),
@@ -152,6 +187,9 @@ def test_numbers_are_those_that_were_put_in():
     assert verdict("D11", CASES["D11"][0]).value == pytest.approx(0.39, **close)
     assert verdict("D12", CASES["D12"][1]).value == pytest.approx(0.2 - 1 / 97, **close)
     assert verdict("D14", CASES["D14"][0]).value == pytest.approx(0.3, **close)
+    assert verdict("D17", CASES["D17"][0]).value == pytest.approx(0.5, **close)
+    assert verdict("D17-scale", CASES["D17-scale"][0]).value == pytest.approx(0.4, abs=0.03)
+    assert verdict("D18", CASES["D18"][0]).value == pytest.approx(0.2, **close)
     # two of the four shares of drawn labels generalize without decay, all with it
     assert verdict("D15", CASES["D15"][0]).value == pytest.approx(0.5, **close)
 
@@ -202,14 +240,14 @@ def test_the_published_settings():
 def tiny(tmp_path_factory):
     """All runs of the figures but the map: of one tiny network."""
     changes = ("task.p=7", "model.widths=[20]", "steps=4", "schedule.measures=['every 2 steps']")
-    spec = PAPER.experiment("coexistence").experiment.with_(*changes)
+    spec = PAPER.experiment("batch-norm").experiment.with_(*changes, "batch_size='full'")
     result = train(spec, seeds=2, out=tmp_path_factory.mktemp("tiny") / "run")
     return dict.fromkeys([one.name for one in PAPER.experiments], result)
 
 
 def test_every_claim_on_a_run_can_be_judged_by_what_a_run_measures(tiny):
     for claim in PAPER.claims:
-        if claim.experiment != "phase-map":
+        if claim.experiment not in ("phase-map", "dropout") and claim.id != "D17-scale":  # needs both kinds
             found = gather(claim, *(tiny[name].measures for name in claim.experiments))
             assert not isinstance(found, NotTestable), claim.id
             assert np.isfinite(np.asarray(found)).all(), claim.id

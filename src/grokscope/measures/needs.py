@@ -33,6 +33,7 @@ __all__ = [
     "KNOWN_EMBEDDING",
     "MODULAR_SUM",
     "NAMED_MATRICES",
+    "NORMALIZED_NEURONS",
     "ONE_HIDDEN_LAYER",
     "PAIRS",
     "PAIR_BLOCKS",
@@ -207,6 +208,11 @@ PARAMETERS = Need(
     "; learner '{learner}' has none",
 )
 HIDDEN_NEURONS = Need("a network with hidden neurons", _has_hidden_neurons, ", not '{model}'")
+NORMALIZED_NEURONS = Need(  # in ``point.network.scales``
+    "batch normalization of one layer of hidden neurons ('one_hot_mlp' with batch_norm = true)",
+    lambda spec: spec.model.n_neurons > 0 and getattr(spec.model, "batch_norm", False),
+    ", not '{model}' without it",
+)
 HOMOGENEOUS = Need(  # in ``point.network.homogeneity``, the degree
     "a network that is homogeneous in its parameters (activation relu or a power, no output bias)",
     _is_homogeneous,

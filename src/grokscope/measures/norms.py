@@ -5,14 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from grokscope.measures._measure import Measure
-from grokscope.measures.needs import HIDDEN_NEURONS, INITIAL_NETWORK, NAMED_MATRICES, PARAMETERS
+from grokscope.measures.needs import (
+    HIDDEN_NEURONS,
+    INITIAL_NETWORK,
+    NAMED_MATRICES,
+    NORMALIZED_NEURONS,
+    PARAMETERS,
+)
 
 if TYPE_CHECKING:
     import jax
 
     from grokscope.measures._point import Point
 
-__all__ = ["MatrixNorm", "NeuronNorm", "PathNorm", "PathNormTotal", "StartDistance", "WeightNorm"]
+__all__ = [
+    "BatchNormScale",
+    "MatrixNorm",
+    "NeuronNorm",
+    "PathNorm",
+    "PathNormTotal",
+    "StartDistance",
+    "WeightNorm",
+]
 
 
 def _floats(network: Any) -> Any:
@@ -55,6 +69,35 @@ class NeuronNorm(Measure):
     def __call__(self, point: Point) -> jax.Array:
         """The norms of the columns of W."""
         return point.neuron_norm
+
+
+class BatchNormScale(Measure):
+    r"""The size $|\gamma_j|$ of each neuron's scale of batch normalization; [neuron].
+
+    The activations of a normalized neuron have a standard deviation of $|\gamma_j|$ over the batch.
+
+    Source: Doshi et al. 2023 (arXiv 2310.13061), Figure 5.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from grokscope.losses import Squared
+        >>> from grokscope.measures import Point
+        >>> from grokscope.models.one_hot_mlp import OneHotMLP
+        >>> network = OneHotMLP(widths=[2], batch_norm=True).network(jax.random.key(0), (2, 3), 3)
+        >>> BatchNormScale()(Point(network, {}, Squared())).tolist()
+        [1.0, 1.0]
+    """
+
+    kind: Literal["batch_norm_scale"] = "batch_norm_scale"
+    dims = ("neuron",)
+    default = False
+    needs = (NORMALIZED_NEURONS,)
+
+    def __call__(self, point: Point) -> jax.Array:
+        """The absolute scales of the hidden layer."""
+        import jax.numpy as jnp
+
+        return jnp.abs(point.network.scales[0])
 
 
 class PathNorm(Measure):

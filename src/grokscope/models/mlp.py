@@ -86,9 +86,9 @@ class MLP(Model):
     def network(self, key: jax.Array, input_shape: tuple[int, ...], n_outputs: int) -> Any:
         """Draw all weights and biases."""
         import jax
-        import jax.numpy as jnp
 
         from grokscope.models.networks.one_hidden_layer import Layers, OneHiddenLayer
+        from grokscope.models.networks.training import batch_norms
 
         def uniform(key: jax.Array, shape: tuple[int, ...], fan_in: int) -> jax.Array:
             return draw_uniform(key, shape, 1 / math.sqrt(fan_in), self.init_scale)
@@ -104,21 +104,16 @@ class MLP(Model):
         output_bias = uniform(bias_key, outside, sizes[-1]) if self.output_bias else None
         if self.has_one_hidden_layer:
             return OneHiddenLayer(weights[0], biases[0], output_weight, self.activation, output_bias)
-        if not self.batch_norm:
-            return Layers(weights, biases, output_weight, output_bias, self.activation)
-        ones, zeros = (tuple(fill(m) for m in self.widths) for fill in (jnp.ones, jnp.zeros))
-        return Layers(weights, biases, output_weight, output_bias, self.activation, ones, zeros, zeros, ones)
+        norms = batch_norms(self.widths) if self.batch_norm else {}
+        return Layers(weights, biases, output_weight, output_bias, self.activation, **norms)
 
     def in_training(self, network: Any, batch: Any, key: jax.Array) -> Any:
         """With dropout, and normalized over the batch."""
-        import equinox as eqx
-
         from grokscope.models.networks.training import TrainingMode
 
-        if not self.has_training_mode:
-            return network
-        mode = TrainingMode(key, self.dropout, batch.weight)
-        return eqx.tree_at(lambda n: n.mode, network, mode, is_leaf=lambda leaf: leaf is None)
+        return (
+            TrainingMode(key, self.dropout, batch.weight).of(network) if self.has_training_mode else network
+        )
 
     def next_state(self, network: Any, batch: Any, key: jax.Array) -> Any:
         """The running means of batch normalization."""

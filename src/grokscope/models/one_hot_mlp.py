@@ -38,12 +38,19 @@ class OneHotMLP(Model):
             of inputs (positions times tokens) and N the width of the last hidden layer. It is no parameter,
             and learning rates depend on it.
         init_scale: factor on all initial weights.
+        dropout: in training, each hidden neuron is 0 with this probability, as in `MLP`.
+        batch_norm: whether the *activations* are normalized over the batch, as by PyTorch's ``BatchNorm1d``
+            after each activation (`grokscope.models.networks.training.BatchNorm`). Measures are taken in
+            evaluation mode, with the running means; the value of a neuron is then its normalized activation.
+            Its parameters are ``scales.I`` and ``shifts.I`` of layer I, its running means ``means.I`` and
+            ``variances.I``.
 
     Raises:
         InputError: in an experiment, if inputs are not sequences of tokens; for other numbers of layers or
             standard deviations.
 
-    Source: Gromov 2023 (arXiv 2301.02679), Section 2: one layer, $z^2$, ``mean_field``.
+    Source: Gromov 2023 (arXiv 2301.02679), Section 2: one layer, $z^2$, ``mean_field``; dropout and batch
+    normalization: Doshi et al. 2023 (arXiv 2310.13061), Figures 3b and 5.
 
     Example:
         >>> OneHotMLP(widths=[100]).n_parameters((2, 23), 23)
@@ -53,7 +60,8 @@ class OneHotMLP(Model):
     """
 
     kind: Literal["one_hot_mlp"] = "one_hot_mlp"
-    traced = ("init_scale",)
+    traced = ("init_scale", "dropout")
+    younger = ("dropout", "batch_norm")
 
     widths: tuple[int, ...] = (500,)
     activation: Literal["power", "relu", "gelu", "tanh"] = "power"
@@ -61,6 +69,8 @@ class OneHotMLP(Model):
     stds: tuple[float, ...] = (1.0,)
     output_factor: float | Literal["mean_field"] = "mean_field"
     init_scale: float = Field(default=1.0, gt=0.0, le=1e6)
+    dropout: float | None = Field(default=None, ge=0.0, lt=1.0)
+    batch_norm: bool = False
 
     @field_validator("widths", mode="after")
     @classmethod
@@ -98,6 +108,11 @@ class OneHotMLP(Model):
         return self
 
     @property
+    def has_training_mode(self) -> bool:
+        """Whether there is dropout or batch normalization."""
+        return self.dropout is not None or self.batch_norm
+
+    @property
     def n_neurons(self) -> int:
         """The number of hidden neurons; 0 if there are several layers."""
         return self.widths[0] if len(self.widths) == 1 else 0
@@ -122,6 +137,7 @@ class OneHotMLP(Model):
         import jax
 
         from grokscope.models.networks.one_hot_mlp import OneHotLayers, OneHotNeurons
+        from grokscope.models.networks.training import batch_norms
 
         shapes = ((*input_shape, self.widths[0]), *itertools.pairwise((*self.widths, n_outputs)))
         stds = self.stds if len(self.stds) > 1 else self.stds * len(shapes)
@@ -130,9 +146,22 @@ class OneHotMLP(Model):
             for key, shape, std in zip(jax.random.split(key, len(shapes)), shapes, stds, strict=True)
         )
         how = (self.activation, self.power, self._factor(input_shape))
+        norms = batch_norms(self.widths) if self.batch_norm else {}
         if between:
-            return OneHotLayers(first, tuple(between), last, *how)
-        return OneHotNeurons(first, last, *how)
+            return OneHotLayers(first, tuple(between), last, *how, **norms)
+        return OneHotNeurons(first, last, *how, **norms)
+
+    def in_training(self, network: Any, batch: Any, key: jax.Array) -> Any:
+        """With dropout, and normalized over the batch."""
+        from grokscope.models.networks.training import TrainingMode
+
+        return (
+            TrainingMode(key, self.dropout, batch.weight).of(network) if self.has_training_mode else network
+        )
+
+    def next_state(self, network: Any, batch: Any, key: jax.Array) -> Any:
+        """The running means of batch normalization."""
+        return self.in_training(network, batch, key).state_after(batch.x)
 
     def _factor(self, input_shape: tuple[int, ...]) -> float:
         if self.output_factor == "mean_field":
@@ -140,9 +169,10 @@ class OneHotMLP(Model):
         return float(self.output_factor)
 
     def n_parameters(self, input_shape: tuple[int, ...], n_outputs: int) -> int:
-        """Number of weights of all layers."""
+        """Number of weights of all layers, and 4 for each normalized neuron."""
         sizes = (math.prod(input_shape), *self.widths, n_outputs)
-        return sum(m * n for m, n in itertools.pairwise(sizes))
+        norms = 4 * sum(self.widths) if self.batch_norm else 0
+        return sum(m * n for m, n in itertools.pairwise(sizes)) + norms
 
     def flops_per_sample(self, input_shape: tuple[int, ...], n_outputs: int) -> float:
         """Operations of the matrix products, and of adding a row per position forward and backward."""

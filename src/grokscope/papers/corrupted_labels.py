@@ -8,7 +8,7 @@ accuracy).
 
 This file: the experiments, the evidence, the claims, the figures. `final_phase` is the paper's rule for its
 six phases. Profile ``quick`` has the paper's own size everywhere but in the phase map. Of the paper are not
-here: dropout and batch normalization (Figures 3b and 5), other losses, activations and architectures.
+here: other losses, activations and architectures, and its map over dropout (Figure 3b) but for a line of it.
 
 Claims of kind ``own`` are controls that the paper lacks: neurons cut at random, and what is left of the
 corrupted labels beyond those that are right by chance.
@@ -16,6 +16,7 @@ corrupted labels beyond those that are right by chance.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,6 +27,7 @@ from grokscope.claims import Claim, Effect, NotTestable, Region, need
 from grokscope.experiment import Experiment
 from grokscope.losses import Squared
 from grokscope.measures.neuron_waves import NeuronParticipation
+from grokscope.measures.norms import BatchNormScale
 from grokscope.measures.pruning import PrunedAccuracy
 from grokscope.models.one_hot_mlp import OneHotMLP
 from grokscope.optimizers import AdamW
@@ -48,6 +50,8 @@ from grokscope.tasks.modular_operator import ModularOperator
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure as Drawing
+
+    from grokscope.measures import Measure
 
 __all__ = ["PHASES", "CorruptedLabels", "final_phase"]
 
@@ -91,9 +95,16 @@ _MINIBATCH = (
 _SMALLER = ("task.p=47", "model.widths=[128]", "model.stds=[0.07875]", "steps=500")
 
 
-def _run(name: str, sentence: str, *changes: str, seeds: tuple[int, int] = (20, 8)) -> RunExperiment:
+def _run(
+    name: str,
+    sentence: str,
+    *changes: str,
+    seeds: tuple[int, int] = (20, 8),
+    more: tuple[Measure, ...] = (),
+) -> RunExperiment:
     profiles = {"paper": Profile(seeds=seeds[0]), "quick": Profile(seeds=seeds[1])}
-    return RunExperiment(name, sentence, _COEXISTENCE.with_(f"name='{name}'", *changes), profiles)
+    spec = _COEXISTENCE.with_(f"name='{name}'", *changes)
+    return RunExperiment(name, sentence, spec.with_(measures=(*(spec.measures or ()), *more)), profiles)
 
 
 def _values(first: float, last: float, count: int) -> str:
@@ -128,6 +139,21 @@ _EXPERIMENTS = (
         "minibatch",
         "Batches of 64, no decay, 65 % of the table, 20 % of the labels drawn (the authors' notebook).",
         *_MINIBATCH,
+    ),
+    _run(
+        "batch-norm",
+        "The same with batch normalization after the activation (Figure 5).",
+        *(*_MINIBATCH, "model.batch_norm=true"),
+        more=(BatchNormScale(),),
+    ),
+    SweepExperiment(
+        "dropout",
+        "35 % of the labels drawn, no decay, dropout instead (Figure 3b).",
+        _COEXISTENCE.with_(
+            *("name='dropout'", "steps=500", "measures=['train_accuracy', 'test_accuracy']", *_every(20)),
+        ),
+        {"paper": SweepProfile(seeds=20), "quick": SweepProfile(seeds=5)},
+        over=("model.dropout=0.3,0.8,0.98",),
     ),
     _run(
         "much-data",
@@ -271,6 +297,39 @@ def memory_left(measures: xr.Dataset) -> np.ndarray:
 def spared_by_order(measures: xr.Dataset) -> np.ndarray:
     """Test accuracy without the 60 % of lowest participation less that without a random 60 % [seed]."""
     return pruned(measures, "lowest", 60, "test") - pruned(measures, "random", 60, "test")
+
+
+def scales_and_participation(measures: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Scale of batch normalization and participation of the last network's neurons, each [seed, neuron]."""
+    return neuron_curves(measures, "batch_norm_scale")[0][:, :, -1], participation(measures)
+
+
+def scale_follows_participation(measures: xr.Dataset) -> np.ndarray:
+    """Pearson's correlation over neurons of scale and participation, of the last network [seed]."""
+    scale, share = scales_and_participation(measures)
+    scale, share = (values - values.mean(axis=1, keepdims=True) for values in (scale, share))
+    squares = (scale**2).sum(axis=1) * (share**2).sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (scale * share).sum(axis=1) / np.sqrt(squares)
+
+
+def scale_of_memory(measures: xr.Dataset) -> np.ndarray:
+    """Median scale of neurons with a participation below 0.1 over that of neurons above 0.9 [seed]."""
+    scale, share = scales_and_participation(measures)
+    low, high = (np.ma.median(np.ma.masked_where(~of, scale), axis=1) for of in (share < 0.1, share > 0.9))
+    return np.ma.filled(low / high, np.nan).astype(float)
+
+
+def low_mode(measures: xr.Dataset) -> np.ndarray:
+    """The share of the last network's neurons with a participation below 0.1 [seed]."""
+    values = participation(measures)
+    return np.where(np.isnan(values).any(axis=1), np.nan, (values < 0.1).mean(axis=1))
+
+
+def with_dropout(measures: xr.Dataset, split: str, dropout: float) -> np.ndarray:
+    """Final accuracy on a split at a rate of dropout [seed]."""
+    need(measures, f"{split}_accuracy")
+    return final_value(member_curves(part_of(measures, dropout=dropout)[f"{split}_accuracy"]))
 
 
 def fit_beyond_rule(measures: xr.Dataset, **cell: float) -> np.ndarray:
@@ -525,6 +584,102 @@ _CLAIMS = (
         evidence=partial(last, name="test_accuracy"),
     ),
     _at(
+        id="D16",
+        name="batch norm gives up corruption",
+        sentence="With batch normalization the corrupted labels are given up, too.",
+        source="the authors' notebook",
+        paper_value=0.804,
+        estimand=f"the median over seeds of the training accuracy {_END}",
+        region=Region.at_most(0.86),
+        experiment="batch-norm",
+        evidence=partial(last, name="train_accuracy"),
+    ),
+    _at(
+        id="D16-test",
+        name="batch norm: test is perfect",
+        sentence="And test accuracy is nearly perfect.",
+        source="the authors' notebook",
+        paper_value=1.0,
+        estimand=f"the median over seeds of the test accuracy {_END}",
+        region=Region.at_least(0.98),
+        experiment="batch-norm",
+        evidence=partial(last, name="test_accuracy"),
+    ),
+    _claim(
+        id="D17",
+        name="batch norm: memory stays in weights",
+        sentence="But the neurons of low participation are still there ...",
+        source="Fig. 5",
+        paper_value="yes",
+        estimand="the median over seeds of the share of the last network's neurons with a participation "
+        "(rfft) below 0.1",
+        region=Region.at_least(0.2),
+        smallest_effect=Effect(0.05, "one neuron in twenty"),
+        experiment="batch-norm",
+        evidence=low_mode,
+    ),
+    _claim(
+        id="D17-scale",
+        name="batch norm: scale damps memory",
+        sentence="... with a smaller scale, by which batch normalization damps them.",
+        source="Fig. 5; the authors' notebook",
+        paper_value="about 0.4 (0.01 to 0.03 below 0.1; 0.045 to 0.06 above 0.9)",
+        estimand="the median over seeds of the median scale of the last network's neurons with a "
+        "participation (rfft) below 0.1, over that of neurons above 0.9",
+        region=Region.at_most(0.6),
+        smallest_effect=Effect(0.1, "a tenth of the scale"),
+        experiment="batch-norm",
+        evidence=scale_of_memory,
+    ),
+    _claim(
+        id="D17-follows",
+        name="batch norm: scale follows waves",
+        sentence="The scale of a neuron follows its participation.",
+        source="Fig. 5",
+        paper_value="yes",
+        estimand="the median over seeds of the correlation (Pearson) over neurons of scale and participation "
+        "(rfft) of the last network",
+        region=Region.at_least(0.7),
+        smallest_effect=Effect(0.1, "a tenth of its range"),
+        experiment="batch-norm",
+        evidence=scale_follows_participation,
+    ),
+    _at(
+        id="D18",
+        name="dropout gives up corruption",
+        sentence="Dropout inverts without decay: at 0.3 a part of the corrupted labels is given up.",
+        source="Fig. 3b",
+        paper_value="partial inversion",
+        estimand="the median over seeds of the final test accuracy less the training accuracy at 0.3",
+        region=Region.at_least(0.1),
+        smallest_effect=Effect(0.05, "a pair in twenty"),
+        experiment="dropout",
+        evidence=lambda m: with_dropout(m, "test", 0.3) - with_dropout(m, "train", 0.3),
+    ),
+    _at(
+        id="D18-full",
+        name="dropout 0.8: nearly all given up",
+        sentence="At 0.8 nearly all are.",
+        source="Fig. 3b",
+        paper_value="full inversion",
+        estimand="the median over seeds of the final training accuracy at 0.8; 0.654 of the labels are right",
+        region=Region.between(0.63, 0.72),
+        experiment="dropout",
+        evidence=partial(with_dropout, split="train", dropout=0.8),
+    ),
+    _at(
+        id="D18-confusion",
+        name="very high dropout: confusion",
+        sentence="With a very high rate nothing is learned.",
+        source="Fig. 3b",
+        paper_value="confusion",
+        estimand="the median over seeds of the final test accuracy at 0.98",
+        region=Region.at_most(0.5),
+        smallest_effect=Effect(0.1, "one pair in ten"),
+        experiment="dropout",
+        evidence=partial(with_dropout, split="test", dropout=0.98),
+    ),
+    _at(
         id="D11",
         name="random cuts spare less",
         sentence="Cutting as many neurons at random harms generalization more: which are cut matters.",
@@ -599,7 +754,11 @@ _INVERTED = {
     "full-inversion": "Weight decay 15",
 }
 _OTHERS = {"clean": "All labels true", "forgetting": "Weight decay 20"}
-_NO_DECAY = {"much-data": "90 % of the table, no decay", "minibatch": "Batches of 64, no decay"}
+_NO_DECAY = {
+    "much-data": "90 % of the table, no decay",
+    "minibatch": "Batches of 64, no decay",
+    "batch-norm": "The same with batch normalization",
+}
 
 
 _BY_GROUP = (
@@ -633,6 +792,24 @@ def _histogram(runs: Mapping[str, RunLike], command: str) -> Drawing:
     legend(figure, axes[0])
     notes = (f"{title}: {standing(runs[name].measures, spread=False)}" for name, title in _INVERTED.items())
     small_print(figure, *notes, command)
+    return figure
+
+
+def _scales(runs: Mapping[str, RunLike], command: str) -> Drawing:
+    measures = runs["batch-norm"].measures
+    scale, share = scales_and_participation(measures)
+    figure, (axis,) = panels(["Batch normalization"])
+    axis.plot(share.ravel(), scale.ravel(), ".", markersize=2, color=COLOR["test"], label="a neuron")
+    edges = np.linspace(0, 1, 11)
+    centers = (edges[1:] + edges[:-1]) / 2
+    bins = [scale[(share >= low) & (share <= high)] for low, high in itertools.pairwise(edges)]
+    medians = [np.median(one) if one.size else np.nan for one in bins]
+    axis.plot(centers, medians, "o-", color="black", markersize=3, label="median by tenths of participation")
+    x_label(axis, "participation (rfft)")
+    axis.set_ylabel(r"scale $|\gamma|$")
+    axis.set_ylim(0)
+    legend(figure, axis)
+    small_print(figure, standing(measures, spread=False), command)
     return figure
 
 
@@ -683,10 +860,11 @@ _FIGURES = (
     Figure(
         "figure-4", "Figure 4: participation of the last network's neurons.", _histogram, tuple(_INVERTED)
     ),
+    Figure("figure-5", "Figure 5: scale of batch normalization and participation.", _scales, ("batch-norm",)),
     Figure("figure-6", "Figure 6: accuracy without some neurons.", _pruning, ("coexistence",)),
     Figure(
         "figure-10",
-        "Figure 10: inversion without decay, from much data and in small batches.",
+        "Figure 10: inversion without decay, from much data, in small batches, with batch normalization.",
         accuracies_of(_NO_DECAY),
         tuple(_NO_DECAY),
     ),

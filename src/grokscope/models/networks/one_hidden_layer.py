@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from grokscope.models.networks.neurons import ones_like
-from grokscope.models.networks.training import BatchNorm, TrainingMode
+from grokscope.models.networks.training import BatchNorm, TrainingMode, without_running_means
 
 __all__ = ["ACTIVATIONS", "DEGREES", "Layers", "OneHiddenLayer"]
 
@@ -163,14 +163,7 @@ class Layers(eqx.Module):
 
     def split(self) -> tuple[Any, Any]:
         """The parameters, and the running means of batch normalization."""
-        if not self.scales:
-            return self, ()
-
-        def is_trained(path: Any, leaf: Any) -> bool:
-            del leaf
-            return path[0].name not in ("means", "variances")
-
-        return eqx.partition(self, jax.tree_util.tree_map_with_path(is_trained, self))
+        return without_running_means(self)
 
     def state_after(self, x: Float[Array, "sample ..."]) -> Any:
         """The running means after an update with inputs x; in training mode, with batch normalization."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -9,6 +11,7 @@ from jaxtyping import Array, Bool, Float
 
 from grokscope.models.networks.neurons import ones_like
 from grokscope.models.networks.one_hidden_layer import ACTIVATIONS, DEGREES
+from grokscope.models.networks.training import BatchNorm, TrainingMode, without_running_means
 
 __all__ = ["OneHotLayers", "OneHotNeurons", "looked_up"]
 
@@ -27,8 +30,50 @@ def _activated(z: jax.Array, activation: str, power: int) -> jax.Array:
     return jax.lax.integer_pow(z, power) if activation == "power" else ACTIVATIONS[activation](z)
 
 
-class OneHotNeurons(eqx.Module):
+class _Hidden(eqx.Module):
+    """What both networks do after each activation: batch normalization, then dropout.
+
+    Attributes:
+        scales, shifts, means, variances: batch normalization of the activations of each hidden layer
+            (`BatchNorm`), each [neuron]; empty without it.
+        mode: None in evaluation.
+    """
+
+    scales: tuple[Any, ...] = eqx.field(default=(), kw_only=True)
+    shifts: tuple[Any, ...] = eqx.field(default=(), kw_only=True)
+    means: tuple[Any, ...] = eqx.field(default=(), kw_only=True)
+    variances: tuple[Any, ...] = eqx.field(default=(), kw_only=True)
+    mode: TrainingMode | None = eqx.field(default=None, kw_only=True)
+
+    def _norm(self, i: int) -> BatchNorm:
+        return BatchNorm(self.scales[i], self.shifts[i], self.means[i], self.variances[i])
+
+    def _passed_on(self, activations: jax.Array, i: int) -> jax.Array:
+        """The activations of layer i, normalized and dropped."""
+        values = self._norm(i)(activations, self.mode) if self.scales else activations
+        return values if self.mode is None else self.mode.dropped(values, i)
+
+    def split(self) -> tuple[Any, Any]:
+        """The parameters, and the running means of batch normalization."""
+        return without_running_means(self)
+
+    def activations(self, x: jax.Array) -> list[jax.Array]:
+        """The activations of each layer, before normalization."""
+        raise NotImplementedError
+
+    def state_after(self, x: jax.Array) -> Any:
+        """The running means after an update with inputs x; in training mode, with batch normalization."""
+        assert self.mode is not None
+        norms = [self._norm(i).after(a, self.mode) for i, a in enumerate(self.activations(x))]
+        means, variances = tuple(norm.mean for norm in norms), tuple(norm.variance for norm in norms)
+        after = eqx.tree_at(lambda n: (n.means, n.variances, n.mode), self, (means, variances, None))
+        return after.split()[1]
+
+
+class OneHotNeurons(_Hidden):
     r"""$f(x) = c\, \sigma\big(\sum_t x_t W^t\big) U$ for one-hot tokens $x_t$.
+
+    With batch normalization the value of a neuron is its normalized activation.
 
     Attributes:
         hidden_weight: W [position, token, neuron].
@@ -49,9 +94,13 @@ class OneHotNeurons(eqx.Module):
         outputs = self.factor * (self.hidden(x) @ self.output_weight)
         return outputs[:, 0] if outputs.shape[-1] == 1 else outputs
 
+    def activations(self, x: Float[Array, "sample position token"]) -> list[jax.Array]:
+        """The activations, before normalization."""
+        return [_activated(looked_up(self.hidden_weight, x), self.activation, self.power)]
+
     def hidden(self, x: Float[Array, "sample position token"]) -> Float[Array, "sample neuron"]:
-        """The hidden activations."""
-        return _activated(looked_up(self.hidden_weight, x), self.activation, self.power)
+        """The hidden activations, normalized if there is batch normalization."""
+        return self._passed_on(self.activations(x)[0], 0)
 
     @property
     def output_map(self) -> Float[Array, "*member neuron output"]:
@@ -62,7 +111,7 @@ class OneHotNeurons(eqx.Module):
     def homogeneity(self) -> int | None:
         """As of `grokscope.models.networks.one_hidden_layer.OneHiddenLayer`."""
         degree = self.power if self.activation == "power" else DEGREES.get(self.activation)
-        return None if degree is None else degree + 1
+        return None if degree is None or self.scales else degree + 1
 
     @property
     def incoming(self) -> Float[Array, "*member feature neuron"]:
@@ -86,15 +135,16 @@ class OneHotNeurons(eqx.Module):
 
     def neuron_masks(self, keep: Bool[Array, " neuron"] | Float[Array, " neuron"]) -> OneHotNeurons:
         """Factors for `State.masks`: 0 for every parameter of the other neurons, else 1."""
-        masks, keep = ones_like(self), keep.astype(self.output_weight.dtype)
+        masks, keep = ones_like(self.split()[0]), keep.astype(self.output_weight.dtype)
+        norms = (keep,) * len(self.scales)
         return eqx.tree_at(
-            lambda n: (n.hidden_weight, n.output_weight),
+            lambda n: (n.hidden_weight, n.output_weight, n.scales, n.shifts),
             masks,
-            (masks.hidden_weight * keep, masks.output_weight * keep[:, None]),
+            (masks.hidden_weight * keep, masks.output_weight * keep[:, None], norms, norms),
         )
 
 
-class OneHotLayers(eqx.Module):
+class OneHotLayers(_Hidden):
     r"""$f(x) = c\, \sigma(\dots \sigma\big(\sum_t x_t W^t\big) V_2 \dots V_L) U$, with several hidden layers.
 
     Attributes:
@@ -115,8 +165,13 @@ class OneHotLayers(eqx.Module):
 
     def __call__(self, x: Float[Array, "sample position token"]) -> Float[Array, "sample ..."]:
         """The outputs; [sample] if there is one."""
-        values = _activated(looked_up(self.hidden_weight, x), self.activation, self.power)
-        for weight in self.weights:
-            values = _activated(values @ weight, self.activation, self.power)
-        outputs = self.factor * (values @ self.output_weight)
+        last = self._passed_on(self.activations(x)[-1], len(self.weights))
+        outputs = self.factor * (last @ self.output_weight)
         return outputs[:, 0] if outputs.shape[-1] == 1 else outputs
+
+    def activations(self, x: Float[Array, "sample position token"]) -> list[jax.Array]:
+        """The activations of each layer, before normalization."""
+        found = [_activated(looked_up(self.hidden_weight, x), self.activation, self.power)]
+        for i, weight in enumerate(self.weights):
+            found.append(_activated(self._passed_on(found[i], i) @ weight, self.activation, self.power))
+        return found

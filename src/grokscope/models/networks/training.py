@@ -6,6 +6,7 @@ network, but no parameters: `split` takes them out, and a learner keeps them in 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -13,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-__all__ = ["BatchNorm", "TrainingMode", "joined", "split"]
+__all__ = ["BatchNorm", "TrainingMode", "batch_norms", "joined", "split", "without_running_means"]
 
 _EPSILON, _MOMENTUM = 1e-5, 0.1  # PyTorch's defaults
 
@@ -30,6 +31,10 @@ class TrainingMode(eqx.Module):
     key: Any = None
     rate: Any = None
     weight: Any = None
+
+    def of(self, network: Any) -> Any:
+        """The network in this mode."""
+        return eqx.tree_at(lambda n: n.mode, network, self, is_leaf=lambda leaf: leaf is None)
 
     def dropped(self, values: Float[Array, "sample neuron"], layer: int) -> Float[Array, "sample neuron"]:
         r"""Each value is 0 with probability p, else multiplied by $1/(1-p)$, as by PyTorch's ``Dropout``."""
@@ -87,6 +92,12 @@ def _moments(z: jax.Array, weight: jax.Array | None) -> tuple[jax.Array, jax.Arr
     return mean, weight @ jnp.square(z - mean) / count, count
 
 
+def batch_norms(widths: Sequence[int]) -> dict[str, Any]:
+    """The fields of `BatchNorm` at the start, by their names in a network, for layers of these widths."""
+    ones, zeros = (tuple(fill(m) for m in widths) for fill in (jnp.ones, jnp.zeros))
+    return {"scales": ones, "shifts": zeros, "means": zeros, "variances": ones}
+
+
 def split(network: Any) -> tuple[Any, Any]:
     """A network's trained part and its state, each with None in the place of the other; no state is ().
 
@@ -97,6 +108,22 @@ def split(network: Any) -> tuple[Any, Any]:
         ({'weight': 1.0}, ())
     """
     return network.split() if hasattr(network, "split") else (network, ())
+
+
+def without_running_means(network: Any) -> tuple[Any, Any]:
+    """A network's parameters, and its running means: the fields ``means`` and ``variances``.
+
+    For the ``split`` of networks with the fields of `BatchNorm` for each layer; ``scales`` is empty without
+    batch normalization, and then there is no state.
+    """
+    if not network.scales:
+        return network, ()
+
+    def is_trained(path: Any, leaf: Any) -> bool:
+        del leaf
+        return path[0].name not in ("means", "variances")
+
+    return eqx.partition(network, jax.tree_util.tree_map_with_path(is_trained, network))
 
 
 def joined(network: Any, state: Any) -> Any:
