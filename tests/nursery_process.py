@@ -56,12 +56,12 @@ def work(job: dict[str, Any], library: Any) -> None:
     from grokscope.interrupts import SIGNALS, end_on_signals
 
     end_on_signals()  # as the command line begins
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     to = job["to"]
     os.chdir(job["cwd"])
     for number, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(f"{to}.{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # what is said now lands in the files
     began, before, code = time.monotonic(), resident("VmRSS"), 70
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
@@ -112,7 +112,7 @@ def main() -> None:
     for line in sys.stdin:
         what, value = json.loads(line)
         if what == "start":
-            # until the copy has handlers: a signal would find those of this process
+            # until the copy has handlers and files of its own: a signal would find those of this process
             signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
             pid = os.fork()
             if pid == 0:
