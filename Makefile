@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test torture lint format benchmarks site literature requirements clean install install-dev
+.PHONY: help demo test torture lint format benchmarks site literature critical-size requirements clean install install-dev
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' Makefile
@@ -43,6 +43,9 @@ site: install-dev ## write the documentation site to site/
 
 literature: install-dev ## reproduce every paper's quick profile and write the tables again (hours; goes on when given again)
 	@$(BIN)/python docs/make_claims.py --run literature
+
+critical-size: install ## reproduce the study of the critical data size with 20 seeds (a night; goes on when given again)
+	@$(BIN)/grokscope reproduce critical-size memory scratch duels settings functions bits hysteresis --profile paper --seeds 100:120 --yes --out runs/critical-size
 
 requirements: ## pin again from pyproject.toml (needs uv; see requirements/README.md)
 	@requirements/renew $(ARGS)

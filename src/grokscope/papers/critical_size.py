@@ -1270,13 +1270,15 @@ def _interval(values: np.ndarray) -> tuple[float, float, float]:
 
 
 def _draw_curve(runs: Mapping[str, RunLike], command: str) -> Drawing:
-    from grokscope.plots.style import legend, panels, small_print
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-    drawing, (axis,) = panels(["Critical size against the least norm"])
+    from grokscope.plots.style import legend, panels, small_print, x_label
+
+    drawing, (axis,) = panels(["Critical size against the least norm"], height=3.0)
     sizes, norms, seeds = random_norms(runs["memory-narrow"].measures)
     levels = np.geomspace(np.nanmin(norms) * 1.05, np.nanmax(norms) / 1.05, 40)
     line = np.array([on_line(sizes, norms, float(level)) for level in levels])
-    _spread(axis, levels, line, _GRAY, "random labels alone", marker="-")
+    _spread(axis, levels, line, _GRAY, "random labels", marker="-")
     points = [
         (least_of(f.labels), name, whole, turns_of(runs[f"duel-{name}"].measures, name, whole=whole)[0])
         for name, f in _FUNCTIONS.items()
@@ -1291,14 +1293,10 @@ def _draw_curve(runs: Mapping[str, RunLike], command: str) -> Drawing:
     for nu, name, whole, turns in points:
         middle, low, high = _interval(turns)
         color = _ORANGE if name.startswith("parity") else _BLUE
-        kind = "parities" if name.startswith("parity") else "other functions"
-        label = f"{kind}, {'whole (0.98)' if whole else 'half way'}"
-        shift = (
-            1.012
-            if name in ("parity-4", "random-3b")
-            else 0.988
-            if name in ("parity-3", "staircase-3")
-            else 1
+        kind = "parities" if name.startswith("parity") else "others"
+        label = f"{kind}, {'whole' if whole else 'half way'}"
+        shift = {"parity-4": 1.012, "random-3b": 1.012, "parity-3": 0.988, "staircase-3": 0.988}.get(
+            name, 1.0
         )
         axis.errorbar(
             [nu * shift],
@@ -1312,7 +1310,7 @@ def _draw_curve(runs: Mapping[str, RunLike], command: str) -> Drawing:
         )
         labeled.add(label)
         if whole:
-            below = name in ("parity-3", "staircase-3", "nae-3", "and-3")
+            below = name in ("parity-3", "staircase-3", "nae-3", "majority-3")
             axis.annotate(
                 name,
                 (nu * shift, middle),
@@ -1323,10 +1321,13 @@ def _draw_curve(runs: Mapping[str, RunLike], command: str) -> Drawing:
             )
     axis.set_xscale("log")
     axis.set_yscale("log")
-    axis.set_xlabel("least path norm, $\\nu_f$")
-    axis.set_ylabel("training samples")
+    for ticks, marks in ((axis.xaxis, (2, 3, 4, 6, 8, 12)), (axis.yaxis, (25, 50, 100, 200, 400, 800))):
+        ticks.set_major_locator(FixedLocator(marks))
+        ticks.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ticks.set_minor_locator(NullLocator())
+    x_label(axis, "least path norm of the function, $\\nu$; upright: critical size (training samples)")
     legend(drawing, axis)
-    note = "Gray: median and range of the line. Points: geometric means with 95 % intervals."
+    note = "Gray: median and range. Points: geometric means, 95 % intervals; whole: accuracy 0.98."
     small_print(drawing, f"{len(seeds)} seeds. {note}", command)
     return drawing
 
@@ -1336,7 +1337,7 @@ def _draw_hysteresis(runs: Mapping[str, RunLike], command: str) -> Drawing:
 
     drawing, (left, right) = panels(["Test accuracy", "Step of the escape"])
     memory = runs["memory-narrow"].measures
-    for name, color, label in (("forget-3", _ORANGE, "grokked before"), ("escape-3", _BLUE, "from scratch")):
+    for name, color, label in (("forget-3", _ORANGE, "grokked"), ("escape-3", _BLUE, "scratch")):
         for step, style in ((_EARLY, ":"), (_LATE, "-")):
             each = state_at(runs[name].measures, "test_accuracy", step).sortby("n_train")
             values = each.transpose("n_train", "seed").to_numpy()
@@ -1345,23 +1346,23 @@ def _draw_hysteresis(runs: Mapping[str, RunLike], command: str) -> Drawing:
                 each["n_train"].to_numpy().astype(float),
                 values,
                 color,
-                f"{label}, step {step:,}",
+                f"{label}, {step:,}",
                 marker="o" + style,
             )
     predicted = _line(memory, least(3))[0]
     if np.isfinite(predicted).any():
         left.axvspan(np.nanmin(predicted), np.nanmax(predicted), color=_GRAY, alpha=0.2, lw=0)
-        left.axvline(float(np.nanmedian(predicted)), color=_GRAY, linewidth=1, label="$M(N^*) = \\nu_3$")
+        left.axvline(float(np.nanmedian(predicted)), color=_GRAY, linewidth=1, label="$N^*$")
     left.set_ylim(0.45, 1.03)
     x_label(left, "training samples")
     sizes, steps, _ = escape_steps(runs["escape-3"].measures)
     excess = np.nanmean(excess_norms(memory, sizes)[0], axis=1)
     right.plot(np.repeat(excess, steps.shape[1]), steps.ravel(), "o", color=_BLUE, markersize=3)
     right.set_yscale("log")
-    right.set_xlabel("$M(N) - \\nu_3$")
+    x_label(right, "$M(N) - \\nu$")
     legend(drawing, left)
     n = runs["escape-3"].measures.sizes["seed"]
-    note = "Left: medians and the range of all. Right: networks that left memory."
+    note = "Left: medians and the range of all at two steps. Right: networks that left memory."
     small_print(drawing, f"{n} seeds. {note}", command)
     return drawing
 
