@@ -17,7 +17,7 @@ __all__ = ["SubtaskAccuracy", "SubtaskLoss", "SubtaskMeanLoss"]
 
 
 def _by_subtask(point: Point, split: str, values: jax.Array) -> jax.Array:
-    """The mean of values [sample] over the samples of each subtask; NaN without samples. [subtask]"""
+    """The mean of values [sample] over the samples of each subtask; NaN without samples; [subtask]."""
     import jax.numpy as jnp
 
     control = point.split(split).x[:, : len(point.facts["frequencies"])]
@@ -99,7 +99,7 @@ class SubtaskLoss(_OfSubtask):
 
 
 class SubtaskMeanLoss(Measure):
-    r"""Loss over the task's distribution, in bits: $\sum_i p_i L_i$ with the `SubtaskLoss` $L_i$ of the probe.
+    r"""Loss over the task's distribution, in bits: $\sum_i p_i L_i$ with $L_i$ of `SubtaskLoss`.
 
     The weights are the exact frequencies. In a sample drawn by frequency the rarest subtasks have few inputs
     or none; here all of them count.

@@ -63,7 +63,9 @@ def fit_power_law(
     """
     at, values, done = (np.asarray(one, dtype=np.float64) for one in (x, y, progress))
     if not at.shape == values.shape == done.shape or at.ndim != 1:
-        raise InputError(f"power law: x {at.shape}, y {values.shape} and progress {done.shape} must be [point].")
+        raise InputError(
+            f"power law: x {at.shape}, y {values.shape} and progress {done.shape} must be [point]."
+        )
     low, high = between
     used = (done >= low) & (done <= high) & ~np.isnan(values)
     n = int(used.sum())

@@ -25,9 +25,9 @@ _TEST_KEY, _PROBE_KEY = 1_000_003, 1_000_004
 class MultitaskParity(Task):
     r"""Multitask sparse parity: the label is $\sum_{j \in S_i} b_j \bmod 2$ for bits b and a subtask i.
 
-    An input is $(c, b) \in \{0, 1\}^{m + n}$: the control c is one-hot and names the subtask i, and the n data
-    bits b are uniform. $S_1, \dots, S_m$ are different sets of k data bits, which may overlap. In the training
-    and test splits, and online, subtask i is drawn with probability
+    An input is $(c, b) \in \{0, 1\}^{m + n}$: the control c is one-hot and names the subtask i, and the n
+    data bits b are uniform. $S_1, \dots, S_m$ are different sets of k data bits, which may overlap. In the
+    training and test splits, and online, subtask i is drawn with probability
 
     $$p_i = \frac{i^{-(1 + \alpha)}}{\sum_{j=1}^m j^{-(1 + \alpha)}}.$$
 
