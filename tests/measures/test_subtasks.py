@@ -8,7 +8,6 @@ import pytest
 from grokscope import Experiment
 from grokscope.losses.cross_entropy import CrossEntropy
 from grokscope.measures import Point
-from grokscope.measures.check import check_measure
 from grokscope.measures.subtasks import SubtaskAccuracy, SubtaskLoss, SubtaskMeanLoss
 from grokscope.tasks.multitask_parity import MultitaskParity
 
@@ -51,16 +50,6 @@ def test_means_are_over_the_samples_of_a_subtask(split):
     np.testing.assert_allclose(SubtaskLoss(split=split)(point), means(losses), rtol=1e-5)
     np.testing.assert_allclose(SubtaskAccuracy(split=split)(point), means(right), rtol=1e-6)
     assert np.isnan(means(right)[2]) == (split == "train")
-
-
-def test_names_and_the_contract_of_measures():
-    assert [SubtaskLoss(split=split).name for split in ("probe", "train")] == [
-        "subtask_loss",
-        "subtask_loss_train",
-    ]
-    spec = Experiment(task=TASK, loss="cross_entropy", epochs=1)
-    for measure in (SubtaskAccuracy(), SubtaskLoss(split="train"), SubtaskMeanLoss()):
-        check_measure(measure, spec)
 
 
 def test_other_tasks_have_no_subtasks():
