@@ -26,7 +26,7 @@ seeds 0-2 of ``online``, 0-1 of ``finite`` and 0 of the sweeps.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -39,14 +39,17 @@ from grokscope.losses.cross_entropy import CrossEntropy
 from grokscope.models.mlp import MLP
 from grokscope.optimizers.adam import AdamW
 from grokscope.papers import (
+    Figure,
     Paper,
     PaperExperiment,
     Profile,
     RunExperiment,
+    RunLike,
     SweepExperiment,
     SweepProfile,
 )
 from grokscope.papers.evidence import part_of, ratio, steps_of
+from grokscope.plots.style import COLOR, inner_legend, legend, panels, small_print, x_label
 from grokscope.statistics import (
     CensoredTimes,
     PowerLaw,
@@ -58,6 +61,7 @@ from grokscope.tasks.multitask_parity import MultitaskParity
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.figure import Figure as Drawing
 
 __all__ = ["Quantization"]
 
@@ -250,15 +254,15 @@ def _median(values: np.ndarray) -> np.ndarray:
 
 def order_of_frequency(measures: xr.Dataset) -> np.ndarray:
     """B2: Spearman's correlation of emergence with rank; those that do not emerge are last [seed]."""
-    from scipy.stats import spearmanr
+    from scipy.stats import rankdata
 
     times = emergence(measures).upper
     known = ~np.isnan(subtask_curves(measures)).all(axis=(1, 2))
     ranks = measures["subtask"].to_numpy()
     found = np.full(len(times), np.nan)
     for seed in np.flatnonzero(known):
-        own = times[seed]
-        found[seed] = 0.0 if (own == own[0]).all() else spearmanr(ranks, own).statistic
+        own = rankdata(times[seed])  # of ties the mean rank
+        found[seed] = 0.0 if (own == own[0]).all() else np.corrcoef(ranks, own)[0, 1]
     return found
 
 
@@ -308,7 +312,7 @@ def best_losses(measures: xr.Dataset, axis: str) -> np.ndarray:
     for cell in range(len(cell_values(measures, axis))):
         losses = subtask_curves(measures.isel({axis: cell}))
         mean = frequencies(measures, _ALPHA) @ losses  # [seed, step]
-        known = ~np.isnan(mean).all(axis=1)
+        known: np.ndarray = np.asarray(~np.isnan(mean).all(axis=1))
         best = np.nanargmin(np.where(known[:, None], mean, 0.0), axis=1)
         found.append(np.where(known[:, None], losses[np.arange(len(best)), :, best], np.nan))
     return np.stack(found)
@@ -419,7 +423,9 @@ def solvable_fit(measures: xr.Dataset) -> np.ndarray:
 
         starts = np.linspace(-8, 4, 25)
         start = starts[np.argmin([errors(at, 0) for at in starts])]
-        best = minimize_scalar(lambda at: errors(at, 0), bounds=(start - 0.5, start + 0.5), method="bounded")
+        best: Any = minimize_scalar(
+            lambda at: errors(at, 0), bounds=(start - 0.5, start + 0.5), method="bounded"
+        )
         held_out = own[1::2, taken]
         spread = float(np.square(held_out - held_out.mean()).sum())
         found[seed] = 1 - errors(float(best.x), 1) / spread if spread > 0 else np.nan
@@ -641,6 +647,237 @@ _CLAIMS = (
 )
 
 
+# ---------------------------------------------------------------- figures
+
+_SHOWN = (1, 2, 4, 8, 16)  # ranks
+_RAW, _TAIL = "loss", "with the tail of an endless list"
+
+
+def _color(place: float) -> Any:
+    """A color from light to dark, for a place from 0 to 1."""
+    from matplotlib import colormaps
+
+    return colormaps["viridis_r"](0.15 + 0.85 * place)
+
+
+def _law(axis: Any, x: np.ndarray, y: np.ndarray, exponent: float) -> None:
+    """A dotted line with the exponent that is predicted, through the geometric means of the points."""
+    good = (x > 0) & (y > 0) & np.isfinite(y)
+    if not good.any():
+        return
+    factor = np.exp(np.mean(np.log(y[good]) - exponent * np.log(x[good])))
+    ends = np.array([x[good].min(), x[good].max()])
+    axis.plot(ends, factor * ends**exponent, ":", color="black", linewidth=1, label="predicted exponent")
+
+
+def _both_logarithmic(axis: Any, low: float | None = None) -> None:
+    from matplotlib.ticker import NullFormatter
+
+    axis.set_xscale("log")
+    axis.set_yscale("log")
+    axis.yaxis.set_minor_formatter(NullFormatter())
+    if low is not None:
+        axis.set_ylim(bottom=low)
+
+
+def _counts(axis: Any, x: np.ndarray) -> None:
+    """Label a logarithmic axis with the least, a middle and the largest count."""
+    from matplotlib.ticker import NullFormatter
+
+    shown = np.sort(x)[[0, len(x) // 2, -1]]
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.set_xticks(shown, [f"{count:,.0f}" for count in shown])
+
+
+def _figure_2(runs: Mapping[str, RunLike], command: str) -> Drawing:
+    names = ("neurons", "samples", "steps")
+    titles = [f"Mean loss, bits, by {name}" for name in names] + [f"Subtasks, by {name}" for name in names]
+    figure, axes = panels(titles, columns=3)
+    places: list[tuple[np.ndarray, np.ndarray, float]] = []  # x, losses [seed, subtask, x], exponent
+    for name, axis, exponent in (
+        ("width", "widths", -_ALPHA),
+        ("data", "n_train", -_ALPHA / (1 + _ALPHA)),
+    ):
+        measures = runs[name].measures
+        losses = np.moveaxis(best_losses(measures, axis), 0, -1)
+        places.append((cell_values(measures, axis), losses, exponent))
+    online = runs["online"].measures
+    losses, steps = subtask_curves(online)[..., 1:], steps_of(online)[1:]
+    places.append((steps, losses, -_ALPHA / (1 + _ALPHA)))
+    p, rest = frequencies(online, _ALPHA), tail(online, _ALPHA)
+    for column, (x, losses, exponent) in enumerate(places):
+        above, below = axes[column], axes[3 + column]
+        mean = np.einsum("i,sic->sc", p, losses)
+        style: dict[str, Any] = {
+            "linestyle": "-" if column == 2 else "",
+            "marker": "" if column == 2 else ".",
+        }
+        for seed, own in enumerate(mean):
+            first = seed == 0
+            for values, color, label in ((own, COLOR["test"], _RAW), (own + rest, COLOR["train"], _TAIL)):
+                above.plot(
+                    x,
+                    values,
+                    color=color,
+                    markersize=3,
+                    linewidth=0.6,
+                    label=label if first else None,
+                    **style,
+                )
+        share = share_learned(losses)
+        middle = np.where((share >= 0.2) & (share <= 0.8), mean + rest, np.nan)
+        _law(above, np.broadcast_to(x, middle.shape).ravel(), middle.ravel(), exponent)
+        _both_logarithmic(above, 1e-2)
+        for i, rank in enumerate(_SHOWN):
+            if rank <= losses.shape[1]:
+                typical = np.median(losses[:, rank - 1], axis=0)
+                below.plot(
+                    x,
+                    typical,
+                    color=_color(i / 4),
+                    linewidth=1,
+                    label=f"subtask {rank}" if column == 2 else None,
+                )
+        below.set_xscale("log")
+        below.set_ylim(-0.03, 1.3)
+        for axis in (above, below):
+            x_label(axis, names[column])
+            if column < 2:
+                _counts(axis, x)
+    legend(figure, axes[0])
+    inner_legend(axes[5])
+    small_print(
+        figure,
+        "Above: a point or line is a seed; dotted: the predicted exponent, through the points with the tail "
+        "at which 20 to 80 % of the subtasks are learned. Below: the median over seeds. By neurons and "
+        "samples: at the step with the least mean loss.",
+        command,
+    )
+    return figure
+
+
+def _figure_7(runs: Mapping[str, RunLike], command: str) -> Drawing:
+    figure, axes = panels(["Loss of each subtask, bits", "Accuracy of each subtask", "Mean loss, bits"])
+    measures = runs["online"].measures
+    steps, p = steps_of(measures)[1:], frequencies(measures, _ALPHA)
+    losses = subtask_curves(measures)[0, :, 1:]
+    right = subtask_curves(measures, "subtask_accuracy")[0, :, 1:]
+    for i in range(len(p)):
+        for axis, values in zip(axes, (losses, right), strict=False):
+            axis.plot(steps, values[i], color=_color(i / max(1, len(p) - 1)), linewidth=0.7)
+    axes[2].plot(steps, p @ losses, color=COLOR["test"], linewidth=1, label="measured")
+    axes[2].plot(
+        steps,
+        p @ (losses >= _LEARNED),
+        color=COLOR["grokking"],
+        linewidth=0.8,
+        label="sum of p over subtasks that are not learned",
+    )
+    for axis in axes:
+        axis.set_xscale("log")
+        x_label(axis, "step")
+    legend(figure, axes[2])
+    small_print(figure, "The first seed. Light: frequent subtasks; dark: rare ones.", command)
+    return figure
+
+
+def _figure_8(runs: Mapping[str, RunLike], command: str) -> Drawing:
+    figure, axes = panels(["Step of emergence by frequency", "Duration over step of emergence"])
+    measures = runs["online"].measures
+    p = frequencies(measures, _ALPHA)
+    times = emergence(measures).upper
+    for seed, own in enumerate(times):
+        seen = np.isfinite(own)
+        axes[0].plot(
+            p[seen], own[seen], ".", color=COLOR["test"], markersize=3, label="" if seed else "a subtask"
+        )
+    seen = np.isfinite(times)
+    every = np.broadcast_to(p, times.shape)
+    _law(axes[0], every[seen], times[seen], -1.0)
+    slopes = slope_on_frequency(measures)
+    if np.isfinite(slopes).any() and seen.any():
+        slope = float(np.nanmean(slopes))
+        factor = np.exp(np.mean(np.log(times[seen]) - slope * np.log(every[seen])))
+        axes[0].plot(p, factor * p**slope, color=COLOR["train"], linewidth=1, label=f"fitted, {slope:.2f}")
+    _both_logarithmic(axes[0])
+    x_label(axes[0], "frequency of the subtask")
+    late, half, early = (emergence(measures, bits).upper for bits in (0.1, 0.5, 0.9))
+    with np.errstate(invalid="ignore"):
+        lengths = ratio(late - early, half)
+    axes[1].plot(every.ravel(), lengths.ravel(), ".", color=COLOR["test"], markersize=3)
+    axes[1].axhline(0.5, color=COLOR["grokking"], linestyle="dotted", linewidth=0.8)
+    axes[1].set_xscale("log")
+    axes[1].set_ylim(bottom=0)
+    x_label(axes[1], "frequency of the subtask")
+    legend(figure, axes[0])
+    small_print(
+        figure,
+        "A point is a subtask of a seed. Left: first measured step with a loss below 0.1 bits. Right: steps "
+        "from 0.9 to 0.1 bits over the step at half a bit; dotted: the bound of B1.",
+        command,
+    )
+    return figure
+
+
+def _figure_10(runs: Mapping[str, RunLike], command: str) -> Drawing:
+    figure, axes = panels(["Mean loss with the tail, bits", "Exponent in steps"])
+    cells = {_ALPHA: runs["online"].measures}
+    alphas = runs["alpha"].measures
+    cells |= {float(a): part_of(alphas, alpha=float(a)) for a in alphas["alpha"].to_numpy()}
+    for place, a in enumerate(sorted(cells)):
+        cell, color = cells[a], _color(place / max(1, len(cells) - 1))
+        losses, steps = subtask_curves(cell)[..., 1:], steps_of(cell)[1:]
+        mean = np.einsum("i,sic->sc", frequencies(cell, a), losses) + tail(cell, a)
+        for seed, own in enumerate(mean):
+            axes[0].plot(steps, own, color=color, linewidth=0.6, label="" if seed else f"a = {a:g}")
+        found = -step_exponents(cell, a, add_tail=True)
+        axes[1].plot(np.full(len(found), a / (1 + a)), found, ".", color=color, markersize=4)
+    ends = np.array([0.1, 0.5])
+    axes[1].plot(ends, ends, ":", color="black", linewidth=1, label="a / (1 + a)")
+    _both_logarithmic(axes[0])
+    x_label(axes[0], "step")
+    x_label(axes[1], "predicted")
+    legend(figure, axes[0], axes[1])
+    small_print(
+        figure, "A line or point is a seed; fitted where 20 to 80 % of the subtasks are learned.", command
+    )
+    return figure
+
+
+def _figure_finite(runs: Mapping[str, RunLike], command: str) -> Drawing:
+    measures = runs["finite"].measures
+    decays = [float(one) for one in measures["weight_decay"].to_numpy()]
+    ranks = tuple(range(2, 7))
+    figure, axes = panels([f"Accuracy, weight decay {decay:g}" for decay in decays])
+    for axis, decay in zip(axes, decays, strict=True):
+        cell = part_of(measures, weight_decay=decay)
+        steps = steps_of(cell)[1:]
+        train, test = (subtask_curves(cell, f"subtask_accuracy{end}")[0, :, 1:] for end in ("_train", ""))
+        for i, rank in enumerate(ranks):
+            if rank <= len(test):
+                axis.plot(steps, train[rank - 1], "--", color=_color(i / 4), linewidth=0.7)
+                axis.plot(steps, test[rank - 1], color=_color(i / 4), linewidth=1, label=f"subtask {rank}")
+        axis.set_xscale("log")
+        x_label(axis, "step")
+    legend(figure, axes[0])
+    small_print(figure, "The first seed. Dashed: on the training samples; solid: on the probe.", command)
+    return figure
+
+
+_FIGURES = (
+    Figure(
+        "figure-2",
+        "Figure 2: three scalings of the mean loss, and of subtasks.",
+        _figure_2,
+        ("width", "data", "online"),
+    ),
+    Figure("figure-7", "Figure 7: subtasks over steps.", _figure_7, ("online",)),
+    Figure("figure-8", "Figure 8: when, and how fast, by frequency.", _figure_8, ("online",)),
+    Figure("figure-10", "Figures 9, 10: exponents by alpha.", _figure_10, ("online", "alpha")),
+    Figure("figure-finite", "Own: subtasks of a finite sample.", _figure_finite, ("finite",)),
+)
+
+
 class Quantization(Paper):
     """Michaud et al. 2023: scaling laws as sums of subtasks that are learned one after another."""
 
@@ -658,3 +895,4 @@ class Quantization(Paper):
 }"""
     experiments = _EXPERIMENTS
     claims = _CLAIMS
+    figures = _FIGURES
