@@ -49,7 +49,7 @@ from grokscope.papers import (
     SweepProfile,
 )
 from grokscope.papers.evidence import part_of, ratio, steps_of
-from grokscope.plots.style import COLOR, inner_legend, legend, panels, small_print, x_label
+from grokscope.plots.style import COLOR, legend, panels, small_print, x_label
 from grokscope.statistics import (
     CensoredTimes,
     PowerLaw,
@@ -731,13 +731,7 @@ def _figure_2(runs: Mapping[str, RunLike], command: str) -> Drawing:
         for i, rank in enumerate(_SHOWN):
             if rank <= losses.shape[1]:
                 typical = np.median(losses[:, rank - 1], axis=0)
-                below.plot(
-                    x,
-                    typical,
-                    color=_color(i / 4),
-                    linewidth=1,
-                    label=f"subtask {rank}" if column == 2 else None,
-                )
+                below.plot(x, typical, color=_color(i / 4), linewidth=1)
         below.set_xscale("log")
         below.set_ylim(-0.03, 1.3)
         for axis in (above, below):
@@ -745,12 +739,11 @@ def _figure_2(runs: Mapping[str, RunLike], command: str) -> Drawing:
             if column < 2:
                 _counts(axis, x)
     legend(figure, axes[0])
-    inner_legend(axes[5])
     small_print(
         figure,
         "Above: a point or line is a seed; dotted: the predicted exponent, through the points with the tail "
-        "at which 20 to 80 % of the subtasks are learned. Below: the median over seeds. By neurons and "
-        "samples: at the step with the least mean loss.",
+        "at which 20 to 80 % of the subtasks are learned. Below: the median over seeds; from light "
+        "to dark: subtasks 1, 2, 4, 8, 16. By neurons and samples: at the step with the least mean loss.",
         command,
     )
     return figure
