@@ -40,8 +40,8 @@ class MultitaskParity(Task):
     | n, k | numbers of data bits, and of those that a label depends on |
     | $\alpha$ | exponent of the loss that is left when the first subtasks are learned, ``alpha`` |
 
-    Labels are classes 0 and 1, and a network has two outputs. Measures of subtasks have the axis ``subtask``:
-    the rank i of its frequency, from 1.
+    Labels are classes 0 and 1, and a network has two outputs. ``test_accuracy_large``, on the probe, counts
+    all subtasks alike. Measures of subtasks have the axis ``subtask``: the rank i of its frequency, from 1.
 
     Attributes:
         n_tasks: m, the number of subtasks.
