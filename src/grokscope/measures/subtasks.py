@@ -84,7 +84,7 @@ class SubtaskLoss(_OfSubtask):
     A network that gives both classes the same probability has 1 bit.
 
     Attributes:
-        split: as of `SubtaskAccuracy`.
+        split: ``probe`` or ``train``, as of `SubtaskAccuracy` (NaN for a subtask without a sample).
 
     Source: Michaud et al. 2023 (arXiv 2303.13506), Figure 2.
     """
