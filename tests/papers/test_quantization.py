@@ -181,6 +181,21 @@ def test_one_rate_is_enough_where_rates_are_in_proportion_to_frequency(power, ex
     assert verdict("B11", sigmoids(power)).verdict == expected
 
 
+@pytest.mark.parametrize("learned", [True, False])
+def test_figures_are_drawn_whatever_was_learned(learned):
+    never = {"subtask_loss": 1.0, "subtask_accuracy": 0.5, "subtask_accuracy_train": 0.5}
+    runs = {
+        "online": PERFECT if learned else run("online", **never),
+        "alpha": quanta("alpha") if learned else run("alpha", **never),
+        "width": cells("width", lambda w: w / 6 if learned else 0.0),
+        "data": cells("data", lambda d: d / 6e3 if learned else 0.0),
+        "finite": finite(2.0) if learned else run("finite", **never),
+    }
+    for figure in PAPER.figures:
+        drawing = figure.draw(runs, "grokscope reproduce quantization")
+        assert all(axis.lines for axis in drawing.axes), figure.id
+
+
 def test_a_tiny_run_can_be_judged(tmp_path):
     one = PAPER.experiment("online").under("quick")[0]
     tiny = one.with_("task.n_tasks=3", "task.n=4", "task.k=1", "task.probe_per_subtask=20", "steps=60")
