@@ -108,6 +108,9 @@ EXAMPLES = {
             {"operator": "subtraction", "p": 6, "split": "fixed", "equals_token": False},
             {"operator": "addition", "p": 5, "split": "fixed", "labels": "noisy", "noise": 0.4},
         ),
+        "multitask_parity": several(
+            "multitask_parity", {"n_tasks": 3, "n": 5, "k": 2, "n_train": 40, "n_test": 20}
+        ),
         "permutation_operator": several(
             "permutation_operator",
             {"operator": "conjugation", "degree": 3},
@@ -175,6 +178,7 @@ EXAMPLES = {
     },
     "measure": {
         "effective_sparsity": [EffectiveSparsity(), EffectiveSparsity(order="path_norm")],
+        "subtask_loss": several("subtask_loss", {}, {"split": "train"}),
         "weight_movement": several(
             "weight_movement", {}, {"bits": "others"}, {"bits": "hidden", "size": "rms"}
         ),

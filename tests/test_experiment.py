@@ -79,15 +79,15 @@ BAD = [
     ),
     (
         "epochs = 3\n[task]\nn = 40",
-        "task.kind is required; allowed: arrays, boolean_function, modular_operator, parity_table, "
-        "permutation_operator, samples, sparse_parity.",
+        "task.kind is required; allowed: arrays, boolean_function, modular_operator, multitask_parity, "
+        "parity_table, permutation_operator, samples, sparse_parity.",
     ),
     ("epochs = 3\ntask = 5", "task: must be a table (got 5)."),
     (
         "epochs = 3\n[task]\nkind = 'sparse_partiy'",
         "task 'sparse_partiy' is not known. Did you mean 'sparse_parity'? "
-        "Known: arrays, boolean_function, modular_operator, parity_table, permutation_operator, samples, "
-        "sparse_parity.",
+        "Known: arrays, boolean_function, modular_operator, multitask_parity, parity_table, "
+        "permutation_operator, samples, sparse_parity.",
     ),
     (
         "epochs = 3\n[task]\nkind = 'sparse_parity'\nn = 3\nk = 5",
@@ -277,8 +277,8 @@ def test_a_new_kind_resets_its_table_and_loses_no_override():
         (
             "task.kind=arays",
             "task 'arays' is not known. Did you mean 'arrays'? "
-            "Known: arrays, boolean_function, modular_operator, parity_table, permutation_operator, samples, "
-            "sparse_parity.",
+            "Known: arrays, boolean_function, modular_operator, multitask_parity, parity_table, "
+            "permutation_operator, samples, sparse_parity.",
         ),
     ],
 )

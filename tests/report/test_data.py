@@ -128,6 +128,25 @@ def test_a_measure_of_ones_own_has_a_panel_and_a_curve_for_each_label() -> None:
     np.testing.assert_allclose(unpacked(panel["lines"][2]["variants"][""]["mean"]), own[0, :, 2], rtol=1e-6)
 
 
+def test_of_many_subtasks_some_are_shown_and_the_panel_says_so() -> None:
+    run = synthetic_run(["groks"], every=30)
+    losses = xr.DataArray(
+        np.random.default_rng(0).random((1, run.measures.sizes["step"], 20)),
+        dims=("seed", "step", "subtask"),
+        coords={"subtask": np.arange(1, 21)},
+        attrs={"units": "bits"},
+    )
+    run.measures = run.measures.assign(subtask_loss=losses)
+    (panel,) = [one for one in Curves(run, "name").data()["panels"] if one["id"] == "measure-subtask_loss"]
+    assert panel["unit"] == "bits, 8 of 20 subtasks"
+    ranks = [int(line["label"].removeprefix("subtask ")) for line in panel["lines"]]
+    assert ranks == sorted(set(ranks))
+    assert (ranks[0], ranks[-1], len(ranks)) == (1, 20, 8)
+    for line, rank in zip(panel["lines"], ranks, strict=True):
+        drawn = unpacked(line["variants"][""]["mean"])
+        np.testing.assert_allclose(drawn, losses[0].sel(subtask=rank), rtol=1e-6)
+
+
 def test_panels_come_in_their_own_order() -> None:
     found = panels_for([("train_loss", "", ((),)), ("other", "", ((),)), ("train_accuracy", "", ((),))])
     assert [panel.id for panel in found] == ["accuracy", "loss", "measure-other"]

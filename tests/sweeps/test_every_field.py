@@ -25,7 +25,7 @@ from small_sweeps import RATES
 # also some with axes of their own, where they apply
 MEASURES = [
     *("train_accuracy", "test_accuracy", "train_loss", "weight_norm", "neuron_norm", "sensitivity"),
-    *("faithfulness", "embedding_fourier", "matrix_norm", "attention_pattern"),
+    *("faithfulness", "embedding_fourier", "matrix_norm", "attention_pattern", "subtask_loss"),
 ]
 PARITY = {
     "task": {"kind": "sparse_parity", "n": 8, "k": 2, "n_train": 40, "n_test": 20, "n_probe": 64},
@@ -40,6 +40,13 @@ OPERATOR = {
     "optimizer": "adamw",
     "epochs": 3,
     "batch_size": "full",
+}
+SUBTASKS = {
+    "task": {"kind": "multitask_parity", "n_tasks": 3, "n": 5, "k": 2, "n_train": 40, "n_test": 20},
+    "model": {"kind": "fully_connected", "width": 8},
+    "loss": "cross_entropy",
+    "epochs": 3,
+    "batch_size": 16,
 }
 GATES = {**PARITY, "task": {"kind": "boolean_function", "n": 8, "n_train": 40, "preset": "parity", "k": 2}}
 REAL = {**GATES, "loss": "squared", "task": {**GATES["task"], "output": "real"}}
@@ -88,6 +95,10 @@ SWEPT: dict[str, tuple[dict[str, Any], Any, Any]] = {
     "task.pairs": (OPERATOR, "ordered", "unordered"),
     "task.operator": (OPERATOR, "addition", "subtraction"),
     "task.p": (OPERATOR, 5, 7),
+    "task.n_tasks": (SUBTASKS, 3, 4),
+    "task.alpha": (SUBTASKS, 0.4, 0.8),
+    "task.subsets": (SUBTASKS, 0, 1),
+    "task.probe_per_subtask": (SUBTASKS, 8, 16),
     "task.degree": ({**OPERATOR, "task": {"kind": "permutation_operator", "degree": 3}}, 3, 4),
     "task": (PARITY, PARITY["task"], GATES["task"]),
     "model": (PARITY, "fully_connected", "mean_field"),
@@ -226,7 +237,16 @@ NOT_SWEPT = {
     "interventions.0.name": "does not determine the numbers",
 }
 # the page of these is written, too: labels of every type, and shapes that differ
-PAGES = ("task.n", "task.p", "task.terms", "model.width", "batch_size", "online", "optimizer.schedule")
+PAGES = (
+    "task.n",
+    "task.n_tasks",
+    "task.p",
+    "task.terms",
+    "model.width",
+    "batch_size",
+    "online",
+    "optimizer.schedule",
+)
 TABLES = {
     **{group: group for group in ("task", "model", "loss", "penalty", "optimizer", "learner", "init")},
     "rate_schedule": "optimizer.schedule",

@@ -20,6 +20,7 @@ from grokscope.spec.code import is_own
 from grokscope.spec.parts import Part, kinds, lookup
 from grokscope.tasks import Task
 from grokscope.tasks.modular_operator import ModularOperator
+from grokscope.tasks.multitask_parity import MultitaskParity
 from grokscope.tasks.permutation_operator import PermutationOperator
 from grokscope.tasks.sparse_parity import SparseParity
 
@@ -63,7 +64,7 @@ def check_measure(measure: type[Measure] | Measure, experiment: TrainingSpec | N
         measure: the class (made with its defaults), or an instance.
         experiment: the experiment to measure on. By default the first one to which the measure applies: a
             small sparse parity with a one-hidden-layer network, a small addition with a transformer, or with
-            a network on one-hot pairs, or such a network on permutations.
+            a network on one-hot pairs, such a network on permutations, or a small multitask parity.
 
     Raises:
         AssertionError: naming the measure and the violation, in one line.
@@ -74,7 +75,7 @@ def check_measure(measure: type[Measure] | Measure, experiment: TrainingSpec | N
     """
     made = _made(measure) if isinstance(measure, type) else measure
     if experiment is None:
-        small = (_small_parity(), _small_addition(), _small_pairs(), _small_group())
+        small = (_small_parity(), _small_addition(), _small_pairs(), _small_group(), _small_subtasks())
         experiment = next((spec for spec in small if made.missing(spec) is None), small[1])
     _check_declarations(made)
     _check_missing(made, experiment)
@@ -103,6 +104,11 @@ def _small_pairs() -> SmallSpec:
 def _small_group() -> SmallSpec:
     task = PermutationOperator(degree=3, operator_token=False, equals_token=False)
     return SmallSpec(task, OneHotMLP(widths=(7,)), Squared(), SGD(), Gradient())
+
+
+def _small_subtasks() -> SmallSpec:
+    task = MultitaskParity(n_tasks=3, n=5, k=2, n_train=12, n_test=10, probe_per_subtask=4)
+    return SmallSpec(task, FullyConnected(width=8), CrossEntropy(), SGD(), Gradient())
 
 
 def _made(cls: type[Part]) -> Measure:

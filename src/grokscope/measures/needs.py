@@ -44,6 +44,7 @@ __all__ = [
     "PREDICTIONS",
     "PROBE_SPLIT",
     "SIGNS",
+    "SUBTASKS",
     "TEST_SPLIT",
     "TRAIN_SPLIT",
     "TRANSFORMER",
@@ -180,6 +181,12 @@ GROUPS = Need(
 )
 MODULAR_SUM = Need(  # over all pairs
     "addition or subtraction mod p", lambda spec: "frequency" in spec.task.axes, "; task '{task}' is not"
+)
+# In ``point.facts``: frequencies [subtask]. The first coordinates of an input are the one-hot subtask.
+SUBTASKS = Need(
+    "a task with subtasks",
+    lambda spec: "subtask" in spec.axes and "frequencies" in spec.task.facts(),
+    "; task '{task}' has none",
 )
 IRREPS = Need(  # ``point.task.degree``
     "composition of permutations", lambda spec: "irrep" in spec.task.axes, "; task '{task}' is not"

@@ -23,6 +23,8 @@ __all__ = ["Curves", "Line", "Panel", "curve_tables", "lower_median", "member_la
 # What the members' own curves of one run may take in the page, before they are written in base 64.
 _MOST_BYTES = 2_500_000
 _MOST_LABELS = 12  # curves of one measure; axes with more labels (neurons) are not curves
+_RANKED = "subtask"  # an axis of ranks: of many, some are shown, closer together among the first
+_SHOWN_RANKS = 8
 _SETS = {
     "generalizing": "generalizing",
     "complementary": "complementary",
@@ -189,7 +191,11 @@ def panels_for(measures: Iterable[tuple[str, str, tuple[tuple[tuple[str, str], .
         lines = tuple(
             Line(
                 name,
-                ", ".join(_SETS.get(label, label) for _, label in select) or name,
+                ", ".join(
+                    f"{axis} {label}" if axis == _RANKED else _SETS.get(label, label)
+                    for axis, label in select
+                )
+                or name,
                 _color(select, i),
                 select,
             )
@@ -317,11 +323,15 @@ class Curves:
         found: list[tuple[str, str, tuple[tuple[tuple[str, str], ...], ...]]] = []
         for name, values in self.measures.data_vars.items():
             axes = [str(dim) for dim in values.dims if dim not in ("seed", "step", "split")]
-            size = int(np.prod([values.sizes[axis] for axis in axes]))
-            if size > _MOST_LABELS or not {"seed", "step"} <= set(values.dims):
-                continue
             labels = [[(axis, str(label)) for label in _labels(values, axis)] for axis in axes]
             unit = str(values.attrs.get("units", ""))
+            if axes == [_RANKED] and len(labels[0]) > _MOST_LABELS:
+                count = len(labels[0])
+                labels = [[labels[0][i] for i in _spread(np.arange(count), _SHOWN_RANKS)]]
+                unit = f"{unit + ', ' if unit else ''}{len(labels[0])} of {count} {_RANKED}s"
+            size = int(np.prod([len(each) for each in labels]))
+            if size > _MOST_LABELS or not {"seed", "step"} <= set(values.dims):
+                continue
             found.append((str(name), unit, tuple(itertools.product(*labels))))
         return found
 

@@ -5,6 +5,7 @@
 - `_times.py`: censored times of events, how they are found in curves, ratios of two runs' times.
 - `_kaplan_meier.py`: survival curves and their medians.
 - `_regression.py`: regression of censored times on covariates.
+- `_power_law.py`: exponents, fitted over a range that a rule chooses.
 - `_discovery.py`: adjusted p-values of a table of tests.
 
 Claims and verdicts are in `grokscope.claims`. scipy is imported inside functions, so importing this package
@@ -24,6 +25,7 @@ from grokscope.statistics._intervals import (
     wilson,
 )
 from grokscope.statistics._kaplan_meier import SurvivalCurve, kaplan_meier
+from grokscope.statistics._power_law import PowerLaw, fit_power_law
 from grokscope.statistics._regression import CensoredRegression, censored_regression
 from grokscope.statistics._times import CensoredTimes, event_times, paired_ratios, ratio_of_times
 
@@ -33,6 +35,7 @@ __all__ = [
     "Discoveries",
     "DiscoveryMethod",
     "Estimate",
+    "PowerLaw",
     "SurvivalCurve",
     "bootstrap_interval",
     "censored_regression",
@@ -40,6 +43,7 @@ __all__ = [
     "clopper_pearson_ends",
     "event_times",
     "false_discovery",
+    "fit_power_law",
     "format_number",
     "geometric_mean_interval",
     "kaplan_meier",
