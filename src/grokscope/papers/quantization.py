@@ -871,6 +871,19 @@ _FIGURES = (
 )
 
 
+_REASONS = {
+    "B1": "The fall takes as long as the way to half a bit, in frequent and in rare subtasks; it looks like "
+    "a step on a logarithmic axis, over which the subtasks are spread.",
+    "B4": "The list of subtasks ends: its loss goes to 0. With the tail of an endless list the exponent is "
+    "near the predicted one (B4-tail).",
+    "B4-list": "Arithmetic: the sum of the frequencies that are left is no power law near the end of the "
+    "list.",
+    "B5": "As B4: the list ends.",
+    "B6": "As B4: the list ends.",
+    "B9": "As B1: a subtask is on its way for as long as it took to get there.",
+}
+
+
 class Quantization(Paper):
     """Michaud et al. 2023: scaling laws as sums of subtasks that are learned one after another."""
 
@@ -889,3 +902,4 @@ class Quantization(Paper):
     experiments = _EXPERIMENTS
     claims = _CLAIMS
     figures = _FIGURES
+    reasons = _REASONS
