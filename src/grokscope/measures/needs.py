@@ -214,9 +214,7 @@ OUTPUT_MOMENTS = Need(  # ``output_mean`` and ``output_std``, in ``point.populat
     functools.partial(_has_population, "output_mean"),
     "; those of model '{model}' on task '{task}' are not known",
 )
-REAL_LABELS = Need(
-    "real labels", lambda spec: spec.task.label_kind == "real", "; task '{task}' has {labels}"
-)
+REAL_LABELS = Need("real labels", lambda spec: spec.task.label_kind == "real", "; task '{task}' has {labels}")
 # In ``point.initial``: an imported run has it in a snapshot of step 0.
 INITIAL_NETWORK = Need("the network at the member's start", lambda spec: True, "")
 # In ``point.batch``.

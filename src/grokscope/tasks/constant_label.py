@@ -74,21 +74,24 @@ class ConstantLabel(Task):
             "grokking": "population_accuracy >= 0.95 for 1",
         }
 
-    def shared_data(self) -> dict[str, jax.Array]:
-        """The test inputs and labels."""
-        import jax
-
-        x = self._inputs(jax.random.key(_TEST_KEY), self.n_test)
-        return {"test_x": x, "test_y": self._labels(self.n_test)}
+    @property
+    def has_fixed_test(self) -> bool:
+        """False: the test inputs are one draw, but times sigma, which may differ between members."""
+        return False
 
     def member_data(self, data_key: jax.Array, noise_key: jax.Array) -> dict[str, jax.Array]:
-        """The training inputs and labels."""
+        """Inputs and labels of both splits."""
         import jax
         import jax.numpy as jnp
 
         is_flipped = jax.random.uniform(noise_key, (self.n_train,), jnp.float32) < self.flipped
         y = self._labels(self.n_train)
-        return {"train_x": self._inputs(data_key, self.n_train), "train_y": jnp.where(is_flipped, -y, y)}
+        return {
+            "train_x": self._inputs(data_key, self.n_train),
+            "train_y": jnp.where(is_flipped, -y, y),
+            "test_x": self._inputs(jax.random.key(_TEST_KEY), self.n_test),
+            "test_y": self._labels(self.n_test),
+        }
 
     def sample(self, key: jax.Array, count: int) -> tuple[jax.Array, jax.Array]:
         """New inputs, and labels of which a share is flipped."""
