@@ -86,6 +86,14 @@ class Learner(Part):
         del spec
         return None
 
+    def update_flops(self, spec: TrainingSpec) -> float | None:
+        """Floating-point operations of one update, for predictions of time.
+
+        None: those of a forward and backward pass of the model over the batch.
+        """
+        del spec
+        return None
+
     def init(self, spec: TrainingSpec, key: jax.Array, data: dict[str, jax.Array]) -> State:
         """The state before the first update.
 

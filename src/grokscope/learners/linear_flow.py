@@ -69,6 +69,10 @@ class LinearFlow(Learner):
         }
         return next((f"needs {what}" for what, is_met in needed.items() if not is_met), None)
 
+    def update_flops(self, spec: TrainingSpec) -> float:
+        """Some twenty operations for each coordinate; they are bound by memory, not by arithmetic."""
+        return 20.0 * spec.model.n_parameters(spec.task.input_shape, spec.task.n_outputs)
+
     def init(self, spec: TrainingSpec, key: jax.Array, data: dict[str, jax.Array]) -> State:
         """A new network of the model, in the eigenbasis of the training inputs."""
         import jax.numpy as jnp

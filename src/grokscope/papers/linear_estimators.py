@@ -25,6 +25,7 @@ those of equation 15.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -309,7 +310,7 @@ def first_below(steps: np.ndarray, loss: np.ndarray, level: float) -> np.ndarray
     0 where it starts there; NaN where it never is.
 
     Example:
-        >>> first_below(np.array([0.0, 10, 20]), np.array([[1.0, 1e-2, 1e-4], [1.0, 0.5, 0.2]]), 1e-3).tolist()
+        >>> first_below(np.array([0.0, 10, 20]), np.array([[1.0, 1e-2, 1e-4], [1.0, 1, 1]]), 1e-3).tolist()
         [15.0, nan]
     """
     result = np.full(len(loss), np.nan)
@@ -392,7 +393,7 @@ def exact_delay(ratio_: float) -> float:
 def least_rise(measures: xr.Dataset) -> np.ndarray:
     """The smallest ratio of the grokking times at successive lambda below 1 [seed]."""
     times = [delay(_cell(measures, printed)[0]) for printed in sorted(_SIZES) if printed < 1]
-    return np.min([ratio(late, early) for early, late in zip(times, times[1:], strict=False)], axis=0)
+    return np.min([ratio(late, early) for early, late in itertools.pairwise(times)], axis=0)
 
 
 def _delay_of(measures: xr.Dataset, outputs: int) -> np.ndarray:
@@ -449,7 +450,7 @@ def identity_defect(measures: xr.Dataset) -> np.ndarray:
         steps, train, population = _curves(_cell(measures, printed)[0], "train_loss", "population_loss")
         area = np.cumsum(np.diff(steps) * (train[:, 1:] + train[:, :-1]) / 2, axis=1)
         fallen = population[:, :1] - population[:, 1:]
-        worst.append(np.max(np.abs(fallen - 4 * _RATE * area), axis=1) / population[:, 0])
+        worst.append(ratio(np.max(np.abs(fallen - 4 * _RATE * area), axis=1), population[:, 0]))
     return np.max(worst, axis=0)
 
 

@@ -16,7 +16,7 @@ _TOUCHES = 1e-12  # a squared margin, in units of the points' size, that counts 
 
 
 def linearly_separable(x: ArrayLike) -> bool:
-    r"""Whether a hyperplane through the origin has all points on one side: $\exists w\; \forall i: w x_i > 0$.
+    r"""Whether all points lie on one side of a hyperplane through the origin: $w x_i > 0$ for some w, all i.
 
     That is so if and only if the origin is outside the convex hull of the points. With labels $\pm 1$ pass
     the products $y_i x_i$; for separation by an affine hyperplane add an input that is always 1. Decided by

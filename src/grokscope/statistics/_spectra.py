@@ -78,8 +78,6 @@ def marchenko_pastur(ratio: float, nodes: int = _NODES) -> MarchenkoPastur:
         raise InputError(f"ratio = {ratio}: must be positive and finite")
     angle = (np.arange(nodes) + 0.5) * math.pi / nodes
     nu = 1 + ratio - 2 * math.sqrt(ratio) * np.cos(angle)
-    if ratio == 1:
-        weights = (1 + np.cos(angle)) / nodes  # sin^2 over 1 - cos, without 0/0
-    else:
-        weights = 2 * np.sin(angle) ** 2 / (nu * nodes)
-    return MarchenkoPastur(ratio, nu, weights, max(0.0, 1 - 1 / ratio))
+    # 2 sin^2 / nu, without 0/0 where the ratio is 1
+    density = 1 + np.cos(angle) if ratio == 1 else 2 * np.sin(angle) ** 2 / nu
+    return MarchenkoPastur(ratio, nu, density / nodes, max(0.0, 1 - 1 / ratio))

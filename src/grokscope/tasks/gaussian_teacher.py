@@ -26,10 +26,10 @@ class GaussianTeacher(Task):
     training inputs and test inputs of its own. The ratio of inputs to samples, d / ``n_train``, decides how a
     linear student learns.
 
-    Expectations over all inputs are exact for networks that are affine functions (the model ``linear``):
-    with $f(x) = x W + b$ the loss ``squared`` is $\frac1m (\lVert W - T \rVert_F^2 + \lVert b \rVert^2)$ for a
-    linear teacher, and $\frac1m \sum_j \lVert w_j \rVert^2 + (b_j - \lVert t_j \rVert^2)^2 +
-    2 \lVert t_j \rVert^4$ for a quadratic one.
+    Expectations over all inputs are exact for networks that are affine functions (the model ``linear``).
+    With $f(x) = x W + b$ the loss ``squared`` is $\frac1m (\lVert W - T \rVert_F^2 + \lVert b \rVert^2)$
+    for a linear teacher. For a quadratic one it is
+    $\frac1m \sum_j \lVert w_j \rVert^2 + (b_j - \lVert t_j \rVert^2)^2 + 2 \lVert t_j \rVert^4$.
 
     Memorization and grokking are events of `train_tolerance_accuracy` and of `test_tolerance_accuracy` (or,
     without test samples, `population_tolerance_accuracy`): that of $\mathrm{erf}(\sqrt 2)$, 95.4 %, at one
