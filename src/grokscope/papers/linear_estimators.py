@@ -240,7 +240,7 @@ _EXPERIMENTS = (
     SweepExperiment(
         "ratio",
         "Four ratios lambda = d / N: 0.1, 0.5, 0.9, 1.5 (Figure 1).",
-        _spec("ratio", 40_000),
+        _spec("ratio", 40_000, "log 32"),
         {"paper": SweepProfile(seeds=40), "quick": SweepProfile(seeds=30)},
         over=(f"task.n_train={','.join(map(str, _SIZES.values()))}",),
         analyses=(_EIGENVALUES,),

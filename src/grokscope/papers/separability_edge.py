@@ -495,8 +495,14 @@ def _of_flipped(measures: xr.Dataset, share: float, of: Callable[[xr.Dataset], n
     return of(part_of(measures, flipped=share))
 
 
-def _last_accuracy(measures: xr.Dataset) -> np.ndarray:
-    return _ends(measures, "population_accuracy")[0]
+def fall_of_accuracy(measures: xr.Dataset) -> np.ndarray:
+    """The last population accuracy with 5 % of the labels flipped less that with none [seed]."""
+    need(measures, "population_accuracy")
+    cells = [part_of(measures, flipped=share)["population_accuracy"] for share in (0.05, 0.0)]
+    one, other = (member_curves(cell)[:, -1] for cell in cells)
+    if np.isnan(one - other).all():
+        raise NotTestable("population_accuracy was measured for no seed to the end")
+    return one - other
 
 
 def _two_point_ends(measures: xr.Dataset) -> np.ndarray:
@@ -662,14 +668,15 @@ _CLAIMS = (
     _claim(
         id="S10",
         name="flipped labels limit the accuracy",
-        sentence="With 5 % of the labels flipped the accuracy stays below that with none.",
+        sentence="Flipped labels limit the accuracy: with 5 % of them it ends lower than with none.",
         source="Fig. 16",
         paper_value="below 1",
-        estimand="the mean over seeds of the last population accuracy, with a label fraction of 0.95",
-        region=Region.below(0.95),
+        estimand="the mean over seeds of the last population accuracy with a label fraction of 0.95 less "
+        "that with 1, same seed",
+        region=Region.below(-0.05),
         smallest_effect=Effect(0.02, "two hundredths"),
         experiment="label-fraction",
-        evidence=partial(_of_flipped, share=0.05, of=_last_accuracy),
+        evidence=fall_of_accuracy,
     ),
     _claim(
         id="S10-loss",
@@ -685,6 +692,150 @@ _CLAIMS = (
         experiment="label-fraction",
         evidence=partial(_of_flipped, share=0.05, of=rise_of_loss),
     ),
+)
+
+
+# ---------------------------------------------------------------- figures
+
+
+def _lines(axis: Any, measures: xr.Dataset, name: str, color: str, label: str | None = None) -> None:
+    """A thin line for each member."""
+    steps = measures["step"].to_numpy()
+    for i, values in enumerate(member_curves(measures[name])):
+        axis.plot(steps, values, color=color, linewidth=0.7, alpha=0.7, label=label if i == 0 else None)
+    axis.set_xscale("symlog", linthresh=10)
+    axis.set_xlim(left=0)
+    x_label(axis, "step")
+
+
+def _figure_1(runs: Mapping[str, RunLike], command: str) -> Drawing:
+    measures = runs["curves"].measures
+    shown = (200, 240, 300)
+    titles = [f"Accuracy, lambda = {d / _N:g}" for d in shown] + [f"Loss, lambda = {d / _N:g}" for d in shown]
+    figure, axes = panels(titles, columns=3)
+    for i, d in enumerate(shown):
+        cell = part_of(measures, d=d)
+        for split, color in (("train", COLOR["train"]), ("population", COLOR["test"])):
+            label = split if i == 0 else None
+            _lines(axes[i], cell, f"{split}_accuracy", color, label)
+            _lines(axes[3 + i], cell, f"{split}_loss", color)
+        axes[i].set_ylim(0.45, 1.02)
+        axes[3 + i].set_yscale("log")
+    legend(figure, axes[0])
+    small_print(figure, "A line is a seed; N = 500, sigma = 5.", command)
+    return figure
+
+
+def _figure_2(runs: Mapping[str, RunLike], command: str) -> Drawing:
+    """Final accuracy against that of the exact margin."""
+    measures = runs["curves"].measures
+    figure, axes = panels(["Final accuracy", "Separable sets of 200 inputs"])
+    for d, color in zip(_DIMENSIONS, _shades(len(_DIMENSIONS)), strict=True):
+        accuracy, margin = _ends(part_of(measures, d=d), "population_accuracy", "hard_margin")
+        label = f"lambda = {d / _N:g}"
+        axes[0].plot(limit_accuracy(margin), accuracy, ".", color=color, markersize=4, label=label)
+    axes[0].plot([0.5, 1], [0.5, 1], color="black", linestyle="dotted", linewidth=1)
+    x_label(axes[0], "accuracy of the hard margin; 1 if not separable")
+    shares = [_ends(part_of(runs["wendel"].measures, d=d), "separable")[0].mean() for d in _WENDEL]
+    grid = np.arange(_WENDEL[0], _WENDEL[-1] + 1)
+    wanted = [separable_probability(200, int(d)) for d in grid]
+    axes[1].plot(grid, wanted, color="black", linestyle="dotted", linewidth=1)
+    axes[1].plot(_WENDEL, shares, ".", color=COLOR["test"], markersize=5)
+    x_label(axes[1], "d")
+    legend(figure, axes[0])
+    small_print(figure, "Left: a point is a member at its last step. Right: dotted: Wendel.", command)
+    return figure
+
+
+def _shades(count: int) -> list[Any]:
+    """Colors from light to dark, one for each value of an axis."""
+    from matplotlib import colormaps
+
+    return [colormaps["viridis"](place) for place in np.linspace(0, 0.9, count)]
+
+
+def _figure_3(runs: Mapping[str, RunLike], command: str) -> Drawing:
+    measures = runs["map"].measures
+    figure, axes = panels(["Step of 95 % population accuracy", "Its logarithm (base 10), mean"])
+    sigmas = [float(one) for one in measures["sigma"].to_numpy()]
+    table = np.full((len(sigmas), len(_MAP)), np.nan)
+    for i, (sigma, color) in enumerate(zip(sigmas, _shades(len(sigmas)), strict=True)):
+        for j, d in enumerate(_MAP):
+            steps = generalization_step(part_of(measures, d=d, sigma=sigma))
+            table[i, j] = np.nanmean(np.log10(steps))
+            axes[0].plot([1 - 2 * d / _N] * len(steps), steps, ".", color=color, markersize=4)
+        axes[0].plot([1 - 2 * d / _N for d in _MAP], 10 ** table[i], color=color, label=f"sigma = {sigma:g}")
+    axes[0].set_yscale("log")
+    axes[0].set_xscale("log")
+    x_label(axes[0], "1 - 2 lambda")
+    axes[1].imshow(table, aspect="auto", origin="lower", cmap="viridis")
+    axes[1].set_xticks(range(len(_MAP)), [f"{1 - 2 * d / _N:g}" for d in _MAP])
+    axes[1].set_yticks(range(len(sigmas)), [f"{sigma:g}" for sigma in sigmas])
+    for i, j in np.ndindex(*table.shape):
+        axes[1].text(j, i, f"{table[i, j]:.1f}", ha="center", va="center", color="white", fontsize=8)
+    x_label(axes[1], "1 - 2 lambda (columns), sigma (rows)")
+    legend(figure, axes[0])
+    small_print(figure, "A point is a seed; one that does not get there is put at the last step.", command)
+    return figure
+
+
+def _figure_5(runs: Mapping[str, RunLike], command: str) -> Drawing:
+    titles = {"adam": "Adam", "adam-gd": "Gradient descent"}
+    figure, axes = panels([f"{title}: accuracy" for title in titles.values()])
+    for axis, name in zip(axes, titles, strict=True):
+        for split, color in (("train", COLOR["train"]), ("population", COLOR["test"])):
+            _lines(axis, runs[name].measures, f"{split}_accuracy", color, split if name == "adam" else None)
+        axis.set_ylim(0.3, 1.02)
+    legend(figure, axes[0])
+    small_print(figure, "A line is a seed; lambda = 0.495, sigma = 1.", command)
+    return figure
+
+
+def _figure_9(runs: Mapping[str, RunLike], command: str) -> Drawing:
+    del runs  # the model is computed anew: a second
+    figure, axes = panels(["Two points"])
+    x = np.log(1 - 2 * np.array(_TWO_POINT_RATIOS))
+    for log_tolerance, text, color in (
+        (_SMALL, "epsilon -> 0", COLOR["test"]),
+        (_FINITE, "epsilon = 1e-6", COLOR["train"]),
+    ):
+        y = np.array([math.sqrt(two_point(one, log_tolerance).log_ratio) for one in _TWO_POINT_RATIOS])
+        slope, height = np.polyfit(x, y, 1)
+        axes[0].plot(x, y, ".", color=color, markersize=6)
+        axes[0].plot(x, slope * x + height, color=color, linewidth=1, label=f"{text}: slope {slope:.2f}")
+    x_label(axes[0], "log(1 - 2 lambda)")
+    axes[0].set_ylabel("sqrt(log(t_gen / t_tr))", fontsize=8)
+    legend(figure, axes[0])
+    small_print(figure, "sigma = 1.", command)
+    return figure
+
+
+def _figure_16(runs: Mapping[str, RunLike], command: str) -> Drawing:
+    measures = runs["label-fraction"].measures.sortby("flipped")
+    shares = [float(one) for one in measures["flipped"].to_numpy()]
+    figure, axes = panels(["Population accuracy", "Population loss"])
+    for share, color in zip(shares, _shades(len(shares)), strict=True):
+        cell = part_of(measures, flipped=share)
+        _lines(axes[0], cell, "population_accuracy", color, f"label fraction {1 - share:g}")
+        _lines(axes[1], cell, "population_loss", color)
+    axes[1].set_yscale("log")
+    legend(figure, axes[0])
+    small_print(figure, "A line is a seed; lambda = 0.48, sigma = 5.", command)
+    return figure
+
+
+_FIGURES = (
+    Figure("figure-1", "Figure 1: accuracy and loss around the threshold.", _figure_1, ("curves",)),
+    Figure(
+        "separability",
+        "Accuracy against the hard margin, and Wendel's theorem.",
+        _figure_2,
+        ("curves", "wendel"),
+    ),
+    Figure("figure-3", "Figure 3: when members generalize.", _figure_3, ("map",)),
+    Figure("figure-5", "Figure 5: Adam and gradient descent.", _figure_5, ("adam", "adam-gd")),
+    Figure("figure-9", "Figure 9: the two-point model.", _figure_9, ("two-point",)),
+    Figure("figure-16", "Figure 16: flipped labels.", _figure_16, ("label-fraction",)),
 )
 
 
@@ -705,3 +856,4 @@ class SeparabilityEdge(Paper):
 }"""
     experiments = _EXPERIMENTS
     claims = _CLAIMS
+    figures = _FIGURES
