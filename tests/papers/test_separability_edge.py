@@ -47,9 +47,19 @@ def curves(right):
     def margin(steps, d):
         return np.full((SEEDS, len(steps)), 0.0 if d < 250 else 0.1)
 
-    rise = (lambda steps, d: 1 + steps / 1e4) if right else (lambda steps, d: 2 - steps / 1e5)
-    fall = (lambda steps, d: 2 - steps / 1e5) if right else (lambda steps, d: 2 + np.cos(steps / 1e4))
-    return run("curves", population_accuracy=accuracy, hard_margin=margin, population_loss=rise, train_loss=fall)
+    def rise(steps, d):
+        """Up again by a factor of 2 to 6, or by 5 %."""
+        height = (1 + 4 * RNG.random((SEEDS, 1))) if right else 0.05 * RNG.random((SEEDS, 1))
+        return 1 + height * steps / steps[-1] + 0.01 * (steps == 0)
+
+    def fall(steps, d):
+        share = steps / steps[-1]
+        change = share * (1 + 0.5 * RNG.random((SEEDS, 1)))
+        return 2 - change if right else 2 + change
+
+    return run(
+        "curves", population_accuracy=accuracy, hard_margin=margin, population_loss=rise, train_loss=fall
+    )
 
 
 def of_map(extra):
@@ -58,7 +68,7 @@ def of_map(extra):
     def accuracy(steps, d, sigma):
         at = 2000 * (2.0 if d == 240 else 1.0) * (2.0 if sigma == 5 else 1.0)
         at *= extra if (d, sigma) == (240, 5.0) else 1.0
-        return 1.0 * (steps >= at * (1 + 0.05 * RNG.random((SEEDS, 1))))
+        return 1.0 * (steps >= at * (1 + RNG.random((SEEDS, 1))))
 
     return run("map", population_accuracy=accuracy)
 
@@ -71,10 +81,14 @@ def plateau(name, until):
 
 def flipped(drop, rise):
     def accuracy(steps, flipped):
-        return np.repeat((0.95 - drop * (flipped == 0.05)) + 0.01 * RNG.random((SEEDS, 1)), len(steps), axis=1)
+        return np.repeat(
+            (0.95 - drop * (flipped == 0.05)) + 0.01 * RNG.random((SEEDS, 1)), len(steps), axis=1
+        )
 
     return run(
-        "label-fraction", population_accuracy=accuracy, population_loss=lambda steps, flipped: 1 + rise * steps
+        "label-fraction",
+        population_accuracy=accuracy,
+        population_loss=lambda steps, flipped: 1 + rise * steps * (1 + RNG.random((SEEDS, 1))),
     )
 
 
@@ -89,7 +103,7 @@ CASES = {
     "S1": ((wendel(0.0),), (wendel(0.2),)),
     **{name: ((curves(True),), (curves(False),)) for name in ("S2", "S3", "S4", "S4-train")},
     "S5": ((of_map(3.0),), (of_map(0.5),)),
-    **{name: ((RIGHT,), (WRONG,)) for name in ("S6", "S6-finite", "S8")},
+    **dict.fromkeys(("S6", "S6-finite", "S8"), ((RIGHT,), (WRONG,))),
     "S7": (
         (run("no-bias", path_deviation=scattered(0.005)),),
         (run("no-bias", path_deviation=scattered(0.1)),),
@@ -99,7 +113,7 @@ CASES = {
         (plateau("adam", 2000), plateau("adam-gd", 10_000)),
     ),
     "S10": ((flipped(0.2, 1e-4),), (flipped(0.0, 1e-4),)),
-    "S10-loss": ((flipped(0.2, 1e-4),), (flipped(0.2, 1e-7),)),
+    "S10-loss": ((flipped(0.2, 1e-4),), (flipped(0.2, 1e-6),)),
 }
 
 
@@ -120,7 +134,9 @@ def test_a_claim_holds_where_it_is_true_and_fails_where_it_is_false(claim_id):
 
 
 def test_the_paper_is_complete_and_every_claim_can_fail():
-    check_paper(PAPER, [dict(zip(CLAIMS[n].experiments, false, strict=True)) for n, (_, false) in CASES.items()])
+    check_paper(
+        PAPER, [dict(zip(CLAIMS[n].experiments, false, strict=True)) for n, (_, false) in CASES.items()]
+    )
 
 
 def test_the_two_point_model_has_the_limit_of_small_tolerances():
@@ -152,7 +168,9 @@ def test_the_two_point_model_is_that_of_small_steps():
 def test_experiments_and_analyses_run(tmp_path):
     """No bias: S in conformal time; and a margin that is read from the member's own data."""
     one = PAPER.experiment("no-bias")
-    found = train(one.experiment.with_("task.d=10", "task.n_train=30", "steps=60"), seeds=2, out=tmp_path / "run")
+    found = train(
+        one.experiment.with_("task.d=10", "task.n_train=30", "steps=60"), seeds=2, out=tmp_path / "run"
+    )
     for analysis in (*one.analyses, *PAPER.experiment("curves").analyses):
         analysis.take(found, SilentProgress())
     ends = found.measures.isel(step=-1)
