@@ -175,6 +175,7 @@ _CONSTANT_ROWS = (
 _FAMILIES = {
     "accuracy": "Accuracy",
     "groups": "Groups of training samples",
+    "tolerance": "Accuracy of regression",
     "loss": "Loss and margin",
     "batch": "The batch of the next update",
     "population": "Exact expectations",

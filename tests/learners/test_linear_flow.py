@@ -10,7 +10,7 @@ from grokscope.experiment import Experiment
 from grokscope.learners import Batch
 from grokscope.learners.check import check_learner
 from grokscope.learners.linear_flow import LinearFlow
-from grokscope.models.linear import Linear
+from grokscope.models.linear import LinearModel
 from grokscope.spec.checking import SmallSpec
 
 SPEC = Experiment(
@@ -80,7 +80,7 @@ def test_without_decay_directions_without_data_stay():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(3, 5)).astype(np.float32), rng.normal(size=3).astype(np.float32)
     sgd = SPEC.optimizer.model_copy(update={"weight_decay": 0.0})
-    spec = SmallSpec(Task(5), Linear(), SPEC.loss, sgd, LinearFlow())
+    spec = SmallSpec(Task(5), LinearModel(), SPEC.loss, sgd, LinearFlow())
     learner, key = LinearFlow(), jax.random.key(0)
     state = learner.init(spec, key, {"train_x": jnp.asarray(x), "train_y": jnp.asarray(y)})
     start = np.asarray(learner.predictor(state).weights[0])

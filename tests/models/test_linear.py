@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from grokscope.errors import InputError
-from grokscope.models.linear import Linear
+from grokscope.models.linear import LinearModel
 from grokscope.models.networks.linear_network import LinearNetwork
 
 
@@ -22,25 +22,27 @@ def test_a_deep_network_is_the_product_of_its_matrices():
 
 
 def test_one_output_has_a_vector_of_weights():
-    network = Linear(bias=True).network(jax.random.key(0), (4,), 1)
-    assert network.weights[0].shape == (4,) and network.bias.shape == ()
+    network = LinearModel(bias=True).network(jax.random.key(0), (4,), 1)
+    assert network.weights[0].shape == (4,)
+    assert network.bias.shape == ()
     assert network(jnp.ones((3, 4))).shape == (3,)
     matrix, shift = network.affine
-    assert matrix.shape == (4, 1) and shift.tolist() == [0.0]
+    assert matrix.shape == (4, 1)
+    assert shift.tolist() == [0.0]
 
 
 def test_matrices_have_the_norm_that_is_said():
     """Entries of variance s^2 / (m n): the paper's 1 / (2 m n) at s = 1 / sqrt 2."""
-    network = Linear(widths=[300], init_scale=0.5**0.5).network(jax.random.key(0), (400,), 20)
+    network = LinearModel(widths=[300], init_scale=0.5**0.5).network(jax.random.key(0), (400,), 20)
     for weight in network.weights:
         assert float(jnp.var(weight)) == pytest.approx(1 / (2 * weight.size), rel=0.05)
 
 
 def test_a_scale_of_0_starts_at_zero():
-    network = Linear(bias=True, init_scale=0.0).network(jax.random.key(0), (4,), 1)
+    network = LinearModel(bias=True, init_scale=0.0).network(jax.random.key(0), (4,), 1)
     assert float(jnp.abs(network.weights[0]).max()) == 0.0
 
 
 def test_bad_sizes_are_refused():
     with pytest.raises(InputError, match="sizes from 1"):
-        Linear(widths=[0])
+        LinearModel(widths=[0])

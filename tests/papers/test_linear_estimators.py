@@ -179,4 +179,5 @@ def test_an_experiment_and_its_analysis_run(tmp_path):
     analysis.take(found, SilentProgress())
     deviation = found.measures["eigenvalue_deviation"].isel(step=-1)
     # 1e-14 as users compile; the quick compiler of the tests has coarser exponentials
-    assert deviation.shape == (2,) and float(deviation.max()) < 1e-6
+    assert deviation.shape == (2,)
+    assert float(deviation.max()) < 1e-6

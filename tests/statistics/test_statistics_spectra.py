@@ -30,7 +30,8 @@ def test_the_law_is_that_of_random_matrices():
     for rate in (0.3, 3.0):
         assert np.exp(-rate * nu).mean() == pytest.approx(law.mean(lambda v: np.exp(-rate * v)), abs=0.005)
     low, high = law.edges
-    assert nu[0] == pytest.approx(low, abs=0.01) and nu[-1] == pytest.approx(high, rel=0.03)
+    assert nu[0] == pytest.approx(low, abs=0.01)
+    assert nu[-1] == pytest.approx(high, rel=0.03)
 
 
 def test_the_density_is_that_of_the_nodes():
@@ -43,13 +44,16 @@ def test_the_density_is_that_of_the_nodes():
 
 def test_sets_by_hand():
     simplex = np.vstack([np.eye(3), -np.ones((1, 3))])  # around the origin
-    assert not linearly_separable(simplex) and hard_margin(simplex) == 0.0
+    assert not linearly_separable(simplex)
+    assert hard_margin(simplex) == 0.0
     shifted = simplex + 2.0
     assert linearly_separable(shifted)
     # the nearest point of the hull to the origin is the corner (1, 1, 1)
     assert hard_margin(shifted) == pytest.approx(3**0.5, rel=1e-6)
-    assert hard_margin([[3.0, 4.0]]) == pytest.approx(5.0) and hard_margin([[0.0]]) == 0.0
-    assert linearly_separable([[1.0], [2.0]]) and not linearly_separable([[1.0], [-2.0]])
+    assert hard_margin([[3.0, 4.0]]) == pytest.approx(5.0)
+    assert hard_margin([[0.0]]) == 0.0
+    assert linearly_separable([[1.0], [2.0]])
+    assert not linearly_separable([[1.0], [-2.0]])
 
 
 def test_the_program_and_the_margin_agree_on_random_sets_near_the_threshold():

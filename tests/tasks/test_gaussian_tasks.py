@@ -64,7 +64,8 @@ def test_the_events_of_a_teacher_are_on_measures_that_are_taken():
         task = {"kind": "gaussian_teacher", "n_test": 10 if has_test else 0}
         spec = Experiment(task=task, **table)
         names = [measure.name for measure in spec.chosen_measures]
-        assert spec.events["grokking"].measure == name and name in names
+        assert spec.events["grokking"].measure == name
+        assert name in names
         assert "train_tolerance_accuracy" in names
 
 
@@ -74,7 +75,9 @@ def test_expectations_of_other_networks_are_refused_with_a_line():
     names = [measure.name for measure in spec.chosen_measures]
     assert "population_tolerance_accuracy" not in names
     reason = PopulationToleranceAccuracy().missing(spec)
-    assert reason is not None and "model 'fully_connected'" in reason and "\n" not in reason
+    assert reason is not None
+    assert "model 'fully_connected'" in reason
+    assert "\n" not in reason
 
 
 @pytest.mark.parametrize("loss", [Logistic(), Hinge(), Exponential()], ids=lambda loss: loss.kind)

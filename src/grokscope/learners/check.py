@@ -12,7 +12,7 @@ from grokscope.learners._learner import Batch, Learner, State
 from grokscope.losses import Squared
 from grokscope.models import Model
 from grokscope.models.fully_connected import FullyConnected
-from grokscope.models.linear import Linear
+from grokscope.models.linear import LinearModel
 from grokscope.models.none import NoModel
 from grokscope.optimizers import SGD
 from grokscope.spec.checking import (
@@ -67,7 +67,9 @@ def check_learner(learner: Learner, experiment: TrainingSpec | None = None) -> N
         model: Model = FullyConnected(width=8) if learner.uses_model else NoModel()
         experiment = SmallSpec(task, model, Squared(), SGD(), learner, n_steps=2 * _N_UPDATES)
         if learner.missing(experiment) is not None:
-            experiment = replace(experiment, task=GaussianTeacher(d=6, n_train=12, n_test=10), model=Linear())
+            experiment = replace(
+                experiment, task=GaussianTeacher(d=6, n_train=12, n_test=10), model=LinearModel()
+            )
     reason: Any = learner.missing(experiment)
     _check(reason is None, f"missing refuses the experiment: {reason}; pass one that it is for")
     if not learner.trains:

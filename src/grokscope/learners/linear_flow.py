@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from grokscope.learners._learner import Batch, Learner, State
-from grokscope.models.linear import Linear
+from grokscope.models.linear import LinearModel
 from grokscope.optimizers.rate_schedules import Constant
 from grokscope.optimizers.sgd import SGD
 
@@ -57,7 +57,7 @@ class LinearFlow(Learner):
         model, optimizer = spec.model, spec.optimizer
         batch_size = getattr(spec, "batch_size", "full")
         needed = {
-            "model 'linear' without widths": isinstance(model, Linear) and not model.widths,
+            "model 'linear' without widths": isinstance(model, LinearModel) and not model.widths,
             "loss 'squared'": spec.loss.kind == "squared",
             "real labels or labels +-1": spec.task.label_kind != "class",
             "batch_size 'full'": not spec.online

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from grokscope.models.networks.linear_network import LinearNetwork
 
-__all__ = ["Linear"]
+__all__ = ["LinearModel"]
 
 
-class Linear(Model):
+class LinearModel(Model):
     r"""A linear function $f(x) = x W + b$, or a deep linear network $f(x) = x W_1 \cdots W_L + b$.
 
     Initially the entries of a matrix with m inputs and n outputs are $\sim N(0, s^2/(m n))$, with s =
@@ -33,7 +33,7 @@ class Linear(Model):
     Source: Levi, Beck, Bar-Sinai 2023 (arXiv 2310.16441), Sections 2 and 5, with $s = 1/\sqrt 2$.
 
     Example:
-        >>> Linear(bias=True).n_parameters((40,), 1), Linear(widths=[20]).n_parameters((40,), 3)
+        >>> LinearModel(bias=True).n_parameters((40,), 1), LinearModel(widths=[20]).n_parameters((40,), 3)
         (41, 860)
     """
 

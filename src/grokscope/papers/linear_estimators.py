@@ -38,7 +38,7 @@ from grokscope.experiment import Experiment
 from grokscope.learners.gradient import Gradient
 from grokscope.learners.linear_flow import LinearFlow
 from grokscope.losses import Squared
-from grokscope.models.linear import Linear
+from grokscope.models.linear import LinearModel
 from grokscope.optimizers import SGD
 from grokscope.papers import (
     Analysis,
@@ -159,7 +159,7 @@ _LOSSES = ("train_loss", "population_loss", "train_tolerance_accuracy", "populat
 def _spec(name: str, steps: int, points: str = "log 64", **parts: Any) -> Experiment:
     usual: dict[str, Any] = {
         "task": GaussianTeacher(d=_D, n_train=_SIZES[0.9], n_test=0, teacher_scale=_HALF),
-        "model": Linear(init_scale=_HALF),
+        "model": LinearModel(init_scale=_HALF),
         "loss": Squared(),
         "optimizer": SGD(learning_rate=_RATE),
         "learner": LinearFlow(),

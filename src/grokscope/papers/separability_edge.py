@@ -28,7 +28,7 @@ from grokscope.claims import Claim, Effect, NotTestable, Region, need
 from grokscope.experiment import Experiment
 from grokscope.learners.still import Still
 from grokscope.losses import Exponential, Logistic
-from grokscope.models.linear import Linear
+from grokscope.models.linear import LinearModel
 from grokscope.optimizers import SGD, Adam
 from grokscope.papers import (
     Analysis,
@@ -238,7 +238,7 @@ def _spec(name: str, steps: int, d: int, points: str = "log 24", **parts: Any) -
     task: dict[str, Any] = {"kind": "constant_label", "d": d, "n_train": _N, "n_test": 0}
     task |= parts.pop("task", {})
     usual: dict[str, Any] = {
-        "model": Linear(bias=True, init_scale=0.0),
+        "model": LinearModel(bias=True, init_scale=0.0),
         "loss": Logistic(),
         "optimizer": SGD(learning_rate=_RATE),
         "batch_size": "full",
