@@ -32,6 +32,9 @@ class ConstantLabel(Task):
     nodes to 12 standard deviations on each side: exact to rounding for losses that are smooth on the scale of
     a thousandth of the standard deviation). True labels are all -1, those of flipped samples, too.
 
+    Memorization and grokking are accuracies of 95 % at one measured point, on training samples and on test
+    samples (or, without these, `population_accuracy`).
+
     Attributes:
         d: number of inputs.
         n_train: number N of training samples.
@@ -68,10 +71,11 @@ class ConstantLabel(Task):
 
     @property
     def events(self) -> dict[str, str]:
-        """Accuracy of 95 %, on training samples and exactly, at one measured point."""
+        """Accuracies of 95 % at one measured point: of training samples, and of others or exactly."""
+        other = "test" if self.n_test else "population"
         return {
             "memorization": "train_accuracy >= 0.95 for 1",
-            "grokking": "population_accuracy >= 0.95 for 1",
+            "grokking": f"{other}_accuracy >= 0.95 for 1",
         }
 
     @property
