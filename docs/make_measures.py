@@ -176,6 +176,7 @@ _FAMILIES = {
     "accuracy": "Accuracy",
     "groups": "Groups of training samples",
     "subtasks": "Subtasks",
+    "tolerance": "Accuracy of regression",
     "loss": "Loss and margin",
     "batch": "The batch of the next update",
     "population": "Exact expectations",

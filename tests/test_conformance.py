@@ -111,6 +111,12 @@ EXAMPLES = {
         "multitask_parity": several(
             "multitask_parity", {"n_tasks": 3, "n": 5, "k": 2, "n_train": 40, "n_test": 20}
         ),
+        "gaussian_teacher": several(
+            "gaussian_teacher",
+            {"d": 5, "outputs": 3, "n_train": 10, "n_test": 4, "noise": 0.1},
+            {"d": 5, "n_train": 10, "n_test": 0, "teacher": "quadratic"},
+        ),
+        "constant_label": several("constant_label", {"d": 5, "n_train": 10, "n_test": 4, "flipped": 0.2}),
         "permutation_operator": several(
             "permutation_operator",
             {"operator": "conjugation", "degree": 3},
@@ -125,6 +131,7 @@ EXAMPLES = {
             {"width": 8, "activation": "sine", "init": "kaiming"},
             {"width": 8, "activation": "cubic", "init": "sign"},
         ),
+        "linear": several("linear", {}, {"widths": [3, 4], "bias": True}),
         "mean_field": several("mean_field", {"width": 8}),
         "mlp": several("mlp", {"widths": [5, 4]}),
         "embedding_mlp": several("embedding_mlp", {"embedding": 4, "width": 6}),
@@ -142,6 +149,7 @@ EXAMPLES = {
         ),
         "none": [],  # the model of learners without a network: it has nothing to check
     },
+    "learner": {"linear_flow": several("linear_flow", {}, {"time": "discrete"})},
     "loss": {"cross_entropy": [CrossEntropy(), CrossEntropy(precision="float64")]},
     "optimizer": {
         "sgd": [

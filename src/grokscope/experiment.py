@@ -294,6 +294,8 @@ class Experiment(Part):
             raise ValueError(f"penalty '{self.penalty.kind}': learner '{self.learner.kind}' does not use one")
         if (lack := self.penalty.missing(self)) is not None:
             raise ValueError(lack)
+        if (lack := self.learner.missing(self)) is not None:
+            raise ValueError(f"learner '{self.learner.kind}' {lack}")
         return self
 
     @model_validator(mode="after")

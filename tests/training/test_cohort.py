@@ -250,3 +250,15 @@ def test_on_a_gpu_larger_networks_come_in_smaller_blocks(monkeypatch, paper, nam
     many = devices.choose_execution(64, experiment=spec)
     assert (many.block, many.slots) == (block, max(64, block))
     assert devices.choose_execution(10_000, experiment=spec).capacity == 256
+
+
+def test_data_are_drawn_with_the_numbers_of_the_member():
+    """As at the start of training: the share of flipped labels is a number, which programs get as a value."""
+    noisy = SMALL.with_("task.labels='noisy'", "task.noise=0.3")
+    cohort = Cohort(MemberLoop(noisy), Members.of_seeds([7]), Execution("map", 1, 1))
+    (_, started), drawn = cohort.start(), cohort.data()
+    assert started.keys() == drawn.keys()
+    for name, array in started.items():
+        np.testing.assert_array_equal(array, drawn[name])
+    true = np.asarray(drawn["train_x"])[0, :, :2].prod(axis=1)
+    assert 0 < np.mean(true != np.asarray(drawn["train_y"])[0]) < 1

@@ -77,6 +77,23 @@ class Learner(Part):
 
     kind: Kind
 
+    def missing(self, spec: TrainingSpec) -> str | None:
+        """The reason why the learner cannot learn an experiment, such as ``needs loss 'squared'``, or None.
+
+        A spec with such an experiment is refused with it. The experiment is the only argument: nothing else
+        of it may be read than `TrainingSpec` has, but for fields that a check may lack.
+        """
+        del spec
+        return None
+
+    def update_flops(self, spec: TrainingSpec) -> float | None:
+        """Floating-point operations of one update, for predictions of time.
+
+        None: those of a forward and backward pass of the model over the batch.
+        """
+        del spec
+        return None
+
     def init(self, spec: TrainingSpec, key: jax.Array, data: dict[str, jax.Array]) -> State:
         """The state before the first update.
 

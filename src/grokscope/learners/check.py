@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from grokscope.learners._learner import Batch, Learner, State
 from grokscope.losses import Squared
 from grokscope.models import Model
 from grokscope.models.fully_connected import FullyConnected
+from grokscope.models.linear import LinearModel
 from grokscope.models.none import NoModel
 from grokscope.optimizers import SGD
 from grokscope.spec.checking import (
@@ -22,6 +24,7 @@ from grokscope.spec.checking import (
     same_bits,
     same_numbers,
 )
+from grokscope.tasks.gaussian_teacher import GaussianTeacher
 from grokscope.tasks.sparse_parity import SparseParity
 
 if TYPE_CHECKING:
@@ -48,7 +51,8 @@ def check_learner(learner: Learner, experiment: TrainingSpec | None = None) -> N
     Args:
         learner: the learner.
         experiment: the experiment to learn. By default a small sparse parity with the squared loss, a
-            one-hidden-layer network and SGD.
+            one-hidden-layer network and SGD; where `Learner.missing` refuses that, linear regression on
+            Gaussian inputs.
 
     Raises:
         AssertionError: naming the violation, in one line.
@@ -62,6 +66,12 @@ def check_learner(learner: Learner, experiment: TrainingSpec | None = None) -> N
         task = SparseParity(n=6, k=2, n_train=12, n_test=10, n_probe=14)
         model: Model = FullyConnected(width=8) if learner.uses_model else NoModel()
         experiment = SmallSpec(task, model, Squared(), SGD(), learner, n_steps=2 * _N_UPDATES)
+        if learner.missing(experiment) is not None:
+            experiment = replace(
+                experiment, task=GaussianTeacher(d=6, n_train=12, n_test=10), model=LinearModel()
+            )
+    reason: Any = learner.missing(experiment)
+    _check(reason is None, f"missing refuses the experiment: {reason}; pass one that it is for")
     if not learner.trains:
         _check_refusal(learner, experiment)
         return

@@ -6,7 +6,7 @@ the batch loss, are in ``penalties.py``.
 
 from grokscope.losses._loss import Loss, LossField
 from grokscope.losses.cross_entropy import CrossEntropy
-from grokscope.losses.margin import Hinge, Logistic
+from grokscope.losses.margin import Exponential, Hinge, Logistic
 from grokscope.losses.penalties import (
     NeuronNormPenalty,
     NoPenalty,
@@ -19,6 +19,7 @@ from grokscope.losses.squared import Squared
 
 __all__ = [
     "CrossEntropy",
+    "Exponential",
     "Hinge",
     "Logistic",
     "Loss",

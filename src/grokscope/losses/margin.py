@@ -1,4 +1,4 @@
-"""Losses of the margin y f(x), for labels +-1: hinge and logistic."""
+"""Losses of the margin y f(x), for labels +-1: hinge, logistic and exponential."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from grokscope.losses._loss import Loss
 if TYPE_CHECKING:
     import jax
 
-__all__ = ["Hinge", "Logistic"]
+__all__ = ["Exponential", "Hinge", "Logistic"]
+
+_LINEAR_BELOW = -50.0  # margin, from which on the exponential loss is continued by its tangent
 
 
 class Hinge(Loss):
@@ -48,3 +50,27 @@ class Logistic(Loss):
         import jax.numpy as jnp
 
         return jnp.logaddexp(0.0, -y * outputs)
+
+
+class Exponential(Loss):
+    r"""Exponential loss $e^{-y f(x)}$ for labels $\pm 1$.
+
+    Below margin -50, where the loss is $5 \cdot 10^{21}$, it goes on along its tangent, so that it stays
+    finite.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> Exponential().per_sample(jnp.zeros(1), jnp.ones(1)).tolist()
+        [1.0]
+    """
+
+    kind: Literal["exponential"] = "exponential"
+    labels = "sign"
+
+    def per_sample(self, outputs: jax.Array, y: jax.Array) -> jax.Array:
+        """exp(-y f)."""
+        import jax.numpy as jnp
+
+        margin = y * outputs
+        kept = jnp.maximum(margin, _LINEAR_BELOW)
+        return jnp.exp(-kept) * (1.0 - (margin - kept))

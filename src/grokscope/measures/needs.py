@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BATCH",
     "BINARY_INPUTS",
+    "GAUSSIAN_ERRORS",
     "GROUPS",
     "HIDDEN_BITS",
     "HIDDEN_NEURONS",
@@ -35,6 +36,7 @@ __all__ = [
     "NAMED_MATRICES",
     "NORMALIZED_NEURONS",
     "ONE_HIDDEN_LAYER",
+    "OUTPUT_MOMENTS",
     "PAIRS",
     "PAIR_BLOCKS",
     "PARAMETERS",
@@ -43,6 +45,7 @@ __all__ = [
     "POPULATION_LOSS",
     "PREDICTIONS",
     "PROBE_SPLIT",
+    "REAL_LABELS",
     "SIGNS",
     "SUBTASKS",
     "TEST_SPLIT",
@@ -60,7 +63,7 @@ class Need:
         text: the condition, as a noun.
         is_met: whether an experiment has it.
         instead: what an experiment without it has instead, as the end of the message; may contain ``{task}``,
-            ``{model}`` and ``{learner}``, the kinds of these, and ``{labels}``.
+            ``{model}``, ``{learner}`` and ``{loss}``, the kinds of these, and ``{labels}``.
 
     Example:
         >>> from grokscope import Experiment
@@ -81,6 +84,7 @@ class Need:
             task=spec.task.kind,
             model=spec.model.kind,
             learner=spec.learner.kind,
+            loss=spec.loss.kind,
             labels=_LABELS[spec.task.label_kind],
         )
 
@@ -144,7 +148,13 @@ def _is_homogeneous(spec: TrainingSpec) -> bool:
 
 
 def _has_population(name: str, spec: TrainingSpec) -> bool:
-    return name in spec.task.population_names
+    """Whether the task gives an expectation, for networks and losses such as these."""
+    task = spec.task
+    if name not in task.population_names:
+        return False
+    if task.population_losses is not None and spec.loss.kind not in task.population_losses:
+        return False
+    return not task.population_is_affine or hasattr(type(_predictor(spec)), "affine")
 
 
 TRAIN_SPLIT, TEST_SPLIT, PROBE_SPLIT = _split("train"), _split("test"), _split("probe")
@@ -196,10 +206,22 @@ POPULATION_LOSS, POPULATION_ACCURACY = (
     Need(
         f"an exact population {name}",
         functools.partial(_has_population, name),
-        "; task '{task}' gives none",
+        "; task '{task}' gives none for model '{model}' and loss '{loss}'",
     )
     for name in ("loss", "accuracy")
 )
+# ``error_variance``, the mean over outputs, and ``error_mean`` [output], in ``point.population``.
+GAUSSIAN_ERRORS = Need(
+    "errors that are Gaussian over the task's inputs",
+    functools.partial(_has_population, "error_variance"),
+    "; those of model '{model}' on task '{task}' are not, or are not known",
+)
+OUTPUT_MOMENTS = Need(  # ``output_mean`` and ``output_std``, in ``point.population``
+    "one output with a known mean and spread over the task's inputs",
+    functools.partial(_has_population, "output_mean"),
+    "; those of model '{model}' on task '{task}' are not known",
+)
+REAL_LABELS = Need("real labels", lambda spec: spec.task.label_kind == "real", "; task '{task}' has {labels}")
 # In ``point.initial``: an imported run has it in a snapshot of step 0.
 INITIAL_NETWORK = Need("the network at the member's start", lambda spec: True, "")
 # In ``point.batch``.

@@ -94,14 +94,31 @@ _KNOWN = (
             Line("train_accuracy", "train", "train"),
             Line("test_accuracy", "test", "test"),
             Line("test_accuracy_large", "held out, many", "large"),
+            Line("population_accuracy", "all inputs", "norm-matched"),
         ),
+        main=True,
+    ),
+    Panel(
+        "tolerance",
+        "Accuracy",
+        "unit",
+        (
+            Line("train_tolerance_accuracy", "train", "train"),
+            Line("test_tolerance_accuracy", "test", "test"),
+            Line("population_tolerance_accuracy", "all inputs", "norm-matched"),
+        ),
+        "share within the tolerance",
         main=True,
     ),
     Panel(
         "loss",
         "Loss",
         "zero",
-        (Line("train_loss", "train", "train"), Line("test_loss", "test", "test")),
+        (
+            Line("train_loss", "train", "train"),
+            Line("test_loss", "test", "test"),
+            Line("population_loss", "all inputs", "norm-matched"),
+        ),
         main=True,
     ),
     Panel(

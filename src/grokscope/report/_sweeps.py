@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["SweepView", "contest_lead", "standing_text", "sweep_info", "sweep_lead", "sweep_view"]
 
 _ACCURACIES = ("train_accuracy", "test_accuracy", "test_accuracy_large")
-_MEASURES = frozenset((*_ACCURACIES, "train_loss", "test_loss", "effective_sparsity"))
+_TOLERANCES = tuple(f"{split}_tolerance_accuracy" for split in ("train", "test", "population"))
+_LOSSES = ("train_loss", "test_loss", "population_loss")
+_MEASURES = frozenset((*_ACCURACIES, "population_accuracy", *_TOLERANCES, *_LOSSES, "effective_sparsity"))
 _MOST_CELLS = 300  # whose curves are on the page
 _MOST_POINTS = 90  # of a curve
 _MOST_ROWS = 200  # of the table of cells

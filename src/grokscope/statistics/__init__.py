@@ -1,4 +1,4 @@
-"""Statistics: intervals, censored times, survival curves, regression, false-discovery control.
+"""Statistics: intervals, censored times, regression, false-discovery control; spectra, separability.
 
 - `_estimate.py`: `Estimate`, a value with its interval and number of members.
 - `_intervals.py`: intervals for a share, a mean, a geometric mean and a median; the bootstrap.
@@ -7,6 +7,8 @@
 - `_regression.py`: regression of censored times on covariates.
 - `_power_law.py`: exponents, fitted over a range that a rule chooses.
 - `_discovery.py`: adjusted p-values of a table of tests.
+- `_spectra.py`: the Marchenko-Pastur law of eigenvalues.
+- `_separability.py`: whether points can be separated from the origin, and by which margin.
 
 Claims and verdicts are in `grokscope.claims`. scipy is imported inside functions, so importing this package
 loads only numpy.
@@ -27,6 +29,8 @@ from grokscope.statistics._intervals import (
 from grokscope.statistics._kaplan_meier import SurvivalCurve, kaplan_meier
 from grokscope.statistics._power_law import PowerLaw, fit_power_law
 from grokscope.statistics._regression import CensoredRegression, censored_regression
+from grokscope.statistics._separability import hard_margin, linearly_separable, separable_probability
+from grokscope.statistics._spectra import MarchenkoPastur, marchenko_pastur
 from grokscope.statistics._times import CensoredTimes, event_times, paired_ratios, ratio_of_times
 
 __all__ = [
@@ -35,6 +39,7 @@ __all__ = [
     "Discoveries",
     "DiscoveryMethod",
     "Estimate",
+    "MarchenkoPastur",
     "PowerLaw",
     "SurvivalCurve",
     "bootstrap_interval",
@@ -46,11 +51,15 @@ __all__ = [
     "fit_power_law",
     "format_number",
     "geometric_mean_interval",
+    "hard_margin",
     "kaplan_meier",
+    "linearly_separable",
+    "marchenko_pastur",
     "mean_interval",
     "median_interval",
     "paired_bootstrap_interval",
     "paired_ratios",
     "ratio_of_times",
+    "separable_probability",
     "wilson",
 ]

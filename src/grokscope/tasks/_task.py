@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import SerializeAsAny
@@ -37,9 +37,14 @@ class Task(Part):
 
     Attributes:
         n_train: number of training samples.
+        population_is_affine: whether `population` is for affine networks only: those with a property
+            ``affine``, such as that of `grokscope.models.networks.linear_network.LinearNetwork`.
+        population_losses: kinds of the losses that `population` is for; None: any.
     """
 
     group = "task"
+    population_is_affine: ClassVar[bool] = False
+    population_losses: ClassVar[tuple[str, ...] | None] = None
 
     kind: Kind
     n_train: int = 1000

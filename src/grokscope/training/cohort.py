@@ -117,7 +117,7 @@ class Cohort:
 
     def data(self) -> dict[str, jax.Array]:
         """The data of each member, without its state."""
-        return self._program("data")(self.counts, self.seeds)
+        return self._program("data")(self.counts, self.seeds, self.numbers)
 
     def placed_carry(self, like: Carry, leaves: dict[str, np.ndarray]) -> Carry:
         """Place host arrays [member, ...] by path as a carry on the devices; ``like`` gives the structure."""
@@ -255,10 +255,10 @@ def _program(static: tuple[MemberLoop, Execution], what: str, extra: Any = None)
 
     if what == "data":
 
-        def data(count: Any, seeds: Any) -> Any:
-            return _over(execution, loop.data, count, seeds)
+        def data(count: Any, seeds: Any, numbers: Any) -> Any:
+            return _over(execution, lambda m: loop.data(m[0], m[1]), count, (seeds, numbers))
 
-        return _compiled(data, execution, (_MEMBER,) * 2)
+        return _compiled(data, execution, (_MEMBER,) * 3)
 
     if what == "begin":
 

@@ -100,10 +100,11 @@ class MemberLoop:
         state = experiment.learner.init(experiment, init, shared | data)
         return Carry(state, jnp.asarray(-1, jnp.int32)), data
 
-    def data(self, seeds: jax.Array) -> dict[str, jax.Array]:
+    def data(self, seeds: jax.Array, traced: dict[str, jax.Array]) -> dict[str, jax.Array]:
         """The member's own data (not the shared data), without its state."""
+        experiment = with_traced(self.experiment, traced)
         _, data_key, _, noise = member_keys(seeds)
-        return as_precision(self.experiment.task.member_data(data_key, noise), self.experiment.precision)
+        return as_precision(experiment.task.member_data(data_key, noise), experiment.precision)
 
     def begin(
         self, carry: Carry, data: dict[str, jax.Array], traced: dict[str, jax.Array], member_plan: MemberPlan

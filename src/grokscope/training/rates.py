@@ -126,7 +126,7 @@ def predict_seconds(experiment: Experiment, n_members: int, rates: Rates) -> flo
     $t = t_0 + r\,\frac{T B F + c P N F}{s R}$ with F operations per sample (`Model.flops_per_sample`), T
     updates of B samples, P measured points on N training samples, R the free part of one core's rate at the
     network's shape, s and c the calibrated `TRAINING_SHARE` and `PASSES_PER_POINT`, $t_0$ = `START_SECONDS`,
-    and r rounds of one member per core.
+    and r rounds of one member per core. B F is that of `Learner.update_flops`, if the learner says it.
 
     Args:
         experiment: the experiment to run.
@@ -145,7 +145,9 @@ def predict_seconds(experiment: Experiment, n_members: int, rates: Rates) -> flo
         flops *= DOUBLE_COST
     batch = task.n_train if experiment.batch_size == "full" else int(experiment.batch_size)
     points = experiment.points("measures")
-    per_member = flops * (experiment.n_steps * batch + len(points) * PASSES_PER_POINT * task.n_train)
+    update = experiment.learner.update_flops(experiment)
+    update = flops * batch if update is None else update
+    per_member = experiment.n_steps * update + flops * len(points) * PASSES_PER_POINT * task.n_train
     lanes = rates.cores if rates.device == "cpu" else 1
     rounds = math.ceil(n_members / lanes)
     rate = TRAINING_SHARE * rates.free * rates.at_shape * 1e9
