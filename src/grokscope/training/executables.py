@@ -408,7 +408,8 @@ def _write(file: Path, content: bytes) -> bool:
     try:
         atomic_write(file, hashlib.sha256(packed).digest() + packed, parents=True)
     except StoreError as error:
-        say_once(file.parent.parent, f"cannot be written: {error}")
+        why = getattr(error.__cause__, "strerror", None)
+        say_once(file.parent.parent, "cannot be written" + (f": {why}" if why else ""))
         return False
     return True
 
