@@ -53,7 +53,8 @@ def loss(params: Params, x: jax.Array, y: jax.Array) -> jax.Array:
 def step(params: Params, state: Any, x: jax.Array, y: jax.Array) -> tuple[Params, Any]:
     """One SGD step."""
     updates, state = optimizer.update(jax.grad(loss)(params, x, y), state, params)
-    return optax.apply_updates(params, updates), state
+    params = optax.apply_updates(params, updates)  # pyright: ignore[reportAssignmentType]
+    return params, state
 
 
 def train_epoch(params: Params, state: Any, x: jax.Array, y: jax.Array, key: jax.Array) -> tuple[Params, Any]:

@@ -12,7 +12,7 @@ from grokscope.measures import Measure
 from grokscope.measures.accuracy import TrainAccuracy
 from grokscope.training import cohort, executables
 from grokscope.training.executables import (
-    Program,
+    KeptProgram,
     Undescribed,
     described,
     source_hash,
@@ -48,7 +48,7 @@ def program(made_of="sum", *, traced=None, donate=()):
         in_specs=(PartitionSpec("member"), PartitionSpec()),
         out_specs=PartitionSpec("member"),
     )
-    return Program(mapped, made_of, (member, shared), member, donate=donate), member
+    return KeptProgram(mapped, made_of, (member, shared), member, donate=donate), member
 
 
 X = {"b": np.linspace(-2, 2, 12, dtype=np.float32).reshape(4, 3)}
@@ -140,7 +140,7 @@ def test_values_on_one_device(folder):
         return {"x": jax.random.normal(jax.random.key(1), (3,)), "n": jnp.int32(4)}
 
     device = SingleDeviceSharding(jax.devices()[0])
-    made, read = (Program(values, "values", (), device)() for _ in range(2))
+    made, read = (KeptProgram(values, "values", (), device)() for _ in range(2))
     same_bits(made, read)
     assert int(read["n"]) == 4
 

@@ -57,14 +57,15 @@ def predicted_bytes(
         >>> predicted_bytes(experiment, workers=1) > 4 * 42_000
         True
     """
-    held, parameters, data, shared, rows = _sizes(experiment)
+    hashable: Any = experiment  # frozen, which a type checker cannot see
+    held, parameters, data, shared, rows = _sizes(hashable)
     activations = rows * math.ceil(parameters / max(1, math.prod(experiment.task.input_shape)))
     active = min(n_members, workers or os.cpu_count() or 1)
     per_member = held + data + n_snapshots * parameters
     return n_members * per_member + shared + active * (parameters + activations)
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=4)  # few entries: an experiment may hold the user's arrays
 def _sizes(experiment: Any) -> tuple[int, int, int, int, int]:
     """Bytes of a member's state, its parameters, its data and the shared data; rows of the largest split."""
     import jax

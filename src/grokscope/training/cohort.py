@@ -16,7 +16,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceShardin
 from grokscope.interrupts import raise_if_interrupted
 from grokscope.models.networks.parameters import leaf_name, named_leaves
 from grokscope.training.devices import Execution, choose_execution
-from grokscope.training.executables import Program
+from grokscope.training.executables import KeptProgram
 from grokscope.training.loop import Carry, MemberLoop, SegmentPlan, as_precision, traced_once
 
 if TYPE_CHECKING:
@@ -238,7 +238,7 @@ def _shared(task: Task, precision: str) -> Callable[[], dict[str, jax.Array]]:
         return as_precision(task.shared_data(), precision)
 
     device = SingleDeviceSharding(jax.devices()[0])
-    return Program(shared, ("shared", task, precision), (), device)
+    return KeptProgram(shared, ("shared", task, precision), (), device)
 
 
 def array_leaves(tree: Any) -> dict[str, np.ndarray]:
@@ -348,4 +348,4 @@ def _compiled(
     options = {"xla_cpu_parallel_codegen_split_count": 4} if execution.path == "map" else None
     arguments = tuple(NamedSharding(mesh, spec) for spec in in_specs)
     results = NamedSharding(mesh, _MEMBER)
-    return Program(sharded, made_of, arguments, results, donate=donate, options=options)
+    return KeptProgram(sharded, made_of, arguments, results, donate=donate, options=options)

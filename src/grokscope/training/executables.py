@@ -37,7 +37,7 @@ from grokscope.spec.parts import Part
 from grokscope.training.cache import kept_folder, say_once
 from grokscope.training.numerics import numerics_fingerprint
 
-__all__ = ["Program", "described", "source_hash", "tree_from_json", "tree_to_json"]
+__all__ = ["KeptProgram", "described", "source_hash", "tree_from_json", "tree_to_json"]
 
 _SIMPLE = (bool, int, float, str, type(None))
 _ARRAYS = ("grokscope.", "optax.")  # packages whose classes hold the arrays of a state
@@ -50,7 +50,7 @@ class Undescribed(Exception):
     """Something cannot be described in the same words in every process."""
 
 
-class Program:
+class KeptProgram:
     """A compiled function of arrays whose executables are kept.
 
     Args:
@@ -88,7 +88,7 @@ class Program:
             return self._jitted(*arguments)
         leaves, structure = jax.tree.flatten(arguments)
         shapes = tuple(_shape(leaf) for leaf in leaves)
-        signature = (structure, shapes, jax.config.jax_enable_x64)
+        signature = (structure, shapes, _setting("jax_enable_x64"))
         call = self._calls.get(signature)
         if call is None:
             with self._making:
@@ -172,12 +172,10 @@ class Program:
         """The executable of a file's content; None if there is none, or it is not for these devices."""
         if content is None:
             return None
-        from jax._src.lib import xla_client  # there is no public way that needs no pickle
-
         devices = tuple(sorted(self._results.device_set, key=lambda device: device.id))
         try:
-            return devices[0].client.deserialize_executable(content, xla_client.DeviceList(devices), None)
-        except jax.errors.JaxRuntimeError:
+            return devices[0].client.deserialize_executable(content, _xla_client().DeviceList(devices), None)
+        except (jax.errors.JaxRuntimeError, TypeError):
             return None
 
     def _runner(self, executable: Any, structure: Any, shapes: list[tuple[int, ...]]) -> Callable[..., Any]:
@@ -213,12 +211,37 @@ def _shape(leaf: Any) -> str:
     return f"{aval.dtype}{list(aval.shape)}{'weak' if getattr(aval, 'weak_type', False) else ''}"
 
 
+def _setting(name: str) -> Any:
+    return getattr(jax.config, name, None)
+
+
 def _folder() -> Path | None:
     """The folder of executables; None where none are kept."""
     folder = kept_folder()
-    if folder is None or jax.config.jax_disable_jit or jax.config.jax_debug_nans or jax.config.jax_debug_infs:
+    if folder is None or any(map(_setting, ("jax_disable_jit", "jax_debug_nans", "jax_debug_infs"))):
         return None
-    return folder if jax.devices()[0].platform == "cpu" else None
+    return folder if jax.devices()[0].platform == "cpu" and _can_keep() else None
+
+
+def _xla_client() -> Any:
+    """What jax runs executables by; it is private, but the public way needs pickle."""
+    try:
+        return getattr(importlib.import_module("jax._src.lib"), "xla_client", None)
+    except ImportError:
+        return None
+
+
+@functools.cache
+def _can_keep() -> bool:
+    """Whether this jax has what executables are read and run by, which is not in its public interface."""
+    xla_client = _xla_client()
+    needed = (
+        (xla_client, "DeviceList"),
+        (jax.devices()[0].client, "deserialize_executable"),
+        (getattr(xla_client, "LoadedExecutable", None), "execute_sharded"),
+        (jax.config, "values"),
+    )
+    return all(hasattr(thing, name) for thing, name in needed)
 
 
 @functools.cache
@@ -250,7 +273,7 @@ def _settings() -> tuple[Any, ...]:
     device = jax.devices()[0]
     numerics = numerics_fingerprint(execution="", block_width=0, precision="")
     settings = {
-        name: repr(getattr(jax.config, name, None))
+        name: repr(_setting(name))
         for name in sorted(jax.config.values)
         if not any(word in name for word in _HARMLESS)
     }
@@ -270,7 +293,7 @@ def described(value: Any) -> str:
     Raises:
         Undescribed: for anything else; also for parts of arrays, which lie in files, and for users' parts.
     """
-    if isinstance(value, _SIMPLE) and type(value) in _SIMPLE:
+    if type(value) in _SIMPLE:
         return repr(value)
     if type(value) in (tuple, list):
         return f"({','.join(map(described, value))},)"
