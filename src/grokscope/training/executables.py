@@ -96,6 +96,11 @@ class KeptProgram:
                 self._calls[signature] = call
         return call(*arguments)
 
+    @property
+    def n_compiled(self) -> int:
+        """Number of different shapes of arguments that it was called with."""
+        return max(len(self._calls), self._jitted._cache_size())
+
     def _made(
         self, folder: Path, arguments: tuple[Any, ...], structure: Any, shapes: tuple[str, ...]
     ) -> Callable[..., Any]:
