@@ -1,5 +1,9 @@
 """Kept executables: the same bits, nothing traced or compiled a second time, and never a wrong program."""
 
+import os
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -200,6 +204,31 @@ def test_different_things_are_described_differently():
     values = [base, *others, (1,), [1], ((1,),), 1, 1.0, True, "1", None, -0.0, 0.0, TrainAccuracy()]
     texts = [str(described(value)) for value in values]
     assert len({*texts}) == len(values) - 1  # a tuple and a list alone are alike
+
+
+MADE_OF = """
+from grokscope.experiment import Experiment
+from grokscope.training import executables
+from grokscope.training.devices import prepare_devices
+prepare_devices()
+experiment = Experiment(task={"kind": "sparse_parity", "n": 6, "k": 2}, optimizer="adamw", epochs=2)
+print(executables.described([experiment.shape, experiment.chosen_measures]), executables._settings())
+"""
+
+
+def test_other_processes_describe_a_program_in_the_same_words():
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", MADE_OF],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert said[0] == said[1]
+    assert "effective_sparsity" in said[0]
 
 
 def test_length_and_seeds_are_not_part_of_a_program():
