@@ -160,6 +160,52 @@ def test_torch_ensemble_is_plain_sgd_of_each_member() -> None:
             np.testing.assert_allclose(got, value, rtol=0, atol=1e-10)
 
 
+def test_jax_rung_is_plain_sgd_of_each_member() -> None:
+    import jax
+
+    module = rung("jax_optax")
+    problems = [small_problem(72, seed=seed) for seed in range(2)]
+    x, y = (np.stack([p[name] for p in problems]).astype("float32") for name in ("x", "y"))
+    params = {name: np.stack([p[name] for p in problems]).astype("float32") for name in ("b", "u")}
+    params["W"] = np.stack([p["W"].T for p in problems]).astype("float32")
+    state, keys = jax.vmap(module.optimizer.init)(params), jax.random.split(jax.random.key(3), (3, 2))
+    for epoch in range(3):
+        params, state = jax.jit(jax.vmap(module.train_epoch))(params, state, x, y, keys[epoch])
+    for member, p in enumerate(problems):
+        orders = [np.asarray(jax.random.permutation(key[member], 72)) for key in keys]
+        W, b, u = naive_train(p["W"], p["b"], p["u"], batches_of(p, orders))
+        for name, want in (("W", W.T), ("b", b), ("u", u)):
+            np.testing.assert_allclose(params[name][member], want, rtol=0, atol=2e-5)  # float32
+
+
+def test_equinox_rung_is_plain_sgd_of_each_member(monkeypatch: pytest.MonkeyPatch) -> None:
+    import equinox as eqx
+    import jax
+
+    module = rung("equinox_ensemble")
+    monkeypatch.setattr(module, "N", 8)
+    monkeypatch.setattr(module, "WIDTH", 12)
+    problems = [small_problem(72, seed=seed) for seed in range(2)]
+    x, y, W, b, u = (
+        np.stack([p[name] for p in problems]).astype("float32") for name in ("x", "y", "W", "b", "u")
+    )
+    model = eqx.filter_vmap(module.Network)(jax.random.split(jax.random.key(0), 2))
+    layers = model.hidden.weight, model.hidden.bias, model.output.weight
+    new = W, b, u[:, None, :]
+    assert [one.shape for one in layers] == [one.shape for one in new]
+    model = eqx.tree_at(lambda m: (m.hidden.weight, m.hidden.bias, m.output.weight), model, new)
+    state = eqx.filter_vmap(module.optimizer.init)(eqx.filter(model, eqx.is_array))
+    rng = np.random.default_rng(4)
+    order = np.stack([rng.permutation(72) for _ in problems])
+    for first in (0, 32, 64):
+        model, state = module.step((x, y, order[:, first : first + 32]), model, state)
+    for member, p in enumerate(problems):
+        want = naive_train(p["W"], p["b"], p["u"], batches_of(p, [order[member]]))
+        got = model.hidden.weight, model.hidden.bias, model.output.weight[:, 0]
+        for value, one in zip(want, got, strict=True):
+            np.testing.assert_allclose(one[member], value, rtol=0, atol=2e-5)  # float32
+
+
 @pytest.mark.torch
 def test_torch_rungs_end_with_one_json_line() -> None:
     for name in ("torch_loop", "torch_device", "torch_func"):

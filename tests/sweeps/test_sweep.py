@@ -49,7 +49,7 @@ def programs(monkeypatch):
 
     monkeypatch.setattr(cohort, "_compiled", spy)
     cohort._program.cache_clear()
-    yield lambda: {name: sum(one._cache_size() for one in several) for name, several in made.items()}
+    yield lambda: {name: sum(one.n_compiled for one in several) for name, several in made.items()}
     cohort._program.cache_clear()
 
 

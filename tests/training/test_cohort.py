@@ -153,7 +153,7 @@ def test_members_with_other_numbers_share_a_program_and_change_no_bit(base):
         assert digest(Block(cohort, timeline).run(Nowhere()), 0) == digest(together, i)
     assert len({digest(together, i) for i in range(len(experiments))}) == len(experiments)
     assert _program.cache_info().currsize == 2  # start and segment
-    assert cohort._program("segment")._cache_size() == 1
+    assert cohort._program("segment").n_compiled == 1
 
 
 def test_what_is_another_program_is_another_shape():

@@ -653,9 +653,20 @@ class FirstCrossing:
             self.found[member] = True
 
             def store(into: np.ndarray, leaf: Any, member: int = member, point: int = point) -> None:
-                into[member] = np.asarray(leaf[rows[member], point])
+                into[member] = _row(leaf, int(rows[member]), point)
 
             jax.tree.map(store, self.networks, networks)
+
+
+def _row(leaf: Any, slot: int, point: int) -> np.ndarray:
+    """One slot and point of an array on the devices, on the host; only the device that holds it is read."""
+    for shard in leaf.addressable_shards:
+        first = shard.index[0].start or 0
+        if first <= slot < first + len(shard.data):
+            found = shard.data if shard.device.platform == "cpu" else shard.data[slot - first, point]
+            # a view of a CPU's memory, where indexing would compile a program for each shape
+            return np.asarray(found)[slot - first, point] if found is shard.data else np.asarray(found)
+    raise IndexError(f"no device holds slot {slot}")
 
 
 def _follow_inputs(

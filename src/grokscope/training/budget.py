@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 from pathlib import Path
@@ -56,24 +57,31 @@ def predicted_bytes(
         >>> predicted_bytes(experiment, workers=1) > 4 * 42_000
         True
     """
+    hashable: Any = experiment  # frozen, which a type checker cannot see
+    held, parameters, data, shared, rows = _sizes(hashable)
+    activations = rows * math.ceil(parameters / max(1, math.prod(experiment.task.input_shape)))
+    active = min(n_members, workers or os.cpu_count() or 1)
+    per_member = held + data + n_snapshots * parameters
+    return n_members * per_member + shared + active * (parameters + activations)
+
+
+@functools.lru_cache(maxsize=4)  # few entries: an experiment may hold the user's arrays
+def _sizes(experiment: Any) -> tuple[int, int, int, int, int]:
+    """Bytes of a member's state, its parameters, its data and the shared data; rows of the largest split."""
     import jax
 
-    task, wide = experiment.task, experiment.precision == "float64"
+    task = experiment.task
     # shapes are evaluated in float32; bytes are counted in the experiment's precision
-    size = 8 if wide else 4
-
-    def described(function: Any, *arguments: Any) -> Any:
-        return jax.eval_shape(function, *arguments)
-
-    key = described(lambda: jax.random.key(0))
-    shared = described(task.shared_data)
-    member = described(task.member_data, key, key)
+    size = 8 if experiment.precision == "float64" else 4
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    shared = jax.eval_shape(task.shared_data)
+    member = jax.eval_shape(task.member_data, key, key)
 
     def start(key: Any, data: Any) -> Any:
         return experiment.learner.init(experiment, key, data)
 
     try:
-        state = described(start, key, {**shared, **member})
+        state = jax.eval_shape(start, key, {**shared, **member})
         held, parameters = _count(state) * size, _count(state.network) * size
     except (OverflowError, ValueError, TypeError):
         # a shape exceeds the limits of jax: count only the parameters
@@ -81,10 +89,7 @@ def predicted_bytes(
     rows = max(
         (leaf.shape[0] for name, leaf in {**shared, **member}.items() if name.endswith("_x")), default=0
     )
-    activations = rows * math.ceil(parameters / max(1, math.prod(task.input_shape)))
-    active = min(n_members, workers or os.cpu_count() or 1)
-    per_member = held + _count(member) * size + n_snapshots * parameters
-    return n_members * per_member + _count(shared) * size + active * (parameters + activations)
+    return held, parameters, _count(member) * size, _count(shared) * size, rows
 
 
 def available_bytes() -> int:

@@ -11,11 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
 
 from grokscope.interrupts import raise_if_interrupted
 from grokscope.models.networks.parameters import leaf_name, named_leaves
 from grokscope.training.devices import Execution, choose_execution
+from grokscope.training.executables import KeptProgram
 from grokscope.training.loop import Carry, MemberLoop, SegmentPlan, as_precision, traced_once
 
 if TYPE_CHECKING:
@@ -232,7 +233,12 @@ class Cohort:
 @functools.lru_cache(maxsize=8)  # few entries: a program contains the user's arrays as constants
 def _shared(task: Task, precision: str) -> Callable[[], dict[str, jax.Array]]:
     """The compiled function that creates the shared data of a task, cached by task."""
-    return jax.jit(lambda: as_precision(task.shared_data(), precision))
+
+    def shared() -> dict[str, jax.Array]:
+        return as_precision(task.shared_data(), precision)
+
+    device = SingleDeviceSharding(jax.devices()[0])
+    return KeptProgram(shared, ("shared", task, precision), (), device)
 
 
 def array_leaves(tree: Any) -> dict[str, np.ndarray]:
@@ -245,20 +251,21 @@ def array_leaves(tree: Any) -> dict[str, np.ndarray]:
 def _program(static: tuple[MemberLoop, Execution], what: str, extra: Any = None) -> Any:
     """The compiled program of a cohort method, cached by loop, execution and method."""
     loop, execution = static
+    made_of = (static, what, extra)
 
     if what == "start":
 
         def start(count: Any, seeds: Any, numbers: Any, shared: Any) -> Any:
             return _over(execution, lambda m: loop.start(m[0], m[1], shared), count, (seeds, numbers))
 
-        return _compiled(start, execution, (*(_MEMBER,) * 3, _SHARED))
+        return _compiled(start, made_of, execution, (*(_MEMBER,) * 3, _SHARED))
 
     if what == "data":
 
         def data(count: Any, seeds: Any, numbers: Any) -> Any:
             return _over(execution, lambda m: loop.data(m[0], m[1]), count, (seeds, numbers))
 
-        return _compiled(data, execution, (_MEMBER,) * 3)
+        return _compiled(data, made_of, execution, (_MEMBER,) * 3)
 
     if what == "begin":
 
@@ -269,7 +276,7 @@ def _program(static: tuple[MemberLoop, Execution], what: str, extra: Any = None)
 
             return _over(execution, one, count, (carry, data, numbers, member_plan))
 
-        return _compiled(begin, execution, (*(_MEMBER,) * 5, _SHARED))
+        return _compiled(begin, made_of, execution, (*(_MEMBER,) * 5, _SHARED))
 
     if what == "segment":
 
@@ -290,7 +297,7 @@ def _program(static: tuple[MemberLoop, Execution], what: str, extra: Any = None)
 
             return _over(execution, one, count, (carry, data, seeds, numbers, member_plan, initial))
 
-        return _compiled(segment, execution, (*(_MEMBER,) * 7, _SHARED, _SHARED), donate=(1,))
+        return _compiled(segment, made_of, execution, (*(_MEMBER,) * 7, _SHARED, _SHARED), donate=(1,))
 
     if what == "follow":
 
@@ -303,12 +310,12 @@ def _program(static: tuple[MemberLoop, Execution], what: str, extra: Any = None)
 
             return _over(execution, one, count, (networks, data, found))
 
-        return _compiled(follow, execution, (*(_MEMBER,) * 4, *(_SHARED,) * 3))
+        return _compiled(follow, made_of, execution, (*(_MEMBER,) * 4, *(_SHARED,) * 3))
 
     def each(count: Any, arguments: Any, shared: Any) -> Any:
         return _over(execution, lambda m: extra(*m, shared), count, arguments)
 
-    return _compiled(each, execution, (_MEMBER, _MEMBER, _SHARED))
+    return _compiled(each, made_of, execution, (_MEMBER, _MEMBER, _SHARED))
 
 
 def _over(execution: Execution, function: Callable[[Any], Any], count: Any, members: Any) -> Any:
@@ -332,9 +339,13 @@ def _over(execution: Execution, function: Callable[[Any], Any], count: Any, memb
     return lax.fori_loop(jnp.int32(0), count[0], visit, buffers)
 
 
-def _compiled(function: Any, execution: Execution, in_specs: Any, donate: tuple[int, ...] = ()) -> Any:
+def _compiled(
+    function: Any, made_of: Any, execution: Execution, in_specs: Any, donate: tuple[int, ...] = ()
+) -> Any:
     mesh = Mesh(np.array(jax.devices()[: execution.n_devices]), ("member",))
     sharded = jax.shard_map(function, mesh=mesh, in_specs=in_specs, out_specs=_MEMBER, check_vma=False)
     # fewer, larger pieces than by default compile faster; a GPU does not have the option
     options = {"xla_cpu_parallel_codegen_split_count": 4} if execution.path == "map" else None
-    return jax.jit(sharded, donate_argnums=donate, compiler_options=options)
+    arguments = tuple(NamedSharding(mesh, spec) for spec in in_specs)
+    results = NamedSharding(mesh, _MEMBER)
+    return KeptProgram(sharded, made_of, arguments, results, donate=donate, options=options)

@@ -58,23 +58,29 @@ class EpochSource(Source):
         """Batches per epoch, including a smaller last one."""
         return math.ceil(self.n_train / self.batch_size)
 
-    def start(self, key: jax.Array, step: jax.Array) -> jax.Array:
-        """The permutation of the epoch that contains the step."""
-        return self._permutation(key, step // self.steps_per_epoch)
+    def start(self, key: jax.Array, step: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """No permutation yet, and no epoch: `batch` draws it, so that a program has the code only once."""
+        del key, step
+        return jnp.zeros(self.steps_per_epoch * self.batch_size, jnp.int32), jnp.int32(-1)
 
     def batch(
-        self, carry: jax.Array, data: dict[str, jax.Array], key: jax.Array, step: jax.Array
-    ) -> tuple[Batch, jax.Array]:
+        self,
+        carry: tuple[jax.Array, jax.Array],
+        data: dict[str, jax.Array],
+        key: jax.Array,
+        step: jax.Array,
+    ) -> tuple[Batch, tuple[jax.Array, jax.Array]]:
         """The next ``batch_size`` samples of the epoch's permutation."""
         epoch, place = step // self.steps_per_epoch, step % self.steps_per_epoch
-        permutation = lax.cond(place == 0, lambda: self._permutation(key, epoch), lambda: carry)
+        last, drawn = carry
+        permutation = lax.cond(drawn == epoch, lambda: last, lambda: self._permutation(key, epoch))
         rows = lax.dynamic_slice(permutation, (place * self.batch_size,), (self.batch_size,))
         x, y = data["train_x"][rows], data["train_y"][rows]
         weight = None
         if self.n_train % self.batch_size:
             real = place * self.batch_size + jnp.arange(self.batch_size) < self.n_train
             weight = real.astype(x.dtype if jnp.issubdtype(x.dtype, jnp.floating) else jnp.float32)
-        return Batch(x, y, weight), permutation
+        return Batch(x, y, weight), (permutation, epoch)
 
     def _permutation(self, key: jax.Array, epoch: jax.Array) -> jax.Array:
         rows = jax.random.permutation(jax.random.fold_in(key, epoch), self.n_train)
