@@ -61,7 +61,7 @@ def average_gradient_outer_product(network: Any, x: jax.Array) -> jax.Array:
     Inputs of any shape are flattened to d numbers.
 
     Args:
-        network: a function of inputs [sample, *input] that can be differentiated.
+        network: a function of inputs [sample, *input] that can be differentiated, each sample by itself.
         x: inputs [sample, *input].
 
     Source: Radhakrishnan et al. 2022 (arXiv 2212.13881); Mallinar et al. 2024 (arXiv 2407.20199), equation 2.
@@ -74,13 +74,17 @@ def average_gradient_outer_product(network: Any, x: jax.Array) -> jax.Array:
     import jax
     import jax.numpy as jnp
 
-    size = x[0].size
+    outputs, pulled = jax.vjp(network, x)
+    rows = outputs.reshape(len(x), -1)
 
-    def add(total: jax.Array, one: jax.Array) -> tuple[jax.Array, None]:
-        rows = jax.jacrev(lambda x: network(x[None])[0])(one).reshape(-1, size)
-        return total + rows.T @ rows, None
+    def add(total: jax.Array, output: jax.Array) -> tuple[jax.Array, None]:
+        # samples do not act on each other, so one pull-back has the gradients of an output at all of them
+        chosen = jnp.zeros_like(rows).at[:, output].set(1).reshape(outputs.shape)
+        gradients = pulled(chosen)[0].reshape(len(x), -1)
+        return total + gradients.T @ gradients, None
 
-    return jax.lax.scan(add, jnp.zeros((size, size), x.dtype), x)[0] / len(x)
+    zeros = jnp.zeros((x[0].size, x[0].size), x.dtype)
+    return jax.lax.scan(add, zeros, jnp.arange(rows.shape[1]))[0] / len(x)
 
 
 def _matrix(network: Any) -> jax.Array:

@@ -120,7 +120,12 @@ def _predictor(spec: Any) -> Any:
 
 def _predictor_has(name: str, spec: TrainingSpec) -> bool:
     """Whether a predictor that is no network has an attribute."""
-    return not spec.learner.uses_model and hasattr(_predictor(spec), name)
+    if spec.learner.uses_model:
+        return False
+    try:
+        return hasattr(_predictor(spec), name)
+    except NotImplementedError:  # a task without data
+        return False
 
 
 def _has_hidden_neurons(spec: TrainingSpec) -> bool:
