@@ -636,15 +636,15 @@ def _first_seed(measures: xr.Dataset) -> str:
 def _emergence(runs: Mapping[str, RunLike], command: str) -> Drawing:
     run = runs["addition"]
     accuracy = member_curves(run.measures["test_accuracy"])[0]
-    figure, axes = panels([f"iteration {step}: {100 * accuracy[step]:.0f} %" for step in _SHOWN], height=1.2)
+    figure, axes = panels([f"{step}: {100 * accuracy[step]:.0f} %" for step in _SHOWN], height=1.2)
     _matrices(axes, [_stored(run, step) for step in _SHOWN])
-    text = "The feature matrix M without its diagonal, and test accuracy. Colors: own scale in each panel."
+    text = "The feature matrix M without its diagonal; iteration and test accuracy. Each has its own scale."
     small_print(figure, f"{text} {_first_seed(run.measures)}", command)
     return figure
 
 
 def _ordering(runs: Mapping[str, RunLike], command: str) -> Drawing:
-    titles = [f"{name}, {how}" for name in _BY_LOGARITHM for how in ("usual order", "by logarithm")]
+    titles = [f"{name}, {how}" for name in _BY_LOGARITHM for how in ("usual order", "by log")]
     figure, axes = panels(titles, height=1.6)
     blocks: list[np.ndarray] = []
     for name in _BY_LOGARITHM:
