@@ -71,7 +71,9 @@ def test_the_average_gradient_outer_product_is_that_of_the_gradients(kernel):
 def test_an_iteration_is_that_of_numpy(tmp_path):
     """Three iterations with a ridge and another power, gradients summed up class by class."""
     settings = {"kernel": "gaussian", "bandwidth": 0.9, "ridge": 0.1, "power": 0.7, "centered": True}
-    spec = experiment(settings, measures=["test_loss"], schedule={"snapshots": "epochs"})
+    named = ["test_loss", "feature_alignment", "circulant_deviation_diagonals", "agop_alignment"]
+    measures = [*named[:2], {"kind": "circulant_deviation", "along": "diagonals"}, named[3]]
+    spec = experiment(settings, measures=measures, schedule={"snapshots": "epochs"})
     run = gs.train(spec, seeds=1, out=tmp_path / "run")
     first, last = run.model(seed=0, step=0), run.model(seed=0)
     x = np.asarray(first.centers)
@@ -93,17 +95,30 @@ def test_an_iteration_is_that_of_numpy(tmp_path):
     np.testing.assert_allclose(first.feature_matrix, np.eye(14))
     np.testing.assert_allclose(last.feature_matrix, matrix, rtol=1e-8, atol=1e-12)
     np.testing.assert_allclose(last.alpha, alpha, rtol=1e-8)
+    # measures of features, from their formulas; those of the end are known for a learner without neurons, too
+    values = {name: run.measures[name].sel(seed=0).to_numpy() for name in named}
+    cosine = np.trace(matrix) / (np.sqrt(14) * np.linalg.norm(matrix))
+    np.testing.assert_allclose(values["feature_alignment"][[0, -1]], [cosine, 1])
+    block, rest = matrix[7:, :7], 0.0
+    for shift in range(7):
+        line = np.array([block[i, (i - shift) % 7] for i in range(7)])
+        rest += np.sum((line - line.mean()) ** 2)
+    np.testing.assert_allclose(values["circulant_deviation_diagonals"][-1], rest / np.sum(block**2))
+    assert np.isnan(values["circulant_deviation_diagonals"][0])
+    assert run.measures.sizes.get("subnetwork", 0) == 0
 
 
 def test_the_two_readings_of_the_bandwidth():
-    rates = {}
-    for reading in ("length", "scale"):
+    """exp(-d / (2 L^2)) and exp(-d / L): from the one-hot pairs alone, at distance 2 or 4 of each other."""
+    task = {**PAIRS, "p": 3}
+    for reading, rate in (("length", 1 / 32), ("scale", 1 / 4)):
         spec = experiment(
-            {"kernel": "gaussian", "bandwidth": 4.0, "bandwidth_as": reading}, precision="float32"
+            {"kernel": "gaussian", "bandwidth": 4.0, "bandwidth_as": reading}, task, precision="float32"
         )
         data = spec.task.member_data(jax.random.key(0), jax.random.key(1))
-        rates[reading] = float(spec.learner.init(spec, jax.random.key(2), data).network.rate)
-    assert rates == {"length": 1 / 32, "scale": 1 / 4}
+        made = spec.learner.init(spec, jax.random.key(2), data).network
+        kernel = np.asarray(made.gram(made.centers))
+        assert set(np.round(-np.log(kernel) / rate).astype(int).ravel()) == {0, 2, 4}
 
 
 @pytest.mark.parametrize("operator", ["addition", "subtraction", "multiplication"])
