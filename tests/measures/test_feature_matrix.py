@@ -104,3 +104,8 @@ def test_gradients_of_a_network_that_looks_rows_up():
         cosine = np.sum(root * (flat @ flat.T)) / (np.linalg.norm(root) * np.linalg.norm(flat @ flat.T))
         point = Point(network, {"train_x": x, "train_y": jnp.zeros(3, int)}, Squared())
         assert float(AGOPAlignment()(point)) == pytest.approx(cosine, rel=1e-6)
+
+
+def test_the_final_network_is_there_only_for_measures_that_follow():
+    with pytest.raises(LookupError, match=r"point\.final: a measure that uses it must have the pace follow"):
+        _ = Point(None, {}, Squared()).final

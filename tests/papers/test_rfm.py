@@ -7,6 +7,7 @@ import pytest
 
 from grokscope import train
 from grokscope.claims import gather, judge
+from grokscope.cli import main
 from grokscope.papers import check_paper, find_paper, made_up_run
 from grokscope.papers.rfm import unordered_deviation
 
@@ -228,6 +229,21 @@ def test_figures_are_drawn(small):
     for figure in PAPER.figures:
         drawing = figure.draw(runs, "grokscope reproduce rfm")
         assert all(axis.lines or axis.images for axis in drawing.axes), figure.id
+
+
+def test_a_run_without_a_network_is_shown_and_reported_without_empty_panels(small, capsys, tmp_path):
+    """Measures of neurons and circuits step aside by themselves; matrices have no curve."""
+    folder = str(small["addition"].path)
+    assert main(["show", folder]) == 0
+    shown = capsys.readouterr()
+    assert "learner recursive_features" in shown.out
+    assert "circulant_deviation" in shown.out
+    page = tmp_path / "page.html"
+    assert main(["report", folder, "--out", str(page)]) == 0
+    said = shown.err + capsys.readouterr().err + page.read_text(encoding="utf-8")
+    assert "internal error" not in said
+    assert main(["circuits", folder]) == 2
+    assert "circuits are read from networks with one hidden layer" in capsys.readouterr().err
 
 
 @pytest.mark.slow
