@@ -192,6 +192,7 @@ _FAMILIES = {
     "mirror": "Mirror pairs of binary operators",
     "weight_fourier": "Weights in the Fourier basis of residues",
     "neuron_fourier": "Neurons in the Fourier basis of residues",
+    "feature_matrix": "Feature matrices and gradients by the input",
     "neuron_waves": "Weights of neurons on one-hot pairs",
     "neuron_irreps": "Weights of neurons on one-hot pairs of permutations",
     "logit_fourier": "Outputs in the Fourier basis of residues",

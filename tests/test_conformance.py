@@ -169,6 +169,9 @@ EXAMPLES = {
         "cosine": [Cosine(warmup=3)],
         "steps": [Steps(at=[3, 7, 20], by=2.0), Steps(at=[5], by=0.1, warmup=4)],
     },
+    "learner": {  # without a ridge samples must be different, which those of a small parity are not
+        "recursive_features": several("recursive_features", {"kernel": "quadratic", "ridge": 0.1}),
+    },
     "intervention": {
         "ablate": several("ablate", {"neurons": [5], "value": "mean"}, {"parameters": ["*_weight"]}),
         "prune": several("prune", {"neurons": "generalizing"}),

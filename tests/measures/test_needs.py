@@ -16,9 +16,12 @@ from grokscope.tasks.arrays import Arrays
 
 # measure -> what it cannot do without; a split is read by the measures that are taken on it
 NEEDS: dict[str, set[str]] = {
+    "agop_alignment": {"features"},
     "attention_pattern": {"transformer"},
     "batch_accuracy": {"predictions"},
     "batch_loss": set(),
+    "circulant_deviation": {"features", "cyclic"},
+    "correct_class_loss": {"classes", "test"},
     "effective_sparsity": {"predictions", "neurons"},
     "effective_sparsity_99": {"predictions", "neurons", "probe"},
     "effective_sparsity_accuracy": {"predictions", "neurons"},
@@ -31,6 +34,7 @@ NEEDS: dict[str, set[str]] = {
     "faithfulness": {"predictions", "neurons", "test"},
     "faithfulness_kappa": {"predictions", "neurons", "test"},
     "faithfulness_mean_ablation": {"signs", "one hidden layer", "test"},
+    "feature_alignment": {"features"},
     "fourier_gap": {"one hidden layer", "parity"},
     "group_accuracy": {"groups"},  # all tasks on pairs have predictions
     "group_true_accuracy": {"groups"},
@@ -38,6 +42,7 @@ NEEDS: dict[str, set[str]] = {
     "head_faithfulness": {"predictions", "transformer", "test"},
     "hidden_bit_share": {"hidden bits", "one hidden layer"},
     "hidden_bit_spread": {"hidden bits", "one hidden layer"},
+    "kernel_condition": {"kernel"},
     "key_frequencies": {"frequencies"},
     "logit_cosines": {"frequencies"},
     "logit_fourier": {"frequencies"},
@@ -45,6 +50,7 @@ NEEDS: dict[str, set[str]] = {
     "mirror_share": {"pairs", "test"},
     "margin_mean_large": {"signs", "probe"},
     "movement_alignment": {"one hidden layer", "parity"},
+    "neural_feature_matrix": {"features"},
     "neuron_frequency": {"frequencies", "neurons"},
     "neuron_frequency_power": {"pair blocks"},
     "neuron_frequency_share": {"frequencies", "neurons"},
@@ -101,6 +107,7 @@ ASKED_FOR = {
     name
     for name in NEEDS
     if NEEDS[name] & {"frequencies", "transformer", "population", "pair blocks", "hidden bits", "parity"}
+    or NEEDS[name] & {"features", "kernel", "classes"}
 }
 ASKED_FOR |= {name for name in NEEDS if NEEDS[name] & {"gaussian errors", "moments", "real"}}
 ASKED_FOR |= {"batch_accuracy", "batch_loss", "start_distance"}
@@ -211,6 +218,10 @@ EXPERIMENTS: dict[str, tuple[dict[str, object], set[str]]] = {
         {"task": arrays_task(vectors=True), "loss": "squared"},
         OPERATORS | NO_PARITY | {"signs", "predictions", "binary inputs", "probe", "population", "test"},
     ),
+    "addition, a kernel machine": (
+        {"task": ADDITION | NO_TOKENS, "learner": "recursive_features", "loss": "squared"},
+        NO_SIGNS | {"transformer", "embedding", "matrices", "neurons", "parameters", "homogeneous"},
+    ),
     "no network": (
         {"task": PARITY, "learner": "no_network"},
         OPERATORS | {"neurons", "one hidden layer", "parameters", "homogeneous"},
@@ -240,6 +251,22 @@ OF_EVENTS = {
 
 def lacks_of(name: str) -> set[str]:
     return EXPERIMENTS[name][1] | {need for need, having in FEW.items() if name not in having}
+
+HAVE_FEATURES = {
+    *("parity", "arrays", "arrays, classes", "real labels", "real vectors, no test set"),
+    *("addition, one hidden layer", "addition, one-hot pairs", "permutations, one-hot pairs"),
+    "addition, a kernel machine",
+}
+for _name, (_parts, _lacks) in EXPERIMENTS.items():
+    _table = _parts["task"] if isinstance(_parts["task"], dict) else {}
+    _kind = str(_table.get("kind", ""))
+    _has = {
+        "features": _name in HAVE_FEATURES,
+        "kernel": _name == "addition, a kernel machine",
+        "cyclic": _kind == "modular_operator",
+        "classes": _kind.endswith("_operator") or _name == "arrays, classes",
+    }
+    EXPERIMENTS[_name] = (_parts, _lacks | {what for what, has in _has.items() if not has})
 
 
 def experiment(name: str) -> gs.Experiment:

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from grokscope.errors import InputError, StoreError
 from grokscope.files import atomic_write
 from grokscope.plots.curves import first_seeds, seeds_argument, seeds_text, standing
+from grokscope.plots.phases import phase_figure
 from grokscope.plots.runs import (
     neuron_figure,
     null_figure,
@@ -296,3 +297,16 @@ def test_datasets_may_have_their_axes_in_any_order() -> None:
     turned = xr.Dataset({name: RUN.measures[name].transpose() for name in RUN.measures})
     a, b = (training_figure(one).axes[0] for one in (RUN.measures, turned))
     np.testing.assert_allclose(line(a, "test"), line(b, "test"))
+
+
+def test_a_phase_figure_without_any_delay_says_so_and_turns_long_labels():
+    cells = {"start": ["identity", "random_circulant"], "share": [0.2, 0.4]}
+    grid = np.ones((2, 2))
+    values = {"phase": 0 * grid, "phase_share": grid, "share_grokked": 0 * grid, "delay": np.inf * grid}
+    values["n"] = 2 * grid
+    summary = xr.Dataset({name: (tuple(cells), array) for name, array in values.items()}, cells)
+    figure = phase_figure(summary.assign_attrs(phases=("memorization",)), list(cells))
+    first, _, delay, *bars = figure.axes
+    assert [text.get_text() for text in delay.texts] == ["not reached in any cell"]
+    assert len(bars) == 1  # of the share; a color bar of delays would have no colors
+    assert {label.get_rotation() for label in first.get_yticklabels()} == {90}

@@ -60,6 +60,7 @@ class Point:
         *,
         task: Task | None = None,
         initial: Any = None,
+        final: Any = None,
         batch: Callable[[], Batch] | None = None,
     ) -> None:
         self.network = network
@@ -69,6 +70,7 @@ class Point:
         self.final_spectra = final_spectra
         self.task = task
         self._initial = initial
+        self._final = final
         self.used_initial = False
         self._batch = batch
         self._cache: dict[str, Any] = {}
@@ -107,6 +109,19 @@ class Point:
             raise LookupError("point.initial: a measure that uses it must list INITIAL_NETWORK in its needs")
         self.used_initial = True
         return self._initial
+
+    @property
+    def final(self) -> Any:
+        """The network at the end of the run, for measures of pace ``follow`` that need ``FINAL_NETWORK``.
+
+        Raises:
+            LookupError: if no measure of the program declares the need.
+        """
+        if self._final is None:
+            raise LookupError(
+                "point.final: a measure that uses it must have the pace follow and FINAL_NETWORK in its needs"
+            )
+        return self._final
 
     @property
     def key_frequencies(self) -> Bool[Array, " frequency"] | None:

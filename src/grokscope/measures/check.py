@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from grokscope.learners import Batch
 from grokscope.learners.gradient import Gradient
+from grokscope.learners.recursive_features import RecursiveFeatures
 from grokscope.losses import CrossEntropy, Hinge, Squared
 from grokscope.measures._measure import Measure, Pace
-from grokscope.measures.needs import BATCH, INITIAL_NETWORK, Need
+from grokscope.measures.needs import BATCH, FINAL_NETWORK, INITIAL_NETWORK, Need
 from grokscope.models.fully_connected import FullyConnected
+from grokscope.models.none import NoModel
 from grokscope.models.one_hot_mlp import OneHotMLP
 from grokscope.models.transformer import Transformer
 from grokscope.optimizers import SGD
@@ -64,7 +66,8 @@ def check_measure(measure: type[Measure] | Measure, experiment: TrainingSpec | N
         measure: the class (made with its defaults), or an instance.
         experiment: the experiment to measure on. By default the first one to which the measure applies: a
             small sparse parity with a one-hidden-layer network, a small addition with a transformer, or with
-            a network on one-hot pairs, such a network on permutations, or a small multitask parity.
+            a network on one-hot pairs, such a network on permutations, a small multitask parity, or such
+            pairs with a kernel machine.
 
     Raises:
         AssertionError: naming the measure and the violation, in one line.
@@ -75,7 +78,8 @@ def check_measure(measure: type[Measure] | Measure, experiment: TrainingSpec | N
     """
     made = _made(measure) if isinstance(measure, type) else measure
     if experiment is None:
-        small = (_small_parity(), _small_addition(), _small_pairs(), _small_group(), _small_subtasks())
+        small = (_small_parity(), _small_addition(), _small_pairs(), _small_group())
+        small = (*small, _small_subtasks(), _small_kernel())
         experiment = next((spec for spec in small if made.missing(spec) is None), small[1])
     _check_declarations(made)
     _check_missing(made, experiment)
@@ -111,6 +115,11 @@ def _small_subtasks() -> SmallSpec:
     return SmallSpec(task, FullyConnected(width=8), CrossEntropy(), SGD(), Gradient())
 
 
+def _small_kernel() -> SmallSpec:
+    task = ModularOperator(operator="addition", p=5, operator_token=False, equals_token=False)
+    return SmallSpec(task, NoModel(), Squared(), SGD(), RecursiveFeatures())
+
+
 def _made(cls: type[Part]) -> Measure:
     return cast("Measure", cls())
 
@@ -144,7 +153,9 @@ def _check_missing(measure: Measure, experiment: TrainingSpec) -> None:
 
 
 def _key(experiment: TrainingSpec) -> str:
-    return repr((experiment.task, experiment.model, experiment.loss, experiment.precision))
+    return repr(
+        (experiment.task, experiment.model, experiment.loss, experiment.learner, experiment.precision)
+    )
 
 
 def _members(experiment: TrainingSpec) -> tuple[Any, ...]:
@@ -165,10 +176,15 @@ def _draw_members(experiment: TrainingSpec) -> tuple[Any, ...]:
     @jax.jit
     def draw(key: jax.Array) -> tuple[Any, dict[str, jax.Array], dict[str, jax.Array], Any]:
         init, data, noise, masks = jax.random.split(key, 4)
-        network, initial = (
-            experiment.model.network(drawn, task.input_shape, task.n_outputs)
-            for drawn in (init, jax.random.fold_in(init, 1))
-        )
+        own = task.member_data(data, noise)
+
+        def network_of(drawn: jax.Array) -> Any:
+            if experiment.learner.uses_model:
+                return experiment.model.network(drawn, task.input_shape, task.n_outputs)
+            state = experiment.learner.init(experiment, drawn, {**task.shared_data(), **own})
+            return experiment.learner.predictor(state)
+
+        network, initial = (network_of(drawn) for drawn in (init, jax.random.fold_in(init, 1)))
         subnetworks = jax.random.bernoulli(masks, 0.5, (len(SUBNETWORK_LABELS), width))
         # the complement as in a run, and an empty memorizing subnetwork (the member never memorized)
         subnetworks = subnetworks.at[1].set(~subnetworks[0]).at[2].set(False)
@@ -176,7 +192,7 @@ def _draw_members(experiment: TrainingSpec) -> tuple[Any, ...]:
         if n_frequencies:
             uses = jax.numpy.arange(n_frequencies) % 2 == 0
             found["final_spectra"] = jax.numpy.stack([uses, uses]).astype(float)
-        return network, task.member_data(data, noise), found, initial
+        return network, own, found, initial
 
     shared = task.shared_data()
     drawn = map(draw, jax.random.split(jax.random.key(0), _N_MEMBERS))
@@ -242,6 +258,7 @@ def _point(experiment: TrainingSpec, member: Any, needs: tuple[Need, ...], *, fo
         **found if follows else {},
         task=experiment.task,
         initial=initial if INITIAL_NETWORK in needs else None,
+        final=initial if FINAL_NETWORK in needs and follows else None,  # another network
         batch=(lambda: batch) if BATCH in needs and not follows else None,
     )
 
@@ -254,7 +271,7 @@ def _crowded_point(experiment: TrainingSpec, *, follows: bool) -> Point:
     name = (_key(experiment), follows, tuple(known.values()))
     if name not in _crowded:
         member = jax.tree.map(jax.numpy.asarray, _members(experiment)[0])
-        point = _point(experiment, member, (INITIAL_NETWORK, BATCH), follows=follows)
+        point = _point(experiment, member, (INITIAL_NETWORK, FINAL_NETWORK, BATCH), follows=follows)
         for measure in map(_made, known.values()):
             if follows and BATCH in measure.needs:
                 continue

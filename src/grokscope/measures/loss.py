@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from grokscope.losses import neuron_norms
 from grokscope.measures._measure import Measure
 from grokscope.measures.needs import (
+    CLASSES,
     HIDDEN_NEURONS,
     HOMOGENEOUS,
     PREDICTIONS,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from grokscope.measures._point import Point
 
 __all__ = [
+    "CorrectClassLoss",
     "MarginMeanLarge",
     "NormalizedMargin",
     "TestLoss",
@@ -75,6 +77,35 @@ class TestLoss(_Loss):
     kind: Literal["test_loss"] = "test_loss"
     needs = (TEST_SPLIT,)
     split = "test"
+
+
+class CorrectClassLoss(Measure):
+    r"""Squared error of the output of the right class on the test samples.
+
+    $\frac1N \sum_i (f(x_i)_{y_i} - 1)^2$, the part of the squared error that wrong outputs of the other
+    classes, which are the most, do not hide.
+
+    Source: Mallinar et al. 2024 (arXiv 2407.20199), Section 3 ("loss of the correct class").
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from grokscope.losses import Squared
+        >>> from grokscope.measures import Point
+        >>> data = {"test_x": jnp.array([[0.5, 0.25], [0.0, 3.0]]), "test_y": jnp.array([0, 1])}
+        >>> float(CorrectClassLoss()(Point(lambda x: x, data, Squared())))  # ((0.5 - 1)^2 + (3 - 1)^2) / 2
+        2.125
+    """
+
+    kind: Literal["correct_class_loss"] = "correct_class_loss"
+    default = False
+    needs = (CLASSES, TEST_SPLIT)
+
+    def __call__(self, point: Point) -> jax.Array:
+        """mean((f_y - 1)^2)."""
+        import jax.numpy as jnp
+
+        own = jnp.take_along_axis(point.outputs("test"), point.split("test").y[:, None], axis=1)
+        return jnp.mean(jnp.square(own - 1))
 
 
 class TrainMarginBelow1(Measure):

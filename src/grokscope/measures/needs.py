@@ -24,12 +24,17 @@ __all__ = [
     "BATCH",
     "BINARY_INPUTS",
     "GAUSSIAN_ERRORS",
+    "CLASSES",
+    "CYCLIC",
+    "FEATURE_MATRIX",
+    "FINAL_NETWORK",
     "GROUPS",
     "HIDDEN_BITS",
     "HIDDEN_NEURONS",
     "HOMOGENEOUS",
     "INITIAL_NETWORK",
     "IRREPS",
+    "KERNEL",
     "KEY_FREQUENCIES",
     "KNOWN_EMBEDDING",
     "MODULAR_SUM",
@@ -117,6 +122,16 @@ def _predictor(spec: Any) -> Any:
     return abstract_predictor(spec)
 
 
+def _predictor_has(name: str, spec: TrainingSpec) -> bool:
+    """Whether a predictor that is no network has an attribute."""
+    if spec.learner.uses_model:
+        return False
+    try:
+        return hasattr(_predictor(spec), name)
+    except NotImplementedError:  # a task without data
+        return False
+
+
 def _has_hidden_neurons(spec: TrainingSpec) -> bool:
     if spec.model.n_neurons == 0 or (network := _users_network(spec)) is None:
         return spec.model.n_neurons > 0
@@ -164,6 +179,7 @@ PREDICTIONS = Need(
     lambda spec: spec.task.label_kind != "real",
     "; task '{task}' has {labels}",
 )
+CLASSES = Need("classes", lambda spec: spec.task.label_kind == "class", "; task '{task}' has {labels}")
 SIGNS = Need(
     "one output with labels +-1",
     lambda spec: spec.task.label_kind == "sign",
@@ -201,6 +217,11 @@ SUBTASKS = Need(
 IRREPS = Need(  # ``point.task.degree``
     "composition of permutations", lambda spec: "irrep" in spec.task.axes, "; task '{task}' is not"
 )
+CYCLIC = Need(  # ``point.task.cyclic_order``
+    "addition, subtraction, or multiplication or division modulo a prime",
+    lambda spec: getattr(spec.task, "cyclic_order", None) is not None,
+    "; task '{task}' is none of these",
+)
 # In ``point.population``.
 POPULATION_LOSS, POPULATION_ACCURACY = (
     Need(
@@ -224,6 +245,8 @@ OUTPUT_MOMENTS = Need(  # ``output_mean`` and ``output_std``, in ``point.populat
 REAL_LABELS = Need("real labels", lambda spec: spec.task.label_kind == "real", "; task '{task}' has {labels}")
 # In ``point.initial``: an imported run has it in a snapshot of step 0.
 INITIAL_NETWORK = Need("the network at the member's start", lambda spec: True, "")
+# In ``point.final``, for measures of pace follow.
+FINAL_NETWORK = Need("the network at the end of the run", lambda spec: True, "")
 # In ``point.batch``.
 BATCH = Need(
     "batches of training", lambda spec: spec.learner.trains, "; those of learner '{learner}' are not known"
@@ -260,4 +283,18 @@ PAIR_BLOCKS = Need(  # [position, token, neuron] and [neuron, output]: weights o
     "one hidden layer on one-hot pairs, without further tokens ('one_hot_mlp')",
     lambda spec: "block" in spec.axes,
     ", not '{model}' on '{task}'",
+)
+KERNEL = Need("a kernel machine", functools.partial(_predictor_has, "gram"), "; learner '{learner}' has none")
+
+
+def _has_feature_matrix(spec: TrainingSpec) -> bool:
+    if spec.learner.uses_model:
+        return PAIR_BLOCKS.is_met(spec) or ONE_HIDDEN_LAYER.is_met(spec)
+    return _predictor_has("feature_matrix", spec)
+
+
+FEATURE_MATRIX = Need(
+    "one hidden layer, or a kernel machine that learns features",
+    _has_feature_matrix,
+    ", not model '{model}' and learner '{learner}'",
 )

@@ -42,6 +42,7 @@ _LETTER = {
     "forgetting": "Fo",
 }
 _MOST_LETTERS = 12  # along an axis with more cells, cells have no text
+_LONGEST_LABEL, _MOST_TURNED = 8, 3  # characters beside an axis; of up to three rows, longer ones are turned
 _MOST_TICKS, _MOST_PANELS, _COLUMNS = 8, 12, 3
 
 
@@ -142,6 +143,13 @@ def _values(
         axis.text(0.5, 0.5, "not measured", transform=axis.transAxes, ha="center", fontsize=SMALL)
         return
     values = summary[variable].transpose(*names).to_numpy()
+    if not np.isfinite(values).any():
+        axis.set_facecolor("#E4E4E4")
+        axis.set_xlim(-0.5, values.shape[1] - 0.5)
+        axis.set_ylim(-0.5, values.shape[0] - 0.5)
+        axis.text(0.5, 0.5, "not reached in any cell", transform=axis.transAxes, ha="center", fontsize=SMALL)
+        _label(axis, summary, names)
+        return
     known = values[np.isfinite(values) & ((values > 0) | (not log))]
     low, high = limits or ((float(known.min()), float(known.max())) if known.size else (1.0, 10.0))
     if log:
@@ -172,6 +180,9 @@ def _label(axis: Axes, summary: xr.Dataset, names: Sequence[str]) -> None:
         set_ticks(places, [value_text(values[i]) for i in places])
     x_label(axis, names[1])
     axis.set_ylabel(names[0].replace("_", " "), fontsize=SMALL, labelpad=1)
+    beside = [tick.get_text() for tick in axis.get_yticklabels()]
+    if len(beside) <= _MOST_TURNED and max(map(len, beside)) > _LONGEST_LABEL:
+        axis.set_yticks(axis.get_yticks(), beside, rotation=90, va="center")
     turned = summary.sizes[names[1]] > 3
     axis.tick_params(axis="x", labelrotation=45 if turned else 0)
     for tick in axis.get_xticklabels():

@@ -15,13 +15,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from grokscope.errors import GrokscopeError
 from grokscope.losses import CrossEntropy
 from grokscope.measures import Flavor, Measure, Point, find_subnetworks
 from grokscope.measures.logit_fourier import key_spectra
-from grokscope.measures.needs import INITIAL_NETWORK, KEY_FREQUENCIES
+from grokscope.measures.needs import FINAL_NETWORK, INITIAL_NETWORK, KEY_FREQUENCIES
+from grokscope.models.networks.neurons import has_neurons
 from grokscope.runs.early_stop import stop_state
 from grokscope.runs.networks import stacked, stacked_network
 from grokscope.runs.origins import cohort_of, start_steps
@@ -330,7 +332,9 @@ class Block:
                 memorized.update(part.quick, results, networks, self.cohort.rows)
         measures = self.follow + self.follow_slow
         found = _follow_inputs(self.cohort, final_network, data, memorized, self.flavor, measures)
-        sink.subnetworks(self.flavor, self.cohort.trim(found["subnetworks"]))
+        masks = self.cohort.trim(found["subnetworks"])
+        if masks.shape[-1]:  # a learner without neurons has none
+            sink.subnetworks(self.flavor, masks)
         history = iter(self._kept) if self._kept else self._history(final)
         advance_to = self._advance_to(advance)
         last = NO_STEP if self._until is None else int(self._until.max())
@@ -341,7 +345,7 @@ class Block:
             ):
                 points = np.flatnonzero(flags & (part.steps <= last))
                 if measures and len(points):
-                    given = found | self._initial_of(measures)
+                    given = found | self._ends_of(measures, final_network)
                     results = self.cohort.follow(networks, data, given, measures, points)
                     chosen = part.part(points)
                     sink.followed(chosen, self._masked(chosen, results), pace)
@@ -358,8 +362,9 @@ class Block:
             with contextlib.suppress(Exception), in_precision(self.cohort.experiment.precision):
                 zeros = _zero_follow_inputs(self.cohort.experiment, self.follow + self.follow_slow)
                 for measures in filter(None, (self.follow, self.follow_slow)):
-                    initial = self._initial_of(measures)
-                    self.cohort.compile_follow(networks, data, zeros, measures, initial)
+                    first = jax.tree.map(lambda leaf: leaf[:, 0], networks)  # in the shapes of the final one
+                    ends = self._ends_of(measures, first)
+                    self.cohort.compile_follow(networks, data, zeros, measures, ends)
 
         threading.Thread(target=work, daemon=True).start()
 
@@ -371,9 +376,10 @@ class Block:
     def _initial_needs(measures: tuple[Measure, ...]) -> list[Measure]:
         return [measure for measure in measures if INITIAL_NETWORK in measure.needs]
 
-    def _initial_of(self, measures: tuple[Measure, ...]) -> dict[str, Any]:
-        """The entry ``initial`` of the findings for `Cohort.follow`, if one of the measures needs it."""
-        return {"initial": self._initial} if self._initial_needs(measures) else {}
+    def _ends_of(self, measures: tuple[Measure, ...], final: Any) -> dict[str, Any]:
+        """The entries ``initial`` and ``final`` of the findings for `Cohort.follow`, where needed."""
+        found = {"initial": self._initial} if self._initial_needs(measures) else {}
+        return found | ({"final": final} if any(FINAL_NETWORK in m.needs for m in measures) else {})
 
     def _accuracy_points(self, part: Timeline) -> np.ndarray:
         """The points of a replayed segment at which the train accuracy was measured, bool [point]."""
@@ -722,7 +728,10 @@ def _member_follow_inputs(flavor: Flavor, with_frequencies: bool, with_neurons: 
     ) -> dict[str, jax.Array]:
         noise = stream_key("noise", seeds[STREAMS.index("noise")])
         data = shared | own
-        masks = find_subnetworks(final, memorized, data, noise, flavor, has_memorized=has_memorized)
+        if has_neurons(final):
+            masks = find_subnetworks(final, memorized, data, noise, flavor, has_memorized=has_memorized)
+        else:
+            masks = jnp.zeros((len(SUBNETWORK_LABELS), 0), bool)
         found = {"subnetworks": masks}
         if with_frequencies:
             point = Point(final, data, CrossEntropy())

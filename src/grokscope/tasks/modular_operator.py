@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from grokscope.tasks.pairs import OperatorTable, Pairs
 
-__all__ = ["FORMULAS", "ModularOperator"]
+__all__ = ["FORMULAS", "CyclicOrder", "ModularOperator"]
 
 Name = Literal[
     "addition",
@@ -51,6 +51,28 @@ _OPERATORS: dict[str, _Operator] = {
     "cubic_plus_xy2_plus_y": _Operator("x^3 + x y^2 + y", lambda x, y, _: x**3 + x * y**2 + y),
 }
 FORMULAS = {name: operator.formula for name, operator in _OPERATORS.items()}
+
+
+class CyclicOrder(NamedTuple):
+    """An order of residues in which an operator is addition or subtraction of their indices mod m.
+
+    Attributes:
+        residues: the m residues: all in their order for addition and subtraction; the powers of the smallest
+            generator for multiplication and division modulo a prime, by which the index of a residue is its
+            discrete logarithm. 0 has none and is left out.
+        sign: 1 for addition and multiplication, -1 for subtraction and division.
+        places: the coordinates of these residues in a flattened input, as the first and as the second
+            operand.
+
+    Example:
+        >>> order = ModularOperator(operator="multiplication", p=5).cyclic_order
+        >>> order.residues.tolist(), order.sign  # 2^0, 2^1, 2^2, 2^3 mod 5
+        ([1, 2, 4, 3], 1)
+    """
+
+    residues: np.ndarray
+    sign: int
+    places: tuple[np.ndarray, np.ndarray]
 
 
 class ModularOperator(Pairs):
@@ -111,6 +133,19 @@ class ModularOperator(Pairs):
             return super().axes
         return {**super().axes, "frequency": tuple(range(1, self.p // 2 + 1))}
 
+    @property
+    def cyclic_order(self) -> CyclicOrder | None:
+        """The order of the residues in which the operator is addition or subtraction; None without one."""
+        if self.operator in ("addition", "subtraction"):
+            residues = np.arange(self.p)
+        elif self.operator in ("multiplication", "division") and _is_prime(self.p):
+            residues = _powers_of_generator(self.p)
+        else:
+            return None
+        sign = 1 if self.operator in ("addition", "multiplication") else -1
+        second = (1 + self.operator_token) * self.vocabulary
+        return CyclicOrder(residues, sign, (residues, second + residues))
+
     def facts(self) -> dict[str, Any]:
         """The facts of all pairs, and the ``formula``."""
         return {"formula": f"{FORMULAS[self.operator]} (mod {self.p})", **super().facts()}
@@ -126,6 +161,17 @@ def _table(name: str, p: int) -> OperatorTable:
     if operator.inverts:
         inverse[1:] = [pow(value, -1, p) for value in range(1, p)]
     return OperatorTable.of(np.stack([x, y, operator.function(x, y, inverse[y]) % p], axis=1))
+
+
+def _powers_of_generator(p: int) -> np.ndarray:
+    """1, g, g^2, ... mod a prime p, with g the smallest generator of its nonzero residues; int [p - 1]."""
+    for g in range(1, p):
+        powers = [1]
+        while (following := powers[-1] * g % p) != 1:
+            powers.append(following)
+        if len(powers) == p - 1:
+            return np.array(powers)
+    raise AssertionError(f"{p} is no prime")
 
 
 def _is_prime(p: int) -> bool:

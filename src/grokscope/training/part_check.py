@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from grokscope.learners import Batch, State
 from grokscope.measures import Measure, Point
-from grokscope.measures.needs import BATCH, INITIAL_NETWORK
+from grokscope.measures.needs import BATCH, FINAL_NETWORK, INITIAL_NETWORK
 from grokscope.spec.axes import SUBNETWORK_LABELS
 from grokscope.spec.code import is_own
 from grokscope.spec.faults import calling, fault
@@ -239,6 +239,7 @@ def _check_measure(experiment: Experiment, measure: Measure, network: Any, data:
             **follows,
             task=experiment.task,
             initial=network if INITIAL_NETWORK in measure.needs else None,
+            final=network if FINAL_NETWORK in measure.needs else None,
             batch=None if follows or BATCH not in measure.needs else lambda: batch,
         )
         return measure(point)

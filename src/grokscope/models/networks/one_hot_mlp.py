@@ -102,6 +102,11 @@ class OneHotNeurons(_Hidden):
         """The hidden activations, normalized if there is batch normalization."""
         return self._passed_on(self.activations(x)[0], 0)
 
+    def on_vectors(self, x: Float[Array, "sample position token"]) -> Float[Array, "sample output"]:
+        """The outputs for any real inputs, by products; a look-up has no derivative by the input."""
+        hidden = _activated(x.reshape(len(x), -1) @ self.incoming, self.activation, self.power)
+        return self.factor * (hidden @ self.output_weight)
+
     @property
     def output_map(self) -> Float[Array, "*member neuron output"]:
         """Weights from each neuron to the outputs: c U."""
