@@ -5,6 +5,7 @@
 - `_times.py`: censored times of events, how they are found in curves, ratios of two runs' times.
 - `_kaplan_meier.py`: survival curves and their medians.
 - `_regression.py`: regression of censored times on covariates.
+- `_frontier.py`: shares of success over a grid, and the size at which half succeed.
 - `_discovery.py`: adjusted p-values of a table of tests.
 
 Claims and verdicts are in `grokscope.claims`. scipy is imported inside functions, so importing this package
@@ -13,6 +14,12 @@ loads only numpy.
 
 from grokscope.statistics._discovery import Discoveries, DiscoveryMethod, false_discovery
 from grokscope.statistics._estimate import Estimate, format_number
+from grokscope.statistics._frontier import (
+    ProbitRegression,
+    monotone_shares,
+    probit_regression,
+    success_frontier,
+)
 from grokscope.statistics._intervals import (
     bootstrap_interval,
     clopper_pearson,
@@ -33,6 +40,7 @@ __all__ = [
     "Discoveries",
     "DiscoveryMethod",
     "Estimate",
+    "ProbitRegression",
     "SurvivalCurve",
     "bootstrap_interval",
     "censored_regression",
@@ -45,8 +53,11 @@ __all__ = [
     "kaplan_meier",
     "mean_interval",
     "median_interval",
+    "monotone_shares",
     "paired_bootstrap_interval",
     "paired_ratios",
+    "probit_regression",
     "ratio_of_times",
+    "success_frontier",
     "wilson",
 ]
