@@ -16,7 +16,7 @@ __all__ = ["ProbitRegression", "monotone_shares", "probit_regression", "success_
 _MOST_ITERATIONS = 100
 _CLOSE = 1e-12  # gain in log likelihood below which a fit has converged
 _STEEPEST = 1e4  # standard deviations per unit of x; from there on shares count as a step from 0 to 1
-_POINTS = 401  # values of log m_50 at which the likelihood is computed
+_POINTS = 201  # values of log m_50 at which the likelihood is computed
 _METHOD = "probit, profile likelihood"
 
 
@@ -191,7 +191,7 @@ def _profile(at: FloatArray, x: FloatArray, k: FloatArray, n: FloatArray) -> Flo
 
     # concave in the slope: bisection, on a logarithmic scale, of where the derivative is 0
     low, high = np.full(len(at), math.log(1e-6)), np.full(len(at), math.log(_STEEPEST))
-    for _ in range(60):
+    for _ in range(34):
         middle = (low + high) / 2
         up = rises(np.exp(middle)) > 0
         low, high = np.where(up, middle, low), np.where(up, high, middle)
