@@ -47,7 +47,7 @@ def frontier(name, m_50, slope, steep=4.0, draw=0):
 
 
 def one_axis(name, shares):
-    return by_luck(name, lambda **cell: shares[int(next(iter(cell.values())))])
+    return by_luck(name, lambda **cell: shares.get(int(next(iter(cell.values()))), 0.5))
 
 
 def orders(name, share):
@@ -99,7 +99,12 @@ CASES = {
         (by_luck("grid", lambda **cell: 1.0, at=lambda width, n_train: 300 / n_train),),
         (by_luck("grid", lambda **cell: 1.0),),
     ),
-    "P6": ((SPARSE, WIDE_HELPS), (frontier("grid-sparse", 1500, -0.2, draw=1), WIDE_HELPS)),
+    "P6": (
+        (lucky(1.0), one_axis("dense-m", {1000: 0.2})),
+        (lucky(-0.6), one_axis("dense-m", {1000: 0.9})),
+    ),
+    "P6-wide": ((SPARSE, WIDE_HELPS), (frontier("grid-sparse", 1500, -0.2, draw=1), WIDE_HELPS)),
+    "P6-narrow": ((frontier("grid-sparse", 1900, -0.2, draw=1), WIDE_HELPS), (SPARSE, WIDE_HELPS)),
     "P6-samples": ((SPARSE, WIDE_HELPS), (frontier("grid-sparse", 1900, -0.2), WIDE_HELPS)),
     "P6-two": ((BEST_TWO,), (BEST_FIVE,)),
     "P6-norm": ((BEST_TWO,), (BEST_FIVE,)),
