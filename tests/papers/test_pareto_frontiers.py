@@ -118,7 +118,7 @@ CASES = {
         (by_luck("fresh-five", lambda: 0.05, seeds=40),),
         (by_luck("fresh-five", lambda: 0.6, seeds=40),),
     ),
-    "P9": ((lucky(1.0),), (lucky(-1.0),)),
+    "P9": ((lucky(0.2),), (lucky(-0.2),)),
     "P10": (
         (orders("tickets", 0.95), orders("tickets-random", 0.2)),
         (orders("tickets", 0.2), orders("tickets-random", 0.6)),
