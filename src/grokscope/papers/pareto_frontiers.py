@@ -71,7 +71,7 @@ __all__ = ["ParetoFrontiers"]
 
 _STEPS = 20_000
 _SHORT = (f"steps={_STEPS}",)
-_REDUCED = "20,000 steps instead of 100,000, 10 to 20 seeds a cell instead of 50"
+_REDUCED = "20,000 steps instead of 100,000, 10 to 24 seeds a cell instead of 50"
 _CELLS = ("model.width=10,30,100,300,1000", "task.n_train=700,1000,1500,3000")
 _ACCURACIES = ("train_accuracy", "test_accuracy")
 
@@ -144,7 +144,7 @@ _EXPERIMENTS: tuple[PaperExperiment, ...] = (
         "1,000 samples, width 100, from 1 to all 50 active inputs a neuron, of norm 1 (Section 4).",
         _GRID.with_(*_SPARSE),
         ("model.active_inputs=1,2,3,5,10,50",),
-        12,
+        24,
     ),
     _sweep(
         "dense-m",
