@@ -25,6 +25,10 @@ class SweepMap {
       el("div.toolbar", {}, this.picker.node, ...selects,
         el("button.tool", { type: "button", "aria-label": "cells: download as CSV", onclick: () => this.save() }, "CSV")),
       el("div.scroll", {}, this.grid), this.legend, this.facts);
+    if (data.events.length) {
+      this.luck = new Luck(this);
+      root.querySelector(".app").append(this.luck.node);
+    }
     page.on(["theme"], () => this.draw());
     const first = data.cells.filter((cell) => cell.curves !== null);
     // At first one cell that generalizes and one that does not, if there are both.
@@ -89,6 +93,7 @@ class SweepMap {
     this.grid.replaceChildren(...nodes);
     this.drawLegend(range);
     this.drawFacts();
+    this.luck?.draw();
   }
 
   button(cell, range, roomy) {
