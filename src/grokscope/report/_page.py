@@ -121,9 +121,10 @@ def page_html(
         add("claims", "claims", "Claims", **claims_section(judged, evidence or {}, panels, anchors))
     if sweep is not None:
         data["sweep"] = sweep.data()
-        data["curves"] = {"runs": [one.data() for one in sweep.curves], "overlay": True}
         interactive("sweep", "Cells", "The cells", _CELLS, [sweep.table])
-        interactive("curves", "Over time", "Over time", _CHOSEN)
+        if sweep.curves:
+            data["curves"] = {"runs": [one.data() for one in sweep.curves], "overlay": True}
+            interactive("curves", "Over time", "Over time", _CHOSEN)
     for i, (heading, rows) in enumerate(tables):
         add("facts", f"table-{i}", heading, rows=rows)
     if views:

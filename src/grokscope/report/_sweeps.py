@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from grokscope.statistics import Estimate
     from grokscope.sweeps import Contest, Standing, Sweep, SweepOverview
 
-__all__ = ["SweepView", "cell_times", "contest_lead", "standing_text", "sweep_info", "sweep_lead", "sweep_view"]
+__all__ = [
+    "SweepView",
+    "cell_times",
+    "contest_lead",
+    "standing_text",
+    "sweep_info",
+    "sweep_lead",
+    "sweep_view",
+]
 
 _ACCURACIES = ("train_accuracy", "test_accuracy", "test_accuracy_large")
 _MEASURES = frozenset((*_ACCURACIES, "train_loss", "test_loss", "effective_sparsity"))
