@@ -121,6 +121,7 @@ EXAMPLES = {
             {"width": 8, "activation": "quadratic"},
             {"width": 8, "activation": "sine", "init": "kaiming"},
             {"width": 8, "activation": "cubic", "init": "sign"},
+            {"width": 8, "init": "sparse", "active_inputs": 3},
         ),
         "mean_field": several("mean_field", {"width": 8}),
         "mlp": several("mlp", {"widths": [5, 4]}),
