@@ -57,8 +57,8 @@ _OVER_TIME = (
     "to the end): medians, or the seed's own."
 )
 _CELLS = (
-    "Every square is a cell: an experiment with these settings. Choose up to four to see when their "
-    "seeds succeed, and their curves."
+    "Every square is a cell: an experiment with these settings. Choose up to four to see when their seeds "
+    "succeed"
 )
 _CHOSEN = "The curves of the chosen cells: the mean over seeds with the 10th to the 90th percentile."
 _COMPETING = (
@@ -121,7 +121,8 @@ def page_html(
         add("claims", "claims", "Claims", **claims_section(judged, evidence or {}, panels, anchors))
     if sweep is not None:
         data["sweep"] = sweep.data()
-        interactive("sweep", "Cells", "The cells", _CELLS, [sweep.table])
+        text = f"{_CELLS}, and their curves." if sweep.curves else f"{_CELLS}."
+        interactive("sweep", "Cells", "The cells", text, [sweep.table])
         if sweep.curves:
             data["curves"] = {"runs": [one.data() for one in sweep.curves], "overlay": True}
             interactive("curves", "Over time", "Over time", _CHOSEN)
