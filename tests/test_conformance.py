@@ -130,6 +130,7 @@ EXAMPLES = {
             {"width": 8, "activation": "quadratic"},
             {"width": 8, "activation": "sine", "init": "kaiming"},
             {"width": 8, "activation": "cubic", "init": "sign"},
+            {"width": 8, "init": "sparse", "active_inputs": 3},
         ),
         "linear": several("linear", {}, {"widths": [3, 4], "bias": True}),
         "mean_field": several("mean_field", {"width": 8}),

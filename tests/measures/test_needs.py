@@ -252,6 +252,7 @@ OF_EVENTS = {
 def lacks_of(name: str) -> set[str]:
     return EXPERIMENTS[name][1] | {need for need, having in FEW.items() if name not in having}
 
+
 HAVE_FEATURES = {
     *("parity", "arrays", "arrays, classes", "real labels", "real vectors, no test set"),
     *("addition, one hidden layer", "addition, one-hot pairs", "permutations, one-hot pairs"),

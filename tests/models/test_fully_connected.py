@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from grokscope.errors import InputError
 from grokscope.models.fully_connected import FullyConnected
 from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 
@@ -55,6 +56,32 @@ def test_start_is_distributed_as_pytorch_draws_it():
     ]:
         ours, theirs = (np.asarray(a).ravel()[:20_000] for a in (ours, theirs.detach().numpy()))
         assert scipy.stats.ks_2samp(ours, theirs).pvalue > 1e-3
+
+
+def test_a_sparse_start_has_s_signs_a_neuron_in_random_places():
+    """Norm 1; the chance that both active inputs are among 3 given ones is that of a hypergeometric draw."""
+    sparse = drawn(init="sparse", active_inputs=2)
+    weights = np.asarray(sparse.hidden_weight)
+    active = weights != 0
+    assert (active.sum(axis=0) == 2).all()
+    np.testing.assert_allclose(np.abs(weights[active]), 2**-0.5, rtol=1e-6)
+    assert abs(np.sign(weights[active]).mean()) < 4 / (2 * WIDTH) ** 0.5
+    overlaps = np.bincount(active[:3].sum(axis=0), minlength=3) / WIDTH
+    expected = scipy.stats.hypergeom(N, 3, 2).pmf([0, 1, 2])
+    np.testing.assert_array_less(np.abs(overlaps - expected), 4 * (expected * (1 - expected) / WIDTH) ** 0.5)
+    np.testing.assert_array_equal(sparse.output_weight, drawn().output_weight)
+    every = drawn(init="sparse", active_inputs=N)
+    np.testing.assert_array_equal(every.hidden_weight, drawn(init="sign").hidden_weight)
+
+
+def test_a_sparse_start_is_refused_without_its_number_and_beyond_the_inputs():
+    from grokscope.experiment import Experiment
+
+    for fields in ({"init": "sparse"}, {"active_inputs": 2}):
+        with pytest.raises(InputError, match="active_inputs goes with init = 'sparse'"):
+            FullyConnected(**fields)
+    with pytest.raises(InputError, match="must be at most the 40 inputs"):
+        Experiment(task="sparse_parity", epochs=1, model=FullyConnected(init="sparse", active_inputs=41))
 
 
 def test_other_starts_have_their_distributions():

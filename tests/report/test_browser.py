@@ -409,3 +409,16 @@ def test_a_cell_of_a_sweep_leads_to_its_curves(run: gs.Run, visit: Visit, tmp_pa
     assert len(rows) == 6
     found = next(row for row in rows if (row["learning_rate"], row["n_train"]) == ("0.1", "40"))
     assert float(found["final_test_accuracy"]) == pytest.approx(final, rel=1e-6)
+    # luck: the shares of all cells, and when the seeds of the chosen ones memorize
+    page.get_by_role("button", name="memorization", exact=True).click()
+    page.wait_for_timeout(100)
+    assert "of 2 seeds" in page.locator("#luck-survival .plot").get_attribute("aria-label")
+    _, table = saved(page, page.get_by_role("button", name="download the times as CSV"))
+    rows = [
+        row for row in csv.DictReader(io.StringIO(table)) if row["cell"] == "learning_rate 0.1, n_train 40"
+    ]
+    times = swept.times("memorization", learning_rate=0.1, n_train=40)
+    assert sum(int(row["seen"]) for row in rows) == times.observed.sum()
+    assert sum(int(row["censored"]) for row in rows) == (~times.observed).sum()
+    drawing, _ = saved(page, page.get_by_role("button", name="Seeds that succeed: download as SVG"))
+    assert drawing.endswith("memorization-shares.svg")

@@ -304,3 +304,27 @@ def test_a_page_of_a_run_is_small_enough(trained: gs.Run, tmp_path: Path) -> Non
     from grokscope.report import write_report
 
     assert write_report(trained.path, out=tmp_path / "page.html").stat().st_size < 1_000_000
+
+
+def test_the_times_of_a_cell_are_counted_by_hand() -> None:
+    """Two of five seeds grok by step 20, one by 30; one is followed to 40, one diverges at 10."""
+    from grokscope.report._sweeps import cell_times
+
+    nan, inf = np.nan, np.inf
+    outcomes = xr.Dataset(
+        {
+            "grokking_lower": ("seed", [10.0, 10.0, 20.0, 40.0, 10.0, nan]),
+            "grokking_upper": ("seed", [20.0, 20.0, 30.0, inf, inf, nan]),
+            "diverged": ("seed", [inf, inf, inf, inf, 10.0, nan]),
+            "delay_upper": ("seed", [1.0] * 6),
+        }
+    )
+    found = cell_times(outcomes)
+    assert list(found) == ["grokking"]
+    one = found["grokking"]
+    assert (one["n"], one["time"], one["seen"]) == (5, [20.0, 30.0], [2, 1])
+    assert one["survival"] == pytest.approx([3 / 5, 2 / 5])  # the one that diverged stays without
+    assert one["lost"] == [[10.0, 1.0], [40.0, 1.0]]
+    assert all(
+        low < value < high for low, value, high in zip(one["low"], one["survival"], one["high"], strict=True)
+    )

@@ -58,6 +58,13 @@ def sweep(
             help="A folder or s3://BUCKET/PREFIX. Default: runs/<task>-sweep-<identity>.",
         ),
     ] = None,
+    keep: Annotated[
+        Literal["all", "outcomes"] | None,
+        typer.Option(
+            "--keep",
+            help="outcomes: of a finished cell keep only event times and final values. Default: all.",
+        ),
+    ] = None,
     yes: options.Yes = False,
     dry_run: options.DryRun = False,
     plugin: options.Plugin = None,
@@ -77,6 +84,8 @@ def sweep(
 
         overrides = tuple(set_ or ())
         if sweeps.is_contest_file(spec):
+            if keep is not None:
+                raise InputError("--keep: a contest compares its runs, and keeps them.")
             if over or zip_:
                 raise InputError("--over: a contest has its axes in the spec, one set for each contender.")
             contest = sweeps.ContestSpec.from_toml(spec, overrides, seeds)
@@ -99,6 +108,7 @@ def sweep(
                 engine=worker,
                 progress=progress,
                 confirm=lambda text, seconds, always: _confirm(text, seconds, always, yes),
+                keep=keep,
                 allow_other_numerics=allow_other_numerics,
                 allow_changed_code=allow_changed_code,
             )

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 __all__ = [
     "BATCH",
     "BINARY_INPUTS",
-    "GAUSSIAN_ERRORS",
     "CLASSES",
     "CYCLIC",
     "FEATURE_MATRIX",
     "FINAL_NETWORK",
+    "GAUSSIAN_ERRORS",
     "GROUPS",
     "HIDDEN_BITS",
     "HIDDEN_NEURONS",

@@ -5,16 +5,21 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from grokscope.errors import InputError
 from grokscope.models._model import Model, draw_normal, draw_signs, draw_uniform
 
 if TYPE_CHECKING:
+    from typing import Self
+
     import jax
 
     from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 
 __all__ = ["FullyConnected"]
+
+_ACTIVE = 0x616374  # folded into the key of the weights, to draw which inputs of a neuron are active
 
 
 class FullyConnected(Model):
@@ -28,12 +33,16 @@ class FullyConnected(Model):
         activation: $\sigma$: ``relu``, ``quadratic`` ($z^2$), ``cubic``, ``quartic``, ``gelu`` (its tanh
             approximation), ``gelu_exact``, ``tanh`` or ``sine``.
         init: initial weights of a layer with m inputs: ``torch`` ($U(\pm 1/\sqrt m)$, PyTorch's default),
-            ``kaiming`` ($N(0, 2/m)$) or ``sign`` ($\pm 1/\sqrt m$, uniform). Biases are
-            $U(\pm 1/\sqrt n)$ in each case.
+            ``kaiming`` ($N(0, 2/m)$), ``sign`` ($\pm 1/\sqrt m$, uniform) or ``sparse``: each neuron has
+            weights $\pm 1/\sqrt s$ from s random inputs and 0 from the others, and output weights are
+            those of ``torch``. Biases are $U(\pm 1/\sqrt n)$ in each case.
+        active_inputs: of ``sparse``, the number s of inputs of each neuron; at most n. With s = n its hidden
+            weights are those of ``sign``.
         init_scale: factor on all initial parameters.
 
     Source: Merrill, Tsilivis, Shukla 2023, Section 2; initialization as in the official code. ``kaiming``:
-        He et al. 2015 (arXiv 1502.01852); ``sign``: Barak et al. 2022 (arXiv 2207.08799), Section 3.1.
+        He et al. 2015 (arXiv 1502.01852); ``sign``: Barak et al. 2022 (arXiv 2207.08799), Section 3.1;
+        ``sparse``: Edelman et al. 2023 (arXiv 2309.03800), Section 4, whose scale is not in the text read.
 
     Example:
         >>> FullyConnected(width=1000).n_parameters((40,), 1)
@@ -42,14 +51,31 @@ class FullyConnected(Model):
 
     kind: Literal["fully_connected"] = "fully_connected"
     traced = ("init_scale",)
-    younger = ("init",)
+    younger = ("init", "active_inputs")
 
     width: int = Field(default=1000, ge=1, le=10**12)
     activation: Literal["relu", "quadratic", "cubic", "quartic", "gelu", "gelu_exact", "tanh", "sine"] = (
         "relu"
     )
-    init: Literal["torch", "kaiming", "sign"] = "torch"
+    init: Literal["torch", "kaiming", "sign", "sparse"] = "torch"
+    active_inputs: int | None = Field(default=None, ge=1)
     init_scale: float = Field(default=1.0, gt=0.0, le=1e6)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.init == "sparse") != (self.active_inputs is not None):
+            raise ValueError("active_inputs goes with init = 'sparse': give both, or neither")
+        return self
+
+    def check_inputs(self, input_shape: tuple[int, ...], n_outputs: int) -> None:
+        """A sparse start needs as many inputs as a neuron has active ones.
+
+        Raises:
+            InputError: if there are fewer.
+        """
+        del n_outputs
+        if (self.active_inputs or 0) > (n := math.prod(input_shape)):
+            raise InputError(f"model.active_inputs = {self.active_inputs}: must be at most the {n} inputs.")
 
     @property
     def has_one_hidden_layer(self) -> bool:
@@ -64,6 +90,7 @@ class FullyConnected(Model):
     def network(self, key: jax.Array, input_shape: tuple[int, ...], n_outputs: int) -> OneHiddenLayer:
         """Draw W, b and u."""
         import jax
+        import jax.numpy as jnp
 
         from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 
@@ -80,10 +107,18 @@ class FullyConnected(Model):
                 return draw_signs(key, shape, 1 / math.sqrt(fan_in), self.init_scale)
             return uniform(key, shape, fan_in)
 
+        def hidden_weights(key: jax.Array, shape: tuple[int, int], fan_in: float) -> jax.Array:
+            if self.active_inputs is None:
+                return weights(key, shape, fan_in)
+            # inputs in a random order for each neuron, by the ranks of uniform numbers
+            order = jax.random.uniform(jax.random.fold_in(key, _ACTIVE), shape).argsort(axis=0)
+            signs = draw_signs(key, shape, 1 / math.sqrt(self.active_inputs), self.init_scale)
+            return jnp.where(order.argsort(axis=0) < self.active_inputs, signs, 0)
+
         hidden = self._hidden_fan_in(n)
         output_shape = (self.width,) if n_outputs == 1 else (self.width, n_outputs)
         return OneHiddenLayer(
-            hidden_weight=weights(weight_key, (n, self.width), hidden),
+            hidden_weight=hidden_weights(weight_key, (n, self.width), hidden),
             hidden_bias=uniform(bias_key, (self.width,), hidden),
             output_weight=weights(output_key, output_shape, self.width),
             activation=self.activation,

@@ -39,6 +39,7 @@ _SCRIPTS = (
     "plot.js",
     "panel.js",
     "curves.js",
+    "luck.js",
     "sweep.js",
     "neurons.js",
     "weights.js",
@@ -55,7 +56,10 @@ _OVER_TIME = (
     "alone. Vertical lines: memorization, grokking and, where it was computed, certified (proved from there "
     "to the end): medians, or the seed's own."
 )
-_CELLS = "Every square is a cell: an experiment with these settings. Choose up to four to see their curves."
+_CELLS = (
+    "Every square is a cell: an experiment with these settings. Choose up to four to see when their seeds "
+    "succeed"
+)
 _CHOSEN = "The curves of the chosen cells: the mean over seeds with the 10th to the 90th percentile."
 _COMPETING = (
     "Every point is a neuron. While the network memorizes, nearly all of them carry the output; when it "
@@ -117,9 +121,11 @@ def page_html(
         add("claims", "claims", "Claims", **claims_section(judged, evidence or {}, panels, anchors))
     if sweep is not None:
         data["sweep"] = sweep.data()
-        data["curves"] = {"runs": [one.data() for one in sweep.curves], "overlay": True}
-        interactive("sweep", "Cells", "The cells", _CELLS, [sweep.table])
-        interactive("curves", "Over time", "Over time", _CHOSEN)
+        text = f"{_CELLS}, and their curves." if sweep.curves else f"{_CELLS}."
+        interactive("sweep", "Cells", "The cells", text, [sweep.table])
+        if sweep.curves:
+            data["curves"] = {"runs": [one.data() for one in sweep.curves], "overlay": True}
+            interactive("curves", "Over time", "Over time", _CHOSEN)
     for i, (heading, rows) in enumerate(tables):
         add("facts", f"table-{i}", heading, rows=rows)
     if views:

@@ -13,10 +13,20 @@ from grokscope.report._provenance import RunInfo
 from grokscope.statistics import format_number
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from grokscope.statistics import Estimate
     from grokscope.sweeps import Contest, Standing, Sweep, SweepOverview
 
-__all__ = ["SweepView", "contest_lead", "standing_text", "sweep_info", "sweep_lead", "sweep_view"]
+__all__ = [
+    "SweepView",
+    "cell_times",
+    "contest_lead",
+    "standing_text",
+    "sweep_info",
+    "sweep_lead",
+    "sweep_view",
+]
 
 _ACCURACIES = ("train_accuracy", "test_accuracy", "test_accuracy_large")
 _TOLERANCES = tuple(f"{split}_tolerance_accuracy" for split in ("train", "test", "population"))
@@ -43,7 +53,8 @@ class SweepView:
 
     Attributes:
         axes: names, and the labels along each.
-        cells: as plain values: place, name, phase, estimates, and the position of its curves or None.
+        cells: as plain values: place, name, phase, estimates, times of events, and the position of its curves
+            or None.
         phases: all phases there are.
         curves: of the cells, as many as fit.
         table: of the cells, for readers without scripts.
@@ -64,7 +75,12 @@ class SweepView:
             name: (f"share with {words}" if name.startswith("share_") else words, _kind(name))
             for name, words in event_columns(have).items()
         }
+        timed = dict.fromkeys(name for cell in self.cells for name in cell["times"])
         return {
+            "events": [
+                {"id": name, "words": name.replace("_", " "), "share": _share_of(name)}
+                for name in sorted(timed, key=lambda name: (name != "grokking", name))
+            ],
             "axes": [{"name": name, "labels": list(labels)} for name, labels in self.axes],
             "cells": list(self.cells),
             "phases": list(self.phases) if any(cell["phase"] for cell in self.cells) else [],
@@ -104,6 +120,7 @@ def sweep_view(sweep: Sweep, overview: SweepOverview) -> SweepView:
                 "values": {
                     key: _plain(one) for key, one in cell.estimates.items() if not math.isnan(one.value)
                 },
+                "times": cell_times(sweep.outcomes.isel(dict(zip(sweep.names, place, strict=True)))),
                 "curves": own,
             }
         )
@@ -113,6 +130,47 @@ def sweep_view(sweep: Sweep, overview: SweepOverview) -> SweepView:
     )
     table = Table("The cells, with 95 % intervals", *overview.table(_MOST_ROWS))
     return SweepView(axes, tuple(cells), PHASES, tuple(curves), table)
+
+
+def _share_of(event: str) -> str:
+    """The name of the estimate of the share of members in which an event was seen."""
+    return "share_" + {"memorization": "memorized", "grokking": "grokked"}.get(event, event)
+
+
+def cell_times(outcomes: xr.Dataset) -> dict[str, dict[str, Any]]:
+    """The times of each event in a cell as plain values: as many as there are steps, not as members.
+
+    The survival curve is that of Kaplan and Meier; a member that diverged never has the event. ``lost`` has
+    the steps after which members were not seen any more, and how many.
+    """
+    import numpy as np
+
+    from grokscope.statistics import kaplan_meier
+    from grokscope.sweeps import times_of
+
+    found: dict[str, dict[str, Any]] = {}
+    for name in outcomes:
+        event = str(name).removesuffix("_upper")
+        if event == str(name) or event == "delay":
+            continue
+        times = times_of(outcomes, event)
+        if not times.n:
+            continue
+        curve = kaplan_meier(times)
+        last = times.lower[~times.observed]
+        steps, counts = np.unique(last[np.isfinite(last)], return_counts=True)
+        shares = {
+            key: [round(one, 4) for one in getattr(curve, key).tolist()]
+            for key in ("survival", "low", "high")
+        }
+        found[event] = {
+            "n": times.n,
+            "time": curve.time.tolist(),
+            "seen": curve.events.tolist(),
+            **shares,
+            "lost": np.stack([steps, counts], axis=1).tolist(),
+        }
+    return found
 
 
 def _plain(estimate: Estimate) -> list[float | int | None]:

@@ -6,6 +6,7 @@
 - `_kaplan_meier.py`: survival curves and their medians.
 - `_regression.py`: regression of censored times on covariates.
 - `_power_law.py`: exponents, fitted over a range that a rule chooses.
+- `_frontier.py`: shares of success over a grid, and the size at which half succeed.
 - `_discovery.py`: adjusted p-values of a table of tests.
 - `_spectra.py`: the Marchenko-Pastur law of eigenvalues.
 - `_separability.py`: whether points can be separated from the origin, and by which margin.
@@ -16,6 +17,12 @@ loads only numpy.
 
 from grokscope.statistics._discovery import Discoveries, DiscoveryMethod, false_discovery
 from grokscope.statistics._estimate import Estimate, format_number
+from grokscope.statistics._frontier import (
+    ProbitRegression,
+    monotone_shares,
+    probit_regression,
+    success_frontier,
+)
 from grokscope.statistics._intervals import (
     bootstrap_interval,
     clopper_pearson,
@@ -41,6 +48,7 @@ __all__ = [
     "Estimate",
     "MarchenkoPastur",
     "PowerLaw",
+    "ProbitRegression",
     "SurvivalCurve",
     "bootstrap_interval",
     "censored_regression",
@@ -57,9 +65,12 @@ __all__ = [
     "marchenko_pastur",
     "mean_interval",
     "median_interval",
+    "monotone_shares",
     "paired_bootstrap_interval",
     "paired_ratios",
+    "probit_regression",
     "ratio_of_times",
     "separable_probability",
+    "success_frontier",
     "wilson",
 ]

@@ -68,6 +68,7 @@ class Manifest:
         files: names of the files beside the manifest that the base refers to.
         history: command, counts and seconds of each request.
         code: file and hash of each part that trains and is not the package's own, by part, as first trained.
+        keep: what is kept of a finished cell: ``all``, or only the ``outcomes`` of its members.
     """
 
     identity: str
@@ -80,6 +81,7 @@ class Manifest:
     files: list[str] = field(default_factory=list[str])
     history: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     code: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
+    keep: str = "all"
 
     @property
     def axes(self) -> tuple[Axis, ...]:
@@ -166,6 +168,7 @@ class Manifest:
             "history": self.history,
             "done": self.done,
             **({"code": self.code} if self.code else {}),
+            **({"keep": self.keep} if self.keep != "all" else {}),
         }
 
     @classmethod
@@ -212,6 +215,7 @@ class Manifest:
                 list(table["files"]),
                 list(table["history"]),
                 {str(part): dict(one) for part, one in table.get("code", {}).items()},
+                str(table.get("keep", "all")),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise StoreError(f"{where}: is damaged ({error}).") from None

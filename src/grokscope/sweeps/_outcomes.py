@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+import io
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from grokscope.errors import StoreError
+from grokscope.files import atomic_write
 from grokscope.spec.events import Event
+from grokscope.spec.streams import Seeds
 from grokscope.statistics import CensoredTimes, Estimate, kaplan_meier, mean_interval, median_interval, wilson
 from grokscope.store.labeled import MemberAxes
 from grokscope.sweeps._dataset import Grid, axis_coordinates
@@ -18,7 +25,16 @@ if TYPE_CHECKING:
 
     from grokscope.store.run_store import RunStore
 
-__all__ = ["PHASES", "cell_estimates", "outcomes_dataset", "phases", "summary_dataset", "times_of"]
+__all__ = [
+    "PHASES",
+    "KeptOutcomes",
+    "cell_estimates",
+    "cell_outcomes",
+    "outcomes_dataset",
+    "phases",
+    "summary_dataset",
+    "times_of",
+]
 
 PHASES = ("comprehension", "grokking", "memorization", "confusion", "diverged")
 PROMPT_STEPS = 1000.0  # the largest delay of comprehension: Liu et al. 2022, Table 1
@@ -27,7 +43,9 @@ _MEANS = ("train_accuracy", "test_accuracy", "test_accuracy_large")
 _MEDIANS = ("effective_sparsity",)
 
 
-def outcomes_dataset(grid: Grid, prompt_steps: float = PROMPT_STEPS) -> xr.Dataset:
+def outcomes_dataset(
+    grid: Grid, prompt_steps: float = PROMPT_STEPS, kept: Callable[[str], KeptOutcomes | None] | None = None
+) -> xr.Dataset:
     """The outcome of every member, over (*axes, seed or streams); NaN for absent members.
 
     Variables: ``memorization_lower`` and ``_upper``, ``grokking_lower`` and ``_upper`` (the event lies after
@@ -38,38 +56,31 @@ def outcomes_dataset(grid: Grid, prompt_steps: float = PROMPT_STEPS) -> xr.Datas
     Args:
         grid: the cells of the sweep.
         prompt_steps: the largest delay of the phase comprehension; members with a larger one grok.
+        kept: gives the outcomes of a cell of which nothing else was kept; None: outcomes are read from the
+            cells' stores.
     """
     import xarray as xr
 
     cohort = MemberAxes.of(grid.members)
     shape = (*grid.shape, len(grid.members))
     columns: dict[str, np.ndarray] = {}
-
-    def put(name: str, index: tuple[int, ...], present: np.ndarray, values: np.ndarray) -> None:
-        columns.setdefault(name, np.full(shape, np.nan))[index][present] = values[present]
-
     for index, cell in grid.cells.items():
-        store = grid.open(cell)
-        if store is None:
-            continue
-        positions = grid.positions(store)
+        if kept is not None:
+            found = kept(cell)
+            if found is None:
+                continue
+            known = {seeds: i for i, seeds in enumerate(found.seeds)}
+            positions = np.array([known.get(seeds, -1) for seeds in grid.members])
+            own = {name: np.append(values, np.nan)[positions] for name, values in found.columns.items()}
+        else:
+            store = grid.open(cell)
+            if store is None:
+                continue
+            positions = grid.positions(store)
+            own = cell_outcomes(store, positions, prompt_steps)
         present = positions >= 0
-        diverged = _diverged_steps(store, positions)
-        put("diverged", index, present, diverged)
-        times: dict[str, CensoredTimes] = {}
-        for event in store.events.values():
-            found = _event_times(store, positions, event, diverged)
-            if found is not None:
-                times[event.name] = found
-        if times.keys() >= _TIMES.keys():
-            times["delay"] = times["grokking"] - times["memorization"]
-            put("phase", index, present, phases(times, prompt_steps))
-        for name, each in times.items():
-            put(f"{name}_lower", index, present, each.lower)
-            put(f"{name}_upper", index, present, each.upper)
-        for measure in (*_MEANS, *_MEDIANS):
-            if (last := _last_values(store, positions, measure)) is not None:
-                put(f"final_{measure}", index, present, last)
+        for name, values in own.items():
+            columns.setdefault(name, np.full(shape, np.nan))[index][present] = values[present]
 
     def on_member_axes(values: np.ndarray) -> np.ndarray:
         padded = np.concatenate([values, np.full((*grid.shape, 1), np.nan)], axis=-1)
@@ -78,6 +89,105 @@ def outcomes_dataset(grid: Grid, prompt_steps: float = PROMPT_STEPS) -> xr.Datas
     coords: dict[str, Any] = axis_coordinates(grid.names, grid.axes) | dict(cohort.coords)
     dims = (*grid.names, *cohort.dims)
     return xr.Dataset({name: (dims, on_member_axes(values)) for name, values in columns.items()}, coords)
+
+
+def cell_outcomes(
+    store: RunStore, positions: np.ndarray, prompt_steps: float = PROMPT_STEPS
+) -> dict[str, np.ndarray]:
+    """The variables of `outcomes_dataset` for members of one cell, each [member].
+
+    Args:
+        store: of the cell.
+        positions: of the members in it; -1 for an absent one, whose values have no meaning.
+        prompt_steps: as for `outcomes_dataset`.
+    """
+    diverged = _diverged_steps(store, positions)
+    columns = {"diverged": diverged}
+    times: dict[str, CensoredTimes] = {}
+    for event in store.events.values():
+        found = _event_times(store, positions, event, diverged)
+        if found is not None:
+            times[event.name] = found
+    if times.keys() >= _TIMES.keys():
+        times["delay"] = times["grokking"] - times["memorization"]
+        columns["phase"] = phases(times, prompt_steps)
+    for name, each in times.items():
+        columns[f"{name}_lower"], columns[f"{name}_upper"] = each.lower, each.upper
+    for measure in (*_MEANS, *_MEDIANS):
+        if (last := _last_values(store, positions, measure)) is not None:
+            columns[f"final_{measure}"] = last
+    return columns
+
+
+@dataclass(frozen=True, eq=False)
+class KeptOutcomes:
+    """The outcomes of a cell's members, of which nothing else was kept.
+
+    Attributes:
+        seeds: of the members.
+        columns: the variables of `outcomes_dataset`, each float64 [member].
+    """
+
+    seeds: tuple[Seeds, ...]
+    columns: dict[str, np.ndarray]
+
+    @classmethod
+    def of(cls, store: RunStore) -> KeptOutcomes:
+        """Of all members of a cell."""
+        return cls(tuple(store.seeds), cell_outcomes(store, np.arange(len(store.seeds))))
+
+    def joined(self, before: KeptOutcomes) -> KeptOutcomes:
+        """With those members of earlier outcomes that are not here."""
+        here = set(self.seeds)
+        rows = [i for i, seeds in enumerate(before.seeds) if seeds not in here]
+        absent = np.full(len(rows), np.nan)
+        columns = {
+            name: np.append(values, before.columns[name][rows] if name in before.columns else absent)
+            for name, values in self.columns.items()
+        }
+        return KeptOutcomes((*self.seeds, *(before.seeds[i] for i in rows)), columns)
+
+    def write(self, file: Path) -> None:
+        """Write a compressed file of arrays (.npz), atomically.
+
+        Raises:
+            StoreError: if it cannot be written.
+        """
+        packed = io.BytesIO()
+        np.savez_compressed(
+            packed,
+            seeds=np.array(self.seeds, np.int64),
+            names=np.array(list(self.columns)),
+            values=np.stack(list(self.columns.values())),
+        )
+        atomic_write(file, packed.getvalue(), parents=True)
+
+    @classmethod
+    def read(cls, file: Path) -> KeptOutcomes:
+        """Read the file; the checksum of every array is compared.
+
+        Raises:
+            StoreError: if it is missing or damaged.
+        """
+        try:
+            with np.load(file, allow_pickle=False) as arrays:
+                names, values = arrays["names"].tolist(), arrays["values"]
+                seeds = tuple(Seeds(*map(int, one)) for one in arrays["seeds"])
+            columns = dict(zip(map(str, names), values, strict=True))
+        except FileNotFoundError:
+            raise StoreError(f"{file}: is missing.") from None
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            EOFError,
+            NotImplementedError,
+            zipfile.BadZipFile,
+            zlib.error,
+        ):
+            raise StoreError(f"{file}: is damaged.") from None
+        return cls(seeds, columns)
 
 
 def times_of(outcomes: xr.Dataset, event: str) -> CensoredTimes:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from grokscope.errors import InputError, flag
 from grokscope.experiment import Experiment
+from grokscope.files import explain
 from grokscope.interrupts import interruptible
 from grokscope.progress import Progress, SilentProgress
 from grokscope.runs.provenance import safe_command
@@ -18,14 +20,25 @@ from grokscope.spec.code import Code
 from grokscope.spec.streams import Members
 from grokscope.store.allow import Allow
 from grokscope.store.folder import keep_files, written_spec
+from grokscope.store.open import open_store
 from grokscope.store.place import BucketPath, Place, as_place, located, shown_as
 from grokscope.store.run_store import CODE_ADVICE, code_difference
 from grokscope.sweeps._manifest import Manifest, recording_hash
+from grokscope.sweeps._outcomes import KeptOutcomes
 from grokscope.sweeps._plan import HUGE_GRID, SweepPlan, estimate_seconds, plan_sweep, work_units
 from grokscope.sweeps._spec import SweepSpec
 from grokscope.sweeps._sweep import Sweep
 from grokscope.sweeps.engines.local import Engine, LocalEngine
-from grokscope.sweeps.folder import SweepBucket, SweepFolder, check_place, is_sweep, read_manifest, writing
+from grokscope.sweeps.folder import (
+    CELLS,
+    OUTCOMES,
+    SweepBucket,
+    SweepFolder,
+    check_place,
+    is_sweep,
+    read_manifest,
+    writing,
+)
 from grokscope.sweeps.work_unit import UnitReport, WorkUnit, loaded_plugins, numerics_difference
 from grokscope.training.budget import refuse_too_large
 
@@ -36,6 +49,8 @@ __all__ = ["Confirm", "default_place", "huge_grid_estimate", "plan_for", "run_sw
 
 _SAVE_SECONDS = 10.0  # between two writes of the manifest
 _MEASURING_SECONDS = 0.3  # to measure the speed of this machine
+
+_KEPT = {"all": "everything", "outcomes": "only outcomes"}
 
 Confirm = Callable[[str, float, bool], None]
 
@@ -67,6 +82,7 @@ def run_sweep(
     progress: Progress | None = None,
     confirm: Confirm | None = None,
     rates: Rates | None = None,
+    keep: Literal["all", "outcomes"] | None = None,
     allow_other_numerics: bool = False,
     allow_changed_code: bool = False,
 ) -> Sweep:
@@ -80,6 +96,10 @@ def run_sweep(
         confirm: called before the work with the plan as text, the predicted seconds, and whether the grid is
             so large that it is probably a mistake; it raises an exception to cancel the sweep.
         rates: speed of this machine; None measures it.
+        keep: ``outcomes`` keeps of a finished cell only the event times and final values of its members
+            (`Sweep.outcomes`), about a hundredth of the rest, and removes its curves and networks. With more
+            seeds, steps or measures such a cell is trained anew. None: as the sweep in the folder; of a new
+            one ``all``.
         allow_other_numerics: accept workers with another numerics fingerprint (versions, device type), and
             note it in their cells.
         allow_changed_code: go on although the code of a part, from a plug-in, has changed since cells were
@@ -101,6 +121,8 @@ def run_sweep(
     place = located(shown)
     with shown_as(place, shown):
         check_place(place)
+        if keep == "outcomes" and not isinstance(place, Path):
+            raise InputError(f"keep = 'outcomes': a folder of this machine is needed (got {shown}).")
         progress = progress or SilentProgress()
         engine = engine or LocalEngine()
         allow = Allow(allow_other_numerics, allow_changed_code)
@@ -136,6 +158,12 @@ def run_sweep(
                 manifest.add(spec, plan.names, base)
             except InputError as error:
                 raise InputError(f"{place}: {error}; choose another folder.") from None
+            if stored is not None and keep not in (None, manifest.keep):
+                raise InputError(
+                    f"{place}: holds a sweep that keeps {_KEPT[manifest.keep]}, not {_KEPT[keep]}; choose "
+                    "another folder."
+                )
+            manifest.keep = manifest.keep if stored is not None or keep is None else keep
             _note_code(manifest, code)
             _run_units(folder, manifest, plan, engine, progress, began, allow=allow)
     return Sweep(place, shown=shown)
@@ -200,6 +228,8 @@ def _run_units(
         manifest.numerics = engine.numerics(units[0])
     units = [replace(unit, numerics=manifest.numerics) for unit in units]
     folder.save(manifest)
+    if manifest.keep == "outcomes":  # what an interrupted call has left
+        _remove_cells(folder.place, manifest.done)
     reports: list[UnitReport] = []
     saved = time.monotonic()
 
@@ -208,9 +238,16 @@ def _run_units(
         folder.require_place()  # else the next cell would begin another folder of this name
         _check_numerics(manifest, report, allow=allow.numerics, place=folder.place)
         reports.append(report)
-        for cell in unit.cells:
-            manifest.mark_done(cell.name, *requested[cell.name], seeds)
-        if time.monotonic() - saved > _SAVE_SECONDS:
+        names = [cell.name for cell in unit.cells]
+        if manifest.keep == "outcomes":
+            for name in names:
+                _keep_outcomes(folder.place, name, joined=name in manifest.done)
+        for name in names:
+            manifest.mark_done(name, *requested[name], seeds)
+        if manifest.keep == "outcomes":
+            folder.save(manifest)  # before the cells are removed
+            _remove_cells(folder.place, names)
+        elif time.monotonic() - saved > _SAVE_SECONDS:
             folder.save(manifest)
             saved = time.monotonic()
 
@@ -223,6 +260,24 @@ def _run_units(
         if reports:
             manifest.history.append(_history_entry(plan, reports, time.monotonic() - began))
             folder.save(manifest)
+
+
+def _keep_outcomes(place: Place, name: str, *, joined: bool) -> None:
+    """Write the outcomes of a finished cell, joined with those of members that were trained before."""
+    file = Path(str(place)) / OUTCOMES / f"{name}.npz"
+    found = KeptOutcomes.of(open_store(place / CELLS / name))
+    (found.joined(KeptOutcomes.read(file)) if joined else found).write(file)
+
+
+def _remove_cells(place: Place, names: Iterable[str]) -> None:
+    """Remove the folders of cells whose outcomes are kept."""
+    for name in names:
+        cell = Path(str(place)) / CELLS / name
+        if cell.is_dir():
+            try:
+                shutil.rmtree(cell)
+            except OSError as error:
+                raise explain(cell, "cannot be removed", error) from error
 
 
 def _check_numerics(manifest: Manifest, report: UnitReport, *, allow: bool, place: Place) -> None:

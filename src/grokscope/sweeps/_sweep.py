@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grokscope.cards import Fact, html_card, text_card
-from grokscope.errors import GrokscopeError, InputError, run_again
+from grokscope.errors import GrokscopeError, InputError, StoreError, run_again
 from grokscope.experiment import Experiment
 from grokscope.provided import provided
 from grokscope.runs.folders import verify
@@ -28,9 +28,15 @@ from grokscope.store.run_store import RunStore
 from grokscope.sweeps._axes import Axis, point_text
 from grokscope.sweeps._dataset import Grid, index_of, open_dataset
 from grokscope.sweeps._manifest import members_from_text
-from grokscope.sweeps._outcomes import cell_estimates, outcomes_dataset, summary_dataset, times_of
+from grokscope.sweeps._outcomes import (
+    KeptOutcomes,
+    cell_estimates,
+    outcomes_dataset,
+    summary_dataset,
+    times_of,
+)
 from grokscope.sweeps._spec import settings_text
-from grokscope.sweeps.folder import CELLS, read_manifest
+from grokscope.sweeps.folder import CELLS, OUTCOMES, read_manifest
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -42,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = ["Sweep", "SweepSummary", "list_sweeps", "open_sweep", "verify_sweep"]
 
 _OPEN_STORES = 64
+_ONLY_OUTCOMES = "of its cells only outcomes were kept; for curves and networks train it with keep = 'all'"
 
 
 class Sweep:
@@ -156,6 +163,11 @@ class Sweep:
         return self.cells_complete == len(self.cells)
 
     @property
+    def keep(self) -> str:
+        """What is kept of a finished cell: ``all``, or only the ``outcomes`` of its members."""
+        return self._manifest.keep
+
+    @property
     def notes(self) -> dict[str, Any]:
         """Remarks, for example that other numerics were allowed."""
         return self._manifest.notes
@@ -210,6 +222,8 @@ class Sweep:
                 f"{self.path}: no cell with {settings_text(self.settings(index))} was requested."
             )
         cell = self._cell(self.cells[index])
+        if self.keep == "outcomes":
+            raise InputError(f"{self.path}: {_ONLY_OUTCOMES}.")
         if not is_run_at(cell):
             raise InputError(
                 f"{self.path}: the cell with {settings_text(self.settings(index))} has not been started."
@@ -231,14 +245,16 @@ class Sweep:
         of other widths) are left out and listed in ``attrs["left_out"]``; read them through `cell`.
 
         Raises:
-            InputError: if no cell has been started.
+            InputError: if no cell has been started, or only outcomes were kept.
         """
+        if self.keep == "outcomes":
+            raise InputError(f"{self.path}: {_ONLY_OUTCOMES}.")
         return open_dataset(self._grid)
 
     @cached_property
     def outcomes(self) -> xr.Dataset:
         """Event times, divergence, final values and phase of every member; see `outcomes_dataset`."""
-        return outcomes_dataset(self._grid)
+        return outcomes_dataset(self._grid, kept=self._kept if self.keep == "outcomes" else None)
 
     def times(self, event: str | Event = "grokking", **settings: Any) -> CensoredTimes:
         """The times of an event, or of the ``delay`` from memorization to grokking, in the members of a cell.
@@ -352,6 +368,12 @@ class Sweep:
     def _cell(self, name: str) -> Place:
         return self.place / CELLS / name
 
+    def _kept(self, name: str) -> KeptOutcomes | None:
+        """The outcomes of a finished cell of which nothing else is kept."""
+        if name not in self._manifest.done:
+            return None
+        return KeptOutcomes.read(Path(str(self.place)) / OUTCOMES / f"{name}.npz")
+
     def _open(self, name: str) -> RunStore | None:
         """A cell's store; the most recently used ones stay open. None if the cell has not been started."""
         if name in self._stores:
@@ -439,13 +461,28 @@ def verify_sweep(path: str | Path) -> list[Problem]:
     sweep = Sweep(path)
     folder = Path(path)
     problems: list[Problem] = []
+    finished = read_manifest(as_place(path)).done
     for name in sorted(sweep.cells.values()):
+        if sweep.keep == "outcomes" and name in finished:
+            problems += _problems_of_outcomes(folder / OUTCOMES / f"{name}.npz")
+            continue
         cell = folder / CELLS / name
         if not cell.is_dir():
             problems.append(Problem(f"{CELLS}/{name}", "unfinished", "has not been started"))
             continue
         problems += [Problem(f"{CELLS}/{name}/{p.file}", p.kind, p.message) for p in verify(cell)]
     return problems
+
+
+def _problems_of_outcomes(file: Path) -> list[Problem]:
+    name = f"{OUTCOMES}/{file.name}"
+    if not file.is_file():
+        return [Problem(name, "missing", "is missing")]
+    try:
+        KeptOutcomes.read(file)
+    except StoreError:
+        return [Problem(name, "changed", "is damaged")]
+    return []
 
 
 def _axis_text(axis: Axis) -> str:

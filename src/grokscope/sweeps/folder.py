@@ -25,9 +25,19 @@ from grokscope.store.place import BucketPath, Place, as_place
 from grokscope.store.tree import Tree
 from grokscope.sweeps._manifest import Manifest
 
-__all__ = ["CELLS", "SweepBucket", "SweepFolder", "check_place", "is_sweep", "read_manifest", "writing"]
+__all__ = [
+    "CELLS",
+    "OUTCOMES",
+    "SweepBucket",
+    "SweepFolder",
+    "check_place",
+    "is_sweep",
+    "read_manifest",
+    "writing",
+]
 
 CELLS = "cells"  # subfolder with the cells
+OUTCOMES = "outcomes"  # subfolder with the outcomes of cells of which nothing else is kept
 _IGNORED = {LOCK_FILE, ".DS_Store", "lost+found", f".{SWEEP_FILE}.partial"}
 _REPOSITORY = "manifest"
 _LEASE_SECONDS = 120.0

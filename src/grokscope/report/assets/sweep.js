@@ -25,8 +25,13 @@ class SweepMap {
       el("div.toolbar", {}, this.picker.node, ...selects,
         el("button.tool", { type: "button", "aria-label": "cells: download as CSV", onclick: () => this.save() }, "CSV")),
       el("div.scroll", {}, this.grid), this.legend, this.facts);
+    if (data.events.length) {
+      this.luck = new Luck(this);
+      root.querySelector(".app").append(this.luck.node);
+    }
     page.on(["theme"], () => this.draw());
-    const first = data.cells.filter((cell) => cell.curves !== null);
+    this.curves = data.cells.some((cell) => cell.curves !== null); // none where only outcomes were kept
+    const first = data.cells.filter((cell) => this.canChoose(cell));
     // At first one cell that generalizes and one that does not, if there are both.
     const some = [["grokking", "comprehension"], ["memorization", "confusion"]].map((phases) => phases.map((phase) => first.find((cell) => cell.phase === phase)).find(Boolean));
     for (const cell of some.some(Boolean) ? some : first.slice(0, 2)) if (cell) this.choose(cell);
@@ -37,12 +42,18 @@ class SweepMap {
     return this.data.axes[axis].name.replaceAll("_", " ");
   }
 
+  canChoose(cell) {
+    return this.curves ? cell.curves !== null : Object.keys(cell.times).length > 0;
+  }
+
   choose(cell) {
-    if (cell.curves === null) return;
+    if (!this.canChoose(cell)) return;
     if (this.chosen.includes(cell)) this.chosen = this.chosen.filter((one) => one !== cell);
     else this.chosen = [...this.chosen, cell].slice(-MOST_CHOSEN);
-    this.page.set({ runs: this.chosen.map((one) => one.curves), member: null });
-    this.page.zoom(null);
+    if (this.curves) {
+      this.page.set({ runs: this.chosen.map((one) => one.curves), member: null });
+      this.page.zoom(null);
+    }
     this.draw();
     announce(`Chosen: ${this.chosen.map((one) => one.name).join("; ") || "no cell"}`);
   }
@@ -89,6 +100,7 @@ class SweepMap {
     this.grid.replaceChildren(...nodes);
     this.drawLegend(range);
     this.drawFacts();
+    this.luck?.draw();
   }
 
   button(cell, range, roomy) {
