@@ -150,7 +150,11 @@ EXAMPLES = {
         ),
         "none": [],  # the model of learners without a network: it has nothing to check
     },
-    "learner": {"linear_flow": several("linear_flow", {}, {"time": "discrete"})},
+    "learner": {
+        "linear_flow": several("linear_flow", {}, {"time": "discrete"}),
+        # without a ridge samples must be different, which those of a small parity are not
+        "recursive_features": several("recursive_features", {"kernel": "quadratic", "ridge": 0.1}),
+    },
     "loss": {"cross_entropy": [CrossEntropy(), CrossEntropy(precision="float64")]},
     "optimizer": {
         "sgd": [
@@ -169,9 +173,6 @@ EXAMPLES = {
         "constant": [Constant(), Constant(warmup=10)],
         "cosine": [Cosine(warmup=3)],
         "steps": [Steps(at=[3, 7, 20], by=2.0), Steps(at=[5], by=0.1, warmup=4)],
-    },
-    "learner": {  # without a ridge samples must be different, which those of a small parity are not
-        "recursive_features": several("recursive_features", {"kernel": "quadratic", "ridge": 0.1}),
     },
     "intervention": {
         "ablate": several("ablate", {"neurons": [5], "value": "mean"}, {"parameters": ["*_weight"]}),

@@ -33,7 +33,6 @@ import numpy as np
 from grokscope.claims import Claim, Effect, NotTestable, Region, need
 from grokscope.errors import InputError
 from grokscope.experiment import Experiment
-from grokscope.interventions.ablation import Prune
 from grokscope.losses import Hinge
 from grokscope.models.fully_connected import FullyConnected
 from grokscope.optimizers import SGD
@@ -116,8 +115,8 @@ _FULL = RunExperiment(
 def _five(name: str, sentence: str, neurons: dict[str, Any]) -> RunExperiment:
     """Five neurons of the full networks alone, from their start, each with two orders of fresh samples."""
     init = FromRun(run=_FULL.name, source=_FULL.experiment.identity, at=0)
-    short = _TICKET.with_(f"name='{name}'", f"steps={_RETRAINED}")
-    spec = Experiment(**{**dict(short), "init": init, "interventions": [Prune(neurons=neurons)]})
+    prune = {"kind": "prune", "neurons": neurons}
+    spec = _TICKET.with_(f"name='{name}'", f"steps={_RETRAINED}", init=init, interventions=[prune])
     profiles = {"paper": Profile(seeds=50), "quick": Profile(seeds=10)}
     return RunExperiment(name, sentence, spec, profiles, streams="data=1000; noise=1000; order=1000:1002")
 
