@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from grokscope.optimizers.rate_schedules import Constant
 from grokscope.runs.measure_plan import MeasurePlan
 from grokscope.spec.code import short
 from grokscope.spec.parts import kinds
+from grokscope.starts import FromRun
 
 if TYPE_CHECKING:
     from grokscope.experiment import Experiment
@@ -17,7 +19,7 @@ __all__ = ["marks", "outdated_measures", "remarks_on"]
 
 
 def remarks_on(store: RunReader, experiment: Experiment) -> list[str]:
-    """The remarks on a run: allowed differences, measures of other code, and parts that are not loaded.
+    """The remarks on a run: allowed differences, measures of other code, parts not loaded, schedules.
 
     Args:
         store: the store of the run.
@@ -25,7 +27,20 @@ def remarks_on(store: RunReader, experiment: Experiment) -> list[str]:
     """
     found = marks(store.notes)
     found += [part.reason for part in experiment.missing_parts]
+    found += _schedule_goes_on(experiment)
     return [*found, *outdated_measures(store, experiment).values()]
+
+
+def _schedule_goes_on(experiment: Experiment) -> list[str]:
+    """A branch whose steps begin at 0, and whose rate schedule does not."""
+    init, schedule = experiment.init, getattr(experiment.optimizer, "schedule", Constant())
+    whole = isinstance(init, FromRun) and init.clock == "zero" and init.parameters == "all"
+    if not whole or schedule == Constant():
+        return []
+    return [
+        f"the rate schedule '{schedule.kind}' goes on from the source's last update, though steps begin at "
+        '0; with init.parameters = ["*"] it begins anew.'
+    ]
 
 
 def marks(notes: dict[str, object]) -> list[str]:
