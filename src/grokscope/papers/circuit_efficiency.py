@@ -27,7 +27,7 @@ import functools
 import math
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -1024,3 +1024,8 @@ class CircuitEfficiency(Paper):
             ("parity-ungrokking", "parity-ungrokking-fast"),
         ),
     )
+    reasons: ClassVar[Mapping[str, str]] = {
+        "V4": "A network that answers all pairs still holds memory (V4-mixed), which is cheaper, the fewer "
+        "samples there are. It depends on data four times less than memory does (V4-less). Incomplete training "
+        "and the definition of efficiency were ruled out on seeds 0 and 1.",
+    }
