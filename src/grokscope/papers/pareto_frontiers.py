@@ -906,6 +906,6 @@ class ParetoFrontiers(Paper):
     claims = _CLAIMS
     figures = _FIGURES
     reasons: ClassVar[Mapping[str, str]] = {
-        "P8": "No reason found. There is no sign that the wrong neurons were kept (P10 is undecided, around 0). "
+        "P8": "No reason found. No sign that the wrong neurons were kept (P10 is near 0). "
         "Rate, batches and size of the start are ours; those of the paper are not in what we read.",
     }
