@@ -79,15 +79,15 @@ BAD = [
     ),
     (
         "epochs = 3\n[task]\nn = 40",
-        "task.kind is required; allowed: arrays, boolean_function, modular_operator, multitask_parity, "
-        "parity_table, permutation_operator, samples, sparse_parity.",
+        "task.kind is required; allowed: arrays, boolean_function, constant_label, gaussian_teacher, "
+        "modular_operator, multitask_parity, parity_table, permutation_operator, samples, sparse_parity.",
     ),
     ("epochs = 3\ntask = 5", "task: must be a table (got 5)."),
     (
         "epochs = 3\n[task]\nkind = 'sparse_partiy'",
         "task 'sparse_partiy' is not known. Did you mean 'sparse_parity'? "
-        "Known: arrays, boolean_function, modular_operator, multitask_parity, parity_table, "
-        "permutation_operator, samples, sparse_parity.",
+        "Known: arrays, boolean_function, constant_label, gaussian_teacher, modular_operator, "
+        "multitask_parity, parity_table, permutation_operator, samples, sparse_parity.",
     ),
     (
         "epochs = 3\n[task]\nkind = 'sparse_parity'\nn = 3\nk = 5",
@@ -277,8 +277,8 @@ def test_a_new_kind_resets_its_table_and_loses_no_override():
         (
             "task.kind=arays",
             "task 'arays' is not known. Did you mean 'arrays'? "
-            "Known: arrays, boolean_function, modular_operator, multitask_parity, parity_table, "
-            "permutation_operator, samples, sparse_parity.",
+            "Known: arrays, boolean_function, constant_label, gaussian_teacher, modular_operator, "
+            "multitask_parity, parity_table, permutation_operator, samples, sparse_parity.",
         ),
     ],
 )
@@ -489,7 +489,7 @@ def test_classes_take_the_losses_for_classes():
     from grokscope.spec.parts import kinds
 
     fits = {kind for kind, loss in kinds("loss").items() if loss.labels in ("sign", "any")}
-    assert fits == {"hinge", "logistic", "squared"}
+    assert fits == {"exponential", "hinge", "logistic", "squared"}
     assert CrossEntropy.labels == "class"
     assert all(issubclass(loss, Loss) for loss in kinds("loss").values())
 

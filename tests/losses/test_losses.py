@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from grokscope.losses import CrossEntropy, Hinge, Logistic, Squared
+from grokscope.losses import CrossEntropy, Exponential, Hinge, Logistic, Squared
 from grokscope.spec.parts import kinds
 
 RNG = np.random.default_rng(3)
@@ -26,6 +26,7 @@ def distance(row, label):
 FORMULAS = [
     (Hinge(), OUTPUTS, SIGNS, lambda f, y: max(0.0, 1 - y * f)),
     (Logistic(), OUTPUTS, SIGNS, lambda f, y: math.log(1 + math.exp(-y * f))),
+    (Exponential(), OUTPUTS, SIGNS, lambda f, y: math.exp(-y * f)),
     (Squared(), OUTPUTS, SIGNS, lambda f, y: (f - y) ** 2),
     (Squared(), LOGITS, CLASSES, distance),
     (CrossEntropy(), LOGITS, CLASSES, cross_entropy),

@@ -20,6 +20,7 @@ NEEDS: dict[str, set[str]] = {
     "attention_pattern": {"transformer"},
     "batch_accuracy": {"predictions"},
     "batch_loss": set(),
+    "batch_norm_scale": {"normalized"},
     "circulant_deviation": {"features", "cyclic"},
     "correct_class_loss": {"classes", "test"},
     "effective_sparsity": {"predictions", "neurons"},
@@ -83,6 +84,9 @@ NEEDS: dict[str, set[str]] = {
     "sensitivity": {"signs", "one hidden layer", "binary inputs", "test"},
     "sensitivity_full": {"signs", "one hidden layer", "binary inputs", "test"},
     "start_distance": {"parameters"},
+    "subtask_accuracy": {"subtasks"},
+    "subtask_loss": {"subtasks"},
+    "subtask_mean_loss": {"subtasks"},
     "subnetwork_accuracy": {"predictions", "neurons", "probe"},
     "subnetwork_norm": {"predictions", "neurons"},
     "test_accuracy": {"predictions", "test"},
@@ -110,6 +114,7 @@ ASKED_FOR = {
     or NEEDS[name] & {"features", "kernel", "classes"}
 }
 ASKED_FOR |= {name for name in NEEDS if NEEDS[name] & {"gaussian errors", "moments", "real"}}
+ASKED_FOR |= {"batch_norm_scale"}
 ASKED_FOR |= {"batch_accuracy", "batch_loss", "start_distance"}
 ASKED_FOR |= {"group_accuracy", "group_true_accuracy", "group_wrong_share", "pruned_accuracy"}
 ASKED_FOR |= {"margin_mean_large", "subnetwork_accuracy", "train_margin_least"}
@@ -203,6 +208,18 @@ EXPERIMENTS: dict[str, tuple[dict[str, object], set[str]]] = {
         {"task": ADDITION, "model": "one_hot_mlp", "loss": "squared"},
         NO_SIGNS | {"transformer", "embedding"},
     ),
+    "one-hot pairs, normalized": (
+        {
+            "task": ADDITION | NO_TOKENS,
+            "model": {"kind": "one_hot_mlp", "batch_norm": True},
+            "loss": "squared",
+        },
+        (NO_SIGNS | {"transformer", "embedding", "homogeneous"}) - {"pair blocks"},
+    ),
+    "subtasks": (
+        {"task": {"kind": "multitask_parity", "n_tasks": 3, "n": 5, "k": 2}, "loss": "cross_entropy"},
+        OPERATORS | NO_PARITY | {"signs", "population"},
+    ),
     "all of addition is learned": (
         {"task": ADDITION | {"train_fraction": 1.0}, "model": "embedding_mlp", "loss": "cross_entropy"},
         NO_SIGNS | {"transformer", "test", "homogeneous"},
@@ -241,6 +258,8 @@ FEW = {
     "real": {"real labels", "real vectors, no test set", "a teacher, a linear model", "a teacher, a network"},
     "gaussian errors": {"a teacher, a linear model"},
     "moments": {"one label, a linear model"},
+    "normalized": {"one-hot pairs, normalized"},
+    "subtasks": {"subtasks"},
 }
 # measures that are asked for elsewhere, and defaults where the events of the task are on them
 OF_EVENTS = {
@@ -256,7 +275,9 @@ def lacks_of(name: str) -> set[str]:
 HAVE_FEATURES = {
     *("parity", "arrays", "arrays, classes", "real labels", "real vectors, no test set"),
     *("addition, one hidden layer", "addition, one-hot pairs", "permutations, one-hot pairs"),
+    *("one-hot pairs, normalized", "subtasks"),
     "addition, a kernel machine",
+    "a teacher, a network",
 }
 for _name, (_parts, _lacks) in EXPERIMENTS.items():
     _table = _parts["task"] if isinstance(_parts["task"], dict) else {}
@@ -265,7 +286,7 @@ for _name, (_parts, _lacks) in EXPERIMENTS.items():
         "features": _name in HAVE_FEATURES,
         "kernel": _name == "addition, a kernel machine",
         "cyclic": _kind == "modular_operator",
-        "classes": _kind.endswith("_operator") or _name == "arrays, classes",
+        "classes": _kind.endswith("_operator") or _name in ("arrays, classes", "subtasks"),
     }
     EXPERIMENTS[_name] = (_parts, _lacks | {what for what, has in _has.items() if not has})
 

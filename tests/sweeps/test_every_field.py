@@ -55,6 +55,28 @@ ONLINE = {key: value for key, value in PARITY.items() if key != "epochs"} | {"st
 PAIRS = {**OPERATOR, "model": {"kind": "embedding_mlp", "embedding": 4, "width": 8}}
 ONE_HOT = {**OPERATOR, "model": {"kind": "one_hot_mlp", "widths": [8]}}
 PENALIZED = {**PARITY, "penalty": "neuron_norm"}
+TEACHER = {
+    "task": {"kind": "gaussian_teacher", "d": 4, "n_train": 8, "n_test": 3},
+    "model": "linear",
+    "loss": "squared",
+    "batch_size": "full",
+    "epochs": 3,
+}
+FLOW = {**TEACHER, "learner": "linear_flow", "precision": "float64"}
+ONE_LABEL = {
+    **TEACHER,
+    "task": {"kind": "constant_label", "d": 4, "n_train": 8, "n_test": 3},
+    "loss": "logistic",
+}
+KERNEL = {
+    "task": {"kind": "modular_operator", "p": 5, "operator_token": False, "equals_token": False},
+    "learner": {"kind": "recursive_features", "ridge": 0.1},
+    "loss": "squared",
+    "batch_size": "full",
+    "epochs": 3,
+    "precision": "float64",
+}
+SPARSE = {**PARITY, "model": {"kind": "fully_connected", "width": 8, "init": "sparse", "active_inputs": 2}}
 STEPS = {**PARITY, "optimizer": {"kind": "sgd", "schedule": {"kind": "steps", "at": [2]}}}
 COSINE = {**PARITY, "optimizer": {"kind": "adamw", "schedule": {"kind": "cosine"}}}
 
@@ -99,6 +121,12 @@ SWEPT: dict[str, tuple[dict[str, Any], Any, Any]] = {
     "task.alpha": (SUBTASKS, 0.4, 0.8),
     "task.subsets": (SUBTASKS, 0, 1),
     "task.probe_per_subtask": (SUBTASKS, 8, 16),
+    "task.d": (TEACHER, 4, 5),
+    "task.outputs": (TEACHER, 1, 2),
+    "task.teacher": (TEACHER, "linear", "quadratic"),
+    "task.teacher_scale": (TEACHER, 0.5, 1.0),
+    "task.sigma": (ONE_LABEL, 1.0, 2.0),
+    "task.flipped": (ONE_LABEL, 0.0, 0.2),
     "task.degree": ({**OPERATOR, "task": {"kind": "permutation_operator", "degree": 3}}, 3, 4),
     "task": (PARITY, PARITY["task"], GATES["task"]),
     "model": (PARITY, "fully_connected", "mean_field"),
@@ -110,6 +138,7 @@ SWEPT: dict[str, tuple[dict[str, Any], Any, Any]] = {
     "model.batch_norm": ({**PARITY, "model": {"kind": "mlp", "widths": [8]}}, True, False),
     "model.activation": (PARITY, "relu", "quadratic"),
     "model.init_scale": (PARITY, 0.5, 1.0),
+    "model.active_inputs": (SPARSE, 2, 3),
     "model.base_width": ({**PARITY, "model": {"kind": "mean_field", "width": 8}}, 8, 16),
     "model.degree": ({**PARITY, "model": {"kind": "polynet"}}, 2, 3),
     "model.embedding": (PAIRS, 4, 6),
@@ -133,6 +162,14 @@ SWEPT: dict[str, tuple[dict[str, Any], Any, Any]] = {
     "model.softmax_weight": (OPERATOR, 0.5, 1.0),
     "model.vocabulary": (OPERATOR, "shared", "by_position"),
     "model.norm_epsilon": (OPERATOR, 1e-5, 1e-4),
+    "learner.time": (FLOW, "continuous", "discrete"),
+    "learner.kernel": (KERNEL, "gaussian", "quadratic"),
+    "learner.bandwidth": (KERNEL, 2.0, 2.5),
+    "learner.bandwidth_as": (KERNEL, "length", "scale"),
+    "learner.power": (KERNEL, 0.5, 1.0),
+    "learner.centered": (KERNEL, False, True),
+    "learner.ridge": (KERNEL, 0.1, 0.2),
+    "learner.start": (KERNEL, "identity", "random_circulant"),
     "loss": (PARITY, "hinge", "logistic"),
     "loss.precision": (OPERATOR, "as_run", "float64"),
     "penalty": (PARITY, "none", "neuron_norm"),

@@ -236,6 +236,7 @@ def test_length_and_seeds_are_not_part_of_a_program():
     assert described(one) == described(other)
 
 
+@pytest.mark.usefixtures("registry")
 @pytest.mark.filterwarnings("ignore")
 def test_what_cannot_be_described_is_refused(tmp_path):
     class Mine(Measure):

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 from grokscope.learners import Batch
 from grokscope.learners.gradient import Gradient
 from grokscope.learners.recursive_features import RecursiveFeatures
-from grokscope.losses import CrossEntropy, Hinge, Squared
+from grokscope.losses import CrossEntropy, Hinge, Logistic, Squared
 from grokscope.measures._measure import Measure, Pace
 from grokscope.measures.needs import BATCH, FINAL_NETWORK, INITIAL_NETWORK, Need
 from grokscope.models.fully_connected import FullyConnected
+from grokscope.models.linear import LinearModel
 from grokscope.models.none import NoModel
 from grokscope.models.one_hot_mlp import OneHotMLP
 from grokscope.models.transformer import Transformer
@@ -21,6 +22,8 @@ from grokscope.spec.checking import Checker, SmallSpec, is_one_line, same_number
 from grokscope.spec.code import is_own
 from grokscope.spec.parts import Part, kinds, lookup
 from grokscope.tasks import Task
+from grokscope.tasks.constant_label import ConstantLabel
+from grokscope.tasks.gaussian_teacher import GaussianTeacher
 from grokscope.tasks.modular_operator import ModularOperator
 from grokscope.tasks.multitask_parity import MultitaskParity
 from grokscope.tasks.permutation_operator import PermutationOperator
@@ -66,8 +69,8 @@ def check_measure(measure: type[Measure] | Measure, experiment: TrainingSpec | N
         measure: the class (made with its defaults), or an instance.
         experiment: the experiment to measure on. By default the first one to which the measure applies: a
             small sparse parity with a one-hidden-layer network, a small addition with a transformer, or with
-            a network on one-hot pairs, such a network on permutations, a small multitask parity, or such
-            pairs with a kernel machine.
+            a network on one-hot pairs, such a network on permutations, a small multitask parity, such pairs
+            with a kernel machine or with batch normalization, or a linear model of a teacher or of one label.
 
     Raises:
         AssertionError: naming the measure and the violation, in one line.
@@ -79,7 +82,8 @@ def check_measure(measure: type[Measure] | Measure, experiment: TrainingSpec | N
     made = _made(measure) if isinstance(measure, type) else measure
     if experiment is None:
         small = (_small_parity(), _small_addition(), _small_pairs(), _small_group())
-        small = (*small, _small_subtasks(), _small_kernel())
+        small = (*small, _small_subtasks(), _small_kernel(), _small_normalized(), _small_teacher())
+        small = (*small, _small_label())
         experiment = next((spec for spec in small if made.missing(spec) is None), small[1])
     _check_declarations(made)
     _check_missing(made, experiment)
@@ -118,6 +122,21 @@ def _small_subtasks() -> SmallSpec:
 def _small_kernel() -> SmallSpec:
     task = ModularOperator(operator="addition", p=5, operator_token=False, equals_token=False)
     return SmallSpec(task, NoModel(), Squared(), SGD(), RecursiveFeatures())
+
+
+def _small_normalized() -> SmallSpec:
+    task = ModularOperator(operator="addition", p=5, operator_token=False, equals_token=False)
+    return SmallSpec(task, OneHotMLP(widths=(7,), batch_norm=True), Squared(), SGD(), Gradient())
+
+
+def _small_teacher() -> SmallSpec:
+    task = GaussianTeacher(d=4, n_train=8, n_test=6)
+    return SmallSpec(task, LinearModel(), Squared(), SGD(), Gradient())
+
+
+def _small_label() -> SmallSpec:
+    task = ConstantLabel(d=4, n_train=8, n_test=6)
+    return SmallSpec(task, LinearModel(), Logistic(), SGD(), Gradient())
 
 
 def _made(cls: type[Part]) -> Measure:

@@ -106,7 +106,7 @@ def simulate(
 
     Example:
         >>> ends = simulate(costs=(1.0, 4.0))[-1], simulate(costs=(4.0, 1.0))[-1]
-        >>> [int(end.argmax()) for end in ends], round(ends[0][0], 3), round(balanced_logit(1.0), 3)
+        >>> [int(end.argmax()) for end in ends], round(float(ends[0][0]), 3), round(balanced_logit(1.0), 3)
         ([0, 1], 6.792, 6.792)
     """
     weights = [[start] * factors for start in starts]

@@ -30,7 +30,7 @@ class KernelMachine(eqx.Module):
     Example:
         >>> machine = KernelMachine(jnp.ones((1, 1)), jnp.eye(2), jnp.array([[1.0, 2.0]]), 1.0, "quadratic")
         >>> machine(jnp.array([[3.0, 0.0], [0.0, 1.0]])).tolist()  # (1 * 3)^2 and (2 * 1)^2
-        [[9.0], [4.0]]
+        [9.0, 4.0]
     """
 
     alpha: Float[Array, "*member sample output"]
