@@ -446,6 +446,7 @@ def test_reading_beside_training(torture, tmp_path):
     with (tmp_path / "out").open("w") as out, (tmp_path / "err").open("w") as err:
         writer = subprocess.Popen(words, stdout=out, stderr=err)
     seen = {"opened": 0, "read": 0, "from a commit that was no longer the newest": 0, "verified": 0}
+    seen["not yet there"] = 0
     held = []
     while time.monotonic() < until and writer.poll() is None:
         folders = sorted(tmp_path.glob("run*/store"), key=lambda store: store.stat().st_mtime)
@@ -466,7 +467,10 @@ def test_reading_beside_training(torture, tmp_path):
                 torture.check(not damage, f"{damage}")
                 seen["verified"] += 1
         except gs.GrokscopeError as error:
-            torture.failures.append(f"{type(error).__name__}: {error}")
+            if "has no results yet" in str(error):  # of a run that was begun this moment
+                seen["not yet there"] += 1
+            else:
+                torture.failures.append(f"{type(error).__name__}: {error}")
     (tmp_path / "stop").touch()
     torture.check(writer.wait(600) == 0, (tmp_path / "err").read_text()[-300:])
     finished = len((tmp_path / "out").read_text().splitlines())
