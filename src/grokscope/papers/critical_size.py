@@ -1427,6 +1427,8 @@ class CriticalSize(Study):
     reasons: ClassVar[Mapping[str, str]] = {
         "L3": "The length of the runs: at decay 0.003 the point still rises. Three times as many steps bring "
         "it to where decay 0.01 has it (seeds 0-2). At 0.03 it is the predicted one.",
+        "L10-curve": "Functions that have cheaper parts are learned in parts, with exceptions by heart, and "
+        "turn smoothly. None is whole before the line (L10-whole).",
     }
     experiments = _EXPERIMENTS
     claims = _CLAIMS
