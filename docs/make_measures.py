@@ -201,8 +201,8 @@ _FAMILIES = {
 _PACES = {
     "quick": "quick",
     "slow": "slow",
-    "follow": "follows subnetworks",
-    "follow_slow": "follows subnetworks, at the steps of slow measures",
+    "follow": "after training, with the final network known",
+    "follow_slow": "after training, with the final network known, at the steps of slow measures",
 }
 
 

@@ -167,9 +167,8 @@ class CirculantDeviation(Measure):
 class FeatureAlignment(Measure):
     r"""Cosine between the feature matrix now and at the end of the run.
 
-    $\langle M_t, M_T \rangle / (\lVert M_t \rVert_F \lVert M_T \rVert_F)$. 1 at the end by definition, and
-    it can
-    be known only afterwards.
+    $\langle M_t, M_T \rangle / (\lVert M_t \rVert_F \lVert M_T \rVert_F)$. 1 at the end by definition;
+    computed after the run.
 
     Source: Mallinar et al. 2024 (arXiv 2407.20199), Section 3 ("AGOP alignment").
     """
@@ -187,9 +186,9 @@ class FeatureAlignment(Measure):
 class AGOPAlignment(Measure):
     r"""Cosine between the feature matrix M and $G^{1/2}$.
 
-    G is the average gradient outer product on the training inputs. The neural feature ansatz says that they
-    are proportional in a trained network. In a recursive feature
-    machine with power 1/2 it is the cosine with the next M.
+    G is the average gradient outer product on the training inputs. The neural feature ansatz says that M and
+    $G^{1/2}$ are proportional in a trained network. In a recursive feature machine with power 1/2 the measure
+    is the cosine of M with the next M.
 
     Source: Mallinar et al. 2024 (arXiv 2407.20199), Section 4.
     """
@@ -215,9 +214,8 @@ class AGOPAlignment(Measure):
 class KernelCondition(Measure):
     r"""Condition number of a kernel machine's matrix K of the kernel of its centers, without ridge.
 
-    $\max_i |\lambda_i| / \min_i |\lambda_i|$ over the eigenvalues of K. The dual variables have a relative
-    error
-    of up to about this number times the rounding error.
+    $\max_i |\lambda_i| / \min_i |\lambda_i|$ over the eigenvalues of K. The relative error of the dual
+    variables is at most about this number times the rounding error.
     """
 
     kind: Literal["kernel_condition"] = "kernel_condition"

@@ -1025,7 +1025,7 @@ class CircuitEfficiency(Paper):
         ),
     )
     reasons: ClassVar[Mapping[str, str]] = {
-        "V4": "A network that answers all pairs still holds memory (V4-mixed), which is cheaper, the fewer "
-        "samples there are. It depends on data less than memory does (V4-less). Incomplete training "
+        "V4": "A network that answers all pairs still holds memory (V4-mixed), which is cheaper with fewer "
+        "samples. It depends on data less than memory does (V4-less). Incomplete training "
         "and the definition of efficiency were ruled out on seeds 0 and 1.",
     }
