@@ -37,6 +37,11 @@ OPTIMIZERS = [
     AdamW(learning_rate=0.05, weight_decay=0.1, no_decay=["b*"], clip_norm=3.0),
     Grokfast(learning_rate=0.05, weight_decay=0.1, alpha=0.9, no_decay=["a"]),
     Muon(learning_rate=0.03, weight_decay=0.1, adam_learning_rate=0.05, no_decay=["b"]),
+    SGD(momentum=0.5, learning_rate=0.02, weight_decay=0.5, decay_towards="initial"),
+    SGD(learning_rate=0.02, weight_decay=0.5, decay="decoupled", decay_towards="initial", no_decay=["a"]),
+    Adam(learning_rate=0.05, weight_decay=0.5, decay_towards="initial", clip_norm=0.5),
+    AdamW(learning_rate=0.05, weight_decay=0.5, decay_towards="initial"),
+    Muon(learning_rate=0.03, weight_decay=0.5, adam_learning_rate=0.05, decay_towards="initial"),
 ]
 N_STEPS = 200
 START = {"a": np.array([1.0, -2.0, 3.0]), "b": np.array([[0.5, -0.2, 1.0], [4.0, 0.1, -1.0]])}
@@ -83,8 +88,9 @@ def by_hand(optimizer, n_steps=N_STEPS):
             if isinstance(optimizer, Muon) and value.ndim == 1:
                 rate *= optimizer.adam_learning_rate / optimizer.learning_rate
             coupled = isinstance(optimizer, Adam) or getattr(optimizer, "decay", "") == "coupled"
+            pull = decay * (value - START[name] if optimizer.decay_towards == "initial" else value)
             if coupled:
-                gradient = gradient + decay * value
+                gradient = gradient + pull
             if isinstance(optimizer, SGD):
                 memory[name] = (optimizer.momentum or 0.0) * memory[name] + gradient
                 move = memory[name]
@@ -101,7 +107,7 @@ def by_hand(optimizer, n_steps=N_STEPS):
                 mean, spread = memory[name] / (1 - b1 ** (step + 1)), square[name] / (1 - b2 ** (step + 1))
                 move = mean / (np.sqrt(spread) + optimizer.epsilon)
             if not coupled:
-                move = move + decay * value
+                move = move + pull
             theta[name] = value - rate * move
     return theta
 

@@ -117,6 +117,16 @@ def test_an_override_and_a_branch_in_another_model(shallow, tmp_path):
         assert array.tobytes() == at(whole, 4)[name].tobytes()
 
 
+def test_decay_towards_the_start_pulls_to_what_was_copied(parent, tmp_path):
+    ends = []
+    for decay in (0.0, 0.9):
+        optimizer = f"optimizer={{kind='sgd', weight_decay={decay}, decay_towards='initial'}}"
+        options = {"parameters": ["weights.*"], "clock": "zero", "out": tmp_path / f"{decay}"}
+        ends.append(at(parent.branch(6, optimizer, *LIMITS, "steps=1", **options), 1))
+    for name, array in ends[0].items():  # the first update is made at the start, where nothing is decayed
+        assert array.tobytes() == ends[1][name].tobytes(), name
+
+
 BAD = [
     (
         {"parameters": ["weight.*"]},

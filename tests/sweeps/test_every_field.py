@@ -180,6 +180,7 @@ SWEPT: dict[str, tuple[dict[str, Any], Any, Any]] = {
     "optimizer.weight_decay": (PARITY, 0.0, 0.1),
     "optimizer.no_decay": (PARITY, [], ["*bias*"]),
     "optimizer.clip_norm": (PARITY, 0.5, 1.0),
+    "optimizer.decay_towards": (PARITY, "zero", "initial"),
     "optimizer.momentum": (PARITY, 0.5, 0.9),
     "optimizer.decay": (PARITY, "coupled", "decoupled"),
     "optimizer.beta1": (OPERATOR, 0.8, 0.9),

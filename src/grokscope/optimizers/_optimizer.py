@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, SerializeAsAny
 
@@ -25,6 +25,9 @@ class Optimizer(Part):
         schedule: factor on the learning rate as a function of the step.
         no_decay: names of parameters without weight decay, or patterns of names: ``["*bias*"]``. None given:
             it applies to all.
+        decay_towards: ``zero``, or ``initial``: weight decay is $\lambda (\theta - \theta_0)$ in place of
+            $\lambda \theta$, where $\theta_0$ are the parameters with which the member starts (before any
+            intervention; of a branch that takes the whole state over: those of its source).
         clip_norm: c: before anything else, the gradient g of all parameters together is multiplied by
             $\min(1, c / (\lVert g \rVert_2 + 10^{-6}))$, as by PyTorch's ``clip_grad_norm_``. Not given: it
             is not.
@@ -32,7 +35,7 @@ class Optimizer(Part):
 
     group = "optimizer"
     traced = ("learning_rate", "weight_decay", "clip_norm")
-    younger = ("no_decay", "clip_norm")
+    younger = ("no_decay", "clip_norm", "decay_towards")
 
     kind: Kind
     learning_rate: float = Field(default=0.1, gt=0.0, le=1e6)
@@ -40,16 +43,19 @@ class Optimizer(Part):
     schedule: RateScheduleField = Constant()
     no_decay: tuple[str, ...] = ()
     clip_norm: float | None = Field(default=None, gt=0.0, le=1e12)
+    decay_towards: Literal["zero", "initial"] = "zero"
 
     def transform(self, n_steps: int) -> optax.GradientTransformation:
-        """The optax transformation of a run of ``n_steps``. Called inside jit.
+        r"""The optax transformation of a run of ``n_steps``. Called inside jit.
 
-        It applies weight decay to all parameters; `whole_transform` adds ``no_decay`` and ``clip_norm``.
+        It applies weight decay to all parameters; `whole_transform` adds ``no_decay``, ``clip_norm`` and
+        ``decay_towards``. With ``decay_towards = "initial"`` the parameters that it is given are
+        $\theta - \theta_0$.
         """
         raise NotImplementedError
 
     def whole_transform(self, n_steps: int) -> optax.GradientTransformation:
-        """`transform` after clipping, and without weight decay for the parameters of ``no_decay``.
+        """`transform` after clipping, without decay for the parameters of ``no_decay``, to ``decay_towards``.
 
         Example:
             >>> from grokscope.optimizers import SGD
@@ -67,7 +73,7 @@ class Optimizer(Part):
             whole = optax.partition({"decay": whole, "no_decay": without}, self._labels)
         if self.clip_norm is not None:
             whole = optax.chain(_clipped(self.clip_norm), whole)
-        return whole
+        return _from_initial(whole) if self.decay_towards == "initial" else whole
 
     def _labels(self, params: Any) -> Any:
         """For each parameter ``decay`` or ``no_decay``."""
@@ -109,6 +115,33 @@ def _clipped(most: Any) -> optax.GradientTransformation:
         return jax.tree.map(lambda leaf: (leaf * factor).astype(leaf.dtype), gradient)
 
     return optax.stateless(clip)
+
+
+class _FromInitial(NamedTuple):
+    """The parameters with which the member starts, and the state of the optimizer.
+
+    A branch that takes parameters over from another run finds ``initial`` by this name
+    (``grokscope.runs.prepare``).
+    """
+
+    initial: Any
+    inner: Any
+
+
+def _from_initial(inner: optax.GradientTransformation) -> optax.GradientTransformation:
+    """Give a transformation the parameters less the initial ones; its weight decay pulls towards these."""
+    import jax
+    import optax
+
+    def init(params: Any) -> _FromInitial:
+        return _FromInitial(params, inner.init(params))
+
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, _FromInitial]:
+        moved = jax.tree.map(lambda now, initial: now - initial, params, state.initial)
+        updates, after = inner.update(updates, state.inner, moved)
+        return updates, _FromInitial(state.initial, after)
+
+    return optax.GradientTransformation(init, update)
 
 
 def with_decay(

@@ -32,7 +32,8 @@ def check_optimizer(optimizer: Optimizer) -> None:
     It converges at some learning rate. Updates have the types of the parameters, in float32 and float64. Its
     state is arrays of fixed shapes: stored and read again, it continues with the same bits. Parameters that
     are masked stay zero, and nothing is infinite where a gradient is zero. The numbers in ``traced`` may be
-    traced values. Weight decay pulls parameters towards zero; where a field ``decay`` says ``coupled`` or
+    traced values. Weight decay pulls parameters towards zero, or towards
+    those at the start (``decay_towards``); where a field ``decay`` says ``coupled`` or
     ``decoupled``, it is added to the gradient, or to the update.
 
     Raises:
@@ -47,6 +48,7 @@ def check_optimizer(optimizer: Optimizer) -> None:
     _check_state(optimizer)
     _check_masks(optimizer)
     _check_decay(optimizer)
+    _check_decay_towards_initial(optimizer)
 
 
 def _start(precision: str = "float32") -> dict[str, Any]:
@@ -215,6 +217,30 @@ def _check_decay(optimizer: Optimizer) -> None:
         _check(
             same, "decay = 'coupled', but weight decay does not act as a gradient of weight_decay * parameter"
         )
+
+
+def _check_decay_towards_initial(optimizer: Optimizer) -> None:
+    """Compare updates at a gradient of zero: at the start, and away from it."""
+    import jax
+    import jax.numpy as jnp
+
+    theta = jax.tree.map(jnp.asarray, _start())
+    one = optimizer.model_copy(
+        update={"decay_towards": "initial", "weight_decay": 0.25, "no_decay": (), "clip_norm": None}
+    )
+
+    @jax.jit
+    def first(now: Any) -> Any:
+        transform = one.whole_transform(_N_STEPS)
+        return transform.update(jax.tree.map(jnp.zeros_like, now), transform.init(theta), now)[0]
+
+    with _check.calling("a run with decay_towards = 'initial'"):
+        at_start, away = first(theta), first(jax.tree.map(lambda leaf: -leaf, theta))
+    for name, leaf in away.items():
+        still = not np.any(at_start[name])
+        _check(still, f"decay_towards = 'initial' moves '{name}' where it is at its start")
+        back = np.sign(leaf) == np.sign(theta[name])
+        _check(back.all(), f"decay_towards = 'initial' does not pull '{name}' towards its start")
 
 
 def check_rate_schedule(schedule: RateSchedule) -> None:

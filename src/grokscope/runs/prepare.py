@@ -56,6 +56,10 @@ __all__ = [
 ]
 
 
+# the path of the parameters that an optimizer with ``decay_towards = "initial"`` keeps in its state
+_INITIAL = "state.optimizer_state.initial."
+
+
 @dataclass
 class Prepared:
     """Members that are ready to train.
@@ -209,6 +213,8 @@ def _start_states(
         for one, name in _renamed(init, there, here).items():
             new = _transplanted(init, (one, there[one]), (name, states[here[name]]), mask)
             states[here[name]] = new
+            if (initial := _INITIAL + name) in states:  # towards which weight decay pulls
+                states[initial] = new
     prepared.leaves |= {f"state/{name}": leaf for name, leaf in states.items()}
     return states
 
