@@ -191,6 +191,8 @@ EXAMPLES = {
     },
     "measure": {
         "effective_sparsity": [EffectiveSparsity(), EffectiveSparsity(order="path_norm")],
+        "logit_scale": several("logit_scale", {}, {"split": "test"}),
+        "weight_norm": several("weight_norm", {}, {"parameters": ["hidden_*"]}),
         "subtask_loss": several("subtask_loss", {}, {"split": "train"}),
         "weight_movement": several(
             "weight_movement", {}, {"bits": "others"}, {"bits": "hidden", "size": "rms"}

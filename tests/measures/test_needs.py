@@ -47,6 +47,7 @@ NEEDS: dict[str, set[str]] = {
     "key_frequencies": {"frequencies"},
     "logit_cosines": {"frequencies"},
     "logit_fourier": {"frequencies"},
+    "logit_scale": {"classes"},
     "matrix_norm": {"matrices"},
     "mirror_share": {"pairs", "test"},
     "margin_mean_large": {"signs", "probe"},

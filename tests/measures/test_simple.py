@@ -20,6 +20,7 @@ from grokscope.measures.accuracy import (
     TrainAccuracy,
     TrainZeroOutputs,
 )
+from grokscope.measures.logit_scale import LogitScale
 from grokscope.measures.loss import (
     MarginMeanLarge,
     TestLoss,
@@ -138,6 +139,44 @@ def test_norms():
     assert float(PathNormTotal()(point)) == pytest.approx(sum(path), rel=1e-5)
     total = math.sqrt(sum(float((a**2).sum()) for a in weights))
     assert float(WeightNorm()(point)) == pytest.approx(total, rel=1e-5)
+
+
+def test_norm_of_named_parameters():
+    rng = np.random.default_rng(4)
+    W, b, u = (rng.normal(size=s).astype(np.float32) for s in ((4, 6), (6,), (6, 3)))
+    point = Point(OneHiddenLayer(*(jnp.asarray(a) for a in (W, b, u))), {}, CrossEntropy())
+    for patterns, arrays, name in (
+        (None, (W, b, u), "weight_norm"),
+        (["*_weight"], (W, u), "weight_norm_all_weight"),
+        (["output_weight", "hidden_bias"], (b, u), "weight_norm_output_weight_hidden_bias"),
+    ):
+        measure = WeightNorm(parameters=patterns)
+        flat = np.concatenate([array.ravel() for array in arrays])
+        assert float(measure(point)) == pytest.approx(np.linalg.norm(flat), rel=1e-6)
+        assert measure.name == name
+    lack = WeightNorm(parameters=["hiden_bias"]).missing(gs.Experiment(task="sparse_parity", epochs=1))
+    assert lack == (
+        "weight_norm: parameters: 'hiden_bias' is no parameter of this network. Did you mean 'hidden_bias'? "
+        "It has: hidden_weight, hidden_bias, output_weight"
+    )
+
+
+def test_logit_scale_is_the_spread_of_the_logits_over_classes():
+    rng = np.random.default_rng(5)
+    sizes = {"train": 7, "test": 4}
+    logits = {split: rng.normal(3.0, 2.0, (n, 5)).astype(np.float32) for split, n in sizes.items()}
+    data = {f"{split}_x": jnp.asarray(values) for split, values in logits.items()}
+    data |= {f"{split}_y": jnp.zeros(len(values), jnp.int32) for split, values in logits.items()}
+    point = Point(Same(), data, CrossEntropy())
+    for split, values in logits.items():
+        wanted = math.sqrt(np.mean([np.var(row) for row in values]))
+        measure = LogitScale(split=split)
+        assert float(measure(point)) == pytest.approx(wanted, rel=1e-5)
+        # a constant for each sample does not matter, a factor does
+        shift = rng.normal(size=(len(values), 1)).astype(np.float32)
+        moved = Point(Same(), {**data, f"{split}_x": jnp.asarray(3 * values + shift)}, CrossEntropy())
+        assert float(measure(moved)) == pytest.approx(3 * wanted, rel=1e-5)
+    assert [LogitScale(split=split).name for split in sizes] == ["logit_scale", "logit_scale_test"]
 
 
 def test_path_norm_does_not_change_when_a_neuron_is_rescaled():

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Literal
 
+from pydantic import Field
+
+from grokscope.errors import InputError
 from grokscope.measures._measure import Measure
 from grokscope.measures.needs import (
     HIDDEN_NEURONS,
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
     import jax
 
     from grokscope.measures._point import Point
+    from grokscope.spec.training_spec import TrainingSpec
 
 __all__ = [
     "BatchNormScale",
@@ -129,14 +134,56 @@ class PathNormTotal(Measure):
 
 
 class WeightNorm(Measure):
-    r"""L2 norm of all parameters of the network, $\lVert \theta \rVert_2$."""
+    r"""L2 norm of the parameters of the network, $\lVert \theta \rVert_2$.
+
+    Attributes:
+        parameters: names of parameters, as in ``Run.networks``, or patterns such as ``blocks.*``; by default
+            all. Names, with ``all`` for ``*``, are added to the name of the stored result:
+            ``weight_norm_embedding_all_weight`` for ``["embedding", "*_weight"]``.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from grokscope.losses import Hinge
+        >>> from grokscope.measures import Point
+        >>> point = Point({"bias": jnp.array([12.0]), "weight": jnp.array([3.0, 4.0])}, {}, Hinge())
+        >>> float(WeightNorm()(point)), float(WeightNorm(parameters=["weight"])(point))
+        (13.0, 5.0)
+    """
 
     kind: Literal["weight_norm"] = "weight_norm"
     needs = (PARAMETERS,)
+    younger = ("parameters",)
+
+    parameters: tuple[str, ...] | None = Field(default=None, min_length=1)
+
+    @property
+    def name(self) -> str:
+        """The kind, with the names of parameters."""
+        named = (name.replace("*", "all") for name in self.parameters or ())
+        return "_".join([self.kind, *(re.sub(r"\W+", "_", name) for name in named)])
+
+    def missing(self, spec: TrainingSpec) -> str | None:
+        """As in the base; the named parameters must also exist."""
+        reason = super().missing(spec)
+        if reason is None and self.parameters is not None:
+            from grokscope.models.networks.parameters import matching_names, parameter_shapes
+
+            names = parameter_shapes(spec.model, spec.task.input_shape, spec.task.n_outputs)
+            try:
+                matching_names(self.parameters, names)
+            except InputError as error:
+                return f"{self.kind}: parameters: {str(error).removesuffix('.')}"
+        return reason
 
     def __call__(self, point: Point) -> jax.Array:
-        """The square root of the sum of squares over every array of floats."""
-        return _norm(_floats(point.network))
+        """The square root of the sum of squares over these arrays."""
+        floats = _floats(point.network)
+        if self.parameters is None:
+            return _norm(floats)
+        from grokscope.models.networks.parameters import matching_names, named_leaves
+
+        leaves = named_leaves(floats)
+        return _norm([leaves[name] for name in matching_names(self.parameters, leaves)])
 
 
 class StartDistance(Measure):
