@@ -308,6 +308,7 @@ class Experiment(Part):
                 "optimizer.no_decay": self.optimizer.no_decay,
                 "optimizer.clip_norm": self.optimizer.clip_norm,
                 "optimizer.decay_towards": self.optimizer.decay_towards == "initial",
+                "optimizer.perpendicular": self.optimizer.perpendicular != "none",
                 "model: a training mode (dropout, batch_norm)": self.model.has_training_mode,
             }
             for name in (name for name, value in given.items() if value):
@@ -361,7 +362,8 @@ class Experiment(Part):
             if value is not None:  # None makes another program (no momentum, say)
                 found[f"{table}.{name}"] = float(value)
         for i, item in enumerate(self.interventions):
-            found |= {f"interventions.{i}.{name}": float(getattr(item, name)) for name in item.traced}
+            numbers = {name: getattr(item, name) for name in item.traced}
+            found |= {f"interventions.{i}.{name}": float(n) for name, n in numbers.items() if n is not None}
         return found
 
     @property

@@ -190,6 +190,12 @@ def test_the_norm_that_is_held_is_that_of_the_measure(tmp_path):
     )
     run = gs.train(spec, seeds=2, out=tmp_path / "run")
     np.testing.assert_allclose(run.measures.weight_norm, 4.0, rtol=1e-6)
+    # the same as a multiple of a reference, bit for bit
+    item = {"kind": "hold_norm", "norm": 0.5, "of": "reference", "reference": 8.0}
+    other = small("transformer", f"interventions={spelled([item])}")
+    again = gs.train(other, seeds=2, out=tmp_path / "again")
+    assert again.measures.train_loss.to_numpy().tobytes() == run.measures.train_loss.to_numpy().tobytes()
+    assert other.identity != spec.identity
 
 
 # --- masks ---
@@ -392,7 +398,10 @@ def test_strengths_and_steps_share_one_program(tmp_path):
         ({"kind": "noise", "scale": 1.0, "once": True, "until": 5}, "once = true allows no until"),
         ({"kind": "mask", "keep": 1.5, "by": "random"}, "interventions.keep: must be at most 1 (got 1.5)"),
         ({"kind": "mask", "keep": 0.5}, "interventions.by: this key must be given"),
-        ({"kind": "hold_norm", "of": "end"}, "must be 'start', 'initial' or 'absolute' (got 'end')"),
+        (
+            {"kind": "hold_norm", "of": "end"},
+            "must be 'start', 'initial', 'absolute' or 'reference' (got 'end')",
+        ),
     ],
 )
 def test_bad_input_is_named_in_one_line(item, message):

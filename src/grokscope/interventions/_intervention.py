@@ -136,7 +136,8 @@ class Intervention(Part):
     def without_member_values(self) -> Self:
         """Strip the values that differ from member to member; used as the compile key."""
         reset = {name: type(self).model_fields[name].default for name in self.per_member}
-        return self.model_copy(update=reset | dict.fromkeys(self.traced, 1.0))
+        numbers = [name for name in self.traced if getattr(self, name) is not None]
+        return self.model_copy(update=reset | dict.fromkeys(numbers, 1.0))
 
     # --- inside jit, for one member ---
 

@@ -171,7 +171,9 @@ class HoldNorm(ParameterIntervention):
     Attributes:
         norm: the norm n, in the unit set by ``of``.
         of: unit of the norm: ``start`` (the norm when the hold begins), ``initial`` (the norm of the network
-            in which the member starts), or ``absolute``.
+            in which the member starts), ``absolute``, or ``reference``.
+        reference: the unit with ``of = "reference"``: a norm that is known from elsewhere, such as a number
+            of another experiment. A sweep over ``norm`` is then one over its multiples.
         each: hold the norm of each chosen array on its own, in place of that of all of them together.
 
     Example:
@@ -180,10 +182,18 @@ class HoldNorm(ParameterIntervention):
     """
 
     kind: Literal["hold_norm"] = "hold_norm"
-    traced = ("norm",)
+    traced = ("norm", "reference")
+    younger = ("reference",)
     norm: float = Field(default=1.0, ge=0.0, le=1e9)
-    of: Literal["start", "initial", "absolute"] = "start"
+    of: Literal["start", "initial", "absolute", "reference"] = "start"
+    reference: float | None = Field(default=None, gt=0.0, le=1e9)
     each: bool = False
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.of == "reference") != (self.reference is not None):
+            raise ValueError("of = 'reference' and a number as reference go together")
+        return self
 
     def select(self, members: MemberView) -> Selection:
         """As in the base, and ``initial`` [member, norm], the norms in the members' first states."""
@@ -228,7 +238,12 @@ class HoldNorm(ParameterIntervention):
         from grokscope.models.networks.parameters import replaced
 
         norms = self._norms(network)
-        unit = {"start": recorded, "initial": target.more.get("initial"), "absolute": 1.0}[self.of]
+        unit = {
+            "start": recorded,
+            "initial": target.more.get("initial"),
+            "absolute": 1.0,
+            "reference": self.reference,
+        }[self.of]
         wanted = jnp.asarray(self.norm * unit, norms.dtype)
         off = (norms > 0) & (norms != wanted)
         scale = jnp.where(off, wanted / jnp.where(off, norms, 1), 1)

@@ -11,6 +11,7 @@ from grokscope.optimizers.rate_schedules import Constant, RateScheduleField
 from grokscope.spec.parts import Kind, Part, resolver
 
 if TYPE_CHECKING:
+    import jax
     import optax
 
 __all__ = ["Optimizer", "OptimizerField", "with_decay"]
@@ -25,17 +26,22 @@ class Optimizer(Part):
         schedule: factor on the learning rate as a function of the step.
         no_decay: names of parameters without weight decay, or patterns of names: ``["*bias*"]``. None given:
             it applies to all.
-        decay_towards: ``zero``, or ``initial``: weight decay is $\lambda (\theta - \theta_0)$ in place of
-            $\lambda \theta$, where $\theta_0$ are the parameters with which the member starts (before any
-            intervention; of a branch that takes the whole state over: those of its source).
         clip_norm: c: before anything else, the gradient g of all parameters together is multiplied by
             $\min(1, c / (\lVert g \rVert_2 + 10^{-6}))$, as by PyTorch's ``clip_grad_norm_``. Not given: it
             is not.
+        perpendicular: what is done, after clipping, with the gradient g of each parameter w (a matrix or a
+            vector). ``none``: nothing. ``unscaled``: its component along w is removed,
+            $g_\perp = g - \frac{w \cdot g}{w \cdot w}\, w$. ``rescaled``: the same, then
+            $g_\perp\, \lVert g \rVert / \lVert g_\perp \rVert$. A parameter of one number keeps its gradient.
+            (perp-Grad of Prieto et al. 2025, arXiv 2501.04697, Section 5; ``rescaled`` as in their code.)
+        decay_towards: ``zero``, or ``initial``: weight decay is $\lambda (\theta - \theta_0)$ in place of
+            $\lambda \theta$, where $\theta_0$ are the parameters with which the member starts (before any
+            intervention; of a branch that takes the whole state over: those of its source).
     """
 
     group = "optimizer"
     traced = ("learning_rate", "weight_decay", "clip_norm")
-    younger = ("no_decay", "clip_norm", "decay_towards")
+    younger = ("no_decay", "clip_norm", "perpendicular", "decay_towards")
 
     kind: Kind
     learning_rate: float = Field(default=0.1, gt=0.0, le=1e6)
@@ -43,19 +49,19 @@ class Optimizer(Part):
     schedule: RateScheduleField = Constant()
     no_decay: tuple[str, ...] = ()
     clip_norm: float | None = Field(default=None, gt=0.0, le=1e12)
+    perpendicular: Literal["none", "rescaled", "unscaled"] = "none"
     decay_towards: Literal["zero", "initial"] = "zero"
 
     def transform(self, n_steps: int) -> optax.GradientTransformation:
         r"""The optax transformation of a run of ``n_steps``. Called inside jit.
 
-        It applies weight decay to all parameters; `whole_transform` adds ``no_decay``, ``clip_norm`` and
-        ``decay_towards``. With ``decay_towards = "initial"`` the parameters that it is given are
-        $\theta - \theta_0$.
+        It applies weight decay to all parameters; `whole_transform` adds the fields that every optimizer has.
+        With ``decay_towards = "initial"`` the parameters that it is given are $\theta - \theta_0$.
         """
         raise NotImplementedError
 
     def whole_transform(self, n_steps: int) -> optax.GradientTransformation:
-        """`transform` after clipping, without decay for the parameters of ``no_decay``, to ``decay_towards``.
+        """`transform` after ``clip_norm`` and ``perpendicular``; weight decay as the other fields say.
 
         Example:
             >>> from grokscope.optimizers import SGD
@@ -71,9 +77,13 @@ class Optimizer(Part):
         if self.no_decay:
             without = self.model_copy(update={"weight_decay": 0.0}).transform(n_steps)
             whole = optax.partition({"decay": whole, "no_decay": without}, self._labels)
+        if self.decay_towards == "initial":
+            whole = _from_initial(whole)
+        if self.perpendicular != "none":
+            whole = optax.chain(_perpendicular(rescale=self.perpendicular == "rescaled"), whole)
         if self.clip_norm is not None:
             whole = optax.chain(_clipped(self.clip_norm), whole)
-        return _from_initial(whole) if self.decay_towards == "initial" else whole
+        return whole
 
     def _labels(self, params: Any) -> Any:
         """For each parameter ``decay`` or ``no_decay``."""
@@ -142,6 +152,24 @@ def _from_initial(inner: optax.GradientTransformation) -> optax.GradientTransfor
         return updates, _FromInitial(state.initial, after)
 
     return optax.GradientTransformation(init, update)
+
+
+def _perpendicular(*, rescale: bool) -> optax.GradientTransformation:
+    """Remove from the gradient of each parameter its component along the parameter."""
+    import jax
+    import jax.numpy as jnp
+    import optax
+
+    def turn(g: jax.Array, w: jax.Array) -> jax.Array:
+        if g.size == 1:  # no direction is perpendicular to it
+            return g
+        rest = g - jnp.sum(w * g) / (jnp.sum(w * w) + 1e-30) * w
+        if rescale:
+            size = jnp.sqrt(jnp.sum(rest * rest))
+            rest = rest * jnp.where(size > 0, jnp.sqrt(jnp.sum(g * g)) / jnp.where(size > 0, size, 1), 0)
+        return rest
+
+    return optax.stateless(lambda gradient, params: jax.tree.map(turn, gradient, params))
 
 
 def with_decay(

@@ -6,6 +6,7 @@ They are found once, before the members train, and stored (`grokscope.runs.origi
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,8 +57,8 @@ __all__ = [
 ]
 
 
-# the path of the parameters that an optimizer with ``decay_towards = "initial"`` keeps in its state
-_INITIAL = "state.optimizer_state.initial."
+# paths of the parameters that an optimizer with ``decay_towards = "initial"`` keeps in its state
+_INITIAL = re.compile(r"state\.optimizer_state\.(\d+\.)*initial\.")
 
 
 @dataclass
@@ -213,8 +214,10 @@ def _start_states(
         for one, name in _renamed(init, there, here).items():
             new = _transplanted(init, (one, there[one]), (name, states[here[name]]), mask)
             states[here[name]] = new
-            if (initial := _INITIAL + name) in states:  # towards which weight decay pulls
-                states[initial] = new
+            for path in [
+                path for path in states if (at := _INITIAL.match(path)) and path[at.end() :] == name
+            ]:
+                states[path] = new  # towards which weight decay pulls
     prepared.leaves |= {f"state/{name}": leaf for name, leaf in states.items()}
     return states
 
