@@ -15,6 +15,8 @@ __all__ = ["GaussianTeacher"]
 
 # erf(sqrt(2)): the probability that a Gaussian lies within two standard deviations
 _TWO_SIGMA = 0.9544997361036416
+#: Terms of the squared error of a quadratic function.
+TERM_LABELS = ("variance", "misalignment", "linear")
 
 
 class GaussianTeacher(Task):
@@ -31,6 +33,11 @@ class GaussianTeacher(Task):
     for a linear teacher. For a quadratic one it is
     $\frac1m \sum_j \lVert w_j \rVert^2 + (b_j - \lVert t_j \rVert^2)^2 + 2 \lVert t_j \rVert^4$.
 
+    With one output and a quadratic teacher they are also exact for quadratic functions
+    $f(x) = c + b \cdot x + x^T A x$ (the model ``committee``). With $E = A - t t^T$ the squared loss is the sum
+    of three terms: ``variance`` $(c + \mathrm{tr} E)^2$, the error of the mean output, ``misalignment``
+    $2 \lVert E \rVert_F^2$, and ``linear`` $\lVert b \rVert^2$ (measure `moment_error`).
+
     Memorization and grokking are events of `train_tolerance_accuracy` and of `test_tolerance_accuracy` (or,
     without test samples, `population_tolerance_accuracy`): that of $\mathrm{erf}(\sqrt 2)$, 95.4 %, at one
     measured point.
@@ -44,7 +51,8 @@ class GaussianTeacher(Task):
         teacher_scale: s; the expected Frobenius norm of the teacher.
         noise: standard deviation of Gaussian noise that is added to training labels; from the noise stream.
 
-    Source: Levi, Beck, Bar-Sinai 2023 (arXiv 2310.16441), Section 2, with $s = 1/\sqrt 2$.
+    Source: Levi, Beck, Bar-Sinai 2023 (arXiv 2310.16441), Section 2, with $s = 1/\sqrt 2$. The three terms:
+    Kumar et al. 2023 (arXiv 2310.06110), equation 6.
 
     Example:
         >>> import jax
@@ -127,20 +135,62 @@ class GaussianTeacher(Task):
         return y[:, 0] if self.outputs == 1 else y
 
     @property
+    def axes(self) -> dict[str, tuple[Any, ...]]:
+        """Axis ``term`` of the three terms of the loss, with one output and a quadratic teacher."""
+        return {"term": TERM_LABELS} if self._has_terms else {}
+
+    @property
+    def _has_terms(self) -> bool:
+        return self.teacher == "quadratic" and self.outputs == 1
+
+    @property
+    def population_of_quadratic(self) -> tuple[str, ...]:
+        """``loss`` and ``error_terms`` for a quadratic teacher and one output."""
+        return ("loss", "error_terms") if self._has_terms else ()
+
+    @property
     def population_names(self) -> tuple[str, ...]:
-        """``loss``; for a linear teacher also ``error_variance`` and ``error_mean``: errors are Gaussian."""
-        return ("loss", "error_variance", "error_mean") if self.teacher == "linear" else ("loss",)
+        """``loss``; for a linear teacher also ``error_variance`` and ``error_mean``: errors are Gaussian.
+
+        For a quadratic teacher and one output ``error_terms``, [term].
+        """
+        if self.teacher == "linear":
+            return ("loss", "error_variance", "error_mean")
+        return ("loss", "error_terms") if self._has_terms else ("loss",)
 
     def population(self, network: Any, loss: Any, data: dict[str, jax.Array]) -> dict[str, jax.Array]:
         """The squared loss over all inputs; of a linear teacher also variance (mean of outputs) and mean."""
         import jax.numpy as jnp
 
         del loss  # the squared error: see population_losses
-        (weight, bias), teacher = network.affine, data["teacher"]
+        from grokscope.models.networks.scaled import has_form
+
+        teacher = data["teacher"]
+        if not has_form(network, "affine"):
+            terms = _error_terms(*network.quadratic_form, teacher[:, 0])
+            return {"loss": jnp.sum(terms), "error_terms": terms}
+        weight, bias = network.affine
         if self.teacher == "linear":
             variance = jnp.mean(jnp.sum(jnp.square(weight - teacher), axis=0))
             total = variance + jnp.mean(jnp.square(bias))
             return {"loss": total, "error_variance": variance, "error_mean": bias}
         size = jnp.sum(jnp.square(teacher), axis=0)
         each = jnp.sum(jnp.square(weight), axis=0) + jnp.square(bias - size) + 2 * jnp.square(size)
-        return {"loss": jnp.mean(each)}
+        if not self._has_terms:
+            return {"loss": jnp.mean(each)}
+        none = jnp.zeros((self.d, self.d), weight.dtype)
+        return {
+            "loss": jnp.mean(each),
+            "error_terms": _error_terms(bias[0], weight[:, 0], none, teacher[:, 0]),
+        }
+
+
+def _error_terms(constant: jax.Array, linear: jax.Array, matrix: jax.Array, teacher: jax.Array) -> jax.Array:
+    """The terms of the squared error of $c + b x + x^T A x$ against $(t x)^2$ over $x \sim N(0, I)$, [term]."""
+    import jax.numpy as jnp
+
+    error = matrix - jnp.outer(teacher, teacher)
+    mean = constant + jnp.trace(error)
+    return jnp.stack(
+        [jnp.square(mean), 2 * jnp.sum(jnp.square(error)), jnp.sum(jnp.square(linear))],
+    )
