@@ -143,6 +143,13 @@ EXAMPLES = {
             {"widths": [6]},
             {"widths": [5, 4, 3], "activation": "relu", "stds": [1.0, 0.5, 0.5, 0.2], "output_factor": 2.0},
         ),
+        "committee": several("committee", {"width": 6}),
+        "diagonal": several("diagonal", {"init_scale": 0.3}, {"depth": 3}),
+        "scaled": several(
+            "scaled",
+            {"of": {"kind": "committee", "width": 6}, "output_scale": 3.0},
+            {"of": {"kind": "mlp", "widths": [5, 4], "batch_norm": True, "dropout": 0.1}, "centered": True},
+        ),
         "modular_construction": several("modular_construction", {"p": 5}, {"p": 5, "construction": "pairs"}),
         "modular_waves": several("modular_waves", {"width": 5, "operator": "square_of_sum"}),
         "transformer": several("transformer", {"width": 8, "heads": 2, "mlp_width": 6}),

@@ -1,4 +1,4 @@
-"""Exact loss (and its terms), accuracy and moments of the output over a task's whole distribution of inputs."""
+"""Exact loss (and its terms), accuracy and moments of the output over all of a task's inputs."""
 
 from __future__ import annotations
 

@@ -53,12 +53,12 @@ class _OfKernel(Measure):
 
 
 class KernelAlignment(_OfKernel):
-    r"""Alignment of the tangent kernel with the labels: $\langle K, Y Y^T \rangle / (\lVert K \rVert \lVert Y Y^T \rVert)$.
+    r"""Alignment of the tangent kernel K with the labels Y: the cosine of K and $Y Y^T$, 0 to 1.
 
-    With one output $y^T K y / (\lVert K \rVert_F \lVert y \rVert^2)$, -1 to 1 (0 to 1, as K is positive
-    semi-definite). Norms are Frobenius norms; nothing is centered. Y are the labels [sample, output], of
-    classes one-hot; K is `grokscope.models.networks.tangent_kernel.tangent_kernel`, summed over outputs. NaN
-    if the kernel or all labels are 0.
+    $\cos(A, B) = \langle A, B \rangle / (\lVert A \rVert_F \lVert B \rVert_F)$; with one output
+    $y^T K y / (\lVert K \rVert_F \lVert y \rVert^2)$. Nothing is centered. Y are the labels
+    [sample, output], of classes one-hot; K is `grokscope.models.networks.tangent_kernel.tangent_kernel`,
+    summed over outputs. NaN if the kernel or all labels are 0.
 
     Attributes:
         split: ``test`` or ``train``.

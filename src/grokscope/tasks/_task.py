@@ -143,9 +143,9 @@ class Task(Part):
 
     @property
     def population_of_quadratic(self) -> tuple[str, ...]:
-        """Where `population_is_affine`: those of `population_names` that it gives for quadratic functions, too.
+        """Names of `population_names` given for quadratic functions, too, where `population_is_affine`.
 
-        These are networks with a property ``quadratic_form``, such as that of
+        Such are networks with a property ``quadratic_form``, such as that of
         `grokscope.models.networks.committee.CommitteeNetwork`.
         """
         return ()

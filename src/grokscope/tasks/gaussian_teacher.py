@@ -46,8 +46,8 @@ class GaussianTeacher(Task):
     (less $2 s \sqrt{2/\pi}\, \langle w_j, t_j \rangle$ in the sum if ``k`` is 1).
 
     With one output and a quadratic teacher they are also exact for quadratic functions
-    $f(x) = c + b \cdot x + x^T A x$ (the model ``committee``). With $E = A - t t^T$ the squared loss is the sum
-    of three terms: ``variance`` $(c + \mathrm{tr} E)^2$, the error of the mean output, ``misalignment``
+    $f(x) = c + b \cdot x + x^T A x$ (the model ``committee``). With $E = A - t t^T$ the squared loss is the
+    sum of three terms: ``variance`` $(c + \mathrm{tr} E)^2$, the error of the mean output, ``misalignment``
     $2 \lVert E \rVert_F^2$, and ``linear`` $\lVert b \rVert^2$ (measure `moment_error`).
 
     Memorization and grokking are events of `train_tolerance_accuracy` and of `test_tolerance_accuracy` (or,
@@ -67,8 +67,8 @@ class GaussianTeacher(Task):
         k: of ``parity``: the number of inputs that a label depends on.
 
     Source: ``linear`` and ``quadratic``: Levi, Beck, Bar-Sinai 2023 (arXiv 2310.16441), Section 2, with
-        $s = 1/\sqrt 2$; ``mlp``: Liu, Michaud, Tegmark 2022 (arXiv 2210.01117), Section 3. The
-        three terms: Kumar et al. 2023 (arXiv 2310.06110), equation 6.
+        $s = 1/\sqrt 2$; ``mlp``: Liu, Michaud, Tegmark 2022 (arXiv 2210.01117), Section 3. The three
+        terms: Kumar et al. 2023 (arXiv 2310.06110), equation 6.
 
     Example:
         >>> import jax
@@ -219,7 +219,8 @@ class GaussianTeacher(Task):
 
         teacher = data["teacher"]
         if not has_form(network, "affine"):
-            terms = _error_terms(*network.quadratic_form, teacher[:, 0])
+            constant, linear, matrix = network.quadratic_form
+            terms = _error_terms(constant, linear, matrix, teacher[:, 0])
             return {"loss": jnp.sum(terms), "error_terms": terms}
         weight, bias = network.affine
         if self.teacher == "linear":

@@ -13,15 +13,15 @@ __all__ = ["CommitteeNetwork"]
 
 
 class CommitteeNetwork(eqx.Module):
-    r"""$f(x) = \frac1N \sum_i \phi(w_i \cdot x / \sqrt d)$ with $\phi(h) = h + \epsilon h^2 / 2$; inputs in rows.
+    r"""$f(x) = \frac1N \sum_i \phi(w_i \cdot x / \sqrt d)$, $\phi(h) = h + \epsilon h^2 / 2$; inputs in rows.
 
     Attributes:
         weight: $w_i$ in columns, [input, neuron].
-        curvature: $\epsilon$; it is not trained.
+        curvature: $\epsilon$, a number; it is not trained (None in the trained part of `split`).
     """
 
     weight: Float[Array, "*member input neuron"]
-    curvature: Float[Array, "*member"] | None
+    curvature: Any
 
     def __call__(self, x: Float[Array, "sample ..."]) -> Float[Array, " sample"]:
         """The outputs f(x)."""
@@ -43,8 +43,5 @@ class CommitteeNetwork(eqx.Module):
 
     def split(self) -> tuple[Any, Any]:
         """The weights, and the curvature."""
-        return eqx.partition(self, eqx.tree_at(lambda n: n.curvature, _all_trained(self), replace=False))
-
-
-def _all_trained(network: Any) -> Any:
-    return jax.tree.map(lambda leaf: True, network)
+        trained = jax.tree.map(lambda leaf: True, self)
+        return eqx.partition(self, eqx.tree_at(lambda n: n.curvature, trained, replace=False))

@@ -18,12 +18,12 @@ class ScaledNetwork(eqx.Module):
 
     Attributes:
         network: f.
-        scale: $\alpha$; it is not trained.
+        scale: $\alpha$, a number; it is not trained (None in the trained part of `split`).
         initial: $f_0$, which is not trained; None: it is not subtracted.
     """
 
     network: Any
-    scale: Float[Array, "*member"] | None
+    scale: Any
     initial: Any = None
 
     def __call__(self, x: Float[Array, "sample ..."]) -> Float[Array, "sample ..."]:

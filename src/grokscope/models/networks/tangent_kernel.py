@@ -39,7 +39,7 @@ def tangent_kernel(
         >>> tangent_kernel(linear, jnp.array([[1.0, 2.0], [3.0, 0.0]])).tolist()
         [[5.0, 3.0], [3.0, 9.0]]
     """
-    n_outputs = max(1, jax.eval_shape(network, x[:1])[0].size)
+    n_outputs = jax.eval_shape(network, x[:1]).size
 
     def add(total: jax.Array, output: jax.Array) -> tuple[jax.Array, None]:
         rows = sample_gradients(network, x, output)
