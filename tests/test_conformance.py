@@ -115,6 +115,8 @@ EXAMPLES = {
             "gaussian_teacher",
             {"d": 5, "outputs": 3, "n_train": 10, "n_test": 4, "noise": 0.1},
             {"d": 5, "n_train": 10, "n_test": 0, "teacher": "quadratic"},
+            {"d": 5, "outputs": 2, "n_train": 10, "n_test": 4, "teacher": "parity", "k": 3},
+            {"d": 5, "outputs": 2, "n_train": 10, "n_test": 4, "teacher": "mlp", "teacher_widths": [7]},
         ),
         "constant_label": several("constant_label", {"d": 5, "n_train": 10, "n_test": 4, "flipped": 0.2}),
         "permutation_operator": several(
@@ -140,6 +142,13 @@ EXAMPLES = {
             "one_hot_mlp",
             {"widths": [6]},
             {"widths": [5, 4, 3], "activation": "relu", "stds": [1.0, 0.5, 0.5, 0.2], "output_factor": 2.0},
+        ),
+        "committee": several("committee", {"width": 6}),
+        "diagonal": several("diagonal", {"init_scale": 0.3}, {"depth": 3}),
+        "scaled": several(
+            "scaled",
+            {"of": {"kind": "committee", "width": 6}, "output_scale": 3.0},
+            {"of": {"kind": "mlp", "widths": [5, 4], "batch_norm": True, "dropout": 0.1}, "centered": True},
         ),
         "modular_construction": several("modular_construction", {"p": 5}, {"p": 5, "construction": "pairs"}),
         "modular_waves": several("modular_waves", {"width": 5, "operator": "square_of_sum"}),

@@ -44,6 +44,8 @@ NEEDS: dict[str, set[str]] = {
     "hidden_bit_share": {"hidden bits", "one hidden layer"},
     "hidden_bit_spread": {"hidden bits", "one hidden layer"},
     "kernel_condition": {"kernel"},
+    "kernel_alignment": {"parameters", "test"},
+    "kernel_distance": {"parameters", "test"},
     "key_frequencies": {"frequencies"},
     "logit_cosines": {"frequencies"},
     "logit_fourier": {"frequencies"},
@@ -51,6 +53,7 @@ NEEDS: dict[str, set[str]] = {
     "matrix_norm": {"matrices"},
     "mirror_share": {"pairs", "test"},
     "margin_mean_large": {"signs", "probe"},
+    "moment_error": {"error terms"},
     "movement_alignment": {"one hidden layer", "parity"},
     "neural_feature_matrix": {"features"},
     "neuron_frequency": {"frequencies", "neurons"},
@@ -114,8 +117,8 @@ ASKED_FOR = {
     if NEEDS[name] & {"frequencies", "transformer", "population", "pair blocks", "hidden bits", "parity"}
     or NEEDS[name] & {"features", "kernel", "classes"}
 }
-ASKED_FOR |= {name for name in NEEDS if NEEDS[name] & {"gaussian errors", "moments", "real"}}
-ASKED_FOR |= {"batch_norm_scale"}
+ASKED_FOR |= {name for name in NEEDS if NEEDS[name] & {"gaussian errors", "moments", "real", "error terms"}}
+ASKED_FOR |= {"batch_norm_scale", "kernel_alignment", "kernel_distance"}
 ASKED_FOR |= {"batch_accuracy", "batch_loss", "start_distance"}
 ASKED_FOR |= {"group_accuracy", "group_true_accuracy", "group_wrong_share", "pruned_accuracy"}
 ASKED_FOR |= {"margin_mean_large", "subnetwork_accuracy", "train_margin_least"}
@@ -248,6 +251,14 @@ EXPERIMENTS: dict[str, tuple[dict[str, object], set[str]]] = {
         {"task": {"kind": "gaussian_teacher", "d": 4, "n_test": 3}, "model": "linear", "loss": "squared"},
         LINEAR | {"signs", "predictions"},
     ),
+    "a quadratic teacher, a committee": (
+        {
+            "task": {"kind": "gaussian_teacher", "d": 4, "n_test": 3, "teacher": "quadratic"},
+            "model": {"kind": "scaled", "of": {"kind": "committee", "width": 5}},
+            "loss": "squared",
+        },
+        LINEAR | {"signs", "predictions"},
+    ),
     "one label, a linear model": ({"task": {"kind": "constant_label", "d": 4}, "model": "linear"}, LINEAR),
     "a teacher, a network": (
         {"task": {"kind": "gaussian_teacher", "d": 4, "n_test": 3}, "loss": "squared"},
@@ -256,16 +267,20 @@ EXPERIMENTS: dict[str, tuple[dict[str, object], set[str]]] = {
 }
 # needs that few have: the experiments that have them
 FEW = {
-    "real": {"real labels", "real vectors, no test set", "a teacher, a linear model", "a teacher, a network"},
+    "real": {
+        *("real labels", "real vectors, no test set", "a teacher, a linear model", "a teacher, a network"),
+        "a quadratic teacher, a committee",
+    },
     "gaussian errors": {"a teacher, a linear model"},
     "moments": {"one label, a linear model"},
+    "error terms": {"a quadratic teacher, a committee"},
     "normalized": {"one-hot pairs, normalized"},
     "subtasks": {"subtasks"},
 }
 # measures that are asked for elsewhere, and defaults where the events of the task are on them
 OF_EVENTS = {
     name: {"train_tolerance_accuracy", "test_tolerance_accuracy"}
-    for name in ("a teacher, a linear model", "a teacher, a network")
+    for name in ("a teacher, a linear model", "a teacher, a network", "a quadratic teacher, a committee")
 }
 
 

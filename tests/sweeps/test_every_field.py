@@ -63,6 +63,7 @@ TEACHER = {
     "epochs": 3,
 }
 FLOW = {**TEACHER, "learner": "linear_flow", "precision": "float64"}
+SCALED = {**TEACHER, "model": {"kind": "scaled", "of": {"kind": "committee", "width": 8}}}
 ONE_LABEL = {
     **TEACHER,
     "task": {"kind": "constant_label", "d": 4, "n_train": 8, "n_test": 3},
@@ -125,6 +126,7 @@ SWEPT: dict[str, tuple[dict[str, Any], Any, Any]] = {
     "task.outputs": (TEACHER, 1, 2),
     "task.teacher": (TEACHER, "linear", "quadratic"),
     "task.teacher_scale": (TEACHER, 0.5, 1.0),
+    "task.teacher_widths": ({**TEACHER, "task": {**TEACHER["task"], "teacher": "mlp"}}, [3], [3, 2]),
     "task.sigma": (ONE_LABEL, 1.0, 2.0),
     "task.flipped": (ONE_LABEL, 0.0, 0.2),
     "task.degree": ({**OPERATOR, "task": {"kind": "permutation_operator", "degree": 3}}, 3, 4),
@@ -140,6 +142,11 @@ SWEPT: dict[str, tuple[dict[str, Any], Any, Any]] = {
     "model.init_scale": (PARITY, 0.5, 1.0),
     "model.active_inputs": (SPARSE, 2, 3),
     "model.base_width": ({**PARITY, "model": {"kind": "mean_field", "width": 8}}, 8, 16),
+    "model.depth": ({**TEACHER, "model": "diagonal"}, 2, 3),
+    "model.curvature": ({**TEACHER, "model": {"kind": "committee", "width": 8}}, 0.1, 1.0),
+    "model.output_scale": (SCALED, 0.5, 2.0),
+    "model.centered": (SCALED, False, True),
+    "model.of": (SCALED, {"kind": "linear"}, {"kind": "diagonal"}),
     "model.degree": ({**PARITY, "model": {"kind": "polynet"}}, 2, 3),
     "model.embedding": (PAIRS, 4, 6),
     "model.combine": (PAIRS, "concatenate", "add"),

@@ -11,6 +11,7 @@ from grokscope.learners.recursive_features import RecursiveFeatures
 from grokscope.losses import CrossEntropy, Hinge, Logistic, Squared
 from grokscope.measures._measure import Measure, Pace
 from grokscope.measures.needs import BATCH, FINAL_NETWORK, INITIAL_NETWORK, Need
+from grokscope.models.committee import Committee
 from grokscope.models.fully_connected import FullyConnected
 from grokscope.models.linear import LinearModel
 from grokscope.models.none import NoModel
@@ -70,7 +71,8 @@ def check_measure(measure: type[Measure] | Measure, experiment: TrainingSpec | N
         experiment: the experiment to measure on. By default the first one to which the measure applies: a
             small sparse parity with a one-hidden-layer network, a small addition with a transformer, or with
             a network on one-hot pairs, such a network on permutations, a small multitask parity, such pairs
-            with a kernel machine or with batch normalization, or a linear model of a teacher or of one label.
+            with a kernel machine or with batch normalization, a linear model of a teacher or of one label, or
+            a committee machine of a quadratic teacher.
 
     Raises:
         AssertionError: naming the measure and the violation, in one line.
@@ -83,7 +85,7 @@ def check_measure(measure: type[Measure] | Measure, experiment: TrainingSpec | N
     if experiment is None:
         small = (_small_parity(), _small_addition(), _small_pairs(), _small_group())
         small = (*small, _small_subtasks(), _small_kernel(), _small_normalized(), _small_teacher())
-        small = (*small, _small_label())
+        small = (*small, _small_label(), _small_committee())
         experiment = next((spec for spec in small if made.missing(spec) is None), small[1])
     _check_declarations(made)
     _check_missing(made, experiment)
@@ -137,6 +139,11 @@ def _small_teacher() -> SmallSpec:
 def _small_label() -> SmallSpec:
     task = ConstantLabel(d=4, n_train=8, n_test=6)
     return SmallSpec(task, LinearModel(), Logistic(), SGD(), Gradient())
+
+
+def _small_committee() -> SmallSpec:
+    task = GaussianTeacher(d=4, n_train=8, n_test=6, teacher="quadratic")
+    return SmallSpec(task, Committee(width=5), Squared(), SGD(), Gradient())
 
 
 def _made(cls: type[Part]) -> Measure:

@@ -25,6 +25,7 @@ __all__ = [
     "BINARY_INPUTS",
     "CLASSES",
     "CYCLIC",
+    "ERROR_TERMS",
     "FEATURE_MATRIX",
     "FINAL_NETWORK",
     "GAUSSIAN_ERRORS",
@@ -169,7 +170,14 @@ def _has_population(name: str, spec: TrainingSpec) -> bool:
         return False
     if task.population_losses is not None and spec.loss.kind not in task.population_losses:
         return False
-    return not task.population_is_affine or hasattr(type(_predictor(spec)), "affine")
+    if not task.population_is_affine:
+        return True
+    from grokscope.models.networks.scaled import has_form  # imports jax, which specs must not
+
+    network = _predictor(spec)
+    if has_form(network, "affine"):
+        return True
+    return name in task.population_of_quadratic and has_form(network, "quadratic_form")
 
 
 TRAIN_SPLIT, TEST_SPLIT, PROBE_SPLIT = _split("train"), _split("test"), _split("probe")
@@ -230,6 +238,11 @@ POPULATION_LOSS, POPULATION_ACCURACY = (
         "; task '{task}' gives none for model '{model}' and loss '{loss}'",
     )
     for name in ("loss", "accuracy")
+)
+ERROR_TERMS = Need(  # ``error_terms`` [term], in ``point.population``
+    "a squared error whose terms are known",
+    functools.partial(_has_population, "error_terms"),
+    "; those of model '{model}' on task '{task}' are not",
 )
 # ``error_variance``, the mean over outputs, and ``error_mean`` [output], in ``point.population``.
 GAUSSIAN_ERRORS = Need(

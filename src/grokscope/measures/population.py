@@ -1,18 +1,25 @@
-"""Exact loss, accuracy and moments of the output over a task's whole distribution of inputs."""
+"""Exact loss (and its terms), accuracy and moments of the output over all of a task's inputs."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
 from grokscope.measures._measure import Measure
-from grokscope.measures.needs import OUTPUT_MOMENTS, POPULATION_ACCURACY, POPULATION_LOSS
+from grokscope.measures.needs import ERROR_TERMS, OUTPUT_MOMENTS, POPULATION_ACCURACY, POPULATION_LOSS
 
 if TYPE_CHECKING:
     import jax
 
     from grokscope.measures._point import Point
+    from grokscope.spec.training_spec import TrainingSpec
 
-__all__ = ["PopulationAccuracy", "PopulationLoss", "PopulationOutputMean", "PopulationOutputStd"]
+__all__ = [
+    "MomentError",
+    "PopulationAccuracy",
+    "PopulationLoss",
+    "PopulationOutputMean",
+    "PopulationOutputStd",
+]
 
 
 class PopulationLoss(Measure):
@@ -91,3 +98,39 @@ class PopulationOutputStd(Measure):
     def __call__(self, point: Point) -> jax.Array:
         """The number that the task gives."""
         return point.population("output_std")
+
+
+class MomentError(Measure):
+    r"""The three terms of the squared error of a quadratic function against a quadratic teacher; [term].
+
+    Over $x \sim N(0, I)$ the error of $f(x) = c + b \cdot x + x^T A x$ against $y = (t \cdot x)^2$ is the sum
+    of ``variance`` $(c + \mathrm{tr} E)^2$, ``misalignment`` $2 \lVert E \rVert_F^2$ and ``linear``
+    $\lVert b \rVert^2$, with $E = A - t t^T$: `population_loss`. For a committee machine with output scale
+    $\alpha$, $A = \alpha \epsilon M / 2 d$ and $b = \alpha \bar w / \sqrt d$.
+
+    Source: Kumar et al. 2023 (arXiv 2310.06110), equation 6.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from grokscope.losses import Squared
+        >>> from grokscope.measures import Point
+        >>> from grokscope.models.networks.linear_network import LinearNetwork
+        >>> from grokscope.tasks.gaussian_teacher import GaussianTeacher
+        >>> task, data = GaussianTeacher(d=2, teacher="quadratic"), {"teacher": jnp.array([[1.0], [0.0]])}
+        >>> point = Point(LinearNetwork((jnp.array([3.0, 4.0]),)), data, Squared(), task=task)
+        >>> MomentError()(point).tolist(), float(PopulationLoss()(point))
+        ([1.0, 2.0, 25.0], 28.0)
+    """
+
+    kind: Literal["moment_error"] = "moment_error"
+    dims = ("term",)
+    default = False
+    needs = (ERROR_TERMS,)
+
+    def __call__(self, point: Point) -> jax.Array:
+        """The terms that the task gives."""
+        return point.population("error_terms")
+
+    def shape(self, spec: TrainingSpec) -> tuple[int, ...]:
+        """The three terms."""
+        return (len(spec.axes["term"]),)

@@ -141,6 +141,15 @@ class Task(Part):
         """Names of the exact expectations that `population` gives, such as ``loss``; () for none."""
         return ()
 
+    @property
+    def population_of_quadratic(self) -> tuple[str, ...]:
+        """Names of `population_names` given for quadratic functions, too, where `population_is_affine`.
+
+        Such are networks with a property ``quadratic_form``, such as that of
+        `grokscope.models.networks.committee.CommitteeNetwork`.
+        """
+        return ()
+
     def population(self, network: Any, loss: Any, data: dict[str, jax.Array]) -> dict[str, jax.Array]:
         """Exact expectations of a network over the task's distribution of inputs. Called inside jit.
 
