@@ -115,6 +115,8 @@ EXAMPLES = {
             "gaussian_teacher",
             {"d": 5, "outputs": 3, "n_train": 10, "n_test": 4, "noise": 0.1},
             {"d": 5, "n_train": 10, "n_test": 0, "teacher": "quadratic"},
+            {"d": 5, "outputs": 2, "n_train": 10, "n_test": 4, "teacher": "parity", "k": 3},
+            {"d": 5, "outputs": 2, "n_train": 10, "n_test": 4, "teacher": "mlp", "teacher_widths": [7]},
         ),
         "constant_label": several("constant_label", {"d": 5, "n_train": 10, "n_test": 4, "flipped": 0.2}),
         "permutation_operator": several(

@@ -125,6 +125,7 @@ SWEPT: dict[str, tuple[dict[str, Any], Any, Any]] = {
     "task.outputs": (TEACHER, 1, 2),
     "task.teacher": (TEACHER, "linear", "quadratic"),
     "task.teacher_scale": (TEACHER, 0.5, 1.0),
+    "task.teacher_widths": ({**TEACHER, "task": {**TEACHER["task"], "teacher": "mlp"}}, [3], [3, 2]),
     "task.sigma": (ONE_LABEL, 1.0, 2.0),
     "task.flipped": (ONE_LABEL, 0.0, 0.2),
     "task.degree": ({**OPERATOR, "task": {"kind": "permutation_operator", "degree": 3}}, 3, 4),

@@ -21,9 +21,19 @@ from grokscope.tasks.gaussian_teacher import GaussianTeacher
 KEY, NOISE = jax.random.split(jax.random.key(3))
 
 
-@pytest.mark.parametrize("teacher", ["linear", "quadratic"])
+@pytest.mark.parametrize(
+    "teacher",
+    [
+        {"teacher": "linear"},
+        {"teacher": "quadratic"},
+        {"teacher": "parity", "k": 1, "teacher_scale": 0.7},
+        {"teacher": "parity", "k": 2, "teacher_scale": 0.7},
+        {"teacher": "parity", "k": 3},
+    ],
+    ids=lambda one: "-".join(map(str, one.values())),
+)
 def test_the_loss_over_all_inputs_is_that_of_many(teacher):
-    task = GaussianTeacher(d=3, outputs=2, n_train=200_000, n_test=0, teacher=teacher)
+    task = GaussianTeacher(d=3, outputs=2, n_train=200_000, n_test=0, **teacher)
     data = task.member_data(KEY, NOISE)
     rng = np.random.default_rng(0)
     network = LinearNetwork((jnp.asarray(rng.normal(size=(3, 2))),), jnp.asarray([0.3, -0.2]))
@@ -39,6 +49,58 @@ def test_teacher_inputs_and_noise_have_their_scales():
     assert float(jnp.var(data["train_x"])) == pytest.approx(1, rel=0.02)
     rest = data["train_y"] - data["train_x"] @ data["teacher"]
     assert float(jnp.std(rest)) == pytest.approx(2, rel=0.02)
+
+
+def test_a_parity_is_the_product_of_the_signs_of_k_inputs():
+    task = GaussianTeacher(
+        d=6, outputs=3, n_train=50, n_test=20, teacher="parity", k=4, teacher_scale=2.0, noise=0.5
+    )
+    data = {name: np.asarray(array) for name, array in task.member_data(KEY, NOISE).items()}
+    assert set(data["teacher"].ravel()) == {0, 1}
+    assert data["teacher"].sum(axis=0).tolist() == [4, 4, 4]
+    assert len({tuple(column) for column in data["teacher"].T}) > 1
+    for sample, labels in zip(data["test_x"], data["test_y"], strict=True):
+        for label, chosen in zip(labels, data["teacher"].T, strict=True):
+            assert label == 2.0 * np.prod(np.sign(sample[chosen == 1]))
+    true = 2.0 * np.stack(
+        [np.prod(np.sign(data["train_x"][:, chosen == 1]), axis=1) for chosen in data["teacher"].T], axis=1
+    )
+    assert np.std(data["train_y"] - true) == pytest.approx(0.5, rel=0.15)
+
+
+def test_a_network_labels_by_its_arrays_and_starts_as_pytorch_does():
+    task = GaussianTeacher(d=5, outputs=4, n_train=30, n_test=20, teacher="mlp", teacher_scale=3.0)
+    data = {name: np.asarray(array, np.float64) for name, array in task.member_data(KEY, NOISE).items()}
+    for split in ("train", "test"):
+        values = data[f"{split}_x"]
+        for i in (0, 1):
+            values = np.tanh(values @ data[f"teacher.weights.{i}"] + data[f"teacher.biases.{i}"])
+        expected = values @ data["teacher.output_weight"] + data["teacher.output_bias"]
+        np.testing.assert_allclose(data[f"{split}_y"], expected, atol=1e-5)
+    shapes = {name: array.shape for name, array in data.items() if name.startswith("teacher.")}
+    assert shapes["teacher.weights.1"] == (100, 100)
+    assert len(shapes) == 6
+    inputs = {"weights.0": 5, "biases.0": 5, "weights.1": 100, "biases.1": 100}
+    for name, m in {**inputs, "output_weight": 100, "output_bias": 100}.items():
+        array = data[f"teacher.{name}"]
+        assert np.abs(array).max() <= 3.0 / m**0.5
+        if array.size >= 100:
+            assert np.abs(array).mean() == pytest.approx(1.5 / m**0.5, rel=0.2)
+
+
+def test_a_network_is_no_network_of_the_population():
+    task = {"kind": "gaussian_teacher", "teacher": "mlp"}
+    spec = Experiment(task=task, model="linear", loss="squared", steps=1)
+    assert spec.task.population_names == ()
+    reason = PopulationToleranceAccuracy().missing(spec)
+    assert reason is not None
+    assert "\n" not in reason
+
+
+def test_a_new_teacher_leaves_the_identity_of_the_others():
+    table = GaussianTeacher(d=4).identifying()
+    assert not {"k", "teacher_widths"} & set(table)
+    assert GaussianTeacher(teacher="parity", k=3).identifying()["k"] == 3
 
 
 @pytest.mark.parametrize("outputs", [1, 8])
@@ -111,5 +173,13 @@ def test_the_accuracy_of_one_label_is_that_of_many():
 def test_bad_settings_are_refused():
     with pytest.raises(InputError, match="teacher"):
         GaussianTeacher(teacher="cubic")
+    for wrong, message in (
+        ({"k": 3}, "k is for teacher = 'parity'"),
+        ({"teacher_widths": (3,)}, "teacher_widths is for teacher = 'mlp'"),
+        ({"teacher": "parity", "d": 3, "k": 4}, "k must be at most d = 3"),
+        ({"teacher": "mlp", "teacher_widths": ()}, "one width from 1 to 10,000,000 for each hidden layer"),
+    ):
+        with pytest.raises(InputError, match=message):
+            GaussianTeacher(**wrong)
     with pytest.raises(InputError, match="sigma"):
         ConstantLabel(sigma=0.0)
