@@ -2,8 +2,8 @@
 
 Put here only what the whole suite needs; brute-force references live in ``oracles.py``.
 
-Optional kinds: a test marked ``torch``, ``browser``, ``site``, ``ray``, ``s3``, ``gpu`` or ``tables`` is
-skipped, with the reason, where that is missing. ``--require torch,browser`` (or
+Optional kinds: a test marked ``torch``, ``browser``, ``site``, ``ray``, ``s3``, ``gpu``, ``tables`` or
+``digits`` is skipped, with the reason, where that is missing. ``--require torch,browser`` (or
 ``GROKSCOPE_REQUIRE=torch,browser``) makes it fail instead.
 """
 
@@ -157,6 +157,12 @@ def _missing_tables() -> str | None:
     return f"{absent[0]} is not installed (pip install grokscope[tables])" if absent else None
 
 
+def _missing_digits() -> str | None:
+    if importlib.util.find_spec("sklearn"):
+        return None
+    return "scikit-learn is not installed (pip install grokscope[digits])"
+
+
 def _missing_ray() -> str | None:
     if importlib.util.find_spec("ray"):
         return None
@@ -177,6 +183,7 @@ OPTIONAL: dict[str, Callable[[], str | None]] = {
     "s3": _missing_s3,
     "gpu": _missing_gpu,
     "tables": _missing_tables,
+    "digits": _missing_digits,
 }
 
 

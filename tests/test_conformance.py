@@ -111,6 +111,7 @@ EXAMPLES = {
         "multitask_parity": several(
             "multitask_parity", {"n_tasks": 3, "n": 5, "k": 2, "n_train": 40, "n_test": 20}
         ),
+        "digits": several("digits", {"n_train": 40, "n_test": 30}, {"split": "fixed"}),
         "gaussian_teacher": several(
             "gaussian_teacher",
             {"d": 5, "outputs": 3, "n_train": 10, "n_test": 4, "noise": 0.1},
@@ -233,10 +234,17 @@ def builtin():
                     yield group, part_of(group, part)
 
 
+def optional(group, part):
+    """The pair as a parameter of a test, marked if the part needs a package that is not everywhere."""
+    return pytest.param(group, part, marks=pytest.mark.digits if part.kind == "digits" else ())
+
+
 BUILTIN = list(builtin())
 
 
-@pytest.mark.parametrize(("group", "part"), BUILTIN, ids=lambda value: str(value)[:70])
+@pytest.mark.parametrize(
+    ("group", "part"), [optional(*one) for one in BUILTIN], ids=lambda value: str(value)[:70]
+)
 def test_every_built_in_part_conforms(group, part):
     CHECKS[group](part)
 

@@ -79,14 +79,14 @@ BAD = [
     ),
     (
         "epochs = 3\n[task]\nn = 40",
-        "task.kind is required; allowed: arrays, boolean_function, constant_label, gaussian_teacher, "
+        "task.kind is required; allowed: arrays, boolean_function, constant_label, digits, gaussian_teacher, "
         "modular_operator, multitask_parity, parity_table, permutation_operator, samples, sparse_parity.",
     ),
     ("epochs = 3\ntask = 5", "task: must be a table (got 5)."),
     (
         "epochs = 3\n[task]\nkind = 'sparse_partiy'",
         "task 'sparse_partiy' is not known. Did you mean 'sparse_parity'? "
-        "Known: arrays, boolean_function, constant_label, gaussian_teacher, modular_operator, "
+        "Known: arrays, boolean_function, constant_label, digits, gaussian_teacher, modular_operator, "
         "multitask_parity, parity_table, permutation_operator, samples, sparse_parity.",
     ),
     (
@@ -278,7 +278,7 @@ def test_a_new_kind_resets_its_table_and_loses_no_override():
         (
             "task.kind=arays",
             "task 'arays' is not known. Did you mean 'arrays'? "
-            "Known: arrays, boolean_function, constant_label, gaussian_teacher, modular_operator, "
+            "Known: arrays, boolean_function, constant_label, digits, gaussian_teacher, modular_operator, "
             "multitask_parity, parity_table, permutation_operator, samples, sparse_parity.",
         ),
     ],

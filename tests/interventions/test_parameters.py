@@ -198,6 +198,32 @@ def test_the_norm_that_is_held_is_that_of_the_measure(tmp_path):
     assert other.identity != spec.identity
 
 
+def test_a_held_norm_leaves_the_moments_of_the_optimizer(tmp_path):
+    """One update of AdamW: moments bit by bit those of a free run, parameters those of it on the sphere."""
+    experiment = small("embedding_mlp", steps=1)
+    hold = experiment.with_(f"interventions={spelled([{'kind': 'hold_norm'}])}")
+
+    def state(spec, name):
+        run = gs.train(spec, seeds=[0], out=tmp_path / name)
+        leaves = open_store(run.path).read_checkpoint(0).leaves
+        moments = {key: value for key, value in leaves.items() if key.startswith("state.optimizer_state")}
+        return run.networks([0, 1], [0]), moments
+
+    def norm(networks, step):
+        return np.sqrt(sum(np.sum(np.square(value[0, step], dtype=float)) for value in networks.values()))
+
+    (free, moments), (held, kept) = state(experiment, "free"), state(hold, "held")
+    assert sum(np.size(value) > 1 and bool(np.any(value)) for value in moments.values()) >= 6
+    assert moments.keys() == kept.keys()
+    for key, value in moments.items():
+        np.testing.assert_array_equal(value, kept[key], err_msg=key)
+    for key, value in free.items():
+        expected = value[0, 1] * (norm(free, 0) / norm(free, 1))
+        np.testing.assert_allclose(held[key][0, 1], expected, rtol=1e-6)
+    assert norm(held, 1) == pytest.approx(norm(held, 0), rel=1e-6)
+    assert abs(norm(free, 1) / norm(free, 0) - 1) > 1e-4
+
+
 # --- masks ---
 
 
