@@ -1,13 +1,16 @@
-"""A loss in a file of its own: cross-entropy of StableMax, which cannot round to zero as softmax does.
+"""A loss in a file of its own: cross-entropy with smoothed labels.
 
     grokscope train SPEC.toml --plugin examples/own_loss.py --seeds 5
 
-with a SPEC.toml for a task with classes that says ``loss = "stablemax"``. Run the file itself to check it.
+with a SPEC.toml for a task with classes that says ``loss = "smoothed_cross_entropy"``. Run the file itself to
+check it.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
 
 from grokscope.losses import Loss
 
@@ -15,26 +18,33 @@ if TYPE_CHECKING:
     import jax
 
 
-class StableMax(Loss):
-    r"""$-\log(s(f_y) / \sum_i s(f_i))$ with $s(z) = z + 1$ for $z \ge 0$ and $1 / (1 - z)$ for $z < 0$.
+class SmoothedCrossEntropy(Loss):
+    r"""$-\sum_k q_k \log \mathrm{softmax}(f)_k$ with $q_k = (1 - a) [k = y] + a / n$ for n classes.
 
-    Source: Prieto et al. 2025 (arXiv 2501.04697), Section 4.
+    Attributes:
+        smoothing: a; 0 is the cross-entropy.
+
+    Source: Szegedy et al. 2016 (arXiv 1512.00567), Section 7.
     """
 
-    kind: Literal["stablemax"] = "stablemax"
+    kind: Literal["smoothed_cross_entropy"] = "smoothed_cross_entropy"
     labels = "class"
+    traced = ("smoothing",)
+
+    smoothing: float = Field(default=0.1, ge=0.0, le=1.0)
 
     def per_sample(self, outputs: jax.Array, y: jax.Array) -> jax.Array:
-        """The loss of each sample, from the logarithms of s."""
+        """The loss of each sample."""
+        import jax
         import jax.numpy as jnp
-        from jax.scipy.special import logsumexp
 
-        log_s = jnp.sign(outputs) * jnp.log1p(jnp.abs(outputs))
-        return logsumexp(log_s, axis=-1) - jnp.take_along_axis(log_s, y[:, None], axis=-1)[:, 0]
+        log_p = jax.nn.log_softmax(outputs, axis=-1)
+        right = jnp.take_along_axis(log_p, y[:, None], axis=-1)[:, 0]
+        return -(1 - self.smoothing) * right - self.smoothing * jnp.mean(log_p, axis=-1)
 
 
 if __name__ == "__main__":
     from grokscope.losses.check import check_loss
 
-    check_loss(StableMax())
-    print("stablemax is a valid loss.")
+    check_loss(SmoothedCrossEntropy())
+    print("smoothed_cross_entropy is a valid loss.")

@@ -27,7 +27,7 @@ from grokscope.interventions.holding import Freeze
 from grokscope.learners import Batch
 from grokscope.learners.check import check_learner
 from grokscope.learners.gradient import Gradient
-from grokscope.losses import CrossEntropy, NeuronNormPenalty, ParameterNormPenalty, Squared
+from grokscope.losses import CrossEntropy, NeuronNormPenalty, ParameterNormPenalty, Squared, StableMax
 from grokscope.losses.check import check_loss, check_penalty
 from grokscope.measures.check import check_measure
 from grokscope.measures.sparsity import EffectiveSparsity
@@ -155,7 +155,13 @@ EXAMPLES = {
         # without a ridge samples must be different, which those of a small parity are not
         "recursive_features": several("recursive_features", {"kernel": "quadratic", "ridge": 0.1}),
     },
-    "loss": {"cross_entropy": [CrossEntropy(), CrossEntropy(precision="float64")]},
+    "loss": {
+        "cross_entropy": [
+            CrossEntropy(),
+            CrossEntropy(precision="float64", temperature=0.5),  # float16 is too coarse for slopes
+        ],
+        "stablemax": [StableMax(), StableMax(precision="float64", temperature=2.0)],
+    },
     "optimizer": {
         "sgd": [
             SGD(momentum=0.9, learning_rate=0.02, schedule=Linear(last=0.5)),

@@ -270,7 +270,8 @@ def test_a_new_kind_resets_its_table_and_loses_no_override():
         (
             "optimizer.schedul.warmup=3",
             "--set optimizer.schedul: no such key. Did you mean 'schedule'? "
-            "Allowed: kind, learning_rate, weight_decay, schedule, no_decay, clip_norm, momentum, decay.",
+            "Allowed: kind, learning_rate, weight_decay, schedule, no_decay, clip_norm, perpendicular, "
+            "momentum, decay.",
         ),
         ("batch_size.x=3", "--set batch_size.x: 'batch_size' is not a table."),
         ("task.k=x", "task.k: must be a whole number (got 'x')."),

@@ -307,6 +307,7 @@ class Experiment(Part):
             given = {
                 "optimizer.no_decay": self.optimizer.no_decay,
                 "optimizer.clip_norm": self.optimizer.clip_norm,
+                "optimizer.perpendicular": self.optimizer.perpendicular != "none",
                 "model: a training mode (dropout, batch_norm)": self.model.has_training_mode,
             }
             for name in (name for name, value in given.items() if value):

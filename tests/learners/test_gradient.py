@@ -235,12 +235,13 @@ def test_names_without_decay_are_those_of_parameters():
     )
 
 
-def test_decay_mask_and_clipping_are_part_of_the_identity():
+def test_decay_mask_clipping_and_projection_are_part_of_the_identity():
     plain, _, _ = made("hinge", {"kind": "sgd"})
     others = [
-        made("hinge", {"kind": "sgd", **more})[0] for more in ({"no_decay": ["*bias"]}, {"clip_norm": 1.0})
+        made("hinge", {"kind": "sgd", **more})[0]
+        for more in ({"no_decay": ["*bias"]}, {"clip_norm": 1.0}, {"perpendicular": "unscaled"})
     ]
-    assert len({plain.identity, *(one.identity for one in others)}) == 3
+    assert len({plain.identity, *(one.identity for one in others)}) == 4
     assert "optimizer.clip_norm" in others[1].numbers
     assert "optimizer.clip_norm" not in plain.numbers
 
@@ -250,6 +251,7 @@ def test_decay_mask_and_clipping_are_part_of_the_identity():
     [
         ({"optimizer": SGD(no_decay=["*bias"])}, "optimizer.no_decay"),
         ({"optimizer": SGD(clip_norm=1.0)}, "optimizer.clip_norm"),
+        ({"optimizer": SGD(perpendicular="rescaled")}, "optimizer.perpendicular"),
         (
             {"model": {"kind": "mlp", "widths": [3], "dropout": 0.1}},
             "model: a training mode (dropout, batch_norm)",

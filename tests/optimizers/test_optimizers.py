@@ -37,6 +37,9 @@ OPTIMIZERS = [
     AdamW(learning_rate=0.05, weight_decay=0.1, no_decay=["b*"], clip_norm=3.0),
     Grokfast(learning_rate=0.05, weight_decay=0.1, alpha=0.9, no_decay=["a"]),
     Muon(learning_rate=0.03, weight_decay=0.1, adam_learning_rate=0.05, no_decay=["b"]),
+    SGD(momentum=0.5, learning_rate=0.02, weight_decay=0.5, perpendicular="rescaled", clip_norm=0.5),
+    AdamW(learning_rate=0.05, weight_decay=0.1, perpendicular="unscaled"),
+    Grokfast(learning_rate=0.05, weight_decay=0.1, alpha=0.9, perpendicular="rescaled", no_decay=["a"]),
 ]
 N_STEPS = 200
 START = {"a": np.array([1.0, -2.0, 3.0]), "b": np.array([[0.5, -0.2, 1.0], [4.0, 0.1, -1.0]])}
@@ -67,7 +70,7 @@ def by_hand(optimizer, n_steps=N_STEPS):
     theta = {name: value.copy() for name, value in START.items()}
     memory = {name: np.zeros_like(value) for name, value in theta.items()}
     square = {name: np.zeros_like(value) for name, value in theta.items()}
-    slow = {name: CURVATURE[name] * value for name, value in theta.items()}  # the first gradient
+    slow = {}
     for step in range(n_steps):
         gradients = {name: CURVATURE[name] * value for name, value in theta.items()}
         norm = math.sqrt(sum(np.square(gradient).sum() for gradient in gradients.values()))
@@ -76,9 +79,12 @@ def by_hand(optimizer, n_steps=N_STEPS):
             is_listed = any(pattern.strip("*") == name for pattern in optimizer.no_decay)
             decay = 0.0 if is_listed else optimizer.weight_decay
             gradient = gradients[name] * min(1.0, clip / (norm + 1e-6))
+            if optimizer.perpendicular != "none":
+                gradient = perpendicular(gradient, value, optimizer.perpendicular == "rescaled")
             rate = optimizer.learning_rate * factor(optimizer.schedule, step)
             if isinstance(optimizer, Grokfast):
-                slow[name] = optimizer.alpha * slow[name] + (1 - optimizer.alpha) * gradient
+                before = slow.get(name, gradient)  # the average starts as the first gradient
+                slow[name] = optimizer.alpha * before + (1 - optimizer.alpha) * gradient
                 gradient = gradient + optimizer.lamb * slow[name]
             if isinstance(optimizer, Muon) and value.ndim == 1:
                 rate *= optimizer.adam_learning_rate / optimizer.learning_rate
@@ -107,8 +113,23 @@ def by_hand(optimizer, n_steps=N_STEPS):
 
 
 def comparable(optimizer):
-    """For how many steps two computations agree: Muon's have one size, and are chaotic at the minimum."""
+    """For how many steps two computations agree.
+
+    Muon's have one size, and are chaotic at the minimum; so are rescaled gradients, which do not vanish.
+    """
+    if optimizer.perpendicular == "rescaled":
+        return 20
     return 50 if isinstance(optimizer, Muon) else N_STEPS
+
+
+def perpendicular(gradient, value, rescale):
+    """What is left of the gradient along an orthonormal basis without the direction of the parameter."""
+    size = value.size
+    basis = np.linalg.qr(np.column_stack([value.ravel(), np.eye(size)]))[0][:, 1:]
+    rest = basis @ (basis.T @ gradient.ravel())
+    if rescale:
+        rest *= np.linalg.norm(gradient) / np.linalg.norm(rest)
+    return rest.reshape(value.shape)
 
 
 def orthogonalized(matrix):
@@ -166,16 +187,16 @@ def test_traced_rates_give_the_numbers_of_plain_ones(optimizer):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
 def test_members_with_other_rates_share_one_program(optimizer):
     with jax.enable_x64(True):
-        rates = jnp.asarray([0.5, 1.0]) * optimizer.learning_rate
+        rates, steps = jnp.asarray([0.5, 1.0]) * optimizer.learning_rate, comparable(optimizer)
 
         @jax.jit
         @jax.vmap
         def last(rate):
             path, _ = descend(optimizer.with_traced({"learning_rate": rate}))
-            return path["a"][-1]
+            return path["a"][steps - 1]
 
         for i, rate in enumerate(rates.tolist()):
-            alone = by_hand(type(optimizer)(**{**dict(optimizer), "learning_rate": rate}))
+            alone = by_hand(type(optimizer)(**{**dict(optimizer), "learning_rate": rate}), steps)
             np.testing.assert_allclose(last(rates)[i], alone["a"], rtol=1e-9, atol=1e-12)
 
 
@@ -217,3 +238,44 @@ def test_steps_of_a_schedule_are_in_order():
         with pytest.raises(InputError, match=r"schedule\.at: must have steps from 1 on, each later than"):
             Steps(at=at)
     assert float(Steps()(5, 10)) == 1.0
+
+
+@pytest.mark.parametrize("how", ["rescaled", "unscaled"])
+def test_the_perpendicular_gradient_has_no_component_along_the_parameter(how):
+    rng = np.random.default_rng(4)
+    theta = {"w": jnp.asarray(rng.normal(size=(30, 20)), jnp.float32), "b": jnp.zeros(20), "c": jnp.ones(1)}
+    g = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=leaf.shape), jnp.float32), theta)
+    g["w"] += 10 * theta["w"]  # mostly along it
+    step = SGD(learning_rate=1.0, perpendicular=how).whole_transform(1)
+    update, _ = jax.jit(step.update)(g, step.init(theta), theta)
+    rest, w = -np.asarray(update["w"], np.float64), np.asarray(theta["w"], np.float64)
+    assert abs((rest * w).sum()) < 1e-5 * np.linalg.norm(rest) * np.linalg.norm(w)
+    sizes = np.linalg.norm(rest), np.linalg.norm(g["w"])
+    assert sizes[0] == pytest.approx(sizes[1], rel=1e-5) if how == "rescaled" else sizes[0] < 0.2 * sizes[1]
+    for name in ("b", "c"):  # no direction to leave out
+        np.testing.assert_allclose(-update[name], g[name], rtol=1e-6)
+    nothing, _ = step.update(jax.tree.map(jnp.zeros_like, g), step.init(theta), theta)
+    assert not any(np.any(leaf) for leaf in jax.tree.leaves(nothing))
+
+
+@pytest.mark.torch
+def test_a_perpendicular_step_is_that_of_pytorch():
+    import torch
+
+    rng = np.random.default_rng(5)
+    start, slopes = rng.normal(size=(4, 3)), rng.normal(size=(9, 4, 3))
+    with jax.enable_x64(True):
+        optimizer = AdamW(learning_rate=0.1, weight_decay=0.2, perpendicular="rescaled")
+        step = optimizer.whole_transform(9)
+        theta = jnp.asarray(start)
+        state = step.init(theta)
+        other = torch.nn.Parameter(torch.tensor(start))
+        base = torch.optim.AdamW([other], lr=0.1, weight_decay=0.2)
+        for slope in slopes:
+            update, state = step.update(jnp.asarray(slope), state, theta)
+            theta = theta + update
+            w, g = other.detach().flatten(), torch.tensor(slope).flatten()
+            rest = g - torch.dot(w, g) / torch.dot(w, w) * w
+            other.grad = (rest * g.norm() / rest.norm()).reshape(4, 3)
+            base.step()
+        np.testing.assert_allclose(theta, other.detach().numpy(), rtol=1e-9)

@@ -146,7 +146,7 @@ def test_kinds_finds_what_lies_in_the_folders():
     assert {"sparse_parity", "boolean_function", "arrays"} <= kinds("task").keys()
     assert kinds("model")["fully_connected"] is FullyConnected
     assert {"sgd", "adam", "adamw", "muon", "grokfast"} == own_kinds("optimizer")
-    assert {"exponential", "hinge", "logistic", "squared", "cross_entropy"} == own_kinds("loss")
+    assert {"exponential", "hinge", "logistic", "squared", "cross_entropy", "stablemax"} == own_kinds("loss")
     assert {"none", "neuron_norm", "parameter_norm"} == own_kinds("penalty")
     assert {"constant", "linear", "cosine", "steps"} == own_kinds("rate_schedule")
 

@@ -63,7 +63,7 @@ class Learner(Part):
         uses_optimizer: whether it uses the experiment's optimizer. If not, a spec need not have one.
         uses_training_mode: whether it trains networks by `Model.in_training`, keeps their state
             (`Model.next_state`), and calls `Optimizer.whole_transform`. If not, a spec with dropout, batch
-            normalization, ``no_decay`` or ``clip_norm`` is refused.
+            normalization, ``no_decay``, ``clip_norm`` or ``perpendicular`` is refused.
         uses_penalty: whether it adds the experiment's penalty to the loss. If not, a spec with one is
             refused.
     """

@@ -5,7 +5,7 @@ the batch loss, are in ``penalties.py``.
 """
 
 from grokscope.losses._loss import Loss, LossField
-from grokscope.losses.cross_entropy import CrossEntropy
+from grokscope.losses.cross_entropy import CrossEntropy, StableMax
 from grokscope.losses.margin import Exponential, Hinge, Logistic
 from grokscope.losses.penalties import (
     NeuronNormPenalty,
@@ -30,5 +30,6 @@ __all__ = [
     "Penalty",
     "PenaltyField",
     "Squared",
+    "StableMax",
     "neuron_norms",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, SerializeAsAny
 
@@ -11,6 +11,7 @@ from grokscope.optimizers.rate_schedules import Constant, RateScheduleField
 from grokscope.spec.parts import Kind, Part, resolver
 
 if TYPE_CHECKING:
+    import jax
     import optax
 
 __all__ = ["Optimizer", "OptimizerField", "with_decay"]
@@ -28,11 +29,16 @@ class Optimizer(Part):
         clip_norm: c: before anything else, the gradient g of all parameters together is multiplied by
             $\min(1, c / (\lVert g \rVert_2 + 10^{-6}))$, as by PyTorch's ``clip_grad_norm_``. Not given: it
             is not.
+        perpendicular: what is done, after clipping, with the gradient g of each parameter w (a matrix or a
+            vector). ``none``: nothing. ``unscaled``: its component along w is removed,
+            $g_\perp = g - \frac{w \cdot g}{w \cdot w}\, w$. ``rescaled``: the same, then
+            $g_\perp\, \lVert g \rVert / \lVert g_\perp \rVert$. A parameter of one number keeps its gradient.
+            (perp-Grad of Prieto et al. 2025, arXiv 2501.04697, Section 5; ``rescaled`` as in their code.)
     """
 
     group = "optimizer"
     traced = ("learning_rate", "weight_decay", "clip_norm")
-    younger = ("no_decay", "clip_norm")
+    younger = ("no_decay", "clip_norm", "perpendicular")
 
     kind: Kind
     learning_rate: float = Field(default=0.1, gt=0.0, le=1e6)
@@ -40,16 +46,17 @@ class Optimizer(Part):
     schedule: RateScheduleField = Constant()
     no_decay: tuple[str, ...] = ()
     clip_norm: float | None = Field(default=None, gt=0.0, le=1e12)
+    perpendicular: Literal["none", "rescaled", "unscaled"] = "none"
 
     def transform(self, n_steps: int) -> optax.GradientTransformation:
         """The optax transformation of a run of ``n_steps``. Called inside jit.
 
-        It applies weight decay to all parameters; `whole_transform` adds ``no_decay`` and ``clip_norm``.
+        It applies weight decay to all parameters; `whole_transform` adds the fields that every optimizer has.
         """
         raise NotImplementedError
 
     def whole_transform(self, n_steps: int) -> optax.GradientTransformation:
-        """`transform` after clipping, and without weight decay for the parameters of ``no_decay``.
+        """`transform` after ``clip_norm`` and ``perpendicular``; no weight decay for ``no_decay``.
 
         Example:
             >>> from grokscope.optimizers import SGD
@@ -65,6 +72,8 @@ class Optimizer(Part):
         if self.no_decay:
             without = self.model_copy(update={"weight_decay": 0.0}).transform(n_steps)
             whole = optax.partition({"decay": whole, "no_decay": without}, self._labels)
+        if self.perpendicular != "none":
+            whole = optax.chain(_perpendicular(rescale=self.perpendicular == "rescaled"), whole)
         if self.clip_norm is not None:
             whole = optax.chain(_clipped(self.clip_norm), whole)
         return whole
@@ -109,6 +118,24 @@ def _clipped(most: Any) -> optax.GradientTransformation:
         return jax.tree.map(lambda leaf: (leaf * factor).astype(leaf.dtype), gradient)
 
     return optax.stateless(clip)
+
+
+def _perpendicular(*, rescale: bool) -> optax.GradientTransformation:
+    """Remove from the gradient of each parameter its component along the parameter."""
+    import jax
+    import jax.numpy as jnp
+    import optax
+
+    def turn(g: jax.Array, w: jax.Array) -> jax.Array:
+        if g.size == 1:  # no direction is perpendicular to it
+            return g
+        rest = g - jnp.sum(w * g) / (jnp.sum(w * w) + 1e-30) * w
+        if rescale:
+            size = jnp.sqrt(jnp.sum(rest * rest))
+            rest = rest * jnp.where(size > 0, jnp.sqrt(jnp.sum(g * g)) / jnp.where(size > 0, size, 1), 0)
+        return rest
+
+    return optax.stateless(lambda gradient, params: jax.tree.map(turn, gradient, params))
 
 
 def with_decay(
