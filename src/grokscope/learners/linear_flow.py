@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from grokscope.learners._learner import Batch, Learner, State
-from grokscope.models.linear import LinearModel
+from grokscope.learners._linear import first_missing, inputs_and_start
 from grokscope.optimizers.rate_schedules import Constant
 from grokscope.optimizers.sgd import SGD
 
@@ -54,20 +54,17 @@ class LinearFlow(Learner):
 
     def missing(self, spec: TrainingSpec) -> str | None:
         """Everything but linear regression by plain full-batch descent is refused."""
-        model, optimizer = spec.model, spec.optimizer
-        batch_size = getattr(spec, "batch_size", "full")
-        needed = {
-            "model 'linear' without widths": isinstance(model, LinearModel) and not model.widths,
-            "loss 'squared'": spec.loss.kind == "squared",
-            "real labels or labels +-1": spec.task.label_kind != "class",
-            "batch_size 'full'": not spec.online
-            and (batch_size == "full" or batch_size >= spec.task.n_train),
-            "optimizer 'sgd' without momentum, at a constant rate": isinstance(optimizer, SGD)
-            and optimizer.momentum is None
-            and optimizer.schedule == Constant(),
-            "no interventions": not getattr(spec, "interventions", ()),
-        }
-        return next((f"needs {what}" for what, is_met in needed.items() if not is_met), None)
+        optimizer = spec.optimizer
+        return first_missing(
+            spec,
+            {
+                "loss 'squared'": spec.loss.kind == "squared",
+                "real labels or labels +-1": spec.task.label_kind != "class",
+                "optimizer 'sgd' without momentum, at a constant rate": isinstance(optimizer, SGD)
+                and optimizer.momentum is None
+                and optimizer.schedule == Constant(),
+            },
+        )
 
     def update_flops(self, spec: TrainingSpec) -> float:
         """Some twenty operations for each coordinate; they are bound by memory, not by arithmetic."""
@@ -79,14 +76,8 @@ class LinearFlow(Learner):
 
         from grokscope.models.networks.linear_network import EigenModes
 
-        task = spec.task
-        weight, bias = spec.model.network(key, task.input_shape, task.n_outputs).affine
-        x, y = data["train_x"], data["train_y"]
-        x = x.reshape(len(x), -1).astype(weight.dtype)
-        y = y.reshape(len(y), -1).astype(weight.dtype)
-        if spec.model.bias:
-            x = jnp.concatenate([x, jnp.ones((len(x), 1), x.dtype)], axis=1)
-            weight = jnp.concatenate([weight, bias[None]])
+        x, weight = inputs_and_start(spec, key, data)
+        y = data["train_y"].reshape(len(x), -1).astype(weight.dtype)
         values, basis = jnp.linalg.eigh(x.T @ x / len(x))
         least = len(values) * jnp.finfo(values.dtype).eps * values[-1]
         is_seen = values > least

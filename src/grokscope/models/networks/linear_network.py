@@ -1,4 +1,4 @@
-"""The network of the model ``linear``: a product of matrices; and one matrix in the eigenbasis of data."""
+"""The network of the model ``linear``: a product of matrices; one matrix in terms of the training inputs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-__all__ = ["EigenModes", "LinearNetwork"]
+__all__ = ["EigenModes", "LinearNetwork", "SpanOfInputs"]
 
 
 class LinearNetwork(eqx.Module):
@@ -65,6 +65,37 @@ class EigenModes(eqx.Module):
     @property
     def network(self) -> LinearNetwork:
         """The model: V s."""
-        whole = self.basis @ self.coordinates
-        whole = whole[:, 0] if whole.shape[1] == 1 else whole
-        return LinearNetwork((whole[:-1],), whole[-1]) if self.has_bias else LinearNetwork((whole,))
+        return _of_one_matrix(self.basis @ self.coordinates, self.has_bias)
+
+
+class SpanOfInputs(eqx.Module):
+    r"""A linear model $W = c W_0 + X^\top A$, in the span of its training inputs and of its start.
+
+    Attributes:
+        inputs: X, [sample, input]. A bias is a further input that is always 1, the last one.
+        gram: $X X^\top$, [sample, sample].
+        start: $W_0$, [input, output].
+        start_outputs: $X W_0$, [sample, output].
+        coefficients: A, [sample, output].
+        factor: c.
+        has_bias: whether the last input is that of a bias.
+    """
+
+    inputs: Float[Array, "*member sample input"]
+    gram: Float[Array, "*member sample sample"]
+    start: Float[Array, "*member input output"]
+    start_outputs: Float[Array, "*member sample output"]
+    coefficients: Float[Array, "*member sample output"]
+    factor: Float[Array, "*member"]
+    has_bias: bool = eqx.field(static=True, default=False)
+
+    @property
+    def network(self) -> LinearNetwork:
+        """The model: W."""
+        return _of_one_matrix(self.factor * self.start + self.inputs.T @ self.coefficients, self.has_bias)
+
+
+def _of_one_matrix(whole: Float[Array, "input output"], has_bias: bool) -> LinearNetwork:
+    """The network of a matrix, whose last row is the bias if there is one."""
+    whole = whole[:, 0] if whole.shape[1] == 1 else whole
+    return LinearNetwork((whole[:-1],), whole[-1]) if has_bias else LinearNetwork((whole,))
