@@ -178,6 +178,7 @@ _FAMILIES = {
     "subtasks": "Subtasks",
     "tolerance": "Accuracy of regression",
     "loss": "Loss and margin",
+    "gradient": "Gradient by the weights",
     "batch": "The batch of the next update",
     "population": "Exact expectations",
     "norms": "Norms",
