@@ -179,6 +179,8 @@ _FAMILIES = {
     "tolerance": "Accuracy of regression",
     "loss": "Loss and margin",
     "logit_scale": "The scale of the logits",
+    "gradient": "Gradient by the weights",
+    "tangent_kernel": "The tangent kernel",
     "batch": "The batch of the next update",
     "population": "Exact expectations",
     "norms": "Norms",

@@ -138,7 +138,11 @@ EXAMPLES = {
         "linear": several("linear", {}, {"widths": [3, 4], "bias": True}),
         "mean_field": several("mean_field", {"width": 8}),
         "mlp": several("mlp", {"widths": [5, 4]}),
-        "embedding_mlp": several("embedding_mlp", {"embedding": 4, "width": 6}),
+        "embedding_mlp": several(
+            "embedding_mlp",
+            {"embedding": 4, "width": 6},
+            {"embedding": 18, "width": 6, "embedding_init": "binary", "embedding_scale": 0.5},
+        ),
         "one_hot_mlp": several(
             "one_hot_mlp",
             {"widths": [6]},
@@ -207,6 +211,7 @@ EXAMPLES = {
         "boost": several("boost", {"factor": 3.0, "neurons": [1]}),
         "sham": several("sham", {"compensated": True, "neurons": [6]}),
         "stop_gradient": several("stop_gradient", {"groups": [[1, 2]]}),
+        "stop_right_logit": several("stop_right_logit", {}, {"value": "zero"}),
         "swap": several("swap", {"neurons": [1], "partners": [2], "what": "scale"}),
         "transplant": several("transplant", {"neurons": [1, 3], "factor": 0.5, "others": 0.5}),
     },

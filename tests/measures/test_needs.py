@@ -107,8 +107,10 @@ NEEDS: dict[str, set[str]] = {
     "train_margin_least": {"signs"},
     "train_tolerance_accuracy": {"real"},
     "train_zero_outputs": {"signs"},
+    "weight_alignment": {"matrices"},
     "weight_movement": {"one hidden layer", "hidden bits"},
     "weight_norm": {"parameters"},
+    "zero_loss_share": set(),
 }
 # taken only where a spec asks for them; and with classes only then
 ASKED_FOR = {
@@ -118,7 +120,13 @@ ASKED_FOR = {
     or NEEDS[name] & {"features", "kernel", "classes"}
 }
 ASKED_FOR |= {name for name in NEEDS if NEEDS[name] & {"gaussian errors", "moments", "real", "error terms"}}
-ASKED_FOR |= {"batch_norm_scale", "kernel_alignment", "kernel_distance"}
+ASKED_FOR |= {
+    "batch_norm_scale",
+    "kernel_alignment",
+    "kernel_distance",
+    "weight_alignment",
+    "zero_loss_share",
+}
 ASKED_FOR |= {"batch_accuracy", "batch_loss", "start_distance"}
 ASKED_FOR |= {"group_accuracy", "group_true_accuracy", "group_wrong_share", "pruned_accuracy"}
 ASKED_FOR |= {"margin_mean_large", "subnetwork_accuracy", "train_margin_least"}

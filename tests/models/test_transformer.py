@@ -258,3 +258,29 @@ def test_inputs_must_be_tokens(kind):
         InputError, match=rf"'{kind}' reads sequences of one-hot tokens .* have shape \(40,\)"
     ):
         Experiment(task="sparse_parity", model=kind, epochs=1)
+
+
+@pytest.mark.parametrize(("bits", "tokens"), [(4, 16), (12, 59), (20, 113)])
+def test_binary_embeddings_are_different_codes_of_the_seed(bits, tokens):
+    model = EmbeddingMLP(embedding=bits, width=3, embedding_init="binary", embedding_scale=0.5)
+    first, again, other = (
+        np.asarray(model.network(jax.random.key(seed), (2, tokens), tokens).embedding) for seed in (0, 0, 1)
+    )
+    assert set(np.unique(first)) == {0.0, 0.5}
+    assert len(np.unique(first, axis=0)) == tokens
+    assert 0.35 < (first > 0).mean() < 0.65
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+def test_too_few_bits_for_the_tokens_are_refused():
+    with pytest.raises(InputError) as error:
+        Experiment(
+            task={"kind": "modular_operator", "p": 17, "operator_token": False, "equals_token": False},
+            model={"kind": "embedding_mlp", "embedding": 4, "embedding_init": "binary"},
+            loss="cross_entropy",
+            steps=1,
+        )
+    assert str(error.value) == (
+        "model.embedding: 4 bits are too few for 17 different codes; give at least 5."
+    )

@@ -151,6 +151,7 @@ SWEPT: dict[str, tuple[dict[str, Any], Any, Any]] = {
     "model.embedding": (PAIRS, 4, 6),
     "model.combine": (PAIRS, "concatenate", "add"),
     "model.bias": (PAIRS, True, False),
+    "model.embedding_init": (PAIRS, "normal", "binary"),
     "model.embedding_scale": (PAIRS, 0.5, 1.0),
     "model.power": (ONE_HOT, 2, 3),
     "model.stds": (ONE_HOT, [1.0], [0.5, 0.1]),

@@ -30,6 +30,7 @@ __all__ = [
     "TrainLoss",
     "TrainMarginBelow1",
     "TrainMarginLeast",
+    "ZeroLossShare",
 ]
 
 
@@ -77,6 +78,37 @@ class TestLoss(_Loss):
     kind: Literal["test_loss"] = "test_loss"
     needs = (TEST_SPLIT,)
     split = "test"
+
+
+class ZeroLossShare(Measure):
+    r"""Share of the training samples whose loss is exactly 0, in the precision in which it is computed.
+
+    With the cross-entropy these are the samples whose $\sum_k e^{f_k - \max f}$ is rounded to 1 and whose
+    largest logit is that of the right class ("softmax collapse"): the right class's logit has no gradient.
+    With the hinge loss it is the share with a margin of 1 or more.
+
+    Source: Prieto et al. 2025 (arXiv 2501.04697), Figure 2.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from grokscope.losses import CrossEntropy
+        >>> from grokscope.measures import Point
+        >>> data = {"train_x": jnp.array([[30.0, 0.0], [9.0, 0.0]]), "train_y": jnp.array([0, 0])}
+        >>> [float(ZeroLossShare()(Point(lambda x: x, data, CrossEntropy(precision=precision))))
+        ...  for precision in ("float16", "as_run", "float64")]
+        [1.0, 0.5, 0.0]
+    """
+
+    kind: Literal["zero_loss_share"] = "zero_loss_share"
+    default = False
+    needs = (TRAIN_SPLIT,)
+
+    def __call__(self, point: Point) -> jax.Array:
+        """mean(loss == 0)."""
+        import jax.numpy as jnp
+
+        f = point.outputs("train")
+        return jnp.mean(point.loss.per_sample(f, point.split("train").y) == 0, dtype=f.dtype)
 
 
 class CorrectClassLoss(Measure):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import jax
 
     from grokscope.measures._point import Point
-    from grokscope.measures.needs import Need
+    from grokscope.spec.training_spec import TrainingSpec
 
 __all__ = ["KernelAlignment", "KernelDistance"]
 
@@ -26,6 +26,7 @@ class _OfKernel(Measure):
     kind: str
     pace = "slow"
     default = False
+    needs = (PARAMETERS,)
 
     split: Literal["test", "train"] = "test"
     inputs: int = Field(default=256, ge=2, le=256)
@@ -36,10 +37,12 @@ class _OfKernel(Measure):
         some = "" if self.inputs == 256 else f"_{self.inputs}"
         return self.kind + ("" if self.split == "test" else "_train") + some
 
-    @property
-    def needs(self) -> tuple[Need, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Parameters, and the split."""
-        return (PARAMETERS, TEST_SPLIT if self.split == "test" else TRAIN_SPLIT)
+    def missing(self, spec: TrainingSpec) -> str | None:
+        """As in the base; the split must also have samples."""
+        split = TRAIN_SPLIT if self.split == "train" else TEST_SPLIT
+        if (reason := split.missing(spec)) is not None:
+            return f"{self.name} needs {reason}"
+        return super().missing(spec)
 
     def kernel(self, point: Point, network: Any = None) -> jax.Array:
         """The kernel of the point's network, which measures share, or of another one."""
@@ -109,10 +112,7 @@ class KernelDistance(_OfKernel):
 
     kind: Literal["kernel_distance"] = "kernel_distance"
 
-    @property
-    def needs(self) -> tuple[Need, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Parameters, the split, and the network at the member's start."""
-        return (*super().needs, INITIAL_NETWORK)
+    needs = (PARAMETERS, INITIAL_NETWORK)
 
     def __call__(self, point: Point) -> jax.Array:
         """One less the cosine."""
