@@ -92,10 +92,14 @@ _REDUCED = f"p = {_SMALL_P} instead of {_P}, and half of the table instead of 40
 _OTHER_SEEDS = "; ".join(f"{stream}=+10000" for stream in ("init", "data", "order", "noise"))
 
 
-def _holding(norm: float, **more: Any) -> HoldNorm:
-    """Hold multiples of a reference, which is replaced by the norm at grokking of `reference`."""
-    given = {"parameters": _MATRICES, "at": _HELD_FROM, **more}
-    return HoldNorm(norm=norm, of="reference", reference=1.0, **given)
+def _holding(
+    spec: Experiment, norm: float, until: int | None = None, parameters: tuple[str, ...] = _MATRICES
+) -> Experiment:
+    """The spec with a norm held at a multiple of a reference, which is replaced by a norm at grokking."""
+    held = HoldNorm(
+        norm=norm, of="reference", reference=1.0, at=_HELD_FROM, until=until, parameters=parameters
+    )
+    return Experiment.model_validate({**dict(spec), "interventions": (held,)})
 
 
 _OF_REFERENCE = {"interventions.0.reference": from_experiment("reference", f"{_SIZE.name} at grokking")}
@@ -129,10 +133,10 @@ def _held(
     norm: float = 1.0,
     seeds: int = _SEEDS["quick"],
     steps: int = 15_000,
-    **more: Any,
+    until: int | None = None,
 ) -> SweepExperiment:
     spec = _FREE.with_(f"name='{name}'", *changes)
-    spec = Experiment.model_validate({**dict(spec), "interventions": (_holding(norm, **more),)})
+    spec = _holding(spec, norm, until)
     return SweepExperiment(
         name, sentence, spec, _profiles(quick, seeds=seeds, steps=steps), over=over, values=dict(values)
     )
@@ -176,13 +180,10 @@ _PARITY_DECAYS = (0.3, 0.5, 1.0, 1.5)
 _PARITY_RHOS = (0.9, 1.2)
 
 
-def _parity(name: str, sentence: str, *over: str, decays: bool = False, **more: Any) -> SweepExperiment:
+def _parity(name: str, sentence: str, *over: str, decays: bool = False) -> SweepExperiment:
     spec = _PARITY.with_(f"name='{name}'")
     if not decays:
-        held = HoldNorm(
-            norm=1.0, of="reference", reference=1.0, parameters=_MATRICES[1:], at=_HELD_FROM, **more
-        )
-        spec = Experiment.model_validate({**dict(spec), "interventions": (held,)})
+        spec = _holding(spec, 1.0, parameters=_MATRICES[1:])
     number = from_experiment("parity-reference", f"{_PARITY_SIZE.name} at grokking")
     profiles = {
         "paper": SweepProfile(seeds=16),
@@ -322,20 +323,21 @@ _EXPERIMENTS = (
 # ---------------------------------------------------------------- evidence: one entry per seed
 
 
-def norm_at_grokking(measures: xr.Dataset, name: str = _SIZE.name, **cell: float) -> np.ndarray:
-    """The norm of the matrices at the grokking step, in a cell of a sweep, [seed]; NaN if it does not grok.
+def norm_at_grokking(measures: xr.Dataset, name: str = _SIZE.name) -> np.ndarray:
+    """The norm of the matrices at the grokking step of a run or of a cell, [seed]; NaN if it does not grok.
 
     Raises:
-        NotTestable: if there is no such cell, or no seed grokked.
+        NotTestable: if no seed grokked.
     """
     need(measures, name)
-    part = part_of(measures, **cell)
-    times = times_in(part, "grokking")
-    found = value_at(part, member_curves(part[name]), times.upper)
+    found = value_at(measures, member_curves(measures[name]), times_in(measures, "grokking").upper)
     if not np.isfinite(found).any():
-        where = ", ".join(f"{key} {value:g}" for key, value in cell.items())
-        raise NotTestable(f"no seed grokked ({where})" if where else "no seed grokked")
+        raise NotTestable("no seed grokked")
     return found
+
+
+def _cell(measures: xr.Dataset, axis: str, value: float) -> xr.Dataset:
+    return part_of(measures, **{axis: value})
 
 
 def _over(measures: xr.Dataset, axis: str, cells: Sequence[float] | None = None) -> np.ndarray:
@@ -343,7 +345,7 @@ def _over(measures: xr.Dataset, axis: str, cells: Sequence[float] | None = None)
     if axis not in measures.dims:
         raise NotTestable(f"the sweep has no axis {axis!r}")
     values = measures[axis].to_numpy() if cells is None else cells
-    return np.array([norm_at_grokking(measures, **{axis: float(value)}) for value in values])
+    return np.array([norm_at_grokking(_cell(measures, axis, float(value))) for value in values])
 
 
 def variation(norms: np.ndarray) -> np.ndarray:
@@ -422,7 +424,7 @@ def of_log_means(
     return pseudovalues(fitted, n)[0]
 
 
-def log_ratio(above: CensoredTimes, below: CensoredTimes, since: float = 0.0) -> np.ndarray:
+def log_ratio(above: CensoredTimes, below: CensoredTimes, *, since: float = 0.0) -> np.ndarray:
     """Pseudo-values [seed] of the mean log ratio of the times of the same seeds."""
     return of_log_means(lambda means: float(means[0] - means[1]), above, below, since=since)
 
@@ -431,7 +433,7 @@ def _held_times(measures: xr.Dataset, *norms: float) -> list[CensoredTimes]:
     return [times_in(measures, "grokking", norm=norm) for norm in norms]
 
 
-def _slope(x: Sequence[float], means: np.ndarray) -> float:
+def _slope(x: Any, means: np.ndarray) -> float:
     return float(np.polyfit(x, means, 1)[0])
 
 
@@ -446,7 +448,7 @@ def held_over_asked(held: xr.Dataset, reference: xr.Dataset) -> np.ndarray:
     asked = np.median(_finite(norm_at_grokking(reference)))
     if "norm" not in held.dims:
         raise NotTestable("the sweep has no axis 'norm'")
-    found = [norm_at_grokking(held, norm=float(rho)) / (float(rho) * asked) for rho in held["norm"]]
+    found = [norm_at_grokking(part_of(held, norm=float(rho))) / (float(rho) * asked) for rho in held["norm"]]
     return _finite(np.concatenate(found))
 
 
@@ -470,7 +472,7 @@ def norm_over_rate(held: xr.Dataset, faster: xr.Dataset, since: float = 0.0) -> 
 def slow_over_fast(held: xr.Dataset, faster: xr.Dataset, since: float = 0.0) -> np.ndarray:
     r"""Log of the time at rate 0.001 over that at 0.008, at $\rho = 0.85$, [seed]."""
     fast = part_of(faster, learning_rate=0.008)
-    return log_ratio(_held_times(held, _RHOS[0])[0], _held_times(fast, _RHOS[0])[0], since)
+    return log_ratio(_held_times(held, _RHOS[0])[0], _held_times(fast, _RHOS[0])[0], since=since)
 
 
 def undone(held: xr.Dataset, matched: xr.Dataset) -> np.ndarray:
@@ -535,8 +537,8 @@ def parity_off_frontier(held: xr.Dataset, decays: xr.Dataset, norm: float) -> np
     if len(values) < 2:
         raise NotTestable("the sweep has no axis 'weight_decay'")
     frees = [times_in(decays, "grokking", weight_decay=value) for value in values]
-    norms = np.array([norm_at_grokking(decays, name, weight_decay=value) for value in values])
-    sizes = norm_at_grokking(held, name, norm=norm)
+    norms = np.array([norm_at_grokking(_cell(decays, "weight_decay", value), name) for value in values])
+    sizes = norm_at_grokking(part_of(held, norm=norm), name)
     n = min(norms.shape[1], len(sizes))
     x, at = np.log(np.nanmean(norms[:, :n], axis=1)), float(np.log(np.nanmean(sizes[:n])))
 
@@ -871,13 +873,14 @@ def _cells(
     """Values of an axis, and norms and times at grokking in each of its cells, of those that have any."""
     found: tuple[list[float], list[Any], list[Any]] = ([], [], [])
     for value in measures[axis].to_numpy().astype(float):
+        cell = _cell(measures, axis, value)
         try:
-            norms = norm_at_grokking(measures, name, **{axis: value})
+            norms = norm_at_grokking(cell, name)
         except NotTestable:
             continue
-        times = times_in(measures, "grokking", **{axis: value}).upper
-        for part, one in zip(found, (value, norms, times), strict=True):
-            part.append(one)
+        found[0].append(float(value))
+        found[1].append(norms)
+        found[2].append(times_in(cell, "grokking").upper)
     return found
 
 
