@@ -45,7 +45,6 @@ from grokscope.papers import (
     from_experiment,
 )
 from grokscope.papers.evidence import part_of, pseudovalues, steps_of, times_in, value_at
-from grokscope.plots.curves import standing
 from grokscope.plots.style import COLOR, SMALL, legend, panels, small_print, x_label
 from grokscope.spec.events import member_curves
 from grokscope.statistics import CensoredTimes, censored_regression
@@ -129,16 +128,14 @@ def _held(
     over: tuple[str, ...],
     quick: tuple[str, ...],
     *changes: str,
-    values: Mapping[str, Any] = _OF_REFERENCE,
-    norm: float = 1.0,
     seeds: int = _SEEDS["quick"],
     steps: int = 15_000,
     until: int | None = None,
 ) -> SweepExperiment:
     spec = _FREE.with_(f"name='{name}'", *changes)
-    spec = _holding(spec, norm, until)
+    spec = _holding(spec, 1.0, until)
     return SweepExperiment(
-        name, sentence, spec, _profiles(quick, seeds=seeds, steps=steps), over=over, values=dict(values)
+        name, sentence, spec, _profiles(quick, seeds=seeds, steps=steps), over=over, values=_OF_REFERENCE
     )
 
 
@@ -284,13 +281,12 @@ _EXPERIMENTS = (
         ),
         _profiles(),
     ),
-    _held(
+    RunExperiment(
         "temperature",
         "The norm is held at 1.15 times that of grokking, and the loss divides the logits by a temperature "
         "that gives them the scale they have at 1 (arXiv 2606.18465).",
-        _norms(_RHOS[2]),
-        _norms(_RHOS[2]),
-        "loss.temperature=1.0",
+        _holding(_FREE.with_("name='temperature'", "loss.temperature=1.0"), _RHOS[2]),
+        _profiles(),
         values=_OF_REFERENCE | {"loss.temperature": from_experiment("held", temperature_that_matches)},
     ),
     _held(
@@ -482,14 +478,14 @@ def undone(held: xr.Dataset, matched: xr.Dataset) -> np.ndarray:
         one, high, found = means
         return float((high - found) / (high - one))
 
-    return of_log_means(estimand, *_held_times(held, _RHOS[1], _RHOS[2]), *_held_times(matched, _RHOS[2]))
+    return of_log_means(estimand, *_held_times(held, _RHOS[1], _RHOS[2]), times_in(matched, "grokking"))
 
 
 def scale_seen(held: xr.Dataset, matched: xr.Dataset) -> np.ndarray:
     r"""The logit scale over the temperature at $\rho = 1.15$, over the logit scale at $\rho = 1$, [seed]."""
     need(matched, "logit_scale")
     temperature = np.median(_finite(temperature_that_matches(held)))
-    seen = _early_logits(part_of(matched, norm=_RHOS[2])) / temperature
+    seen = _early_logits(matched) / temperature
     wanted = _early_logits(part_of(held, norm=_RHOS[1]))
     n = min(len(seen), len(wanted))
     return seen[:n] / wanted[:n]
@@ -497,7 +493,7 @@ def scale_seen(held: xr.Dataset, matched: xr.Dataset) -> np.ndarray:
 
 def memory_with_temperature(matched: xr.Dataset, held: xr.Dataset) -> np.ndarray:
     """The memorization step with the temperature over that without it, [seed]."""
-    one, other = (times_in(part_of(each, norm=_RHOS[2]), "memorization") for each in (matched, held))
+    one, other = (times_in(each, "memorization") for each in (matched, part_of(held, norm=_RHOS[2])))
     return np.exp(log_ratio(one, other))
 
 
@@ -836,19 +832,6 @@ _CLAIMS = (
         beside=("held-rates",),
         evidence=lambda held, faster: np.exp(slow_over_fast(held, faster, _HELD_FROM)),
     ),
-    _claim(
-        id="T15-range",
-        name="... and the norm matters less",
-        sentence="And the norm then moves it no longer 2.5 times as much as the rate.",
-        source="Table 1 (by arithmetic)",
-        setting="own",
-        estimand="as T7, less 500 steps",
-        region=Region.at_most(2.5),
-        smallest_effect=Effect(0.5, "half of the effect of the rate"),
-        experiment="held",
-        beside=("held-rates",),
-        evidence=partial(norm_over_rate, since=_HELD_FROM),
-    ),
 )
 
 # ---------------------------------------------------------------- figures
@@ -950,7 +933,8 @@ def _draw_held(runs: Mapping[str, RunLike], command: str) -> Drawing:
     for axis in (left, middle, right):
         x_label(axis, "held norm / norm at grokking")
     legend(drawing, left, middle)
-    small_print(drawing, f"Points: seeds that grok. {standing(held, spread=False)}", command)
+    notes = "; ".join(_notes(runs, "reference", "held", "held-rates"))
+    small_print(drawing, f"Points: seeds that grok. Lines: medians. {notes}.", command)
     return drawing
 
 
@@ -992,15 +976,16 @@ def _draw_scale(runs: Mapping[str, RunLike], command: str) -> Drawing:
             textcoords="offset points",
             xytext=(6, -2),
         )
-    part = part_of(matched, norm=_RHOS[2])
-    found = _early_logits(part) / np.median(_finite(temperature_that_matches(held)))
+    found = _early_logits(matched) / np.median(_finite(temperature_that_matches(held)))
     label = "1.15 with the temperature"
-    axis.plot(found, times_in(part, "grokking").upper, "x", color=_ORANGE, label=label)
+    axis.plot(found, times_in(matched, "grokking").upper, "x", color=_ORANGE, label=label)
     axis.set_yscale("log")
     axis.set_ylabel("grokking step", fontsize=SMALL)
     x_label(axis, "logit scale / temperature, mean from step 1,000 to 3,000")
     legend(drawing, axis)
-    small_print(drawing, standing(held, spread=False), command)
+    small_print(
+        drawing, f"Points: seeds that grok. {'; '.join(_notes(runs, 'held', 'temperature'))}.", command
+    )
     return drawing
 
 
