@@ -44,7 +44,7 @@ from grokscope.papers import (
     SweepProfile,
     from_experiment,
 )
-from grokscope.papers.evidence import part_of, pseudovalues, steps_of, times_in, value_at
+from grokscope.papers.evidence import part_of, pseudovalues, ratio, steps_of, times_in, value_at
 from grokscope.plots.style import COLOR, SMALL, legend, panels, small_print, x_label
 from grokscope.spec.events import member_curves
 from grokscope.statistics import CensoredTimes, censored_regression
@@ -147,7 +147,7 @@ def temperature_that_matches(measures: xr.Dataset) -> np.ndarray:
     r"""The logit scale at $\rho = 1.15$ over that at $\rho = 1$, [seed]: means from step 1,000 to 3,000."""
     need(measures, "logit_scale")
     high, low = (_early_logits(part_of(measures, norm=norm)) for norm in (_RHOS[2], _RHOS[1]))
-    return high / low
+    return ratio(high, low)
 
 
 def _early_logits(measures: xr.Dataset) -> np.ndarray:
@@ -351,7 +351,7 @@ def variation(norms: np.ndarray) -> np.ndarray:
         >>> variation(np.array([[1.0, 2.0], [3.0, 2.0]])).round(4).tolist()
         [0.7071, 0.0]
     """
-    return norms.std(axis=0, ddof=1) / norms.mean(axis=0)
+    return ratio(norms.std(axis=0, ddof=1), norms.mean(axis=0))
 
 
 def variation_over_data(data: xr.Dataset, free: xr.Dataset) -> np.ndarray:
@@ -364,9 +364,7 @@ def variation_over_data(data: xr.Dataset, free: xr.Dataset) -> np.ndarray:
 def exponent_of_size(measures: xr.Dataset) -> np.ndarray:
     """The exponent of the norm at grokking in p, [seed]."""
     norms, p = _over(measures, "p"), measures["p"].to_numpy().astype(float)
-    lines = [
-        np.polyfit(np.log(p), np.log(one), 1)[0] if np.isfinite(one).all() else np.nan for one in norms.T
-    ]
+    lines = [np.polyfit(np.log(p), np.log(one), 1)[0] if (one > 0).all() else np.nan for one in norms.T]
     return np.array(lines)
 
 
@@ -429,6 +427,11 @@ def _held_times(measures: xr.Dataset, *norms: float) -> list[CensoredTimes]:
     return [times_in(measures, "grokking", norm=norm) for norm in norms]
 
 
+def _quotient(above: float, below: float) -> float:
+    """``above / below``; NaN where ``below`` is 0."""
+    return float(above / below) if below else np.nan
+
+
 def _slope(x: Any, means: np.ndarray) -> float:
     return float(np.polyfit(x, means, 1)[0])
 
@@ -441,15 +444,29 @@ def rate_of_growth(measures: xr.Dataset, *norms: float, since: float = 0.0) -> n
 
 def held_over_asked(held: xr.Dataset, reference: xr.Dataset) -> np.ndarray:
     r"""The norm at grokking over $\rho W_c$, of each seed in each cell that grokked."""
-    asked = np.median(_finite(norm_at_grokking(reference)))
+    asked = _median(norm_at_grokking(reference))
     if "norm" not in held.dims:
         raise NotTestable("the sweep has no axis 'norm'")
-    found = [norm_at_grokking(part_of(held, norm=float(rho))) / (float(rho) * asked) for rho in held["norm"]]
+    found = [
+        ratio(norm_at_grokking(part_of(held, norm=float(rho))), np.array(float(rho) * asked))
+        for rho in held["norm"]
+    ]
     return _finite(np.concatenate(found))
 
 
 def _finite(values: np.ndarray) -> np.ndarray:
     return values[np.isfinite(values)]
+
+
+def _median(values: np.ndarray) -> float:
+    """The median of the seeds that have a value.
+
+    Raises:
+        NotTestable: if none has.
+    """
+    if not len(known := _finite(values)):
+        raise NotTestable("no seed has the number")
+    return float(np.median(known))
 
 
 def norm_over_rate(held: xr.Dataset, faster: xr.Dataset, since: float = 0.0) -> np.ndarray:
@@ -460,7 +477,7 @@ def norm_over_rate(held: xr.Dataset, faster: xr.Dataset, since: float = 0.0) -> 
     def estimand(means: np.ndarray) -> float:
         slow_low, slow_high, fast_low, fast_high = means
         over_norms = abs(slow_high - slow_low) + abs(fast_high - fast_low)
-        return float(over_norms / (abs(slow_low - fast_low) + abs(slow_high - fast_high)))
+        return _quotient(over_norms, abs(slow_low - fast_low) + abs(slow_high - fast_high))
 
     return of_log_means(estimand, *_held_times(held, *ends), *_held_times(fast, *ends), since=since)
 
@@ -476,7 +493,7 @@ def undone(held: xr.Dataset, matched: xr.Dataset) -> np.ndarray:
 
     def estimand(means: np.ndarray) -> float:
         one, high, found = means
-        return float((high - found) / (high - one))
+        return _quotient(high - found, high - one)
 
     return of_log_means(estimand, *_held_times(held, _RHOS[1], _RHOS[2]), times_in(matched, "grokking"))
 
@@ -484,11 +501,11 @@ def undone(held: xr.Dataset, matched: xr.Dataset) -> np.ndarray:
 def scale_seen(held: xr.Dataset, matched: xr.Dataset) -> np.ndarray:
     r"""The logit scale over the temperature at $\rho = 1.15$, over the logit scale at $\rho = 1$, [seed]."""
     need(matched, "logit_scale")
-    temperature = np.median(_finite(temperature_that_matches(held)))
-    seen = _early_logits(matched) / temperature
+    temperature = _median(temperature_that_matches(held))
+    seen = ratio(_early_logits(matched), np.array(temperature))
     wanted = _early_logits(part_of(held, norm=_RHOS[1]))
     n = min(len(seen), len(wanted))
-    return seen[:n] / wanted[:n]
+    return ratio(seen[:n], wanted[:n])
 
 
 def memory_with_temperature(matched: xr.Dataset, held: xr.Dataset) -> np.ndarray:
@@ -502,7 +519,7 @@ def squared_over_entropy(squared: xr.Dataset, held: xr.Dataset) -> np.ndarray:
     ends = (_RHOS[0], _RHOS[2])
 
     def estimand(means: np.ndarray) -> float:
-        return float((means[1] - means[0]) / (means[3] - means[2]))
+        return _quotient(means[1] - means[0], means[3] - means[2])
 
     return of_log_means(estimand, *_held_times(squared, *ends), *_held_times(held, *ends))
 
@@ -536,11 +553,14 @@ def parity_off_frontier(held: xr.Dataset, decays: xr.Dataset, norm: float) -> np
     norms = np.array([norm_at_grokking(_cell(decays, "weight_decay", value), name) for value in values])
     sizes = norm_at_grokking(part_of(held, norm=norm), name)
     n = min(norms.shape[1], len(sizes))
-    x, at = np.log(np.nanmean(norms[:, :n], axis=1)), float(np.log(np.nanmean(sizes[:n])))
+    means = np.array([np.nanmean(one[:n]) for one in (*norms, sizes)])
+    if not (means > 0).all() or len(np.unique(means[:-1])) < len(values):
+        raise NotTestable("the norms at grokking do not differ from decay to decay")
+    *x, at = np.log(means)
 
     def estimand(means: np.ndarray) -> float:
         found, *line = means
-        return float(found - _on_line(at, x, np.array(line)))
+        return float(found - _on_line(float(at), np.array(x), np.array(line)))
 
     return of_log_means(estimand, *_held_times(held, norm), *frees)
 
@@ -606,7 +626,7 @@ _CLAIMS = (
         region=Region.between(1.15, 1.45),
         smallest_effect=Effect(0.05, "a twentieth of the norm"),
         experiment="decays",
-        evidence=lambda m: np.divide(*_over(m, "weight_decay", (0.3, 3.0))),
+        evidence=lambda m: ratio(*_over(m, "weight_decay", (0.3, 3.0))),
     ),
     _claim(
         id="T4",
@@ -913,7 +933,7 @@ def _draw_held(runs: Mapping[str, RunLike], command: str) -> Drawing:
     held, reference = runs["held"].measures, runs["reference"].measures
     drawing, (left, middle, right) = panels(["Norm at grokking", "Grokking step", "Steps since the hold"])
     rhos, norms, times = _cells(held, "norm")
-    asked = float(np.median(_finite(norm_at_grokking(reference))))
+    asked = _median(norm_at_grokking(reference))
     left.plot(rhos, [rho * asked for rho in rhos], "--", color=_GRAY, linewidth=1, label="held norm")
     _points(left, rhos, norms, _BLUE)
     left.set_ylabel("norm", fontsize=SMALL)
@@ -976,7 +996,7 @@ def _draw_scale(runs: Mapping[str, RunLike], command: str) -> Drawing:
             textcoords="offset points",
             xytext=(6, -2),
         )
-    found = _early_logits(matched) / np.median(_finite(temperature_that_matches(held)))
+    found = _early_logits(matched) / _median(temperature_that_matches(held))
     label = "1.15 with the temperature"
     axis.plot(found, times_in(matched, "grokking").upper, "x", color=_ORANGE, label=label)
     axis.set_yscale("log")
