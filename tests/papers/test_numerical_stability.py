@@ -45,7 +45,7 @@ def jumps(share, before=0.0, after=1.0):
 
 
 def collapsing(name, share, until, after, norm=1.0):
-    """Test accuracy that is ``until`` at the collapse and ``after`` at the end; the norm grows by a factor."""
+    """Test accuracy: ``until`` at the collapse, ``after`` at the end; the norm grows by a factor after it."""
 
     def test(steps):
         late = np.repeat(around(after), len(steps), axis=1)
