@@ -168,7 +168,11 @@ EXAMPLES = {
             SGD(momentum=0.5, weight_decay=0.05, decay="decoupled"),
         ],
         "adamw": [AdamW(learning_rate=0.05, schedule=Cosine(warmup=5))],
-        "grokfast": [Grokfast(weight_decay=0.01), Grokfast(weight_decay=0.1, decay="decoupled")],
+        "grokfast": [
+            Grokfast(weight_decay=0.01),
+            Grokfast(weight_decay=0.1, decay="decoupled"),
+            Grokfast(window=3, lamb=1.0),
+        ],
         "muon": [Muon(weight_decay=0.1, schedule=Constant(warmup=10))],
     },
     "penalty": {
