@@ -85,6 +85,7 @@ EXAMPLES = {
             {**SIZES, "support": "drawn"},
             {**SIZES, "labels": "random"},
             {**SIZES, "labels": "noisy", "noise": 0.2},
+            {**SIZES, "labels": "noisy", "noise": 0.2, "output": "class"},
         ),
         "boolean_function": several(
             "boolean_function",
