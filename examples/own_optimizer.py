@@ -34,7 +34,8 @@ class GrokfastWindow(Optimizer):
         window: w; the state holds so many gradients.
         lamb: $\lambda_f$.
 
-    Source: Lee et al. 2024 (arXiv 2405.20233), Algorithm 1 (Grokfast-MA).
+    Source: Lee et al. 2024 (arXiv 2405.20233), Algorithm 1 (Grokfast-MA). The optimizer ``grokfast`` with a
+        ``window`` is the same, faster; this one is written to be read.
     """
 
     kind: Literal["grokfast_window"] = "grokfast_window"

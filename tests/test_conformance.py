@@ -85,6 +85,7 @@ EXAMPLES = {
             {**SIZES, "support": "drawn"},
             {**SIZES, "labels": "random"},
             {**SIZES, "labels": "noisy", "noise": 0.2},
+            {**SIZES, "labels": "noisy", "noise": 0.2, "output": "class"},
         ),
         "boolean_function": several(
             "boolean_function",
@@ -182,7 +183,11 @@ EXAMPLES = {
             SGD(momentum=0.5, weight_decay=0.05, decay="decoupled"),
         ],
         "adamw": [AdamW(learning_rate=0.05, schedule=Cosine(warmup=5))],
-        "grokfast": [Grokfast(weight_decay=0.01), Grokfast(weight_decay=0.1, decay="decoupled")],
+        "grokfast": [
+            Grokfast(weight_decay=0.01),
+            Grokfast(weight_decay=0.1, decay="decoupled"),
+            Grokfast(window=3, lamb=1.0),
+        ],
         "muon": [Muon(weight_decay=0.1, schedule=Constant(warmup=10))],
     },
     "penalty": {

@@ -14,6 +14,7 @@ import pytest
 
 from grokscope.errors import InputError
 from grokscope.optimizers import SGD, Adam, AdamW, Constant, Cosine, Grokfast, Linear, Muon, Steps
+from grokscope.optimizers.grokfast import amplify_window_mean
 from grokscope.spec.parts import kinds
 
 OPTIMIZERS = [
@@ -31,6 +32,8 @@ OPTIMIZERS = [
     AdamW(learning_rate=0.05, weight_decay=0.1),
     Grokfast(learning_rate=0.05, weight_decay=0.01, alpha=0.9, lamb=3.0),
     Grokfast(learning_rate=0.05, weight_decay=0.1, decay="decoupled", schedule=Linear()),
+    Grokfast(learning_rate=0.02, weight_decay=0.01, window=7, lamb=3.0),
+    Grokfast(learning_rate=0.02, weight_decay=0.1, decay="decoupled", window=1),
     Muon(learning_rate=0.03, weight_decay=0.1, adam_learning_rate=0.05, beta1=0.8),
     Muon(learning_rate=0.05, adam_learning_rate=0.06, momentum=0.5, schedule=Cosine()),
     SGD(momentum=0.5, learning_rate=0.02, weight_decay=0.5, no_decay=["a"], clip_norm=0.5),
@@ -76,7 +79,7 @@ def by_hand(optimizer, n_steps=N_STEPS):
     theta = {name: value.copy() for name, value in START.items()}
     memory = {name: np.zeros_like(value) for name, value in theta.items()}
     square = {name: np.zeros_like(value) for name, value in theta.items()}
-    slow = {}
+    slow, last = {}, {}
     for step in range(n_steps):
         gradients = {name: CURVATURE[name] * value for name, value in theta.items()}
         norm = math.sqrt(sum(np.square(gradient).sum() for gradient in gradients.values()))
@@ -88,7 +91,12 @@ def by_hand(optimizer, n_steps=N_STEPS):
             if optimizer.perpendicular != "none":
                 gradient = perpendicular(gradient, value, optimizer.perpendicular == "rescaled")
             rate = optimizer.learning_rate * factor(optimizer.schedule, step)
-            if isinstance(optimizer, Grokfast):
+            if isinstance(optimizer, Grokfast) and optimizer.window is not None:
+                last.setdefault(name, []).append(gradient)  # every one
+                mean = np.mean(last[name][-optimizer.window :], axis=0)
+                is_full = len(last[name]) >= optimizer.window
+                gradient = gradient + optimizer.lamb * mean * is_full
+            elif isinstance(optimizer, Grokfast):
                 before = slow.get(name, gradient)  # the average starts as the first gradient
                 slow[name] = optimizer.alpha * before + (1 - optimizer.alpha) * gradient
                 gradient = gradient + optimizer.lamb * slow[name]
@@ -176,6 +184,26 @@ def test_follows_its_formula(optimizer):
             # Parameters start near 1 and end near 0, so what is lost to rounding on the way (other processors
             # round sums otherwise) is a share of 1, not of what is left.
             np.testing.assert_allclose(path[name][steps - 1], value, rtol=1e-9, atol=1e-10)
+
+
+def test_a_window_forgets_large_gradients():
+    """In float32: after gradients of size 1 those of size 1e-9 have their own mean, one turn later."""
+    window, rng = 7, np.random.default_rng(0)
+    gradients = rng.normal(size=(60, 3)).astype(np.float32)
+    gradients[30:] *= 1e-9
+    filtered = amplify_window_mean(window, 2.0)
+    _, found = jax.lax.scan(
+        lambda state, g: filtered.update(g, state)[::-1], filtered.init(gradients[0]), gradients
+    )
+    for step in (5, 6, 20, 29, 43, 44, 59):  # before the window is full, when it is, ... after the change
+        mean = gradients[max(0, step + 1 - window) : step + 1].astype(np.float64).mean(axis=0)
+        wanted = gradients[step] + 2.0 * mean * (step + 1 >= window)
+        np.testing.assert_allclose(found[step], wanted, rtol=1e-4, atol=1e-15)
+
+
+def test_a_window_and_alpha_exclude_each_other():
+    with pytest.raises(InputError, match="alpha is for the exponential average; with a window leave it out"):
+        Grokfast(window=10, alpha=0.9)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)

@@ -197,6 +197,7 @@ SWEPT: dict[str, tuple[dict[str, Any], Any, Any]] = {
     "optimizer.beta2": (OPERATOR, 0.98, 0.99),
     "optimizer.epsilon": (OPERATOR, 1e-8, 1e-6),
     "optimizer.alpha": ({**PARITY, "optimizer": "grokfast"}, 0.9, 0.98),
+    "optimizer.window": ({**PARITY, "optimizer": "grokfast"}, 2, 3),
     "optimizer.lamb": ({**PARITY, "optimizer": "grokfast"}, 1.0, 2.0),
     "optimizer.adam_learning_rate": ({**PARITY, "optimizer": "muon"}, 1e-3, 1e-2),
     "optimizer.schedule": (PARITY, "constant", "linear"),

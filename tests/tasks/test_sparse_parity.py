@@ -9,7 +9,7 @@ import pytest
 import scipy.stats
 
 from grokscope import InputError
-from grokscope.losses import Hinge
+from grokscope.losses import CrossEntropy, Hinge
 from grokscope.spec.streams import stream_key
 from grokscope.tasks.sparse_parity import SparseParity
 
@@ -36,6 +36,26 @@ def test_labels_are_the_product_of_the_hidden_bits(support):
         assert x.shape == (count, 7)
         assert set(np.unique(x)) == {-1.0, 1.0}
         assert y.tolist() == [parity(row, bits) for row in x]
+
+
+@pytest.mark.parametrize("labels", ["true", "random", "noisy"])
+def test_classes_are_the_signs_in_other_words(labels):
+    """Class 0 where the label is +1, 1 where it is -1; in every split, for samples, and for facts."""
+    noise = {"noise": 0.3} if labels == "noisy" else {}
+    of_signs = SparseParity(**SMALL, labels=labels, **noise)
+    of_classes = SparseParity(**SMALL, labels=labels, output="class", **noise)
+    assert of_classes.n_outputs == 2
+    for one, other in (
+        (member(of_signs), member(of_classes)),
+        (of_signs.shared_data(), of_classes.shared_data()),
+        *(({"y": t.sample(jax.random.key(3), 40)[1]} for t in (of_signs, of_classes)),),
+    ):
+        assert one.keys() == other.keys()
+        for name, array in one.items():
+            wanted = np.asarray(array) if name.endswith("x") else (1 - np.asarray(array)) / 2
+            np.testing.assert_array_equal(other[name], wanted)
+    facts = [task.point_facts(member(task))["wrong_labels"] for task in (of_signs, of_classes)]
+    np.testing.assert_array_equal(*facts)
 
 
 def test_inputs_are_fair_and_independent_coins():
@@ -168,6 +188,20 @@ def test_the_population_is_all_inputs(support):
     assert float(found["loss"]) == pytest.approx(np.maximum(0, 1 - y * f).mean(), rel=1e-4)
     assert float(found["accuracy"]) == pytest.approx((y * f > 0).mean(), abs=1e-6)
     assert SparseParity(**SMALL | {"n": 17}).population_names == ()
+
+
+def test_the_population_of_classes():
+    task = SparseParity(**SMALL | {"n": 4}, output="class")
+    x = np.array(list(itertools.product([-1.0, 1.0], repeat=4)))
+    right = x[:, 3] > 0  # of two logits the one of the right class is larger
+    loss = np.where(right, np.log1p(np.exp(-2.0)), np.log1p(np.exp(2.0))).mean()
+
+    def network(x):
+        return jax.numpy.stack([x[:, :4].prod(axis=1), -x[:, :4].prod(axis=1)], axis=1)
+
+    found = jax.jit(lambda: task.population(network, CrossEntropy(), {}))()
+    assert float(found["loss"]) == pytest.approx(loss, rel=1e-5)
+    assert float(found["accuracy"]) == 0.5
 
 
 def test_the_population_accuracy_leaves_out_inputs_without_a_prediction():

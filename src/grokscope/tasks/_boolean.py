@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import jax
 
-__all__ = ["UniformBits", "signs"]
+__all__ = ["UniformBits", "class_of_sign", "signs"]
 
 # Each held-out set is one fixed draw, the same for every member and every run.
 _TEST_KEY, _PROBE_KEY = 1_000_001, 1_000_002
@@ -38,6 +38,19 @@ def signs(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     return 1.0 - 2.0 * bits.astype(jnp.result_type(float))
 
 
+def class_of_sign(values: jax.Array) -> jax.Array:
+    """The class of each sign: 0 for +1, 1 for -1; int32.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> class_of_sign(jnp.array([1.0, -1.0])).tolist()
+        [0, 1]
+    """
+    import jax.numpy as jnp
+
+    return (values < 0).astype(jnp.int32)
+
+
 class UniformBits(Task):
     r"""A function of $x$ uniform on $\{-1, +1\}^n$; the base of sparse parity and its relatives.
 
@@ -49,8 +62,8 @@ class UniformBits(Task):
         n_test: number of test samples: one fixed draw, the same for all seeds (100 in the paper).
         n_probe: number of samples of the probe, a larger held-out set: another fixed draw.
         labels: training labels: ``true``, ``random`` (independent of the inputs, a null model), or
-            ``noisy``. Held-out labels are always true. Random labels are uniform signs; real ones are the
-            labels of other inputs. Online, the labels of every new sample are random or noisy.
+            ``noisy``. Held-out labels are always true. Random labels are uniform signs or classes; real ones
+            are the labels of other inputs. Online, the labels of every new sample are random or noisy.
         noise: with ``labels = "noisy"``, the probability that a training label is flipped; for real labels
             the standard deviation of the Gaussian noise that is added to them. Drawn from the noise stream;
             online, from the order stream, with the samples.
@@ -69,7 +82,7 @@ class UniformBits(Task):
     def _check_noise(self) -> Self:
         if self.noise and self.labels != "noisy":
             raise ValueError("noise needs labels = 'noisy'")
-        if self.noise > 1.0 and self.label_kind == "sign":
+        if self.noise > 1.0 and self.label_kind != "real":
             raise InputError(f"task.noise: must be at most 1 (got {self.noise}).")
         return self
 
@@ -149,15 +162,15 @@ class UniformBits(Task):
 
     @property
     def population_names(self) -> tuple[str, ...]:
-        """``loss``, and for labels +-1 ``accuracy``, of at most 16 bits."""
+        """``loss``, and for signs and classes ``accuracy``, of at most 16 bits."""
         if self.n > _MOST_POPULATION_BITS:
             return ()
-        return ("loss", "accuracy") if self.label_kind == "sign" else ("loss",)
+        return ("loss",) if self.label_kind == "real" else ("loss", "accuracy")
 
     def population(self, network: Any, loss: Any, data: dict[str, jax.Array]) -> dict[str, jax.Array]:
         r"""Loss and accuracy over all $2^n$ inputs with their true labels.
 
-        As in `TestAccuracy`, inputs with f(x) = 0 are left out of the accuracy.
+        As in `TestAccuracy`, inputs with f(x) = 0 are left out of the accuracy of one output.
         """
         import jax
         import jax.numpy as jnp
@@ -170,7 +183,10 @@ class UniformBits(Task):
             x = 1 - 2 * (index[:, None] >> jnp.arange(self.n) & 1)
             x = x.astype(jnp.result_type(float))
             f, y = network(x), self.value(x, hidden)
-            right, counted = jnp.sum(y * f > 0), jnp.sum(f != 0)
+            if self.label_kind == "class":
+                right, counted = jnp.sum(jnp.argmax(f, axis=-1) == y), jnp.asarray(size)
+            else:
+                right, counted = jnp.sum(y * f > 0), jnp.sum(f != 0)
             return jnp.mean(loss.per_sample(f, y)), right, counted
 
         losses, right, counted = jax.lax.map(of_chunk, jnp.arange(0, 1 << self.n, size))
@@ -186,14 +202,15 @@ class UniformBits(Task):
         import jax
         import jax.numpy as jnp
 
-        is_sign = self.label_kind == "sign"
+        kind = self.label_kind
+        if self.labels == "random" and kind == "real":
+            return self.value(signs(coin_key, (len(y), self.n)), hidden)
         if self.labels == "random":
-            return (
-                signs(coin_key, y.shape) if is_sign else self.value(signs(coin_key, (len(y), self.n)), hidden)
-            )
-        if self.labels == "noisy" and is_sign:
+            drawn = signs(coin_key, y.shape)
+            return drawn if kind == "sign" else class_of_sign(drawn)
+        if self.labels == "noisy" and kind != "real":
             flipped = jax.random.uniform(noise_key, y.shape, jnp.float32) < self.noise
-            return jnp.where(flipped, -y, y)
+            return jnp.where(flipped, -y if kind == "sign" else 1 - y, y)
         if self.labels == "noisy":
             return y + self.noise * jax.random.normal(noise_key, y.shape, jnp.float32).astype(y.dtype)
         return y
