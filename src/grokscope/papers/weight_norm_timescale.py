@@ -902,20 +902,24 @@ def _draw_norms(runs: Mapping[str, RunLike], command: str) -> Drawing:
         "data": ("train_fraction", "share of the table"),
         "sizes": ("p", "p"),
         "decays": ("weight_decay", "weight decay"),
-        "rates": ("learning_rate", "learning rate (weight decay 3)"),
+        "rates": ("learning_rate", "learning rate"),
     }
-    free = runs["free"].measures
-    drawing, axes = panels(["By data", "By p", "By weight decay", "By learning rate"])
+    free, spec = runs["free"].measures, runs["free"].experiment
+    usual = {
+        "data": float(getattr(spec.task, "train_fraction", np.nan)),
+        "decays": spec.optimizer.weight_decay,
+    }
+    drawing, axes = panels(["By data", "By p", "By weight decay", "By rate (decay 3)"])
     for axis, (name, (key, label)) in zip(axes, shown.items(), strict=True):
         x, norms, _ = _cells(runs[name].measures, key)
         if name in ("data", "decays"):
-            x, norms = [*x, 0.4 if name == "data" else 1.0], [*norms, norm_at_grokking(free)]
+            x, norms = [*x, usual[name]], [*norms, norm_at_grokking(free)]
             order = np.argsort(x)
             x, norms = [x[i] for i in order], [norms[i] for i in order]
         _points(axis, x, norms, _BLUE)
         if name != "data":
             axis.set_xscale("log")
-            _plain(axis, x)
+            _plain(axis, [x[0], x[-1]] if len(x) else [])
         top = max((float(np.max(_finite(one))) for one in norms), default=1.0)
         axis.set_ylim(0, 1.15 * top)
         x_label(axis, label)
@@ -944,10 +948,17 @@ def _draw_held(runs: Mapping[str, RunLike], command: str) -> Drawing:
     left.set_ylabel("norm", fontsize=SMALL)
     _points(middle, rhos, times, _BLUE, "rate 0.001")
     middle.plot(
-        list(_TABLE_1), list(_TABLE_1.values()), "x", color=_GRAY, label="the paper's medians (p = 59)"
+        list(_TABLE_1),
+        list(_TABLE_1.values()),
+        "x",
+        markersize=4,
+        color=_GRAY,
+        label="the paper's medians (p = 59)",
     )
     _points(right, rhos, [one - _HELD_FROM for one in times], _BLUE)
-    right.plot(list(_TABLE_1), [step - _HELD_FROM for step in _TABLE_1.values()], "x", color=_GRAY)
+    right.plot(
+        list(_TABLE_1), [step - _HELD_FROM for step in _TABLE_1.values()], "x", markersize=4, color=_GRAY
+    )
     fast = runs["held-rates"].measures
     for rate in fast["learning_rate"].to_numpy().astype(float)[-1:]:
         x, _, steps = _cells(part_of(fast, learning_rate=rate), "norm")
@@ -987,6 +998,8 @@ def _draw_frontier(runs: Mapping[str, RunLike], command: str) -> Drawing:
 
 
 def _draw_scale(runs: Mapping[str, RunLike], command: str) -> Drawing:
+    from matplotlib.ticker import NullFormatter
+
     drawing, (axis,) = panels(["Grokking step against the scale of the logits in the loss"])
     held, matched = runs["held"].measures, runs["temperature"].measures
     for i, rho in enumerate(held["norm"].to_numpy().astype(float)):
@@ -1003,9 +1016,9 @@ def _draw_scale(runs: Mapping[str, RunLike], command: str) -> Drawing:
         )
     found = _early_logits(matched) / _median(temperature_that_matches(held))
     label = "1.15 with the temperature"
-    axis.plot(found, times_in(matched, "grokking").upper, "x", color=_ORANGE, label=label)
+    axis.plot(found, times_in(matched, "grokking").upper, "x", markersize=4, color=_ORANGE, label=label)
     axis.set_yscale("log")
-    axis.set_ylabel("grokking step", fontsize=SMALL)
+    axis.yaxis.set_minor_formatter(NullFormatter())
     x_label(axis, "logit scale / temperature, mean from step 1,000 to 3,000")
     legend(drawing, axis)
     small_print(
