@@ -238,7 +238,7 @@ class HoldNorm(ParameterIntervention):
         from grokscope.models.networks.parameters import replaced
 
         norms = self._norms(network)
-        unit = {
+        unit: Any = {
             "start": recorded,
             "initial": target.more.get("initial"),
             "absolute": 1.0,

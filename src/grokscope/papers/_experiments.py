@@ -220,6 +220,10 @@ class PaperExperiment(ABC):
             InputError: if it does.
         """
 
+    def identity(self, job: Job) -> str:
+        """The identity that the result has: of the spec."""
+        return job.spec.identity
+
     @abstractmethod
     def cost(self, profile: str, seeds: int | str | None, rates: Rates) -> Cost:
         """Predict the cost; seeds as for ``--seeds``, None for the profile's own."""
@@ -423,6 +427,10 @@ class SweepExperiment(PaperExperiment):
         chosen = self.profile(profile)
         own = chosen.over if isinstance(chosen, SweepProfile) else ()
         return SweepSpec.of(spec, own or self.over, seeds=seeds)
+
+    def identity(self, job: Job) -> str:
+        """The identity of the sweep: of the base spec without the keys of the axes."""
+        return self._grid(job.spec, job.profile, job.seeds).identity
 
     def execute(
         self,

@@ -217,7 +217,7 @@ class Paper(Part):
         place = folder / one.name
         for path, value in one.values.items():
             source = self.experiment(value.experiment)
-            identity = self.job(source, profile, folder).spec.identity
+            identity = source.identity(self.job(source, profile, folder))
             result = source.open(folder / source.name)
             now = None
             if result is not None:
