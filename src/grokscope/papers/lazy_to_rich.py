@@ -570,7 +570,7 @@ def transformer_gap(measures: xr.Dataset) -> np.ndarray:
 
 # ---------------------------------------------------------------- claims
 
-_claim = partial(Claim, fixed_on="0-4", confirmed_on="100-109")
+_claim = partial(Claim, fixed_on="0-1", confirmed_on="100-129")
 _small = partial(_claim, setting="small", reduced=_HALVES)
 _own = partial(_claim, setting="own")
 _TENTH = Effect(0.1, "a tenth")
