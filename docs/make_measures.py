@@ -196,6 +196,7 @@ _FAMILIES = {
     "weight_fourier": "Weights in the Fourier basis of residues",
     "neuron_fourier": "Neurons in the Fourier basis of residues",
     "feature_matrix": "Feature matrices and gradients by the input",
+    "tangent_kernel": "The neural tangent kernel",
     "neuron_waves": "Weights of neurons on one-hot pairs",
     "neuron_irreps": "Weights of neurons on one-hot pairs of permutations",
     "logit_fourier": "Outputs in the Fourier basis of residues",
@@ -238,8 +239,9 @@ def _entry(cls: type[Measure]) -> str:
     facts = [f"Axes: {axes}", f"schedule: {_PACES[cls.pace]}"]
     if cls.unit:
         facts.append(f"unit: {cls.unit}")
-    if cls.needs:
-        facts.append(f"needs {', '.join(need.text for need in cls.needs)}")
+    needs = cls().needs  # with some measures they depend on an option
+    if needs:
+        facts.append(f"needs {', '.join(need.text for need in needs)}")
     if not cls.default:
         facts.append(
             f"taken {'by default only online' if cls.default_online else 'only if the spec lists it'}"

@@ -35,6 +35,7 @@ Example:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -59,6 +60,7 @@ __all__ = [
     "exponents",
     "final_value",
     "finished_seeds",
+    "first_below",
     "first_crossing",
     "grokked",
     "grokking_times",
@@ -303,6 +305,31 @@ def first_crossing(
         [20.0, inf]
     """
     return crossing_times(measures, values, threshold, comparison).upper
+
+
+def first_below(steps: np.ndarray, loss: np.ndarray, level: float) -> np.ndarray:
+    """When each curve [seed, step] is first down at a level [seed]: log loss is linear between points.
+
+    0 where it starts there; NaN where it never is.
+
+    Example:
+        >>> first_below(np.array([0.0, 10, 20]), np.array([[1.0, 1e-2, 1e-4], [1.0, 1, 1]]), 1e-3).tolist()
+        [15.0, nan]
+    """
+    result = np.full(len(loss), np.nan)
+    for i, values in enumerate(loss):
+        known = np.isfinite(values)
+        t, v = steps[known], values[known]
+        below = np.flatnonzero(v <= level)
+        if not len(below):
+            continue
+        k = int(below[0])
+        if k == 0 or v[k] <= 0:
+            result[i] = t[k]
+            continue
+        share = math.log(v[k - 1] / level) / math.log(v[k - 1] / v[k])
+        result[i] = t[k - 1] + share * (t[k] - t[k - 1])
+    return result
 
 
 def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:

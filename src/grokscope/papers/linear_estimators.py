@@ -50,7 +50,7 @@ from grokscope.papers import (
     SweepExperiment,
     SweepProfile,
 )
-from grokscope.papers.evidence import part_of, ratio
+from grokscope.papers.evidence import first_below, part_of, ratio
 from grokscope.plots.style import COLOR, legend, panels, small_print, x_label
 from grokscope.spec.events import member_curves
 from grokscope.statistics import marchenko_pastur
@@ -303,31 +303,6 @@ def _curves(measures: xr.Dataset, *names: str) -> tuple[np.ndarray, ...]:
         if not (curves > 0).any():
             raise NotTestable(f"{name} was positive for no seed")
     return measures["step"].to_numpy().astype(np.float64), *found
-
-
-def first_below(steps: np.ndarray, loss: np.ndarray, level: float) -> np.ndarray:
-    """When each curve [seed, step] is first down at a level [seed]: log loss is linear between points.
-
-    0 where it starts there; NaN where it never is.
-
-    Example:
-        >>> first_below(np.array([0.0, 10, 20]), np.array([[1.0, 1e-2, 1e-4], [1.0, 1, 1]]), 1e-3).tolist()
-        [15.0, nan]
-    """
-    result = np.full(len(loss), np.nan)
-    for i, values in enumerate(loss):
-        known = np.isfinite(values)
-        t, v = steps[known], values[known]
-        below = np.flatnonzero(v <= level)
-        if not len(below):
-            continue
-        k = int(below[0])
-        if k == 0 or v[k] <= 0:
-            result[i] = t[k]
-            continue
-        share = math.log(v[k - 1] / level) / math.log(v[k - 1] / v[k])
-        result[i] = t[k - 1] + share * (t[k] - t[k - 1])
-    return result
 
 
 def delay(measures: xr.Dataset, level: float | None = None) -> np.ndarray:
