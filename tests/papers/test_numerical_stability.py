@@ -241,7 +241,7 @@ def test_a_small_reproduction_from_training_to_figures(tiny, tmp_path):
     assert done.failures == []
     assert done.figures == ["figure-2", "figure-4", "figure-5"]
     judged = {one["id"]: one for one in done.claims}
-    assert judged["Q8"]["seeds"] == 3
+    assert judged["Q6"]["seeds"] == 3
     start = done.runs["forced-collapse"].model(seed=1, step=10)
     np.testing.assert_array_equal(
         start.output_weight, done.runs["float64"].model(seed=1, step=10).output_weight
