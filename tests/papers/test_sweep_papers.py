@@ -74,8 +74,16 @@ def by_width(exponent: float, narrow: float = NEVER) -> Law:
     )
 
 
-def by_optimizer(**steps: float) -> Law:
-    return lambda cell: (200.0, steps.get(str(cell["contender"]), 2000.0))
+def by_contender(name: str, steps: float) -> Law:
+    """All grok at step 1000, but for one."""
+    return lambda cell: (200.0, steps if cell["contender"] == name else 1000.0)
+
+
+RIVALS = {
+    claim_id.split("-")[0]: claim.name.split(",")[0]
+    for claim_id, (paper, claim) in CLAIMS.items()
+    if paper.kind == "optimizers"
+}
 
 
 # of every claim the laws where it is true, and where it is false; one for each experiment it is judged by
@@ -97,10 +105,12 @@ CASES: dict[str, tuple[tuple[Law, ...], tuple[Law, ...]]] = {
     "W2": ((by_width(0.15), by_width(0.0)), (by_width(0.0), by_width(0.15))),
     "W3": ((by_width(0.0),), (by_width(1.0),)),  # the widest are not done by the end
     "W4": ((by_width(0.0),), (by_width(0.0, narrow=5000.0),)),
-    "O1": ((by_optimizer(grokfast=1000),), (by_optimizer(grokfast=1900),)),
-    "O2": ((by_optimizer(muon=1000),), (by_optimizer(muon=NEVER),)),
-    "O3": ((by_optimizer(sgd=NEVER),), (by_optimizer(sgd=1000),)),
 }
+for number, rival in RIVALS.items():
+    faster, equal, never = (by_contender(rival, steps) for steps in (500, 950, NEVER))
+    CASES[f"{number}-parity"] = ((faster,), (equal,))
+    CASES[f"{number}-sum"] = ((faster,), (never,))
+    CASES[f"{number}-both"] = ((faster, faster), (faster, equal))
 
 
 def runs(claim_id: str, laws: tuple[Law, ...]) -> dict[str, MadeUpRun]:
@@ -131,8 +141,21 @@ def test_exponents_are_those_that_were_put_in() -> None:
         assert found.value == pytest.approx(exponent, abs=0.02)
     assert verdict("L2", (power(-1.0, rate=-1.6),)).value == pytest.approx(-1.6, abs=0.05)
     assert verdict("L5", (power(-1.0),)).value == pytest.approx(2.0, rel=0.1)
-    assert verdict("O1", (by_optimizer(grokfast=1000),)).value == pytest.approx(2.0, rel=0.1)
+    assert verdict("O1-sum", (by_contender("grokfast", 500),)).value == pytest.approx(2.0, rel=0.1)
+    both = (by_contender("muon", 500), by_contender("muon", 250))
+    assert verdict("O3-both", both).value == pytest.approx(2.0, rel=0.1)
     assert verdict("W2", (by_width(0.15), by_width(0.0))).value == pytest.approx(0.15, abs=0.02)
+
+
+def test_every_contender_of_both_contests_has_a_rival_claim_and_its_own_settings() -> None:
+    for one in PAPERS["optimizers"].experiments:
+        for profile in ("paper", "quick"):
+            contest = one.contest(profile)  # type: ignore[attr-defined]
+            assert {each.name for each in contest.contenders} == {"adamw", *RIVALS.values()}
+            bases = {grid.base.identity for grid in contest.grids.values()}
+            assert len(bases) == len(contest.contenders) - 1  # a smaller start begins as AdamW does
+    spec = PAPERS["optimizers"].experiment("parity").contest("paper").grids["stablemax"].base  # type: ignore[attr-defined]
+    assert (spec.task.n_outputs, spec.loss.kind, spec.optimizer.kind) == (2, "stablemax", "adamw")
 
 
 @pytest.mark.parametrize("name", PAPERS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import numpy as np
 from grokscope.plots.curves import seeds_per_cell
 from grokscope.plots.style import COLOR, legend, line_style, panels, small_print, value_text, x_label
 from grokscope.spec.events import event_of
+from grokscope.statistics import kaplan_meier
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -38,7 +40,10 @@ _LOG_SPAN = 20.0  # values that span more than this factor are drawn on a logari
 _MOST_TICKS = 8
 _SHARE_LIMITS = (-0.03, 1.03)
 # Okabe and Ito's palette, with markers that tell lines apart in gray.
-_LINES = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#555555", "v"))
+_LINES = (
+    *(("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#555555", "v")),
+    *(("#E69F00", "P"), ("#56B4E9", "X"), ("#8C564B", "*")),
+)
 
 # ---------------------------------------------------------------- a sweep over one axis
 
@@ -207,23 +212,26 @@ def _error_bars(
 
 
 def contest_figure(contest: Any, command: str = "") -> Figure:
-    """Three panels: mean test accuracy over steps, each seed's grokking step, each setting's tuning score.
+    """Three panels: share of seeds that have grokked, each seed's step, each setting's tuning score.
 
     Args:
         contest: a `grokscope.sweeps.Contest`.
         command: the command that makes this figure, for the small print.
     """
-    titles = ["Test accuracy (mean)", "Grokking step, fresh seeds", "Tuning score of each setting"]
+    titles = ["Share that has grokked", "Grokking step, fresh seeds", "Tuning score of each setting"]
     figure, axes = panels(titles, height=1.9)
-    curves, steps, scores = axes
+    shares, steps, scores = axes
     names = list(contest.runs)
-    beyond = 1.15 * max(run.experiment.n_steps for run in contest.runs.values())
-    for i, (name, (color, mark)) in enumerate(zip(names, _LINES, strict=False)):
+    earliest, beyond = np.inf, 1.15 * max(run.experiment.n_steps for run in contest.runs.values())
+    for i, (name, (color, mark)) in enumerate(zip(names, itertools.cycle(_LINES), strict=False)):
         measures = contest.runs[name].measures
-        accuracy = measures["test_accuracy"].transpose("seed", "step").to_numpy()
-        mean = np.nanmean(accuracy, axis=0)
-        curves.plot(measures["step"].to_numpy(), mean, color=color, linewidth=1.1, label=name)
-        grokked = event_of(measures, "grokking").times(measures).upper
+        times = event_of(measures, "grokking").times(measures)
+        curve = kaplan_meier(times)
+        at = np.concatenate([[1.0], curve.time, [contest.runs[name].experiment.n_steps]])
+        share = 1 - curve.at(at)
+        shares.plot(at, share, color=color, linewidth=1.1, label=name, drawstyle="steps-post")
+        grokked = times.upper
+        earliest = min(earliest, *grokked)
         places = i + np.linspace(-0.25, 0.25, max(len(grokked), 2))[: len(grokked)]
         seen = np.isfinite(grokked)
         late = np.full((~seen).sum(), beyond)
@@ -232,13 +240,18 @@ def contest_figure(contest: Any, command: str = "") -> Figure:
         found = np.sort(contest.scores[name])
         ranks = np.arange(1, len(found) + 1)
         scores.plot(ranks, found, color=color, marker=mark, markersize=2.5, linewidth=0.9)
-    curves.set_xscale("symlog", linthresh=100)
-    x_label(curves, "step")
+    shares.set_xscale("log")
+    if np.isfinite(earliest):
+        shares.set_xlim(left=0.7 * earliest)
+    shares.set_ylim(-0.02, 1.02)
+    x_label(shares, "step")
     steps.set_yscale("log")
     scores.set_yscale("log")
     steps.set_xticks(range(len(names)), names)
+    if len(names) > 4:
+        steps.tick_params("x", rotation=90)
     x_label(scores, "settings, best first")
-    legend(figure, curves)
+    legend(figure, shares)
     first = next(iter(contest.tuning.values()))
     fresh = len(next(iter(contest.runs.values())).members)
     small_print(
