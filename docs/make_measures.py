@@ -196,7 +196,6 @@ _FAMILIES = {
     "weight_fourier": "Weights in the Fourier basis of residues",
     "neuron_fourier": "Neurons in the Fourier basis of residues",
     "feature_matrix": "Feature matrices and gradients by the input",
-    "tangent_kernel": "The neural tangent kernel",
     "neuron_waves": "Weights of neurons on one-hot pairs",
     "neuron_irreps": "Weights of neurons on one-hot pairs of permutations",
     "logit_fourier": "Outputs in the Fourier basis of residues",
