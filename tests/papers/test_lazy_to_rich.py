@@ -133,10 +133,10 @@ def of_modular(late):
 
     return run(
         "modular",
-        8000,
-        points="every 50 steps",
-        train_accuracy=lambda steps: jump(steps, np.linspace(1900, 2100, 12)),
-        test_accuracy=lambda steps: jump(steps, late * np.linspace(1900, 2200, 12)),
+        3000,
+        points="every 20 steps",
+        train_accuracy=lambda steps: jump(steps, np.linspace(900, 1100, 12)),
+        test_accuracy=lambda steps: jump(steps, late * np.linspace(900, 1200, 12)),
     )
 
 
