@@ -44,6 +44,7 @@ from grokscope.papers.evidence import (
     largest_value,
     memorization_times,
     part_of,
+    ratio,
     times_in,
 )
 from grokscope.papers.figures import ACCURACY, CurveLine, CurvePanel, curves_of
@@ -219,6 +220,12 @@ def _whole(values: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(values).any(axis=0), np.nan, numbers)
 
 
+def _log_ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """log10 of ratios; NaN where one of the numbers is not positive."""
+    found = ratio(above, below)
+    return np.log10(np.where(found > 0, found, np.nan))
+
+
 def best_norm(measures: xr.Dataset) -> np.ndarray:
     """log10 of the alpha with the least test loss [seed]."""
     alphas, loss = by_norm(measures, "test_loss")
@@ -231,7 +238,7 @@ def above_best(measures: xr.Dataset, alpha: float) -> np.ndarray:
     at = np.isclose(alphas, alpha, rtol=1e-3)
     if not at.any():
         raise NotTestable(f"the sweep has no cell with init_scale {alpha}")
-    return _whole(loss, np.log10(loss[at][0] / np.min(loss, axis=0)))
+    return _whole(loss, _log_ratio(loss[at][0], np.min(loss, axis=0)))
 
 
 def worst_fit(measures: xr.Dataset, low: float, high: float = np.inf) -> np.ndarray:
@@ -284,7 +291,7 @@ def spread_in_decay_times(measures: xr.Dataset) -> np.ndarray:
     decays = [float(one) for one in measures["weight_decay"].to_numpy() if one > 0]
     steps = np.array([times(measures, "grokking", one).midpoint for one in decays])
     scaled = np.where(np.isfinite(steps), steps, np.nan) * np.array(decays)[:, None]
-    return scaled.std(axis=0) / scaled.mean(axis=0)
+    return ratio(scaled.std(axis=0), scaled.mean(axis=0))
 
 
 def delay(measures: xr.Dataset) -> np.ndarray:
@@ -301,14 +308,13 @@ def held_over_free(held: xr.Dataset, free: xr.Dataset) -> np.ndarray:
     """The delay with a held norm over that of the free run of the same seed [seed]."""
     above, below = delay(held), delay(free)
     n = min(len(above), len(below))
-    found = above[:n] / below[:n]
-    return np.where(np.isfinite(found) & (found > 0), found, np.nan)
+    return ratio(above[:n], below[:n])
 
 
 def norm_over_start(measures: xr.Dataset, at: str) -> np.ndarray:
     """The norm at the end of the run (``end``), or its largest (``peak``), over that of the start [seed]."""
     norm = curve(measures, "weight_norm")
-    return (final_value(norm) if at == "end" else largest_value(norm)) / norm[:, 0]
+    return ratio(final_value(norm) if at == "end" else largest_value(norm), norm[:, 0])
 
 
 def digits_delay(measures: xr.Dataset, alpha: float) -> np.ndarray:
@@ -322,7 +328,7 @@ def digits_delay(measures: xr.Dataset, alpha: float) -> np.ndarray:
         reached = curves >= np.broadcast_to(level, len(curves))[:, None]
         return np.where(reached.any(axis=1), np.maximum(steps[np.argmax(reached, axis=1)], 1.0), np.nan)
 
-    return np.log10(first(test, 0.8 * final_value(test)) / first(train, 0.99))
+    return _log_ratio(first(test, 0.8 * final_value(test)), first(train, 0.99))
 
 
 def last_over_best(measures: xr.Dataset, alpha: float) -> np.ndarray:
@@ -331,8 +337,7 @@ def last_over_best(measures: xr.Dataset, alpha: float) -> np.ndarray:
     curves = part_of(measures, init_scale=alpha)["test_loss"].transpose(..., "seed", "step").to_numpy()
     if np.isnan(curves).all():
         raise NotTestable("test_loss was measured for no seed")
-    ratio = curves[..., -1] / np.min(curves, axis=-1)
-    return np.log10(ratio).reshape(-1, curves.shape[-2]).mean(axis=0)
+    return _log_ratio(curves[..., -1], np.min(curves, axis=-1)).reshape(-1, curves.shape[-2]).mean(axis=0)
 
 
 # ---------------------------------------------------------------- claims
