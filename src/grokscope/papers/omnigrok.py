@@ -546,8 +546,8 @@ _CLAIMS = (
     _small(
         id="N11",
         name="best over time does not hide the U",
-        sentence="The best test loss over time, which the code for MNIST keeps, is the last one where the norm "
-        "is large: the rise of the U is no matter of when one looks.",
+        sentence="The best test loss over time, which the code for MNIST keeps, is near the last one where "
+        "the norm is large.",
         source="the authors' notebook",
         setting="own",
         estimand="the mean over seeds of log10 of the last test loss over the best over time, at alpha = 10, "
