@@ -345,13 +345,19 @@ _claim = partial(Claim, confirmed_on="100-199")
 _STORED = "Fig. 2a; the authors' notebook"
 _TENFOLD = Effect(0.2, "a factor of 1.6")
 _loss = partial(_claim, experiment="landscape", source=_STORED, smallest_effect=Effect(0.5, "a factor of 3"))
-_law = partial(_claim, experiment="decay", smallest_effect=Effect(0.1, "a tenth of the exponent"))
+_law = partial(
+    _claim, experiment="decay", fixed_on="0-2", smallest_effect=Effect(0.1, "a tenth of the exponent")
+)
 _T_TEST = "steps to a test accuracy of 0.95 within the tolerance 0.01"
 _T_TRAIN = "steps to a training accuracy of 0.95 within the tolerance 0.01"
 _times = partial(
-    _claim, source="Fig. 2b", kind="median", smallest_effect=Effect(1.0, "once the steps to fit")
+    _claim,
+    source="Fig. 2b",
+    kind="median",
+    fixed_on="0-2",
+    smallest_effect=Effect(1.0, "once the steps to fit"),
 )
-_small = partial(_claim, setting="small", reduced=_NOT_MNIST)
+_small = partial(_claim, setting="small", reduced=_NOT_MNIST, fixed_on="0-1")
 
 _CLAIMS = (
     _loss(
@@ -456,6 +462,7 @@ _CLAIMS = (
         region=Region.at_least(0.5),
         smallest_effect=Effect(0.1, "one seed in ten"),
         kind="share",
+        fixed_on="0-1",
         experiment="decay",
         evidence=partial(never, weight_decay=0.0),
     ),
@@ -543,13 +550,14 @@ _CLAIMS = (
         region=Region.around(0.0, 0.2),
         evidence=lambda m: exponent(m, "grokking") - exponent(m, "loose_grokking"),
     ),
-    _small(
+    _claim(
         id="N11",
         name="best over time does not hide the U",
-        sentence="The best test loss over time, which the code for MNIST keeps, is near the last one where "
-        "the norm is large.",
+        sentence="On digits the best test loss over time, which the code for MNIST keeps, is near the last "
+        "one where the norm is large.",
         source="the authors' notebook",
         setting="own",
+        fixed_on="0-1",
         estimand="the mean over seeds of log10 of the last test loss over the best over time, at alpha = 10, "
         "the mean over numbers of images",
         region=Region.at_most(0.1),
