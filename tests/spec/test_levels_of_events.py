@@ -14,9 +14,11 @@ import grokscope as gs
 from grokscope.analysis.comparison import compare
 from grokscope.analysis.overview import overview_of
 from grokscope.errors import InputError
+from grokscope.papers import from_experiment
 from grokscope.papers.evidence import grokked, grokking_times, happened_in, memorization_times
 from grokscope.plots.curves import standing
-from grokscope.spec.events import Event, Events, event_of, events_of, grokking_delay
+from grokscope.spec.events import Event, Events, event_of, events_of, grokking_delay, parse_event
+from grokscope.spec.moments import parse_moment
 from grokscope.spec.parts import _kinds
 from grokscope.tasks.sparse_parity import SparseParity
 
@@ -290,3 +292,15 @@ def test_evidence_on_losses_alone() -> None:
     assert memorization_times(measures).upper.tolist() == [10, 10]
     assert grokking_times(measures).upper.tolist() == [30, np.inf]
     assert grokked(measures).tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("name", ["test_tolerance_accuracy_0.01", "test_tolerance_accuracy_1e-05"])
+def test_names_of_measures_may_end_in_numbers(name: str) -> None:
+    event = parse_event(f"{name} >= 0.95 for 1")
+    assert (event.measure, event.threshold, event.sustained) == (name, 0.95, 1)
+    assert parse_event(event.condition).measure == name
+    moment = parse_moment(f"0.5 * {name} > 0.9 for 2 - 10")
+    assert isinstance(moment.event, Event)
+    assert (moment.event.measure, moment.factor, moment.offset) == (name, 0.5, -10)
+    assert from_experiment("free", f"{name} at grokking").needs(Events()) == [name, "test_accuracy"]
+    assert parse_moment("grokking-10").offset == -10

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from grokscope.errors import InputError, did_you_mean
-from grokscope.spec.events import Event, diverged_steps, events_of, member_curves
+from grokscope.spec.events import MEASURE_NAME, Event, diverged_steps, events_of, member_curves
 from grokscope.spec.moments import Moment, check_moment, parse_moment
 from grokscope.spec.streams import MEMBER_DIMS
 
@@ -38,7 +38,7 @@ _REDUCTIONS: dict[str, Callable[[np.ndarray], Any]] = {
     "min": np.min,
     "max": np.max,
 }
-_FORM = re.compile(r"\s*([a-z_]\w*)\s+at\s+(.+)")
+_FORM = re.compile(rf"\s*({MEASURE_NAME})\s+at\s+(.+)")
 _MOST_SEEDS = 10
 
 

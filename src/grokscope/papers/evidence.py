@@ -574,8 +574,8 @@ def exponents(
 
     Args:
         measures: of a sweep.
-        what: ``memorization``, ``grokking`` or ``delay``.
-        over: the sweep's axes, with positive numbers.
+        what: ``memorization``, ``grokking``, ``delay``, or another event of the run.
+        over: the sweep's axes, with positive numbers where they are used.
         where: from a cell's values on these axes (as keywords) to whether the cell is used.
 
     Raises:
@@ -590,7 +590,9 @@ def exponents(
         >>> exponents(xr.Dataset(data, coords), "grokking", ["width"]).shape
         (1, 3)
     """
-    need(measures, "train_accuracy", "test_accuracy")
+    named = {"memorization", "grokking", what} - {"delay"}
+    names = sorted({event_of(measures, name).measure for name in named})
+    need(measures, *names)
     cells = [
         cell
         for cell in np.ndindex(*(measures.sizes[name] for name in over))
@@ -598,7 +600,7 @@ def exponents(
     ]
     if not cells:
         raise NotTestable("the sweep has no such cell")
-    curves = measures[["train_accuracy", "test_accuracy"]]
+    curves = measures[names]
     logs, lows, highs, lost = [], [], [], []
     for cell in cells:
         times = times_in(curves.isel(dict(zip(over, cell, strict=True))), what)

@@ -201,7 +201,9 @@ def _made_up(
         **{dim: values for dim, values in labels.items() if dim != "neuron"},
         **{name: (dims, values) for name, (dims, values) in coords.items()},
     }
-    return MadeUpRun(spec, xr.Dataset(data, coords=every), sets)
+    # as of a run: claims ask for the spec's own events
+    attrs = {"events": spec.events.to_json()} if spec.events.given else {}
+    return MadeUpRun(spec, xr.Dataset(data, coords=every, attrs=attrs), sets)
 
 
 def _in_cells(

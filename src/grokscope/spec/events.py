@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GROKKING",
+    "MEASURE_NAME",
     "MEMORIZATION",
     "Event",
     "Events",
@@ -99,7 +100,11 @@ class Event:
 MEMORIZATION = Event("memorization", "train_accuracy", ">", 0.98)
 GROKKING = Event("grokking", "test_accuracy", ">", 0.98)
 _DEFAULT = {event.name: event for event in (MEMORIZATION, GROKKING)}
-_FORM = re.compile(r"\s*([a-z_]\w*)\s*([<>]=?)\s*(-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)(?:\s+for\s+(\d+))?\s*")
+#: names of measures may end in numbers: test_tolerance_accuracy_0.01, test_tolerance_accuracy_1e-05
+MEASURE_NAME = r"[a-z_](?:[\w.]|(?<=\de)-)*"
+_FORM = re.compile(
+    rf"\s*({MEASURE_NAME})\s*([<>]=?)\s*(-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)(?:\s+for\s+(\d+))?\s*"
+)
 # moments have the first two; results of sweeps and pages the others
 _RESERVED = ("start", "end", "delay", "diverged", "phase", "certified", "proved")
 

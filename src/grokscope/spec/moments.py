@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import numpy as np
 
 from grokscope.errors import InputError, said
-from grokscope.spec.events import Event, Events, parse_event
+from grokscope.spec.events import MEASURE_NAME, Event, Events, parse_event
 from grokscope.spec.parts import Part
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ _FIELDS = ("at", "until")  # the fields of parts that hold moments
 
 _FORM = re.compile(
     r"\s*(?:(?P<factor>\d+(?:\.\d+)?)\s*\*\s*)?"
-    r"(?P<event>[a-z_]\w*(?:\s*[<>]=?\s*-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?(?:\s+for\s+\d+)?)?)"
+    rf"(?P<event>{MEASURE_NAME}"
+    r"(?:\s*[<>]=?\s*-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?(?:\s+for\s+\d+)?)?)"
     r"(?:\s*(?P<offset>[+-]\s*\d+))?\s*"
 )
 _ALLOWED = (
