@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from grokscope.plots.runs import (
 )
 from grokscope.plots.save import render, save_figure
 from grokscope.plots.style import COLOR, epoch_axis, panels, small_print
+from grokscope.plots.sweeps import contest_figure
 from grokscope.plots.thresholds import ThresholdPanel, thresholds_figure
 from grokscope.spec.parts import kinds
 from grokscope.spec.streams import parse_seeds
@@ -310,3 +312,35 @@ def test_a_phase_figure_without_any_delay_says_so_and_turns_long_labels():
     assert [text.get_text() for text in delay.texts] == ["not reached in any cell"]
     assert len(bars) == 1  # of the share; a color bar of delays would have no colors
     assert {label.get_rotation() for label in first.get_yticklabels()} == {90}
+
+
+def test_a_contest_shows_the_share_that_has_grokked_of_members_that_stopped() -> None:
+    """Of ten contenders, more than there are colors: each a line, which ends at its share of seeds."""
+    steps = np.arange(0, 1001, 10)
+
+    def measures(grokked: tuple[float, ...]) -> xr.Dataset:
+        accuracy = np.array([np.where(steps >= at, 1.0, 0.5) for at in grokked])
+        stopped = steps[None, :] > np.array(grokked)[:, None] + 50  # five points, then nothing
+        curves = (("seed", "step"), np.where(stopped, np.nan, accuracy))
+        return xr.Dataset({"test_accuracy": curves}, {"step": steps, "seed": range(len(grokked))})
+
+    names = [f"c{i}" for i in range(10)]
+    runs = {
+        name: SimpleNamespace(
+            measures=measures((100.0, 200.0, 300.0 if i else np.inf, np.inf)),
+            experiment=SimpleNamespace(n_steps=1000),
+            members=range(4),
+        )
+        for i, name in enumerate(names)
+    }
+    contest = SimpleNamespace(
+        runs=runs,
+        scores={name: [300.0, 100.0] for name in names},
+        tuning={"c0": SimpleNamespace(cells=[0, 1], members=range(3))},
+        standings=(),
+    )
+    shares, seen, _ = contest_figure(contest).axes
+    assert [one.get_label() for one in shares.get_lines()] == names
+    np.testing.assert_allclose(line(shares, "c0"), [(1, 0), (100, 0.25), (200, 0.5), (1000, 0.5)])
+    np.testing.assert_allclose(line(shares, "c1")[-1], (1000, 0.75))
+    assert [tick.get_text() for tick in seen.get_xticklabels()] == names
