@@ -31,7 +31,7 @@ from grokscope.papers import Figure, Profile, RunExperiment, RunLike, from_exper
 from grokscope.papers._study import Study, bibtex_of
 from grokscope.papers.evidence import curve, final_value, ratio, steps_to, value_at
 from grokscope.plots.curves import standing
-from grokscope.plots.style import COLOR, TINY, panels, small_print, x_label
+from grokscope.plots.style import COLOR, SMALL, TINY, panels, small_print, x_label
 from grokscope.statistics import CensoredTimes, paired_ratios
 from grokscope.tasks.modular_operator import ModularOperator
 
@@ -364,8 +364,8 @@ def _orders(runs: Mapping[str, RunLike], command: str) -> Drawing:
         axis.set_yscale("log")
         axis.axhline(top, color=COLOR["other"], linewidth=0.6, zorder=0)
         x_label(axis, f"{quantity} at memorization")
-        axis.set_ylabel("steps, test over training")
-    axes[2].legend(fontsize=TINY, frameon=False, ncols=2)
+        axis.set_ylabel("steps, test over training", fontsize=SMALL)
+    axes[2].legend(fontsize=TINY, frameon=False, loc="center left", labelspacing=0.2)
     small_print(
         figure,
         "A point is a seed of a setting: steps to 95 % test over those to 99 % train accuracy. On the gray "
@@ -394,7 +394,8 @@ def _at_grokking(runs: Mapping[str, RunLike], command: str) -> Drawing:
     for axis in axes:
         axis.set_yticks(range(len(shown)), shown if axis is axes[0] else [""] * len(shown))
         axis.set_ylim(len(shown) - 0.5, -0.5)
-    axes[0].tick_params(axis="y", labelsize=TINY)
+    place = axes[0].get_position()  # room for the names of the settings
+    axes[0].set_position((place.x0 + 0.05, place.y0, place.width - 0.05, place.height))
     small_print(
         figure,
         "A point is a seed, when test accuracy is first 0.95. Settings of which no seed gets there are not "
