@@ -39,6 +39,7 @@ _ACCURACIES = (
 _LOG_SPAN = 20.0  # values that span more than this factor are drawn on a logarithmic axis
 _MOST_TICKS = 8
 _SHARE_LIMITS = (-0.03, 1.03)
+_MOST_NAMES = 4  # of contenders below a panel; more are in the order of the legend
 # Okabe and Ito's palette, with markers that tell lines apart in gray.
 _LINES = (
     *(("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#555555", "v")),
@@ -218,6 +219,8 @@ def contest_figure(contest: Any, command: str = "") -> Figure:
         contest: a `grokscope.sweeps.Contest`.
         command: the command that makes this figure, for the small print.
     """
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     titles = ["Share that has grokked", "Grokking step, fresh seeds", "Tuning score of each setting"]
     figure, axes = panels(titles, height=1.9)
     shares, steps, scores = axes
@@ -229,7 +232,8 @@ def contest_figure(contest: Any, command: str = "") -> Figure:
         curve = kaplan_meier(times)
         at = np.concatenate([[1.0], curve.time, [contest.runs[name].experiment.n_steps]])
         share = 1 - curve.at(at)
-        shares.plot(at, share, color=color, linewidth=1.1, label=name, drawstyle="steps-post")
+        style = {"color": color, "marker": mark, "markersize": 2.5, "markevery": [-1]}
+        shares.plot(at, share, linewidth=1.1, label=name, drawstyle="steps-post", **style)
         grokked = times.upper
         earliest = min(earliest, *grokked)
         places = i + np.linspace(-0.25, 0.25, max(len(grokked), 2))[: len(grokked)]
@@ -241,15 +245,16 @@ def contest_figure(contest: Any, command: str = "") -> Figure:
         ranks = np.arange(1, len(found) + 1)
         scores.plot(ranks, found, color=color, marker=mark, markersize=2.5, linewidth=0.9)
     shares.set_xscale("log")
+    shares.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    shares.xaxis.set_major_formatter("{x:,.0f}")
+    shares.xaxis.set_minor_formatter(NullFormatter())
     if np.isfinite(earliest):
         shares.set_xlim(left=0.7 * earliest)
     shares.set_ylim(-0.02, 1.02)
     x_label(shares, "step")
     steps.set_yscale("log")
     scores.set_yscale("log")
-    steps.set_xticks(range(len(names)), names)
-    if len(names) > 4:
-        steps.tick_params("x", rotation=90)
+    steps.set_xticks(range(len(names)), names if len(names) <= _MOST_NAMES else [""] * len(names))
     x_label(scores, "settings, best first")
     legend(figure, shares)
     first = next(iter(contest.tuning.values()))
