@@ -931,7 +931,7 @@ def _losses_on(axis: Any, measures: xr.Dataset, label: bool, moments: bool = Tru
 
 def _figure_1(runs: Mapping[str, RunLike], command: str) -> Drawing:
     measures = runs["polynomial"].measures
-    titles = ("Loss", "Terms of the test loss", "Norm of the weights", "Kernel")
+    titles = ("Loss", "Terms of the test loss", "Norm of the weights", "Alignment of kernel and labels")
     figure, axes = panels(list(titles), columns=2)
     _losses_on(axes[0], measures, label=True)
     axes[0].axhline(_LEVEL, color=COLOR["memorization"], linewidth=0.6)
@@ -941,13 +941,9 @@ def _figure_1(runs: Mapping[str, RunLike], command: str) -> Drawing:
     _log_axes(axes[1], y=False)
     _band(axes[2], steps, member_curves(measures["weight_norm"]), COLOR["grokking"])
     _log_axes(axes[2])
-    for name, color, label in (
-        ("kernel_alignment", COLOR["norm_matched"], "alignment with the labels"),
-        ("kernel_distance", COLOR["null"], "distance from the start"),
-    ):
-        _band(axes[3], steps, member_curves(measures[name]), color, label)
+    _band(axes[3], steps, member_curves(measures["kernel_alignment"]), COLOR["norm_matched"])
     _log_axes(axes[3], y=False)
-    legend(figure, axes[0], axes[1], axes[3])
+    legend(figure, axes[0], axes[1])
     small_print(figure, _BAND, f"Line: a loss of {_LEVEL}, from which on it counts as learned.", command)
     return figure
 
@@ -959,7 +955,8 @@ def _sweep_figure(
     both = (runs[name].measures, runs[f"{name}-centered"].measures)
     values = _values(both[0], axis_name)
     shown = values if len(values) <= 4 else values[:: len(values) // 3]
-    titles = [f"{symbol} = {one:g}{kind}" for kind in ("", ", centered") for one in shown]
+    short = {"alpha": r"$\alpha$", "epsilon": r"$\epsilon$"}[symbol]
+    titles = [f"{short} = {one:g}{kind}" for kind in ("", ", centered") for one in shown]
     delay = "Log ratio of times" if axis_name == "output_scale" else "Log of steps between"
     figure, axes = panels([*titles, delay, "Last test loss"], columns=len(shown))
     for row, measures in enumerate(both):
