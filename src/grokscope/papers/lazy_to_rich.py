@@ -965,13 +965,15 @@ def _sweep_figure(
             _losses_on(panel, _cell(measures, axis_name, value), label=(row, column) == (0, 0))
     of = log_delay if axis_name == "output_scale" else log_wait
     for measures, color, label in zip(
-        both, (COLOR["test"], COLOR["null"]), ("plain", "centered"), strict=True
+        both, (COLOR["grokking"], COLOR["null"]), ("plain", "centered"), strict=True
     ):
         for panel, number in zip(axes[2 * len(shown) :], (of, last_loss), strict=False):
             curves = np.array([number(_cell(measures, axis_name, value)) for value in values]).T
             shown_curves = np.exp(curves) if number is last_loss else curves
             _band(panel, values, shown_curves, color, label)
             panel.set_xscale("log")
+            panel.set_xticks(values, [f"{one:g}" for one in values])
+            panel.minorticks_off()
             x_label(panel, symbol)
     axes[2 * len(shown) + 1].set_yscale("log")
     legend(figure, axes[0], axes[2 * len(shown)])
