@@ -931,7 +931,7 @@ def _losses_on(axis: Any, measures: xr.Dataset, label: bool, moments: bool = Tru
 
 def _figure_1(runs: Mapping[str, RunLike], command: str) -> Drawing:
     measures = runs["polynomial"].measures
-    titles = ("Loss", "Terms of the test loss", "Norm of the weights", "Kernel")
+    titles = ("Loss", "Terms of the test loss", "Norm of the weights", "Alignment of kernel and labels")
     figure, axes = panels(list(titles), columns=2)
     _losses_on(axes[0], measures, label=True)
     axes[0].axhline(_LEVEL, color=COLOR["memorization"], linewidth=0.6)
@@ -941,13 +941,9 @@ def _figure_1(runs: Mapping[str, RunLike], command: str) -> Drawing:
     _log_axes(axes[1], y=False)
     _band(axes[2], steps, member_curves(measures["weight_norm"]), COLOR["grokking"])
     _log_axes(axes[2])
-    for name, color, label in (
-        ("kernel_alignment", COLOR["norm_matched"], "alignment with the labels"),
-        ("kernel_distance", COLOR["null"], "distance from the start"),
-    ):
-        _band(axes[3], steps, member_curves(measures[name]), color, label)
+    _band(axes[3], steps, member_curves(measures["kernel_alignment"]), COLOR["norm_matched"])
     _log_axes(axes[3], y=False)
-    legend(figure, axes[0], axes[1], axes[3])
+    legend(figure, axes[0], axes[1])
     small_print(figure, _BAND, f"Line: a loss of {_LEVEL}, from which on it counts as learned.", command)
     return figure
 
@@ -959,7 +955,8 @@ def _sweep_figure(
     both = (runs[name].measures, runs[f"{name}-centered"].measures)
     values = _values(both[0], axis_name)
     shown = values if len(values) <= 4 else values[:: len(values) // 3]
-    titles = [f"{symbol} = {one:g}{kind}" for kind in ("", ", centered") for one in shown]
+    short = {"alpha": r"$\alpha$", "epsilon": r"$\epsilon$"}[symbol]
+    titles = [f"{short} = {one:g}{kind}" for kind in ("", ", centered") for one in shown]
     delay = "Log ratio of times" if axis_name == "output_scale" else "Log of steps between"
     figure, axes = panels([*titles, delay, "Last test loss"], columns=len(shown))
     for row, measures in enumerate(both):
@@ -968,13 +965,15 @@ def _sweep_figure(
             _losses_on(panel, _cell(measures, axis_name, value), label=(row, column) == (0, 0))
     of = log_delay if axis_name == "output_scale" else log_wait
     for measures, color, label in zip(
-        both, (COLOR["test"], COLOR["null"]), ("plain", "centered"), strict=True
+        both, (COLOR["grokking"], COLOR["null"]), ("plain", "centered"), strict=True
     ):
         for panel, number in zip(axes[2 * len(shown) :], (of, last_loss), strict=False):
             curves = np.array([number(_cell(measures, axis_name, value)) for value in values]).T
             shown_curves = np.exp(curves) if number is last_loss else curves
             _band(panel, values, shown_curves, color, label)
             panel.set_xscale("log")
+            panel.set_xticks(values, [f"{one:g}" for one in values])
+            panel.minorticks_off()
             x_label(panel, symbol)
     axes[2 * len(shown) + 1].set_yscale("log")
     legend(figure, axes[0], axes[2 * len(shown)])
