@@ -737,6 +737,7 @@ _CLAIMS = (
     ),
     _own(
         id="Z6-centered",
+        fixed_on="0",
         name="centered, it ends lower",
         sentence="It is lower where the network at the start is subtracted.",
         source="Fig. 3b",
@@ -786,6 +787,7 @@ _CLAIMS = (
     ),
     _small(
         id="Z8",
+        fixed_on="0-4",
         name="fails, groks, learns at once",
         sentence="With few samples the network fails, with more it groks, with many it learns at once.",
         source="Fig. 9",
@@ -856,6 +858,7 @@ _CLAIMS = (
         setting="small",
         reduced="outputs over 2 p N at a rate of 2,300; the paper's parametrization is not in the text read",
         id="Z12",
+        fixed_on="0-2",
         name="addition groks without decay",
         sentence="On addition mod 23 test accuracy follows training accuracy late, without weight decay.",
         source="Fig. 16",
@@ -871,6 +874,7 @@ _CLAIMS = (
         setting="small",
         reduced="rate 0.3, 100 samples, 20,000 steps; those of the paper are not in the text read",
         id="Z13",
+        fixed_on="0",
         name="student: delay rises with alpha",
         sentence="A student of a teacher groks the later, the larger its output scale.",
         source="Sec. 5.3",
