@@ -246,28 +246,31 @@ def pages(root: Path = ROOT, verdicts: Path = VERDICTS) -> dict[Path, str]:
     found: dict[Path, str] = {}
     paper_pages: dict[str, str] = {}
     placed: set[str] = set()
-    for file in sorted((root / "docs" / "papers").glob("*.md")):
+    docs = root / "docs"
+    for file in (*sorted((docs / "papers").glob("*.md")), *sorted(docs.glob("*.md"))):
         text = file.read_text(encoding="utf-8")
-        for name in _PLACE.findall(text):
+        places = _PLACE.findall(text)
+        if file.parent == docs and not places:
+            continue
+        address = file.relative_to(docs).as_posix()
+        for name in places:
             if name in unjudged:
                 text = replace_block(text, _UNJUDGED, f"claims {name}")
                 continue
             if name not in tables:
                 raise ValueError(f"{file.name} has a place for the table {name}, which is not kept")
             text = replace_block(text, render(tables[name]), f"claims {name}")
-            paper_pages.setdefault(tables[name].paper, file.name)
+            paper_pages.setdefault(tables[name].paper, address)
             placed.add(name)
-        paper_pages.setdefault(file.stem, file.name)
+        paper_pages.setdefault(file.stem, address)
         found[file] = text
     if lost := tables.keys() - placed:
-        raise ValueError(f"no page in docs/papers has a line <!-- claims:begin {min(lost)} -->")
+        raise ValueError(f"no page in docs or docs/papers has a line <!-- claims:begin {min(lost)} -->")
     known = {one.paper.kind for one in checked}
     linked = {name: page for name, page in paper_pages.items() if name in known}
-    found[root / "docs" / "literature.md"] = literature_page(
-        checked, {name: f"papers/{page}" for name, page in linked.items()}
-    )
-    for file, folder in ((root / "README.md", "docs/papers"), (root / "docs" / "index.md", "papers")):
-        links = {name: f"{folder}/{page}" for name, page in linked.items()}
+    found[docs / "literature.md"] = literature_page(checked, linked)
+    for file, folder in ((root / "README.md", "docs/"), (docs / "index.md", "")):
+        links = {name: f"{folder}{page}" for name, page in linked.items()}
         found[file] = replace_block(
             file.read_text(encoding="utf-8"), literature_table(checked, links), "literature"
         )
