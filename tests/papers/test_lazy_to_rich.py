@@ -250,6 +250,14 @@ def test_rates_of_equal_cells_are_equal():
         assert spec.task.teacher_scale**2 == pytest.approx(label / 2)
 
 
+def test_pairs_are_found_by_their_values():
+    """A sweep orders its cells by their first value, `_PAIRS` does not."""
+    made = of_pairs(1.5, 2.0).measures
+    for first, second in ((0, 1), (2, 3), (0, 4)):
+        found = [paper.pair_difference(one, first, second) for one in (made, made.sortby("output_scale"))]
+        np.testing.assert_array_equal(*found)
+
+
 def test_an_experiment_and_its_analysis_run(tmp_path):
     from grokscope import train
     from grokscope.papers._experiments import Analysis

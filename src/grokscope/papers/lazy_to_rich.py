@@ -502,17 +502,26 @@ def loss_ratio(centered: xr.Dataset, plain: xr.Dataset, scale: float) -> np.ndar
     return ratio(one[:n], other[:n])
 
 
+def _pair(measures: xr.Dataset, i: int) -> xr.Dataset:
+    """The cell of one of `_PAIRS`, found by its values: a sweep orders its cells by the first of them."""
+    alpha, sigma, label = _PAIRS[i]
+    wanted = {"output_scale": alpha, "init_scale": sigma, "teacher_scale": _LABELS * label**0.5}
+    if "output_scale" not in measures.dims or not wanted.keys() <= measures.coords.keys():
+        raise NotTestable(f"the sweep has no axis of {', '.join(wanted)}")
+    same = np.all([np.isclose(measures[name], value) for name, value in wanted.items()], axis=0)
+    if same.sum() != 1:
+        raise NotTestable(f"the sweep has {same.sum()} cells with {wanted}")
+    return measures.isel(output_scale=int(np.argmax(same)))
+
+
 def pair_difference(measures: xr.Dataset, first: int, second: int, at_end: bool = False) -> np.ndarray:
     """The largest |log of the ratio| of the test losses of two of `_PAIRS` over all steps [seed].
 
     In units of the squared label scale; with ``at_end`` that at the last step.
     """
-    axis = "output_scale"
-    if axis not in measures.dims or measures.sizes[axis] != len(_PAIRS):
-        raise NotTestable(f"the sweep has no axis {axis!r} of {len(_PAIRS)} cells")
     found: list[np.ndarray] = []
     for i in (first, second):
-        _, _, test = losses(measures.isel({axis: i}), moments=False)
+        _, _, test = losses(_pair(measures, i), moments=False)
         found.append(test / _PAIRS[i][2] ** 2)
     with np.errstate(divide="ignore", invalid="ignore"):
         apart = np.abs(np.log(found[0] / found[1]))
@@ -991,7 +1000,7 @@ def _figure_7(runs: Mapping[str, RunLike], command: str) -> Drawing:
     figure, axes = panels([*titles], columns=3)
     for panel, pair in zip(axes, ((0, 1), (2, 3), (0, 4)), strict=True):
         for i, color, label in zip(pair, (COLOR["test"], COLOR["null"]), ("first", "second"), strict=True):
-            steps, train, test = losses(measures.isel(output_scale=i), moments=False)
+            steps, train, test = losses(_pair(measures, i), moments=False)
             unit = _PAIRS[i][2] ** 2
             _band(panel, steps, test / unit, color, f"test loss, {label}" if panel is axes[0] else None)
             _band(panel, steps, train / unit, COLOR["train"] if label == "first" else COLOR["other"])
