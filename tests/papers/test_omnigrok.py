@@ -124,7 +124,10 @@ CASES = {
     "N6-never": ((LAW,), (law(0.0),)),
     "N6-slowly": ((LAW,), (law(0.0),)),
     "N6-fast": ((LAW,), (events("decay", lambda g: 10, lambda g: 5000),)),
-    "N7": ((addition("held-norm", 200, 300), FREE), (addition("held-norm", 200, 3500), FREE)),
+    "N7": (
+        (addition("held-norm", 200, 300), FREE),
+        (addition("held-norm", 200, 1900), addition("free", 200, 2500)),
+    ),
     "N8": ((FREE,), (addition("free", 200, 4000, lambda x: 1 + x),)),
     "N8-peak": ((FREE,), (addition("free", 200, 4000, lambda x: 1 + x / 200),)),
     "N9": ((digits(lambda alpha: 3000 * alpha),), (digits(lambda alpha: 3000),)),
@@ -157,13 +160,20 @@ def test_numbers_are_those_that_were_put_in():
     assert found["N6"] == pytest.approx(1.2, rel=0.05)
     assert found["N6-slowly"] == pytest.approx(500 / 0.03 / 200, rel=0.05)
     assert found["N6-fast"] == pytest.approx(2.5, rel=0.05)
-    assert found["N8"] == pytest.approx(0.5, abs=0.005)
+    # 1 + x - 1.5 x^2, x = steps / 6000; over the last 1,000 steps it falls: the median is at the middle
+    assert found["N8"] == pytest.approx(1 + 11 / 12 - 1.5 * (11 / 12) ** 2, abs=0.02)
     assert found["N8-peak"] == pytest.approx(1 + 1 / 6, abs=0.005)
     assert found["N10"] == pytest.approx(0, abs=0.02)
     assert found["N11"] == pytest.approx(0, abs=0.01)
     assert verdict("N11", CASES["N11"][1]).value == pytest.approx(np.log10(3), abs=0.01)
-    assert verdict("N7", CASES["N7"][0]).value == pytest.approx(100 / 3800, rel=0.25)  # points every 100
+    assert verdict("N7", CASES["N7"][0]).value == pytest.approx(100 / 3800, rel=0.35)  # few points
     assert verdict("N10", CASES["N10"][1]).value == pytest.approx(-0.3, abs=0.03)
+
+
+def test_a_held_norm_without_generalization_is_no_shorter_delay():
+    """The held run ends earlier than the free one: the time to its end must not count as a short delay."""
+    found = paper.held_over_free(addition("held-norm", 200, 10**6).measures, FREE.measures)
+    assert (found >= 1).all()
 
 
 def test_digits_by_hand():
@@ -244,9 +254,10 @@ def test_the_norm_is_held_at_alpha_times_its_usual_start(tmp_path):
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     """The experiments of addition, tiny, to be judged and drawn."""
-    spec = PAPER.experiment("free").under("quick")[0].with_("task.p=7", "model.width=8", "steps=60")
+    changes = ("task.p=7", "model.width=8", "model.mlp_width=8", "model.heads=2", "steps=60")
     out = tmp_path_factory.mktemp("tiny")
-    return {name: train(spec, seeds=2, out=out / name) for name in ("free", "held-norm")}
+    specs = {name: PAPER.experiment(name).under("quick")[0].with_(*changes) for name in ("free", "held-norm")}
+    return {name: train(spec, seeds=2, out=out / name) for name, spec in specs.items()}
 
 
 def test_claims_on_a_run_can_be_judged_by_what_a_run_measures(tiny):
