@@ -99,7 +99,7 @@ BAD = [
     (
         "epochs = 3\n[task]\nkind = 'sparse_parity'\nntrain = 5",
         "task.ntrain: no such key. Did you mean 'n_train'? "
-        "Allowed: n_train, n, n_test, n_probe, labels, noise, k, support.",
+        "Allowed: n_train, n, n_test, n_probe, labels, noise, k, support, output.",
     ),
     ("epochs = 3\n[task]\nkind = 'sparse_parity'\nnoise = 0.1", "task: noise needs labels = 'noisy'."),
     (
@@ -265,7 +265,7 @@ def test_a_new_kind_resets_its_table_and_loses_no_override():
         (
             "task.kk=3",
             "--set task.kk: no such key. Did you mean 'k'? "
-            "Allowed: kind, n_train, n, n_test, n_probe, labels, noise, k, support.",
+            "Allowed: kind, n_train, n, n_test, n_probe, labels, noise, k, support, output.",
         ),
         (
             "optimizer.schedul.warmup=3",

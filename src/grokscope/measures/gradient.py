@@ -33,9 +33,9 @@ class WeightAlignment(Measure):
         >>> from grokscope.measures import Point
         >>> from grokscope.models.networks.linear_network import LinearNetwork
         >>> network = LinearNetwork((jnp.array([[3.0, 0.0], [0.0, 3.0]]), jnp.array([[1.0], [0.0]])))
-        >>> data = {"train_x": jnp.array([[1.0, 1.0]]), "train_y": jnp.array([4.0])}
+        >>> data = {"train_x": jnp.array([[1.0, 1.0]]), "train_y": jnp.array([[4.0]])}
         >>> [round(float(cosine), 3) for cosine in WeightAlignment()(Point(network, data, Squared()))]
-        [0.707, 0.707]
+        [0.5, 0.707]
     """
 
     kind: Literal["weight_alignment"] = "weight_alignment"
