@@ -144,7 +144,7 @@ def order_of_delays(*settings: xr.Dataset, name: str) -> np.ndarray:
     for value, late in zip(values.T, delays.T, strict=True):
         known = np.isfinite(value)
         same = len(set(value[known])) < 2 or len(set(late[known])) < 2
-        found.append(np.nan if same else spearmanr(value[known], late[known]).statistic)
+        found.append(np.nan if same else spearmanr(value[known], late[known])[0])
     return np.array(found)
 
 

@@ -232,8 +232,17 @@ def contest_figure(contest: Any, command: str = "") -> Figure:
         curve = kaplan_meier(times)
         at = np.concatenate([[1.0], curve.time, [contest.runs[name].experiment.n_steps]])
         share = 1 - curve.at(at)
-        style = {"color": color, "marker": mark, "markersize": 2.5, "markevery": [-1]}
-        shares.plot(at, share, linewidth=1.1, label=name, drawstyle="steps-post", **style)
+        shares.plot(
+            at,
+            share,
+            color=color,
+            marker=mark,
+            markersize=2.5,
+            markevery=[-1],
+            linewidth=1.1,
+            label=name,
+            drawstyle="steps-post",
+        )
         grokked = times.upper
         earliest = min(earliest, *grokked)
         places = i + np.linspace(-0.25, 0.25, max(len(grokked), 2))[: len(grokked)]
