@@ -79,9 +79,14 @@ class Measure(Part):
         """The result at a point: an array with axes `dims`, of a float type or int32. Inside jit."""
         raise NotImplementedError
 
+    @property
+    def needs_of_options(self) -> tuple[Need, ...]:
+        """Further needs, which depend on its fields."""
+        return ()
+
     def missing(self, spec: TrainingSpec) -> str | None:
         """The reason why the measure does not apply to an experiment (one line), or None."""
-        for need in self.needs:
+        for need in (*self.needs_of_options, *self.needs):
             if (reason := need.missing(spec)) is not None:
                 return f"{self.name} needs {reason}"
         return None

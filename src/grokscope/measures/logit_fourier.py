@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import jax
 
     from grokscope.measures._point import Point
-    from grokscope.spec.training_spec import TrainingSpec
+    from grokscope.measures.needs import Need
 
 __all__ = [
     "ExcludedLoss",
@@ -205,11 +205,10 @@ class _ByKeys(_OfLogits):
         rule = "" if self.rule == "gap" and number == usual else f"_by_{self.rule}"
         return f"{self.kind}{rule}" + ("" if number == usual else f"_{number!r}".replace(".", "_"))
 
-    def missing(self, spec: TrainingSpec) -> str | None:
-        """As in the base; the rule of neurons needs them."""
-        if self.rule == "neurons" and (reason := HIDDEN_NEURONS.missing(spec)) is not None:
-            return f"{self.name} needs {reason}"
-        return super().missing(spec)
+    @property
+    def needs_of_options(self) -> tuple[Need, ...]:
+        """The rule of neurons needs them."""
+        return (HIDDEN_NEURONS,) if self.rule == "neurons" else ()
 
     def chosen(self, spectra: jax.Array) -> jax.Array:
         """The key frequencies of `key_spectra`, bool [frequency]."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import jax
 
     from grokscope.measures._point import Point
-    from grokscope.spec.training_spec import TrainingSpec
+    from grokscope.measures.needs import Need
 
 __all__ = ["LogitScale"]
 
@@ -49,12 +49,10 @@ class LogitScale(Measure):
         """The kind; of test samples, followed by ``_test``."""
         return self.kind if self.split == "train" else f"{self.kind}_{self.split}"
 
-    def missing(self, spec: TrainingSpec) -> str | None:
-        """As in the base; the split must also have samples."""
-        split = TRAIN_SPLIT if self.split == "train" else TEST_SPLIT
-        if (reason := split.missing(spec)) is not None:
-            return f"{self.name} needs {reason}"
-        return super().missing(spec)
+    @property
+    def needs_of_options(self) -> tuple[Need, ...]:
+        """The split that is measured."""
+        return (TRAIN_SPLIT if self.split == "train" else TEST_SPLIT,)
 
     def __call__(self, point: Point) -> jax.Array:
         """The root mean square over samples and classes."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import jax
 
     from grokscope.measures._point import Point
-    from grokscope.spec.training_spec import TrainingSpec
+    from grokscope.measures.needs import Need
 
 __all__ = ["KernelAlignment", "KernelDistance"]
 
@@ -37,12 +37,10 @@ class _OfKernel(Measure):
         some = "" if self.inputs == 256 else f"_{self.inputs}"
         return self.kind + ("" if self.split == "test" else "_train") + some
 
-    def missing(self, spec: TrainingSpec) -> str | None:
-        """As in the base; the split must also have samples."""
-        split = TRAIN_SPLIT if self.split == "train" else TEST_SPLIT
-        if (reason := split.missing(spec)) is not None:
-            return f"{self.name} needs {reason}"
-        return super().missing(spec)
+    @property
+    def needs_of_options(self) -> tuple[Need, ...]:
+        """The split that is measured."""
+        return (TRAIN_SPLIT if self.split == "train" else TEST_SPLIT,)
 
     def kernel(self, point: Point, network: Any = None) -> jax.Array:
         """The kernel of the point's network, which measures share, or of another one."""
