@@ -452,15 +452,11 @@ def test_steps_per_epoch(n_train, batch_size, steps):
     assert experiment.n_steps == 7 * steps
 
 
-def test_measures_by_name_and_as_tables(monkeypatch):
+@pytest.mark.usefixtures("registry")
+def test_measures_by_name_and_as_tables():
     from typing import Literal
 
     from grokscope.measures import Measure
-    from grokscope.spec import parts
-
-    parts.kinds("measure")
-    tables = {group: dict(table) for group, table in parts._kinds.items()}
-    monkeypatch.setattr(parts, "_kinds", tables)
 
     class Tail(Measure):
         kind: Literal["tail"] = "tail"

@@ -591,6 +591,25 @@ def _reduced(paper: Paper, name: str, profile: str) -> str:
     return found.reduced if found is not None else ""
 
 
+def _profile_of(paper: Paper, one: PaperExperiment, result: Any, folder: Path) -> str:
+    """The profile that a result is of, by its identity; the most reduced one where several have it.
+
+    A profile that is only shorter, or has fewer cells, has the same identity as the full one.
+
+    Raises:
+        InputError: if it is of none.
+    """
+    found: list[str] = []
+    for name in one.profiles:
+        with suppress(InputError):  # a value that the folder cannot give
+            job = paper.job(one, name, folder)
+            if getattr(result, "identity", one.identity(job)) == one.identity(job):
+                found.append(name)
+    if not found:
+        raise InputError(f"it is of none of the profiles {', '.join(one.profiles)}.")
+    return max(found, key=lambda name: bool(one.profiles[name].reduced))
+
+
 def judge_again(folder: str | Path) -> Reproduction:
     """Judge and draw the runs in a reproduction's folder again; nothing is trained.
 
@@ -622,8 +641,8 @@ def _judge_and_draw(
 
     failures = list(failed)
     lost = {one.name: one for one in failures if one.part == "experiment"}
-    together, notes = _with_runs_in_folder(paper, folder, runs, lost)
     profiles = _profiles_in(planned)
+    together, notes = _with_runs_in_folder(paper, folder, runs, lost, profiles)
     evidence: dict[str, Evidence | NotTestable | None] = {}
     claims_under: list[Claim] = []
     for claim in paper.claims:
@@ -676,11 +695,12 @@ def _evidence(
 
 
 def _with_runs_in_folder(
-    paper: Paper, folder: Path, runs: Mapping[str, Any], lost: Collection[str]
+    paper: Paper, folder: Path, runs: Mapping[str, Any], lost: Collection[str], profiles: dict[str, str]
 ) -> tuple[dict[str, Any], list[str]]:
     """The given runs and those of other experiments in the folder, in the paper's order; and warnings.
 
-    Experiments that failed are left out, whatever is in their folders.
+    Experiments that failed are left out, whatever is in their folders. The profiles of runs that were put
+    there by hand are added to ``profiles``.
     """
     together: dict[str, Any] = {}
     notes: list[str] = []
@@ -689,6 +709,8 @@ def _with_runs_in_folder(
             continue
         try:
             result = runs[one.name] if one.name in runs else one.open(folder / one.name)
+            if result is not None and one.name not in profiles:
+                profiles[one.name] = _profile_of(paper, one, result, folder)
             remarks = one.remarks(result) if result is not None else []
         except GrokscopeError as error:
             notes.append(f"{one.name}: an earlier run is there, but left out: {error}")

@@ -13,7 +13,6 @@ from grokscope.cli.measure import parse_steps
 from grokscope.errors import InputError
 from grokscope.experiment import Experiment
 from grokscope.runs import RunSummary
-from grokscope.spec import parts
 
 
 def test_train_passes_on_what_was_asked_for(cli, store, spec, tmp_path):
@@ -37,9 +36,7 @@ def test_train_takes_one_seed_and_the_default_folder_unless_told_otherwise(cli, 
 
 
 @pytest.fixture
-def noisy(tmp_path, monkeypatch):
-    parts.kinds("loss")
-    monkeypatch.setattr(parts, "_kinds", {group: dict(table) for group, table in parts._kinds.items()})
+def noisy(registry, tmp_path):
     file = tmp_path / "noisy.py"
     file.write_text(
         "from typing import Literal\nfrom grokscope.losses import Hinge\nprint('a plug-in that talks')\n"

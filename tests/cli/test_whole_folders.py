@@ -10,14 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from tests.tiny_papers import RATES
 
 import grokscope as gs
 from grokscope.errors import InputError
 from grokscope.store.folder import find_run, holding, results_in, run_folders, runs_in
 from grokscope.sweeps import Contender, ContestSpec, open_results, run_contest, verify_results
-from grokscope.training.rates import Rates
 
-RATES = Rates("cpu", cores=2, large=200.0, at_shape=100.0, free=1.0, seconds=0.0)
 BASE = gs.Experiment(
     task={"kind": "sparse_parity", "n": 6, "k": 2, "n_train": 32, "n_test": 16, "n_probe": 16},
     model={"kind": "fully_connected", "width": 8},

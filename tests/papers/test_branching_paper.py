@@ -6,16 +6,14 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pytest
+from tests.tiny_papers import RATES
 
 from grokscope.claims import Claim, Effect, Region
 from grokscope.experiment import Experiment
 from grokscope.papers import Figure, Paper, PaperExperiment, Profile, RunExperiment
 from grokscope.reproduction import plan, reproduce
-from grokscope.spec import parts
 from grokscope.starts import FromRun
-from grokscope.training.rates import Rates
 
-RATES = Rates("cpu", cores=2, large=200.0, at_shape=100.0, free=1.0, seconds=0.0)
 MAIN = Experiment(
     task={"kind": "sparse_parity", "n": 8, "k": 2, "n_train": 40, "n_test": 20, "n_probe": 64},
     model={"kind": "fully_connected", "width": 16},
@@ -52,10 +50,7 @@ def claim(name: str) -> Claim:
 
 
 @pytest.fixture
-def paper(monkeypatch):
-    for group in parts._HOMES:  # what is found while it lasts would be forgotten with the paper
-        parts.kinds(group)
-    monkeypatch.setattr(parts, "_kinds", {group: dict(table) for group, table in parts._kinds.items()})
+def paper(registry):
 
     class Branching(Paper):
         """A paper for tests."""

@@ -5,20 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
 from scipy.optimize import minimize
+from tests.tiny_papers import reproduce_tiny, tiny_paper
 
 from grokscope.claims import NotTestable, gather, judge
 from grokscope.papers import check_paper, made_up_run
 from grokscope.papers import circuit_efficiency as paper
-from grokscope.reproduction import plan, reproduce
-from grokscope.spec import parts
 from grokscope.starts import FromRun
-from grokscope.training.rates import Rates
 
 PAPER = paper.CircuitEfficiency()
 CLAIMS = {claim.id: claim for claim in PAPER.claims}
@@ -278,12 +276,8 @@ def test_semi_grokking_is_late_and_in_between():
 
 
 @pytest.fixture
-def tiny(monkeypatch):
+def tiny(registry):
     """Some of the experiments at p = 5, with 8 neurons and 40 steps."""
-    for group in parts._HOMES:  # what is found while it lasts would be forgotten with the paper
-        parts.kinds(group)
-    monkeypatch.setattr(parts, "_kinds", {group: dict(table) for group, table in parts._kinds.items()})
-    wanted = ("full", "ungrokking")
 
     def shrunk(one: Any) -> Any:
         profile = one.profiles["quick"]
@@ -299,22 +293,12 @@ def tiny(monkeypatch):
             small = replace(small, over=(first.split("=")[0] + "=0.4,0.6", *others))
         return replace(one, profiles={"paper": one.profiles["paper"], "quick": small})
 
-    class Tiny(paper.CircuitEfficiency):
-        """A small version for tests."""
-
-        kind: Literal["tiny-circuit-efficiency"] = "tiny-circuit-efficiency"
-        experiments: ClassVar[Any] = tuple(shrunk(one) for one in PAPER.experiments if one.name in wanted)
-        claims: ClassVar[Any] = tuple(c for c in PAPER.claims if set(c.experiments) <= set(wanted))
-        figures: ClassVar[Any] = PAPER.figures[:1]
-
-    return Tiny()
+    return tiny_paper(PAPER, ("full", "ungrokking"), shrunk)
 
 
 def test_a_small_reproduction_from_training_to_figures(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(paper, "toy_numbers", lambda: TOY)
-    rates = Rates("cpu", cores=2, large=200.0, at_shape=100.0, free=1.0, seconds=0.0)
-    done = reproduce(plan(tiny, rates=rates, profile="quick"), out=tmp_path)
-    assert done.failures == []
+    done = reproduce_tiny(tiny, tmp_path)
     assert done.figures == ["toy"]
     judged = {one["id"]: one for one in done.claims}
     assert judged["V1"]["value"] == 25.0

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
 from scipy.stats import mannwhitneyu
+from tests.tiny_papers import reproduce_tiny, tiny_paper
 
 from grokscope.circuits import least_norm
 from grokscope.circuits.support import settings_of
 from grokscope.claims import NotTestable, gather, judge
 from grokscope.papers import Profile, check_paper, made_up_run
 from grokscope.papers import critical_size as study
-from grokscope.reproduction import plan, reproduce
-from grokscope.spec import parts
 from grokscope.spec.parts import part_of
 from grokscope.starts import FromRun
-from grokscope.training.rates import Rates
 
 PAPER = study.CriticalSize()
 CLAIMS = {claim.id: claim for claim in PAPER.claims}
@@ -381,11 +379,8 @@ def test_the_area_under_the_curve_is_that_of_mann_and_whitney(monkeypatch):
 
 
 @pytest.fixture
-def tiny(monkeypatch):
+def tiny(registry):
     """The same experiments with 8 bits, 16 neurons and 40 steps."""
-    for group in parts._HOMES:  # what is found while it lasts would be forgotten with the paper
-        parts.kinds(group)
-    monkeypatch.setattr(parts, "_kinds", {group: dict(table) for group, table in parts._kinds.items()})
     profiles = {name: Profile(seeds=3) for name in ("paper", "quick")}
     donors: dict[str, Any] = {}
 
@@ -414,23 +409,11 @@ def tiny(monkeypatch):
         over += ["model.width=1000,300" if "width" in axis else axis for axis in others]
         return replace(small, over=tuple(over))
 
-    wanted = ("memory", "scratch-3", "grokked-3", "duel-3", "mixture-3")
-
-    class Tiny(study.CriticalSize):
-        """A small version for tests."""
-
-        kind: Literal["tiny-critical-size"] = "tiny-critical-size"
-        experiments: ClassVar[Any] = tuple(shrunk(one) for one in PAPER.experiments if one.name in wanted)
-        claims: ClassVar[Any] = tuple(c for c in PAPER.claims if set(c.experiments) <= set(wanted))
-        figures: ClassVar[Any] = PAPER.figures[:1]
-
-    return Tiny()
+    return tiny_paper(PAPER, ("memory", "scratch-3", "grokked-3", "duel-3", "mixture-3"), shrunk)
 
 
 def test_a_small_reproduction_from_training_to_figures(tiny, tmp_path):
-    rates = Rates("cpu", cores=2, large=200.0, at_shape=100.0, free=1.0, seconds=0.0)
-    done = reproduce(plan(tiny, rates=rates, profile="quick"), out=tmp_path)
-    assert done.failures == []
+    done = reproduce_tiny(tiny, tmp_path)
     assert done.figures == ["norms"]
     judged = {one["id"]: one for one in done.claims}
     assert judged["L5-mixture"]["seeds"] == 3
@@ -440,5 +423,4 @@ def test_a_small_reproduction_from_training_to_figures(tiny, tmp_path):
     for _, run in duel.runs():
         assert set(run.origins.source_members) == {(1000 + s, 1000 + s, s, s) for s in range(3)}
         assert run.experiment.init.source == done.runs["grokked-3"].identity
-    again = reproduce(plan(tiny, rates=rates, profile="quick"), out=tmp_path)
-    assert again.claims == done.claims
+    assert reproduce_tiny(tiny, tmp_path).claims == done.claims

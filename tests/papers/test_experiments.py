@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pytest
+from tests.tiny_papers import RATES
 
 from grokscope.claims import Claim, Effect, Region
 from grokscope.errors import InputError
@@ -28,9 +29,7 @@ from grokscope.reproduction import plan
 from grokscope.runs import Run
 from grokscope.spec import parts
 from grokscope.sweeps import Contender, Contest, Sweep
-from grokscope.training.rates import Rates
 
-RATES = Rates("cpu", cores=2, large=200.0, at_shape=100.0, free=1.0, seconds=0.0)
 BASE = Experiment(
     task={"kind": "sparse_parity", "n": 6, "k": 2, "n_train": 32, "n_test": 16, "n_probe": 16},
     model={"kind": "fully_connected", "width": 8},

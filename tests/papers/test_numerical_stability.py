@@ -1,18 +1,15 @@
 """Numerical stability: claims on made-up runs, evidence by hand, published settings, a tiny reproduction."""
 
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import numpy as np
 import pytest
+from tests.tiny_papers import reproduce_tiny, tiny_paper
 
 from grokscope.claims import gather, judge
 from grokscope.papers import check_paper, find_paper, jump, made_up_run
-from grokscope.papers import numerical_stability as paper
-from grokscope.reproduction import plan, reproduce
-from grokscope.spec import parts
 from grokscope.starts import FromRun
-from grokscope.training.rates import Rates
 
 PAPER = find_paper("numerical-stability")
 CLAIMS = {claim.id: claim for claim in PAPER.claims}
@@ -214,10 +211,8 @@ def test_figures_are_drawn():
 
 
 @pytest.fixture
-def tiny(monkeypatch):
+def tiny(registry):
     """The paper with networks of 8 neurons and 40 steps."""
-    monkeypatch.setattr(parts, "_kinds", {group: dict(table) for group, table in parts._kinds.items()})
-    wanted = ("float64", "forced-collapse")
 
     def shrunk(one: Any) -> Any:
         own = (
@@ -232,21 +227,11 @@ def tiny(monkeypatch):
             small = replace(small, experiment=one.experiment.model_copy(update={"init": init}))
         return small
 
-    class Tiny(paper.NumericalStability):
-        """A small version for tests."""
-
-        kind: Literal["tiny-numerical-stability"] = "tiny-numerical-stability"
-        experiments: ClassVar[Any] = tuple(shrunk(one) for one in PAPER.experiments if one.name in wanted)
-        claims: ClassVar[Any] = tuple(c for c in PAPER.claims if set(c.experiments) <= set(wanted))
-        figures: ClassVar[Any] = tuple(f for f in PAPER.figures if set(f.needs) <= set(wanted))
-
-    return Tiny()
+    return tiny_paper(PAPER, ("float64", "forced-collapse"), shrunk)
 
 
 def test_a_small_reproduction_from_training_to_figures(tiny, tmp_path):
-    rates = Rates("cpu", cores=2, large=200.0, at_shape=100.0, free=1.0, seconds=0.0)
-    done = reproduce(plan(tiny, rates=rates, profile="quick"), out=tmp_path)
-    assert done.failures == []
+    done = reproduce_tiny(tiny, tmp_path)
     assert done.figures == ["figure-5"]
     judged = {one["id"]: one for one in done.claims}
     assert judged["Q9-goes-on"]["seeds"] == 3

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pytest
 import xarray as xr
+from tests.tiny_papers import RATES
 
 import grokscope as gs
 from grokscope.claims import Claim, Effect, Region
@@ -28,9 +29,7 @@ from grokscope.papers import (
 from grokscope.reproduction import plan, reproduce
 from grokscope.spec import parts
 from grokscope.starts import FromRun
-from grokscope.training.rates import Rates
 
-RATES = Rates("cpu", cores=2, large=200.0, at_shape=100.0, free=1.0, seconds=0.0)
 LEARNED = "train_accuracy > 0.6 for 2"
 FREE = Experiment(
     task={"kind": "sparse_parity", "n": 6, "k": 2, "n_train": 24, "n_test": 12},

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
+from tests.tiny_papers import reproduce_tiny, tiny_paper
 
 from grokscope.claims import NotTestable, gather, judge
 from grokscope.papers import check_paper, made_up_run
 from grokscope.papers import weight_norm_timescale as paper
-from grokscope.reproduction import plan, reproduce
-from grokscope.spec import parts
 from grokscope.statistics import CensoredTimes
-from grokscope.training.rates import Rates
 
 PAPER = paper.WeightNormTimescale()
 CLAIMS = {claim.id: claim for claim in PAPER.claims}
@@ -215,12 +213,8 @@ def test_the_figures_show_the_points_of_the_world(true_world):
 
 
 @pytest.fixture
-def tiny(monkeypatch):
+def tiny(registry):
     """The experiments around the held norm at p = 5, with 8 neurons and 40 steps, which all grok at once."""
-    for group in parts._HOMES:  # what is found while it lasts would be forgotten with the paper
-        parts.kinds(group)
-    monkeypatch.setattr(parts, "_kinds", {group: dict(table) for group, table in parts._kinds.items()})
-    wanted = ("reference", "held", "temperature")
 
     def shrunk(one: Any) -> Any:
         own = ["steps=40", "task.p=5", "model.width=8", "model.embedding=4", "stop={}"]
@@ -230,22 +224,13 @@ def tiny(monkeypatch):
         small = replace(one.profiles["quick"], seeds=2, overrides=(*one.profiles["quick"].overrides, *own))
         return replace(one, profiles={"paper": one.profiles["paper"], "quick": small})
 
-    class Tiny(paper.WeightNormTimescale):
-        """A small version for tests."""
-
-        kind: Literal["tiny-weight-norm"] = "tiny-weight-norm"
-        experiments: ClassVar[Any] = tuple(shrunk(one) for one in PAPER.experiments if one.name in wanted)
-        claims: ClassVar[Any] = tuple(c for c in PAPER.claims if set(c.experiments) <= set(wanted))
-        figures: ClassVar[Any] = ()
-
-    return Tiny()
+    # times of 0 cannot be drawn on a logarithmic axis
+    return tiny_paper(PAPER, ("reference", "held", "temperature"), shrunk, draw=False)
 
 
 def test_a_small_reproduction_holds_multiples_of_the_norm_of_other_seeds(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(paper, "_early_logits", lambda measures: np.array([2.0, 2.0]))
-    rates = Rates("cpu", cores=2, large=200.0, at_shape=100.0, free=1.0, seconds=0.0)
-    done = reproduce(plan(tiny, rates=rates, profile="quick"), out=tmp_path)
-    assert done.failures == []
+    done = reproduce_tiny(tiny, tmp_path)
     reference = done.runs["reference"]
     assert {tuple(seeds) for seeds in reference.members.seeds} == {(10_000 + i,) * 4 for i in range(2)}
     asked = np.median(reference.measures[paper._SIZE.name].to_numpy().reshape(2, -1)[:, 0])

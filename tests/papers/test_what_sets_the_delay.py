@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
+from tests.tiny_papers import reproduce_tiny, tiny_paper
 
 from grokscope.claims import gather, judge
 from grokscope.papers import check_paper, made_up_run
 from grokscope.papers import what_sets_the_delay as paper
-from grokscope.reproduction import plan, reproduce
-from grokscope.training.rates import Rates
 
 PAPER = paper.WhatSetsTheDelay()
 EXPERIMENTS = {one.name: one for one in PAPER.experiments}
@@ -150,19 +149,9 @@ def test_a_small_reproduction_from_training_to_claims(tmp_path):
         profiles = {name: replace(profile, seeds=2) for name, profile in one.profiles.items()}
         return replace(one, experiment=one.experiment.with_(*small), profiles=profiles)
 
-    class Tiny(paper.WhatSetsTheDelay):
-        """A small version for tests."""
-
-        kind: Literal["tiny-what-sets-the-delay"] = "tiny-what-sets-the-delay"
-        experiments: ClassVar[Any] = tuple(shrunk(one) for one in PAPER.experiments if one.name in wanted)
-        claims: ClassVar[Any] = tuple(one for one in PAPER.claims if one.id == "W10")
-        figures: ClassVar[Any] = ()
-
-    rates = Rates("cpu", cores=2, large=200.0, at_shape=100.0, free=1.0, seconds=0.0)
-    done = reproduce(plan(Tiny(), rates=rates, profile="quick"), out=tmp_path)
-    assert done.failures == []
+    done = reproduce_tiny(tiny_paper(PAPER, wanted, shrunk), tmp_path)
     assert set(done.runs) == set(wanted)
-    [judged] = done.claims
+    judged = {one["id"]: one for one in done.claims}["W10"]
     share = done.runs["no-decay"].measures["zero_loss_share"].isel(step=-1)
     assert judged["value"] == pytest.approx(float(share.mean()))
     assert float(done.runs["decay"].measures[paper._KERNEL].isel(step=0).max()) == pytest.approx(0, abs=1e-5)

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.tiny_papers import RATES
 
+from grokscope.claims import NOT_RUN
 from grokscope.cli import main
 from grokscope.errors import StoreError
 from grokscope.papers import find_paper
 from grokscope.report import write_report
-from grokscope.reproduction import RECORD, Reproduction, reproduce
+from grokscope.reproduction import RECORD, Reproduction, judge_again, reproduce
 from grokscope.spec import parts
 from grokscope.spec.parts import load_plugin
-from grokscope.training.rates import Rates
 
-RATES = Rates("cpu", cores=2, large=200.0, at_shape=100.0, free=1.0, seconds=0.0)
 PAPER = '''
 """A paper of which half fails."""
 from typing import ClassVar, Literal
@@ -261,3 +262,21 @@ def test_claims_say_in_which_setting_they_are_judged(raised: dict[str, Exception
     assert settings(full)["F"] == ("small", "p = 53 instead of 97")
     back = reproduced(tmp_path / "quick", experiments=["good"], profile="quick")  # it stays as long as it is
     assert settings(back)["A"] == ("same", "")
+
+
+def test_a_run_put_into_the_folder_by_hand_is_of_the_profile_whose_spec_it_has(
+    raised: dict[str, Exception], tmp_path: Path
+) -> None:
+    del raised
+    reproduced(tmp_path / "from", experiments=["good"], profile="quick")
+    reproduced(tmp_path / "to", experiments=["broken"], profile="quick")
+    shutil.copytree(tmp_path / "from" / "good", tmp_path / "to" / "good")
+    moved = judge_again(tmp_path / "to")
+    assert {one["id"]: one["setting"] for one in moved.claims}["A"] == "small"
+    shutil.copytree(tmp_path / "from" / "good", tmp_path / "to" / "branch")
+    again = judge_again(tmp_path / "to")
+    assert (
+        "branch: an earlier run is there, but left out: it is of none of the profiles paper, quick."
+        in again.notes
+    )
+    assert {one["id"]: one["note"] for one in again.claims}["D"] == NOT_RUN

@@ -10,7 +10,6 @@ import types
 
 import pytest
 
-from grokscope.spec import parts
 from grokscope.spec.code import Code, code_of, module_source
 from grokscope.spec.parts import load_plugin, lookup
 from grokscope.tasks.sparse_parity import SparseParity
@@ -63,11 +62,9 @@ HELPER = "import deeper_of_code\ndef value():\n    return deeper_of_code.X\n"
 
 
 @pytest.fixture(autouse=True)
-def forget_modules(monkeypatch):
+def forget_modules(registry, monkeypatch):
     """Helpers are imported anew in each test, as in a new process; so is the path."""
     monkeypatch.setattr(sys, "path", list(sys.path))
-    parts.kinds("loss")
-    monkeypatch.setattr(parts, "_kinds", {group: dict(table) for group, table in parts._kinds.items()})
     yield
     for name in [name for name in sys.modules if name.endswith("_of_code")]:
         del sys.modules[name]

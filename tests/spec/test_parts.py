@@ -30,11 +30,8 @@ class Mine(Task):
 
 
 @pytest.fixture(autouse=True)
-def registry(monkeypatch):
-    """Whatever a test registers is forgotten after it."""
-    for group in ("task", "model", "loss", "optimizer", "rate_schedule"):
-        kinds(group)  # what is found during a test would be forgotten too
-    monkeypatch.setattr(parts, "_kinds", {group: dict(table) for group, table in parts._kinds.items()})
+def discovered(registry, monkeypatch):
+    """Whatever a test registers or discovers is forgotten after it."""
     monkeypatch.setattr(parts, "_discovered", set(parts._discovered))
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from grokscope.spec import parts
-from grokscope.spec.parts import kinds
 from grokscope.tasks import Task
 from grokscope.tasks.arrays import Arrays
 from grokscope.tasks.check import check_task
@@ -37,9 +36,7 @@ class Good(SparseParity):
 
 
 @pytest.fixture
-def registry(monkeypatch):
-    kinds("task")
-    monkeypatch.setattr(parts, "_kinds", {group: dict(table) for group, table in parts._kinds.items()})
+def good(registry, monkeypatch):
     monkeypatch.setitem(parts._kinds["task"], "sparse_parity", Good)
 
 
@@ -109,11 +106,11 @@ FAULTS = [
 COUNTER = iter(range(10**6))
 
 
-def test_the_task_without_a_fault_passes(registry):
+def test_the_task_without_a_fault_passes(good):
     check_task(Good(**SIZES))
 
 
-@pytest.mark.usefixtures("registry")
+@pytest.mark.usefixtures("good")
 @pytest.mark.parametrize(("name", "value", "message"), FAULTS)
 def test_each_fault_is_noticed(monkeypatch, name, value, message):
     task = Good(**SIZES)
@@ -145,7 +142,7 @@ def test_classes_are_checked(monkeypatch):
         check_task(task)
 
 
-@pytest.mark.usefixtures("registry")
+@pytest.mark.usefixtures("good")
 def test_a_task_whose_test_set_is_the_members_own_must_say_so():
     class Split(Task):
         """A finite set, split anew for each data seed."""

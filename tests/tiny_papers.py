@@ -1,0 +1,41 @@
+"""Papers made small: a reproduction from training to figures in seconds, on a machine of given speed."""
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import pytest
+
+from grokscope.papers import Paper
+from grokscope.reproduction import Reproduction, plan, reproduce
+from grokscope.training.rates import Rates
+
+RATES = Rates("cpu", cores=2, large=200.0, at_shape=100.0, free=1.0, seconds=0.0)
+
+
+def tiny_paper(
+    paper: Paper, wanted: Collection[str], shrunk: Callable[[Any], Any], *, draw: bool = True
+) -> Paper:
+    """A paper with some of its experiments, made small, and the claims and figures that need no others.
+
+    It is a kind of its own: use it with the fixture `registry`.
+    """
+    name = f"tiny-{paper.kind}"
+
+    class Tiny(type(paper)):
+        """A small version for tests."""
+
+        kind: Literal[name] = name
+        experiments: ClassVar[Any] = tuple(shrunk(one) for one in paper.experiments if one.name in wanted)
+        claims: ClassVar[Any] = tuple(one for one in paper.claims if set(one.experiments) <= set(wanted))
+        figures: ClassVar[Any] = tuple(one for one in paper.figures if draw and set(one.needs) <= set(wanted))
+
+    return Tiny()
+
+
+def reproduce_tiny(paper: Paper, out: Path) -> Reproduction:
+    """What `grokscope reproduce PAPER --profile quick` does; fails if a part of it failed."""
+    done = reproduce(plan(paper, rates=RATES, profile="quick"), out=out)
+    if done.failures:
+        pytest.fail("\n".join(str(one) for one in done.failures))
+    return done
