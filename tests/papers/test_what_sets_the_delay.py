@@ -35,6 +35,7 @@ GROKS = {
 }
 ORDERS = {"W1": "weight_norm", "W2": "logit_scale", "W3": "zero_loss_share", "W4": paper._KERNEL}
 HEAT = {"hot": 4.0, "cold": 0.25}
+GROWN = {"weak-decay": 1.3, "strong-decay": 0.8, "held-low": 0.7, "held-high": 1.4}  # norms at grokking
 
 
 def scattered(name: str, values: Any) -> np.ndarray:
@@ -49,13 +50,13 @@ def world(**false: dict[str, Any]) -> dict[str, Any]:
     for name, step in GROKS.items():
         change = dict(false.get(name.replace("-", "_"), {}))
         at = change.pop("groks", step)
-        late = at <= STEPS
+        late = at + 25 * (np.arange(20) % 3)[:, None] <= STEPS
         curves: dict[str, Any] = {
-            "train_accuracy": np.where(STEPS >= 100, 1.0, 0.5),
+            "train_accuracy": np.where(STEPS >= 100, 1.0, 0.5) * np.ones((20, 1)),
             "test_accuracy": np.where(late, 1.0, 0.0),
-            # at memorization they are ordered as the delays are; at grokking they are equal
-            "weight_norm": np.where(late, 35.0, 30 + step / 1000),
-            "logit_scale": np.where(late, 10.0 * HEAT.get(name, 1.0), 5 + step / 1000),
+            # at memorization they are ordered as the delays are; at grokking the kernel's distances are equal
+            "weight_norm": np.where(late, 35.0 * GROWN.get(name, 1.0), 30 + step / 1000),
+            "logit_scale": np.where(late, 10.0 * HEAT.get(name, 1.0) * GROWN.get(name, 1.0), 5 + step / 1000),
             "zero_loss_share": np.where(STEPS > 4900, 1.0, step / 20_000),
             paper._KERNEL: np.where(late, 0.9, 0.6 - step / 20_000),
             **change,
@@ -86,6 +87,10 @@ FALSE: dict[str, dict[str, Any]] = {
     "W12": {"stablemax": {"groks": 10_000}},
     "W13": {"perpendicular": {"groks": 10_000}},
     "W14": {"decay": {paper._KERNEL: 0.5}},
+    "W15": {"held_high": {paper._KERNEL: 0.3}, "weak_decay": {paper._KERNEL: 0.4}},
+    "W15-norm": {name.replace("-", "_"): {"weight_norm": 35.0} for name in GROWN},
+    "W15-logits": {name.replace("-", "_"): {"logit_scale": 10.0} for name in GROWN},
+    "W16": {name.replace("-", "_"): {"groks": 1500} for name in GROWN},
 }
 
 
@@ -114,7 +119,7 @@ def test_a_claim_fails_where_it_is_false(claim: str):
 
 def test_orders_fail_where_they_are_turned_around():
     found = verdicts(turned_around())
-    assert {found[claim] for claim in ORDERS} == {"fails"}
+    assert {found[claim] for claim in (*ORDERS, "W2-loss")} == {"fails"}
 
 
 def test_the_paper_passes_its_check():
@@ -137,6 +142,25 @@ def test_ranks_by_hand():
 def test_figures_are_drawn():
     for figure in PAPER.figures:
         assert figure.draw(world(), "a command").axes
+
+
+def test_spreads_by_hand():
+    """Values 1 to 5 and one that never groks, which is left out; of four values there is no spread."""
+
+    def run(value: float, groks: float) -> xr.Dataset:
+        late = [0.0, float(groks <= 1), float(groks <= 2)]
+        curves = {"train_accuracy": [[1.0] * 3], "test_accuracy": [late]}
+        curves |= {"x": [[value] * 3], paper._KERNEL: [[value**2] * 3]}
+        return xr.Dataset({n: (("seed", "step"), c) for n, c in curves.items()}, {"step": [0, 1, 2]})
+
+    settings = [*(run(float(value), 1 + (value > 2)) for value in (1, 2, 3, 4, 5)), run(100.0, 9)]
+    np.testing.assert_allclose(paper.spread_at_grokking(*settings, name="x"), [np.sqrt(2.5) / 3])
+    over = (1.0, 2.0, 1.0, 4.0, 1.0, 1.0)  # 1, 1, 3, 1, 5: mean 2.2, variance 3.2
+    np.testing.assert_allclose(paper.spread_at_grokking(*settings, name="x", over=over), [np.sqrt(3.2) / 2.2])
+    squares = np.std([1, 4, 9, 16, 25], ddof=1) / 11
+    np.testing.assert_allclose(paper.spread_over(*settings, name="x"), [squares / (np.sqrt(2.5) / 3)])
+    np.testing.assert_allclose(paper.range_of_steps(*settings), [2.0])
+    assert np.isnan(paper.spread_at_grokking(*settings[1:], name="x")).all()
 
 
 @pytest.mark.usefixtures("registry")

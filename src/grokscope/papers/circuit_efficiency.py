@@ -1027,5 +1027,6 @@ class CircuitEfficiency(Paper):
     reasons: ClassVar[Mapping[str, str]] = {
         "V4": "A network that answers all pairs still holds memory (V4-mixed), which is cheaper with fewer "
         "samples. It depends on data less than memory does (V4-less). Incomplete training "
-        "and the definition of efficiency were ruled out on seeds 0 and 1.",
+        "and the definition of efficiency were ruled out on seeds 0 and 1. No pure generalizing circuit was "
+        "found at p = 31, so the sentence about such circuits was not tested.",
     }

@@ -796,7 +796,7 @@ class GromovModular(Paper):
   archivePrefix = {arXiv}
 }"""
     reasons: ClassVar[Mapping[str, str]] = {
-        "M5": "The difference arises after grokking: up to it both have phases as sharp (M5-grokking). The "
+        "M5": "At grokking AdamW's phases are sharper, by 0.01 (M5-grokking); the order turns after it. The "
         "neurons that are counted (M5-all) and the start (M5-start) are not the reason; the size is open.",
         "M5-all": "See M5: so it is not the choice of neurons.",
         "M5-start": "See M5: so it is not the start.",

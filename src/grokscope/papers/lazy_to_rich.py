@@ -1093,5 +1093,5 @@ class LazyToRich(Paper):
         "test loss (Z5-flat).",
         "Z6-loss": "With a large epsilon the network starts with large outputs that it has to unlearn, so it "
         "is not lazy. With the network at the start subtracted a smaller epsilon does end lower "
-        "(Z6-centered).",
+        "(Z6-centered); but then the delay no longer falls with epsilon.",
     }

@@ -10,14 +10,15 @@ mod 31, and everything is measured in all of them.
 This file: the settings, the evidence, the claims, the figures. A claim of the kind "orders the delays" asks
 for Spearman's rank correlation over the settings in each seed, of a quantity when the training set is fitted
 and of the delay; settings that do not generalize within the run come last, in a tie. The regions were fixed
-beforehand; delays and norms of two seeds of eleven settings were known.
+beforehand; delays and norms of two seeds of eleven settings were known. Those of W2-loss and W15 to W16 were
+fixed after seeds 100-107 had been looked at, and are judged on later ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
@@ -30,7 +31,6 @@ from grokscope.optimizers import AdamW
 from grokscope.papers import Figure, Profile, RunExperiment, RunLike, from_experiment
 from grokscope.papers._study import Study, bibtex_of
 from grokscope.papers.evidence import curve, final_value, ratio, steps_to, value_at
-from grokscope.plots.curves import standing
 from grokscope.plots.style import COLOR, SMALL, TINY, panels, small_print, x_label
 from grokscope.statistics import CensoredTimes, paired_ratios
 from grokscope.tasks.modular_operator import ModularOperator
@@ -63,6 +63,7 @@ _BASE = Experiment(
 ).with_("schedule.measures='every 25 steps'", "schedule.slow_measures='log 20'", "schedule.follow='ends'")
 
 _NO_DECAY = "optimizer.weight_decay=0.0"
+_TEMPERATURES = {"hot": 4.0, "cold": 0.25}
 
 
 def _start(factor: float) -> tuple[str, ...]:
@@ -75,8 +76,8 @@ _SETTINGS: dict[str, tuple[str, tuple[str, ...]]] = {
     "strong-decay": ("Decay 3.", ("optimizer.weight_decay=3.0",)),
     "small-start": ("All weights start at half of their size.", _start(0.5)),
     "large-start": ("All weights start at three times their size.", _start(3.0)),
-    "hot": ("Logits are divided by 4 in the loss.", ("loss.temperature=4.0",)),
-    "cold": ("Logits are multiplied by 4 in the loss.", ("loss.temperature=0.25",)),
+    "hot": ("Logits are divided by 4 in the loss.", (f"loss.temperature={_TEMPERATURES['hot']}",)),
+    "cold": ("Logits are multiplied by 4 in the loss.", (f"loss.temperature={_TEMPERATURES['cold']}",)),
     "no-decay": ("No decay.", (_NO_DECAY,)),
     "no-decay-float64": ("No decay, the loss in float64.", (_NO_DECAY, "loss.precision='float64'")),
     "stablemax": ("No decay, StableMax in place of softmax.", (_NO_DECAY, "loss='stablemax'")),
@@ -86,6 +87,10 @@ _SETTINGS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
 }
 _HELD = {"held-low": 0.85, "held-high": 1.15}
+_KEPT_SMALL = (  # weights decay or are held
+    *("decay", "weak-decay", "strong-decay", "small-start", "large-start", "hot", "cold"),
+    *_HELD,
+)
 _ALL = (*_SETTINGS, *_HELD)
 _PROFILES = {"paper": Profile(seeds=20), "quick": Profile(seeds=8)}
 
@@ -134,12 +139,20 @@ def delay(measures: xr.Dataset) -> np.ndarray:
     return np.where(np.isnan(generalized), np.inf, np.log(np.maximum(generalized, 1) / np.maximum(fitted, 1)))
 
 
-def order_of_delays(*settings: xr.Dataset, name: str) -> np.ndarray:
-    """Spearman's correlation over settings of a measure at memorization with the delay [seed]."""
+def order_of_delays(*settings: xr.Dataset, name: str, over: Sequence[float] | None = None) -> np.ndarray:
+    """Spearman's correlation over settings of a measure at memorization with the delay [seed].
+
+    Args:
+        settings: measures of each.
+        name: of the measure.
+        over: what the measure is divided by in each setting; None: by nothing.
+    """
     from scipy.stats import spearmanr
 
     delays = np.stack([delay(one) for one in settings])
     values = np.stack([_at(one, name, "train") for one in settings])
+    if over is not None:
+        values = values / np.array(over)[:, None]
     found = []
     for value, late in zip(values.T, delays.T, strict=True):
         known = np.isfinite(value)
@@ -164,6 +177,37 @@ def turned(measures: xr.Dataset) -> np.ndarray:
     """Distance of the kernel from that at the start, at grokking over at memorization [seed]."""
     name = KernelDistance(inputs=32).name
     return ratio(_at(measures, name, "test"), _at(measures, name, "train"))
+
+
+def spread_at_grokking(*settings: xr.Dataset, name: str, over: Sequence[float] | None = None) -> np.ndarray:
+    """Coefficient of variation over settings of a measure at grokking [seed]; see `order_of_delays`.
+
+    Settings that do not generalize in a seed are left out; where fewer than five do, it is NaN.
+    """
+    values = np.stack([_at(one, name, "test") for one in settings])
+    if over is not None:
+        values = values / np.array(over)[:, None]
+    known = np.isfinite(values)
+    enough = known.sum(axis=0) >= 5
+    found = np.full(values.shape[1], np.nan)
+    some = values[:, enough]
+    found[enough] = ratio(np.nanstd(some, axis=0, ddof=1), np.nanmean(some, axis=0))
+    return found
+
+
+def spread_over(*settings: xr.Dataset, name: str, over: Sequence[float] | None = None) -> np.ndarray:
+    """Spread at grokking of the kernel's distance over that of another measure [seed]."""
+    kernel = spread_at_grokking(*settings, name=KernelDistance(inputs=32).name)
+    return ratio(kernel, spread_at_grokking(*settings, name=name, over=over))
+
+
+def range_of_steps(*settings: xr.Dataset) -> np.ndarray:
+    """The most over the fewest steps to 95 % test accuracy, of the settings that get there [seed]."""
+    steps = np.maximum(np.stack([_when(one, "test") for one in settings]), 1)
+    several = np.isfinite(steps).sum(axis=0) >= 5
+    found = np.full(steps.shape[1], np.nan)
+    found[several] = np.nanmax(steps[:, several], axis=0) / np.nanmin(steps[:, several], axis=0)
+    return found
 
 
 def generalizes(measures: xr.Dataset) -> np.ndarray:
@@ -200,6 +244,9 @@ def _ordering(of: str, name: str, quantity: str, source: str, region: Region) ->
 
 
 _KERNEL = KernelDistance(inputs=32).name
+_later = partial(_claim, fixed_on="100-107", confirmed_on="108-199", experiment=_KEPT_SMALL[0])
+_OVER, _OVER_KEPT = (tuple(_TEMPERATURES.get(name, 1.0) for name in names) for names in (_ALL, _KEPT_SMALL))
+_AT_GROKKING = f"when test accuracy is first 0.95, over the settings {', '.join(_KEPT_SMALL)} that get there"
 _OMNIGROK = "Liu et al. 2022 (arXiv 2210.01117), Section 3"
 _TIMESCALE = "Truong et al. 2026 (arXiv 2606.13753), Section 5"
 _LOGITS = "Truong et al. 2026 (arXiv 2606.18465)"
@@ -211,6 +258,17 @@ _CLAIMS = (
     _ordering("W2", "logit_scale", "scale of the logits", _LOGITS, Region.at_least(0.5)),
     _ordering("W3", "zero_loss_share", "share of zero losses", _EDGE, Region.at_least(0.5)),
     _ordering("W4", _KERNEL, "distance of the kernel", _LAZY, Region.at_most(-0.5)),
+    _later(
+        id="W2-loss",
+        name="delays by the logits in the loss",
+        sentence="W2, of the scale of the logits over the temperature.",
+        source=_LOGITS,
+        estimand="as W2, of the scale of the logits over the temperature",
+        region=Region.at_least(0.5),
+        smallest_effect=Effect(0.1, "a tenth of its range"),
+        beside=_ALL[1:],
+        evidence=partial(order_of_delays, name="logit_scale", over=_OVER),
+    ),
     _claim(
         id="W5",
         name="held above: later, as exp(7.5 rho)",
@@ -327,6 +385,50 @@ _CLAIMS = (
         experiment="decay",
         evidence=turned,
     ),
+    _later(
+        id="W15",
+        name="at grokking: one kernel distance",
+        sentence="At grokking the distance of the kernel is the same in all settings with decay or a held "
+        "norm.",
+        source="seen on seeds 100-107",
+        estimand=f"the mean over seeds of the coefficient of variation of the distance {_AT_GROKKING}",
+        region=Region.at_most(0.12),
+        smallest_effect=Effect(0.02, "two percent of the distance"),
+        beside=_KEPT_SMALL[1:],
+        evidence=partial(spread_at_grokking, name=_KERNEL),
+    ),
+    *(
+        _later(
+            id=f"W15-{of}",
+            name=f"more so than the {of}",
+            sentence=f"It varies at most half as much as the {quantity} does.",
+            source="seen on seeds 100-107",
+            kind="geometric_mean",
+            estimand=f"the geometric mean over seeds of that coefficient over that of the {quantity}",
+            region=Region.at_most(0.5),
+            smallest_effect=Effect(0.1, "a tenth of the other spread"),
+            beside=_KEPT_SMALL[1:],
+            evidence=partial(spread_over, name=name, over=over),
+        )
+        for of, quantity, name, over in (
+            ("norm", "weight norm", "weight_norm", None),
+            ("logits", "scale of the logits in the loss", "logit_scale", _OVER_KEPT),
+        )
+    ),
+    _later(
+        id="W16",
+        name="and yet: steps differ fivefold",
+        sentence="Yet these settings differ in their steps to generalize by a factor of five.",
+        source="seen on seeds 100-107",
+        unit="times",
+        kind="geometric_mean",
+        estimand="the geometric mean over seeds of the most over the fewest steps to a test accuracy of "
+        "0.95, over the settings that get there",
+        region=Region.at_least(5),
+        smallest_effect=Effect(1, "a fifth"),
+        beside=_KEPT_SMALL[1:],
+        evidence=range_of_steps,
+    ),
 )
 
 # ---------------------------------------------------------------- figures
@@ -343,6 +445,10 @@ def _never(runs: Mapping[str, RunLike]) -> float:
     """Where a setting without generalization is drawn: twice the longest delay that was seen."""
     seen = [delay(run.measures) for run in runs.values()]
     return 2 * float(np.exp(max(np.max(one[np.isfinite(one)], initial=0.0) for one in seen)))
+
+
+def _seeds_of(runs: Mapping[str, RunLike]) -> str:
+    return f"{runs['decay'].measures.sizes['seed']} seeds of each setting."
 
 
 def _orders(runs: Mapping[str, RunLike], command: str) -> Drawing:
@@ -370,7 +476,7 @@ def _orders(runs: Mapping[str, RunLike], command: str) -> Drawing:
         figure,
         "A point is a seed of a setting: steps to 95 % test over those to 99 % train accuracy. On the gray "
         "line: not within 5,000 steps (triangles: some seeds of the setting).",
-        standing(runs["decay"].measures, spread=False),
+        _seeds_of(runs),
         command,
     )
     return figure
@@ -400,7 +506,7 @@ def _at_grokking(runs: Mapping[str, RunLike], command: str) -> Drawing:
         figure,
         "A point is a seed, when test accuracy is first 0.95. Settings of which no seed gets there are not "
         "shown.",
-        standing(runs["decay"].measures, spread=False),
+        _seeds_of(runs),
         command,
     )
     return figure
@@ -412,6 +518,14 @@ class WhatSetsTheDelay(Study):
     kind: Literal["what-sets-the-delay"] = "what-sets-the-delay"
     title = "What sets the delay: norm, logits, floating point, or laziness?"
     bibtex = bibtex_of("whatsets", title, "what-sets-the-delay")
+    reasons: ClassVar[Mapping[str, str]] = {
+        "W1": "Two reasons. Settings whose norm is held from step 200 on are the same run until then, after "
+        "memorization, so that nothing at memorization can order them. And a temperature moves the norm "
+        "(W8), not the steps.",
+        "W2": "As for W1; and the raw logits are not what the loss sees (W2-loss).",
+        "W8": "The scale of the logits in the loss is what is nearly the same (W9).",
+        "W11": "No loss rounds to zero in float32 in 5,000 steps, so float64 has nothing to repair.",
+    }
     experiments = _EXPERIMENTS
     claims = _CLAIMS
     figures = (
