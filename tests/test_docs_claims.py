@@ -129,10 +129,12 @@ def test_a_command_names_the_experiments_unless_they_are_all_that_is_run_by_defa
 
 @pytest.fixture
 def verdicts(tmp_path: Path) -> Path:
-    """A folder of kept tables: two of one paper, none of the others."""
+    """Two tables of one paper, none of the others; a claim is in both, and once more in a small setting."""
     folder = tmp_path / "verdicts"
     folder.mkdir()
-    further = table(claims()[1:2], "two-circuits-more", trained={"addition": "0:4"}, date="2026-01-03")
+    again = claims()[1]
+    entries = [again, again | {"setting": "small", "reduced": "p = 7"}]
+    further = table(entries, "two-circuits-more", trained={"addition": "0:4"}, date="2026-01-03")
     for one in (table(claims()), further):
         (folder / f"{one.name}.json").write_text(one.text())
     return folder
@@ -150,7 +152,8 @@ def test_a_paper_is_one_row_over_all_its_tables(verdicts: Path) -> None:
     one = found["two-circuits"]
     assert one.facts == {
         "experiments": f"2 of {len(one.paper.experiments)}", "claims": "1 holds, 2 fail",
-        "settings": "3 same", "seeds": "50-100", "time": "3 min", "date": "2026-01-03", "version": "0.1.0",
+        "settings": "2 same, 1 small", "seeds": "50-100",
+        "time": "3 min", "date": "2026-01-03", "version": "0.1.0",
     }  # fmt: skip
     assert [failing.entry["id"] for failing in one.failing] == ["B", "B"]
     assert found["grokking"].facts["claims"] == "not judged yet"
@@ -231,7 +234,7 @@ def test_only_the_tables_of_a_page_change(tool: Any, project: Path, verdicts: Pa
     )
     assert above.startswith("above\n![b]")
     assert (between, below) == ("\nbetween\n", "\nbelow\n")
-    assert (page.count("| holds |"), page.count("| fails |"), page.count("\nold\n")) == (1, 2, 0)
+    assert (page.count("| holds |"), page.count("| fails |"), page.count("\nold\n")) == (1, 3, 0)
     readme = made[project / "README.md"]
     assert readme.endswith("<!-- literature:end -->\nbelow\n")
     assert "](docs/papers/mine.md) | [2303.11873]" in readme

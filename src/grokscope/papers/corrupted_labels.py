@@ -646,6 +646,8 @@ _CLAIMS = (
     ),
     _at(
         id="D18",
+        setting="small",
+        reduced="rates of our own; those of Figure 3b are not known",
         name="dropout gives up corruption",
         sentence="Dropout inverts without decay: at 0.3 a part of the corrupted labels is given up.",
         source="Fig. 3b",
@@ -658,6 +660,8 @@ _CLAIMS = (
     ),
     _at(
         id="D18-full",
+        setting="small",
+        reduced="rates of our own; those of Figure 3b are not known",
         name="dropout 0.8: nearly all given up",
         sentence="At 0.8 nearly all are.",
         source="Fig. 3b",
@@ -669,6 +673,8 @@ _CLAIMS = (
     ),
     _at(
         id="D18-confusion",
+        setting="small",
+        reduced="rates of our own; those of Figure 3b are not known",
         name="very high dropout: confusion",
         sentence="With a very high rate nothing is learned.",
         source="Fig. 3b",

@@ -1310,13 +1310,13 @@ def _draw_curve(runs: Mapping[str, RunLike], command: str) -> Drawing:
         )
         labeled.add(label)
         if whole:
-            below = name in ("parity-3", "staircase-3", "nae-3", "majority-3")
+            left = name in ("parity-3", "staircase-3", "nae-3", "majority-3", "random-3a")
             axis.annotate(
                 name,
                 (nu * shift, middle),
-                xytext=(-4 if below else 4, 4),
+                xytext=(-4 if left else 4, 4),
                 textcoords="offset points",
-                ha="right" if below else "left",
+                ha="right" if left else "left",
                 fontsize=6,
             )
     axis.set_xscale("log")

@@ -998,15 +998,17 @@ def _figure_7(runs: Mapping[str, RunLike], command: str) -> Drawing:
     measures = runs["equivalence"].measures
     titles = ("alpha 4; sigma 2", "alpha 1/4; sigma 1/2", "alpha 4; labels over 4")
     figure, axes = panels([*titles], columns=3)
+    colors = (COLOR["test"], COLOR["train"]), (COLOR["null"], COLOR["other"])
     for panel, pair in zip(axes, ((0, 1), (2, 3), (0, 4)), strict=True):
-        for i, color, label in zip(pair, (COLOR["test"], COLOR["null"]), ("first", "second"), strict=True):
+        for i, (test_color, train_color), label in zip(pair, colors, ("first", "second"), strict=True):
             steps, train, test = losses(_pair(measures, i), moments=False)
             unit = _PAIRS[i][2] ** 2
-            _band(panel, steps, test / unit, color, f"test loss, {label}" if panel is axes[0] else None)
-            _band(panel, steps, train / unit, COLOR["train"] if label == "first" else COLOR["other"])
+            named = f"loss, {label}" if panel is axes[0] else None
+            _band(panel, steps, test / unit, test_color, named and f"test {named}")
+            _band(panel, steps, train / unit, train_color, named and f"training {named}")
         _log_axes(panel)
     legend(figure, axes[0])
-    small_print(figure, _BAND, "Losses in units of the squared label scale. Below: training.", command)
+    small_print(figure, _BAND, "Losses in units of the squared label scale.", command)
     return figure
 
 

@@ -112,8 +112,12 @@ class CheckedPaper:
 
     @property
     def entries(self) -> list[Mapping[str, Any]]:
-        """The entries of all claims that were judged."""
-        return [one for table in self.tables for one in table.judged]
+        """The claims that were judged; one that two tables have in the same setting counts once."""
+        found: dict[tuple[str, str], Mapping[str, Any]] = {}
+        for table in self.tables:
+            for one in table.judged:
+                found.setdefault((one["id"], one["reduced"]), one)
+        return list(found.values())
 
     @property
     def failing(self) -> list[FailingClaim]:

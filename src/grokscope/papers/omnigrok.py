@@ -386,7 +386,7 @@ _CLAIMS = (
     _loss(
         id="N2",
         name="alpha 10: 4 orders more test loss",
-        sentence="At ten times the norm it is four to five orders of magnitude larger.",
+        sentence="At ten times the norm it is at least four orders of magnitude larger.",
         paper_value=5.1,
         estimand="the mean over seeds of log10 of the test loss at alpha = 10 over the least",
         region=Region.at_least(4.0),
