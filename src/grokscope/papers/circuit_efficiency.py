@@ -386,14 +386,14 @@ _EXPERIMENTS = (
 
 
 def number(measures: xr.Dataset, name: str) -> np.ndarray:
-    """A number of the toy, [seed]."""
+    """A number of the toy, [1]: it has no seeds, and every member holds the same number."""
     need(measures, name)
     values = measures[name].to_numpy()
     values = values.reshape(len(values), -1)
     found = np.array([row[np.isfinite(row)][-1] if np.isfinite(row).any() else np.nan for row in values])
     if np.isnan(found).all():
         raise NotTestable(f"{name} was not computed")
-    return found[np.isfinite(found)]
+    return np.unique(found[np.isfinite(found)])
 
 
 def last(measures: xr.Dataset, name: str, axis: str = "train_fraction") -> tuple[np.ndarray, np.ndarray]:
