@@ -217,6 +217,10 @@ FALSE: dict[str, World] = {
     "L9-bound": squared,
     "L10-curve": moved("duel-nae-3", 1.5),
     "L10-whole": moved("duel-nae-3", 0.45),
+    "L10-own": moved("duel-and-3", 1.8),
+    "L10-own-and-3": moved("duel-and-3", 1.5),
+    "L10-own-random-3a": moved("duel-random-3a", 0.7),
+    "L10-own-nae-3": moved("duel-nae-3", 1.5),
     "L11-20": moved("duel-n20", 1.15),
     "L11-80": moved("duel-n80", 0.85),
 }

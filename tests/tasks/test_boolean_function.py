@@ -8,6 +8,7 @@ import hypothesis.strategies as st
 import jax
 import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import given
 
 from grokscope import InputError
@@ -92,7 +93,7 @@ def test_any_terms_against_sums(bits, seed, output):
 
 
 def test_parity_has_the_very_data_of_sparse_parity():
-    for labels in ({}, {"labels": "random"}, {"labels": "noisy", "noise": 0.3}):
+    for labels in ({}, {"labels": "random"}, {"labels": "shuffled"}, {"labels": "noisy", "noise": 0.3}):
         one = SparseParity(k=3, **SIZES, **labels)
         two = BooleanFunction(preset="parity", k=3, **SIZES, **labels)
         keys = stream_key("data", 4), stream_key("noise", 4)
@@ -103,6 +104,20 @@ def test_parity_has_the_very_data_of_sparse_parity():
             assert a.keys() == b.keys()
             for name in a:
                 np.testing.assert_array_equal(a[name], b[name])
+
+
+@pytest.mark.parametrize(("k", "labels"), [(3, "random"), (3, "shuffled"), (1, "shuffled")])
+def test_shuffled_labels_are_as_frequent_as_true_ones_and_independent_of_the_inputs(k, labels):
+    """AND of k bits is +1 with probability 2^-k; random labels with 1/2."""
+    count, wanted = 20_000, 0.5 if labels == "random" else 0.5**k
+    task = BooleanFunction(n=8, n_train=count, preset="and", k=k, labels=labels)
+    data = task.member_data(stream_key("data", 4), stream_key("noise", 4))
+    x, y = (np.asarray(data[f"train_{name}"]) for name in "xy")
+    assert scipy.stats.binomtest(int((y == 1).sum()), count, wanted).pvalue > 1e-3
+    true = (x[:, :k] == 1).all(axis=1)
+    assert scipy.stats.binomtest(int((y[true] == 1).sum()), int(true.sum()), wanted).pvalue > 1e-3
+    _, online = task.sample(jax.random.key(3), count)
+    assert scipy.stats.binomtest(int((np.asarray(online) == 1).sum()), count, wanted).pvalue > 1e-3
 
 
 BAD = [

@@ -38,7 +38,7 @@ def test_labels_are_the_product_of_the_hidden_bits(support):
         assert y.tolist() == [parity(row, bits) for row in x]
 
 
-@pytest.mark.parametrize("labels", ["true", "random", "noisy"])
+@pytest.mark.parametrize("labels", ["true", "random", "shuffled", "noisy"])
 def test_classes_are_the_signs_in_other_words(labels):
     """Class 0 where the label is +1, 1 where it is -1; in every split, for samples, and for facts."""
     noise = {"noise": 0.3} if labels == "noisy" else {}
@@ -127,7 +127,7 @@ def test_share_of_noise_can_be_traced():
     assert not np.array_equal(traced(0.9), member(task)["train_y"])
 
 
-@pytest.mark.parametrize("labels", ["true", "random", "noisy"])
+@pytest.mark.parametrize("labels", ["true", "random", "shuffled", "noisy"])
 def test_both_precisions_have_the_same_data(labels):
     task = SparseParity(**SMALL, support="drawn", labels=labels, noise=0.3 if labels == "noisy" else 0.0)
     single = {**task.shared_data(), **member(task)}

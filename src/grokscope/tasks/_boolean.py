@@ -1,4 +1,4 @@
-"""The base of tasks on uniform random signs: inputs, held-out sets, and random or noisy training labels."""
+"""The base of tasks on uniform random signs: inputs, held-out sets, and other than true training labels."""
 
 from __future__ import annotations
 
@@ -61,9 +61,10 @@ class UniformBits(Task):
         n_train: number of training samples, drawn for each data seed.
         n_test: number of test samples: one fixed draw, the same for all seeds (100 in the paper).
         n_probe: number of samples of the probe, a larger held-out set: another fixed draw.
-        labels: training labels: ``true``, ``random`` (independent of the inputs, a null model), or
-            ``noisy``. Held-out labels are always true. Random labels are uniform signs or classes; real ones
-            are the labels of other inputs. Online, the labels of every new sample are random or noisy.
+        labels: training labels: ``true``, ``random`` or ``shuffled`` (independent of the inputs, null
+            models), or ``noisy``. Held-out labels are always true. Random labels are uniform signs or
+            classes; shuffled ones, and random real ones, are the true labels of other inputs, so each label
+            is as frequent as among the true ones. Online, the labels of every new sample are so.
         noise: with ``labels = "noisy"``, the probability that a training label is flipped; for real labels
             the standard deviation of the Gaussian noise that is added to them. Drawn from the noise stream;
             online, from the order stream, with the samples.
@@ -75,7 +76,7 @@ class UniformBits(Task):
     n_train: int = Field(default=1000, ge=1, le=10**9)
     n_test: int = Field(default=100, ge=1, le=10**9)
     n_probe: int = Field(default=10_000, ge=1, le=10**9)
-    labels: Literal["true", "random", "noisy"] = "true"
+    labels: Literal["true", "random", "shuffled", "noisy"] = "true"
     noise: float = Field(default=0.0, ge=0.0)
 
     @model_validator(mode="after")
@@ -138,7 +139,7 @@ class UniformBits(Task):
         return {**data, "train_x": x, "train_y": y}
 
     def sample(self, key: jax.Array, count: int) -> tuple[jax.Array, jax.Array]:
-        """New uniform inputs; their labels are true, random or noisy like those of the training set."""
+        """New uniform inputs; their labels are true, random, ... like those of the training set."""
         import jax
 
         x = signs(key, (count, self.n))
@@ -203,7 +204,7 @@ class UniformBits(Task):
         import jax.numpy as jnp
 
         kind = self.label_kind
-        if self.labels == "random" and kind == "real":
+        if self.labels == "shuffled" or (self.labels == "random" and kind == "real"):
             return self.value(signs(coin_key, (len(y), self.n)), hidden)
         if self.labels == "random":
             drawn = signs(coin_key, y.shape)
