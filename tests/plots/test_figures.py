@@ -133,6 +133,8 @@ def test_small_print_says_what_the_figure_stands_on() -> None:
     assert "10th to the 90th percentile" in text
     assert "grokscope reproduce $x$" in text  # not read as mathematics
     assert standing(synthetic_run(["groks"]).measures) == "Seed 0. 1 of 1 memorize, 1 of 1 grok."
+    two = xr.concat([synthetic_run(["groks", "groks"]).measures] * 3, dim="width")
+    assert standing(two, spread=False).startswith("3 cells of 2 seeds: 0, 1. 6 of 6 memorize")
 
 
 @pytest.mark.parametrize("lines", [1, 3, 4, 8])

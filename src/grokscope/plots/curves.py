@@ -210,16 +210,19 @@ def _consecutive(seeds: Any) -> list[list[int]]:
 
 
 def standing(measures: xr.Dataset, spread: bool = True) -> str:
-    """Small print on a run: its seeds, and how many memorized, grokked and diverged.
+    """Small print on a run or sweep: its seeds, and how many members memorized, grokked and diverged.
 
     Args:
-        measures: of the run.
+        measures: of the run, or of all cells of the sweep.
         spread: whether the figure shows means and bands over seeds; they are then explained too.
     """
     n = len(diverged_steps(measures))
     text = f"{n} members of crossed streams."
     if "seed" in measures.sizes:
-        text = f"{'Seed' if n == 1 else f'{n} seeds:'} {seeds_text(measures['seed'].to_numpy())}."
+        seeds = measures.sizes["seed"]
+        text = f"{'Seed' if seeds == 1 else f'{seeds} seeds:'} {seeds_text(measures['seed'].to_numpy())}."
+        if n != seeds:  # a sweep: every cell has these seeds
+            text = f"{n // seeds} cells of {text[0].lower()}{text[1:]}"
     if spread and n > 1:
         text = f"Mean and band from the {_LOW}th to the {_HIGH}th percentile over seeds. {text}"
     for event in events_of(measures).values():
