@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from tests.tiny_papers import RATES
+from tests.paper_tests import RATES
 
 import grokscope as gs
 from grokscope.errors import InputError

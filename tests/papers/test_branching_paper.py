@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pytest
-from tests.tiny_papers import RATES
+from tests.paper_tests import RATES
 
 from grokscope.claims import Claim, Effect, Region
 from grokscope.experiment import Experiment

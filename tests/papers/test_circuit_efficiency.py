@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import xarray as xr
 from scipy.optimize import minimize
-from tests.tiny_papers import reproduce_tiny, tiny_paper
+from tests.paper_tests import judged_alone, reproduce_tiny, tiny_paper
 
-from grokscope.claims import NotTestable, gather, judge
+from grokscope.claims import NotTestable
 from grokscope.papers import check_paper, made_up_run
 from grokscope.papers import circuit_efficiency as paper
 from grokscope.starts import FromRun
@@ -178,8 +178,7 @@ FALSE: dict[str, dict[str, Any]] = {
 
 
 def verdict(claim_id: str, runs: dict[str, Any]) -> Any:
-    claim = CLAIMS[claim_id]
-    return judge([(claim, gather(claim, *(runs[name].measures for name in claim.experiments)))])[0]
+    return judged_alone(CLAIMS[claim_id], runs)
 
 
 @pytest.fixture(scope="module")

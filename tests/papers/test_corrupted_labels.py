@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import xarray as xr
+from tests.paper_tests import judged_alone
 
 from grokscope import train
-from grokscope.claims import NotTestable, gather, judge
+from grokscope.claims import NotTestable, gather
 from grokscope.papers import check_paper, find_paper, made_up_run
 from grokscope.papers.corrupted_labels import PHASES, final_phase, phase_summary
 from grokscope.spec.axes import PART_LABELS, PRUNING_ORDERS, PRUNING_PERCENTS
@@ -167,8 +168,7 @@ CASES = {
 
 
 def verdict(claim_id, runs):
-    claim = CLAIMS[claim_id]
-    return judge([(claim, gather(claim, *(run.measures for run in runs)))])[0]
+    return judged_alone(CLAIMS[claim_id], runs)
 
 
 @pytest.mark.parametrize("claim_id", CLAIMS)

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import xarray as xr
 from scipy.stats import mannwhitneyu
-from tests.tiny_papers import reproduce_tiny, tiny_paper
+from tests.paper_tests import judged_alone, reproduce_tiny, tiny_paper
 
 from grokscope.circuits import least_norm
 from grokscope.circuits.support import settings_of
-from grokscope.claims import NotTestable, gather, judge
+from grokscope.claims import NotTestable
 from grokscope.papers import Profile, check_paper, made_up_run
 from grokscope.papers import critical_size as study
 from grokscope.spec.parts import part_of
@@ -227,8 +227,7 @@ FALSE: dict[str, World] = {
 
 
 def verdict(claim_id: str, runs: dict[str, Any]) -> Any:
-    claim = CLAIMS[claim_id]
-    return judge([(claim, gather(claim, *(runs[name].measures for name in claim.experiments)))])[0]
+    return judged_alone(CLAIMS[claim_id], runs)
 
 
 @pytest.fixture(scope="module")

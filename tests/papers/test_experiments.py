@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pytest
-from tests.tiny_papers import RATES
+from tests.paper_tests import RATES
 
 from grokscope.claims import Claim, Effect, Region
 from grokscope.errors import InputError

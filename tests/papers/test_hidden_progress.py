@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from tests.paper_tests import judged_alone
 
 from grokscope import train
-from grokscope.claims import gather, judge
 from grokscope.papers import check_paper, find_paper, jump, made_up_run
 from grokscope.papers.hidden_progress import learned_early, share_of_start
 
@@ -239,8 +239,7 @@ CASES = {
 
 
 def verdict(claim_id, runs):
-    claim = CLAIMS[claim_id]
-    return judge([(claim, gather(claim, *(run.measures for run in runs)))])[0]
+    return judged_alone(CLAIMS[claim_id], runs)
 
 
 def test_every_claim_has_its_cases():

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from tests.paper_tests import judged_alone
 
-from grokscope.claims import gather, judge
 from grokscope.papers import check_paper, find_paper, made_up_run
 from grokscope.papers import lazy_to_rich as paper
 from grokscope.spec.schedule import Schedule
@@ -198,8 +198,7 @@ CASES = {
 
 
 def verdict(claim_id, runs):
-    claim = CLAIMS[claim_id]
-    return judge([(claim, gather(claim, *(one.measures for one in runs)))])[0]
+    return judged_alone(CLAIMS[claim_id], runs)
 
 
 def test_every_claim_has_its_cases():

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 from scipy.special import hyp0f1
+from tests.paper_tests import judged_alone
 
-from grokscope.claims import gather, judge
 from grokscope.papers import check_paper, find_paper, made_up_run
 from grokscope.papers import linear_estimators as paper
 from grokscope.spec.schedule import Schedule
@@ -118,8 +118,7 @@ CASES["E12"] = (  # the same arrays: made-up numbers are scattered by a milliont
 
 
 def verdict(claim_id, runs):
-    claim = CLAIMS[claim_id]
-    return judge([(claim, gather(claim, *(one.measures for one in runs)))])[0]
+    return judged_alone(CLAIMS[claim_id], runs)
 
 
 def test_every_claim_has_its_cases():

@@ -5,9 +5,10 @@ import math
 
 import numpy as np
 import pytest
+from tests.paper_tests import judged_alone
 
 from grokscope import train
-from grokscope.claims import gather, judge
+from grokscope.claims import gather
 from grokscope.papers import check_paper, find_paper, made_up_run
 from grokscope.papers.margin_maximization import largest_of_addition, largest_of_group, largest_of_parity
 from grokscope.tasks.groups import symmetric_characters
@@ -198,8 +199,7 @@ CASES = {
 
 
 def verdict(claim, *runs):
-    evidence = gather(claim, *(one.measures for one in runs))
-    return judge([(claim, evidence)])[0].verdict
+    return judged_alone(claim, runs).verdict
 
 
 def test_every_claim_has_its_runs():

@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.tiny_papers import reproduce_tiny, tiny_paper
+from tests.paper_tests import judged_alone, reproduce_tiny, tiny_paper
 
-from grokscope.claims import gather, judge
 from grokscope.papers import check_paper, find_paper, jump, made_up_run
 from grokscope.starts import FromRun
 
@@ -157,8 +156,7 @@ CASES: dict[str, Any] = {
 
 
 def verdict(claim_id, runs):
-    claim = CLAIMS[claim_id]
-    return judge([(claim, gather(claim, *(run.measures for run in runs)))])[0]
+    return judged_alone(CLAIMS[claim_id], runs)
 
 
 @pytest.mark.parametrize("claim_id", CLAIMS)

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from tests.paper_tests import judged_alone
 
 from grokscope import train
-from grokscope.claims import NotTestable, gather, judge
+from grokscope.claims import NotTestable, gather
 from grokscope.papers import check_paper, find_paper, jump, made_up_run
 from grokscope.papers import omnigrok as paper
 from grokscope.runs.prepare import member_data
@@ -138,8 +139,7 @@ CASES = {
 
 
 def verdict(claim_id, runs):
-    claim = CLAIMS[claim_id]
-    return judge([(claim, gather(claim, *(run.measures for run in runs)))])[0]
+    return judged_alone(CLAIMS[claim_id], runs)
 
 
 @pytest.mark.parametrize("claim_id", CLAIMS)

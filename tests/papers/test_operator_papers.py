@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.paper_tests import judged_alone
 
 from false_two_circuits import FALSE as FALSE_PARITY
-from grokscope.claims import Judged, gather, judge
+from grokscope.claims import Judged, gather
 from grokscope.papers import check_paper, find_paper
 from grokscope.statistics import CensoredTimes
 from synthetic_operators import GROKKED, LEARNED, operator_run
@@ -58,8 +59,7 @@ CASES: dict[str, tuple[tuple[SyntheticRun, ...], tuple[SyntheticRun, ...]]] = {
 
 
 def verdict(claim_id: str, runs: tuple[SyntheticRun, ...]) -> Judged:
-    claim = CLAIMS[claim_id]
-    return judge([(claim, gather(claim, *(run.measures for run in runs)))])[0]
+    return judged_alone(CLAIMS[claim_id], runs)
 
 
 def test_every_claim_has_its_cases() -> None:

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 from scipy.special import ndtr
+from tests.paper_tests import judged_alone
 
-from grokscope.claims import gather, judge
 from grokscope.papers import check_paper, find_paper, jump, made_up_run
 from grokscope.papers.pareto_frontiers import drop_of_share, luck_decides, more_succeed, solved
 from grokscope.statistics import success_frontier
@@ -133,8 +133,7 @@ CASES = {
 
 
 def verdict(claim_id, runs):
-    claim = CLAIMS[claim_id]
-    return judge([(claim, gather(claim, *(run.measures for run in runs)))])[0]
+    return judged_alone(CLAIMS[claim_id], runs)
 
 
 def test_every_claim_has_its_cases():

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from scipy.special import zeta
+from tests.paper_tests import judged_alone
 
 from grokscope import Experiment, train
-from grokscope.claims import gather, judge
 from grokscope.papers import check_paper, find_paper, made_up_run
 from grokscope.papers.quantization import frequencies, order_of_frequency, quanta_exponent, sharpness, tail
 
@@ -63,7 +63,7 @@ def cells(name, learned):
 
 
 def verdict(claim, *runs):
-    return judge([(CLAIMS[claim], gather(CLAIMS[claim], *(one.measures for one in runs)))])[0]
+    return judged_alone(CLAIMS[claim], runs)
 
 
 PERFECT = quanta()

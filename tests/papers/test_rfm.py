@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from tests.paper_tests import judged_alone
 
 from grokscope import train
-from grokscope.claims import gather, judge
 from grokscope.cli import main
 from grokscope.papers import check_paper, find_paper, made_up_run
 from grokscope.papers.rfm import unordered_deviation
@@ -169,8 +169,7 @@ CASES = {
 
 
 def verdict(claim_id, made):
-    claim = CLAIMS[claim_id]
-    return judge([(claim, gather(claim, made.measures))])[0]
+    return judged_alone(CLAIMS[claim_id], [made])
 
 
 def test_every_claim_has_its_cases():

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
+from tests.paper_tests import judged_alone
 
 from grokscope import train
-from grokscope.claims import gather, judge
 from grokscope.papers import check_paper, find_paper, made_up_run
 from grokscope.papers import separability_edge as paper
 from grokscope.progress import SilentProgress
@@ -118,8 +118,7 @@ CASES = {
 
 
 def verdict(claim_id, runs):
-    claim = CLAIMS[claim_id]
-    return judge([(claim, gather(claim, *(one.measures for one in runs)))])[0]
+    return judged_alone(CLAIMS[claim_id], runs)
 
 
 def test_every_claim_has_its_cases():

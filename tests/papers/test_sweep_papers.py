@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.paper_tests import judged_alone
 
 from grokscope.claims import Judged, gather, judge
 from grokscope.papers import MadeUpRun, check_paper, find_paper, jump, made_up_run
@@ -119,8 +120,7 @@ def runs(claim_id: str, laws: tuple[Law, ...]) -> dict[str, MadeUpRun]:
 
 
 def verdict(claim_id: str, laws: tuple[Law, ...]) -> Judged:
-    claim = CLAIMS[claim_id][1]
-    return judge([(claim, gather(claim, *(one.measures for one in runs(claim_id, laws).values())))])[0]
+    return judged_alone(CLAIMS[claim_id][1], runs(claim_id, laws))
 
 
 def test_every_claim_has_its_cases() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
+from tests.paper_tests import judged_alone
 
 from false_two_circuits import FALSE, GROKS, NEVER, like, nearly_constant, slower
-from grokscope.claims import Judged, gather, judge
+from grokscope.claims import Judged
 from grokscope.papers import find_paper
 from synthetic_runs import GROKKED, SyntheticRun, changed, synthetic_run, unmeasured
 
@@ -20,8 +21,7 @@ DIVERGES = synthetic_run(["diverges"] * 40)
 
 def verdict(claim_id: str, *runs: SyntheticRun) -> Judged:
     """The verdict on one claim, judged alone on a run, or on one for each of its experiments."""
-    claim = CLAIMS[claim_id]
-    return judge([(claim, gather(claim, *(run.measures for run in runs)))])[0]
+    return judged_alone(CLAIMS[claim_id], runs)
 
 
 def bulging(values: xr.DataArray) -> xr.DataArray:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from tests.paper_tests import judged_alone
 
 from grokscope.circuits.constructions import least_path_norm
-from grokscope.claims import NotTestable, gather, judge
+from grokscope.claims import NotTestable
 from grokscope.experiment import Experiment
 from grokscope.papers import check_paper, find_paper
 from grokscope.papers.two_circuits_beyond.cause import DOSES, lead
@@ -315,9 +316,7 @@ def false_runs() -> dict[str, Made]:
 
 
 def verdict(claim_id: str, runs: dict[str, Made]) -> str:
-    claim = CLAIMS[claim_id]
-    found = gather(claim, *(runs[name].measures for name in claim.experiments))
-    return judge([(claim, found)])[0].verdict
+    return judged_alone(CLAIMS[claim_id], runs).verdict
 
 
 # what cannot be true beside another: a four-gate circuit refutes C12b; proofs at the end, and refutations

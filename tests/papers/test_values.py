@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pytest
 import xarray as xr
-from tests.tiny_papers import RATES
+from tests.paper_tests import RATES
 
 import grokscope as gs
 from grokscope.claims import Claim, Effect, Region

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from tests.tiny_papers import reproduce_tiny, tiny_paper
+from tests.paper_tests import judged_alone, reproduce_tiny, tiny_paper
 
-from grokscope.claims import NotTestable, gather, judge
+from grokscope.claims import NotTestable
 from grokscope.papers import check_paper, made_up_run
 from grokscope.papers import weight_norm_timescale as paper
 from grokscope.statistics import CensoredTimes
@@ -164,8 +164,7 @@ FALSE: dict[str, dict[str, float]] = {
 
 
 def verdict(claim_id: str, runs: dict[str, Any]) -> Any:
-    claim = CLAIMS[claim_id]
-    return judge([(claim, gather(claim, *(runs[name].measures for name in claim.experiments)))])[0]
+    return judged_alone(CLAIMS[claim_id], runs)
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from tests.tiny_papers import reproduce_tiny, tiny_paper
+from tests.paper_tests import judged_alone, reproduce_tiny, tiny_paper
 
-from grokscope.claims import gather, judge
 from grokscope.papers import check_paper, made_up_run
 from grokscope.papers import what_sets_the_delay as paper
 
@@ -68,12 +67,7 @@ def world(**false: dict[str, Any]) -> dict[str, Any]:
 
 
 def verdicts(runs: dict[str, Any]) -> dict[str, str]:
-    return {
-        claim.id: judge([(claim, gather(claim, *(runs[name].measures for name in claim.experiments)))])[
-            0
-        ].verdict
-        for claim in PAPER.claims
-    }
+    return {claim.id: judged_alone(claim, runs).verdict for claim in PAPER.claims}
 
 
 FALSE: dict[str, dict[str, Any]] = {

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.tiny_papers import RATES
+from tests.paper_tests import RATES
 
 from grokscope.claims import NOT_RUN
 from grokscope.cli import main

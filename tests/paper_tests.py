@@ -1,16 +1,23 @@
-"""Papers made small: a reproduction from training to figures in seconds, on a machine of given speed."""
+"""For tests of papers: one claim judged alone, and papers made small, to be reproduced in seconds."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pytest
 
+from grokscope.claims import Claim, Judged, gather, judge
 from grokscope.papers import Paper
 from grokscope.reproduction import Reproduction, plan, reproduce
 from grokscope.training.rates import Rates
 
 RATES = Rates("cpu", cores=2, large=200.0, at_shape=100.0, free=1.0, seconds=0.0)
+
+
+def judged_alone(claim: Claim, runs: Mapping[str, Any] | Iterable[Any]) -> Judged:
+    """A claim judged on runs of its experiments, in their order or by name, in a table of its own."""
+    found = [runs[name] for name in claim.experiments] if isinstance(runs, Mapping) else runs
+    return judge([(claim, gather(claim, *(one.measures for one in found)))])[0]
 
 
 def tiny_paper(
