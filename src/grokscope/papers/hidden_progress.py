@@ -1286,8 +1286,8 @@ class HiddenProgress(Paper):
         "(H3-batch), and with batches of 32 in the direction of the movement (H3-direction).",
         "H3-rms": "Not the extreme alone: signal over noise of a typical weight is 0.4, and most of the "
         "noise is common to all neurons.",
-        "H3-late": "Not that half the plateau is too early: the largest movement leaves the null only where "
-        "the plateau ends.",
+        "H3-late": "At three quarters of the plateau the largest movement is above the null, by a tenth: an "
+        "earlier step explains no more than that.",
         "H4-neurons": "A few neurons lower the loss; the largest movements are theirs (H4).",
         "H6-small-batch": "With batches of 32 and rate 0.1 noise moves the weights by half of their size "
         "before the plateau ends, so the start is forgotten.",

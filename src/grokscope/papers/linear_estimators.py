@@ -445,7 +445,7 @@ def same_curves(gd: xr.Dataset, other: xr.Dataset) -> np.ndarray:
 
 # ---------------------------------------------------------------- claims
 
-_claim = partial(Claim, fixed_on="0-4", confirmed_on="100-129")
+_claim = partial(Claim, fixed_on="0-1", confirmed_on="100-129")
 _TWENTIETH = Effect(0.05, "a twentieth")
 _TENTH = Effect(0.1, "a tenth")
 

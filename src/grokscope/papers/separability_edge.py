@@ -516,12 +516,13 @@ def _two_point_ends(measures: xr.Dataset) -> np.ndarray:
 
 # ---------------------------------------------------------------- claims
 
-_claim = partial(Claim, fixed_on="0-4", confirmed_on="100-113")
+_claim = partial(Claim, fixed_on="0", confirmed_on="100-113")
 _TENTH = Effect(0.1, "a tenth")
 
 _CLAIMS = (
     _claim(
         id="S1",
+        fixed_on="0-2",
         name="Wendel's probability",
         sentence="Random sets are separable from the origin as often as Wendel's theorem says.",
         source="Sec. 3 (Wendel 1962)",
@@ -565,7 +566,7 @@ _CLAIMS = (
     _claim(
         id="S4",
         name="population loss diverges above",
-        sentence="Above the threshold the population loss goes up again.",
+        sentence="Above the threshold the population loss ends above its smallest value.",
         source="Prop. 3.3",
         paper_value="diverges",
         estimand="the geometric mean over members at lambda = 0.6 and 0.7 of the last population loss over "
@@ -685,7 +686,7 @@ _CLAIMS = (
     _claim(
         id="S10-loss",
         name="flipped labels: the loss rises",
-        sentence="There, too, the population loss falls and rises.",
+        sentence="There, too, the population loss ends above its smallest value.",
         source="Fig. 16",
         paper_value="non-monotone",
         estimand="the geometric mean over seeds of the last population loss over the smallest, with a label "
