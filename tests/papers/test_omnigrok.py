@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 from tests.paper_tests import judged_alone
 
 from grokscope import train
@@ -106,6 +107,16 @@ def images(rise):
         return np.where(x < 0.5, 1 - 1.98 * x, 0.01 * (rise * luck(cell)) ** (2 * x - 1))
 
     return run("digits-landscape", test_loss=loss)
+
+
+def test_the_best_loss_is_that_of_the_steps_at_which_a_cell_was_measured():
+    """Two cells at other steps: log10 of 0.4 / 0.1 and of 0.2 / 0.2, the mean is log10(4) / 2."""
+    loss = [[[[0.1, np.nan, 0.4]], [[np.nan, 0.3, 0.2]]]]
+    dims = ("init_scale", "n_train", "seed", "step")
+    measures = xr.Dataset(
+        {"test_loss": (dims, loss)}, {"init_scale": [10.0], "n_train": [100, 1000], "step": [0, 1, 2]}
+    )
+    np.testing.assert_allclose(paper.last_over_best(measures, 10.0), [np.log10(4) / 2])
 
 
 GOOD, LAW = landscape(), law()

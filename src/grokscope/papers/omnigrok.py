@@ -343,12 +343,16 @@ def digits_delay(measures: xr.Dataset, alpha: float) -> np.ndarray:
 
 
 def last_over_best(measures: xr.Dataset, alpha: float) -> np.ndarray:
-    """log10 of the last test loss over the best over time, the mean over numbers of images [seed]."""
+    """log10 of the last test loss over the best over time, the mean over numbers of images [seed].
+
+    Cells with other numbers of images are measured at other steps.
+    """
     need(measures, "test_loss")
     curves = part_of(measures, init_scale=alpha)["test_loss"].transpose(..., "seed", "step").to_numpy()
     if np.isnan(curves).all():
         raise NotTestable("test_loss was measured for no seed")
-    return _log_ratio(curves[..., -1], np.min(curves, axis=-1)).reshape(-1, curves.shape[-2]).mean(axis=0)
+    best = np.min(curves, axis=-1, initial=np.inf, where=~np.isnan(curves))
+    return _log_ratio(curves[..., -1], best).reshape(-1, curves.shape[-2]).mean(axis=0)
 
 
 # ---------------------------------------------------------------- claims
@@ -691,7 +695,7 @@ def _digits_by_norm(runs: Mapping[str, RunLike], command: str) -> Drawing:
         alphas = measures["init_scale"].to_numpy()
         for values, color, label in (
             (cell[..., -1], COLOR["test"], "last"),
-            (cell.min(axis=-1), COLOR["grokking"], "best over time"),
+            (np.fmin.reduce(cell, axis=-1), COLOR["grokking"], "best over time"),
         ):
             _spread(axis, alphas, values, color, label, marker="o", markersize=3)
         axis.set_xscale("log")
