@@ -23,7 +23,7 @@ from grokscope.plots.runs import (
     training_figure,
 )
 from grokscope.plots.save import render, save_figure
-from grokscope.plots.style import COLOR, epoch_axis, panels, small_print
+from grokscope.plots.style import COLOR, epoch_axis, legend, panels, small_print
 from grokscope.plots.sweeps import contest_figure
 from grokscope.plots.thresholds import ThresholdPanel, thresholds_figure
 from grokscope.spec.parts import kinds
@@ -346,3 +346,19 @@ def test_a_contest_shows_the_share_that_has_grokked_of_members_that_stopped() ->
     np.testing.assert_allclose(line(shares, "c0"), [(1, 0), (100, 0.25), (200, 0.5), (1000, 0.5)])
     np.testing.assert_allclose(line(shares, "c1")[-1], (1000, 0.75))
     assert [len(one.get_xdata()) for one in seen.get_lines()] == [2, 2] + [3, 1] * 9  # seen, and not
+
+
+@pytest.mark.parametrize(("count", "rows"), [(2, 1), (9, 3)])
+def test_a_legend_has_as_many_rows_as_it_needs(count: int, rows: int) -> None:
+    figure, (axis,) = panels(["A"])
+    before = figure.get_figheight()
+    for i in range(count):
+        axis.plot([0, 1], [i, i], label=f"a rather long label {i}")
+    legend(figure, axis)
+    figure.draw_without_rendering()
+    (made,) = figure.legends
+    tops = {round(text.get_window_extent().y1) for text in made.get_texts()}
+    assert len(tops) == rows
+    assert made.get_window_extent().x1 <= figure.bbox.x1
+    assert axis.get_window_extent().y1 < made.get_window_extent().y0  # not over the data
+    assert (figure.get_figheight() > before) == (rows > 1)

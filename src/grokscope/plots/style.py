@@ -71,6 +71,7 @@ WIDTH = 6.75  # inches: a text block of one column
 _TEXT, SMALL, TINY = 8.0, 7.0, 5.6  # points
 _PANEL_HEIGHT, _TOP, _BOTTOM = 1.62, 0.44, 0.74  # inches
 _PRINT_LINES, _LINE_SPACING = 3, 1.35  # lines that fit below the panels
+_ROW_OF_LEGEND = 1.6  # heights of a letter
 _LEFT, _RIGHT, _GAP = 0.5, 0.15, 0.5
 _ROW_GAP = 0.62  # the tick labels below a panel and the title of the next
 _GRID_BOTTOM = 0.12  # tick labels of several rows may be turned, and take more room
@@ -163,18 +164,18 @@ def inner_legend(axis: Axes) -> None:
 
 
 def legend(figure: Figure, *sources: Axes) -> None:
-    """One legend for the whole figure, in a row above the panels; each label once."""
+    """One legend for the whole figure, above the panels, in as many rows as it needs; each label once."""
     handles: dict[str, Any] = {}
     for axis in sources:
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
-    if handles:
-        figure.legend(
+    for rows in range(1, len(handles) + 1):
+        made = figure.legend(
             list(handles.values()),
             list(handles),
             loc="upper left",
             bbox_to_anchor=(_LEFT / WIDTH - 0.01, 1.0),
-            ncols=len(handles),
+            ncols=-(-len(handles) // rows),
             fontsize=SMALL,
             frameon=False,
             handlelength=1.7,
@@ -182,6 +183,10 @@ def legend(figure: Figure, *sources: Axes) -> None:
             handletextpad=0.4,
             borderaxespad=0.3,
         )
+        if made.get_window_extent().x1 <= figure.bbox.x1 or rows == len(handles):
+            _lengthen(figure, top=(rows - 1) * SMALL * _ROW_OF_LEGEND / 72)
+            return
+        made.remove()
 
 
 def small_print(figure: Figure, *lines: str) -> None:
@@ -189,7 +194,7 @@ def small_print(figure: Figure, *lines: str) -> None:
     import textwrap
 
     wrapped = [part for line in lines if line for part in textwrap.wrap(line, 150)]
-    _lengthen(figure, max(0, len(wrapped) - _PRINT_LINES) * TINY * _LINE_SPACING / 72)
+    _lengthen(figure, foot=max(0, len(wrapped) - _PRINT_LINES) * TINY * _LINE_SPACING / 72)
     figure.text(
         _LEFT / WIDTH - 0.005,
         0.084 / figure.get_figheight(),
@@ -203,15 +208,15 @@ def small_print(figure: Figure, *lines: str) -> None:
     )
 
 
-def _lengthen(figure: Figure, inches: float) -> None:
-    """Make a figure taller at its foot; its panels keep their size."""
-    if not inches:
+def _lengthen(figure: Figure, *, foot: float = 0.0, top: float = 0.0) -> None:
+    """Make a figure taller, by so many inches at its foot and at its top; its panels keep their size."""
+    if not foot and not top:
         return
     old = figure.get_figheight()
-    new = old + inches
+    new = old + foot + top
     for axis in figure.axes:
         box = axis.get_position()
-        axis.set_position((box.x0, (box.y0 * old + inches) / new, box.width, box.height * old / new))
+        axis.set_position((box.x0, (box.y0 * old + foot) / new, box.width, box.height * old / new))
     for text in figure.texts:
-        text.set_y((text.get_position()[1] * old + inches) / new)
+        text.set_y((text.get_position()[1] * old + foot) / new)
     figure.set_figheight(new)
