@@ -523,6 +523,7 @@ class WhatSetsTheDelay(Study):
         "memorization, so that nothing at memorization can order them. And a temperature moves the norm "
         "(W8), not the steps.",
         "W2": "As for W1; and the raw logits are not what the loss sees (W2-loss).",
+        "W2-loss": "As for W1: two of thirteen settings cannot be told from a third at memorization.",
         "W8": "The scale of the logits in the loss is what is nearly the same (W9).",
         "W11": "No loss rounds to zero in float32 in 5,000 steps, so float64 has nothing to repair.",
     }
