@@ -249,8 +249,8 @@ def contest_figure(contest: Any, command: str = "") -> Figure:
         seen = np.isfinite(grokked)
         late = np.full((~seen).sum(), beyond)
         steps.plot(places[seen], grokked[seen], mark, color=color, markersize=2.5)
-        open_mark = {"markerfacecolor": "white", "markeredgewidth": 0.6, "markersize": 3.5}
-        steps.plot(places[~seen], late, mark, color=color, **open_mark)
+        (unseen,) = steps.plot(places[~seen], late, mark, color=color, markersize=3.5)
+        unseen.set(markerfacecolor="white", markeredgewidth=0.6)
         found = np.sort(contest.scores[name])
         ranks = np.arange(1, len(found) + 1)
         scores.plot(ranks, found, color=color, marker=mark, markersize=2.5, linewidth=0.9)
