@@ -602,8 +602,8 @@ def _profile_of(paper: Paper, one: PaperExperiment, result: Any, folder: Path) -
     found: list[str] = []
     for name in one.profiles:
         with suppress(InputError):  # a value that the folder cannot give
-            job = paper.job(one, name, folder)
-            if getattr(result, "identity", one.identity(job)) == one.identity(job):
+            wanted = one.identity(paper.job(one, name, folder))
+            if getattr(result, "identity", wanted) == wanted:
                 found.append(name)
     if not found:
         raise InputError(f"it is of none of the profiles {', '.join(one.profiles)}.")

@@ -363,6 +363,8 @@ _END = "of the last network"
 _CUT = "60 % of the neurons, those of lowest participation (rfft, mean of three blocks)"
 _CUT_HIGH = "30 % of the neurons, those of highest participation"
 
+_dropped = partial(_at, setting="small", reduced="rates of our own; those of Figure 3b are not known")
+
 _CLAIMS = (
     _at(
         id="D0",
@@ -644,10 +646,8 @@ _CLAIMS = (
         experiment="batch-norm",
         evidence=scale_follows_participation,
     ),
-    _at(
+    _dropped(
         id="D18",
-        setting="small",
-        reduced="rates of our own; those of Figure 3b are not known",
         name="dropout gives up corruption",
         sentence="Dropout inverts without decay: at 0.3 a part of the corrupted labels is given up.",
         source="Fig. 3b",
@@ -658,10 +658,8 @@ _CLAIMS = (
         experiment="dropout",
         evidence=lambda m: with_dropout(m, "test", 0.3) - with_dropout(m, "train", 0.3),
     ),
-    _at(
+    _dropped(
         id="D18-full",
-        setting="small",
-        reduced="rates of our own; those of Figure 3b are not known",
         name="dropout 0.8: nearly all given up",
         sentence="At 0.8 nearly all are.",
         source="Fig. 3b",
@@ -671,10 +669,8 @@ _CLAIMS = (
         experiment="dropout",
         evidence=partial(with_dropout, split="train", dropout=0.8),
     ),
-    _at(
+    _dropped(
         id="D18-confusion",
-        setting="small",
-        reduced="rates of our own; those of Figure 3b are not known",
         name="very high dropout: confusion",
         sentence="With a very high rate nothing is learned.",
         source="Fig. 3b",

@@ -45,8 +45,11 @@ __all__ = ["WhatSetsTheDelay"]
 
 _RATE, _DECAY = 0.003, 1.0
 _FITTED, _GENERALIZED = 0.99, 0.95
+_FEWEST = 5  # settings that a spread over them needs
 _HOLD_FROM = 200  # steps; every setting with decay 1 has fitted its training set by then
 
+_DISTANCE = KernelDistance(inputs=32)
+_KERNEL = _DISTANCE.name
 _BASE = Experiment(
     name="what sets the delay",
     steps=5000,
@@ -58,7 +61,7 @@ _BASE = Experiment(
     stop={"grokked_for": 50},
     measures=(
         *("train_accuracy", "test_accuracy", "train_loss", "test_loss", "weight_norm"),
-        *(LogitScale(), "zero_loss_share", KernelDistance(inputs=32)),
+        *(LogitScale(), "zero_loss_share", _DISTANCE),
     ),
 ).with_("schedule.measures='every 25 steps'", "schedule.slow_measures='log 20'", "schedule.follow='ends'")
 
@@ -139,6 +142,14 @@ def delay(measures: xr.Dataset) -> np.ndarray:
     return np.where(np.isnan(generalized), np.inf, np.log(np.maximum(generalized, 1) / np.maximum(fitted, 1)))
 
 
+def _in_settings(
+    settings: Sequence[xr.Dataset], name: str, split: str, over: Sequence[float] | None
+) -> np.ndarray:
+    """A measure of each setting at its own event, over a number for each setting, [setting, seed]."""
+    values = np.stack([_at(one, name, split) for one in settings])
+    return values if over is None else values / np.array(over)[:, None]
+
+
 def order_of_delays(*settings: xr.Dataset, name: str, over: Sequence[float] | None = None) -> np.ndarray:
     """Spearman's correlation over settings of a measure at memorization with the delay [seed].
 
@@ -150,9 +161,7 @@ def order_of_delays(*settings: xr.Dataset, name: str, over: Sequence[float] | No
     from scipy.stats import spearmanr
 
     delays = np.stack([delay(one) for one in settings])
-    values = np.stack([_at(one, name, "train") for one in settings])
-    if over is not None:
-        values = values / np.array(over)[:, None]
+    values = _in_settings(settings, name, "train", over)
     found = []
     for value, late in zip(values.T, delays.T, strict=True):
         known = np.isfinite(value)
@@ -175,8 +184,7 @@ def log_ratio_at(a: xr.Dataset, b: xr.Dataset, name: str, split: str, factor: fl
 
 def turned(measures: xr.Dataset) -> np.ndarray:
     """Distance of the kernel from that at the start, at grokking over at memorization [seed]."""
-    name = KernelDistance(inputs=32).name
-    return ratio(_at(measures, name, "test"), _at(measures, name, "train"))
+    return ratio(_at(measures, _KERNEL, "test"), _at(measures, _KERNEL, "train"))
 
 
 def spread_at_grokking(*settings: xr.Dataset, name: str, over: Sequence[float] | None = None) -> np.ndarray:
@@ -184,11 +192,9 @@ def spread_at_grokking(*settings: xr.Dataset, name: str, over: Sequence[float] |
 
     Settings that do not generalize in a seed are left out; where fewer than five do, it is NaN.
     """
-    values = np.stack([_at(one, name, "test") for one in settings])
-    if over is not None:
-        values = values / np.array(over)[:, None]
+    values = _in_settings(settings, name, "test", over)
     known = np.isfinite(values)
-    enough = known.sum(axis=0) >= 5
+    enough = known.sum(axis=0) >= _FEWEST
     found = np.full(values.shape[1], np.nan)
     some = values[:, enough]
     found[enough] = ratio(np.nanstd(some, axis=0, ddof=1), np.nanmean(some, axis=0))
@@ -197,14 +203,17 @@ def spread_at_grokking(*settings: xr.Dataset, name: str, over: Sequence[float] |
 
 def spread_over(*settings: xr.Dataset, name: str, over: Sequence[float] | None = None) -> np.ndarray:
     """Spread at grokking of the kernel's distance over that of another measure [seed]."""
-    kernel = spread_at_grokking(*settings, name=KernelDistance(inputs=32).name)
+    kernel = spread_at_grokking(*settings, name=_KERNEL)
     return ratio(kernel, spread_at_grokking(*settings, name=name, over=over))
 
 
 def range_of_steps(*settings: xr.Dataset) -> np.ndarray:
-    """The most over the fewest steps to 95 % test accuracy, of the settings that get there [seed]."""
+    """The most over the fewest steps to 95 % test accuracy, of the settings that get there [seed].
+
+    NaN where fewer than five settings do.
+    """
     steps = np.maximum(np.stack([_when(one, "test") for one in settings]), 1)
-    several = np.isfinite(steps).sum(axis=0) >= 5
+    several = np.isfinite(steps).sum(axis=0) >= _FEWEST
     found = np.full(steps.shape[1], np.nan)
     found[several] = np.nanmax(steps[:, several], axis=0) / np.nanmin(steps[:, several], axis=0)
     return found
@@ -243,7 +252,6 @@ def _ordering(of: str, name: str, quantity: str, source: str, region: Region) ->
     )
 
 
-_KERNEL = KernelDistance(inputs=32).name
 _later = partial(_claim, fixed_on="100-107", confirmed_on="108-199", experiment=_KEPT_SMALL[0])
 _OVER, _OVER_KEPT = (tuple(_TEMPERATURES.get(name, 1.0) for name in names) for names in (_ALL, _KEPT_SMALL))
 _AT_GROKKING = f"when test accuracy is first 0.95, over the settings {', '.join(_KEPT_SMALL)} that get there"

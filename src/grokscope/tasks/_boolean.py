@@ -1,4 +1,4 @@
-"""The base of tasks on uniform random signs: inputs, held-out sets, and other than true training labels."""
+"""The base of tasks on uniform random signs: inputs, held-out sets, and true or other training labels."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class UniformBits(Task):
         labels: training labels: ``true``, ``random`` or ``shuffled`` (independent of the inputs, null
             models), or ``noisy``. Held-out labels are always true. Random labels are uniform signs or
             classes; shuffled ones, and random real ones, are the true labels of other inputs, so each label
-            is as frequent as among the true ones. Online, the labels of every new sample are so.
+            is as frequent as among the true ones. Online this holds for the labels of every new sample.
         noise: with ``labels = "noisy"``, the probability that a training label is flipped; for real labels
             the standard deviation of the Gaussian noise that is added to them. Drawn from the noise stream;
             online, from the order stream, with the samples.
@@ -139,7 +139,7 @@ class UniformBits(Task):
         return {**data, "train_x": x, "train_y": y}
 
     def sample(self, key: jax.Array, count: int) -> tuple[jax.Array, jax.Array]:
-        """New uniform inputs; their labels are true, random, ... like those of the training set."""
+        """New uniform inputs, with labels of the same kind as those of the training set."""
         import jax
 
         x = signs(key, (count, self.n))
