@@ -43,7 +43,7 @@ _MOST_NAMES = 4  # of contenders below a panel; more are in the order of the leg
 # Okabe and Ito's palette, with markers that tell lines apart in gray.
 _LINES = (
     *(("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#555555", "v")),
-    *(("#E69F00", "P"), ("#56B4E9", "X"), ("#8C564B", "*")),
+    *(("#E69F00", "P"), ("#56B4E9", "X"), ("#8C564B", "*"), ("#9A9A00", "d")),
 )
 
 # ---------------------------------------------------------------- a sweep over one axis
