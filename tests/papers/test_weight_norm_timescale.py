@@ -152,6 +152,7 @@ FALSE: dict[str, dict[str, float]] = {
     "T9": {"start": 2.0},
     "T10": {"T0.3": 20_000},
     "T10-weaker": {"T0.15": 20_000},
+    "T10-norm": {"T0.3": 20_000},
     "T11": {"left": 1.0},
     "T11-scale": {"unmatched": 1.2},
     "T11-memory": {"memory": 2.0},

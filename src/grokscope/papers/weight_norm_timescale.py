@@ -551,18 +551,30 @@ def held_over_free(held: xr.Dataset, decays: xr.Dataset, decay: float = 0.3) -> 
     return log_ratio(_held_times(held, _RHOS[2])[0], times_in(decays, "grokking", weight_decay=decay))
 
 
-def parity_off_frontier(held: xr.Dataset, decays: xr.Dataset, norm: float) -> np.ndarray:
+def off_frontier(
+    held: xr.Dataset,
+    decays: xr.Dataset,
+    norm: float,
+    name: str = _PARITY_SIZE.name,
+    chosen: Sequence[float] | None = None,
+) -> np.ndarray:
     """Log of the time at a held norm over that of free training at the same norm, [seed].
 
     Free training by weight decay gives a line of log time against log norm at grokking, from decay to decay
     (piecewise linear, and its last piece beyond them); it is read at the held norm.
+
+    Args:
+        held: the sweep over held norms.
+        decays: that over weight decays.
+        norm: the held one.
+        name: of the measure that is held.
+        chosen: the decays that make the line; by default all.
     """
-    name = _PARITY_SIZE.name
-    values = (
-        np.sort(decays["weight_decay"].to_numpy().astype(float))[::-1] if "weight_decay" in decays else []
-    )
-    if len(values) < 2:
+    if "weight_decay" not in decays:
         raise NotTestable("the sweep has no axis 'weight_decay'")
+    values = np.sort(np.array(decays["weight_decay"].to_numpy() if chosen is None else chosen, float))[::-1]
+    if len(values) < 2:
+        raise NotTestable("the sweep has one weight decay")
     frees = [times_in(decays, "grokking", weight_decay=value) for value in values]
     norms = np.array([norm_at_grokking(_cell(decays, "weight_decay", value), name) for value in values])
     sizes = norm_at_grokking(part_of(held, norm=norm), name)
@@ -766,6 +778,26 @@ _CLAIMS = (
         evidence=lambda held, decays: np.exp(held_over_free(held, decays, 0.15)),
     ),
     _claim(
+        id="T10-norm",
+        fixed_on="100-105",
+        confirmed_on="106-113",
+        name="a hold outlasts decay to its norm",
+        sentence="A norm held above that of grokking takes longer than free training with the weight decay "
+        "that leads to this norm.",
+        source="asked here",
+        setting="own",
+        estimand=f"{_RATIO} at rho 1.15 over free training at the same norm (log T linear in log norm "
+        "through weight decays 3 and 0.3)",
+        kind="geometric_mean",
+        region=Region.at_least(1.0),
+        smallest_effect=_TEN,
+        experiment="held",
+        beside=("decays",),
+        evidence=lambda held, decays: np.exp(
+            off_frontier(held, decays, _RHOS[2], _SIZE.name, chosen=(0.3, 3.0))
+        ),
+    ),
+    _claim(
         id="T11",
         fixed_on=_BEFORE,
         name="the logit scale carries the delay",
@@ -845,7 +877,7 @@ _CLAIMS = (
             smallest_effect=Effect(0.15, "a seventh of the time"),
             experiment="parity-held",
             beside=("parity",),
-            evidence=partial(parity_off_frontier, norm=norm),
+            evidence=partial(off_frontier, norm=norm),
         )
         for side, norm in zip(("below", "above"), _PARITY_RHOS, strict=True)
     ),
