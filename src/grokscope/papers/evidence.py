@@ -98,9 +98,9 @@ def finished_seeds(measures: xr.Dataset) -> np.ndarray:
         NotTestable: if the measures of memorization or grokking (train and test accuracy) are missing.
     """
     first = _needed_events(measures)["memorization"].measure
-    finished = np.asarray(~np.isnan(member_curves(measures[first])).all(axis=1))
-    if "complete" in measures.coords:
-        complete = measures["complete"].to_numpy().astype(bool).ravel()
+    finished = np.asarray(~np.isnan(member_curves(measures.variables[first])).all(axis=1))
+    if "complete" in measures.variables:
+        complete = measures.variables["complete"].to_numpy().astype(bool).ravel()
         finished &= complete | np.isfinite(diverged_steps(measures))
     return finished
 
@@ -157,7 +157,7 @@ def grokked(measures: xr.Dataset) -> np.ndarray:
 
 def steps_of(measures: xr.Dataset) -> np.ndarray:
     """The measured steps [step], as floats."""
-    return measures["step"].to_numpy().astype(np.float64)
+    return measures.variables["step"].to_numpy().astype(np.float64)
 
 
 def curve(measures: xr.Dataset, name: str, **labels: str | int) -> np.ndarray:
@@ -173,7 +173,7 @@ def curve(measures: xr.Dataset, name: str, **labels: str | int) -> np.ndarray:
     """
     finished = finished_seeds(measures)
     need(measures, name)
-    values = member_curves(measures[name].sel(labels))
+    values = member_curves(measures[name].sel(labels) if labels else measures.variables[name])
     if np.isnan(values[finished]).all():
         raise NotTestable(f"{name} was measured for no seed")
     return np.where(steps_of(measures) < diverged_steps(measures)[:, None], values, np.nan)

@@ -73,8 +73,8 @@ class Event:
                 f"{did_you_mean(self.measure, [str(name) for name in measures])}"
             )
         return event_times(
-            measures["step"].to_numpy(),
-            member_curves(measures[self.measure]),
+            measures.variables["step"].to_numpy(),
+            member_curves(measures.variables[self.measure]),
             self.threshold,
             self.comparison,
             self.sustained,
@@ -280,8 +280,12 @@ def grokking_delay(measures: xr.Dataset) -> CensoredTimes:
     return grokking.times(measures) - memorization.times(measures)
 
 
-def member_curves(values: xr.DataArray) -> np.ndarray:
-    """A measure as float64 [member, step], of members along ``seed`` or along the axes of crossed streams."""
+def member_curves(values: xr.DataArray | xr.Variable) -> np.ndarray:
+    """A measure as float64 [member, step], of members along ``seed`` or along the axes of crossed streams.
+
+    ``measures.variables[name]`` is the quicker way to a measure than ``measures[name]``, for which xarray
+    collects coordinates: claims ask thousands of times.
+    """
     ordered = values if values.dims[-1:] == ("step",) else values.transpose(..., "step")
     array = ordered.to_numpy().astype(np.float64)
     return array.reshape(-1, array.shape[-1])
@@ -293,14 +297,14 @@ def diverged_steps(measures: xr.Dataset) -> np.ndarray:
     A run records it (coordinate ``diverged_step``, -1 for none). For other measures it is the first step
     from which the training loss is not finite at any later point.
     """
-    if "diverged_step" in measures.coords:
-        recorded = measures["diverged_step"].to_numpy().astype(np.float64).ravel()
+    if "diverged_step" in measures.variables:
+        recorded = measures.variables["diverged_step"].to_numpy().astype(np.float64).ravel()
         return np.where(recorded >= 0, recorded, np.inf)
     if "train_loss" not in measures:
         sizes = [size for dim, size in measures.sizes.items() if dim in MEMBER_DIMS]
         return np.full(int(np.prod(sizes)) if sizes else 1, np.inf)
-    loss = member_curves(measures["train_loss"])
-    steps = measures["step"].to_numpy().astype(np.float64)
+    loss = member_curves(measures.variables["train_loss"])
+    steps = measures.variables["step"].to_numpy().astype(np.float64)
     finite = np.isfinite(loss)
     taken = finite.any(axis=0)  # points at which the loss was measured
     if not taken.any():
