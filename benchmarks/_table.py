@@ -42,6 +42,7 @@ def render(ladder: Ladder) -> str:
     versions = ", ".join(f"{k} {v}" for k, v in sorted(_all_versions(ladder).items()))
     base = next((rung for rung in ladder.rungs if rung.name == "torch_loop"), None)
     seeds, epochs = ladder.rungs[0].seeds, ladder.rungs[0].epochs
+    first = [rung for rung in ladder.rungs if rung.seeds == seeds]
     lines = [
         f"{seeds} seeds of the standard run ({epochs} epochs), each rung a whole cold process; "
         f"{machine.cpu}, {machine.cores} cores, {machine.memory_bytes / 2**30:.0f} GiB, "
@@ -54,9 +55,10 @@ def render(ladder: Ladder) -> str:
         f"| rung | what it logs | s, median of {ladder.repeats} | s, best | U | "
         "x faster than the loop | compile, s | peak, MB |",
         "|---|---|---:|---:|---:|---:|---:|---:|",
-        *(_row(rung, base) for rung in ladder.rungs),
+        *(_row(rung, base) for rung in first),
     ]
     lines += [f"| {s.name} | not run: {s.reason} | - | - | - | - | - | - |" for s in ladder.skipped]
+    lines += _many([rung for rung in ladder.rungs if rung.seeds != seeds])
     lines += [
         "",
         f"For comparison, not run here: the official code, {_units(OFFICIAL_UNITS)} U for the "
@@ -64,6 +66,31 @@ def render(ladder: Ladder) -> str:
         f"Versions: {versions}.",
     ]
     return "\n".join(lines)
+
+
+def _many(rungs: list[Rung]) -> list[str]:
+    """The table of further numbers of seeds, each run once: cold, and with the programs already compiled."""
+    if not rungs:
+        return []
+    lines = [
+        "",
+        "| rung | seeds | s | s, a seed | U, a seed | s, the second time | peak, MB |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for rung in rungs:
+        warm = "-" if rung.compile_seconds is None else _seconds(rung.median - rung.compile_seconds)
+        mark = " (extrapolated)" if rung.extrapolated else ""
+        cells = [
+            rung.title,
+            f"{rung.seeds:,}",
+            _seconds(rung.median) + mark,
+            _seconds(rung.median / rung.seeds),
+            _units(rung.units / rung.seeds),
+            warm,
+            f"{rung.peak_bytes / 1e6:,.0f}",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
 
 
 def _all_versions(ladder: Ladder) -> dict[str, str]:

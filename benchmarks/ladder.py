@@ -1,6 +1,7 @@
 """The ladder: the same work, from a plain PyTorch script up to grokscope, in one sitting.
 
     python benchmarks/ladder.py --torch-python PATH/TO/python --readme
+    python benchmarks/ladder.py --seeds 5 100 --readme           # with a second table, for 100 seeds
     python benchmarks/ladder.py --quick                          # a look, extrapolated
 
 The rules are in ``benchmarks/README.md``, the rungs in ``rungs/``, the fields of the result file in
@@ -41,6 +42,7 @@ class Plan:
     torch: bool = False
     takes_threads: bool = True
     takes_epochs: bool = True
+    together: bool = False  # trains all seeds at once, so that many of them are worth a row
 
 
 PLANS = (
@@ -52,15 +54,16 @@ PLANS = (
          "torch_func.py", torch=True),
     Plan("numpy_plain", "numpy, loop over seeds", "final accuracy", "numpy_plain.py"),
     Plan("jax_optax", "JAX and optax, vmap over seeds", "final accuracy",
-         "jax_optax.py", takes_threads=False),
+         "jax_optax.py", takes_threads=False, together=True),
     Plan("equinox_ensemble", "Equinox, ensemble of seeds", "final accuracy",
          "equinox_ensemble.py", takes_threads=False),
     Plan("ours_bare", "grokscope, training only", "nothing",
-         "ours.py", ("--mode", "bare"), takes_threads=False),
+         "ours.py", ("--mode", "bare"), takes_threads=False, together=True),
     Plan("ours_train", "grokscope train", "the default measures, every epoch",
-         "ours.py", ("--mode", "train"), takes_threads=False),
+         "ours.py", ("--mode", "train"), takes_threads=False, together=True),
     Plan("ours_reproduce", "grokscope reproduce", "every measure, claims, figures, report",
-         "ours.py", ("--mode", "reproduce"), takes_threads=False, takes_epochs=False),
+         "ours.py", ("--mode", "reproduce"), takes_threads=False, takes_epochs=False,
+         together=True),
 )  # fmt: skip
 
 
@@ -70,6 +73,7 @@ class Tally:
 
     plan: Plan
     threads: int | None
+    seeds: int
     seconds: list[float] = field(default_factory=list)
     compile_seconds: list[float] = field(default_factory=list)
     peak: int = 0
@@ -102,18 +106,18 @@ def best_threads(plan: Plan, python: str) -> int | None:
     return min(took, key=took.__getitem__)
 
 
-def timed(tally: Tally, python: str, seeds: int, epochs: int, quick: bool) -> None:
+def timed(tally: Tally, python: str, epochs: int, quick: bool) -> None:
     """Add one repeat; a quick one is scaled along the line through two short runs."""
     plan, scale = tally.plan, quick and tally.plan.takes_epochs
     if scale:
         (low, high), times = QUICK_EPOCHS, []
         for short in (low, high):
-            seconds, peak, said = run_rung(plan, python, seeds, short, tally.threads)
+            seconds, peak, said = run_rung(plan, python, tally.seeds, short, tally.threads)
             times.append(seconds)
         slope = max(0.0, (times[1] - times[0]) / (high - low))
         seconds = times[1] + slope * (epochs - high)
     else:
-        seconds, peak, said = run_rung(plan, python, seeds, epochs, tally.threads)
+        seconds, peak, said = run_rung(plan, python, tally.seeds, epochs, tally.threads)
     tally.seconds.append(seconds)
     tally.peak = max(tally.peak, peak)
     tally.last = said
@@ -121,7 +125,7 @@ def timed(tally: Tally, python: str, seeds: int, epochs: int, quick: bool) -> No
         tally.compile_seconds.append(said["compile_seconds"])
 
 
-def finished(tally: Tally, unit: Unit, seeds: int, epochs: int, quick: bool) -> Rung:
+def finished(tally: Tally, unit: Unit, epochs: int, quick: bool) -> Rung:
     """The rung as it goes into the result file."""
     plan, median = tally.plan, statistics.median(tally.seconds)
     return Rung(
@@ -129,7 +133,7 @@ def finished(tally: Tally, unit: Unit, seeds: int, epochs: int, quick: bool) -> 
         title=plan.title,
         logs=plan.logs,
         epochs=epochs if plan.takes_epochs else 300,
-        seeds=seeds,
+        seeds=tally.seeds,
         threads=tally.threads,
         seconds=tally.seconds,
         median=median,
@@ -174,13 +178,22 @@ def sit(args: argparse.Namespace) -> Ladder:
             skipped.append(Skipped(name=plan.name, reason=reason))
             say(f"{plan.name}: {reason}")
             continue
-        tallies.append(Tally(plan, best_threads(plan, python)))
+        tallies.append(Tally(plan, best_threads(plan, python), args.seeds[0]))
     for repeat in range(args.repeats):
         # The order turns with each repeat, so that no rung always follows the same one.
         for tally in tallies if repeat % 2 == 0 else tallies[::-1]:
             python = args.torch_python if tally.plan.torch else sys.executable
-            timed(tally, python, args.seeds, args.epochs, args.quick)
+            timed(tally, python, args.epochs, args.quick)
             say(f"repeat {repeat + 1}, {tally.plan.name}: {tally.seconds[-1]:.2f} s")
+    more = [
+        Tally(tally.plan, tally.threads, seeds)
+        for seeds in args.seeds[1:]
+        for tally in tallies
+        if tally.plan.together
+    ]
+    for tally in more:  # once: they take minutes
+        timed(tally, sys.executable, args.epochs, args.quick)
+        say(f"{tally.plan.name}, {tally.seeds} seeds: {tally.seconds[-1]:.2f} s")
     unit = pooled(before, measure_unit(**brief, by_threads=before.by_threads))
     return Ladder(
         date=today(),
@@ -189,7 +202,7 @@ def sit(args: argparse.Namespace) -> Ladder:
         machine=machine,
         unit=unit,
         sgemm=measure_sgemm(0.5, 1024) if args.quick else measure_sgemm(),
-        rungs=[finished(t, unit, args.seeds, args.epochs, args.quick) for t in tallies],
+        rungs=[finished(tally, unit, args.epochs, args.quick) for tally in (*tallies, *more)],
         skipped=skipped,
     )
 
@@ -198,7 +211,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        nargs="+",
+        default=[5],
+        help="how many; further numbers are run once, by the rungs that train all seeds at once",
+    )
     parser.add_argument("--epochs", type=int, default=300)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="short runs, extrapolated")

@@ -103,6 +103,15 @@ def test_table_marks_what_is_extrapolated(bench: Any) -> None:
     assert "Do not quote" in text
 
 
+def test_more_seeds_have_a_table_of_their_own(bench: Any) -> None:
+    ladder = example_ladder(bench)
+    many = ladder.rungs[1].model_copy(update={"seeds": 100, "median": 50.0, "units": 500_000.0})
+    text = bench("_table").render(ladder.model_copy(update={"rungs": [*ladder.rungs, many]}))
+    assert "| ours | 100 | 50 | 0.5 | 5,000 | 48.5 | 300 |" in text.splitlines()
+    assert sum(line.startswith("| ours |") for line in text.splitlines()) == 2
+    assert text.startswith("5 seeds")
+
+
 def test_readme_block_is_replaced_and_nothing_else(bench: Any, tmp_path: Path) -> None:
     table = bench("_table")
     readme = tmp_path / "README.md"
@@ -121,16 +130,16 @@ def test_quick_runs_are_scaled_along_a_line(bench: Any, monkeypatch: pytest.Monk
         return 2.0 + 0.5 * epochs, 1000 + epochs, {"accuracy": None, "versions": {}}
 
     monkeypatch.setattr(ladder, "run_rung", fake_run)
-    tally = ladder.Tally(ladder.PLANS[0], 1)
-    ladder.timed(tally, "python", 5, 300, quick=True)
-    ladder.timed(tally, "python", 5, 300, quick=False)
+    tally = ladder.Tally(ladder.PLANS[0], 1, 5)
+    ladder.timed(tally, "python", 300, quick=True)
+    ladder.timed(tally, "python", 300, quick=False)
     assert tally.seconds == pytest.approx([152.0, 152.0])
-    whole = ladder.Tally(next(p for p in ladder.PLANS if not p.takes_epochs), None)
-    ladder.timed(whole, "python", 5, 300, quick=True)
+    whole = ladder.Tally(next(p for p in ladder.PLANS if not p.takes_epochs), None, 5)
+    ladder.timed(whole, "python", 300, quick=True)
     unit = bench("_result").Unit(seconds=1e-3, threads=1, blocks=[1e-3], by_threads={})
-    assert ladder.finished(tally, unit, 5, 300, quick=True).extrapolated
-    assert not ladder.finished(whole, unit, 5, 300, quick=True).extrapolated
-    assert ladder.finished(tally, unit, 5, 300, quick=True).units == pytest.approx(152_000)
+    assert ladder.finished(tally, unit, 300, quick=True).extrapolated
+    assert not ladder.finished(whole, unit, 300, quick=True).extrapolated
+    assert ladder.finished(tally, unit, 300, quick=True).units == pytest.approx(152_000)
 
 
 def test_a_rung_without_its_library_is_skipped_with_a_reason(
