@@ -5,6 +5,7 @@ Environment variables are not recorded. Passwords and keys in the command are hi
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import re
@@ -114,6 +115,7 @@ def safe_command(argv: Sequence[str]) -> list[str]:
     return safe
 
 
+@functools.cache  # reading a package's metadata takes a millisecond or two, and every run asks for a dozen
 def _version(package: str) -> str | None:
     try:
         return metadata.version(package)
