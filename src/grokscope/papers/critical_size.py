@@ -1396,7 +1396,7 @@ def _draw_curve(runs: Mapping[str, RunLike], command: str) -> Drawing:
         ticks.set_major_locator(FixedLocator(marks))
         ticks.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         ticks.set_minor_locator(NullLocator())
-    x_label(axis, "least path norm of the function, $\\nu$; upright: critical size (training samples)")
+    x_label(axis, "least path norm of the function, $\\nu$; vertical axis: critical size (training samples)")
     legend(drawing, axis)
     note = "Gray: median and range. Points: geometric means, 95 % intervals; whole: accuracy 0.98."
     small_print(drawing, f"{len(seeds)} seeds. {note}", command)

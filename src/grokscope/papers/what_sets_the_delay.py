@@ -483,7 +483,7 @@ def _orders(runs: Mapping[str, RunLike], command: str) -> Drawing:
     small_print(
         figure,
         "A point is a seed of a setting: steps to 95 % test over those to 99 % train accuracy. On the gray "
-        "line: not within 5,000 steps (triangles: some seeds of the setting).",
+        "line: not within 5,000 steps. Triangles: settings in which not all seeds do.",
         _seeds_of(runs),
         command,
     )
