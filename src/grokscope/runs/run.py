@@ -497,12 +497,12 @@ class Run:
             ...     return point.network.hidden_weight.sum()
             >>> run.measure(["sensitivity", weight_sum], steps="log")  # doctest: +SKIP
         """
-        from grokscope.runs.measure import add_measures, measure_items
+        from grokscope.runs.measure import measure_items, measure_run
 
         items = measure_items(self.experiment, measures, name, dims)
         schedule = None if steps is None else Schedule.parse(steps)
         allow = Allow(code=allow_changed_code)
-        names = add_measures(self._store, items, schedule, flavor, progress or SilentProgress(), allow)
+        names = measure_run(self._store, items, schedule, flavor, progress or SilentProgress(), allow)
         self.reread()
         return self._store.read_measures(names)
 
