@@ -14,7 +14,7 @@ from grokscope.errors import InputError, run_again
 from grokscope.experiment import Experiment
 from grokscope.progress import Progress, SilentProgress
 from grokscope.provided import provided
-from grokscope.runs.measure_plan import how_to_measure
+from grokscope.runs.measure_plan import how_to_find_subnetworks
 from grokscope.runs.summary import done_members, stopped_members
 from grokscope.spec.events import Event, events_of, parse_event
 from grokscope.spec.schedule import Schedule
@@ -224,7 +224,7 @@ class Run:
         if not found:
             raise InputError(
                 f"{self.path}: has no subnetworks of flavor '{flavor}'; add a measure of subnetworks, for "
-                f"example: {how_to_measure('faithfulness')}."
+                f"example: {how_to_find_subnetworks()}."
             )
         masks = np.stack([one.masks for one in found.values()])
         labels = list(next(iter(found.values())).labels)
