@@ -39,7 +39,6 @@ from grokscope.store.folder import run_folders, sweep_folders
 from grokscope.sweeps import open_sweep
 
 ROOT = Path(__file__).resolve().parent.parent
-LITERATURE = ROOT / "docs" / "literature.md"
 MOST_BYTES = 150_000
 _PICTURE = re.compile(r"\]\([./\w]*images/([\w.-]+)\.png\)")
 _PLACE = re.compile(r"<!-- claims:begin ([\w-]+) -->")

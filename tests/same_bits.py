@@ -42,8 +42,6 @@ def contents(folder: Path | str) -> dict[str, str]:
         for flavor in store.flavors:
             masks = store.read_subnetworks(flavor, position)
             found[f"{member}/{flavor}"] = "none" if masks is None else f"{masks.step} {_array(masks.masks)}"
-    for name, value in store.read_data().items():
-        found[f"data/{name}"] = _array(value)
     attributes = {k: v for k, v in store._tree.attributes.items() if k not in _NOT_COMPARED}
     found["attributes"] = _hash(repr(sorted(attributes.items())).encode())
     return found

@@ -111,20 +111,13 @@ def test_neurons_that_are_off_add_nothing_and_masks_say_the_same(model):
 
 
 @pytest.mark.parametrize("model", TRANSFORMERS, ids=str)
-def test_heads_that_are_off_add_nothing_and_masks_say_the_same(model):
+def test_heads_that_are_off_add_nothing(model):
     network, (tokens, x) = drawn(model), sequences()
     keep = np.random.default_rng(3).random((model.layers, model.heads)) < 0.5
     keep[0, 0] = False
     wanted = expected(model, network, tokens, "logits", heads_on=keep)
     without = outputs(network.keeping_heads(jnp.asarray(keep)), x)
     np.testing.assert_allclose(without, wanted, rtol=1e-9, atol=1e-12)
-    masks = network.head_masks(jnp.asarray(keep))
-    masked = jax.tree.map(jnp.multiply, network, masks)
-    np.testing.assert_allclose(outputs(masked, x), wanted, rtol=1e-9, atol=1e-12)
-    size = model.attention_width // model.heads
-    assert sum(int((leaf == 0).sum()) for leaf in jax.tree.leaves(masks)) == (~keep).sum() * size * (
-        4 * model.width + 3 * model.attention_bias
-    )
 
 
 @pytest.mark.parametrize("model", [PowerTransformer(**SMALL), *MLPS], ids=str)

@@ -93,7 +93,7 @@ def test_an_array_of_fewer_members_and_steps_than_the_run_ends_with_its_last_chu
     loss = np.random.default_rng(0).normal(size=(16, 512))
     with run.transaction("all") as t:
         t.add_members(plain(*range(17)))
-        t.declare_steps("quick", range(514))
+        t.write_measures("quick", range(17), range(514), {})
         t.write_measures("quick", range(16), range(512), {"loss": loss})
         t.write_measures("slow", range(17), [3, 600], {"other": np.ones((17, 2))})
         t.mark(range(17), steps_done=600)

@@ -40,7 +40,7 @@ def test_up_to_where_members_have_a_measure(run):
 def test_steps_that_no_member_has_come_to_are_left_out(run):
     with run.transaction("all") as t:
         t.add_members(plain(0))
-        t.declare_steps("quick", [0, 1, 2])
+        t.write_measures("quick", [0], [0, 1, 2], {})
         t.write_measures("quick", [0], [0], {"loss": np.zeros((1, 1))})
     assert run.read_measures().step.values.tolist() == [0]
     with run.transaction("more") as t:
@@ -60,7 +60,7 @@ def test_an_epoch_is_a_step_where_nothing_else_is_said(run):
 def test_a_schedule_without_measures_has_none(run):
     with run.transaction("all") as t:
         t.add_members(plain(0))
-        t.declare_steps("later", [0, 5])
+        t.write_measures("later", [0], [0, 5], {})
         t.write_measures("quick", [0], [0], {"a b/c": np.zeros((1, 1))})
     assert run.measures == {"later": [], "quick": ["a b/c"]}
     assert list(run.sources()) == ["a b/c"]
@@ -130,7 +130,7 @@ def test_a_run_without_states_has_none(run):
         t.add_members(plain(0))
     assert run.checkpoint_trail(0) == {}
     assert run.snapshot_steps(0) == run.flavors == []
-    assert run.read_origins([0]) == run.read_data() == {}
+    assert run.read_origins([0]) == {}
     with pytest.raises(KeyError):
         run.read_checkpoint(0)
 

@@ -116,7 +116,7 @@ def test_measures_of_any_blocks_and_steps_come_back_sorted(run):
 def test_what_was_not_measured_is_nan_and_schedules_are_joined(run):
     with run.transaction("all") as t:
         t.add_members(plain(0, 1))
-        t.declare_steps("quick", [0, 32, 64, 96])
+        t.write_measures("quick", [0], [0, 32, 64, 96], {})
         t.write_measures(
             "quick", [0], [0, 32], {"count": np.array([[4, 5]]), "right": np.array([[True, False]])}
         )
@@ -183,7 +183,7 @@ def test_looking_at_one_measure_reads_no_other(run):
         data.big.load()
 
 
-def test_checkpoints_snapshots_subnetworks_and_data(run):
+def test_checkpoints_snapshots_and_subnetworks(run):
     rng = np.random.default_rng(1)
     w = rng.normal(size=(20, 2, 5, 3)).astype(np.float32)
     key = rng.integers(0, 2**32, (20, 2), dtype=np.uint32)
@@ -197,7 +197,6 @@ def test_checkpoints_snapshots_subnetworks_and_data(run):
         t.write_snapshots([2, 5], [96, 0], {"w": w[[2, 5]], "bias/b": np.ones((2, 2))})
         masks = rng.random((2, 3, 7)) < 0.5
         t.write_subnetworks("accuracy", [1, 4], masks, steps=np.array([32, 64]), labels=["g", "c", "m"])
-        t.write_data({"support": np.array([0, 2]), "rate": np.array(0.5), "flags": np.array([True, False])})
         t.note(other_numerics=["jax: 1 there, 2 here"])
     store = open_store(run.path)
     point = store.read_checkpoint(0)
@@ -223,12 +222,6 @@ def test_checkpoints_snapshots_subnetworks_and_data(run):
     assert store.read_subnetworks("accuracy", 0) is store.read_subnetworks("accuracy", 19) is None
     assert store.read_subnetworks("predictions", 4) is None
     assert store.flavors == ["accuracy"]
-    facts = store.read_data()
-    assert (facts["support"].tolist(), facts["rate"].item(), facts["flags"].tolist()) == (
-        [0, 2],
-        0.5,
-        [True, False],
-    )
     assert store.notes == {"other_numerics": ["jax: 1 there, 2 here"]}
 
 

@@ -87,7 +87,7 @@ def test_members_are_given_as_a_list_or_a_slice(run):
 @pytest.mark.parametrize("steps", [[1, 1], [-1], [[1]], 1])
 def test_steps_are_one_row_of_numbers_each_once(run, steps):
     with pytest.raises(ValueError, match="one row of numbers from 0, each once"), run.transaction("x") as t:
-        t.declare_steps("quick", steps)
+        t.write_measures("quick", [0], steps, {})
 
 
 def measure(value: np.ndarray, **options: object):
@@ -145,12 +145,9 @@ def test_what_fits_is_written_again(run):
     with run.transaction("all") as t:
         measure(np.zeros((1, 1, 2)), **LABELED)(t)
         measure(np.array([[[1, 2]]], np.float32), **LABELED)(t)  # fewer bits fit
-        t.write_data({"x": np.array([1, 2])})
-        t.write_data({"x": np.array([3, 4])})
     nan = np.nan
     np.testing.assert_array_equal(run.read_measure("known"), [[[1, 2]], [[nan, nan]], [[nan, nan]]])
     assert run.read_measure("known").x.values.tolist() == ["a", "b"]
-    assert run.read_data()["x"].tolist() == [3, 4]
 
 
 def test_counts_without_a_sign_are_measures_too(run):

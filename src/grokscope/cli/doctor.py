@@ -135,6 +135,7 @@ def examine() -> dict[str, Any]:
     import psutil
 
     import grokscope
+    from grokscope.runs.provenance import package_version
     from grokscope.training.devices import devices, prepare_devices, usable_cores
 
     prepare_devices()  # before jax lists them
@@ -144,7 +145,10 @@ def examine() -> dict[str, Any]:
         "cores": usable_cores(),
         "memory": {"total": memory.total, "available": memory.available},
         "devices": [{"kind": device.device_kind, "platform": device.platform} for device in devices()],
-        "versions": {"grokscope": grokscope.__version__, **{name: _version(name) for name in _PACKAGES}},
+        "versions": {
+            "grokscope": grokscope.__version__,
+            **{name: package_version(name) for name in _PACKAGES},
+        },
         "cache": compile_cache(),
     }
 
@@ -163,12 +167,3 @@ def _cpu_name() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
-
-
-def _version(package: str) -> str | None:
-    from importlib import metadata
-
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None

@@ -102,7 +102,7 @@ def numbers_inside(table: Mapping[Any, Any]) -> dict[str, tuple[str, int]]:
     return found
 
 
-def numbers_in(name: str, source: str = "its name") -> Numbers:
+def numbers_in(name: str) -> Numbers:
     """The numbers in a name that it calls a step or an epoch; the last of each counts.
 
     Example:
@@ -114,7 +114,7 @@ def numbers_in(name: str, source: str = "its name") -> Numbers:
     for match in _NUMBER.finditer(masked):
         if unit := _unit(masked, match):
             found[unit] = _value(match[0])
-    return Numbers(source, **found)
+    return Numbers("its name", **found)
 
 
 def numbers_in_names(names: Sequence[str]) -> tuple[list[Numbers], bool] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from grokscope.measures._matrices import matrix_cosine
 from grokscope.measures._measure import Measure
 from grokscope.measures.needs import CYCLIC, FEATURE_MATRIX, FINAL_NETWORK, KERNEL, TRAIN_SPLIT
 
@@ -93,12 +94,6 @@ def _matrix(network: Any) -> jax.Array:
     return network.incoming @ network.incoming.T
 
 
-def _cosine(a: jax.Array, b: jax.Array) -> jax.Array:
-    import jax.numpy as jnp
-
-    return jnp.sum(a * b) / (jnp.linalg.norm(a) * jnp.linalg.norm(b))
-
-
 class NeuralFeatureMatrix(Measure):
     r"""The feature matrix: $M = W_1 W_1^T$ of a network, M of a kernel machine; [feature, other_feature].
 
@@ -180,7 +175,7 @@ class FeatureAlignment(Measure):
 
     def __call__(self, point: Point) -> jax.Array:
         """The cosine."""
-        return _cosine(_matrix(point.network), _matrix(point.final))
+        return matrix_cosine(_matrix(point.network), _matrix(point.final))
 
 
 class AGOPAlignment(Measure):
@@ -208,7 +203,7 @@ class AGOPAlignment(Measure):
         else:
             f = getattr(network, "on_vectors", network)
             outer = average_gradient_outer_product(f, point.split("train").x)
-        return _cosine(_matrix(network), psd_power(outer, 0.5))
+        return matrix_cosine(_matrix(network), psd_power(outer, 0.5))
 
 
 class KernelCondition(Measure):

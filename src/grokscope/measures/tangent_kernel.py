@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from grokscope.measures._matrices import matrix_cosine
 from grokscope.measures._measure import Measure
 from grokscope.measures.needs import INITIAL_NETWORK, PARAMETERS, TEST_SPLIT, TRAIN_SPLIT
 
@@ -92,7 +93,7 @@ class KernelAlignment(_OfKernel):
             n_outputs = jax.eval_shape(point.network, point.split(self.split).x[:1]).shape[-1]
             y = jax.nn.one_hot(y, n_outputs, dtype=kernel.dtype)
         labels = y.reshape(len(y), -1)
-        return _cosine(kernel, labels @ labels.T)
+        return matrix_cosine(kernel, labels @ labels.T)
 
 
 class KernelDistance(_OfKernel):
@@ -114,10 +115,4 @@ class KernelDistance(_OfKernel):
 
     def __call__(self, point: Point) -> jax.Array:
         """One less the cosine."""
-        return 1 - _cosine(self.kernel(point), self.kernel(point, point.initial))
-
-
-def _cosine(a: jax.Array, b: jax.Array) -> jax.Array:
-    import jax.numpy as jnp
-
-    return jnp.sum(a * b) / (jnp.linalg.norm(a) * jnp.linalg.norm(b))
+        return 1 - matrix_cosine(self.kernel(point), self.kernel(point, point.initial))

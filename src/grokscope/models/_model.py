@@ -12,7 +12,15 @@ from grokscope.spec.parts import Kind, Part, resolver
 if TYPE_CHECKING:
     import jax
 
-__all__ = ["Model", "ModelField", "check_tokens", "draw_normal", "draw_signs", "draw_uniform"]
+__all__ = [
+    "Model",
+    "ModelField",
+    "check_one_output",
+    "check_tokens",
+    "draw_normal",
+    "draw_signs",
+    "draw_uniform",
+]
 
 
 class Model(Part):
@@ -126,6 +134,16 @@ def draw_signs(key: jax.Array, shape: tuple[int, ...], size: float, scale: Any) 
 
     drawn = jax.random.rademacher(key, shape, jnp.float32)
     return drawn.astype(jnp.result_type(float)) * size * scale
+
+
+def check_one_output(kind: str, n_outputs: int) -> None:
+    """Check that there is one output.
+
+    Raises:
+        InputError: if there are several.
+    """
+    if n_outputs != 1:
+        raise InputError(f"model '{kind}' has one output; this task needs {n_outputs}.")
 
 
 def check_tokens(kind: str, input_shape: tuple[int, ...]) -> None:

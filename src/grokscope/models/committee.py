@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from grokscope.errors import InputError
-from grokscope.models._model import Model, draw_normal
+from grokscope.models._model import Model, check_one_output, draw_normal
 
 if TYPE_CHECKING:
     import jax
@@ -62,8 +61,7 @@ class Committee(Model):
             InputError: if there are several.
         """
         del input_shape
-        if n_outputs != 1:
-            raise InputError(f"model '{self.kind}' has one output; this task needs {n_outputs}.")
+        check_one_output(self.kind, n_outputs)
 
     def network(self, key: jax.Array, input_shape: tuple[int, ...], n_outputs: int) -> CommitteeNetwork:
         """Draw the weights."""

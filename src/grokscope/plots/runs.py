@@ -55,11 +55,9 @@ _LEVELS = (0.9, 0.91, 0.92, 0.93, 0.94, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.9
 _ANCHORS = (0.95, 0.98)
 
 
-def _epoch_panels(
-    titles: Sequence[str], *runs: xr.Dataset, height: float | None = None
-) -> tuple[Figure, list[Axes]]:
+def _epoch_panels(titles: Sequence[str], *runs: xr.Dataset) -> tuple[Figure, list[Axes]]:
     """Panels against log epochs, up to the last epoch of these runs."""
-    figure, axes = panels(titles) if height is None else panels(titles, height)
+    figure, axes = panels(titles)
     for axis in axes:
         epoch_axis(axis, max(float(measures["epoch"].max()) for measures in runs))
     return figure, axes
@@ -316,7 +314,7 @@ def _bundle(axis: Axes, epochs: np.ndarray, norms: np.ndarray, name: str, order:
 
 
 def measures_figure(
-    measures: xr.Dataset, names: Sequence[str] = (), by: Literal["epoch", "step"] = "epoch", command: str = ""
+    measures: xr.Dataset, names: Sequence[str] = (), by: Literal["epoch", "step"] = "epoch"
 ) -> Figure:
     """Any scalar measures against log time, those of one unit in one panel.
 
@@ -324,7 +322,6 @@ def measures_figure(
         measures: of one run; or of a cell of a sweep.
         names: of the measures; none: train and test accuracy.
         by: the horizontal axis: ``epoch`` or ``step``.
-        command: the command that makes this figure, for the small print.
 
     Raises:
         InputError: if a measure is not there, or has an axis besides seed and step with no labels.
@@ -355,7 +352,7 @@ def measures_figure(
             curve(axis, values, label, LABEL.get(label), color=color, linestyle=line_style(words[-1]))
         inner_legend(axis)
     mark_events(axes, measures)
-    small_print(figure, standing(measures), command)
+    small_print(figure, standing(measures))
     return figure
 
 

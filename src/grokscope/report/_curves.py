@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from grokscope.plots.curves import Band, band
+from grokscope.plots.curves import Band, band, median_step
 from grokscope.report._arrays import Table, log_spaced, packed
 from grokscope.spec.events import events_of
 from grokscope.spec.streams import STREAMS, on_members
@@ -18,7 +18,7 @@ from grokscope.statistics import format_number
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Curves", "Line", "Panel", "curve_tables", "lower_median", "member_labels", "panels_for"]
+__all__ = ["Curves", "Line", "Panel", "curve_tables", "member_labels", "panels_for"]
 
 # What the members' own curves of one run may take in the page, before they are written in base 64.
 _MOST_BYTES = 2_500_000
@@ -288,7 +288,7 @@ class Curves:
                     "name": event.name,
                     "definition": str(event),
                     "steps": [_step(one) for one in seen],
-                    "median": _step(lower_median(seen)),
+                    "median": _step(median_step(seen)),
                 }
             )
         return found
@@ -374,11 +374,6 @@ class Curves:
             if (drawn := self.band(line, split)) is not None
         )
         return max(1, min(len(self.labels), _MOST_BYTES // max(4 * points, 1)))
-
-
-def lower_median(steps: np.ndarray) -> float:
-    """The median of steps that are inf where an event was not seen: the lower of two middle ones."""
-    return float(np.sort(steps)[(len(steps) - 1) // 2]) if len(steps) else np.inf
 
 
 def member_labels(members: Any) -> list[str]:

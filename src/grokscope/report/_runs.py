@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from grokscope.plots.curves import EVENT_VERBS
+from grokscope.plots.curves import EVENT_VERBS, median_step
 from grokscope.report._competition import Competition, competition_of
-from grokscope.report._curves import Curves, lower_median
+from grokscope.report._curves import Curves
 from grokscope.report._provenance import RunInfo, run_info
 from grokscope.spec.events import events_of
 from grokscope.statistics import format_number, median_interval
@@ -124,7 +124,7 @@ def _proofs(view: RunView) -> tuple[str, str, str] | None:
 
 
 def _median(steps: np.ndarray, per_epoch: int) -> str:
-    half = lower_median(steps)
+    half = median_step(steps)
     if not np.isfinite(half):
         return "less than half of the seeds"
     return f"median: epoch {format_number(half / per_epoch)} (step {format_number(half)})"

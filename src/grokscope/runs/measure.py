@@ -39,13 +39,13 @@ if TYPE_CHECKING:
     from grokscope.measures import Flavor
     from grokscope.store.run_store import RunStore
 
-__all__ = ["add_measures", "measure_items", "measure_snapshots", "require_initial"]
+__all__ = ["measure_items", "measure_run", "measure_snapshots", "require_initial"]
 
 _SUFFIX = {"predictions": "", "accuracy": "_accuracy_flavor"}
 
 
 @interruptible
-def add_measures(
+def measure_run(
     run: RunStore,
     measures: list[Any],
     schedule: Schedule | None,

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from grokscope.experiment import Experiment
     from grokscope.measures import Measure
 
-__all__ = ["MeasurePlan", "how_to_measure", "measure_code", "stored_name"]
+__all__ = ["MeasurePlan", "how_to_find_subnetworks", "measure_code", "stored_name"]
 
 
-def how_to_measure(name: str) -> str:
-    """The piece of a message that says how a measure is added to a run."""
-    return said(command=f"grokscope measure RUN {name}", python=f'run.measure("{name}")')
+def how_to_find_subnetworks() -> str:
+    """The piece of a message that says how a run gets subnetworks: by adding a measure of them."""
+    return said(command="grokscope measure RUN faithfulness", python='run.measure("faithfulness")')
 
 
 def stored_name(measure: Measure, suffix: str) -> str:

@@ -22,7 +22,7 @@ from grokscope.measures import active_subnetwork
 from grokscope.models.networks.one_hidden_layer import OneHiddenLayer
 from grokscope.models.networks.parameters import matching_names
 from grokscope.progress import Progress
-from grokscope.runs.measure_plan import how_to_measure
+from grokscope.runs.measure_plan import how_to_find_subnetworks
 from grokscope.runs.origins import pack_targets
 from grokscope.runs.remarks import outdated_measures
 from grokscope.runs.replay import NETWORK, network_arrays, state_structure, states_at
@@ -465,7 +465,7 @@ class SourceMembers:
             if found is None:
                 raise InputError(
                     f"{self.store.path}: keeps no subnetworks of flavor '{flavor}' of seeds {seeds}; find "
-                    f"them: {how_to_measure('faithfulness')}, or take neurons = {{kind = 'active'}}."
+                    f"them: {how_to_find_subnetworks()}, or take neurons = {{kind = 'active'}}."
                 )
             masks.append(found.masks[list(found.labels).index(name)])
         return np.stack(masks)

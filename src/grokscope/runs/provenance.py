@@ -23,7 +23,7 @@ from grokscope.spec.code import Code, code_of
 if TYPE_CHECKING:
     from grokscope.experiment import Experiment
 
-__all__ = ["all_code", "collect_provenance", "git_state", "safe_command"]
+__all__ = ["all_code", "collect_provenance", "git_state", "package_version", "safe_command"]
 
 _PACKAGES = (
     "equinox",
@@ -69,7 +69,7 @@ def collect_provenance(
         "machine": platform.machine(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
-        "packages": {name: version for name in _PACKAGES if (version := _version(name))},
+        "packages": {name: version for name in _PACKAGES if (version := package_version(name))},
         "git": git_state(project or Path(__file__).resolve().parents[3]),
         "fingerprint": dict(fingerprint),
         **({"code": {part: one.to_json() for part, one in code.items()}} if code else {}),
@@ -116,7 +116,13 @@ def safe_command(argv: Sequence[str]) -> list[str]:
 
 
 @functools.cache  # reading a package's metadata takes a millisecond or two, and every run asks for a dozen
-def _version(package: str) -> str | None:
+def package_version(package: str) -> str | None:
+    """The version of an installed package; None if it is not installed.
+
+    Example:
+        >>> package_version("no-such-package") is None
+        True
+    """
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

@@ -14,7 +14,7 @@ from grokscope.errors import InputError, run_again
 from grokscope.experiment import Experiment
 from grokscope.progress import Progress, SilentProgress
 from grokscope.provided import provided
-from grokscope.runs.measure_plan import how_to_measure
+from grokscope.runs.measure_plan import how_to_find_subnetworks
 from grokscope.runs.summary import done_members, stopped_members
 from grokscope.spec.events import Event, events_of, parse_event
 from grokscope.spec.schedule import Schedule
@@ -224,7 +224,7 @@ class Run:
         if not found:
             raise InputError(
                 f"{self.path}: has no subnetworks of flavor '{flavor}'; add a measure of subnetworks, for "
-                f"example: {how_to_measure('faithfulness')}."
+                f"example: {how_to_find_subnetworks()}."
             )
         masks = np.stack([one.masks for one in found.values()])
         labels = list(next(iter(found.values())).labels)
@@ -497,12 +497,12 @@ class Run:
             ...     return point.network.hidden_weight.sum()
             >>> run.measure(["sensitivity", weight_sum], steps="log")  # doctest: +SKIP
         """
-        from grokscope.runs.measure import add_measures, measure_items
+        from grokscope.runs.measure import measure_items, measure_run
 
         items = measure_items(self.experiment, measures, name, dims)
         schedule = None if steps is None else Schedule.parse(steps)
         allow = Allow(code=allow_changed_code)
-        names = add_measures(self._store, items, schedule, flavor, progress or SilentProgress(), allow)
+        names = measure_run(self._store, items, schedule, flavor, progress or SilentProgress(), allow)
         self.reread()
         return self._store.read_measures(names)
 

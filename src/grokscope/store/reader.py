@@ -1,4 +1,4 @@
-"""Read access to a run: members, measures, states, subnetworks and facts about the task.
+"""Read access to a run: members, measures, states and subnetworks.
 
 `RunStore` adds opening and writing. A reader sees the newest commit as of opening or `RunReader.refresh`.
 """
@@ -475,14 +475,6 @@ class RunReader:
             masks = self._tree.read(f"{group}/mask", [np.array([member])])[0] == 1
             labels = self._tree.info(f"{group}/mask").attributes["labels"]["subnetwork"]
         return Subnetworks(step, masks, tuple(labels))
-
-    def read_data(self) -> dict[str, np.ndarray]:
-        """Facts about the task: small arrays by name."""
-        with translate_errors(self.path, "the task's data cannot be read"):
-            return {
-                leaf_name(path.rpartition("/")[2]): self._tree.read(path, [])
-                for path in self._tree.below("data")
-            }
 
     def damage(self) -> list[tuple[str, str]]:
         """Read all arrays and checkpoints; return each failure as (array, reason)."""

@@ -1,13 +1,13 @@
-"""Writes to a run: members, measures, snapshots, checkpoints, subnetworks, facts about the task.
+"""Writes to a run: members, measures, snapshots, checkpoints, subnetworks, origins.
 
 The writes of one transaction become visible together or not at all. Groups of the store::
 
     members/      seed_init seed_data seed_order seed_noise steps_done complete diverged_step   [member]
     measures/S/   step and, for each measure on the schedule S, an array [member, step, *dims]
+    measured/     step: here codes of measures; to [member, code]: the step up to which it has the measure
     snapshots/    step, recorded, and leaves [member, step, ...]
     checkpoints/  step [member]; leaves/ [member, ...]: the latest only; trail/: the hash of each so far
     subnetworks/  for each flavor: mask [member, subnetwork, neuron] (-1: not found), step [member]
-    data/         facts about the task: small arrays
     origins/      leaves/ [member, ...]: starts and intervention targets of the members of a branch
 
 Steps are columns in order of addition; readers sort them.
@@ -224,10 +224,6 @@ class Transaction:
             every = [np.arange(size) for size in shape]
             self._tree.write("measured/to", every, np.minimum(self._tree.read("measured/to", every), step))
 
-    def declare_steps(self, schedule: str, steps: Sequence[int] | np.ndarray) -> None:
-        """Declare the steps of a schedule in advance, so that arrays do not grow with every commit."""
-        self._columns(f"measures/{schedule}", steps)
-
     def write_measures(
         self,
         schedule: str,
@@ -376,11 +372,6 @@ class Transaction:
             f"{group}/step": ArrayInfo.of(at.dtype, ("member",), ()),
         }
         self._write(infos, {f"{group}/mask": mask, f"{group}/step": at}, [rows])
-
-    def write_data(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Write facts about the task: small arrays by name. An array replaces one of equal name and shape."""
-        values = _arrays("data", arrays)
-        self._write(_infos(values, 0), values, [])
 
     def identify(self, identity: str) -> None:
         """Set the identity of a run whose identity is known only after all data is written."""

@@ -43,9 +43,7 @@ _MEANS = ("train_accuracy", "test_accuracy", "test_accuracy_large")
 _MEDIANS = ("effective_sparsity",)
 
 
-def outcomes_dataset(
-    grid: Grid, prompt_steps: float = PROMPT_STEPS, kept: Callable[[str], KeptOutcomes | None] | None = None
-) -> xr.Dataset:
+def outcomes_dataset(grid: Grid, kept: Callable[[str], KeptOutcomes | None] | None = None) -> xr.Dataset:
     """The outcome of every member, over (*axes, seed or streams); NaN for absent members.
 
     Variables: ``memorization_lower`` and ``_upper``, ``grokking_lower`` and ``_upper`` (the event lies after
@@ -55,7 +53,6 @@ def outcomes_dataset(
 
     Args:
         grid: the cells of the sweep.
-        prompt_steps: the largest delay of the phase comprehension; members with a larger one grok.
         kept: gives the outcomes of a cell of which nothing else was kept; None: outcomes are read from the
             cells' stores.
     """
@@ -77,7 +74,7 @@ def outcomes_dataset(
             if store is None:
                 continue
             positions = grid.positions(store)
-            own = cell_outcomes(store, positions, prompt_steps)
+            own = cell_outcomes(store, positions)
         present = positions >= 0
         for name, values in own.items():
             columns.setdefault(name, np.full(shape, np.nan))[index][present] = values[present]
@@ -91,15 +88,12 @@ def outcomes_dataset(
     return xr.Dataset({name: (dims, on_member_axes(values)) for name, values in columns.items()}, coords)
 
 
-def cell_outcomes(
-    store: RunStore, positions: np.ndarray, prompt_steps: float = PROMPT_STEPS
-) -> dict[str, np.ndarray]:
+def cell_outcomes(store: RunStore, positions: np.ndarray) -> dict[str, np.ndarray]:
     """The variables of `outcomes_dataset` for members of one cell, each [member].
 
     Args:
         store: of the cell.
         positions: of the members in it; -1 for an absent one, whose values have no meaning.
-        prompt_steps: as for `outcomes_dataset`.
     """
     diverged = _diverged_steps(store, positions)
     columns = {"diverged": diverged}
@@ -110,7 +104,7 @@ def cell_outcomes(
             times[event.name] = found
     if times.keys() >= _TIMES.keys():
         times["delay"] = times["grokking"] - times["memorization"]
-        columns["phase"] = phases(times, prompt_steps)
+        columns["phase"] = phases(times)
     for name, each in times.items():
         columns[f"{name}_lower"], columns[f"{name}_upper"] = each.lower, each.upper
     for measure in (*_MEANS, *_MEDIANS):
@@ -207,10 +201,10 @@ def times_of(outcomes: xr.Dataset, event: str) -> CensoredTimes:
     return CensoredTimes(lower[present], upper[present], diverged[present])
 
 
-def phases(times: dict[str, CensoredTimes], prompt_steps: float = PROMPT_STEPS) -> np.ndarray:
+def phases(times: dict[str, CensoredTimes]) -> np.ndarray:
     r"""The phase of each member, as an index into `PHASES`.
 
-    Comprehension: generalizes at most ``prompt_steps`` after memorization, or without it. Grokking:
+    Comprehension: generalizes at most 1,000 steps after memorization, or without it. Grokking:
     generalizes later than that. Memorization: memorizes, and does not generalize within the run. Confusion:
     neither. Diverged: diverges before it generalizes.
 
@@ -220,7 +214,7 @@ def phases(times: dict[str, CensoredTimes], prompt_steps: float = PROMPT_STEPS) 
     with np.errstate(invalid="ignore"):
         delay = np.where(memorized.observed, grokked.upper - memorized.upper, 0.0)
     phase = np.where(
-        grokked.observed, np.where(delay > prompt_steps, 1, 0), np.where(memorized.observed, 2, 3)
+        grokked.observed, np.where(delay > PROMPT_STEPS, 1, 0), np.where(memorized.observed, 2, 3)
     )
     return np.where(np.isfinite(grokked.diverged) & ~grokked.observed, 4, phase).astype(np.float64)
 

@@ -16,7 +16,7 @@ __all__ = ["HasNeurons", "has_neurons", "ones_like"]
 
 @runtime_checkable
 class HasNeurons(Protocol):
-    """A network with hidden neurons: `OneHiddenLayer`, the embedding MLP, the transformer."""
+    """A network with hidden neurons: `OneHiddenLayer`, embedding MLP, one-hot MLP, transformer."""
 
     def __call__(self, x: Float[Array, "sample ..."]) -> Float[Array, "sample ..."]:
         """The outputs: [sample], or [sample, output]."""

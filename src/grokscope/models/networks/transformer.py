@@ -259,29 +259,6 @@ class TransformerNetwork(eqx.Module):
                 masks = eqx.tree_at(lambda n, i=i: n.blocks[i].mlp_bias, masks, part)
         return masks
 
-    def head_masks(self, keep: Bool[Array, "layer head"] | Float[Array, "layer head"]) -> TransformerNetwork:
-        """Factors for `State.masks`: 0 for every parameter of the other heads, else 1."""
-        masks = ones_like(self)
-        for i, (block, heads) in enumerate(zip(self.blocks, keep, strict=True)):
-            rows = self._rows_of(block, heads).astype(block.query.dtype)
-            masks = eqx.tree_at(
-                lambda n, i=i: (
-                    n.blocks[i].query,
-                    n.blocks[i].key,
-                    n.blocks[i].value,
-                    n.blocks[i].attention_out,
-                ),
-                masks,
-                (*(masks.blocks[i].query * rows,) * 3, masks.blocks[i].attention_out * rows[:, None]),
-            )
-            if block.query_bias is not None:
-                masks = eqx.tree_at(
-                    lambda n, i=i: (n.blocks[i].query_bias, n.blocks[i].key_bias, n.blocks[i].value_bias),
-                    masks,
-                    (rows,) * 3,
-                )
-        return masks
-
     def _run(self, x: jax.Array) -> tuple[jax.Array, list[jax.Array]]:
         """The stream at the last position after all layers, and the neurons of each layer there."""
         at: Stream = self._embedded(x)
