@@ -98,7 +98,7 @@ def finished_seeds(measures: xr.Dataset) -> np.ndarray:
         NotTestable: if the measures of memorization or grokking (train and test accuracy) are missing.
     """
     first = _needed_events(measures)["memorization"].measure
-    finished = np.asarray(~np.isnan(member_curves(measures.variables[first])).all(axis=1))
+    finished = np.asarray(~np.isnan(member_curves(measures[first])).all(axis=1))
     if "complete" in measures.variables:
         complete = measures.variables["complete"].to_numpy().astype(bool).ravel()
         finished &= complete | np.isfinite(diverged_steps(measures))
@@ -173,7 +173,7 @@ def curve(measures: xr.Dataset, name: str, **labels: str | int) -> np.ndarray:
     """
     finished = finished_seeds(measures)
     need(measures, name)
-    values = member_curves(measures[name].sel(labels) if labels else measures.variables[name])
+    values = member_curves(measures[name].sel(labels))
     if np.isnan(values[finished]).all():
         raise NotTestable(f"{name} was measured for no seed")
     return np.where(steps_of(measures) < diverged_steps(measures)[:, None], values, np.nan)

@@ -74,7 +74,7 @@ class Event:
             )
         return event_times(
             measures.variables["step"].to_numpy(),
-            member_curves(measures.variables[self.measure]),
+            member_curves(measures[self.measure]),
             self.threshold,
             self.comparison,
             self.sustained,
@@ -280,12 +280,8 @@ def grokking_delay(measures: xr.Dataset) -> CensoredTimes:
     return grokking.times(measures) - memorization.times(measures)
 
 
-def member_curves(values: xr.DataArray | xr.Variable) -> np.ndarray:
-    """A measure as float64 [member, step], of members along ``seed`` or along the axes of crossed streams.
-
-    ``measures.variables[name]`` is the quicker way to a measure than ``measures[name]``, for which xarray
-    collects coordinates: claims ask thousands of times.
-    """
+def member_curves(values: xr.DataArray) -> np.ndarray:
+    """A measure as float64 [member, step], of members along ``seed`` or along the axes of crossed streams."""
     ordered = values if values.dims[-1:] == ("step",) else values.transpose(..., "step")
     array = ordered.to_numpy().astype(np.float64)
     return array.reshape(-1, array.shape[-1])
@@ -298,12 +294,13 @@ def diverged_steps(measures: xr.Dataset) -> np.ndarray:
     from which the training loss is not finite at any later point.
     """
     if "diverged_step" in measures.variables:
+        # by `variables`: xarray would collect the other coordinates, and claims ask thousands of times
         recorded = measures.variables["diverged_step"].to_numpy().astype(np.float64).ravel()
         return np.where(recorded >= 0, recorded, np.inf)
     if "train_loss" not in measures:
         sizes = [size for dim, size in measures.sizes.items() if dim in MEMBER_DIMS]
         return np.full(int(np.prod(sizes)) if sizes else 1, np.inf)
-    loss = member_curves(measures.variables["train_loss"])
+    loss = member_curves(measures["train_loss"])
     steps = measures.variables["step"].to_numpy().astype(np.float64)
     finite = np.isfinite(loss)
     taken = finite.any(axis=0)  # points at which the loss was measured
