@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import xarray as xr
-from tests.paper_tests import judged_alone
 
 from grokscope import train
 from grokscope.claims import NotTestable, gather
 from grokscope.papers import check_paper, find_paper, made_up_run
 from grokscope.papers.corrupted_labels import PHASES, final_phase, phase_summary
 from grokscope.spec.axes import PART_LABELS, PRUNING_ORDERS, PRUNING_PERCENTS
+from paper_tests import judged_alone
 
 PAPER = find_paper("corrupted-labels")
 CLAIMS = {claim.id: claim for claim in PAPER.claims}

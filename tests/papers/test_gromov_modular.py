@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from tests.paper_tests import judged_alone
 
 from grokscope import train
 from grokscope.papers import check_paper, find_paper, jump, made_up_run
+from paper_tests import judged_alone
 
 PAPER = find_paper("gromov-modular")
 CLAIMS = {claim.id: claim for claim in PAPER.claims}

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from tests.paper_tests import judged_alone
 
 from grokscope import train
 from grokscope.papers import check_paper, find_paper, jump, made_up_run
 from grokscope.papers.hidden_progress import learned_early, share_of_start
+from paper_tests import judged_alone
 
 PAPER = find_paper("hidden-progress")
 CLAIMS = {claim.id: claim for claim in PAPER.claims}

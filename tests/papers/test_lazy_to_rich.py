@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from tests.paper_tests import judged_alone
 
 from grokscope.papers import check_paper, find_paper, made_up_run
 from grokscope.papers import lazy_to_rich as paper
 from grokscope.spec.schedule import Schedule
+from paper_tests import judged_alone
 
 PAPER = find_paper("lazy-to-rich")
 CLAIMS = {claim.id: claim for claim in PAPER.claims}

@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 from scipy.special import hyp0f1
-from tests.paper_tests import judged_alone
 
 from grokscope.papers import check_paper, find_paper, made_up_run
 from grokscope.papers import linear_estimators as paper
 from grokscope.spec.schedule import Schedule
+from paper_tests import judged_alone
 
 PAPER = find_paper("linear-estimators")
 CLAIMS = {claim.id: claim for claim in PAPER.claims}

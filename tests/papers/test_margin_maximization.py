@@ -5,13 +5,13 @@ import math
 
 import numpy as np
 import pytest
-from tests.paper_tests import judged_alone
 
 from grokscope import train
 from grokscope.claims import gather
 from grokscope.papers import check_paper, find_paper, made_up_run
 from grokscope.papers.margin_maximization import largest_of_addition, largest_of_group, largest_of_parity
 from grokscope.tasks.groups import symmetric_characters
+from paper_tests import judged_alone
 
 PAPER = find_paper("margin-maximization")
 CLAIMS = {claim.id: claim for claim in PAPER.claims}

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.paper_tests import judged_alone, reproduce_tiny, tiny_paper
 
 from grokscope.papers import check_paper, find_paper, jump, made_up_run
 from grokscope.starts import FromRun
+from paper_tests import judged_alone, reproduce_tiny, tiny_paper
 
 PAPER = find_paper("numerical-stability")
 CLAIMS = {claim.id: claim for claim in PAPER.claims}

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import xarray as xr
-from tests.paper_tests import judged_alone
 
 from grokscope import train
 from grokscope.claims import NotTestable, gather
@@ -11,6 +10,7 @@ from grokscope.papers import check_paper, find_paper, jump, made_up_run
 from grokscope.papers import omnigrok as paper
 from grokscope.runs.prepare import member_data
 from grokscope.spec.streams import Members
+from paper_tests import judged_alone
 
 PAPER = find_paper("omnigrok")
 CLAIMS = {claim.id: claim for claim in PAPER.claims}

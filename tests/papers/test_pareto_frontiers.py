@@ -5,11 +5,11 @@ import itertools
 import numpy as np
 import pytest
 from scipy.special import ndtr
-from tests.paper_tests import judged_alone
 
 from grokscope.papers import check_paper, find_paper, jump, made_up_run
 from grokscope.papers.pareto_frontiers import drop_of_share, luck_decides, more_succeed, solved
 from grokscope.statistics import success_frontier
+from paper_tests import judged_alone
 
 PAPER = find_paper("pareto-frontiers")
 CLAIMS = {claim.id: claim for claim in PAPER.claims}

@@ -4,12 +4,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from tests.paper_tests import judged_alone
 
 from grokscope import train
 from grokscope.cli import main
 from grokscope.papers import check_paper, find_paper, made_up_run
 from grokscope.papers.rfm import unordered_deviation
+from paper_tests import judged_alone
 
 PAPER = find_paper("rfm")
 CLAIMS = {claim.id: claim for claim in PAPER.claims}

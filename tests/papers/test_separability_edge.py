@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 import pytest
-from tests.paper_tests import judged_alone
 
 from grokscope import train
 from grokscope.papers import check_paper, find_paper, made_up_run
 from grokscope.papers import separability_edge as paper
 from grokscope.progress import SilentProgress
 from grokscope.statistics import separable_probability
+from paper_tests import judged_alone
 
 PAPER = find_paper("separability-edge")
 CLAIMS = {claim.id: claim for claim in PAPER.claims}
