@@ -15,6 +15,7 @@ from grokscope.spec.streams import Members
 from grokscope.store.open import open_store
 from interrupted import stopped_at_every_segment
 from plain_training import N_TRAIN, train
+from small_sweeps import small
 
 MEASURES = ["train_accuracy", "test_accuracy", "train_loss"]
 START = 34  # in the middle of an epoch of 3 steps
@@ -22,13 +23,7 @@ SEEDS = 3
 
 
 def experiment(*overrides, measures=MEASURES):
-    return gs.Experiment(
-        task={"kind": "sparse_parity", "n": 8, "k": 2, "n_train": 40, "n_test": 20, "n_probe": 64},
-        model={"kind": "fully_connected", "width": 16},
-        epochs=40,
-        batch_size=16,
-        measures=measures,
-    ).with_(*overrides)
+    return small("epochs=40", measures=measures).with_(*overrides)
 
 
 def hashes(run):
