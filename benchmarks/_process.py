@@ -91,6 +91,12 @@ def _text(stream: IO[bytes]) -> str:
     return stream.read().decode(errors="replace")
 
 
+def processor_seconds() -> float:
+    """User and system seconds, so far, of the commands that have ended; for differences."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def last_line(measured: Measured) -> str:
     """The last line of standard output, where each rung prints its JSON.
 

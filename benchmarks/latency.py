@@ -13,14 +13,13 @@ In turn, repeat after repeat, whole processes by the clock and by processor time
 from __future__ import annotations
 
 import argparse
-import resource
 import statistics
 import tempfile
 from pathlib import Path
 
 import _machine
 import _ours
-from _process import last_line, measure
+from _process import last_line, measure, processor_seconds
 from _result import Latency, Machine, Work, today, write
 from _unit import measure_unit, pooled
 
@@ -39,15 +38,10 @@ def timed(words: list[str], cache: Path) -> tuple[float, float]:
     Raises:
         RuntimeError: The command failed; the message has the end of its output.
     """
-    before = _processor_seconds()
+    before = processor_seconds()
     measured = measure([*_ours.COMMAND, *words], _ours.empty_cache_environment(cache))
     last_line(measured)
-    return measured.seconds, _processor_seconds() - before
-
-
-def _processor_seconds() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
+    return measured.seconds, processor_seconds() - before
 
 
 def repeat() -> list[tuple[float, float]]:

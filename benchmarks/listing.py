@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import shutil
 import tempfile
 from pathlib import Path
 
 import _machine
 import _ours
-from _process import last_line, measure
+from _process import last_line, measure, processor_seconds
 from _result import Listing, Machine, today, write
 
 GOAL = 20.0
@@ -43,11 +42,6 @@ def copy_or_link(source: str, target: str) -> None:
     (shutil.copyfile if os.path.basename(source) in READ else os.link)(source, target)
 
 
-def _cpu_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -62,9 +56,9 @@ def main() -> None:
         last_line(measure([*_ours.COMMAND, "train", str(spec), "--out", str(folder / "0")]))
         for i in range(1, args.runs):
             shutil.copytree(folder / "0", folder / str(i), copy_function=copy_or_link)
-        before = _cpu_seconds()
+        before = processor_seconds()
         measured = measure([*_ours.COMMAND, "runs", str(folder)])
-        cpu_seconds = _cpu_seconds() - before
+        cpu_seconds = processor_seconds() - before
         last_line(measured)
     result = Listing(
         date=today(),

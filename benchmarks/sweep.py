@@ -16,14 +16,13 @@ Where other programs run at the same time compare the times of processors (user 
 from __future__ import annotations
 
 import argparse
-import resource
 import statistics
 import tempfile
 from pathlib import Path
 
 import _machine
 import _ours
-from _process import Measured, measure
+from _process import Measured, measure, processor_seconds
 from _result import Machine, SweepCost, today, write
 
 GOAL = 1.15
@@ -33,12 +32,12 @@ WARM_UP = 16  # points of the first run: enough for segments of the size that th
 
 def timed(argv: list[str]) -> tuple[Measured, float]:
     """A finished command, and the processor seconds that it took."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    before = processor_seconds()
     measured = measure(argv)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = processor_seconds() - before
     if measured.returncode:
         raise SystemExit(measured.stderr[-2000:])
-    return measured, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return measured, seconds
 
 
 def main() -> None:

@@ -250,3 +250,12 @@ def tmp_cwd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder that is the current one, for code that writes to default places."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def float64() -> Iterator[None]:
+    """jax computes in float64, for comparisons with formulas in numpy."""
+    import jax
+
+    with jax.enable_x64(True):
+        yield

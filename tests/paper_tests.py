@@ -20,6 +20,20 @@ def judged_alone(claim: Claim, runs: Mapping[str, Any] | Iterable[Any]) -> Judge
     return judge([(claim, gather(claim, *(one.measures for one in found)))])[0]
 
 
+def assert_decides(claim: Claim, true: Iterable[Any], false: Iterable[Any]) -> None:
+    """Assert that a claim holds on the first runs, and fails on the others."""
+    for runs, wanted in ((true, "holds"), (false, "fails")):
+        judged = judged_alone(claim, runs)
+        assert judged.verdict == wanted, judged
+
+
+def false_runs(
+    claims: Mapping[str, Claim], cases: Mapping[str, tuple[Iterable[Any], Iterable[Any]]]
+) -> list[dict[str, Any]]:
+    """The runs on which each claim is false, by experiment: the examples of `check_paper`."""
+    return [dict(zip(claims[name].experiments, false, strict=True)) for name, (_, false) in cases.items()]
+
+
 def tiny_paper(
     paper: Paper, wanted: Collection[str], shrunk: Callable[[Any], Any], *, draw: bool = True
 ) -> Paper:

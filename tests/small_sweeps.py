@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ MEASURES = ("train_accuracy", "test_accuracy", "path_norm_total", "neuron_norm")
 OVER = ("optimizer.weight_decay=0.0,0.05", "task.n_train=24,40")
 
 
-def small(*overrides: str, measures: tuple[str, ...] | None = MEASURES) -> gs.Experiment:
+def small(*overrides: str, measures: Sequence[str] | None = MEASURES) -> gs.Experiment:
     return gs.Experiment(
         task={"kind": "sparse_parity", "n": 8, "k": 2, "n_train": 40, "n_test": 20, "n_probe": 64},
         model={"kind": "fully_connected", "width": 16},

@@ -13,15 +13,10 @@ import xarray as xr
 
 from grokscope.experiment import Experiment
 from grokscope.spec.axes import SPLIT_LABELS, SUBNETWORK_LABELS
-from synthetic_runs import SyntheticRun
+from synthetic_runs import SyntheticRun, rise
 
 LEARNED, GROKKED, LAST, EVERY = 200.0, 3000.0, 8000, 50
 P = 31
-
-
-def rise(step: np.ndarray, at: float, sharp: float = 12.0) -> np.ndarray:
-    """0 to 1, at 0.98 when the step is ``at``."""
-    return 1 / (1 + np.exp(-sharp * np.log(np.maximum(step, 1e-3) / at) - np.log(0.98 / 0.02)))
 
 
 def operator_run(

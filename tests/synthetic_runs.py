@@ -119,9 +119,9 @@ def _shapes(width: int) -> list[tuple[str, tuple[int, ...]]]:
     ]
 
 
-def _rise(epoch: np.ndarray, at: float, sharp: float = 12.0) -> np.ndarray:
-    """0 to 1, at 0.98 when the epoch is ``at``."""
-    return 1 / (1 + np.exp(-sharp * np.log(np.maximum(epoch, 1e-3) / at) - np.log(0.98 / 0.02)))
+def rise(time: np.ndarray, at: float, sharp: float = 12.0) -> np.ndarray:
+    """0 to 1, at 0.98 when the step, or the epoch, is ``at``."""
+    return 1 / (1 + np.exp(-sharp * np.log(np.maximum(time, 1e-3) / at) - np.log(0.98 / 0.02)))
 
 
 def _seed(
@@ -133,9 +133,9 @@ def _seed(
     rng: np.random.Generator,
     sets: np.ndarray,
 ) -> dict[str, np.ndarray]:
-    learned = _rise(epoch, MEMORIZED * jitter)
+    learned = rise(epoch, MEMORIZED * jitter)
     late = {"never": 1e9, "at once": MEMORIZED * jitter}.get(fate, GROKKED * jitter)
-    general = _rise(epoch, late)
+    general = rise(epoch, late)
     noise = 0.01 * rng.standard_normal((4, len(epoch)))
     half = np.where(general > 0.97, 1.0, np.clip(0.5 + 0.5 * general + noise[0], 0, 1))
     dense = float(np.round(0.6 * width * jitter))
@@ -150,7 +150,7 @@ def _seed(
     sets[3, rng.permutation(width)[:size]] = True
     sets[4, members[size : 2 * size]] = True
     decay = 0.58 * np.exp(-epoch * jitter / 60)
-    grown = decay + 0.8 * _rise(epoch, late, 8)
+    grown = decay + 0.8 * rise(epoch, late, 8)
     memorizing = decay * (1 + 0.15 * learned)
     norms = np.stack([grown, decay, memorizing, decay * 1.02, decay * 1.05], axis=1)
     scatter = 1 + 0.1 * rng.standard_normal(width)

@@ -11,37 +11,11 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grokscope.claims import (
-    Claim,
-    Effect,
-    NotTestable,
-    Region,
-    gather,
-    judge,
-    need,
-)
+from grokscope.claims import NotTestable, Region, gather, judge, need
 from grokscope.claims._region_test import region_test
 from grokscope.errors import InputError
 from grokscope.statistics import CensoredTimes, false_discovery
-
-HIGH = Region.at_least(0.9)
-
-
-def claim(kind="mean", region=HIGH, **changes):
-    fields = {
-        "id": "C1",
-        "sentence": "It is so.",
-        "source": "Fig. 1",
-        "paper_value": 0.95,
-        "unit": "",
-        "estimand": "the parameter",
-        "region": region,
-        "smallest_effect": Effect(0.05, "one seed in twenty"),
-        "kind": kind,
-        "experiment": "standard",
-        "evidence": lambda measures: measures["x"],
-    }
-    return Claim(**(fields | changes))
+from made_up_claims import claim
 
 
 def verdict(evidence, **fields):

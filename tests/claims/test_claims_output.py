@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 
 from grokscope.claims import (
-    Claim,
-    Effect,
     Region,
     claims_markdown,
     claims_overview,
@@ -22,26 +20,7 @@ from grokscope.claims import (
 )
 from grokscope.errors import InputError
 from grokscope.statistics import CensoredTimes
-
-HIGH = Region.at_least(0.9)
-
-
-def claim(kind="mean", region=HIGH, **changes):
-    fields = {
-        "id": "C1",
-        "sentence": "It is so.",
-        "source": "Fig. 1",
-        "paper_value": 0.95,
-        "unit": "",
-        "estimand": "the parameter",
-        "region": region,
-        "smallest_effect": Effect(0.05, "one seed in twenty"),
-        "kind": kind,
-        "experiment": "standard",
-        "evidence": lambda measures: measures["x"],
-    }
-    return Claim(**(fields | changes))
-
+from made_up_claims import claim
 
 CONTRACT = {
     "id", "sentence", "source", "paper_value", "value", "unit", "interval", "seeds", "verdict",

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from tests.paper_tests import RATES
 
 import grokscope as gs
 from grokscope.errors import InputError
 from grokscope.store.folder import find_run, holding, results_in, run_folders, runs_in
 from grokscope.sweeps import Contender, ContestSpec, open_results, run_contest, verify_results
+from paper_tests import RATES
 
 BASE = gs.Experiment(
     task={"kind": "sparse_parity", "n": 6, "k": 2, "n_train": 32, "n_test": 16, "n_probe": 16},

@@ -28,13 +28,9 @@ from grokscope.tasks.modular_operator import ModularOperator
 from grokscope.tasks.parity_table import ParityTable
 from grokscope.tasks.permutation_operator import PermutationOperator
 
+pytestmark = pytest.mark.usefixtures("float64")
+
 RNG = np.random.default_rng(0)
-
-
-@pytest.fixture(autouse=True)
-def double():
-    with jax.enable_x64(True):
-        yield
 
 
 def pairs(p):

@@ -20,11 +20,7 @@ from grokscope.models.networks.one_hot_mlp import OneHotNeurons
 from grokscope.models.one_hot_mlp import OneHotMLP
 from grokscope.tasks.modular_operator import ModularOperator
 
-
-@pytest.fixture(autouse=True)
-def _double():
-    with jax.enable_x64(True):
-        yield
+pytestmark = pytest.mark.usefixtures("float64")
 
 
 def point(network, p, operator="addition"):

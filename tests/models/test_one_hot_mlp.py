@@ -10,6 +10,8 @@ from grokscope.losses import Squared
 from grokscope.models.modular_waves import ModularWaves
 from grokscope.models.one_hot_mlp import OneHotMLP
 
+pytestmark = pytest.mark.usefixtures("float64")
+
 TOKENS, OUTPUTS = 5, 3
 PAIRS = np.array([(a, b) for a in range(TOKENS) for b in range(TOKENS)])
 X = np.eye(TOKENS)[PAIRS]
@@ -20,12 +22,6 @@ MODELS = {
     "squares of squares": OneHotMLP(widths=(6, 4)),
 }
 SIGMA = {"relu": lambda z, _: np.maximum(z, 0), "power": lambda z, k: z**k}
-
-
-@pytest.fixture(autouse=True)
-def _double():
-    with jax.enable_x64(True):
-        yield
 
 
 def drawn(model, seed=0, shape=(2, TOKENS), outputs=OUTPUTS):

@@ -14,6 +14,8 @@ from grokscope.models.fully_connected import FullyConnected
 from grokscope.models.transformer import NandaTransformer, PowerTransformer, Transformer
 from transformer_oracles import embedding_mlp, transformer
 
+pytestmark = pytest.mark.usefixtures("float64")
+
 POSITIONS, TOKENS, OUTPUTS = 4, 7, 5
 SMALL = {"width": 8, "heads": 2, "mlp_width": 6}
 TRANSFORMERS = [
@@ -39,13 +41,6 @@ MLPS = [
 ]
 MODELS = [*TRANSFORMERS, *MLPS]
 ORACLE = {True: transformer, False: embedding_mlp}
-
-
-@pytest.fixture(autouse=True)
-def _double():
-    with jax.enable_x64(True):
-        yield
-
 
 # compiled as a whole: that is quicker than operation by operation
 draw = functools.cache(lambda model: jax.jit(functools.partial(_draw, model)))

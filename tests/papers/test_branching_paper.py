@@ -6,13 +6,13 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pytest
-from tests.paper_tests import RATES
 
 from grokscope.claims import Claim, Effect, Region
 from grokscope.experiment import Experiment
 from grokscope.papers import Figure, Paper, PaperExperiment, Profile, RunExperiment
 from grokscope.reproduction import plan, reproduce
 from grokscope.starts import FromRun
+from paper_tests import RATES
 
 MAIN = Experiment(
     task={"kind": "sparse_parity", "n": 8, "k": 2, "n_train": 40, "n_test": 20, "n_probe": 64},

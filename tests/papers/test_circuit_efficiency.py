@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import xarray as xr
 from scipy.optimize import minimize
-from tests.paper_tests import judged_alone, reproduce_tiny, tiny_paper
 
 from grokscope.claims import NotTestable
 from grokscope.papers import check_paper, made_up_run
 from grokscope.papers import circuit_efficiency as paper
 from grokscope.starts import FromRun
+from paper_tests import judged_alone, reproduce_tiny, tiny_paper
 
 PAPER = paper.CircuitEfficiency()
 CLAIMS = {claim.id: claim for claim in PAPER.claims}

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import xarray as xr
-from tests.paper_tests import judged_alone
 
 from grokscope import train
 from grokscope.claims import NotTestable, gather
 from grokscope.papers import check_paper, find_paper, made_up_run
 from grokscope.papers.corrupted_labels import PHASES, final_phase, phase_summary
 from grokscope.spec.axes import PART_LABELS, PRUNING_ORDERS, PRUNING_PERCENTS
+from paper_tests import assert_decides, false_runs, judged_alone
 
 PAPER = find_paper("corrupted-labels")
 CLAIMS = {claim.id: claim for claim in PAPER.claims}
@@ -173,9 +173,7 @@ def verdict(claim_id, runs):
 
 @pytest.mark.parametrize("claim_id", CLAIMS)
 def test_a_claim_holds_where_it_is_true_and_fails_where_it_is_false(claim_id):
-    true, false = CASES[claim_id]
-    assert verdict(claim_id, true).verdict == "holds", verdict(claim_id, true)
-    assert verdict(claim_id, false).verdict == "fails", verdict(claim_id, false)
+    assert_decides(CLAIMS[claim_id], *CASES[claim_id])
 
 
 def test_numbers_are_those_that_were_put_in():
@@ -195,7 +193,7 @@ def test_numbers_are_those_that_were_put_in():
 
 
 def test_the_paper_passes_the_conformance_suite():
-    check_paper(PAPER, examples=[dict(zip(CLAIMS[i].experiments, CASES[i][1], strict=True)) for i in CASES])
+    check_paper(PAPER, examples=false_runs(CLAIMS, CASES))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import xarray as xr
 from scipy.stats import mannwhitneyu
-from tests.paper_tests import judged_alone, reproduce_tiny, tiny_paper
 
 from grokscope.circuits import least_norm
 from grokscope.circuits.support import settings_of
@@ -19,6 +18,7 @@ from grokscope.papers import Profile, check_paper, made_up_run
 from grokscope.papers import critical_size as study
 from grokscope.spec.parts import part_of
 from grokscope.starts import FromRun
+from paper_tests import judged_alone, reproduce_tiny, tiny_paper
 
 PAPER = study.CriticalSize()
 CLAIMS = {claim.id: claim for claim in PAPER.claims}

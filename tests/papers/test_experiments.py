@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pytest
-from tests.paper_tests import RATES
 
 from grokscope.claims import Claim, Effect, Region
 from grokscope.errors import InputError
@@ -29,6 +28,7 @@ from grokscope.reproduction import plan
 from grokscope.runs import Run
 from grokscope.spec import parts
 from grokscope.sweeps import Contender, Contest, Sweep
+from paper_tests import RATES
 
 BASE = Experiment(
     task={"kind": "sparse_parity", "n": 6, "k": 2, "n_train": 32, "n_test": 16, "n_probe": 16},

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from tests.paper_tests import judged_alone
 
 from grokscope import train
 from grokscope.papers import check_paper, find_paper, jump, made_up_run
 from grokscope.papers.hidden_progress import learned_early, share_of_start
+from paper_tests import assert_decides, false_runs, judged_alone
 
 PAPER = find_paper("hidden-progress")
 CLAIMS = {claim.id: claim for claim in PAPER.claims}
@@ -248,9 +248,7 @@ def test_every_claim_has_its_cases():
 
 @pytest.mark.parametrize("claim_id", CASES)
 def test_a_claim_holds_where_it_is_true_and_fails_where_it_is_false(claim_id):
-    true, false = CASES[claim_id]
-    assert verdict(claim_id, true).verdict == "holds", verdict(claim_id, true)
-    assert verdict(claim_id, false).verdict == "fails", verdict(claim_id, false)
+    assert_decides(CLAIMS[claim_id], *CASES[claim_id])
 
 
 def test_numbers_are_those_that_were_put_in():
@@ -281,7 +279,7 @@ def test_the_share_of_the_start_is_the_intraclass_correlation():
 
 
 def test_the_paper_passes_the_conformance_suite():
-    check_paper(PAPER, examples=[dict(zip(CLAIMS[i].experiments, CASES[i][1], strict=True)) for i in CASES])
+    check_paper(PAPER, examples=false_runs(CLAIMS, CASES))
 
 
 def test_the_printed_settings():

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from tests.paper_tests import judged_alone
 
 from grokscope.papers import check_paper, find_paper, made_up_run
 from grokscope.papers import lazy_to_rich as paper
 from grokscope.spec.schedule import Schedule
+from paper_tests import assert_decides, false_runs
 
 PAPER = find_paper("lazy-to-rich")
 CLAIMS = {claim.id: claim for claim in PAPER.claims}
@@ -197,25 +197,19 @@ CASES = {
 }
 
 
-def verdict(claim_id, runs):
-    return judged_alone(CLAIMS[claim_id], runs)
-
-
 def test_every_claim_has_its_cases():
     assert set(CASES) == set(CLAIMS)
 
 
 @pytest.mark.parametrize("claim_id", CASES)
 def test_a_claim_holds_where_it_is_true_and_fails_where_it_is_false(claim_id):
-    true, false = CASES[claim_id]
-    assert verdict(claim_id, true).verdict == "holds", verdict(claim_id, true)
-    assert verdict(claim_id, false).verdict == "fails", verdict(claim_id, false)
+    assert_decides(CLAIMS[claim_id], *CASES[claim_id])
 
 
 def test_the_paper_is_complete_and_every_claim_can_fail():
-    every = {id(false[0]): (name, false) for name, (_, false) in CASES.items()}.values()
-    examples = [dict(zip(CLAIMS[name].experiments, false, strict=True)) for name, false in every]
-    check_paper(PAPER, examples)
+    # runs on which several claims are false are given once
+    every = {id(false[0]): name for name, (_, false) in CASES.items()}.values()
+    check_paper(PAPER, false_runs(CLAIMS, {name: CASES[name] for name in every}))
 
 
 def test_a_delay_that_is_not_over_counts_to_the_end_of_training():

@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 from scipy.special import hyp0f1
-from tests.paper_tests import judged_alone
 
 from grokscope.papers import check_paper, find_paper, made_up_run
 from grokscope.papers import linear_estimators as paper
 from grokscope.spec.schedule import Schedule
+from paper_tests import assert_decides, false_runs
 
 PAPER = find_paper("linear-estimators")
 CLAIMS = {claim.id: claim for claim in PAPER.claims}
@@ -117,24 +117,17 @@ CASES["E12"] = (  # the same arrays: made-up numbers are scattered by a milliont
 )
 
 
-def verdict(claim_id, runs):
-    return judged_alone(CLAIMS[claim_id], runs)
-
-
 def test_every_claim_has_its_cases():
     assert set(CASES) == set(CLAIMS)
 
 
 @pytest.mark.parametrize("claim_id", CASES)
 def test_a_claim_holds_where_it_is_true_and_fails_where_it_is_false(claim_id):
-    true, false = CASES[claim_id]
-    assert verdict(claim_id, true).verdict == "holds", verdict(claim_id, true)
-    assert verdict(claim_id, false).verdict == "fails", verdict(claim_id, false)
+    assert_decides(CLAIMS[claim_id], *CASES[claim_id])
 
 
 def test_the_paper_is_complete_and_every_claim_can_fail():
-    examples = [dict(zip(CLAIMS[name].experiments, false, strict=True)) for name, (_, false) in CASES.items()]
-    check_paper(PAPER, examples)
+    check_paper(PAPER, false_runs(CLAIMS, CASES))
 
 
 def test_losses_are_the_closed_form_of_the_paper():

@@ -5,13 +5,13 @@ import math
 
 import numpy as np
 import pytest
-from tests.paper_tests import judged_alone
 
 from grokscope import train
 from grokscope.claims import gather
 from grokscope.papers import check_paper, find_paper, made_up_run
 from grokscope.papers.margin_maximization import largest_of_addition, largest_of_group, largest_of_parity
 from grokscope.tasks.groups import symmetric_characters
+from paper_tests import assert_decides, false_runs
 
 PAPER = find_paper("margin-maximization")
 CLAIMS = {claim.id: claim for claim in PAPER.claims}
@@ -198,26 +198,17 @@ CASES = {
 }
 
 
-def verdict(claim, *runs):
-    return judged_alone(claim, runs).verdict
-
-
 def test_every_claim_has_its_runs():
     assert CASES.keys() == CLAIMS.keys()
 
 
 @pytest.mark.parametrize("claim", CASES)
 def test_a_claim_holds_where_it_is_true_and_fails_where_it_is_not(claim):
-    true, false = CASES[claim]
-    assert verdict(CLAIMS[claim], *true) == "holds"
-    assert verdict(CLAIMS[claim], *false) == "fails"
+    assert_decides(CLAIMS[claim], *CASES[claim])
 
 
 def test_the_paper_passes_its_check():
-    examples = [
-        dict(zip(CLAIMS[claim].experiments, false, strict=True)) for claim, (_, false) in CASES.items()
-    ]
-    check_paper(PAPER, examples)
+    check_paper(PAPER, false_runs(CLAIMS, CASES))
 
 
 def test_settings_are_those_that_are_printed():

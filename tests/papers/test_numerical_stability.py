@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.paper_tests import judged_alone, reproduce_tiny, tiny_paper
 
 from grokscope.papers import check_paper, find_paper, jump, made_up_run
 from grokscope.starts import FromRun
+from paper_tests import assert_decides, false_runs, judged_alone, reproduce_tiny, tiny_paper
 
 PAPER = find_paper("numerical-stability")
 CLAIMS = {claim.id: claim for claim in PAPER.claims}
@@ -161,9 +161,7 @@ def verdict(claim_id, runs):
 
 @pytest.mark.parametrize("claim_id", CLAIMS)
 def test_a_claim_holds_where_it_is_true_and_fails_where_it_is_false(claim_id):
-    true, false = CASES[claim_id]
-    assert verdict(claim_id, true).verdict == "holds", verdict(claim_id, true)
-    assert verdict(claim_id, false).verdict == "fails", verdict(claim_id, false)
+    assert_decides(CLAIMS[claim_id], *CASES[claim_id])
 
 
 def test_numbers_are_those_that_were_put_in():
@@ -182,7 +180,7 @@ def test_numbers_are_those_that_were_put_in():
 
 
 def test_the_paper_passes_the_conformance_suite():
-    check_paper(PAPER, examples=[dict(zip(CLAIMS[i].experiments, CASES[i][1], strict=True)) for i in CASES])
+    check_paper(PAPER, examples=false_runs(CLAIMS, CASES))
 
 
 def test_the_published_settings():

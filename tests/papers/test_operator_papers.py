@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.paper_tests import judged_alone
 
 from false_two_circuits import FALSE as FALSE_PARITY
 from grokscope.claims import Judged, gather
 from grokscope.papers import check_paper, find_paper
 from grokscope.statistics import CensoredTimes
+from paper_tests import judged_alone
 from synthetic_operators import GROKKED, LEARNED, operator_run
 from synthetic_runs import SyntheticRun, unmeasured
 

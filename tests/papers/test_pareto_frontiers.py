@@ -5,11 +5,11 @@ import itertools
 import numpy as np
 import pytest
 from scipy.special import ndtr
-from tests.paper_tests import judged_alone
 
 from grokscope.papers import check_paper, find_paper, jump, made_up_run
 from grokscope.papers.pareto_frontiers import drop_of_share, luck_decides, more_succeed, solved
 from grokscope.statistics import success_frontier
+from paper_tests import assert_decides, false_runs, judged_alone
 
 PAPER = find_paper("pareto-frontiers")
 CLAIMS = {claim.id: claim for claim in PAPER.claims}
@@ -142,9 +142,7 @@ def test_every_claim_has_its_cases():
 
 @pytest.mark.parametrize("claim_id", CASES)
 def test_a_claim_holds_where_it_is_true_and_fails_where_it_is_false(claim_id):
-    true, false = CASES[claim_id]
-    assert verdict(claim_id, true).verdict == "holds", verdict(claim_id, true)
-    assert verdict(claim_id, false).verdict == "fails", verdict(claim_id, false)
+    assert_decides(CLAIMS[claim_id], *CASES[claim_id])
 
 
 def test_numbers_are_those_that_were_put_in():
@@ -194,7 +192,7 @@ def test_the_frontier_in_the_figure_is_that_of_the_cells():
 
 
 def test_the_paper_passes_the_conformance_suite():
-    check_paper(PAPER, examples=[dict(zip(CLAIMS[i].experiments, CASES[i][1], strict=True)) for i in CASES])
+    check_paper(PAPER, examples=false_runs(CLAIMS, CASES))
 
 
 def test_the_printed_settings():

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from scipy.special import zeta
-from tests.paper_tests import judged_alone
 
 from grokscope import Experiment, train
 from grokscope.papers import check_paper, find_paper, made_up_run
 from grokscope.papers.quantization import frequencies, order_of_frequency, quanta_exponent, sharpness, tail
+from paper_tests import judged_alone
 
 PAPER = find_paper("quantization")
 CLAIMS = {claim.id: claim for claim in PAPER.claims}

@@ -4,12 +4,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from tests.paper_tests import judged_alone
 
 from grokscope import train
 from grokscope.cli import main
 from grokscope.papers import check_paper, find_paper, made_up_run
 from grokscope.papers.rfm import unordered_deviation
+from paper_tests import assert_decides, judged_alone
 
 PAPER = find_paper("rfm")
 CLAIMS = {claim.id: claim for claim in PAPER.claims}
@@ -178,9 +178,7 @@ def test_every_claim_has_its_cases():
 
 @pytest.mark.parametrize("claim_id", CASES)
 def test_a_claim_holds_where_it_is_true_and_fails_where_it_is_false(claim_id):
-    true, false = CASES[claim_id]
-    assert verdict(claim_id, true).verdict == "holds", verdict(claim_id, true)
-    assert verdict(claim_id, false).verdict == "fails", verdict(claim_id, false)
+    assert_decides(CLAIMS[claim_id], *([made] for made in CASES[claim_id]))
 
 
 def test_numbers_are_those_that_were_put_in():

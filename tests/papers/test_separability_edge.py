@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 import pytest
-from tests.paper_tests import judged_alone
 
 from grokscope import train
 from grokscope.papers import check_paper, find_paper, made_up_run
 from grokscope.papers import separability_edge as paper
 from grokscope.progress import SilentProgress
 from grokscope.statistics import separable_probability
+from paper_tests import assert_decides, false_runs
 
 PAPER = find_paper("separability-edge")
 CLAIMS = {claim.id: claim for claim in PAPER.claims}
@@ -117,25 +117,17 @@ CASES = {
 }
 
 
-def verdict(claim_id, runs):
-    return judged_alone(CLAIMS[claim_id], runs)
-
-
 def test_every_claim_has_its_cases():
     assert set(CASES) == set(CLAIMS)
 
 
 @pytest.mark.parametrize("claim_id", CASES)
 def test_a_claim_holds_where_it_is_true_and_fails_where_it_is_false(claim_id):
-    true, false = CASES[claim_id]
-    assert verdict(claim_id, true).verdict == "holds", verdict(claim_id, true)
-    assert verdict(claim_id, false).verdict == "fails", verdict(claim_id, false)
+    assert_decides(CLAIMS[claim_id], *CASES[claim_id])
 
 
 def test_the_paper_is_complete_and_every_claim_can_fail():
-    check_paper(
-        PAPER, [dict(zip(CLAIMS[n].experiments, false, strict=True)) for n, (_, false) in CASES.items()]
-    )
+    check_paper(PAPER, false_runs(CLAIMS, CASES))
 
 
 def test_the_two_point_model_has_the_limit_of_small_tolerances():

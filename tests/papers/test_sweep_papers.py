@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.paper_tests import judged_alone
 
 from grokscope.claims import Judged, gather, judge
 from grokscope.papers import MadeUpRun, check_paper, find_paper, jump, made_up_run
+from paper_tests import judged_alone
 
 PAPERS = {name: find_paper(name) for name in ("phase-diagram", "delay-law", "width", "optimizers")}
 CLAIMS = {claim.id: (paper, claim) for paper in PAPERS.values() for claim in paper.claims}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
-from tests.paper_tests import judged_alone
 
 from false_two_circuits import FALSE, GROKS, NEVER, like, nearly_constant, slower
 from grokscope.claims import Judged
 from grokscope.papers import find_paper
+from paper_tests import judged_alone
 from synthetic_runs import GROKKED, SyntheticRun, changed, synthetic_run, unmeasured
 
 PAPER = find_paper("two-circuits")

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from tests.paper_tests import judged_alone
 
 from grokscope.circuits.constructions import least_path_norm
 from grokscope.claims import NotTestable
@@ -28,6 +27,7 @@ from grokscope.papers.two_circuits_beyond.standard import FITTED
 from grokscope.papers.two_circuits_beyond.winner import MOMENTS, shares_of_streams, twin_similarity
 from grokscope.spec.axes import SPLIT_LABELS, SUBNETWORK_LABELS
 from grokscope.spec.schedule import Schedule
+from paper_tests import judged_alone
 
 PAPER = find_paper("two-circuits-beyond")
 CLAIMS = {claim.id: claim for claim in PAPER.claims}

@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pytest
 import xarray as xr
-from tests.paper_tests import RATES
 
 import grokscope as gs
 from grokscope.claims import Claim, Effect, Region
@@ -29,6 +28,7 @@ from grokscope.papers import (
 from grokscope.reproduction import plan, reproduce
 from grokscope.spec import parts
 from grokscope.starts import FromRun
+from paper_tests import RATES
 
 LEARNED = "train_accuracy > 0.6 for 2"
 FREE = Experiment(

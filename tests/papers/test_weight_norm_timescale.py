@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from tests.paper_tests import judged_alone, reproduce_tiny, tiny_paper
 
 from grokscope.claims import NotTestable
 from grokscope.papers import check_paper, made_up_run
 from grokscope.papers import weight_norm_timescale as paper
 from grokscope.statistics import CensoredTimes
+from paper_tests import judged_alone, reproduce_tiny, tiny_paper
 
 PAPER = paper.WeightNormTimescale()
 CLAIMS = {claim.id: claim for claim in PAPER.claims}

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from tests.paper_tests import judged_alone, reproduce_tiny, tiny_paper
 
 from grokscope.papers import check_paper, made_up_run
 from grokscope.papers import what_sets_the_delay as paper
+from paper_tests import judged_alone, reproduce_tiny, tiny_paper
 
 PAPER = paper.WhatSetsTheDelay()
 EXPERIMENTS = {one.name: one for one in PAPER.experiments}

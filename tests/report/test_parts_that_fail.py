@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.paper_tests import RATES
 
 from grokscope.claims import NOT_RUN
 from grokscope.cli import main
@@ -19,6 +18,7 @@ from grokscope.report import write_report
 from grokscope.reproduction import RECORD, Reproduction, judge_again, reproduce
 from grokscope.spec import parts
 from grokscope.spec.parts import load_plugin
+from paper_tests import RATES
 
 PAPER = '''
 """A paper of which half fails."""

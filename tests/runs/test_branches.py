@@ -13,7 +13,9 @@ from grokscope.runs import verify
 from grokscope.runs.prepare import member_data
 from grokscope.spec.streams import Members
 from grokscope.store.open import open_store
+from interrupted import stopped_at_every_segment
 from plain_training import N_TRAIN, train
+from small_sweeps import small
 
 MEASURES = ["train_accuracy", "test_accuracy", "train_loss"]
 START = 34  # in the middle of an epoch of 3 steps
@@ -21,13 +23,7 @@ SEEDS = 3
 
 
 def experiment(*overrides, measures=MEASURES):
-    return gs.Experiment(
-        task={"kind": "sparse_parity", "n": 8, "k": 2, "n_train": 40, "n_test": 20, "n_probe": 64},
-        model={"kind": "fully_connected", "width": 16},
-        epochs=40,
-        batch_size=16,
-        measures=measures,
-    ).with_(*overrides)
+    return small("epochs=40", measures=measures).with_(*overrides)
 
 
 def hashes(run):
@@ -148,34 +144,13 @@ def test_a_member_left_out_comes_in_when_its_source_has_gone_on(tmp_path):
 
 
 def test_a_stopped_branch_goes_on_with_the_same_bits(parent, tmp_path, monkeypatch):
-    from grokscope.runs import trainer as _trainer
-
-    class Stop(Exception):
-        pass
-
-    class Impatient(_trainer.StoreSink):
-        def __init__(self, *arguments, **options):
-            super().__init__(*arguments, **(options | {"every": -1.0}))
-
-        def segment(self, *arguments):
-            super().segment(*arguments)
-            raise Stop
-
     def branch(folder):
         actions = [{"kind": "clamp", "neurons": "all", "at": "memorization", "bits": "support"}]
         return parent.branch("memorization - 30", interventions=actions, out=folder)
 
     whole = branch(tmp_path / "whole")
-    monkeypatch.setattr(_trainer, "StoreSink", Impatient)
-    monkeypatch.setattr("grokscope.training.timeline.Timeline.segment_size", lambda *_: 7)
-    stops = 0
-    for _ in range(10):
-        try:
-            branch(tmp_path / "run")
-        except Stop:
-            stops += 1
+    stops = stopped_at_every_segment(monkeypatch, 7, lambda: branch(tmp_path / "run"), most=10)
     assert stops > 2
-    monkeypatch.undo()
     run = branch(tmp_path / "run")
     assert hashes(run) == hashes(whole)
     xr.testing.assert_identical(run.measures.load(), whole.measures.load())

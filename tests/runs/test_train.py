@@ -1,6 +1,7 @@
 """A run is extended by seeds, epochs and measures, and its bits are those of one made at once."""
 
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,18 +15,10 @@ from grokscope.runs.trainer import latest_states
 from grokscope.spec.streams import Members
 from grokscope.store.open import open_store
 from interrupted import stopped_at_every_segment
+from small_sweeps import small
 
 MEASURES = ["train_accuracy", "test_accuracy", "path_norm_total", "neuron_norm", "faithfulness"]
-
-
-def experiment(*overrides, measures=MEASURES):
-    return gs.Experiment(
-        task={"kind": "sparse_parity", "n": 8, "k": 2, "n_train": 40, "n_test": 20, "n_probe": 64},
-        model={"kind": "fully_connected", "width": 16},
-        epochs=4,
-        batch_size=16,
-        measures=measures,
-    ).with_(*overrides)
+experiment = partial(small, measures=MEASURES)
 
 
 def contents(run):

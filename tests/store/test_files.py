@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import gc
 import os
 import shutil
 from pathlib import Path
@@ -18,13 +17,9 @@ from grokscope.store.disk import clean_leftovers, remove_tree, walk_files
 from grokscope.store.folder import find_run, lock_folder, populate_folder, require_run
 from grokscope.store.open import create_store, open_store
 from numbered_runs import new_run
+from store_tests import open_files
 
 FILES = {"experiment.toml": "epochs = 3\n", "provenance.json": "{}\n"}
-
-
-def open_files() -> int:
-    gc.collect()  # what an earlier test left open is not counted once and then not again
-    return len(os.listdir("/dev/fd"))
 
 
 # --- single files ---

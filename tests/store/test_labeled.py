@@ -9,16 +9,13 @@ import pytest
 
 from grokscope.store.labeled import MemberAxes
 from grokscope.store.open import create_store, open_store
+from store_tests import plain
 
 
 @pytest.fixture
 def run(tmp_path):
     with create_store(tmp_path / "run", "", "ab" * 32, {}, {}) as store:
         yield store
-
-
-def plain(*seeds: int) -> list[tuple[int, int, int, int]]:
-    return [(seed, seed, seed, seed) for seed in seeds]
 
 
 def test_one_member_of_several_seeds_has_the_axis_of_its_weights():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import gc
 import json
 import os
 import platform
@@ -20,11 +19,7 @@ import pytest
 from grokscope.errors import StoreError
 from grokscope.store import lock as _lock
 from grokscope.store.lock import CommitLock, WriterLock
-
-
-def open_files() -> int:
-    gc.collect()  # what an earlier test left open is not counted once and then not again
-    return len(os.listdir("/dev/fd"))
+from store_tests import open_files
 
 
 @pytest.fixture(autouse=True)

@@ -8,16 +8,13 @@ import pytest
 from grokscope.errors import InputError, StoreError
 from grokscope.runs.folders import verify
 from grokscope.store.open import create_store, is_run_at, open_store
+from store_tests import plain
 
 
 @pytest.fixture
 def run(tmp_path):
     with create_store(tmp_path / "run", "", "ab" * 32, {"jax": "0"}, {}) as store:
         yield store
-
-
-def plain(*seeds: int) -> list[tuple[int, int, int, int]]:
-    return [(seed, seed, seed, seed) for seed in seeds]
 
 
 def test_up_to_where_members_have_a_measure(run):

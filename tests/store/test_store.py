@@ -22,16 +22,13 @@ from grokscope.store.folder import find_run, is_run
 from grokscope.store.lock import CommitLock
 from grokscope.store.open import create_store, open_store
 from grokscope.store.run_store import RunStore
+from store_tests import plain
 
 IDENTITY = "ab" * 32
 
 
 def make(path: Path, **options: object) -> RunStore:
     return create_store(path, "epochs = 3\n", IDENTITY, {"jax": "0"}, {"host": "h"}, **options)  # type: ignore[arg-type]
-
-
-def plain(*seeds: int) -> list[tuple[int, int, int, int]]:
-    return [(seed, seed, seed, seed) for seed in seeds]
 
 
 @pytest.fixture

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
 @pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Import a file of benchmarks/ as its scripts do, with their folders on the path."""
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
+def bench(bench: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """As in the other files, and with the folder of the rungs on the path."""
     monkeypatch.syspath_prepend(str(BENCHMARKS / "rungs"))
-    return importlib.import_module
+    return bench
 
 
 @pytest.mark.torch

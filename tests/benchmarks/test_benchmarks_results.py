@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import socket
 import sys
@@ -13,14 +12,7 @@ import numpy as np
 import pydantic
 import pytest
 
-BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
-
-
-@pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Import a file of benchmarks/ as its scripts do, with their folder on the path."""
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    return importlib.import_module
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
 def example_ladder(bench: Any, **changes: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,7 @@ import pytest
 from grokscope.sweeps.engines.ray import longest_first, unit_seconds
 from grokscope.sweeps.work_unit import WorkUnit
 
-ROOT = Path(__file__).resolve().parents[1]
-
-
-@pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    return importlib.import_module("scheduler")
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def simulate(bench: Any, works: list[float], **changes: Any) -> Any:
@@ -27,7 +20,7 @@ def simulate(bench: Any, works: list[float], **changes: Any) -> Any:
         "workers": 2, "start": 0.0, "deaths_per_second": 0.0, "commit": 20.0, "replaced_after": 50.0,
         "rng": np.random.default_rng(0), "predicted": works,
     }  # fmt: skip
-    return bench.simulate(works, **common | changes)
+    return bench("scheduler").simulate(works, **common | changes)
 
 
 def test_the_longest_goes_first(bench: Any) -> None:
