@@ -47,7 +47,7 @@ from grokscope.papers import (
     SweepProfile,
 )
 from grokscope.papers.critical_size import final
-from grokscope.papers.evidence import part_of, ratio
+from grokscope.papers.evidence import first_of_both, part_of, ratio
 from grokscope.plots.style import COLOR, SMALL, legend, line_style, panels, small_print, x_label
 from grokscope.starts import FromRun
 from grokscope.tasks.modular_operator import ModularOperator
@@ -448,8 +448,7 @@ def exponent_of_generalization(measures: xr.Dataset) -> np.ndarray:
 def exponent_over_memory(generalizing: xr.Dataset, memorizing: xr.Dataset) -> np.ndarray:
     """The one exponent over the other, [seed]."""
     one, other = exponent_of_generalization(generalizing), exponent_of_memory(memorizing)
-    n = min(len(one), len(other))
-    return ratio(-one[:n], -other[:n])
+    return ratio(*first_of_both(-one, -other))
 
 
 def answer_share(measures: xr.Dataset) -> np.ndarray:
@@ -527,9 +526,7 @@ def over_crossing(ungrokking: xr.Dataset, memorizing: xr.Dataset, generalizing: 
 
 def over_other(above: xr.Dataset, below: xr.Dataset, level: float = 0.5, axis: str = "n_train") -> np.ndarray:
     """A critical size in one sweep over that in another, of the same first seeds, [seed]."""
-    upper, lower = critical(above, level, axis), critical(below, level, axis)
-    n = min(len(upper), len(lower))
-    return ratio(upper[:n], lower[:n])
+    return ratio(*first_of_both(critical(above, level, axis), critical(below, level, axis)))
 
 
 def scratch_over_grokked(scratch: xr.Dataset, ungrokking: xr.Dataset) -> np.ndarray:

@@ -62,6 +62,7 @@ __all__ = [
     "finished_seeds",
     "first_below",
     "first_crossing",
+    "first_of_both",
     "grokked",
     "grokking_times",
     "happened_in",
@@ -343,6 +344,18 @@ def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     return np.divide(above, below, out=np.full(np.shape(above), np.nan), where=good)
 
 
+def first_of_both(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of two runs, [seed] or [seed, ...], of the seeds that both have: the first of the longer list.
+
+    Example:
+        >>> one, other = first_of_both(np.array([3.0, 5.0]), np.array([1.0]))
+        >>> one.tolist(), other.tolist()
+        ([3.0], [1.0])
+    """
+    n = min(len(one), len(other))
+    return one[:n], other[:n]
+
+
 def difference(above: xr.Dataset, below: xr.Dataset, of: Callable[[xr.Dataset], np.ndarray]) -> np.ndarray:
     """A number of each seed of one run less that of another run, over the first seeds of both [seed].
 
@@ -357,9 +370,8 @@ def difference(above: xr.Dataset, below: xr.Dataset, of: Callable[[xr.Dataset], 
         >>> difference(one, other, of=lambda measures: measures["size"].to_numpy()).tolist()
         [2.0]
     """
-    upper, lower = of(above), of(below)
-    n = min(len(upper), len(lower))
-    return upper[:n] - lower[:n]
+    upper, lower = first_of_both(of(above), of(below))
+    return upper - lower
 
 
 # ---------------------------------------------------------------- truth values

@@ -48,6 +48,7 @@ from grokscope.papers.evidence import (
     difference,
     final_value,
     finished_seeds,
+    first_of_both,
     happened_in,
     largest_value,
     part_of,
@@ -333,8 +334,7 @@ def best_accuracy(measures: xr.Dataset) -> np.ndarray:
 def ratio_of_test_loss(above: xr.Dataset, below: xr.Dataset) -> np.ndarray:
     """Last test loss of one run over that of another, of the same first seeds [seed]."""
     upper, lower = (final_value(curve(measures, "test_loss")) for measures in (above, below))
-    n = min(len(upper), len(lower))
-    return ratio(upper[:n], lower[:n])
+    return ratio(*first_of_both(upper, lower))
 
 
 def written_down(measures: xr.Dataset, **cell: int) -> np.ndarray:

@@ -48,7 +48,15 @@ from grokscope.papers import (
     SweepExperiment,
     SweepProfile,
 )
-from grokscope.papers.evidence import final_value, first_below, largest_value, part_of, ratio
+from grokscope.papers.evidence import (
+    difference,
+    final_value,
+    first_below,
+    first_of_both,
+    largest_value,
+    part_of,
+    ratio,
+)
 from grokscope.plots.style import COLOR, legend, panels, small_print, x_label
 from grokscope.spec.events import member_curves
 from grokscope.tasks.gaussian_teacher import GaussianTeacher
@@ -490,16 +498,13 @@ def last_loss(measures: xr.Dataset) -> np.ndarray:
 
 def slope_difference(centered: xr.Dataset, plain: xr.Dataset, most: float) -> np.ndarray:
     """The slope of the delay over output scales of one sweep less that of another [seed]."""
-    one, other = (slope(sweep, "output_scale", log_delay, most=most) for sweep in (centered, plain))
-    n = min(len(one), len(other))
-    return one[:n] - other[:n]
+    return difference(centered, plain, of=lambda sweep: slope(sweep, "output_scale", log_delay, most=most))
 
 
 def loss_ratio(centered: xr.Dataset, plain: xr.Dataset, scale: float) -> np.ndarray:
     """The last test loss at an output scale in one sweep over that in another [seed]."""
     one, other = (np.exp(at(sweep, "output_scale", scale, last_loss)) for sweep in (centered, plain))
-    n = min(len(one), len(other))
-    return ratio(one[:n], other[:n])
+    return ratio(*first_of_both(one, other))
 
 
 def _pair(measures: xr.Dataset, i: int) -> xr.Dataset:

@@ -50,7 +50,7 @@ from grokscope.papers import (
     SweepExperiment,
     SweepProfile,
 )
-from grokscope.papers.evidence import first_below, part_of, ratio
+from grokscope.papers.evidence import first_below, first_of_both, part_of, ratio
 from grokscope.plots.style import COLOR, legend, panels, small_print, x_label
 from grokscope.spec.events import member_curves
 from grokscope.statistics import marchenko_pastur
@@ -435,11 +435,11 @@ def same_curves(gd: xr.Dataset, other: xr.Dataset) -> np.ndarray:
     found: list[float] = []
     for name in ("train_loss", "population_loss"):
         (_, one), (_, two) = _curves(gd, name), _curves(other, name)
-        n = min(len(one), len(two))
-        seen = (one[:n] > 1e-20) & (two[:n] > 1e-20)
+        one, two = first_of_both(one, two)
+        seen = (one > 1e-20) & (two > 1e-20)
         if not seen.any():
             raise NotTestable(f"{name} was measured for no seed of both runs")
-        found.append(float(np.abs(np.log(one[:n][seen] / two[:n][seen])).max()))
+        found.append(float(np.abs(np.log(one[seen] / two[seen])).max()))
     return np.array(found)
 
 

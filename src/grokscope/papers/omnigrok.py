@@ -40,6 +40,7 @@ from grokscope.papers.evidence import (
     curve,
     exponents,
     final_value,
+    first_of_both,
     grokking_times,
     largest_value,
     late_median,
@@ -313,9 +314,8 @@ def held_over_free(held: xr.Dataset, free: xr.Dataset) -> np.ndarray:
     At least 1 if the seed has not generalized with the held norm.
     """
     (above, seen), (below, _) = delay(held), delay(free)
-    n = min(len(above), len(below))
-    found = ratio(above[:n], below[:n])
-    return np.where(seen[:n], found, np.maximum(found, 1.0))
+    found = ratio(*first_of_both(above, below))
+    return np.where(seen[: len(found)], found, np.maximum(found, 1.0))
 
 
 def norm_over_start(measures: xr.Dataset, at: str) -> np.ndarray:

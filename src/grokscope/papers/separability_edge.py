@@ -40,7 +40,7 @@ from grokscope.papers import (
     SweepExperiment,
     SweepProfile,
 )
-from grokscope.papers.evidence import part_of, ratio
+from grokscope.papers.evidence import difference, part_of, ratio
 from grokscope.plots.style import COLOR, legend, panels, small_print, x_label
 from grokscope.spec.events import member_curves
 from grokscope.statistics import clopper_pearson, separable_probability
@@ -490,9 +490,7 @@ def plateau_steps(measures: xr.Dataset) -> np.ndarray:
 
 def longer_plateau(adam: xr.Dataset, gd: xr.Dataset) -> np.ndarray:
     """log10 of one plus Adam's plateau, less that of gradient descent [seed]."""
-    one, other = plateau_steps(adam), plateau_steps(gd)
-    n = min(len(one), len(other))
-    return np.log10(1 + one[:n]) - np.log10(1 + other[:n])
+    return difference(adam, gd, of=lambda measures: np.log10(1 + plateau_steps(measures)))
 
 
 def _of_flipped(measures: xr.Dataset, share: float, of: Callable[[xr.Dataset], np.ndarray]) -> np.ndarray:

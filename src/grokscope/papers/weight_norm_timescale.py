@@ -44,7 +44,15 @@ from grokscope.papers import (
     SweepProfile,
     from_experiment,
 )
-from grokscope.papers.evidence import part_of, pseudovalues, ratio, steps_of, times_in, value_at
+from grokscope.papers.evidence import (
+    first_of_both,
+    part_of,
+    pseudovalues,
+    ratio,
+    steps_of,
+    times_in,
+    value_at,
+)
 from grokscope.plots.style import COLOR, SMALL, legend, panels, small_print, x_label
 from grokscope.spec.events import member_curves
 from grokscope.statistics import CensoredTimes, censored_regression, paired_ratios
@@ -507,9 +515,7 @@ def scale_seen(held: xr.Dataset, matched: xr.Dataset) -> np.ndarray:
     need(matched, "logit_scale")
     temperature = _median(temperature_that_matches(held))
     seen = ratio(_early_logits(matched), np.array(temperature))
-    wanted = _early_logits(part_of(held, norm=_RHOS[1]))
-    n = min(len(seen), len(wanted))
-    return ratio(seen[:n], wanted[:n])
+    return ratio(*first_of_both(seen, _early_logits(part_of(held, norm=_RHOS[1]))))
 
 
 def memory_with_temperature(matched: xr.Dataset, held: xr.Dataset) -> np.ndarray:
