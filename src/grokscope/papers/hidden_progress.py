@@ -50,9 +50,11 @@ from grokscope.papers.evidence import (
     exponents,
     finished_seeds,
     first_crossing,
+    largest_value,
     part_of,
     pseudovalues,
     ratio,
+    ratio_of_splits,
     steps_of,
     steps_to,
     times_in,
@@ -60,7 +62,7 @@ from grokscope.papers.evidence import (
 )
 from grokscope.plots.style import COLOR, legend, panels, small_print, x_label
 from grokscope.spec.events import member_curves
-from grokscope.statistics import CensoredTimes, paired_ratios
+from grokscope.statistics import CensoredTimes
 from grokscope.tasks.sparse_parity import SparseParity
 
 if TYPE_CHECKING:
@@ -389,8 +391,7 @@ def bend(measures: xr.Dataset) -> np.ndarray:
 
 def gap_of(measures: xr.Dataset, n_train: int) -> CensoredTimes:
     """Steps to 99 % test over steps to 99 % training accuracy, as censored ratios [seed]."""
-    cell = part_of(measures, n_train=n_train)
-    return paired_ratios(steps_to(cell, "test"), steps_to(cell, "train"))
+    return ratio_of_splits(part_of(measures, n_train=n_train))
 
 
 def groks_from_1000(measures: xr.Dataset) -> np.ndarray:
@@ -407,9 +408,7 @@ def reaches(measures: xr.Dataset, level: float, **cell: float) -> np.ndarray:
 
 def best_accuracy(measures: xr.Dataset, **cell: float) -> np.ndarray:
     """The best test accuracy at any measured step, in one cell [seed]."""
-    values = curve(part_of(measures, **cell), "test_accuracy")
-    best = np.max(values, axis=1, initial=-np.inf, where=~np.isnan(values))
-    return np.where(np.isfinite(best), best, np.nan)
+    return largest_value(curve(part_of(measures, **cell), "test_accuracy"))
 
 
 def decay_is_two_sided(measures: xr.Dataset) -> np.ndarray:
