@@ -47,7 +47,7 @@ from grokscope.papers import (
     SweepProfile,
 )
 from grokscope.papers.critical_size import final
-from grokscope.papers.evidence import first_of_both, part_of, ratio
+from grokscope.papers.evidence import first_of_both, need_axis, part_of, ratio
 from grokscope.plots.style import COLOR, SMALL, legend, line_style, panels, small_print, x_label
 from grokscope.starts import FromRun
 from grokscope.tasks.modular_operator import ModularOperator
@@ -403,8 +403,7 @@ def last(measures: xr.Dataset, name: str, axis: str = "train_fraction") -> tuple
         NotTestable: if it was measured for no seed, or the sweep has no such axis.
     """
     values = final(measures, name)
-    if axis not in values.dims:
-        raise NotTestable(f"the sweep has no axis {axis!r}")
+    need_axis(values, axis)
     values = values.sortby(axis).transpose(axis, "seed")
     return values[axis].to_numpy().astype(float), values.to_numpy()
 
@@ -505,8 +504,7 @@ def width_of_change(measures: xr.Dataset) -> np.ndarray:
 
 def over_decays(measures: xr.Dataset) -> np.ndarray:
     """The critical size at the largest decay over that at the smallest, [seed]."""
-    if "weight_decay" not in measures.dims:
-        raise NotTestable("the sweep has no axis 'weight_decay'")
+    need_axis(measures, "weight_decay")
     decays = measures["weight_decay"].to_numpy()
     return ratio(*(critical(measures, weight_decay=decay) for decay in (decays.max(), decays.min())))
 

@@ -69,6 +69,7 @@ __all__ = [
     "largest_value",
     "late_median",
     "memorization_times",
+    "need_axis",
     "neuron_curves",
     "part_of",
     "phase_of",
@@ -473,6 +474,26 @@ def ratio_of_splits(measures: xr.Dataset) -> CensoredTimes:
 # ---------------------------------------------------------------- cells of a sweep
 
 
+def need_axis(measures: xr.Dataset | xr.DataArray, name: str) -> None:
+    """Check that measures of a sweep lie along an axis.
+
+    Raises:
+        NotTestable: if they do not.
+
+    Example:
+        >>> import xarray as xr
+        >>> measures = xr.Dataset({"test_accuracy": (("width", "seed"), [[0.5], [1.0]])}, {"width": [8, 32]})
+        >>> need_axis(measures, "width")
+        >>> try:
+        ...     need_axis(measures, "depth")
+        ... except NotTestable as error:
+        ...     print(error)
+        the sweep has no axis 'depth'
+    """
+    if name not in measures.dims:
+        raise NotTestable(f"the sweep has no axis {name!r}")
+
+
 def part_of(measures: xr.Dataset, **settings: Any) -> xr.Dataset:
     """The measures of the cells that have these values on these axes; the axes are dropped.
 
@@ -486,8 +507,7 @@ def part_of(measures: xr.Dataset, **settings: Any) -> xr.Dataset:
         [1.0]
     """
     for name, value in settings.items():
-        if name not in measures.dims:
-            raise NotTestable(f"the sweep has no axis {name!r}")
+        need_axis(measures, name)
         labels = measures[name].to_numpy()
         same = np.isclose(labels, value, rtol=1e-6, atol=0) if labels.dtype.kind in "fiu" else labels == value
         if not same.any():
@@ -546,8 +566,7 @@ def happened_in(measures: xr.Dataset, what: str, along: str, **settings: Any) ->
         >>> happened_in(measures, "grokking", "width").tolist()
         [[True], [False]]
     """
-    if along not in measures.dims:
-        raise NotTestable(f"the sweep has no axis {along!r}")
+    need_axis(measures, along)
     cells = [{along: value, **settings} for value in measures[along].to_numpy()]
     return np.array([times_in(measures, what, **cell).observed for cell in cells])
 

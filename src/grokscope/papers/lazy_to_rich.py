@@ -54,6 +54,7 @@ from grokscope.papers.evidence import (
     first_below,
     first_of_both,
     largest_value,
+    need_axis,
     part_of,
     ratio,
 )
@@ -383,8 +384,7 @@ def _values(measures: xr.Dataset, axis: str, most: float = np.inf) -> np.ndarray
     Raises:
         NotTestable: if there are fewer than two.
     """
-    if axis not in measures.dims:
-        raise NotTestable(f"the sweep has no axis {axis!r}")
+    need_axis(measures, axis)
     found = np.sort(measures[axis].to_numpy().astype(float))
     found = found[found <= most * (1 + 1e-9)]
     if len(found) < 2:

@@ -45,6 +45,7 @@ from grokscope.papers.evidence import (
     largest_value,
     late_median,
     memorization_times,
+    need_axis,
     part_of,
     ratio,
     times_in,
@@ -209,8 +210,7 @@ _EXPERIMENTS = (
 def by_norm(measures: xr.Dataset, name: str) -> tuple[np.ndarray, np.ndarray]:
     """The values of alpha [alpha], and a measure of the last networks [alpha, seed]."""
     need(measures, name)
-    if "init_scale" not in measures.dims:
-        raise NotTestable("the sweep has no axis 'init_scale'")
+    need_axis(measures, "init_scale")
     last = measures[name].isel(step=-1).transpose("init_scale", ...)
     values = last.to_numpy().astype(np.float64).reshape(last.sizes["init_scale"], -1)
     if np.isnan(values).all():
@@ -263,8 +263,7 @@ def times(measures: xr.Dataset, what: str, weight_decay: float) -> CensoredTimes
 def _need_tolerances(measures: xr.Dataset) -> None:
     suffixes = ("", f"_{_LOOSE}")
     need(measures, *(f"{split}_tolerance_accuracy{one}" for split in ("train", "test") for one in suffixes))
-    if "weight_decay" not in measures.dims:
-        raise NotTestable("the sweep has no axis 'weight_decay'")
+    need_axis(measures, "weight_decay")
 
 
 def time_ratio(measures: xr.Dataset, *decays: float) -> CensoredTimes:

@@ -50,6 +50,7 @@ from grokscope.papers.evidence import (
     difference,
     exponents,
     first_of_both,
+    need_axis,
     part_of,
     pseudovalues,
     ratio_of_splits,
@@ -319,8 +320,7 @@ def sparse_less_dense(sparse: xr.Dataset, dense: xr.Dataset, widths: str) -> np.
 
 def measured_widths(measures: xr.Dataset) -> np.ndarray:
     """The widths of a sweep."""
-    if "width" not in measures.dims:
-        raise NotTestable("the sweep has no axis 'width'")
+    need_axis(measures, "width")
     return measures["width"].to_numpy()
 
 

@@ -48,7 +48,7 @@ from grokscope.papers import (
     SweepExperiment,
     SweepProfile,
 )
-from grokscope.papers.evidence import first_of_both, part_of, ratio, steps_of
+from grokscope.papers.evidence import first_of_both, need_axis, part_of, ratio, steps_of
 from grokscope.plots.style import COLOR, legend, panels, small_print, x_label
 from grokscope.statistics import (
     CensoredTimes,
@@ -301,8 +301,7 @@ def step_exponents(measures: xr.Dataset, alpha: float = _ALPHA, add_tail: bool =
 
 def cell_values(measures: xr.Dataset, axis: str) -> np.ndarray:
     """The numbers on an axis of a sweep; of one over widths, those of the only hidden layer."""
-    if axis not in measures.dims:
-        raise NotTestable(f"the sweep has no axis {axis!r}")
+    need_axis(measures, axis)
     return np.array([float(str(label).strip("[]")) for label in measures[axis].to_numpy()])
 
 

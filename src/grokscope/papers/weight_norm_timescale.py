@@ -46,6 +46,7 @@ from grokscope.papers import (
 )
 from grokscope.papers.evidence import (
     first_of_both,
+    need_axis,
     part_of,
     pseudovalues,
     ratio,
@@ -350,8 +351,7 @@ def _cell(measures: xr.Dataset, axis: str, value: float) -> xr.Dataset:
 
 def _over(measures: xr.Dataset, axis: str, cells: Sequence[float] | None = None) -> np.ndarray:
     """`norm_at_grokking` in each cell along an axis, [cell, seed]."""
-    if axis not in measures.dims:
-        raise NotTestable(f"the sweep has no axis {axis!r}")
+    need_axis(measures, axis)
     values = measures[axis].to_numpy() if cells is None else cells
     return np.array([norm_at_grokking(_cell(measures, axis, float(value))) for value in values])
 
@@ -457,8 +457,7 @@ def rate_of_growth(measures: xr.Dataset, *norms: float, since: float = 0.0) -> n
 def held_over_asked(held: xr.Dataset, reference: xr.Dataset) -> np.ndarray:
     r"""The norm at grokking over $\rho W_c$, of each seed in each cell that grokked."""
     asked = _median(norm_at_grokking(reference))
-    if "norm" not in held.dims:
-        raise NotTestable("the sweep has no axis 'norm'")
+    need_axis(held, "norm")
     found = [
         ratio(norm_at_grokking(part_of(held, norm=float(rho))), np.array(float(rho) * asked))
         for rho in held["norm"]
@@ -576,8 +575,7 @@ def off_frontier(
         name: of the measure that is held.
         chosen: the decays that make the line; by default all.
     """
-    if "weight_decay" not in decays:
-        raise NotTestable("the sweep has no axis 'weight_decay'")
+    need_axis(decays, "weight_decay")
     values = np.sort(np.array(decays["weight_decay"].to_numpy() if chosen is None else chosen, float))[::-1]
     if len(values) < 2:
         raise NotTestable("the sweep has one weight decay")
