@@ -57,6 +57,7 @@ from grokscope.papers.evidence import (
     need_axis,
     part_of,
     ratio,
+    steps_of,
 )
 from grokscope.plots.style import COLOR, legend, panels, small_print, x_label
 from grokscope.spec.events import member_curves
@@ -371,7 +372,7 @@ def losses(measures: xr.Dataset, *, moments: bool = True) -> tuple[np.ndarray, n
     found = member_curves(measures["train_loss"]), member_curves(test)
     if not all((curves > 0).any() for curves in found):
         raise NotTestable("the losses were positive for no seed")
-    return measures["step"].to_numpy().astype(np.float64), *found
+    return steps_of(measures), *found
 
 
 def _cell(measures: xr.Dataset, axis: str, value: float) -> xr.Dataset:
@@ -559,7 +560,7 @@ def gap(measures: xr.Dataset, scale: float, name: str) -> np.ndarray:
 def log_accuracy_delay(measures: xr.Dataset, level: float = 0.95) -> np.ndarray:
     """The logarithm of the step of a test accuracy of 95 % over that of training accuracy [seed]."""
     need(measures, "train_accuracy", "test_accuracy")
-    steps = measures["step"].to_numpy().astype(float)
+    steps = steps_of(measures)
     times: list[np.ndarray] = []
     for split in ("train", "test"):
         curves = member_curves(measures[f"{split}_accuracy"])
@@ -953,7 +954,7 @@ def _figure_1(runs: Mapping[str, RunLike], command: str) -> Drawing:
     figure, axes = panels(list(titles), columns=2)
     _losses_on(axes[0], measures, label=True)
     axes[0].axhline(_LEVEL, color=COLOR["memorization"], linewidth=0.6)
-    steps = measures["step"].to_numpy().astype(float)
+    steps = steps_of(measures)
     for term, color in _TERM_COLORS.items():
         _band(axes[1], steps, member_curves(measures["moment_error"].sel(term=term)), color, term)
     _log_axes(axes[1], y=False)
@@ -1031,7 +1032,7 @@ def _figure_9(runs: Mapping[str, RunLike], command: str) -> Drawing:
 def _figure_16(runs: Mapping[str, RunLike], command: str) -> Drawing:
     measures = runs["modular"].measures
     figure, axes = panels(["Accuracy", "Loss"])
-    steps = measures["step"].to_numpy().astype(float)
+    steps = steps_of(measures)
     for panel, name in zip(axes, ("accuracy", "loss"), strict=True):
         for split in ("train", "test"):
             curves = member_curves(measures[f"{split}_{name}"])

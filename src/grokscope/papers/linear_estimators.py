@@ -50,7 +50,7 @@ from grokscope.papers import (
     SweepExperiment,
     SweepProfile,
 )
-from grokscope.papers.evidence import first_below, first_of_both, part_of, ratio
+from grokscope.papers.evidence import first_below, first_of_both, part_of, ratio, steps_of
 from grokscope.plots.style import COLOR, legend, panels, small_print, x_label
 from grokscope.spec.events import member_curves
 from grokscope.statistics import marchenko_pastur
@@ -302,7 +302,7 @@ def _curves(measures: xr.Dataset, *names: str) -> tuple[np.ndarray, ...]:
     for name, curves in zip(names, found, strict=True):
         if not (curves > 0).any():
             raise NotTestable(f"{name} was positive for no seed")
-    return measures["step"].to_numpy().astype(np.float64), *found
+    return steps_of(measures), *found
 
 
 def delay(measures: xr.Dataset, level: float | None = None) -> np.ndarray:

@@ -48,6 +48,7 @@ from grokscope.papers.evidence import (
     need_axis,
     part_of,
     ratio,
+    steps_of,
     times_in,
 )
 from grokscope.papers.figures import ACCURACY, CurveLine, CurvePanel, curves_of
@@ -301,7 +302,7 @@ def delay(measures: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
 
     At least one interval between measured points; to the end of the run if it has not generalized.
     """
-    steps = measures["step"].to_numpy().astype(np.float64)
+    steps = steps_of(measures)
     generalized = grokking_times(measures)
     late = np.minimum(generalized.upper, steps[-1]) - memorization_times(measures).upper
     return np.maximum(late, steps[1] - steps[0]), generalized.observed
@@ -331,7 +332,7 @@ def digits_delay(measures: xr.Dataset, alpha: float) -> np.ndarray:
     """log10 of steps to 0.8 of the final test accuracy over steps to a training accuracy of 0.99 [seed]."""
     need(measures, "train_accuracy", "test_accuracy")
     cell = part_of(measures, init_scale=alpha)
-    steps = cell["step"].to_numpy().astype(np.float64)
+    steps = steps_of(cell)
     train, test = (member_curves(cell[f"{split}_accuracy"]) for split in ("train", "test"))
 
     def first(curves: np.ndarray, level: Any) -> np.ndarray:
