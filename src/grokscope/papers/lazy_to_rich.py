@@ -375,10 +375,6 @@ def losses(measures: xr.Dataset, *, moments: bool = True) -> tuple[np.ndarray, n
     return steps_of(measures), *found
 
 
-def _cell(measures: xr.Dataset, axis: str, value: float) -> xr.Dataset:
-    return part_of(measures, **{axis: value})
-
-
 def _values(measures: xr.Dataset, axis: str, most: float = np.inf) -> np.ndarray:
     """The values on an axis of a sweep, rising.
 
@@ -481,14 +477,14 @@ def slope(
     """
     values = [one for one in _values(measures, axis, most) if one >= shortest * (1 - 1e-9)]
     x = np.log(values)
-    y = np.array([of(_cell(measures, axis, one)) for one in values])
+    y = np.array([of(part_of(measures, **{axis: one})) for one in values])
     x = x - x.mean()
     return x @ (y - y.mean(axis=0)) / (x @ x)
 
 
 def at(measures: xr.Dataset, axis: str, value: float, of: Any) -> np.ndarray:
     """A number of the cell at a value [seed]."""
-    return of(_cell(measures, axis, value))
+    return of(part_of(measures, **{axis: value}))
 
 
 def last_loss(measures: xr.Dataset) -> np.ndarray:
@@ -548,7 +544,7 @@ def goldilocks(measures: xr.Dataset) -> np.ndarray:
 
 def gap(measures: xr.Dataset, scale: float, name: str) -> np.ndarray:
     """A number of the analysis of `lazy-limit` at an output scale [seed]."""
-    cell = _cell(measures, "output_scale", scale)
+    cell = part_of(measures, output_scale=scale)
     need(cell, name)
     values = member_curves(cell[name])
     found = np.array([row[np.isfinite(row)][-1] if np.isfinite(row).any() else np.nan for row in values])
@@ -981,13 +977,13 @@ def _sweep_figure(
     for row, measures in enumerate(both):
         for column, value in enumerate(shown):
             panel = axes[row * len(shown) + column]
-            _losses_on(panel, _cell(measures, axis_name, value), label=(row, column) == (0, 0))
+            _losses_on(panel, part_of(measures, **{axis_name: value}), label=(row, column) == (0, 0))
     of = log_delay if axis_name == "output_scale" else log_wait
     for measures, color, label in zip(
         both, (COLOR["grokking"], COLOR["null"]), ("plain", "centered"), strict=True
     ):
         for panel, number in zip(axes[2 * len(shown) :], (of, last_loss), strict=False):
-            curves = np.array([number(_cell(measures, axis_name, value)) for value in values]).T
+            curves = np.array([number(part_of(measures, **{axis_name: value})) for value in values]).T
             shown_curves = np.exp(curves) if number is last_loss else curves
             _band(panel, values, shown_curves, color, label)
             panel.set_xscale("log")
@@ -1023,7 +1019,7 @@ def _figure_9(runs: Mapping[str, RunLike], command: str) -> Drawing:
     values = _values(measures, "n_train")
     figure, axes = panels([f"P = {int(one)}" for one in values], columns=len(values))
     for panel, value in zip(axes, values, strict=True):
-        _losses_on(panel, _cell(measures, "n_train", value), label=panel is axes[0])
+        _losses_on(panel, part_of(measures, n_train=value), label=panel is axes[0])
     legend(figure, axes[0])
     small_print(figure, _BAND, command)
     return figure
@@ -1049,7 +1045,7 @@ def _figure_teacher(runs: Mapping[str, RunLike], command: str) -> Drawing:
     values = _values(measures, "output_scale")
     figure, axes = panels([f"alpha = {one:g}" for one in values], columns=len(values))
     for panel, value in zip(axes, values, strict=True):
-        _losses_on(panel, _cell(measures, "output_scale", value), label=panel is axes[0], moments=False)
+        _losses_on(panel, part_of(measures, output_scale=value), label=panel is axes[0], moments=False)
         panel.axhline(_TEACHER_LEVEL, color=COLOR["memorization"], linewidth=0.6)
     legend(figure, axes[0])
     small_print(figure, _BAND, f"Line: a loss of {_TEACHER_LEVEL:g}.", command)

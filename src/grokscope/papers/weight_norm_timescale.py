@@ -345,15 +345,11 @@ def norm_at_grokking(measures: xr.Dataset, name: str = _SIZE.name) -> np.ndarray
     return found
 
 
-def _cell(measures: xr.Dataset, axis: str, value: float) -> xr.Dataset:
-    return part_of(measures, **{axis: value})
-
-
 def _over(measures: xr.Dataset, axis: str, cells: Sequence[float] | None = None) -> np.ndarray:
     """`norm_at_grokking` in each cell along an axis, [cell, seed]."""
     need_axis(measures, axis)
     values = measures[axis].to_numpy() if cells is None else cells
-    return np.array([norm_at_grokking(_cell(measures, axis, float(value))) for value in values])
+    return np.array([norm_at_grokking(part_of(measures, **{axis: float(value)})) for value in values])
 
 
 def variation(norms: np.ndarray) -> np.ndarray:
@@ -580,7 +576,7 @@ def off_frontier(
     if len(values) < 2:
         raise NotTestable("the sweep has one weight decay")
     frees = [times_in(decays, "grokking", weight_decay=value) for value in values]
-    norms = np.array([norm_at_grokking(_cell(decays, "weight_decay", value), name) for value in values])
+    norms = np.array([norm_at_grokking(part_of(decays, weight_decay=value), name) for value in values])
     sizes = norm_at_grokking(part_of(held, norm=norm), name)
     n = min(norms.shape[1], len(sizes))
     means = np.array([np.nanmean(one[:n]) for one in (*norms, sizes)])
@@ -938,7 +934,7 @@ def _cells(
     """Values of an axis, and norms and times at grokking in each of its cells, of those that have any."""
     found: tuple[list[float], list[Any], list[Any]] = ([], [], [])
     for value in measures[axis].to_numpy().astype(float):
-        cell = _cell(measures, axis, value)
+        cell = part_of(measures, **{axis: value})
         try:
             norms = norm_at_grokking(cell, name)
         except NotTestable:
