@@ -396,7 +396,9 @@ def number(measures: xr.Dataset, name: str) -> np.ndarray:
     return np.unique(found[np.isfinite(found)])
 
 
-def last(measures: xr.Dataset, name: str, axis: str = "train_fraction") -> tuple[np.ndarray, np.ndarray]:
+def last_by_size(
+    measures: xr.Dataset, name: str, axis: str = "train_fraction"
+) -> tuple[np.ndarray, np.ndarray]:
     """Sizes [size] of a sweep, rising, and a measure at the end of training, [size, seed].
 
     Raises:
@@ -413,8 +415,8 @@ def efficiencies(measures: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
 
     NaN where the loss is 1 or more.
     """
-    sizes, loss = last(measures, "train_loss")
-    _, norm = last(measures, "weight_norm")
+    sizes, loss = last_by_size(measures, "train_loss")
+    _, norm = last_by_size(measures, "weight_norm")
     with np.errstate(divide="ignore", invalid="ignore"):
         return sizes, np.where((loss > 0) & (loss < 1) & (norm > 0), -np.log(loss) / norm**2, np.nan)
 
@@ -422,7 +424,7 @@ def efficiencies(measures: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
 def generalizing_efficiencies(measures: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
     """`efficiencies` of networks with a test accuracy of 0.95 or more; NaN for others."""
     sizes, found = efficiencies(measures)
-    return sizes, np.where(last(measures, "test_accuracy")[1] >= 0.95, found, np.nan)
+    return sizes, np.where(last_by_size(measures, "test_accuracy")[1] >= 0.95, found, np.nan)
 
 
 def _lines(sizes: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -485,7 +487,7 @@ def critical(
 ) -> np.ndarray:
     """The size at which test accuracy at the end crosses a level, [seed]."""
     part = part_of(measures, **cell) if cell else measures
-    return size_at(*last(part, "test_accuracy", axis), level)
+    return size_at(*last_by_size(part, "test_accuracy", axis), level)
 
 
 def width_of_change(measures: xr.Dataset) -> np.ndarray:
@@ -494,7 +496,7 @@ def width_of_change(measures: xr.Dataset) -> np.ndarray:
     Where a level is not crossed, the smallest, or the largest, measured size takes its place: then this is
     less than the width.
     """
-    sizes, accuracy = last(part_of(measures, weight_decay=1.0), "test_accuracy")
+    sizes, accuracy = last_by_size(part_of(measures, weight_decay=1.0), "test_accuracy")
     high, low = (size_at(sizes, accuracy, level) for level in (0.9, 0.1))
     known = np.isfinite(accuracy).all(axis=0)
     high = np.where(np.isnan(high) & known, np.where(accuracy[-1] < 0.9, sizes[-1], sizes[0]), high)
@@ -541,7 +543,7 @@ def least_accuracy(measures: xr.Dataset) -> np.ndarray:
 
 def at_smallest(measures: xr.Dataset, axis: str = "train_fraction", **cell: Any) -> np.ndarray:
     """Test accuracy at the end, at the smallest size, [seed]."""
-    return last(part_of(measures, **cell) if cell else measures, "test_accuracy", axis)[1][0]
+    return last_by_size(part_of(measures, **cell) if cell else measures, "test_accuracy", axis)[1][0]
 
 
 def in_between(measures: xr.Dataset) -> np.ndarray:
@@ -551,7 +553,7 @@ def in_between(measures: xr.Dataset) -> np.ndarray:
     training accuracy or later.
     """
     need(measures, "train_accuracy", "test_accuracy")
-    _, ends = last(measures, "test_accuracy")
+    _, ends = last_by_size(measures, "test_accuracy")
     train, test = (
         measures[f"{split}_accuracy"].sortby("train_fraction").transpose("train_fraction", "seed", "step")
         for split in ("train", "test")
@@ -913,7 +915,7 @@ def _draw_ungrokking(runs: Mapping[str, RunLike], command: str) -> Drawing:
             norms.plot(along * table, line, color=color, linestyle="dashed", linewidth=0.8)
     colors = (_GREEN, "black", _GRAY, _ORANGE)
     for decay, color in zip(np.sort(ungrokking["weight_decay"].to_numpy()), colors, strict=False):
-        sizes, found = last(part_of(ungrokking, weight_decay=decay), "test_accuracy")
+        sizes, found = last_by_size(part_of(ungrokking, weight_decay=decay), "test_accuracy")
         _line(accuracy, sizes * whole, found, color, f"decay {decay:g}")
     found = critical(ungrokking, weight_decay=1.0) * whole
     if np.isfinite(found).any():
@@ -935,7 +937,7 @@ def _draw_ungrokking(runs: Mapping[str, RunLike], command: str) -> Drawing:
 
 def _draw_semi(runs: Mapping[str, RunLike], command: str) -> Drawing:
     scratch, ungrokking = runs["semi-grokking"].measures, runs["ungrokking"].measures
-    sizes, ends = last(scratch, "test_accuracy")
+    sizes, ends = last_by_size(scratch, "test_accuracy")
     between = ((ends >= 0.2) & (ends <= 0.9)).sum(axis=1)
     chosen = int(np.argmax(between))
     whole = _equations(runs["semi-grokking"])
@@ -950,7 +952,7 @@ def _draw_semi(runs: Mapping[str, RunLike], command: str) -> Drawing:
             label = split if i == 0 else None
             curves.plot(steps, one, color=COLOR[split], linestyle=line_style(split), lw=0.8, label=label)
     _line(end, sizes * whole, ends, _ORANGE, "from scratch")
-    grokked_sizes, kept = last(part_of(ungrokking, weight_decay=1.0), "test_accuracy")
+    grokked_sizes, kept = last_by_size(part_of(ungrokking, weight_decay=1.0), "test_accuracy")
     _line(end, grokked_sizes * _equations(runs["ungrokking"]), kept, _BLUE, "from grokked networks")
     curves.set_xscale("symlog", linthresh=max(1, float(steps[1])))
     x_label(curves, "step")
@@ -970,7 +972,7 @@ def _draw_parity(runs: Mapping[str, RunLike], command: str) -> Drawing:
         ("parity-ungrokking-fast", _ORANGE, 0.03),
     ):
         label = f"decay {decay:g}, {runs[name].experiment.n_steps:,} steps"
-        _line(axis, *last(runs[name].measures, "test_accuracy", "n_train"), color, label)
+        _line(axis, *last_by_size(runs[name].measures, "test_accuracy", "n_train"), color, label)
     axis.set_ylim(0.45, 1.03)
     x_label(axis, "training samples")
     legend(drawing, axis)

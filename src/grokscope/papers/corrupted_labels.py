@@ -37,6 +37,7 @@ from grokscope.papers.evidence import (
     difference,
     final_value,
     largest_value,
+    last,
     neuron_curves,
     part_of,
 )
@@ -254,11 +255,6 @@ def _best_over_steps(measures: xr.Dataset) -> xr.DataArray:
 
 
 # ---------------------------------------------------------------- evidence: one entry per seed
-
-
-def last(measures: xr.Dataset, name: str, **labels: str | int) -> np.ndarray:
-    """A measure of the last network [seed]."""
-    return final_value(curve(measures, name, **labels))
 
 
 def peak(measures: xr.Dataset, split: str) -> np.ndarray:

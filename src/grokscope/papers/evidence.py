@@ -67,6 +67,7 @@ __all__ = [
     "grokking_times",
     "happened_in",
     "largest_value",
+    "last",
     "late_median",
     "memorization_times",
     "need_axis",
@@ -235,6 +236,26 @@ def value_at(measures: xr.Dataset, values: np.ndarray, steps: np.ndarray) -> np.
 def final_value(values: np.ndarray) -> np.ndarray:
     """Each seed's value [seed] at the last point of a curve [seed, step]; NaN if not measured there."""
     return values[:, -1].copy()
+
+
+def last(measures: xr.Dataset, name: str, **labels: str | int) -> np.ndarray:
+    """A measure of the last network of each seed [seed]; NaN if not measured there, or diverged.
+
+    Args:
+        measures: the run's.
+        name: of the measure.
+        labels: where on the measure's other axes, as ``subnetwork="generalizing", split="test"``.
+
+    Raises:
+        NotTestable: if it was not measured for any finished seed.
+
+    Example:
+        >>> import xarray as xr
+        >>> data = {name: (("seed", "step"), [[0.5, 1.0]]) for name in ("train_accuracy", "test_accuracy")}
+        >>> last(xr.Dataset(data, {"step": [0, 10]}), "test_accuracy").tolist()
+        [1.0]
+    """
+    return final_value(curve(measures, name, **labels))
 
 
 def largest_value(values: np.ndarray) -> np.ndarray:

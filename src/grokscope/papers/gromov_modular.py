@@ -46,11 +46,11 @@ from grokscope.papers.evidence import (
     ONE_SEED_IN_TEN,
     curve,
     difference,
-    final_value,
     finished_seeds,
     first_of_both,
     happened_in,
     largest_value,
+    last,
     part_of,
     ratio,
     ratio_of_splits,
@@ -265,14 +265,9 @@ def reaches(measures: xr.Dataset) -> np.ndarray:
 
 def growth_of_norm(measures: xr.Dataset) -> np.ndarray:
     """Norm of all weights at 99 % test accuracy (or the end) over that at 99 % training accuracy [seed]."""
-    norm, last = curve(measures, "weight_norm"), steps_of(measures)[-1]
-    late = np.minimum(steps_to(measures, "test").upper, last)
+    norm, end = curve(measures, "weight_norm"), steps_of(measures)[-1]
+    late = np.minimum(steps_to(measures, "test").upper, end)
     return ratio(value_at(measures, norm, late), value_at(measures, norm, steps_to(measures, "train").upper))
-
-
-def last_alignment(measures: xr.Dataset, name: str = "phase_alignment") -> np.ndarray:
-    """Alignment of the last network [seed]; NaN where too few neurons are waves."""
-    return final_value(curve(measures, name))
 
 
 def alignment_at_grokking(measures: xr.Dataset) -> np.ndarray:
@@ -333,7 +328,7 @@ def best_accuracy(measures: xr.Dataset) -> np.ndarray:
 
 def ratio_of_test_loss(above: xr.Dataset, below: xr.Dataset) -> np.ndarray:
     """Last test loss of one run over that of another, of the same first seeds [seed]."""
-    upper, lower = (final_value(curve(measures, "test_loss")) for measures in (above, below))
+    upper, lower = (last(measures, "test_loss") for measures in (above, below))
     return ratio(*first_of_both(upper, lower))
 
 
@@ -356,6 +351,7 @@ def speed_up(above: xr.Dataset, below: xr.Dataset) -> Any:
 _claim = partial(Claim, confirmed_on="100-199")
 _GROKKED = "over the seeds that reach 99 % test accuracy"
 _TENTH = Effect(0.1, "a tenth")
+_LAST_ALIGNMENT = partial(last, name="phase_alignment")  # NaN where too few neurons are waves
 
 
 def _written(
@@ -389,7 +385,7 @@ _align = partial(
     paper_value="a histogram with its peak at 0",
     region=Region.at_least(0.8),
     smallest_effect=_TENTH,
-    evidence=last_alignment,
+    evidence=_LAST_ALIGNMENT,
 )
 _ALIGN_AT = (
     "the mean over seeds, in the {}, of the mean of cos(phi1 + phi2 - phi3) over the neurons whose "
@@ -483,7 +479,7 @@ _CLAIMS = (
         sentence="AdamW fits the phases more sharply than gradient descent.",
         estimand=f"by AdamW less by gradient descent, seed by seed: {_ALIGN}",
         experiment="adamw",
-        evidence=partial(difference, of=last_alignment),
+        evidence=partial(difference, of=_LAST_ALIGNMENT),
     ),
     _claim(
         id="M6",
@@ -626,7 +622,7 @@ _CLAIMS = (
         estimand="by AdamW less by gradient descent, seed by seed: the mean over seeds, in the last network, "
         "of the mean of cos(phi1 + phi2 - phi3) over all neurons",
         experiment="adamw",
-        evidence=lambda a, b: difference(a, b, lambda m: last_alignment(m, "phase_alignment_all")),
+        evidence=lambda a, b: difference(a, b, lambda m: last(m, "phase_alignment_all")),
     ),
     _sharper(
         id="M5-start",
@@ -635,7 +631,7 @@ _CLAIMS = (
         setting="own",
         estimand=f"by AdamW from a small start less by gradient descent, seed by seed: {_ALIGN}",
         experiment="adamw-small-start",
-        evidence=partial(difference, of=last_alignment),
+        evidence=partial(difference, of=_LAST_ALIGNMENT),
     ),
     _sharper(
         id="M5-grokking",

@@ -36,6 +36,7 @@ from grokscope.papers.evidence import (
     difference,
     final_value,
     largest_value,
+    last,
     memorization_times,
     part_of,
     ratio,
@@ -237,11 +238,6 @@ _EXPERIMENTS = (
 # ---------------------------------------------------------------- evidence: one entry per seed
 
 _LEARNED, _COLLAPSED = 0.95, 0.1
-
-
-def last(measures: xr.Dataset, name: str, **labels: str | int) -> np.ndarray:
-    """A measure of the last network [seed]."""
-    return final_value(curve(measures, name, **labels))
 
 
 def delay(measures: xr.Dataset) -> CensoredTimes:
