@@ -48,6 +48,7 @@ from grokscope.papers import (
 )
 from grokscope.papers.critical_size import final
 from grokscope.papers.evidence import first_of_both, need_axis, part_of, ratio
+from grokscope.papers.figures import draw_range
 from grokscope.plots.style import COLOR, SMALL, legend, line_style, panels, small_print, x_label
 from grokscope.starts import FromRun
 from grokscope.tasks.modular_operator import ModularOperator
@@ -870,17 +871,6 @@ def _draw_toy(runs: Mapping[str, RunLike], command: str) -> Drawing:
     return drawing
 
 
-def _line(axis: Any, x: np.ndarray, values: np.ndarray, color: str, label: str, style: str = "-") -> None:
-    """Median and range over seeds of values [size, seed]; sizes without any are left out."""
-    there = np.isfinite(values).any(axis=1)
-    x, values = x[there], values[there]
-    if len(x):
-        axis.fill_between(
-            x, np.nanmin(values, axis=1), np.nanmax(values, axis=1), color=color, alpha=0.2, lw=0
-        )
-        axis.plot(x, np.nanmedian(values, axis=1), f"o{style}", color=color, markersize=3, label=label)
-
-
 def _equations(run: RunLike) -> int:
     """The size of the whole table."""
     task = run.experiment.task
@@ -907,7 +897,7 @@ def _draw_ungrokking(runs: Mapping[str, RunLike], command: str) -> Drawing:
         ("generalizing", generalizing_efficiencies(runs["generalizing"].measures), _BLUE, "generalizing"),
     ):
         table = _equations(runs[name])
-        _line(norms, sizes * table, np.sqrt(-np.log(_LOSS) / found), color, label)
+        draw_range(norms, sizes * table, np.sqrt(-np.log(_LOSS) / found), color, label)
         if np.isfinite(fits := _lines(sizes, found)).any():
             slope, height = np.nanmedian(fits, axis=1)
             along = np.geomspace(*drawn, 20)
@@ -916,7 +906,7 @@ def _draw_ungrokking(runs: Mapping[str, RunLike], command: str) -> Drawing:
     colors = (_GREEN, "black", _GRAY, _ORANGE)
     for decay, color in zip(np.sort(ungrokking["weight_decay"].to_numpy()), colors, strict=False):
         sizes, found = last_by_size(part_of(ungrokking, weight_decay=decay), "test_accuracy")
-        _line(accuracy, sizes * whole, found, color, f"decay {decay:g}")
+        draw_range(accuracy, sizes * whole, found, color, f"decay {decay:g}")
     found = critical(ungrokking, weight_decay=1.0) * whole
     if np.isfinite(found).any():
         for axis in (norms, accuracy):
@@ -951,9 +941,9 @@ def _draw_semi(runs: Mapping[str, RunLike], command: str) -> Drawing:
         for i, one in enumerate(each):
             label = split if i == 0 else None
             curves.plot(steps, one, color=COLOR[split], linestyle=line_style(split), lw=0.8, label=label)
-    _line(end, sizes * whole, ends, _ORANGE, "from scratch")
+    draw_range(end, sizes * whole, ends, _ORANGE, "from scratch")
     grokked_sizes, kept = last_by_size(part_of(ungrokking, weight_decay=1.0), "test_accuracy")
-    _line(end, grokked_sizes * _equations(runs["ungrokking"]), kept, _BLUE, "from grokked networks")
+    draw_range(end, grokked_sizes * _equations(runs["ungrokking"]), kept, _BLUE, "from grokked networks")
     curves.set_xscale("symlog", linthresh=max(1, float(steps[1])))
     x_label(curves, "step")
     x_label(end, "training samples")
@@ -972,7 +962,7 @@ def _draw_parity(runs: Mapping[str, RunLike], command: str) -> Drawing:
         ("parity-ungrokking-fast", _ORANGE, 0.03),
     ):
         label = f"decay {decay:g}, {runs[name].experiment.n_steps:,} steps"
-        _line(axis, *last_by_size(runs[name].measures, "test_accuracy", "n_train"), color, label)
+        draw_range(axis, *last_by_size(runs[name].measures, "test_accuracy", "n_train"), color, label)
     axis.set_ylim(0.45, 1.03)
     x_label(axis, "training samples")
     legend(drawing, axis)

@@ -59,6 +59,7 @@ from grokscope.papers.evidence import (
     ratio,
     steps_of,
 )
+from grokscope.papers.figures import draw_quantiles
 from grokscope.plots.style import COLOR, legend, panels, small_print, x_label
 from grokscope.spec.events import member_curves
 from grokscope.tasks.gaussian_teacher import GaussianTeacher
@@ -921,14 +922,6 @@ _BAND = "Lines are medians over seeds, bands reach from the 10th to the 90th per
 _TERM_COLORS = {"variance": COLOR["control"], "misalignment": COLOR["norm_matched"], "linear": COLOR["null"]}
 
 
-def _band(axis: Any, steps: np.ndarray, curves: np.ndarray, color: str, label: str | None = None) -> None:
-    """Median and the 10th to the 90th percentile of curves [seed, step], where they were measured."""
-    known = np.isfinite(curves).any(axis=0)
-    low, middle, high = np.nanquantile(curves[:, known], [0.1, 0.5, 0.9], axis=0)
-    axis.plot(steps[known], middle, color=color, linewidth=1, label=label)
-    axis.fill_between(steps[known], low, high, color=color, alpha=0.2, linewidth=0)
-
-
 def _log_axes(axis: Any, y: bool = True) -> None:
     axis.set_xscale("symlog", linthresh=10)
     axis.set_xlim(left=0)
@@ -939,8 +932,8 @@ def _log_axes(axis: Any, y: bool = True) -> None:
 
 def _losses_on(axis: Any, measures: xr.Dataset, label: bool, moments: bool = True) -> None:
     steps, train, test = losses(measures, moments=moments)
-    _band(axis, steps, train, COLOR["train"], "training loss" if label else None)
-    _band(axis, steps, test, COLOR["test"], "test loss" if label else None)
+    draw_quantiles(axis, steps, train.T, COLOR["train"], "training loss" if label else None)
+    draw_quantiles(axis, steps, test.T, COLOR["test"], "test loss" if label else None)
     _log_axes(axis)
 
 
@@ -952,11 +945,12 @@ def _figure_1(runs: Mapping[str, RunLike], command: str) -> Drawing:
     axes[0].axhline(_LEVEL, color=COLOR["memorization"], linewidth=0.6)
     steps = steps_of(measures)
     for term, color in _TERM_COLORS.items():
-        _band(axes[1], steps, member_curves(measures["moment_error"].sel(term=term)), color, term)
+        curves = member_curves(measures["moment_error"].sel(term=term))
+        draw_quantiles(axes[1], steps, curves.T, color, term)
     _log_axes(axes[1], y=False)
-    _band(axes[2], steps, member_curves(measures["weight_norm"]), COLOR["grokking"])
+    draw_quantiles(axes[2], steps, member_curves(measures["weight_norm"]).T, COLOR["grokking"])
     _log_axes(axes[2])
-    _band(axes[3], steps, member_curves(measures["kernel_alignment"]), COLOR["norm_matched"])
+    draw_quantiles(axes[3], steps, member_curves(measures["kernel_alignment"]).T, COLOR["norm_matched"])
     _log_axes(axes[3], y=False)
     legend(figure, axes[0], axes[1])
     small_print(figure, _BAND, f"Line: a loss of {_LEVEL}, from which on it counts as learned.", command)
@@ -983,9 +977,9 @@ def _sweep_figure(
         both, (COLOR["grokking"], COLOR["null"]), ("plain", "centered"), strict=True
     ):
         for panel, number in zip(axes[2 * len(shown) :], (of, last_loss), strict=False):
-            curves = np.array([number(part_of(measures, **{axis_name: value})) for value in values]).T
-            shown_curves = np.exp(curves) if number is last_loss else curves
-            _band(panel, values, shown_curves, color, label)
+            numbers = np.array([number(part_of(measures, **{axis_name: value})) for value in values])
+            shown_numbers = np.exp(numbers) if number is last_loss else numbers
+            draw_quantiles(panel, values, shown_numbers, color, label)
             panel.set_xscale("log")
             panel.set_xticks(values, [f"{one:g}" for one in values])
             panel.minorticks_off()
@@ -1006,8 +1000,8 @@ def _figure_7(runs: Mapping[str, RunLike], command: str) -> Drawing:
             steps, train, test = losses(_pair(measures, i), moments=False)
             unit = _PAIRS[i][2] ** 2
             named = f"loss, {label}" if panel is axes[0] else None
-            _band(panel, steps, test / unit, test_color, named and f"test {named}")
-            _band(panel, steps, train / unit, train_color, named and f"training {named}")
+            draw_quantiles(panel, steps, test.T / unit, test_color, named and f"test {named}")
+            draw_quantiles(panel, steps, train.T / unit, train_color, named and f"training {named}")
         _log_axes(panel)
     legend(figure, axes[0])
     small_print(figure, _BAND, "Losses in units of the squared label scale.", command)
@@ -1032,7 +1026,8 @@ def _figure_16(runs: Mapping[str, RunLike], command: str) -> Drawing:
     for panel, name in zip(axes, ("accuracy", "loss"), strict=True):
         for split in ("train", "test"):
             curves = member_curves(measures[f"{split}_{name}"])
-            _band(panel, steps, curves, COLOR[split], f"{split} {name}" if panel is axes[0] else None)
+            label = f"{split} {name}" if panel is axes[0] else None
+            draw_quantiles(panel, steps, curves.T, COLOR[split], label)
         x_label(panel, "step")
     axes[1].set_yscale("log")
     legend(figure, axes[0])

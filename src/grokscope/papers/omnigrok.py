@@ -51,7 +51,7 @@ from grokscope.papers.evidence import (
     steps_of,
     times_in,
 )
-from grokscope.papers.figures import ACCURACY, CurveLine, CurvePanel, curves_of
+from grokscope.papers.figures import ACCURACY, CurveLine, CurvePanel, curves_of, draw_quantiles
 from grokscope.plots.style import COLOR, legend, panels, small_print, x_label
 from grokscope.spec.events import member_curves
 from grokscope.statistics import CensoredTimes, paired_ratios
@@ -605,20 +605,12 @@ _CLAIMS = (
 _BAND = "Lines are medians over seeds; bands and bars reach from the 10th to the 90th percentile."
 
 
-def _spread(axis: Any, x: np.ndarray, values: np.ndarray, color: str, label: str, **line: Any) -> None:
-    """Median and the 10th to the 90th percentile of values [x, seed]."""
-    known = np.isfinite(values).any(axis=1)
-    low, middle, high = np.nanquantile(values[known], [0.1, 0.5, 0.9], axis=1)
-    axis.plot(x[known], middle, color=color, label=label, **{"linewidth": 1, **line})
-    axis.fill_between(x[known], low, high, color=color, alpha=0.2, linewidth=0)
-
-
 def _by_norm(runs: Mapping[str, RunLike], command: str) -> Drawing:
     measures = runs["landscape"].measures
     figure, (axis,) = panels(["Loss after 10,000 steps with a held norm"], height=2.2)
     for split in ("train", "test"):
         alphas, loss = by_norm(measures, f"{split}_loss")
-        _spread(axis, alphas, np.maximum(loss, 1e-12), COLOR[split], split, marker="o", markersize=3)
+        draw_quantiles(axis, alphas, np.maximum(loss, 1e-12), COLOR[split], split, marker="o", markersize=3)
     axis.set_xscale("log")
     axis.set_yscale("log")
     x_label(axis, "norm over its usual start, alpha")
@@ -637,7 +629,7 @@ def _curves_by_decay(runs: Mapping[str, RunLike], command: str) -> Drawing:
         cell = part_of(runs[name].measures, weight_decay=decay)
         for split in ("train", "test"):
             values = member_curves(cell[f"{split}_tolerance_accuracy_{_LOOSE}"])
-            _spread(axis, cell["step"].to_numpy(), values.T, COLOR[split], split)
+            draw_quantiles(axis, cell["step"].to_numpy(), values.T, COLOR[split], split)
         axis.set_xscale("symlog", linthresh=10)
         axis.set_xlim(left=0)
         axis.set_ylim(-0.03, 1.03)
@@ -657,7 +649,7 @@ def _law_of_decay(runs: Mapping[str, RunLike], command: str) -> Drawing:
         for what, color, label in (("memorization", "train", "train"), ("grokking", "test", "test")):
             steps = [times(measures, prefix + what, one).upper for one in decays]
             values = np.where(np.isfinite(steps), steps, np.nan)
-            _spread(axis, decays, values, COLOR[color], label, marker="o", markersize=3)
+            draw_quantiles(axis, decays, values, COLOR[color], label, marker="o", markersize=3)
         middle = np.nanmedian(values[0]) * decays[0] / decays
         axis.plot(decays, middle, color="black", linestyle="dotted", linewidth=1, label="1 / decay")
         axis.set_xscale("log")
@@ -676,7 +668,7 @@ def _digits(runs: Mapping[str, RunLike], command: str) -> Drawing:
         cell = part_of(measures, init_scale=alpha)
         for split in ("train", "test"):
             values = member_curves(cell[f"{split}_accuracy"])
-            _spread(axis, cell["step"].to_numpy(), values.T, COLOR[split], split)
+            draw_quantiles(axis, cell["step"].to_numpy(), values.T, COLOR[split], split)
         axis.set_xscale("symlog", linthresh=10)
         axis.set_xlim(left=0)
         axis.set_ylim(-0.03, 1.03)
@@ -697,7 +689,7 @@ def _digits_by_norm(runs: Mapping[str, RunLike], command: str) -> Drawing:
             (cell[..., -1], COLOR["test"], "last"),
             (np.fmin.reduce(cell, axis=-1), COLOR["grokking"], "best over time"),
         ):
-            _spread(axis, alphas, values, color, label, marker="o", markersize=3)
+            draw_quantiles(axis, alphas, values, color, label, marker="o", markersize=3)
         axis.set_xscale("log")
         axis.set_yscale("log")
         x_label(axis, "norm over its usual start, alpha")
