@@ -41,6 +41,7 @@ from grokscope.papers import (
     RunLike,
     SweepExperiment,
     SweepProfile,
+    recorded_every,
 )
 from grokscope.papers.evidence import (
     ONE_SEED_IN_TEN,
@@ -88,10 +89,6 @@ def _table(operator: Any, fraction: float) -> ModularOperator:
     )
 
 
-def _every(steps: int) -> tuple[str, ...]:
-    return f"schedule.measures=['every {steps} steps']", "schedule.slow_measures='ends'"
-
-
 _GD = Experiment(
     name="gd",
     steps=20_000,
@@ -101,7 +98,7 @@ _GD = Experiment(
     loss=Squared(),
     optimizer=SGD(learning_rate=_RATE),
     measures=(*_CURVES, *_WAVES, *_NEURONS),
-).with_(*_every(200), "schedule.follow='ends'")
+).with_(*recorded_every(200), "schedule.follow='ends'")
 _ADAMW = _GD.with_(
     "name='adamw'",
     "steps=3000",
@@ -109,14 +106,14 @@ _ADAMW = _GD.with_(
     "optimizer.learning_rate=0.01",
     "optimizer.beta2=0.98",
     "optimizer.weight_decay=0.0",
-    *_every(10),
+    *recorded_every(10),
 )
 _ACCURACIES = f"measures={list(_CURVES)}"
 
 _SMALLER = (f"task.p={_SMALL_P}", f"model.widths=[{_SMALL_WIDTH}]")
 _REDUCED = "p = 23 instead of 97, 100 neurons instead of 500"
 _SHARE = "70 % of the table instead of 49 %"
-_SLOW = ("steps=3000", f"optimizer.learning_rate={_SMALL_RATE}", *_every(25))
+_SLOW = ("steps=3000", f"optimizer.learning_rate={_SMALL_RATE}", *recorded_every(25))
 _FRACTIONS = "task.train_fraction=0.5,0.6,0.7,0.9"
 
 
@@ -185,7 +182,7 @@ _EXPERIMENTS = (
     _run(
         "adamw-small-start",
         "The same from weights of standard deviation 0.05, without the output factor (the group's code).",
-        _ADAMW.with_("model.stds=[0.05]", "model.output_factor=1.0", *_every(2)),
+        _ADAMW.with_("model.stds=[0.05]", "model.output_factor=1.0", *recorded_every(2)),
         (5, 12),
         "task.train_fraction=0.7",
         "steps=600",
@@ -222,7 +219,7 @@ _EXPERIMENTS = (
             "task.train_fraction=0.9",
             "steps=5000",
             _ACCURACIES,
-            *_every(50),
+            *recorded_every(50),
         ),
         (5, 8),
         "steps=3000",
@@ -232,7 +229,11 @@ _EXPERIMENTS = (
         "quadratic",
         "n^2 + n m + m^2 from 90 % of the table, by AdamW (Appendix).",
         _ADAMW.with_(
-            "task.operator='quadratic'", "task.train_fraction=0.9", "steps=5000", _ACCURACIES, *_every(50)
+            "task.operator='quadratic'",
+            "task.train_fraction=0.9",
+            "steps=5000",
+            _ACCURACIES,
+            *recorded_every(50),
         ),
         (5, 8),
         "steps=3000",
@@ -243,7 +244,7 @@ _EXPERIMENTS = (
         "Addition by AdamW with the first layer frozen, ten times as wide (Section 1; not run in the paper).",
         _ADAMW.with_(
             _ACCURACIES,
-            *_every(50),
+            *recorded_every(50),
             f"model.widths=[{10 * _WIDTH}]",
             "interventions=[{kind='freeze', parameters=['hidden_weight']}]",
         ),
