@@ -194,8 +194,9 @@ def _labels(bits: int, rule: Callable[..., float]) -> tuple[int, ...]:
     return tuple(1 if rule(*x) > 0 else -1 for x in itertools.product((1, -1), repeat=bits))
 
 
-def _random_labels(bits: int, seed: int) -> tuple[int, ...]:
-    return tuple(int(one) for one in np.where(np.random.default_rng(seed).random(2**bits) < 0.5, -1, 1))
+def _random_labels(seed: int) -> tuple[int, ...]:
+    """Coins at each setting of 3 bits."""
+    return tuple(int(one) for one in np.where(np.random.default_rng(seed).random(2**3) < 0.5, -1, 1))
 
 
 _FUNCTIONS = {
@@ -206,14 +207,14 @@ _FUNCTIONS = {
         "AND of 3 bits", _labels(3, lambda a, b, c: a + b + c - 2), 16, "40,110,180,250,320,390"
     ),
     "parity-2": _Function("parity of 2 bits", _labels(2, lambda a, b: a * b), 16, "50,80,110,140,170"),
-    "random-3a": _Function("random function of 3 bits", _random_labels(3, 2), 16, "80,120,160,200,240"),
+    "random-3a": _Function("random function of 3 bits", _random_labels(2), 16, "80,120,160,200,240"),
     "nae-3": _Function(
         "function that tells whether 3 bits differ",
         _labels(3, lambda a, b, c: -a * b - a * c - b * c),
         16,
         "80,120,160,200,240",
     ),
-    "random-3b": _Function("random function of 3 bits", _random_labels(3, 1), 16, "60,110,160,210,260"),
+    "random-3b": _Function("random function of 3 bits", _random_labels(1), 16, "60,110,160,210,260"),
     "staircase-3": _Function(
         "staircase of 3 bits", _labels(3, lambda a, b, c: a + a * b + a * b * c), 16, "60,110,160,210,260"
     ),

@@ -531,10 +531,13 @@ def _gap(n_train: int, sentence: str, value: str, region: Region) -> Claim:
     )
 
 
-def _starts(init: str, words: str, setting: Literal["small", "own"]) -> tuple[Claim, Claim]:
-    more: dict[str, Any] = {"experiment": "sine", "source": "Fig. 12", "setting": setting}
-    if setting == "small":
-        more["reduced"] = "start and rate are not in the text read"
+def _starts(init: str, words: str) -> tuple[Claim, Claim]:
+    more: dict[str, Any] = {
+        "experiment": "sine",
+        "source": "Fig. 12",
+        "setting": "small",
+        "reduced": "start and rate are not in the text read",
+    }
     return (
         _claim(
             id=f"H13-{init}",
@@ -966,9 +969,9 @@ _CLAIMS = (
         experiment="noise",
         evidence=lambda m: reaches(m, 0.99, noise=0.4),
     ),
-    *_starts("torch", "a uniform start", "small"),
-    *_starts("kaiming", "a Gaussian start", "small"),
-    *_starts("sign", "a start of random signs", "small"),
+    *_starts("torch", "a uniform start"),
+    *_starts("kaiming", "a Gaussian start"),
+    *_starts("sign", "a start of random signs"),
     _claim(
         id="H14",
         name="gap of the majority",

@@ -79,12 +79,6 @@ def _perceptron(p: int = _P, width: int = _WIDTH) -> OneHotMLP:
     return OneHotMLP(widths=(width, width), activation="relu", stds=stds, output_factor=1.0)
 
 
-def _task(p: int = _P, train_fraction: float = 0.4) -> ModularOperator:
-    return ModularOperator(
-        operator="addition", p=p, train_fraction=train_fraction, operator_token=False, equals_token=False
-    )
-
-
 # what the official commands say; in perp-Grad only the rate and the decay take effect
 _FLAGS = AdamW(learning_rate=0.01, weight_decay=0.0, beta2=0.99, epsilon=1e-25)
 _PERPENDICULAR = AdamW(learning_rate=0.01, weight_decay=0.0, perpendicular="rescaled")
@@ -93,7 +87,9 @@ _BASE = Experiment(
     name="perp-adamw",
     steps=300,
     batch_size="full",
-    task=_task(),
+    task=ModularOperator(
+        operator="addition", p=_P, train_fraction=0.4, operator_token=False, equals_token=False
+    ),
     model=_perceptron(),
     loss=CrossEntropy(),
     optimizer=_PERPENDICULAR,

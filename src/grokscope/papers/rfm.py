@@ -304,11 +304,9 @@ _FINAL = f"after {_ITERATIONS} iterations"
 _BY_LOGARITHM = ("multiplication", "division")
 
 
-def _of_operators(
-    make: Callable[[str, str], Claim], operators: tuple[str, ...] = _OPERATORS
-) -> tuple[Claim, ...]:
+def _of_operators(make: Callable[[str, str], Claim]) -> tuple[Claim, ...]:
     """A claim for each operator; ``make`` gets it, and F2 or F3."""
-    return tuple(make(operator, "F3" if operator in _BY_LOGARITHM else "F2") for operator in operators)
+    return tuple(make(operator, "F3" if operator in _BY_LOGARITHM else "F2") for operator in _OPERATORS)
 
 
 _CLAIMS = (
