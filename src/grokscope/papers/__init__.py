@@ -24,6 +24,7 @@ from grokscope.papers._experiments import (
     RunExperiment,
     SweepExperiment,
     SweepProfile,
+    recorded_every,
 )
 from grokscope.papers._paper import Figure, Paper, Papers, RunLike, find_paper, papers
 from grokscope.papers._values import (
@@ -63,6 +64,7 @@ __all__ = [
     "keep_values",
     "made_up_run",
     "papers",
+    "recorded_every",
 ]
 
 

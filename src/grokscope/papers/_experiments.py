@@ -37,10 +37,25 @@ __all__ = [
     "RunExperiment",
     "SweepExperiment",
     "SweepProfile",
+    "recorded_every",
 ]
 
 # The process with its libraries and compiled programs, and how many members' states are held at a time.
 _BASE_BYTES, _IN_FLIGHT = 600_000_000, 16
+
+
+def recorded_every(steps: int, *more: str) -> tuple[str, str]:
+    """Overrides of a spec: measures every so many steps, the slow ones at the start and the end.
+
+    Args:
+        steps: between two points.
+        more: further points of the measures, as ``"log 20"``.
+
+    Example:
+        >>> recorded_every(20, "log 20")
+        ("schedule.measures=['every 20 steps', 'log 20']", "schedule.slow_measures='ends'")
+    """
+    return f"schedule.measures={[f'every {steps} steps', *more]}", "schedule.slow_measures='ends'"
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,8 @@ from grokscope.papers import (
     SweepProfile,
 )
 from grokscope.papers.critical_size import final
-from grokscope.papers.evidence import part_of, ratio
+from grokscope.papers.evidence import first_of_both, need_axis, part_of, ratio
+from grokscope.papers.figures import draw_range
 from grokscope.plots.style import COLOR, SMALL, legend, line_style, panels, small_print, x_label
 from grokscope.starts import FromRun
 from grokscope.tasks.modular_operator import ModularOperator
@@ -396,15 +397,16 @@ def number(measures: xr.Dataset, name: str) -> np.ndarray:
     return np.unique(found[np.isfinite(found)])
 
 
-def last(measures: xr.Dataset, name: str, axis: str = "train_fraction") -> tuple[np.ndarray, np.ndarray]:
+def last_by_size(
+    measures: xr.Dataset, name: str, axis: str = "train_fraction"
+) -> tuple[np.ndarray, np.ndarray]:
     """Sizes [size] of a sweep, rising, and a measure at the end of training, [size, seed].
 
     Raises:
         NotTestable: if it was measured for no seed, or the sweep has no such axis.
     """
     values = final(measures, name)
-    if axis not in values.dims:
-        raise NotTestable(f"the sweep has no axis {axis!r}")
+    need_axis(values, axis)
     values = values.sortby(axis).transpose(axis, "seed")
     return values[axis].to_numpy().astype(float), values.to_numpy()
 
@@ -414,8 +416,8 @@ def efficiencies(measures: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
 
     NaN where the loss is 1 or more.
     """
-    sizes, loss = last(measures, "train_loss")
-    _, norm = last(measures, "weight_norm")
+    sizes, loss = last_by_size(measures, "train_loss")
+    _, norm = last_by_size(measures, "weight_norm")
     with np.errstate(divide="ignore", invalid="ignore"):
         return sizes, np.where((loss > 0) & (loss < 1) & (norm > 0), -np.log(loss) / norm**2, np.nan)
 
@@ -423,7 +425,7 @@ def efficiencies(measures: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
 def generalizing_efficiencies(measures: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
     """`efficiencies` of networks with a test accuracy of 0.95 or more; NaN for others."""
     sizes, found = efficiencies(measures)
-    return sizes, np.where(last(measures, "test_accuracy")[1] >= 0.95, found, np.nan)
+    return sizes, np.where(last_by_size(measures, "test_accuracy")[1] >= 0.95, found, np.nan)
 
 
 def _lines(sizes: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -448,8 +450,7 @@ def exponent_of_generalization(measures: xr.Dataset) -> np.ndarray:
 def exponent_over_memory(generalizing: xr.Dataset, memorizing: xr.Dataset) -> np.ndarray:
     """The one exponent over the other, [seed]."""
     one, other = exponent_of_generalization(generalizing), exponent_of_memory(memorizing)
-    n = min(len(one), len(other))
-    return ratio(-one[:n], -other[:n])
+    return ratio(*first_of_both(-one, -other))
 
 
 def answer_share(measures: xr.Dataset) -> np.ndarray:
@@ -487,7 +488,7 @@ def critical(
 ) -> np.ndarray:
     """The size at which test accuracy at the end crosses a level, [seed]."""
     part = part_of(measures, **cell) if cell else measures
-    return size_at(*last(part, "test_accuracy", axis), level)
+    return size_at(*last_by_size(part, "test_accuracy", axis), level)
 
 
 def width_of_change(measures: xr.Dataset) -> np.ndarray:
@@ -496,7 +497,7 @@ def width_of_change(measures: xr.Dataset) -> np.ndarray:
     Where a level is not crossed, the smallest, or the largest, measured size takes its place: then this is
     less than the width.
     """
-    sizes, accuracy = last(part_of(measures, weight_decay=1.0), "test_accuracy")
+    sizes, accuracy = last_by_size(part_of(measures, weight_decay=1.0), "test_accuracy")
     high, low = (size_at(sizes, accuracy, level) for level in (0.9, 0.1))
     known = np.isfinite(accuracy).all(axis=0)
     high = np.where(np.isnan(high) & known, np.where(accuracy[-1] < 0.9, sizes[-1], sizes[0]), high)
@@ -506,8 +507,7 @@ def width_of_change(measures: xr.Dataset) -> np.ndarray:
 
 def over_decays(measures: xr.Dataset) -> np.ndarray:
     """The critical size at the largest decay over that at the smallest, [seed]."""
-    if "weight_decay" not in measures.dims:
-        raise NotTestable("the sweep has no axis 'weight_decay'")
+    need_axis(measures, "weight_decay")
     decays = measures["weight_decay"].to_numpy()
     return ratio(*(critical(measures, weight_decay=decay) for decay in (decays.max(), decays.min())))
 
@@ -527,9 +527,7 @@ def over_crossing(ungrokking: xr.Dataset, memorizing: xr.Dataset, generalizing: 
 
 def over_other(above: xr.Dataset, below: xr.Dataset, level: float = 0.5, axis: str = "n_train") -> np.ndarray:
     """A critical size in one sweep over that in another, of the same first seeds, [seed]."""
-    upper, lower = critical(above, level, axis), critical(below, level, axis)
-    n = min(len(upper), len(lower))
-    return ratio(upper[:n], lower[:n])
+    return ratio(*first_of_both(critical(above, level, axis), critical(below, level, axis)))
 
 
 def scratch_over_grokked(scratch: xr.Dataset, ungrokking: xr.Dataset) -> np.ndarray:
@@ -546,7 +544,7 @@ def least_accuracy(measures: xr.Dataset) -> np.ndarray:
 
 def at_smallest(measures: xr.Dataset, axis: str = "train_fraction", **cell: Any) -> np.ndarray:
     """Test accuracy at the end, at the smallest size, [seed]."""
-    return last(part_of(measures, **cell) if cell else measures, "test_accuracy", axis)[1][0]
+    return last_by_size(part_of(measures, **cell) if cell else measures, "test_accuracy", axis)[1][0]
 
 
 def in_between(measures: xr.Dataset) -> np.ndarray:
@@ -556,7 +554,7 @@ def in_between(measures: xr.Dataset) -> np.ndarray:
     training accuracy or later.
     """
     need(measures, "train_accuracy", "test_accuracy")
-    _, ends = last(measures, "test_accuracy")
+    _, ends = last_by_size(measures, "test_accuracy")
     train, test = (
         measures[f"{split}_accuracy"].sortby("train_fraction").transpose("train_fraction", "seed", "step")
         for split in ("train", "test")
@@ -873,17 +871,6 @@ def _draw_toy(runs: Mapping[str, RunLike], command: str) -> Drawing:
     return drawing
 
 
-def _line(axis: Any, x: np.ndarray, values: np.ndarray, color: str, label: str, style: str = "-") -> None:
-    """Median and range over seeds of values [size, seed]; sizes without any are left out."""
-    there = np.isfinite(values).any(axis=1)
-    x, values = x[there], values[there]
-    if len(x):
-        axis.fill_between(
-            x, np.nanmin(values, axis=1), np.nanmax(values, axis=1), color=color, alpha=0.2, lw=0
-        )
-        axis.plot(x, np.nanmedian(values, axis=1), f"o{style}", color=color, markersize=3, label=label)
-
-
 def _equations(run: RunLike) -> int:
     """The size of the whole table."""
     task = run.experiment.task
@@ -910,7 +897,7 @@ def _draw_ungrokking(runs: Mapping[str, RunLike], command: str) -> Drawing:
         ("generalizing", generalizing_efficiencies(runs["generalizing"].measures), _BLUE, "generalizing"),
     ):
         table = _equations(runs[name])
-        _line(norms, sizes * table, np.sqrt(-np.log(_LOSS) / found), color, label)
+        draw_range(norms, sizes * table, np.sqrt(-np.log(_LOSS) / found), color, label)
         if np.isfinite(fits := _lines(sizes, found)).any():
             slope, height = np.nanmedian(fits, axis=1)
             along = np.geomspace(*drawn, 20)
@@ -918,8 +905,8 @@ def _draw_ungrokking(runs: Mapping[str, RunLike], command: str) -> Drawing:
             norms.plot(along * table, line, color=color, linestyle="dashed", linewidth=0.8)
     colors = (_GREEN, "black", _GRAY, _ORANGE)
     for decay, color in zip(np.sort(ungrokking["weight_decay"].to_numpy()), colors, strict=False):
-        sizes, found = last(part_of(ungrokking, weight_decay=decay), "test_accuracy")
-        _line(accuracy, sizes * whole, found, color, f"decay {decay:g}")
+        sizes, found = last_by_size(part_of(ungrokking, weight_decay=decay), "test_accuracy")
+        draw_range(accuracy, sizes * whole, found, color, f"decay {decay:g}")
     found = critical(ungrokking, weight_decay=1.0) * whole
     if np.isfinite(found).any():
         for axis in (norms, accuracy):
@@ -940,7 +927,7 @@ def _draw_ungrokking(runs: Mapping[str, RunLike], command: str) -> Drawing:
 
 def _draw_semi(runs: Mapping[str, RunLike], command: str) -> Drawing:
     scratch, ungrokking = runs["semi-grokking"].measures, runs["ungrokking"].measures
-    sizes, ends = last(scratch, "test_accuracy")
+    sizes, ends = last_by_size(scratch, "test_accuracy")
     between = ((ends >= 0.2) & (ends <= 0.9)).sum(axis=1)
     chosen = int(np.argmax(between))
     whole = _equations(runs["semi-grokking"])
@@ -954,9 +941,9 @@ def _draw_semi(runs: Mapping[str, RunLike], command: str) -> Drawing:
         for i, one in enumerate(each):
             label = split if i == 0 else None
             curves.plot(steps, one, color=COLOR[split], linestyle=line_style(split), lw=0.8, label=label)
-    _line(end, sizes * whole, ends, _ORANGE, "from scratch")
-    grokked_sizes, kept = last(part_of(ungrokking, weight_decay=1.0), "test_accuracy")
-    _line(end, grokked_sizes * _equations(runs["ungrokking"]), kept, _BLUE, "from grokked networks")
+    draw_range(end, sizes * whole, ends, _ORANGE, "from scratch")
+    grokked_sizes, kept = last_by_size(part_of(ungrokking, weight_decay=1.0), "test_accuracy")
+    draw_range(end, grokked_sizes * _equations(runs["ungrokking"]), kept, _BLUE, "from grokked networks")
     curves.set_xscale("symlog", linthresh=max(1, float(steps[1])))
     x_label(curves, "step")
     x_label(end, "training samples")
@@ -975,7 +962,7 @@ def _draw_parity(runs: Mapping[str, RunLike], command: str) -> Drawing:
         ("parity-ungrokking-fast", _ORANGE, 0.03),
     ):
         label = f"decay {decay:g}, {runs[name].experiment.n_steps:,} steps"
-        _line(axis, *last(runs[name].measures, "test_accuracy", "n_train"), color, label)
+        draw_range(axis, *last_by_size(runs[name].measures, "test_accuracy", "n_train"), color, label)
     axis.set_ylim(0.45, 1.03)
     x_label(axis, "training samples")
     legend(drawing, axis)

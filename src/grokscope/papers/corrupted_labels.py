@@ -31,12 +31,22 @@ from grokscope.measures.norms import BatchNormScale
 from grokscope.measures.pruning import PrunedAccuracy
 from grokscope.models.one_hot_mlp import OneHotMLP
 from grokscope.optimizers import AdamW
-from grokscope.papers import Figure, Paper, Profile, RunExperiment, RunLike, SweepExperiment, SweepProfile
+from grokscope.papers import (
+    Figure,
+    Paper,
+    Profile,
+    RunExperiment,
+    RunLike,
+    SweepExperiment,
+    SweepProfile,
+    recorded_every,
+)
 from grokscope.papers.evidence import (
     curve,
     difference,
     final_value,
     largest_value,
+    last,
     neuron_curves,
     part_of,
 )
@@ -63,10 +73,6 @@ _CURVES = ("train_accuracy", "test_accuracy", "train_loss", "test_loss", "weight
 _GROUPS = ("group_accuracy", "group_true_accuracy", "group_wrong_share")
 
 
-def _every(steps: int, *more: str) -> tuple[str, ...]:
-    return f"schedule.measures={[f'every {steps} steps', *more]}", "schedule.slow_measures='ends'"
-
-
 _COEXISTENCE = Experiment(
     name="coexistence",
     steps=1000,
@@ -84,12 +90,12 @@ _COEXISTENCE = Experiment(
     loss=Squared(),
     optimizer=AdamW(learning_rate=0.01, beta2=0.98, weight_decay=0.0),
     measures=(*_CURVES, *_GROUPS, NeuronParticipation(), PrunedAccuracy(by=NeuronParticipation())),
-).with_(*_every(20, "log 20"), "schedule.follow='ends'")
+).with_(*recorded_every(20, "log 20"), "schedule.follow='ends'")
 
 _CLEAN = ("task.labels='true'", "task.noise=0.0")
 _MINIBATCH = (
     *("batch_size=64", "optimizer.learning_rate=0.005", "task.train_fraction=0.65", "task.noise=0.2"),
-    *("steps=2000", *_every(50)),
+    *("steps=2000", *recorded_every(50)),
 )
 # 0.5 / (2 N)^(1/3) at N = 128. With 256 neurons p = 47 has no inversion without decay, which p = 97 has.
 _SMALLER = ("task.p=47", "model.widths=[128]", "model.stds=[0.07875]", "steps=500")
@@ -116,7 +122,7 @@ _EXPERIMENTS = (
         "clean",
         "Addition from half of the table, all labels true, weight decay 5 (Figure 2).",
         *_CLEAN,
-        *("optimizer.weight_decay=5.0", "steps=100", *_every(2)),
+        *("optimizer.weight_decay=5.0", "steps=100", *recorded_every(2)),
     ),
     _run("coexistence", "35 % of the labels drawn at random, no weight decay (Figures 1a, 4 and 6)."),
     _run(
@@ -132,7 +138,7 @@ _EXPERIMENTS = (
     _run(
         "forgetting",
         "The same with weight decay 20, ten times as long (Figure 8).",
-        *("optimizer.weight_decay=20.0", "steps=5000", *_every(50, "log 20")),
+        *("optimizer.weight_decay=20.0", "steps=5000", *recorded_every(50, "log 20")),
         seeds=(10, 4),
     ),
     _run(
@@ -150,7 +156,8 @@ _EXPERIMENTS = (
         "dropout",
         "35 % of the labels drawn, no decay, dropout instead (Figure 3b).",
         _COEXISTENCE.with_(
-            *("name='dropout'", "steps=500", "measures=['train_accuracy', 'test_accuracy']", *_every(20)),
+            *("name='dropout'", "steps=500", "measures=['train_accuracy', 'test_accuracy']"),
+            *recorded_every(20),
         ),
         {"paper": SweepProfile(seeds=20), "quick": SweepProfile(seeds=5)},
         over=("model.dropout=0.3,0.8,0.98",),
@@ -164,7 +171,8 @@ _EXPERIMENTS = (
         "phase-map",
         "Final accuracies by share of the table, share of drawn labels and weight decay (Figure 3).",
         _COEXISTENCE.with_(
-            "name='phase-map'", "steps=2000", "measures=['train_accuracy', 'test_accuracy']", *_every(50)
+            *("name='phase-map'", "steps=2000", "measures=['train_accuracy', 'test_accuracy']"),
+            *recorded_every(50),
         ),
         {
             "paper": SweepProfile(seeds=1),
@@ -254,11 +262,6 @@ def _best_over_steps(measures: xr.Dataset) -> xr.DataArray:
 
 
 # ---------------------------------------------------------------- evidence: one entry per seed
-
-
-def last(measures: xr.Dataset, name: str, **labels: str | int) -> np.ndarray:
-    """A measure of the last network [seed]."""
-    return final_value(curve(measures, name, **labels))
 
 
 def peak(measures: xr.Dataset, split: str) -> np.ndarray:

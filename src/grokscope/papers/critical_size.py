@@ -48,6 +48,7 @@ from grokscope.papers import (
 )
 from grokscope.papers._study import Study, bibtex_of
 from grokscope.papers.evidence import part_of
+from grokscope.papers.figures import draw_range
 from grokscope.papers.two_circuits_beyond.standard import PROOFS_AT_THE_END
 from grokscope.plots.style import COLOR
 from grokscope.starts import FromRun
@@ -193,8 +194,9 @@ def _labels(bits: int, rule: Callable[..., float]) -> tuple[int, ...]:
     return tuple(1 if rule(*x) > 0 else -1 for x in itertools.product((1, -1), repeat=bits))
 
 
-def _random_labels(bits: int, seed: int) -> tuple[int, ...]:
-    return tuple(int(one) for one in np.where(np.random.default_rng(seed).random(2**bits) < 0.5, -1, 1))
+def _random_labels(seed: int) -> tuple[int, ...]:
+    """Coins at each setting of 3 bits."""
+    return tuple(int(one) for one in np.where(np.random.default_rng(seed).random(2**3) < 0.5, -1, 1))
 
 
 _FUNCTIONS = {
@@ -205,14 +207,14 @@ _FUNCTIONS = {
         "AND of 3 bits", _labels(3, lambda a, b, c: a + b + c - 2), 16, "40,110,180,250,320,390"
     ),
     "parity-2": _Function("parity of 2 bits", _labels(2, lambda a, b: a * b), 16, "50,80,110,140,170"),
-    "random-3a": _Function("random function of 3 bits", _random_labels(3, 2), 16, "80,120,160,200,240"),
+    "random-3a": _Function("random function of 3 bits", _random_labels(2), 16, "80,120,160,200,240"),
     "nae-3": _Function(
         "function that tells whether 3 bits differ",
         _labels(3, lambda a, b, c: -a * b - a * c - b * c),
         16,
         "80,120,160,200,240",
     ),
-    "random-3b": _Function("random function of 3 bits", _random_labels(3, 1), 16, "60,110,160,210,260"),
+    "random-3b": _Function("random function of 3 bits", _random_labels(1), 16, "60,110,160,210,260"),
     "staircase-3": _Function(
         "staircase of 3 bits", _labels(3, lambda a, b, c: a + a * b + a * b * c), 16, "60,110,160,210,260"
     ),
@@ -1260,14 +1262,14 @@ def _draw_norms(runs: Mapping[str, RunLike], command: str) -> Drawing:
     memory = runs["memory"].measures
     for width, color in ((_WIDTH, _BLUE), (_NARROW, _GREEN)):
         sizes, norms, _ = memorizing_norms(memory, width)
-        _spread(axis, sizes, norms, color, f"random labels, width {width:,}")
+        draw_range(axis, sizes, norms, color, f"random labels, width {width:,}")
     scratch, duels = runs["scratch-3"].measures, runs["duel-3"].measures
     for data, color, label in (
         (_by_heart(scratch), _GRAY, "3 bits, by heart"),
         (final(duels, "path_norm_total"), _ORANGE, "3 bits, duel"),
     ):
         each = data.sortby("n_train").transpose("n_train", "seed")
-        _spread(axis, each["n_train"].to_numpy().astype(float), each.to_numpy(), color, label)
+        draw_range(axis, each["n_train"].to_numpy().astype(float), each.to_numpy(), color, label)
     for k in (2, 3, 5):
         axis.axhline(least(k), color=_GRAY, linewidth=0.6, linestyle="dashed")
         name = "$\\nu_3 = \\nu_4$" if k == 3 else f"$\\nu_{k}$"
@@ -1278,19 +1280,6 @@ def _draw_norms(runs: Mapping[str, RunLike], command: str) -> Drawing:
     n = memory.sizes["seed"]
     small_print(drawing, f"{n} seeds; medians and the range of all.", command)
     return drawing
-
-
-def _spread(
-    axis: Any, x: np.ndarray, values: np.ndarray, color: str, label: str, *, marker: str = "o-"
-) -> None:
-    """Median and range over seeds of values [size, seed]; sizes without any are left out."""
-    there = np.isfinite(values).any(axis=1)
-    x, values = x[there], values[there]
-    if len(x):
-        axis.fill_between(
-            x, np.nanmin(values, axis=1), np.nanmax(values, axis=1), color=color, alpha=0.2, lw=0
-        )
-        axis.plot(x, np.nanmedian(values, axis=1), marker, color=color, markersize=3, label=label)
 
 
 def _draw_winners(runs: Mapping[str, RunLike], command: str) -> Drawing:
@@ -1343,7 +1332,7 @@ def _draw_curve(runs: Mapping[str, RunLike], command: str) -> Drawing:
     sizes, norms, seeds = random_norms(runs["memory-narrow"].measures)
     levels = np.geomspace(np.nanmin(norms) * 1.05, np.nanmax(norms) / 1.05, 40)
     line = np.array([on_line(sizes, norms, float(level)) for level in levels])
-    _spread(axis, levels, line, _GRAY, "random labels", marker="-")
+    draw_range(axis, levels, line, _GRAY, "random labels", marker="-")
     own = [name for name in _UNBALANCED if f"memory-{name}" in runs]
     for name in own:
         nu = least_of(_FUNCTIONS[name].labels)
@@ -1412,7 +1401,7 @@ def _draw_hysteresis(runs: Mapping[str, RunLike], command: str) -> Drawing:
         for step, style in ((_EARLY, ":"), (_LATE, "-")):
             each = state_at(runs[name].measures, "test_accuracy", step).sortby("n_train")
             values = each.transpose("n_train", "seed").to_numpy()
-            _spread(
+            draw_range(
                 left,
                 each["n_train"].to_numpy().astype(float),
                 values,
@@ -1452,7 +1441,7 @@ def _draw_collapse(runs: Mapping[str, RunLike], command: str) -> Drawing:
     for label, data, width, color, style in shown:
         predicted = float(np.nanmedian(_prediction(memory, 3, width)[0]))
         each = final(data, "test_accuracy").sortby("n_train").transpose("n_train", "seed")
-        _spread(
+        draw_range(
             axis, each["n_train"].to_numpy() / predicted, each.to_numpy(), color, label, marker="o" + style
         )
     axis.axvline(1, color=_GRAY, linewidth=1)
@@ -1473,7 +1462,7 @@ def _draw_bits(runs: Mapping[str, RunLike], command: str) -> Drawing:
         memory = runs["memory-narrow" if n == _N_BITS else f"memory-n{n}"].measures
         predicted = float(np.nanmedian(_line(memory, least(3))[0]))
         each = final(duels, "test_accuracy").sortby("n_train").transpose("n_train", "seed")
-        _spread(
+        draw_range(
             axis,
             each["n_train"].to_numpy() / predicted,
             each.to_numpy(),

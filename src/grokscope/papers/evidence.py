@@ -62,12 +62,15 @@ __all__ = [
     "finished_seeds",
     "first_below",
     "first_crossing",
+    "first_of_both",
     "grokked",
     "grokking_times",
     "happened_in",
     "largest_value",
+    "last",
     "late_median",
     "memorization_times",
+    "need_axis",
     "neuron_curves",
     "part_of",
     "phase_of",
@@ -235,6 +238,26 @@ def final_value(values: np.ndarray) -> np.ndarray:
     return values[:, -1].copy()
 
 
+def last(measures: xr.Dataset, name: str, **labels: str | int) -> np.ndarray:
+    """A measure of the last network of each seed [seed]; NaN if not measured there, or diverged.
+
+    Args:
+        measures: the run's.
+        name: of the measure.
+        labels: where on the measure's other axes, as ``subnetwork="generalizing", split="test"``.
+
+    Raises:
+        NotTestable: if it was not measured for any finished seed.
+
+    Example:
+        >>> import xarray as xr
+        >>> data = {name: (("seed", "step"), [[0.5, 1.0]]) for name in ("train_accuracy", "test_accuracy")}
+        >>> last(xr.Dataset(data, {"step": [0, 10]}), "test_accuracy").tolist()
+        [1.0]
+    """
+    return final_value(curve(measures, name, **labels))
+
+
 def largest_value(values: np.ndarray) -> np.ndarray:
     """Each seed's largest value [seed] in a curve [seed, step]; NaN if nothing was measured.
 
@@ -343,6 +366,18 @@ def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     return np.divide(above, below, out=np.full(np.shape(above), np.nan), where=good)
 
 
+def first_of_both(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of two runs, [seed] or [seed, ...], of the seeds that both have: the first of the longer list.
+
+    Example:
+        >>> one, other = first_of_both(np.array([3.0, 5.0]), np.array([1.0]))
+        >>> one.tolist(), other.tolist()
+        ([3.0], [1.0])
+    """
+    n = min(len(one), len(other))
+    return one[:n], other[:n]
+
+
 def difference(above: xr.Dataset, below: xr.Dataset, of: Callable[[xr.Dataset], np.ndarray]) -> np.ndarray:
     """A number of each seed of one run less that of another run, over the first seeds of both [seed].
 
@@ -357,9 +392,8 @@ def difference(above: xr.Dataset, below: xr.Dataset, of: Callable[[xr.Dataset], 
         >>> difference(one, other, of=lambda measures: measures["size"].to_numpy()).tolist()
         [2.0]
     """
-    upper, lower = of(above), of(below)
-    n = min(len(upper), len(lower))
-    return upper[:n] - lower[:n]
+    upper, lower = first_of_both(of(above), of(below))
+    return upper - lower
 
 
 # ---------------------------------------------------------------- truth values
@@ -461,6 +495,26 @@ def ratio_of_splits(measures: xr.Dataset) -> CensoredTimes:
 # ---------------------------------------------------------------- cells of a sweep
 
 
+def need_axis(measures: xr.Dataset | xr.DataArray, name: str) -> None:
+    """Check that measures of a sweep lie along an axis.
+
+    Raises:
+        NotTestable: if they do not.
+
+    Example:
+        >>> import xarray as xr
+        >>> measures = xr.Dataset({"test_accuracy": (("width", "seed"), [[0.5], [1.0]])}, {"width": [8, 32]})
+        >>> need_axis(measures, "width")
+        >>> try:
+        ...     need_axis(measures, "depth")
+        ... except NotTestable as error:
+        ...     print(error)
+        the sweep has no axis 'depth'
+    """
+    if name not in measures.dims:
+        raise NotTestable(f"the sweep has no axis {name!r}")
+
+
 def part_of(measures: xr.Dataset, **settings: Any) -> xr.Dataset:
     """The measures of the cells that have these values on these axes; the axes are dropped.
 
@@ -474,8 +528,7 @@ def part_of(measures: xr.Dataset, **settings: Any) -> xr.Dataset:
         [1.0]
     """
     for name, value in settings.items():
-        if name not in measures.dims:
-            raise NotTestable(f"the sweep has no axis {name!r}")
+        need_axis(measures, name)
         labels = measures[name].to_numpy()
         same = np.isclose(labels, value, rtol=1e-6, atol=0) if labels.dtype.kind in "fiu" else labels == value
         if not same.any():
@@ -534,8 +587,7 @@ def happened_in(measures: xr.Dataset, what: str, along: str, **settings: Any) ->
         >>> happened_in(measures, "grokking", "width").tolist()
         [[True], [False]]
     """
-    if along not in measures.dims:
-        raise NotTestable(f"the sweep has no axis {along!r}")
+    need_axis(measures, along)
     cells = [{along: value, **settings} for value in measures[along].to_numpy()]
     return np.array([times_in(measures, what, **cell).observed for cell in cells])
 

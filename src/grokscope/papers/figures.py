@@ -1,5 +1,7 @@
 """Figures that many papers have, as functions for `Figure.draw`: from runs and a command to a drawing.
 
+`draw_range` and `draw_quantiles` are for panels of other figures: a median over seeds, and their spread.
+
 Example:
     >>> from grokscope.papers import Figure
     >>> Figure("figure-1", "Accuracy and loss.", training_of("standard"), ("standard",)).id
@@ -10,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,6 +31,7 @@ from grokscope.plots.thresholds import ThresholdPanel, thresholds_figure
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = [
@@ -39,6 +42,8 @@ __all__ = [
     "accuracies_of",
     "beside_null",
     "curves_of",
+    "draw_quantiles",
+    "draw_range",
     "neurons_of",
     "sensitivity_of",
     "subnetworks_of",
@@ -148,6 +153,61 @@ def curves_of(
         return figure
 
     return draw
+
+
+def draw_range(
+    axis: Axes, x: np.ndarray, values: np.ndarray, color: str, label: str, marker: str = "o-"
+) -> None:
+    """Draw the median and the range over seeds of values [x, seed]; an x without any is left out.
+
+    Args:
+        axis: on which to draw.
+        x: the positions [x].
+        values: the values [x, seed]; NaN where there is none.
+        color: of line and band.
+        label: for the legend.
+        marker: marks and dashes of the line, as in matplotlib's ``fmt``.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> axis = Figure().subplots()
+        >>> draw_range(axis, np.array([1.0, 2.0]), np.array([[1.0, 3.0], [np.nan, np.nan]]), "C0", "norm")
+        >>> axis.lines[0].get_xydata().tolist()
+        [[1.0, 2.0]]
+    """
+    there = np.isfinite(values).any(axis=1)
+    x, values = x[there], values[there]
+    if len(x):
+        low, high = np.nanmin(values, axis=1), np.nanmax(values, axis=1)
+        axis.fill_between(x, low, high, color=color, alpha=0.2, lw=0)
+        axis.plot(x, np.nanmedian(values, axis=1), marker, color=color, markersize=3, label=label)
+
+
+def draw_quantiles(
+    axis: Axes, x: np.ndarray, values: np.ndarray, color: str, label: str | None = None, **line: Any
+) -> None:
+    """Draw the median and the 10th to the 90th percentile of values [x, seed]; an x without any is left out.
+
+    Args:
+        axis: on which to draw.
+        x: the positions [x].
+        values: the values [x, seed]; NaN where there is none.
+        color: of line and band.
+        label: for the legend.
+        line: further options of the line, as ``marker="o"``.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> axis = Figure().subplots()
+        >>> draw_quantiles(axis, np.array([1.0, 2.0]), np.array([[1.0, 3.0], [np.nan, np.nan]]), "C0")
+        >>> axis.lines[0].get_xydata().tolist()
+        [[1.0, 2.0]]
+    """
+    known = np.isfinite(values).any(axis=1)
+    low, middle, high = np.nanquantile(values[known], [0.1, 0.5, 0.9], axis=1)
+    line.setdefault("linewidth", 1)
+    axis.plot(x[known], middle, color=color, label=label, **line)
+    axis.fill_between(x[known], low, high, color=color, alpha=0.2, linewidth=0)
 
 
 def accuracies_of(titles: Mapping[str, str], *, by_mirror: bool = False) -> Draw:

@@ -37,7 +37,7 @@ from grokscope.losses import CrossEntropy
 from grokscope.models.transformer import PowerTransformer
 from grokscope.optimizers import AdamW, Constant
 from grokscope.papers import Figure, Paper, PaperExperiment, Profile, RunExperiment, RunLike
-from grokscope.papers.evidence import curve, ratio_of_splits, steps_to
+from grokscope.papers.evidence import curve, largest_value, ratio_of_splits, steps_to
 from grokscope.papers.figures import accuracies_of
 from grokscope.plots.operators import fractions_figure
 from grokscope.statistics import CensoredTimes, paired_ratios
@@ -165,9 +165,7 @@ def growth_per_percent(less: xr.Dataset, more: xr.Dataset, percent: float) -> Ce
 
 def best_accuracy(measures: xr.Dataset) -> np.ndarray:
     """The best test accuracy at any measured step [seed]."""
-    values = curve(measures, "test_accuracy")
-    best = np.max(values, axis=1, initial=-np.inf, where=~np.isnan(values))
-    return np.where(np.isfinite(best), best, np.nan)
+    return largest_value(curve(measures, "test_accuracy"))
 
 
 # ---------------------------------------------------------------- claims

@@ -41,15 +41,17 @@ from grokscope.papers import (
     RunLike,
     SweepExperiment,
     SweepProfile,
+    recorded_every,
 )
 from grokscope.papers.evidence import (
     ONE_SEED_IN_TEN,
     curve,
     difference,
-    final_value,
     finished_seeds,
+    first_of_both,
     happened_in,
     largest_value,
+    last,
     part_of,
     ratio,
     ratio_of_splits,
@@ -87,10 +89,6 @@ def _table(operator: Any, fraction: float) -> ModularOperator:
     )
 
 
-def _every(steps: int) -> tuple[str, ...]:
-    return f"schedule.measures=['every {steps} steps']", "schedule.slow_measures='ends'"
-
-
 _GD = Experiment(
     name="gd",
     steps=20_000,
@@ -100,7 +98,7 @@ _GD = Experiment(
     loss=Squared(),
     optimizer=SGD(learning_rate=_RATE),
     measures=(*_CURVES, *_WAVES, *_NEURONS),
-).with_(*_every(200), "schedule.follow='ends'")
+).with_(*recorded_every(200), "schedule.follow='ends'")
 _ADAMW = _GD.with_(
     "name='adamw'",
     "steps=3000",
@@ -108,14 +106,14 @@ _ADAMW = _GD.with_(
     "optimizer.learning_rate=0.01",
     "optimizer.beta2=0.98",
     "optimizer.weight_decay=0.0",
-    *_every(10),
+    *recorded_every(10),
 )
 _ACCURACIES = f"measures={list(_CURVES)}"
 
 _SMALLER = (f"task.p={_SMALL_P}", f"model.widths=[{_SMALL_WIDTH}]")
 _REDUCED = "p = 23 instead of 97, 100 neurons instead of 500"
 _SHARE = "70 % of the table instead of 49 %"
-_SLOW = ("steps=3000", f"optimizer.learning_rate={_SMALL_RATE}", *_every(25))
+_SLOW = ("steps=3000", f"optimizer.learning_rate={_SMALL_RATE}", *recorded_every(25))
 _FRACTIONS = "task.train_fraction=0.5,0.6,0.7,0.9"
 
 
@@ -184,7 +182,7 @@ _EXPERIMENTS = (
     _run(
         "adamw-small-start",
         "The same from weights of standard deviation 0.05, without the output factor (the group's code).",
-        _ADAMW.with_("model.stds=[0.05]", "model.output_factor=1.0", *_every(2)),
+        _ADAMW.with_("model.stds=[0.05]", "model.output_factor=1.0", *recorded_every(2)),
         (5, 12),
         "task.train_fraction=0.7",
         "steps=600",
@@ -221,7 +219,7 @@ _EXPERIMENTS = (
             "task.train_fraction=0.9",
             "steps=5000",
             _ACCURACIES,
-            *_every(50),
+            *recorded_every(50),
         ),
         (5, 8),
         "steps=3000",
@@ -231,7 +229,11 @@ _EXPERIMENTS = (
         "quadratic",
         "n^2 + n m + m^2 from 90 % of the table, by AdamW (Appendix).",
         _ADAMW.with_(
-            "task.operator='quadratic'", "task.train_fraction=0.9", "steps=5000", _ACCURACIES, *_every(50)
+            "task.operator='quadratic'",
+            "task.train_fraction=0.9",
+            "steps=5000",
+            _ACCURACIES,
+            *recorded_every(50),
         ),
         (5, 8),
         "steps=3000",
@@ -242,7 +244,7 @@ _EXPERIMENTS = (
         "Addition by AdamW with the first layer frozen, ten times as wide (Section 1; not run in the paper).",
         _ADAMW.with_(
             _ACCURACIES,
-            *_every(50),
+            *recorded_every(50),
             f"model.widths=[{10 * _WIDTH}]",
             "interventions=[{kind='freeze', parameters=['hidden_weight']}]",
         ),
@@ -264,14 +266,9 @@ def reaches(measures: xr.Dataset) -> np.ndarray:
 
 def growth_of_norm(measures: xr.Dataset) -> np.ndarray:
     """Norm of all weights at 99 % test accuracy (or the end) over that at 99 % training accuracy [seed]."""
-    norm, last = curve(measures, "weight_norm"), steps_of(measures)[-1]
-    late = np.minimum(steps_to(measures, "test").upper, last)
+    norm, end = curve(measures, "weight_norm"), steps_of(measures)[-1]
+    late = np.minimum(steps_to(measures, "test").upper, end)
     return ratio(value_at(measures, norm, late), value_at(measures, norm, steps_to(measures, "train").upper))
-
-
-def last_alignment(measures: xr.Dataset, name: str = "phase_alignment") -> np.ndarray:
-    """Alignment of the last network [seed]; NaN where too few neurons are waves."""
-    return final_value(curve(measures, name))
 
 
 def alignment_at_grokking(measures: xr.Dataset) -> np.ndarray:
@@ -332,9 +329,8 @@ def best_accuracy(measures: xr.Dataset) -> np.ndarray:
 
 def ratio_of_test_loss(above: xr.Dataset, below: xr.Dataset) -> np.ndarray:
     """Last test loss of one run over that of another, of the same first seeds [seed]."""
-    upper, lower = (final_value(curve(measures, "test_loss")) for measures in (above, below))
-    n = min(len(upper), len(lower))
-    return ratio(upper[:n], lower[:n])
+    upper, lower = (last(measures, "test_loss") for measures in (above, below))
+    return ratio(*first_of_both(upper, lower))
 
 
 def written_down(measures: xr.Dataset, **cell: int) -> np.ndarray:
@@ -356,6 +352,7 @@ def speed_up(above: xr.Dataset, below: xr.Dataset) -> Any:
 _claim = partial(Claim, confirmed_on="100-199")
 _GROKKED = "over the seeds that reach 99 % test accuracy"
 _TENTH = Effect(0.1, "a tenth")
+_LAST_ALIGNMENT = partial(last, name="phase_alignment")  # NaN where too few neurons are waves
 
 
 def _written(
@@ -389,7 +386,7 @@ _align = partial(
     paper_value="a histogram with its peak at 0",
     region=Region.at_least(0.8),
     smallest_effect=_TENTH,
-    evidence=last_alignment,
+    evidence=_LAST_ALIGNMENT,
 )
 _ALIGN_AT = (
     "the mean over seeds, in the {}, of the mean of cos(phi1 + phi2 - phi3) over the neurons whose "
@@ -483,7 +480,7 @@ _CLAIMS = (
         sentence="AdamW fits the phases more sharply than gradient descent.",
         estimand=f"by AdamW less by gradient descent, seed by seed: {_ALIGN}",
         experiment="adamw",
-        evidence=partial(difference, of=last_alignment),
+        evidence=partial(difference, of=_LAST_ALIGNMENT),
     ),
     _claim(
         id="M6",
@@ -626,7 +623,7 @@ _CLAIMS = (
         estimand="by AdamW less by gradient descent, seed by seed: the mean over seeds, in the last network, "
         "of the mean of cos(phi1 + phi2 - phi3) over all neurons",
         experiment="adamw",
-        evidence=lambda a, b: difference(a, b, lambda m: last_alignment(m, "phase_alignment_all")),
+        evidence=lambda a, b: difference(a, b, lambda m: last(m, "phase_alignment_all")),
     ),
     _sharper(
         id="M5-start",
@@ -635,7 +632,7 @@ _CLAIMS = (
         setting="own",
         estimand=f"by AdamW from a small start less by gradient descent, seed by seed: {_ALIGN}",
         experiment="adamw-small-start",
-        evidence=partial(difference, of=last_alignment),
+        evidence=partial(difference, of=_LAST_ALIGNMENT),
     ),
     _sharper(
         id="M5-grokking",

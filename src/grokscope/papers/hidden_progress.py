@@ -43,6 +43,7 @@ from grokscope.papers import (
     RunLike,
     SweepExperiment,
     SweepProfile,
+    recorded_every,
 )
 from grokscope.papers.evidence import (
     ONE_SEED_IN_TEN,
@@ -50,9 +51,11 @@ from grokscope.papers.evidence import (
     exponents,
     finished_seeds,
     first_crossing,
+    largest_value,
     part_of,
     pseudovalues,
     ratio,
+    ratio_of_splits,
     steps_of,
     steps_to,
     times_in,
@@ -60,7 +63,7 @@ from grokscope.papers.evidence import (
 )
 from grokscope.plots.style import COLOR, legend, panels, small_print, x_label
 from grokscope.spec.events import member_curves
-from grokscope.statistics import CensoredTimes, paired_ratios
+from grokscope.statistics import CensoredTimes
 from grokscope.tasks.sparse_parity import SparseParity
 
 if TYPE_CHECKING:
@@ -86,10 +89,6 @@ _MOVES = (
 )
 
 
-def _every(steps: int) -> tuple[str, ...]:
-    return f"schedule.measures=['every {steps} steps']", "schedule.slow_measures='ends'"
-
-
 _ONLINE = Experiment(
     name="online",
     online=True,
@@ -102,7 +101,7 @@ _ONLINE = Experiment(
     measures=(*_CURVES, *_MOVES),
     events={"grokking": f"test_accuracy >= {_LEARNED} for 1"},
     stop={"grokked_for": 1},
-).with_(*_every(50), "schedule.follow='ends'")
+).with_(*recorded_every(50), "schedule.follow='ends'")
 _ACCURACIES = f"measures={list(_CURVES)}"
 
 
@@ -125,11 +124,12 @@ def _coins(spec: Experiment, steps: int) -> Experiment:
     return spec.with_("task.labels='random'", f"steps={steps}", "stop={}")
 
 
-_LARGE = _ONLINE.with_("batch_size=1024", "steps=6000", *_every(100))
+_LARGE = _ONLINE.with_("batch_size=1024", "steps=6000", *recorded_every(100))
 _TIMES = _ONLINE.with_(_ACCURACIES)
-_NARROW = _TIMES.with_("task.n=20", "model.width=10", "steps=10000", *_every(25))
+_NARROW = _TIMES.with_("task.n=20", "model.width=10", "steps=10000", *recorded_every(25))
 _FINITE = _ONLINE.with_(
-    *("online=false", "steps=100000", "optimizer.weight_decay=0.01", "task.n_train=1000", *_every(250)),
+    *("online=false", "steps=100000", "optimizer.weight_decay=0.01", "task.n_train=1000"),
+    *recorded_every(250),
 )
 _ONE_LARGE = _TIMES.with_("task.n=30", "batch_size=1024", "steps=2000")
 _SINE = _TIMES.with_(
@@ -153,7 +153,7 @@ _EXPERIMENTS = (
     _run(
         "crossed",
         "(20, 3), width 10, batches of 128, rate 0.01: each start with six orders (Figure 2 center).",
-        _NARROW.with_("batch_size=128", "optimizer.learning_rate=0.01", "steps=40000", *_every(250)),
+        _NARROW.with_("batch_size=128", "optimizer.learning_rate=0.01", "steps=40000", *recorded_every(250)),
         20,
         streams="data=1000; noise=1000; order=1000:1006",
     ),
@@ -198,21 +198,27 @@ _EXPERIMENTS = (
     _sweep(
         "power",
         "(30, 3), activation z^3, batches of 1,024, at two widths (Appendix C.8).",
-        _ONE_LARGE.with_("model.activation='cubic'", "steps=400", "stop.diverged=true", *_every(2)),
+        _ONE_LARGE.with_("model.activation='cubic'", "steps=400", "stop.diverged=true", *recorded_every(2)),
         ("model.width=100,1000",),
         8,
     ),
-    _sweep("power-relu", "The same with relu.", _ONE_LARGE.with_(*_every(20)), ("model.width=100,1000",), 8),
+    _sweep(
+        "power-relu",
+        "The same with relu.",
+        _ONE_LARGE.with_(*recorded_every(20)),
+        ("model.width=100,1000",),
+        8,
+    ),
     _run(
         "polynet",
         "(50, 3), a product of three linear functions, batches of 16 (Figure 6).",
-        _TIMES.with_("model.kind='polynet'", "batch_size=16", "steps=2000", *_every(5)),
+        _TIMES.with_("model.kind='polynet'", "batch_size=16", "steps=2000", *recorded_every(5)),
         20,
     ),
     _sweep(
         "noise",
         "(50, 3) with labels flipped at random (Figure 16).",
-        _TIMES.with_("task.labels='noisy'", "steps=40000", *_every(250)),
+        _TIMES.with_("task.labels='noisy'", "steps=40000", *recorded_every(250)),
         ("task.noise=0.0,0.2,0.4",),
         20,
         5,
@@ -389,8 +395,7 @@ def bend(measures: xr.Dataset) -> np.ndarray:
 
 def gap_of(measures: xr.Dataset, n_train: int) -> CensoredTimes:
     """Steps to 99 % test over steps to 99 % training accuracy, as censored ratios [seed]."""
-    cell = part_of(measures, n_train=n_train)
-    return paired_ratios(steps_to(cell, "test"), steps_to(cell, "train"))
+    return ratio_of_splits(part_of(measures, n_train=n_train))
 
 
 def groks_from_1000(measures: xr.Dataset) -> np.ndarray:
@@ -407,9 +412,7 @@ def reaches(measures: xr.Dataset, level: float, **cell: float) -> np.ndarray:
 
 def best_accuracy(measures: xr.Dataset, **cell: float) -> np.ndarray:
     """The best test accuracy at any measured step, in one cell [seed]."""
-    values = curve(part_of(measures, **cell), "test_accuracy")
-    best = np.max(values, axis=1, initial=-np.inf, where=~np.isnan(values))
-    return np.where(np.isfinite(best), best, np.nan)
+    return largest_value(curve(part_of(measures, **cell), "test_accuracy"))
 
 
 def decay_is_two_sided(measures: xr.Dataset) -> np.ndarray:
@@ -528,10 +531,13 @@ def _gap(n_train: int, sentence: str, value: str, region: Region) -> Claim:
     )
 
 
-def _starts(init: str, words: str, setting: Literal["small", "own"]) -> tuple[Claim, Claim]:
-    more: dict[str, Any] = {"experiment": "sine", "source": "Fig. 12", "setting": setting}
-    if setting == "small":
-        more["reduced"] = "start and rate are not in the text read"
+def _starts(init: str, words: str) -> tuple[Claim, Claim]:
+    more: dict[str, Any] = {
+        "experiment": "sine",
+        "source": "Fig. 12",
+        "setting": "small",
+        "reduced": "start and rate are not in the text read",
+    }
     return (
         _claim(
             id=f"H13-{init}",
@@ -963,9 +969,9 @@ _CLAIMS = (
         experiment="noise",
         evidence=lambda m: reaches(m, 0.99, noise=0.4),
     ),
-    *_starts("torch", "a uniform start", "small"),
-    *_starts("kaiming", "a Gaussian start", "small"),
-    *_starts("sign", "a start of random signs", "small"),
+    *_starts("torch", "a uniform start"),
+    *_starts("kaiming", "a Gaussian start"),
+    *_starts("sign", "a start of random signs"),
     _claim(
         id="H14",
         name="gap of the majority",

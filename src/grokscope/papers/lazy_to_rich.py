@@ -48,7 +48,18 @@ from grokscope.papers import (
     SweepExperiment,
     SweepProfile,
 )
-from grokscope.papers.evidence import final_value, first_below, largest_value, part_of, ratio
+from grokscope.papers.evidence import (
+    difference,
+    final_value,
+    first_below,
+    first_of_both,
+    largest_value,
+    need_axis,
+    part_of,
+    ratio,
+    steps_of,
+)
+from grokscope.papers.figures import draw_quantiles
 from grokscope.plots.style import COLOR, legend, panels, small_print, x_label
 from grokscope.spec.events import member_curves
 from grokscope.tasks.gaussian_teacher import GaussianTeacher
@@ -362,11 +373,7 @@ def losses(measures: xr.Dataset, *, moments: bool = True) -> tuple[np.ndarray, n
     found = member_curves(measures["train_loss"]), member_curves(test)
     if not all((curves > 0).any() for curves in found):
         raise NotTestable("the losses were positive for no seed")
-    return measures["step"].to_numpy().astype(np.float64), *found
-
-
-def _cell(measures: xr.Dataset, axis: str, value: float) -> xr.Dataset:
-    return part_of(measures, **{axis: value})
+    return steps_of(measures), *found
 
 
 def _values(measures: xr.Dataset, axis: str, most: float = np.inf) -> np.ndarray:
@@ -375,8 +382,7 @@ def _values(measures: xr.Dataset, axis: str, most: float = np.inf) -> np.ndarray
     Raises:
         NotTestable: if there are fewer than two.
     """
-    if axis not in measures.dims:
-        raise NotTestable(f"the sweep has no axis {axis!r}")
+    need_axis(measures, axis)
     found = np.sort(measures[axis].to_numpy().astype(float))
     found = found[found <= most * (1 + 1e-9)]
     if len(found) < 2:
@@ -472,14 +478,14 @@ def slope(
     """
     values = [one for one in _values(measures, axis, most) if one >= shortest * (1 - 1e-9)]
     x = np.log(values)
-    y = np.array([of(_cell(measures, axis, one)) for one in values])
+    y = np.array([of(part_of(measures, **{axis: one})) for one in values])
     x = x - x.mean()
     return x @ (y - y.mean(axis=0)) / (x @ x)
 
 
 def at(measures: xr.Dataset, axis: str, value: float, of: Any) -> np.ndarray:
     """A number of the cell at a value [seed]."""
-    return of(_cell(measures, axis, value))
+    return of(part_of(measures, **{axis: value}))
 
 
 def last_loss(measures: xr.Dataset) -> np.ndarray:
@@ -490,16 +496,13 @@ def last_loss(measures: xr.Dataset) -> np.ndarray:
 
 def slope_difference(centered: xr.Dataset, plain: xr.Dataset, most: float) -> np.ndarray:
     """The slope of the delay over output scales of one sweep less that of another [seed]."""
-    one, other = (slope(sweep, "output_scale", log_delay, most=most) for sweep in (centered, plain))
-    n = min(len(one), len(other))
-    return one[:n] - other[:n]
+    return difference(centered, plain, of=lambda sweep: slope(sweep, "output_scale", log_delay, most=most))
 
 
 def loss_ratio(centered: xr.Dataset, plain: xr.Dataset, scale: float) -> np.ndarray:
     """The last test loss at an output scale in one sweep over that in another [seed]."""
     one, other = (np.exp(at(sweep, "output_scale", scale, last_loss)) for sweep in (centered, plain))
-    n = min(len(one), len(other))
-    return ratio(one[:n], other[:n])
+    return ratio(*first_of_both(one, other))
 
 
 def _pair(measures: xr.Dataset, i: int) -> xr.Dataset:
@@ -542,7 +545,7 @@ def goldilocks(measures: xr.Dataset) -> np.ndarray:
 
 def gap(measures: xr.Dataset, scale: float, name: str) -> np.ndarray:
     """A number of the analysis of `lazy-limit` at an output scale [seed]."""
-    cell = _cell(measures, "output_scale", scale)
+    cell = part_of(measures, output_scale=scale)
     need(cell, name)
     values = member_curves(cell[name])
     found = np.array([row[np.isfinite(row)][-1] if np.isfinite(row).any() else np.nan for row in values])
@@ -554,7 +557,7 @@ def gap(measures: xr.Dataset, scale: float, name: str) -> np.ndarray:
 def log_accuracy_delay(measures: xr.Dataset, level: float = 0.95) -> np.ndarray:
     """The logarithm of the step of a test accuracy of 95 % over that of training accuracy [seed]."""
     need(measures, "train_accuracy", "test_accuracy")
-    steps = measures["step"].to_numpy().astype(float)
+    steps = steps_of(measures)
     times: list[np.ndarray] = []
     for split in ("train", "test"):
         curves = member_curves(measures[f"{split}_accuracy"])
@@ -919,14 +922,6 @@ _BAND = "Lines are medians over seeds, bands reach from the 10th to the 90th per
 _TERM_COLORS = {"variance": COLOR["control"], "misalignment": COLOR["norm_matched"], "linear": COLOR["null"]}
 
 
-def _band(axis: Any, steps: np.ndarray, curves: np.ndarray, color: str, label: str | None = None) -> None:
-    """Median and the 10th to the 90th percentile of curves [seed, step], where they were measured."""
-    known = np.isfinite(curves).any(axis=0)
-    low, middle, high = np.nanquantile(curves[:, known], [0.1, 0.5, 0.9], axis=0)
-    axis.plot(steps[known], middle, color=color, linewidth=1, label=label)
-    axis.fill_between(steps[known], low, high, color=color, alpha=0.2, linewidth=0)
-
-
 def _log_axes(axis: Any, y: bool = True) -> None:
     axis.set_xscale("symlog", linthresh=10)
     axis.set_xlim(left=0)
@@ -937,8 +932,8 @@ def _log_axes(axis: Any, y: bool = True) -> None:
 
 def _losses_on(axis: Any, measures: xr.Dataset, label: bool, moments: bool = True) -> None:
     steps, train, test = losses(measures, moments=moments)
-    _band(axis, steps, train, COLOR["train"], "training loss" if label else None)
-    _band(axis, steps, test, COLOR["test"], "test loss" if label else None)
+    draw_quantiles(axis, steps, train.T, COLOR["train"], "training loss" if label else None)
+    draw_quantiles(axis, steps, test.T, COLOR["test"], "test loss" if label else None)
     _log_axes(axis)
 
 
@@ -948,13 +943,14 @@ def _figure_1(runs: Mapping[str, RunLike], command: str) -> Drawing:
     figure, axes = panels(list(titles), columns=2)
     _losses_on(axes[0], measures, label=True)
     axes[0].axhline(_LEVEL, color=COLOR["memorization"], linewidth=0.6)
-    steps = measures["step"].to_numpy().astype(float)
+    steps = steps_of(measures)
     for term, color in _TERM_COLORS.items():
-        _band(axes[1], steps, member_curves(measures["moment_error"].sel(term=term)), color, term)
+        curves = member_curves(measures["moment_error"].sel(term=term))
+        draw_quantiles(axes[1], steps, curves.T, color, term)
     _log_axes(axes[1], y=False)
-    _band(axes[2], steps, member_curves(measures["weight_norm"]), COLOR["grokking"])
+    draw_quantiles(axes[2], steps, member_curves(measures["weight_norm"]).T, COLOR["grokking"])
     _log_axes(axes[2])
-    _band(axes[3], steps, member_curves(measures["kernel_alignment"]), COLOR["norm_matched"])
+    draw_quantiles(axes[3], steps, member_curves(measures["kernel_alignment"]).T, COLOR["norm_matched"])
     _log_axes(axes[3], y=False)
     legend(figure, axes[0], axes[1])
     small_print(figure, _BAND, f"Line: a loss of {_LEVEL}, from which on it counts as learned.", command)
@@ -975,15 +971,15 @@ def _sweep_figure(
     for row, measures in enumerate(both):
         for column, value in enumerate(shown):
             panel = axes[row * len(shown) + column]
-            _losses_on(panel, _cell(measures, axis_name, value), label=(row, column) == (0, 0))
+            _losses_on(panel, part_of(measures, **{axis_name: value}), label=(row, column) == (0, 0))
     of = log_delay if axis_name == "output_scale" else log_wait
     for measures, color, label in zip(
         both, (COLOR["grokking"], COLOR["null"]), ("plain", "centered"), strict=True
     ):
         for panel, number in zip(axes[2 * len(shown) :], (of, last_loss), strict=False):
-            curves = np.array([number(_cell(measures, axis_name, value)) for value in values]).T
-            shown_curves = np.exp(curves) if number is last_loss else curves
-            _band(panel, values, shown_curves, color, label)
+            numbers = np.array([number(part_of(measures, **{axis_name: value})) for value in values])
+            shown_numbers = np.exp(numbers) if number is last_loss else numbers
+            draw_quantiles(panel, values, shown_numbers, color, label)
             panel.set_xscale("log")
             panel.set_xticks(values, [f"{one:g}" for one in values])
             panel.minorticks_off()
@@ -1004,8 +1000,8 @@ def _figure_7(runs: Mapping[str, RunLike], command: str) -> Drawing:
             steps, train, test = losses(_pair(measures, i), moments=False)
             unit = _PAIRS[i][2] ** 2
             named = f"loss, {label}" if panel is axes[0] else None
-            _band(panel, steps, test / unit, test_color, named and f"test {named}")
-            _band(panel, steps, train / unit, train_color, named and f"training {named}")
+            draw_quantiles(panel, steps, test.T / unit, test_color, named and f"test {named}")
+            draw_quantiles(panel, steps, train.T / unit, train_color, named and f"training {named}")
         _log_axes(panel)
     legend(figure, axes[0])
     small_print(figure, _BAND, "Losses in units of the squared label scale.", command)
@@ -1017,7 +1013,7 @@ def _figure_9(runs: Mapping[str, RunLike], command: str) -> Drawing:
     values = _values(measures, "n_train")
     figure, axes = panels([f"P = {int(one)}" for one in values], columns=len(values))
     for panel, value in zip(axes, values, strict=True):
-        _losses_on(panel, _cell(measures, "n_train", value), label=panel is axes[0])
+        _losses_on(panel, part_of(measures, n_train=value), label=panel is axes[0])
     legend(figure, axes[0])
     small_print(figure, _BAND, command)
     return figure
@@ -1026,11 +1022,12 @@ def _figure_9(runs: Mapping[str, RunLike], command: str) -> Drawing:
 def _figure_16(runs: Mapping[str, RunLike], command: str) -> Drawing:
     measures = runs["modular"].measures
     figure, axes = panels(["Accuracy", "Loss"])
-    steps = measures["step"].to_numpy().astype(float)
+    steps = steps_of(measures)
     for panel, name in zip(axes, ("accuracy", "loss"), strict=True):
         for split in ("train", "test"):
             curves = member_curves(measures[f"{split}_{name}"])
-            _band(panel, steps, curves, COLOR[split], f"{split} {name}" if panel is axes[0] else None)
+            label = f"{split} {name}" if panel is axes[0] else None
+            draw_quantiles(panel, steps, curves.T, COLOR[split], label)
         x_label(panel, "step")
     axes[1].set_yscale("log")
     legend(figure, axes[0])
@@ -1043,7 +1040,7 @@ def _figure_teacher(runs: Mapping[str, RunLike], command: str) -> Drawing:
     values = _values(measures, "output_scale")
     figure, axes = panels([f"alpha = {one:g}" for one in values], columns=len(values))
     for panel, value in zip(axes, values, strict=True):
-        _losses_on(panel, _cell(measures, "output_scale", value), label=panel is axes[0], moments=False)
+        _losses_on(panel, part_of(measures, output_scale=value), label=panel is axes[0], moments=False)
         panel.axhline(_TEACHER_LEVEL, color=COLOR["memorization"], linewidth=0.6)
     legend(figure, axes[0])
     small_print(figure, _BAND, f"Line: a loss of {_TEACHER_LEVEL:g}.", command)

@@ -50,7 +50,7 @@ from grokscope.papers import (
     SweepExperiment,
     SweepProfile,
 )
-from grokscope.papers.evidence import first_below, part_of, ratio
+from grokscope.papers.evidence import first_below, first_of_both, part_of, ratio, steps_of
 from grokscope.plots.style import COLOR, legend, panels, small_print, x_label
 from grokscope.spec.events import member_curves
 from grokscope.statistics import marchenko_pastur
@@ -302,7 +302,7 @@ def _curves(measures: xr.Dataset, *names: str) -> tuple[np.ndarray, ...]:
     for name, curves in zip(names, found, strict=True):
         if not (curves > 0).any():
             raise NotTestable(f"{name} was positive for no seed")
-    return measures["step"].to_numpy().astype(np.float64), *found
+    return steps_of(measures), *found
 
 
 def delay(measures: xr.Dataset, level: float | None = None) -> np.ndarray:
@@ -374,10 +374,7 @@ def least_rise(measures: xr.Dataset) -> np.ndarray:
 
 def _delay_of(measures: xr.Dataset, outputs: int) -> np.ndarray:
     """The grokking time with m outputs at rate 0.01, in steps: m times that at rate 0.01 m."""
-    if "outputs" in measures.dims:
-        cell = part_of(measures, outputs=outputs)
-    else:
-        raise NotTestable("the sweep has no axis 'outputs'")
+    cell = part_of(measures, outputs=outputs)
     return outputs * delay(cell, loss_to_learn(outputs))
 
 
@@ -435,11 +432,11 @@ def same_curves(gd: xr.Dataset, other: xr.Dataset) -> np.ndarray:
     found: list[float] = []
     for name in ("train_loss", "population_loss"):
         (_, one), (_, two) = _curves(gd, name), _curves(other, name)
-        n = min(len(one), len(two))
-        seen = (one[:n] > 1e-20) & (two[:n] > 1e-20)
+        one, two = first_of_both(one, two)
+        seen = (one > 1e-20) & (two > 1e-20)
         if not seen.any():
             raise NotTestable(f"{name} was measured for no seed of both runs")
-        found.append(float(np.abs(np.log(one[:n][seen] / two[:n][seen])).max()))
+        found.append(float(np.abs(np.log(one[seen] / two[seen])).max()))
     return np.array(found)
 
 

@@ -32,7 +32,16 @@ from grokscope.losses import CrossEntropy, NeuronNormPenalty
 from grokscope.models.fully_connected import FullyConnected
 from grokscope.models.one_hot_mlp import OneHotMLP
 from grokscope.optimizers import SGD, Steps
-from grokscope.papers import Figure, Paper, Profile, RunExperiment, RunLike, SweepExperiment, SweepProfile
+from grokscope.papers import (
+    Figure,
+    Paper,
+    Profile,
+    RunExperiment,
+    RunLike,
+    SweepExperiment,
+    SweepProfile,
+    recorded_every,
+)
 from grokscope.papers.evidence import ratio
 from grokscope.plots.curves import curve as draw_curve
 from grokscope.plots.curves import in_steps, seeds_text
@@ -96,14 +105,6 @@ _IRREPS = (*_CURVES, "neuron_irrep_power", "neurons_per_irrep", "neuron_norm")
 _BITS_OF_NEURONS = (*_CURVES, "hidden_bit_share", "hidden_bit_spread", "neuron_norm")
 
 
-def _every(steps: int) -> tuple[str, ...]:
-    return (
-        f"schedule.measures=['every {steps} steps']",
-        "schedule.slow_measures='ends'",
-        "schedule.follow='ends'",
-    )
-
-
 def _spec(name: str, **parts: Any) -> Experiment:
     """Full-batch gradient descent in float64, with a rate of 0.05 that doubles ten times."""
     usual: dict[str, Any] = {
@@ -112,7 +113,7 @@ def _spec(name: str, **parts: Any) -> Experiment:
         "loss": CrossEntropy(),
         "optimizer": SGD(learning_rate=0.05, schedule=Steps(at=tuple(range(1000, 10_001, 1000)), by=2.0)),
     }
-    return Experiment(name=name, **{**usual, **parts}).with_(*_every(500))
+    return Experiment(name=name, **{**usual, **parts}).with_(*recorded_every(500), "schedule.follow='ends'")
 
 
 def _permutations(degree: int, width: int, strength: float, **parts: Any) -> Experiment:

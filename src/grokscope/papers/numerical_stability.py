@@ -36,6 +36,7 @@ from grokscope.papers.evidence import (
     difference,
     final_value,
     largest_value,
+    last,
     memorization_times,
     part_of,
     ratio,
@@ -78,12 +79,6 @@ def _perceptron(p: int = _P, width: int = _WIDTH) -> OneHotMLP:
     return OneHotMLP(widths=(width, width), activation="relu", stds=stds, output_factor=1.0)
 
 
-def _task(p: int = _P, train_fraction: float = 0.4) -> ModularOperator:
-    return ModularOperator(
-        operator="addition", p=p, train_fraction=train_fraction, operator_token=False, equals_token=False
-    )
-
-
 # what the official commands say; in perp-Grad only the rate and the decay take effect
 _FLAGS = AdamW(learning_rate=0.01, weight_decay=0.0, beta2=0.99, epsilon=1e-25)
 _PERPENDICULAR = AdamW(learning_rate=0.01, weight_decay=0.0, perpendicular="rescaled")
@@ -92,7 +87,9 @@ _BASE = Experiment(
     name="perp-adamw",
     steps=300,
     batch_size="full",
-    task=_task(),
+    task=ModularOperator(
+        operator="addition", p=_P, train_fraction=0.4, operator_token=False, equals_token=False
+    ),
     model=_perceptron(),
     loss=CrossEntropy(),
     optimizer=_PERPENDICULAR,
@@ -237,11 +234,6 @@ _EXPERIMENTS = (
 # ---------------------------------------------------------------- evidence: one entry per seed
 
 _LEARNED, _COLLAPSED = 0.95, 0.1
-
-
-def last(measures: xr.Dataset, name: str, **labels: str | int) -> np.ndarray:
-    """A measure of the last network [seed]."""
-    return final_value(curve(measures, name, **labels))
 
 
 def delay(measures: xr.Dataset) -> CensoredTimes:

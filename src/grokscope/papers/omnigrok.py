@@ -40,15 +40,18 @@ from grokscope.papers.evidence import (
     curve,
     exponents,
     final_value,
+    first_of_both,
     grokking_times,
     largest_value,
     late_median,
     memorization_times,
+    need_axis,
     part_of,
     ratio,
+    steps_of,
     times_in,
 )
-from grokscope.papers.figures import ACCURACY, CurveLine, CurvePanel, curves_of
+from grokscope.papers.figures import ACCURACY, CurveLine, CurvePanel, curves_of, draw_quantiles
 from grokscope.plots.style import COLOR, legend, panels, small_print, x_label
 from grokscope.spec.events import member_curves
 from grokscope.statistics import CensoredTimes, paired_ratios
@@ -208,8 +211,7 @@ _EXPERIMENTS = (
 def by_norm(measures: xr.Dataset, name: str) -> tuple[np.ndarray, np.ndarray]:
     """The values of alpha [alpha], and a measure of the last networks [alpha, seed]."""
     need(measures, name)
-    if "init_scale" not in measures.dims:
-        raise NotTestable("the sweep has no axis 'init_scale'")
+    need_axis(measures, "init_scale")
     last = measures[name].isel(step=-1).transpose("init_scale", ...)
     values = last.to_numpy().astype(np.float64).reshape(last.sizes["init_scale"], -1)
     if np.isnan(values).all():
@@ -262,8 +264,7 @@ def times(measures: xr.Dataset, what: str, weight_decay: float) -> CensoredTimes
 def _need_tolerances(measures: xr.Dataset) -> None:
     suffixes = ("", f"_{_LOOSE}")
     need(measures, *(f"{split}_tolerance_accuracy{one}" for split in ("train", "test") for one in suffixes))
-    if "weight_decay" not in measures.dims:
-        raise NotTestable("the sweep has no axis 'weight_decay'")
+    need_axis(measures, "weight_decay")
 
 
 def time_ratio(measures: xr.Dataset, *decays: float) -> CensoredTimes:
@@ -301,7 +302,7 @@ def delay(measures: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
 
     At least one interval between measured points; to the end of the run if it has not generalized.
     """
-    steps = measures["step"].to_numpy().astype(np.float64)
+    steps = steps_of(measures)
     generalized = grokking_times(measures)
     late = np.minimum(generalized.upper, steps[-1]) - memorization_times(measures).upper
     return np.maximum(late, steps[1] - steps[0]), generalized.observed
@@ -313,9 +314,8 @@ def held_over_free(held: xr.Dataset, free: xr.Dataset) -> np.ndarray:
     At least 1 if the seed has not generalized with the held norm.
     """
     (above, seen), (below, _) = delay(held), delay(free)
-    n = min(len(above), len(below))
-    found = ratio(above[:n], below[:n])
-    return np.where(seen[:n], found, np.maximum(found, 1.0))
+    found = ratio(*first_of_both(above, below))
+    return np.where(seen[: len(found)], found, np.maximum(found, 1.0))
 
 
 def norm_over_start(measures: xr.Dataset, at: str) -> np.ndarray:
@@ -332,7 +332,7 @@ def digits_delay(measures: xr.Dataset, alpha: float) -> np.ndarray:
     """log10 of steps to 0.8 of the final test accuracy over steps to a training accuracy of 0.99 [seed]."""
     need(measures, "train_accuracy", "test_accuracy")
     cell = part_of(measures, init_scale=alpha)
-    steps = cell["step"].to_numpy().astype(np.float64)
+    steps = steps_of(cell)
     train, test = (member_curves(cell[f"{split}_accuracy"]) for split in ("train", "test"))
 
     def first(curves: np.ndarray, level: Any) -> np.ndarray:
@@ -605,20 +605,12 @@ _CLAIMS = (
 _BAND = "Lines are medians over seeds; bands and bars reach from the 10th to the 90th percentile."
 
 
-def _spread(axis: Any, x: np.ndarray, values: np.ndarray, color: str, label: str, **line: Any) -> None:
-    """Median and the 10th to the 90th percentile of values [x, seed]."""
-    known = np.isfinite(values).any(axis=1)
-    low, middle, high = np.nanquantile(values[known], [0.1, 0.5, 0.9], axis=1)
-    axis.plot(x[known], middle, color=color, label=label, **{"linewidth": 1, **line})
-    axis.fill_between(x[known], low, high, color=color, alpha=0.2, linewidth=0)
-
-
 def _by_norm(runs: Mapping[str, RunLike], command: str) -> Drawing:
     measures = runs["landscape"].measures
     figure, (axis,) = panels(["Loss after 10,000 steps with a held norm"], height=2.2)
     for split in ("train", "test"):
         alphas, loss = by_norm(measures, f"{split}_loss")
-        _spread(axis, alphas, np.maximum(loss, 1e-12), COLOR[split], split, marker="o", markersize=3)
+        draw_quantiles(axis, alphas, np.maximum(loss, 1e-12), COLOR[split], split, marker="o", markersize=3)
     axis.set_xscale("log")
     axis.set_yscale("log")
     x_label(axis, "norm over its usual start, alpha")
@@ -637,7 +629,7 @@ def _curves_by_decay(runs: Mapping[str, RunLike], command: str) -> Drawing:
         cell = part_of(runs[name].measures, weight_decay=decay)
         for split in ("train", "test"):
             values = member_curves(cell[f"{split}_tolerance_accuracy_{_LOOSE}"])
-            _spread(axis, cell["step"].to_numpy(), values.T, COLOR[split], split)
+            draw_quantiles(axis, cell["step"].to_numpy(), values.T, COLOR[split], split)
         axis.set_xscale("symlog", linthresh=10)
         axis.set_xlim(left=0)
         axis.set_ylim(-0.03, 1.03)
@@ -657,7 +649,7 @@ def _law_of_decay(runs: Mapping[str, RunLike], command: str) -> Drawing:
         for what, color, label in (("memorization", "train", "train"), ("grokking", "test", "test")):
             steps = [times(measures, prefix + what, one).upper for one in decays]
             values = np.where(np.isfinite(steps), steps, np.nan)
-            _spread(axis, decays, values, COLOR[color], label, marker="o", markersize=3)
+            draw_quantiles(axis, decays, values, COLOR[color], label, marker="o", markersize=3)
         middle = np.nanmedian(values[0]) * decays[0] / decays
         axis.plot(decays, middle, color="black", linestyle="dotted", linewidth=1, label="1 / decay")
         axis.set_xscale("log")
@@ -676,7 +668,7 @@ def _digits(runs: Mapping[str, RunLike], command: str) -> Drawing:
         cell = part_of(measures, init_scale=alpha)
         for split in ("train", "test"):
             values = member_curves(cell[f"{split}_accuracy"])
-            _spread(axis, cell["step"].to_numpy(), values.T, COLOR[split], split)
+            draw_quantiles(axis, cell["step"].to_numpy(), values.T, COLOR[split], split)
         axis.set_xscale("symlog", linthresh=10)
         axis.set_xlim(left=0)
         axis.set_ylim(-0.03, 1.03)
@@ -697,7 +689,7 @@ def _digits_by_norm(runs: Mapping[str, RunLike], command: str) -> Drawing:
             (cell[..., -1], COLOR["test"], "last"),
             (np.fmin.reduce(cell, axis=-1), COLOR["grokking"], "best over time"),
         ):
-            _spread(axis, alphas, values, color, label, marker="o", markersize=3)
+            draw_quantiles(axis, alphas, values, color, label, marker="o", markersize=3)
         axis.set_xscale("log")
         axis.set_yscale("log")
         x_label(axis, "norm over its usual start, alpha")

@@ -47,7 +47,10 @@ from grokscope.papers import (
     SweepProfile,
 )
 from grokscope.papers.evidence import (
+    difference,
     exponents,
+    first_of_both,
+    need_axis,
     part_of,
     pseudovalues,
     ratio_of_splits,
@@ -311,20 +314,14 @@ def sparse_less_dense(sparse: xr.Dataset, dense: xr.Dataset, widths: str) -> np.
     wide = measured_widths(dense) >= _WIDE
     chosen = wide if widths == "wide" else ~wide
     shares = [solved(one, "width", "n_train")[chosen].mean(axis=(0, 1)) for one in (sparse, dense)]
-    return _less(*shares)
+    one, other = first_of_both(*shares)
+    return one - other
 
 
 def measured_widths(measures: xr.Dataset) -> np.ndarray:
     """The widths of a sweep."""
-    if "width" not in measures.dims:
-        raise NotTestable("the sweep has no axis 'width'")
+    need_axis(measures, "width")
     return measures["width"].to_numpy()
-
-
-def _less(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """The difference over the seeds that both have: the first ones of the longer list."""
-    n = min(len(above), len(below))
-    return above[:n] - below[:n]
 
 
 def two_less_best_other(measures: xr.Dataset, others: tuple[int, ...]) -> np.ndarray:
@@ -519,7 +516,7 @@ _CLAIMS = (
         smallest_effect=_TENTH,
         experiment="sparsity",
         beside=("dense-m",),
-        evidence=lambda a, b: _less(solved(part_of(a, active_inputs=2)), solved(part_of(b, n_train=1000))),
+        evidence=lambda a, b: difference(part_of(a, active_inputs=2), part_of(b, n_train=1000), of=solved),
     ),
     _claim(
         id="P6-wide",
@@ -652,7 +649,7 @@ _CLAIMS = (
         smallest_effect=_TENTH,
         experiment="tickets",
         beside=("tickets-random",),
-        evidence=lambda a, b: _less(shares_of_orders(a), shares_of_orders(b)),
+        evidence=partial(difference, of=shares_of_orders),
     ),
     _own(
         id="P10-start",
@@ -666,7 +663,7 @@ _CLAIMS = (
         smallest_effect=_TENTH,
         experiment="tickets-start",
         beside=("tickets-random",),
-        evidence=lambda a, b: _less(shares_of_orders(a), shares_of_orders(b)),
+        evidence=partial(difference, of=shares_of_orders),
     ),
     _own(
         id="P11",

@@ -37,6 +37,7 @@ from grokscope.papers.evidence import (
     final_value,
     grokked,
     grokking_times,
+    last,
     memorization_times,
     ratio,
     ratio_of_splits,
@@ -151,7 +152,7 @@ def of_grokked(measures: xr.Dataset, values: np.ndarray) -> np.ndarray:
 
 def final(measures: xr.Dataset, name: str) -> np.ndarray:
     """A measure of the last network [seed]; NaN for seeds that do not grok."""
-    return of_grokked(measures, final_value(curve(measures, name)))
+    return of_grokked(measures, last(measures, name))
 
 
 def few_keys(measures: xr.Dataset, least: int, most: int) -> np.ndarray:
@@ -172,8 +173,8 @@ def excluded_over_chance(measures: xr.Dataset) -> np.ndarray:
 
 def restricted_over_test(measures: xr.Dataset) -> np.ndarray:
     """log10 of restricted loss (test pairs) over test loss, of the last network [seed]."""
-    restricted = final_value(curve(measures, "restricted_loss", split="test"))
-    found = ratio(restricted, final_value(curve(measures, "test_loss")))
+    restricted = last(measures, "restricted_loss", split="test")
+    found = ratio(restricted, last(measures, "test_loss"))
     usable = grokking_times(measures).observed & (found > 0)
     return np.log10(found, out=np.full(len(found), np.nan), where=usable)
 

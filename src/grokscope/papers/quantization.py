@@ -48,7 +48,7 @@ from grokscope.papers import (
     SweepExperiment,
     SweepProfile,
 )
-from grokscope.papers.evidence import part_of, ratio, steps_of
+from grokscope.papers.evidence import first_of_both, need_axis, part_of, ratio, steps_of
 from grokscope.plots.style import COLOR, legend, panels, small_print, x_label
 from grokscope.statistics import (
     CensoredTimes,
@@ -301,8 +301,7 @@ def step_exponents(measures: xr.Dataset, alpha: float = _ALPHA, add_tail: bool =
 
 def cell_values(measures: xr.Dataset, axis: str) -> np.ndarray:
     """The numbers on an axis of a sweep; of one over widths, those of the only hidden layer."""
-    if axis not in measures.dims:
-        raise NotTestable(f"the sweep has no axis {axis!r}")
+    need_axis(measures, axis)
     return np.array([float(str(label).strip("[]")) for label in measures[axis].to_numpy()])
 
 
@@ -338,10 +337,10 @@ def cell_exponents(measures: xr.Dataset, axis: str, add_tail: bool = False) -> n
 
 def data_from_width(data: xr.Dataset, width: xr.Dataset) -> np.ndarray:
     """B7: measured exponent in samples less alpha_N / (1 + alpha_N) of that in neurons, with tails [seed]."""
-    in_data = -cell_exponents(data, "n_train", add_tail=True)
-    in_width = -cell_exponents(width, "widths", add_tail=True)
-    n = min(len(in_data), len(in_width))
-    return in_data[:n] - in_width[:n] / (1 + in_width[:n])
+    in_data, in_width = first_of_both(
+        -cell_exponents(data, "n_train", add_tail=True), -cell_exponents(width, "widths", add_tail=True)
+    )
+    return in_data - in_width / (1 + in_width)
 
 
 def slope_over_alpha(alphas: xr.Dataset, online: xr.Dataset) -> np.ndarray:

@@ -39,6 +39,7 @@ from grokscope.papers.evidence import (
     difference,
     final_value,
     largest_value,
+    last,
     part_of,
     ratio,
     steps_of,
@@ -177,11 +178,6 @@ _EXPERIMENTS = (
 # ---------------------------------------------------------------- evidence: one entry per seed
 
 
-def last(measures: xr.Dataset, name: str = "test_accuracy") -> np.ndarray:
-    """A measure after the last iteration [seed]."""
-    return final_value(curve(measures, name))
-
-
 def at_step(measures: xr.Dataset, step: int, name: str = "test_accuracy") -> np.ndarray:
     """A measure after some iterations [seed]."""
     values = curve(measures, name)
@@ -199,7 +195,7 @@ def before_rise(measures: xr.Dataset) -> np.ndarray:
 
 def jumps(measures: xr.Dataset) -> np.ndarray:
     """Whether test accuracy is at most .05 after 5 iterations and at least .99 at the end [seed]."""
-    early, end = at_step(measures, 5), last(measures)
+    early, end = at_step(measures, 5), last(measures, "test_accuracy")
     return np.where(np.isnan(early + end), np.nan, (early <= _LEVEL) & (end >= 0.99))
 
 
@@ -274,8 +270,8 @@ def bandwidth_ratio(measures: xr.Dataset) -> np.ndarray:
 
 def gain_of_centering(measures: xr.Dataset, kernel: str) -> np.ndarray:
     """Final test accuracy with the mean of the gradients subtracted less that without [seed]."""
-    part = part_of(measures, kernel=kernel)
-    return difference(part_of(part, centered=True), part_of(part, centered=False), last)
+    cells = (part_of(measures, kernel=kernel, centered=one) for one in (True, False))
+    return difference(*cells, of=lambda cell: last(cell, "test_accuracy"))
 
 
 def start_accuracy(measures: xr.Dataset, start: str, fraction: float) -> np.ndarray:
@@ -308,11 +304,9 @@ _FINAL = f"after {_ITERATIONS} iterations"
 _BY_LOGARITHM = ("multiplication", "division")
 
 
-def _of_operators(
-    make: Callable[[str, str], Claim], operators: tuple[str, ...] = _OPERATORS
-) -> tuple[Claim, ...]:
+def _of_operators(make: Callable[[str, str], Claim]) -> tuple[Claim, ...]:
     """A claim for each operator; ``make`` gets it, and F2 or F3."""
-    return tuple(make(operator, "F3" if operator in _BY_LOGARITHM else "F2") for operator in operators)
+    return tuple(make(operator, "F3" if operator in _BY_LOGARITHM else "F2") for operator in _OPERATORS)
 
 
 _CLAIMS = (
@@ -351,7 +345,7 @@ _CLAIMS = (
             estimand=f"the median over seeds of the test accuracy {_FINAL}",
             region=Region.at_least(0.99),
             experiment=operator,
-            evidence=last,
+            evidence=partial(last, name="test_accuracy"),
         )
     ),
     _claim(
@@ -551,7 +545,7 @@ _CLAIMS = (
         estimand=f"the median over seeds of the test accuracy {_FINAL}; chance is 1/p",
         region=Region.at_most(0.06),
         experiment="shuffled",
-        evidence=last,
+        evidence=partial(last, name="test_accuracy"),
         setting="own",
     ),
     _deviation(

@@ -40,7 +40,7 @@ from grokscope.papers import (
     SweepExperiment,
     SweepProfile,
 )
-from grokscope.papers.evidence import part_of, ratio
+from grokscope.papers.evidence import difference, part_of, ratio, steps_of
 from grokscope.plots.style import COLOR, legend, panels, small_print, x_label
 from grokscope.spec.events import member_curves
 from grokscope.statistics import clopper_pearson, separable_probability
@@ -447,7 +447,7 @@ def _above(measures: xr.Dataset, of: Callable[[xr.Dataset], np.ndarray]) -> np.n
 def generalization_step(measures: xr.Dataset) -> np.ndarray:
     """The first measured step with a population accuracy of 95 % [seed]; the last one where there is none."""
     need(measures, "population_accuracy")
-    steps = measures["step"].to_numpy().astype(np.float64)
+    steps = steps_of(measures)
     curves = member_curves(measures["population_accuracy"])
     if np.isnan(curves).all():
         raise NotTestable("population_accuracy was measured for no seed")
@@ -473,7 +473,7 @@ def interaction(measures: xr.Dataset) -> np.ndarray:
 def plateau_steps(measures: xr.Dataset) -> np.ndarray:
     """How long accuracy is within 0.05 of a half after training accuracy reached 95 %, in steps [seed]."""
     need(measures, "train_accuracy", "population_accuracy")
-    steps = measures["step"].to_numpy().astype(np.float64)
+    steps = steps_of(measures)
     train = member_curves(measures["train_accuracy"])
     population = member_curves(measures["population_accuracy"])
     result = np.full(len(train), np.nan)
@@ -490,9 +490,7 @@ def plateau_steps(measures: xr.Dataset) -> np.ndarray:
 
 def longer_plateau(adam: xr.Dataset, gd: xr.Dataset) -> np.ndarray:
     """log10 of one plus Adam's plateau, less that of gradient descent [seed]."""
-    one, other = plateau_steps(adam), plateau_steps(gd)
-    n = min(len(one), len(other))
-    return np.log10(1 + one[:n]) - np.log10(1 + other[:n])
+    return difference(adam, gd, of=lambda measures: np.log10(1 + plateau_steps(measures)))
 
 
 def _of_flipped(measures: xr.Dataset, share: float, of: Callable[[xr.Dataset], np.ndarray]) -> np.ndarray:

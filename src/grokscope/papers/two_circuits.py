@@ -337,9 +337,9 @@ def early_norm_ratio(measures: xr.Dataset, control: str) -> np.ndarray:
     return value_at(measures, norm_over_control(measures, control), departure_from_chance(measures) / 2)
 
 
-def time_of_norms(measures: xr.Dataset, control: str) -> np.ndarray:
-    """C4: ratio of two steps: generalizing norm above 1.5 times a control's; `departure_from_chance`."""
-    exceeded = first_crossing(measures, norm_over_control(measures, control), 1.5, ">")
+def time_of_norms(measures: xr.Dataset) -> np.ndarray:
+    """C4: ratio of two steps: generalizing norm 1.5 times the random control's; `departure_from_chance`."""
+    exceeded = first_crossing(measures, norm_over_control(measures, "control"), 1.5, ">")
     return ratio(exceeded, departure_from_chance(measures))
 
 
@@ -400,7 +400,7 @@ _NORM_CLAIMS = (
         "random control's, over the step at which test accuracy leaves chance",
         region=Region.between(0.5, 1.0),
         smallest_effect=Effect(0.1, "a tenth of the time to the transition"),
-        evidence=lambda m: time_of_norms(m, "control"),
+        evidence=time_of_norms,
     ),
     _like_norms(
         id="C4d",
@@ -1144,7 +1144,7 @@ _PARTS: tuple[tuple[str, str, str, Callable[[xr.Dataset], np.ndarray]], ...] = (
         "norms part shortly before the transition",
         "see the generalizing norm exceed 1.5 times the control's between 1/3 and 5/4 of the time at which "
         "test accuracy leaves chance",
-        lambda m: within(m, time_of_norms(m, "control"), 1 / 3, 1.25),
+        lambda m: within(m, time_of_norms(m), 1 / 3, 1.25),
     ),
     (
         "the set takes over",
@@ -1176,7 +1176,7 @@ _STRICT: tuple[Callable[[xr.Dataset], np.ndarray], ...] = (
     lambda m: within(m, fall_of_loss_gap(m), 0.5, np.inf),
     lambda m: within(m, fall_of_sparsity(m), 1, np.inf),
     lambda m: within(m, time_of_sparsity(m), _SIMULTANEOUS.low, _SIMULTANEOUS.high),
-    lambda m: within(m, time_of_norms(m, "control"), 0.5, 1),
+    lambda m: within(m, time_of_norms(m), 0.5, 1),
     lambda m: within(m, time_of_faithfulness(m), _SIMULTANEOUS.low, _SIMULTANEOUS.high),
     lambda m: within(m, fall_of_complement(m), 0.25, np.inf),
     lambda m: within(m, mean_kappa(m, "control"), -0.2, 0.2),

@@ -44,7 +44,16 @@ from grokscope.papers import (
     SweepProfile,
     from_experiment,
 )
-from grokscope.papers.evidence import part_of, pseudovalues, ratio, steps_of, times_in, value_at
+from grokscope.papers.evidence import (
+    first_of_both,
+    need_axis,
+    part_of,
+    pseudovalues,
+    ratio,
+    steps_of,
+    times_in,
+    value_at,
+)
 from grokscope.plots.style import COLOR, SMALL, legend, panels, small_print, x_label
 from grokscope.spec.events import member_curves
 from grokscope.statistics import CensoredTimes, censored_regression, paired_ratios
@@ -336,16 +345,11 @@ def norm_at_grokking(measures: xr.Dataset, name: str = _SIZE.name) -> np.ndarray
     return found
 
 
-def _cell(measures: xr.Dataset, axis: str, value: float) -> xr.Dataset:
-    return part_of(measures, **{axis: value})
-
-
 def _over(measures: xr.Dataset, axis: str, cells: Sequence[float] | None = None) -> np.ndarray:
     """`norm_at_grokking` in each cell along an axis, [cell, seed]."""
-    if axis not in measures.dims:
-        raise NotTestable(f"the sweep has no axis {axis!r}")
+    need_axis(measures, axis)
     values = measures[axis].to_numpy() if cells is None else cells
-    return np.array([norm_at_grokking(_cell(measures, axis, float(value))) for value in values])
+    return np.array([norm_at_grokking(part_of(measures, **{axis: float(value)})) for value in values])
 
 
 def variation(norms: np.ndarray) -> np.ndarray:
@@ -449,8 +453,7 @@ def rate_of_growth(measures: xr.Dataset, *norms: float, since: float = 0.0) -> n
 def held_over_asked(held: xr.Dataset, reference: xr.Dataset) -> np.ndarray:
     r"""The norm at grokking over $\rho W_c$, of each seed in each cell that grokked."""
     asked = _median(norm_at_grokking(reference))
-    if "norm" not in held.dims:
-        raise NotTestable("the sweep has no axis 'norm'")
+    need_axis(held, "norm")
     found = [
         ratio(norm_at_grokking(part_of(held, norm=float(rho))), np.array(float(rho) * asked))
         for rho in held["norm"]
@@ -507,9 +510,7 @@ def scale_seen(held: xr.Dataset, matched: xr.Dataset) -> np.ndarray:
     need(matched, "logit_scale")
     temperature = _median(temperature_that_matches(held))
     seen = ratio(_early_logits(matched), np.array(temperature))
-    wanted = _early_logits(part_of(held, norm=_RHOS[1]))
-    n = min(len(seen), len(wanted))
-    return ratio(seen[:n], wanted[:n])
+    return ratio(*first_of_both(seen, _early_logits(part_of(held, norm=_RHOS[1]))))
 
 
 def memory_with_temperature(matched: xr.Dataset, held: xr.Dataset) -> np.ndarray:
@@ -570,13 +571,12 @@ def off_frontier(
         name: of the measure that is held.
         chosen: the decays that make the line; by default all.
     """
-    if "weight_decay" not in decays:
-        raise NotTestable("the sweep has no axis 'weight_decay'")
+    need_axis(decays, "weight_decay")
     values = np.sort(np.array(decays["weight_decay"].to_numpy() if chosen is None else chosen, float))[::-1]
     if len(values) < 2:
         raise NotTestable("the sweep has one weight decay")
     frees = [times_in(decays, "grokking", weight_decay=value) for value in values]
-    norms = np.array([norm_at_grokking(_cell(decays, "weight_decay", value), name) for value in values])
+    norms = np.array([norm_at_grokking(part_of(decays, weight_decay=value), name) for value in values])
     sizes = norm_at_grokking(part_of(held, norm=norm), name)
     n = min(norms.shape[1], len(sizes))
     means = np.array([np.nanmean(one[:n]) for one in (*norms, sizes)])
@@ -934,7 +934,7 @@ def _cells(
     """Values of an axis, and norms and times at grokking in each of its cells, of those that have any."""
     found: tuple[list[float], list[Any], list[Any]] = ([], [], [])
     for value in measures[axis].to_numpy().astype(float):
-        cell = _cell(measures, axis, value)
+        cell = part_of(measures, **{axis: value})
         try:
             norms = norm_at_grokking(cell, name)
         except NotTestable:

@@ -30,7 +30,7 @@ from grokscope.models.embedding_mlp import EmbeddingMLP
 from grokscope.optimizers import AdamW
 from grokscope.papers import Figure, Profile, RunExperiment, RunLike, from_experiment
 from grokscope.papers._study import Study, bibtex_of
-from grokscope.papers.evidence import curve, final_value, ratio, steps_to, value_at
+from grokscope.papers.evidence import curve, last, ratio, steps_to, value_at
 from grokscope.plots.style import COLOR, SMALL, TINY, panels, small_print, x_label
 from grokscope.statistics import CensoredTimes, paired_ratios
 from grokscope.tasks.modular_operator import ModularOperator
@@ -358,7 +358,7 @@ _CLAIMS = (
         region=Region.at_least(0.9),
         smallest_effect=Effect(0.05, "one sample in twenty"),
         experiment="no-decay",
-        evidence=lambda m: final_value(curve(m, "zero_loss_share")),
+        evidence=partial(last, name="zero_loss_share"),
     ),
     *(
         _claim(

@@ -26,18 +26,17 @@ if TYPE_CHECKING:
 # ---------------------------------------------------------------- evidence: the last network of each member
 
 
-def final_verdict(verdict: str, perfect_on: str) -> Callable[[xr.Dataset], np.ndarray]:
-    """Whether networks have the verdict at the end; NaN for those that are not perfect on a sample.
+def final_verdict(verdict: str) -> Callable[[xr.Dataset], np.ndarray]:
+    """Whether networks have the verdict at the end; NaN for those that are not perfect on the large sample.
 
     Args:
         verdict: ``proved`` or ``refuted``.
-        perfect_on: the accuracy that must be 1.
     """
 
     def evidence(measures: xr.Dataset) -> np.ndarray:
         members = MemberTable(measures)
         found = members.final(verdict)
-        perfect = members.final(perfect_on) == 1.0
+        perfect = members.final("test_accuracy_large") == 1.0
         return np.where(perfect & ~np.isnan(found), found, np.nan)
 
     return evidence
@@ -128,7 +127,7 @@ CLAIMS = (
         estimand="the share of networks perfect on 10,000 points at the last epoch that are proved on all "
         "2^40 inputs",
         region=Region.at_least(0.8),
-        evidence=final_verdict("proved", perfect_on="test_accuracy_large"),
+        evidence=final_verdict("proved"),
     ),
     _final(
         id="N2b",
@@ -136,7 +135,7 @@ CLAIMS = (
         sentence="At the end a network that is perfect on 10,000 points is hardly ever refuted.",
         estimand="the share of networks perfect on 10,000 points at the last epoch that are refuted",
         region=Region.at_most(0.1),
-        evidence=final_verdict("refuted", perfect_on="test_accuracy_large"),
+        evidence=final_verdict("refuted"),
     ),
     _refuted(
         id="N2c",
