@@ -133,9 +133,7 @@ class CheckedPaper:
         """What a row of the table says: experiments, claims, settings, seeds, time, date, version."""
         if not self.tables:
             return {"experiments": f"0 of {len(self.paper.experiments)}", "claims": "not judged yet"}
-        # a table may be older than the paper's file, and have an experiment that is gone
-        there = {one.name for one in self.paper.experiments}
-        run = there & {name for table in self.tables for name in table.trained}
+        run = {name for table in self.tables for name in table.trained}
         settings = [str(one["setting"]) for one in self.entries]
         return {
             "experiments": f"{len(run)} of {len(self.paper.experiments)}",
