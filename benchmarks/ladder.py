@@ -42,7 +42,7 @@ class Plan:
     torch: bool = False
     takes_threads: bool = True
     takes_epochs: bool = True
-    together: bool = False  # trains all seeds at once, so that many of them are worth a row
+    together: bool = False  # trains all seeds at once, and has a row for many of them, too
 
 
 PLANS = (
@@ -60,7 +60,7 @@ PLANS = (
     Plan("ours_bare", "grokscope, training only", "nothing",
          "ours.py", ("--mode", "bare"), takes_threads=False, together=True),
     Plan("ours_train", "grokscope train", "the default measures, every epoch",
-         "ours.py", ("--mode", "train"), takes_threads=False, together=True),
+         "ours.py", ("--mode", "train"), takes_threads=False),
     Plan("ours_reproduce", "grokscope reproduce", "every measure, claims, figures, report",
          "ours.py", ("--mode", "reproduce"), takes_threads=False, takes_epochs=False,
          together=True),
@@ -216,7 +216,7 @@ def main() -> None:
         type=int,
         nargs="+",
         default=[5],
-        help="how many; further numbers are run once, by the rungs that train all seeds at once",
+        help="how many; further numbers are run once, by jax_optax, ours_bare and ours_reproduce",
     )
     parser.add_argument("--epochs", type=int, default=300)
     parser.add_argument("--repeats", type=int, default=3)
