@@ -306,4 +306,28 @@ class Optimizers(Study):
         )
         for experiment in (_PARITY, _SUM)
     )
-    reasons: ClassVar[Mapping[str, str]] = {}
+    reasons: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(
+            [f"O{number}-{where}" for number in (1, 2) for where in _WHERE],
+            "The paper's baseline has no weight decay. Decay alone makes AdamW twice as fast or more (O8), "
+            "and Grokfast is faster than AdamW without it (O1-sum-plain, O2-sum-plain).",
+        ),
+        **dict.fromkeys(
+            [f"O3-{where}" for where in _WHERE],
+            "Its paper has other tasks, and transformers; no test of why.",
+        ),
+        **dict.fromkeys(
+            [f"O5-{where}" for where in _WHERE],
+            "Reported is that it groks without regularization, not that it is faster than decay.",
+        ),
+        **dict.fromkeys(
+            [f"O6-{where}" for where in _WHERE],
+            "Reported is that a small start does not grok late, over a usual start without tuned decay.",
+        ),
+        **dict.fromkeys([f"O7-{where}" for where in _WHERE], "Asked here; no paper reports it."),
+        **dict.fromkeys(
+            ["O4-parity", "O4-both"],
+            "On parity none of 36 settings groks on seed 0; unscaled gradients, the logistic loss, SGD and "
+            "30,000 steps were tried, and none of them is enough.",
+        ),
+    }
