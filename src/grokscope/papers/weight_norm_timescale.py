@@ -846,7 +846,9 @@ _CLAIMS = (
     ),
     _claim(
         id="T12",
-        fixed_on=_BEFORE,
+        # the region is older; the estimand (own norm, median) was changed after these seeds had been seen
+        fixed_on="100-105",
+        confirmed_on="106-113",
         name="squared loss: half the effect",
         sentence="With the squared loss the held norm has about half of the effect.",
         source=_FOLLOW_UP,
