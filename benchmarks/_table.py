@@ -74,6 +74,8 @@ def _many(rungs: list[Rung]) -> list[str]:
         return []
     lines = [
         "",
+        "More seeds, by rungs that train all at once, each run once:",
+        "",
         "| rung | seeds | s | s, a seed | U, a seed | s, the second time | peak, MB |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
