@@ -478,7 +478,7 @@ def slope(
     """
     values = [one for one in _values(measures, axis, most) if one >= shortest * (1 - 1e-9)]
     x = np.log(values)
-    y = np.array([of(part_of(measures, **{axis: one})) for one in values])
+    y = np.array([at(measures, axis, one, of) for one in values])
     x = x - x.mean()
     return x @ (y - y.mean(axis=0)) / (x @ x)
 
@@ -977,7 +977,7 @@ def _sweep_figure(
         both, (COLOR["grokking"], COLOR["null"]), ("plain", "centered"), strict=True
     ):
         for panel, number in zip(axes[2 * len(shown) :], (of, last_loss), strict=False):
-            numbers = np.array([number(part_of(measures, **{axis_name: value})) for value in values])
+            numbers = np.array([at(measures, axis_name, value, number) for value in values])
             shown_numbers = np.exp(numbers) if number is last_loss else numbers
             draw_quantiles(panel, values, shown_numbers, color, label)
             panel.set_xscale("log")

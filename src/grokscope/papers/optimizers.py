@@ -269,11 +269,11 @@ def _claim(id: str, name: str, where: str, over: str = "adamw") -> Claim:
     )
 
 
-_RIVALED = ("grokfast", "grokfast-window", "muon", "perpendicular", "stablemax", "small-start", "sgd")
+_OVER_ADAMW = [name for name in _RIVALS if name not in ("adamw", "no-decay")]  # O1 to O7, in this order
 _CLAIMS = (
     *(
         _claim(f"O{number}-{where}", name, where)
-        for number, name in enumerate(_RIVALED, start=1)
+        for number, name in enumerate(_OVER_ADAMW, start=1)
         for where in _WHERE
     ),
     *(_claim(f"O8-{where}", "adamw", where, over="no-decay") for where in _WHERE),
