@@ -6,9 +6,10 @@ $\lambda \lVert \theta \rVert_{2,\nu}^\nu$. The theorems give the largest normal
 of any width has, and what its neurons look like: waves of one frequency, the hidden bits with equal weights,
 one irreducible representation. Training gets there. No data are held out, and nothing is said about delay.
 
-This file: the theorems' numbers, the experiments, the evidence, the claims, the figures. Runs are in float64,
-the large ones (addition at p = 71, S5) in float32. Printed in the paper: the activations, widths, steps, rates
-with the steps at which they double, and penalties. Not printed: the initial weights; ours are from N(0, 0.01), for parity those of PyTorch.
+This file: the theorems' numbers, the experiments, the evidence, the claims, the figures. Runs are in
+float64, the large ones (addition at p = 71, S5) in float32. Printed in the paper: the activations, widths,
+steps, rates with the steps at which they double, and penalties. Not printed: the initial weights; ours are
+from N(0, 0.01), for parity those of PyTorch.
 
 Profile ``quick``: addition at p = 23 with 200 neurons and 15,000 steps; parity and S3 are those of the paper.
 
@@ -106,7 +107,7 @@ _BITS_OF_NEURONS = (*_CURVES, "hidden_bit_share", "hidden_bit_spread", "neuron_n
 
 
 def _spec(name: str, **parts: Any) -> Experiment:
-    """Full-batch gradient descent, in float64 unless told otherwise, with a rate of 0.05 that doubles ten times."""
+    """Full-batch gradient descent in float64, by default at a rate of 0.05 that doubles ten times."""
     usual: dict[str, Any] = {
         "batch_size": "full",
         "precision": "float64",
