@@ -52,11 +52,16 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.05"
 as_users = os.environ.get("GROKSCOPE_COMPILER") == "users" or "GROKSCOPE_TORTURE" in os.environ
 if os.environ["JAX_PLATFORMS"] == "cpu" and not as_users and version("jaxlib").startswith("0.10."):
     os.environ.setdefault(
-        "XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0"
+        "XLA_FLAGS",
+        "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0 "
+        "--xla_cpu_parallel_codegen_split_count=1",
     )
 # Writing to the medium took a twentieth of the suite. It matters when the power fails, which no test does;
 # that it is asked for is tested by counting (tests/store), and commands that tests start do it.
 os.fsync = lambda descriptor: None
+# What jax has traced is millions of objects that live on. Looking through all of them for cycles at every
+# tenth collection of the middle generation took three of a hundred seconds.
+gc.set_threshold(50_000, 20, 100)
 os.environ["MPLBACKEND"] = "agg"
 os.environ["COLUMNS"] = "120"  # tables are as wide wherever the tests run
 # The user's own cache folder is neither read nor written, here or by the commands that tests start.

@@ -259,9 +259,8 @@ def _check_results(measure: Measure, experiment: TrainingSpec) -> None:
     _require(documented or not np.isnan(result).any(), measure, "gives NaN, and its docstring has no 'NaN'")
 
     def crowded() -> jax.Array:
-        # not compiled, which is faster: many measures are traced, and one is needed
-        with jax.disable_jit():
-            return measure(_crowded_point(experiment, follows="follow" in measure.pace))
+        # not one program, which would be slower: many measures are taken, and one is needed
+        return measure(_crowded_point(experiment, follows="follow" in measure.pace))
 
     batched, mapped = jax.jit(lambda stack: (jax.vmap(value)(stack), jax.lax.map(value, stack)))(stacked)
     ways = {"under vmap": batched, "under lax.map": mapped, "after other measures": crowded()}
