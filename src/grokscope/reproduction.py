@@ -16,7 +16,7 @@ import textwrap
 import threading
 import time
 import traceback
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -49,6 +49,7 @@ from grokscope.papers import (
     find_paper,
     keep_values,
 )
+from grokscope.papers._drawing import DrawingProcess, draw_figure
 from grokscope.progress import Progress, SilentProgress, duration
 from grokscope.spec.parts import PLUGIN_PREFIX
 from grokscope.store.folder import REPRODUCTION_FILE
@@ -76,6 +77,7 @@ _NO_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)  # the errors th
 _MOST_IDS = 8  # of claims, named in the plan
 _LONGEST = 300  # characters of the message of an error
 _MEASURING_SECONDS = 0.5  # to measure the speed of this machine
+_LEAST_SECONDS = 10.0  # predicted, for which a second process is worth its start
 _FIGURES_SECONDS = 3.0  # drawing all figures of an experiment and judging its claims
 
 
@@ -472,6 +474,7 @@ def reproduce(
     profile: str | None = None,
     rates: Rates | None = None,
     progress: Progress | None = None,
+    meanwhile: Callable[[Paper, Mapping[str, Any]], None] | None = None,
     **options: Any,
 ) -> Reproduction:
     """Reproduce a paper into a folder; the same call again resumes or extends the runs in it.
@@ -488,6 +491,8 @@ def reproduce(
         profile: ``paper``, ``quick``, or None for the default: see `plan`.
         rates: speed of this machine; None measures it.
         progress: receives the plan and the steps done.
+        meanwhile: called with the paper and the results by experiment, while a second process draws the
+            figures; for work that needs only the results.
         options: passed to `grokscope.train`.
 
     Raises:
@@ -506,38 +511,45 @@ def reproduce(
     folder = Path(out) if out is not None else Path("runs") / found.kind
     _check_folder(folder, found.kind)
     chosen = [found.experiment(row.name) for row in planned.rows]
+    from grokscope.training.devices import usable_cores
+
     for one in chosen:  # check all folders before the first experiment, which may take hours
         with suppress(NotTakenYetError):
             one.check_folder(found.job(one, planned.profile, folder, planned.seeds))
-    preloading = _PreloadingProgress(progress or SilentProgress())
-    runs: dict[str, Any] = {}
-    failures: list[Failure] = []
-    value_notes: list[str] = []
-    for one in chosen:
-        with _contained(failures, "experiment", one.name):
-            source = found.source_of(one)
-            if source is not None and any(lost.name == source.name for lost in failures):
-                raise InputError(f"not trained, because {source.name} failed.")
-            job = found.job(one, planned.profile, folder, planned.seeds)  # its values may be known only now
-            one.check_folder(job)
-            keep_values(folder, one.name, job.values)
-            failed = _analysis_failed(failures, one.name)
-            runs[one.name] = one.execute(job, preloading, rates=rates, failed=failed, **options)
-            value_notes += [*(f"{one.name}: {taken}" for taken in job.values.values()), *job.notes]
-    if not runs and (first := failures[0].error) is not None:
-        raise first
-    from grokscope.files import atomic_write
+    with DrawingProcess(found, folder) as drawing:
+        # an experiment of a few seconds is drawn before the second process has started
+        helper = drawing if planned.seconds > _LEAST_SECONDS and usable_cores() > 1 else None
+        preloading = _PreloadingProgress(progress or SilentProgress(), helper)
+        runs: dict[str, Any] = {}
+        failures: list[Failure] = []
+        value_notes: list[str] = []
+        for one in chosen:
+            with _contained(failures, "experiment", one.name):
+                source = found.source_of(one)
+                if source is not None and any(lost.name == source.name for lost in failures):
+                    raise InputError(f"not trained, because {source.name} failed.")
+                job = found.job(
+                    one, planned.profile, folder, planned.seeds
+                )  # its values may be known only now
+                one.check_folder(job)
+                keep_values(folder, one.name, job.values)
+                failed = _analysis_failed(failures, one.name)
+                runs[one.name] = one.execute(job, preloading, rates=rates, failed=failed, **options)
+                value_notes += [*(f"{one.name}: {taken}" for taken in job.values.values()), *job.notes]
+        if not runs and (first := failures[0].error) is not None:
+            raise first
+        from grokscope.files import atomic_write
 
-    old, now = _record_in(folder), {row.name for row in planned.rows}
-    earlier = [one for one in _failures_in(old) if one.name.rpartition(" of ")[2] not in now]
-    failures = [*earlier, *failures]
-    record = {
-        **asdict(planned),
-        "profiles": _profiles_after(found, planned, old),
-        "failures": [one.to_json() for one in failures],
-    }
-    atomic_write(folder / RECORD, json.dumps(record, indent=2) + "\n", parents=True)
-    done = _judge_and_draw(found, folder, runs, record, began, failures)
+        old, now = _record_in(folder), {row.name for row in planned.rows}
+        earlier = [one for one in _failures_in(old) if one.name.rpartition(" of ")[2] not in now]
+        failures = [*earlier, *failures]
+        record = {
+            **asdict(planned),
+            "profiles": _profiles_after(found, planned, old),
+            "failures": [one.to_json() for one in failures],
+        }
+        atomic_write(folder / RECORD, json.dumps(record, indent=2) + "\n", parents=True)
+        done = _judge_and_draw(found, folder, runs, record, began, failures, drawing, meanwhile)
     return replace(done, notes=[*value_notes, *done.notes])
 
 
@@ -624,7 +636,8 @@ def judge_again(folder: str | Path) -> Reproduction:
         paper = find_paper(planned["paper"])
     except (OSError, ValueError, KeyError, TypeError):
         raise InputError(f"{record}: cannot be read.") from None
-    return _judge_and_draw(paper, Path(folder), {}, planned, began, _failures_in(planned))
+    with DrawingProcess(paper, Path(folder)) as drawing:
+        return _judge_and_draw(paper, Path(folder), {}, planned, began, _failures_in(planned), drawing)
 
 
 def _judge_and_draw(
@@ -634,15 +647,23 @@ def _judge_and_draw(
     planned: Mapping[str, Any],
     began: float,
     failed: Sequence[Failure],
+    drawing: DrawingProcess,
+    meanwhile: Callable[[Paper, Mapping[str, Any]], None] | None = None,
 ) -> Reproduction:
     """Judge the claims and draw the figures, from the given runs and the other runs in the folder."""
     from grokscope.files import atomic_write
-    from grokscope.plots.save import save_figure
 
     failures = list(failed)
     lost = {one.name: one for one in failures if one.part == "experiment"}
     profiles = _profiles_in(planned)
     together, notes = _with_runs_in_folder(paper, folder, runs, lost, profiles)
+    profile = str(planned["profile"])
+    commands = {
+        figure.id: command_of(paper, {name: together[name] for name in figure.needs}, profile)
+        for figure in paper.figures
+        if set(figure.needs) <= together.keys()
+    }
+    drawing.draw(commands, together)
     evidence: dict[str, Evidence | NotTestable | None] = {}
     claims_under: list[Claim] = []
     for claim in paper.claims:
@@ -653,14 +674,15 @@ def _judge_and_draw(
     judged = judge((claim, evidence[claim.id]) for claim in claims_under)
     claims = [one.to_json() for one in judged]
     atomic_write(folder / "claims.json", json.dumps(claims, indent=2, allow_nan=False) + "\n", parents=True)
-    profile = str(planned["profile"])
+    if meanwhile is not None:
+        meanwhile(paper, together)
+    there = drawing.wait()
     drawn: list[tuple[Figure, bytes]] = []
     for figure in paper.figures:
-        if set(figure.needs) <= together.keys():
+        if figure.id in commands:
             with _contained(failures, "figure", figure.id):
-                command = command_of(paper, {name: together[name] for name in figure.needs}, profile)
-                files = save_figure(figure.draw(together, command), folder / "figures", figure.id)
-                drawn.append((figure, files["svg"]))
+                svg = there.get(figure.id) or draw_figure(figure, together, commands[figure.id], folder)
+                drawn.append((figure, svg))
     seconds = time.perf_counter() - began
     reason = str(planned["reason"])
     return Reproduction(
@@ -777,12 +799,10 @@ def _check_folder(folder: Path, kind: str) -> None:
             raise InputError(f"{folder}: holds a reproduction of {other}; give another folder.")
 
 
-# Modules for judging and drawing. A thread imports them while compiled programs run, which do not hold the
-# interpreter lock. This saves about two seconds of a reproduction if a core is idle.
-_PRELOADED = (
-    "xarray",
-    "scipy.special",
-    "scipy.stats",
+# Modules for judging, and for drawing where no second process does it. A thread imports them while compiled
+# programs run, which do not hold the interpreter lock.
+_JUDGING = ("xarray", "scipy.special", "scipy.stats")
+_DRAWING = (
     "matplotlib.backends.backend_agg",
     "matplotlib.backends.backend_pdf",
     "matplotlib.backends.backend_svg",
@@ -791,10 +811,11 @@ _PRELOADED = (
 
 
 class _PreloadingProgress:
-    """Pass progress on; at the first steps done, start to import the modules for judging and drawing."""
+    """Pass progress on; at the first steps done, start the second process, or import what it would."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, drawing: DrawingProcess | None) -> None:
         self._progress = progress
+        self._drawing = drawing
         self._started = False
 
     def plan(self, text: str) -> None:
@@ -807,12 +828,15 @@ class _PreloadingProgress:
         self._progress.advance(steps, note)
         if not self._started:
             self._started = True
-            threading.Thread(target=_preload, daemon=True).start()
+            if self._drawing is not None:
+                self._drawing.start()
+            modules = _JUDGING if self._drawing is not None else _JUDGING + _DRAWING
+            threading.Thread(target=_preload, args=(modules,), daemon=True).start()
 
     def finish(self) -> None:
         self._progress.finish()
 
 
-def _preload() -> None:
-    for name in _PRELOADED:
+def _preload(modules: Sequence[str]) -> None:
+    for name in modules:
         importlib.import_module(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -114,7 +114,8 @@ def write_report(
     if kind == "contest":
         return finish_contest(open_contest(folder), to)
     if kind == "reproduction":
-        return _write_reproduction(judge_again(folder), to)
+        done = judge_again(folder)
+        return _write_reproduction(done, _show_together(done.paper, done.runs), to)
     return _write_result(open_run(folder), shown or folder, to or folder / "report.html")
 
 
@@ -178,11 +179,20 @@ def reproduce(
     """
     import time
 
+    shown: dict[str, Any] = {}
     done = reproduce_without_page(
-        paper, experiments, seeds, out=out, profile=profile, rates=rates, progress=progress, **options
+        paper,
+        experiments,
+        seeds,
+        out=out,
+        profile=profile,
+        rates=rates,
+        progress=progress,
+        meanwhile=lambda paper, runs: shown.update(_show_together(paper, runs)),
+        **options,
     )
     began = time.perf_counter()
-    page = _write_reproduction(done)
+    page = _write_reproduction(done, shown)
     return replace(done, report=page, seconds=done.seconds + time.perf_counter() - began)
 
 
@@ -233,11 +243,10 @@ def _write_two(runs: tuple[Run, Run], folders: tuple[Path, Path], to: Path | Non
     )
 
 
-def _write_reproduction(done: Reproduction, to: Path | None = None) -> Path:
+def _write_reproduction(done: Reproduction, shown: Mapping[str, Any], to: Path | None = None) -> Path:
     """Write the page of a reproduction, into its folder where no other path is given."""
     paper = done.paper
     arxiv = f" (arXiv {paper.arxiv})" if paper.arxiv else ""
-    shown = _show_together(done)
     drawn = {figure.id: svg for figure, svg in done.drawn}
     why = {one.name: str(one) for one in done.failures if one.part == "figure"}
     failed = [(f"{one.part} {one.name}", one.reason) for one in done.failures]
@@ -262,19 +271,19 @@ def _write_reproduction(done: Reproduction, to: Path | None = None) -> Path:
     )
 
 
-def _show_together(done: Reproduction) -> dict[str, Any]:
+def _show_together(paper: Paper, runs: Mapping[str, Any]) -> dict[str, Any]:
     """Parts of a reproduction's page: its runs; without runs its first contest, else its first sweep."""
-    sentences = {one.name: one.sentence for one in done.paper.experiments}
-    contests = {name: one for name, one in done.runs.items() if isinstance(one, Contest)}
-    sweeps = {name: one for name, one in done.runs.items() if isinstance(one, Sweep)}
+    sentences = {one.name: one.sentence for one in paper.experiments}
+    contests = {name: one for name, one in runs.items() if isinstance(one, Contest)}
+    sweeps = {name: one for name, one in runs.items() if isinstance(one, Sweep)}
     infos = {name: sweep_info(one, name, sentences[name]) for name, one in sweeps.items()}
     views: list[RunView] = []
-    for name, run in done.runs.items():
+    for name, run in runs.items():
         if name not in contests and name not in sweeps:
             views += show(run, name, sentences[name])["views"]
     if views:
         infos |= {view.name: view.info for view in views}
-        return {"views": views, "runs": [infos[name] for name in done.runs if name in infos]}
+        return {"views": views, "runs": [infos[name] for name in runs if name in infos]}
     if contests:
         return show(next(iter(contests.values())))
     return {**show(next(iter(sweeps.values()))), "runs": list(infos.values())}

@@ -334,6 +334,20 @@ def kinds(group: str) -> dict[str, type[Part]]:
     return _kinds.get(group, {})
 
 
+def _at_home(group: str, kind: str) -> type[Part] | None:
+    """A built-in kind whose module has its name, imported alone; None for all others.
+
+    All modules of papers together take a second to import.
+    """
+    home = importlib.import_module(_HOMES[group])
+    name = f"{home.__name__}.{kind.replace('-', '_')}"
+    is_name = re.fullmatch(r"[a-z][a-z0-9_-]*", kind) is not None
+    if not is_name or not hasattr(home, "__path__") or importlib.util.find_spec(name) is None:
+        return None
+    importlib.import_module(name)
+    return _kinds.get(group, {}).get(kind)
+
+
 def registered() -> list[type[Part]]:
     """All kinds of all groups that this process has loaded so far."""
     return [cls for table in _kinds.values() for cls in table.values()]
@@ -345,6 +359,8 @@ def lookup(group: str, kind: str) -> type[Part]:
     Raises:
         InputError: if the kind is not known; the message lists the known kinds.
     """
+    if group not in _discovered and (found := _at_home(group, kind)) is not None:
+        return found
     known = kinds(group)
     if kind not in known:
         near = did_you_mean(kind, known)
