@@ -69,7 +69,7 @@ def test_a_process_that_fails_has_drawn_nothing(folder: Path, monkeypatch: pytes
 def test_it_ends_when_it_is_not_asked(folder: Path) -> None:
     with DrawingProcess(find_paper(PAPER), folder) as drawing:
         drawing.start()
-        process = drawing._process
+        process = drawing.process
         assert process is not None
         assert process.poll() is None
     assert process.poll() is not None
@@ -86,6 +86,6 @@ def test_a_paper_of_the_user_is_not_given_away(folder: Path) -> None:
 
     with DrawingProcess(Own(), folder) as drawing:
         drawing.start()
-        assert drawing._process is None
+        assert drawing.process is None
         drawing.draw({}, [])
         assert drawing.wait() == {}

@@ -52,30 +52,33 @@ class DrawingProcess:
     Args:
         paper: the paper.
         folder: the folder of the reproduction.
+
+    Attributes:
+        process: the process; None until `start`, and for a paper of the user's.
     """
 
     def __init__(self, paper: Paper, folder: Path) -> None:
         self._paper, self._folder = paper, folder
-        self._process: subprocess.Popen[str] | None = None
+        self.process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> DrawingProcess:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._process is not None:
-            self._process.kill()
-            for pipe in (self._process.stdin, self._process.stdout):
+        if self.process is not None:
+            self.process.kill()
+            for pipe in (self.process.stdin, self.process.stdout):
                 if pipe is not None:
                     with suppress(OSError):  # what was not sent yet
                         pipe.close()
-            self._process.wait()
+            self.process.wait()
 
     def start(self) -> None:
         """Start the process, which begins with its imports. A paper of the user's is drawn by the caller."""
-        if self._process is None and is_own(type(self._paper)):
+        if self.process is None and is_own(type(self._paper)):
             code = f"from {__name__} import serve; serve()"
             with suppress(OSError):  # no memory, or no processes left
-                self._process = subprocess.Popen(
+                self.process = subprocess.Popen(
                     [sys.executable, "-P", "-c", code],  # -P: what lies in the current folder is not imported
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
@@ -90,7 +93,7 @@ class DrawingProcess:
             commands: the command for the small print of each figure, by its id.
             runs: names of the experiments whose results the figures are drawn from.
         """
-        if self._process is None or self._process.stdin is None:
+        if self.process is None or self.process.stdin is None:
             return
         work = {
             "paper": self._paper.kind,
@@ -99,18 +102,18 @@ class DrawingProcess:
             "runs": list(runs),
         }
         with suppress(OSError):  # it has ended already
-            self._process.stdin.write(json.dumps(work) + "\n")
-            self._process.stdin.close()
+            self.process.stdin.write(json.dumps(work) + "\n")
+            self.process.stdin.close()
 
     def wait(self) -> dict[str, bytes]:
         """Wait for its end, and return the figures that it drew: the SVG by id."""
-        if self._process is None or self._process.stdout is None:
+        if self.process is None or self.process.stdout is None:
             return {}
-        while self._process.poll() is None:
+        while self.process.poll() is None:
             raise_if_interrupted()
             with suppress(subprocess.TimeoutExpired):
-                self._process.wait(_POLL)
-        names = self._process.stdout.read().split()
+                self.process.wait(_POLL)
+        names = self.process.stdout.read().split()
         return {name: (self._folder / "figures" / f"{name}.svg").read_bytes() for name in names}
 
 
