@@ -49,7 +49,7 @@ from grokscope.papers import (
     find_paper,
     keep_values,
 )
-from grokscope.papers._drawing import DrawingProcess, draw_figure
+from grokscope.papers.drawing import DrawingProcess, draw_figure
 from grokscope.progress import Progress, SilentProgress, duration
 from grokscope.spec.parts import PLUGIN_PREFIX
 from grokscope.store.folder import REPRODUCTION_FILE

@@ -7,7 +7,7 @@ import pytest
 
 from grokscope import reproduction
 from grokscope.papers import Paper, find_paper
-from grokscope.papers._drawing import DrawingProcess
+from grokscope.papers.drawing import DrawingProcess
 from grokscope.reproduction import command_of, judge_again, reproduce
 from paper_tests import RATES
 

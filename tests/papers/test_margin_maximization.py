@@ -230,7 +230,11 @@ def test_settings_are_those_that_are_printed():
 def small(tmp_path_factory):
     """A small, short run of addition, and made-up runs of the other experiments of the figures."""
     spec = PAPER.experiment("addition").experiment.with_(
-        "task.p=5", "model.widths=[8]", "steps=4", "schedule.measures=['every 2 steps']"
+        "precision='float64'",
+        "task.p=5",
+        "model.widths=[8]",
+        "steps=4",
+        "schedule.measures=['every 2 steps']",
     )
     trained = train(spec, seeds=2, out=tmp_path_factory.mktemp("margin") / "addition")
     return {"addition": trained} | {name: run(name) for name in ("addition-relu", "parity", "s3")}
