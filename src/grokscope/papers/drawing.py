@@ -8,6 +8,7 @@ runs from their folders and writes the files of the figures; nothing but names p
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -84,6 +85,8 @@ class DrawingProcess:
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,
                     text=True,
+                    # a GPU's memory is the first process's; a figure that needs it is left to the caller
+                    env=os.environ | {"JAX_PLATFORMS": "cpu"},
                 )
 
     def draw(self, commands: Mapping[str, str], runs: Iterable[str]) -> None:
