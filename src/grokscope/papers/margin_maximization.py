@@ -199,7 +199,7 @@ _EXPERIMENTS = (
     _runs("s4", "Composition in S4, 200 neurons (Appendix B).", _permutations(4, 200, 1e-7), (5, 3)),
     _runs(
         "s5",
-        "Composition in S5, 2,000 neurons, in batches of 1,000 (Appendix B). Some 15 core-minutes a seed.",
+        "Composition in S5, 2,000 neurons, in batches of 1,000 (Appendix B). Some 20 core-minutes a seed.",
         _permutations(
             5,
             2000,
