@@ -282,3 +282,14 @@ def test_optional_kinds_are_marked_and_not_skipped_by_hand() -> None:
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("importorskip")
     ]
     assert not found, "mark the test with pytest.mark.torch (or another optional kind) and import inside it"
+
+
+def test_a_paper_is_found_without_importing_the_others() -> None:
+    code = (
+        "import sys; from grokscope.papers import find_paper; "
+        "print(find_paper('two-circuits').kind, *(m for m in sys.modules if m.startswith('grokscope')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("two-circuits ")
+    assert "grokscope.papers.two_circuits" in done.stdout.split()
+    assert "grokscope.papers.grokking" not in done.stdout.split()

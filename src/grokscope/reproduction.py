@@ -49,6 +49,7 @@ from grokscope.papers import (
     find_paper,
     keep_values,
 )
+from grokscope.papers.drawing import MODULES as DRAWING_MODULES
 from grokscope.papers.drawing import DrawingProcess, draw_figure
 from grokscope.progress import Progress, SilentProgress, duration
 from grokscope.spec.parts import PLUGIN_PREFIX
@@ -491,8 +492,8 @@ def reproduce(
         profile: ``paper``, ``quick``, or None for the default: see `plan`.
         rates: speed of this machine; None measures it.
         progress: receives the plan and the steps done.
-        meanwhile: called with the paper and the results by experiment, while a second process draws the
-            figures; for work that needs only the results.
+        meanwhile: called with the paper and the results by experiment when the claims are judged; if a second
+            process draws the figures, while it does.
         options: passed to `grokscope.train`.
 
     Raises:
@@ -528,9 +529,8 @@ def reproduce(
                 source = found.source_of(one)
                 if source is not None and any(lost.name == source.name for lost in failures):
                     raise InputError(f"not trained, because {source.name} failed.")
-                job = found.job(
-                    one, planned.profile, folder, planned.seeds
-                )  # its values may be known only now
+                # its values may be known only now
+                job = found.job(one, planned.profile, folder, planned.seeds)
                 one.check_folder(job)
                 keep_values(folder, one.name, job.values)
                 failed = _analysis_failed(failures, one.name)
@@ -636,8 +636,8 @@ def judge_again(folder: str | Path) -> Reproduction:
         paper = find_paper(planned["paper"])
     except (OSError, ValueError, KeyError, TypeError):
         raise InputError(f"{record}: cannot be read.") from None
-    with DrawingProcess(paper, Path(folder)) as drawing:
-        return _judge_and_draw(paper, Path(folder), {}, planned, began, _failures_in(planned), drawing)
+    idle = DrawingProcess(paper, Path(folder))  # not started: what it does not draw is drawn here
+    return _judge_and_draw(paper, Path(folder), {}, planned, began, _failures_in(planned), idle)
 
 
 def _judge_and_draw(
@@ -799,15 +799,9 @@ def _check_folder(folder: Path, kind: str) -> None:
             raise InputError(f"{folder}: holds a reproduction of {other}; give another folder.")
 
 
-# Modules for judging, and for drawing where no second process does it. A thread imports them while compiled
-# programs run, which do not hold the interpreter lock.
+# Modules for judging. A thread imports them, and those for drawing where no second process draws, while
+# compiled programs run, which do not hold the interpreter lock.
 _JUDGING = ("xarray", "scipy.special", "scipy.stats")
-_DRAWING = (
-    "matplotlib.backends.backend_agg",
-    "matplotlib.backends.backend_pdf",
-    "matplotlib.backends.backend_svg",
-    "grokscope.plots.save",
-)
 
 
 class _PreloadingProgress:
@@ -830,7 +824,7 @@ class _PreloadingProgress:
             self._started = True
             if self._drawing is not None:
                 self._drawing.start()
-            modules = _JUDGING if self._drawing is not None else _JUDGING + _DRAWING
+            modules = _JUDGING if self._drawing is not None else _JUDGING + DRAWING_MODULES
             threading.Thread(target=_preload, args=(modules,), daemon=True).start()
 
     def finish(self) -> None:

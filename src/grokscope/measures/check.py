@@ -258,12 +258,10 @@ def _check_results(measure: Measure, experiment: TrainingSpec) -> None:
     documented = "NaN" in (type(measure).__doc__ or "")
     _require(documented or not np.isnan(result).any(), measure, "gives NaN, and its docstring has no 'NaN'")
 
-    def crowded() -> jax.Array:
-        # not one program, which would be slower: many measures are taken, and one is needed
-        return measure(_crowded_point(experiment, follows="follow" in measure.pace))
-
     batched, mapped = jax.jit(lambda stack: (jax.vmap(value)(stack), jax.lax.map(value, stack)))(stacked)
-    ways = {"under vmap": batched, "under lax.map": mapped, "after other measures": crowded()}
+    # not one program, which would be slower: many measures are taken, and one is needed
+    crowded = measure(_crowded_point(experiment, follows="follow" in measure.pace))
+    ways = {"under vmap": batched, "under lax.map": mapped, "after other measures": crowded}
     for way, array in ways.items():
         found = np.asarray(array)
         expected = results if found.shape == results.shape else result

@@ -7,6 +7,7 @@ runs from their folders and writes the files of the figures; nothing but names p
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -24,7 +25,10 @@ from grokscope.spec.code import is_own
 if TYPE_CHECKING:
     from grokscope.papers._paper import Figure, Paper
 
-__all__ = ["DrawingProcess", "draw_figure"]
+__all__ = ["MODULES", "DrawingProcess", "draw_figure"]
+
+# what drawing imports, which takes a second: to be imported ahead
+MODULES = tuple(f"matplotlib.backends.backend_{name}" for name in ("agg", "pdf", "svg"))
 
 _POLL = 0.02  # seconds between two looks at whether the second process has ended
 
@@ -60,6 +64,7 @@ class DrawingProcess:
 
     def __init__(self, paper: Paper, folder: Path) -> None:
         self._paper, self._folder = paper, folder
+        self._asked: frozenset[str] = frozenset()
         self.process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> DrawingProcess:
@@ -98,6 +103,7 @@ class DrawingProcess:
         """
         if self.process is None or self.process.stdin is None:
             return
+        self._asked = frozenset(commands)
         work = {
             "paper": self._paper.kind,
             "folder": str(self._folder.absolute()),
@@ -116,7 +122,7 @@ class DrawingProcess:
             raise_if_interrupted()
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(_POLL)
-        names = self.process.stdout.read().split()
+        names = self._asked.intersection(self.process.stdout.read().split())
         return {name: (self._folder / "figures" / f"{name}.svg").read_bytes() for name in names}
 
 
@@ -125,8 +131,8 @@ def serve() -> None:
     from grokscope.papers import find_paper
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the first process, which ends this one
-    for name in ("agg", "pdf", "svg"):
-        __import__(f"matplotlib.backends.backend_{name}")
+    for name in MODULES:
+        importlib.import_module(name)
     line = sys.stdin.readline()
     if not line:
         return
