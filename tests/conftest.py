@@ -16,6 +16,8 @@ import os
 import shutil
 import sys
 import tempfile
+import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -215,6 +217,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="KINDS",
         help=f"comma-separated kinds whose tests must not be skipped: {', '.join(OPTIONAL)}",
     )
+    parser.addoption(
+        "--slow-part",
+        default="0/1",
+        metavar="K/N",
+        help="of the tests marked slow run only part K (0 to N - 1) of N; a test is always in the same part",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -223,13 +231,31 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(
             f"--require: unknown {', '.join(sorted(unknown))}; allowed: {', '.join(OPTIONAL)}"
         )
+    _slow_part(config)
 
 
 def _required(config: pytest.Config) -> set[str]:
     return {kind.strip() for kind in config.getoption("--require").split(",") if kind.strip()}
 
 
+def _slow_part(config: pytest.Config) -> tuple[int, int]:
+    given = config.getoption("--slow-part")
+    part, _, parts = given.partition("/")
+    if not (part.isdecimal() and parts.isdecimal() and int(part) < int(parts)):
+        raise pytest.UsageError(f"--slow-part: {given!r}; allowed: K/N with K from 0 to N - 1, as 0/4")
+    return int(part), int(parts)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    part, parts = _slow_part(config)
+    left = {
+        item
+        for item in items
+        if item.get_closest_marker("slow") and zlib.crc32(item.nodeid.encode()) % parts != part
+    }
+    if left:
+        config.hook.pytest_deselected(items=list(left))
+        items[:] = [item for item in items if item not in left]
     required = _required(config)
     for kind, missing in OPTIONAL.items():
         marked = [item for item in items if item.get_closest_marker(kind)]
@@ -239,9 +265,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.required_but_missing(reason))
             else:
                 item.add_marker(pytest.mark.skip(reason=reason))
-    # Files with a slow test go first, so that two processes end at about the same time.
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    # Files with the most slow tests go first, so that two processes end at about the same time.
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

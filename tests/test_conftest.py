@@ -51,6 +51,11 @@ def test_devices():
 @pytest.mark.browser
 def test_page():
     raise RuntimeError("must not run without a browser")
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", range(9))
+def test_slow(case):
+    pass
 """
 
 
@@ -87,12 +92,14 @@ def run(project: Path, *options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_calls_are_checked_and_what_is_missing_is_skipped(project: Path) -> None:
     result = run(project)
-    assert result.stdout.splitlines()[-1].strip("= ").startswith("3 passed, 1 skipped"), result.stdout
+    assert result.stdout.splitlines()[-1].strip("= ").startswith("12 passed, 1 skipped"), result.stdout
     assert "playwright is not installed" in result.stdout or "no Chromium" in result.stdout
 
 
+@pytest.mark.slow
 def test_a_required_kind_that_is_missing_fails(project: Path) -> None:
     result = run(project, "--require", "browser", "-m", "browser")
     assert result.returncode == 1
@@ -103,3 +110,19 @@ def test_an_unknown_required_kind_is_refused(project: Path) -> None:
     result = run(project, "--require", "torhc")
     assert result.returncode == 4
     assert "unknown torhc; allowed: torch, browser, site, ray, s3, gpu, tables" in result.stderr
+
+
+def test_parts_of_the_slow_tests_are_all_of_them(project: Path) -> None:
+    parts = [run(project, "--slow-part", f"{part}/2", "--collect-only", "-q").stdout for part in (0, 1)]
+    found = [{line for line in text.splitlines() if "::" in line} for text in parts]
+    slow = [{line for line in lines if "test_slow" in line} for lines in found]
+    assert min(map(len, slow)) > 0
+    assert len(slow[0]) + len(slow[1]) == len(slow[0] | slow[1]) == 9
+    assert found[0] - slow[0] == found[1] - slow[1] != set()  # the others are in both
+
+
+@pytest.mark.parametrize("part", ["2/2", "half"])
+def test_a_part_that_there_is_not_is_refused(project: Path, part: str) -> None:
+    result = run(project, f"--slow-part={part}")
+    assert result.returncode == 4
+    assert "allowed: K/N with K from 0 to N - 1" in result.stderr

@@ -102,6 +102,7 @@ def test_code_of_a_page_runs_in_order(page: Path, capsys: pytest.CaptureFixture[
                 assert code == 0, f"{where}: grokscope {shlex.join(words)}: {capsys.readouterr().err}"
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 @pytest.mark.usefixtures("tmp_cwd")
 def test_code_that_needs_pytorch_runs() -> None:

@@ -350,6 +350,7 @@ def test_the_quick_profiles_are_judged_on_seeds_on_which_no_region_was_fixed(too
                 assert min(member[1] for member in members) >= least, (name, one)
 
 
+@pytest.mark.slow
 def test_a_large_picture_is_made_smaller_and_a_small_one_is_not(tool: Any) -> None:
     small, large = png((100, 80), noise=False), png((700, 500), noise=True)
     assert tool.smaller(small) == small

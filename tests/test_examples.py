@@ -52,6 +52,7 @@ def test_there_is_an_example_of_every_kind() -> None:
     assert {*OWN, "penalty", "rate_schedule"} == set(TEMPLATES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OWN)
 def test_an_example_runs_its_own_check(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     runpy.run_path(str(EXAMPLES / f"own_{name}.py"), run_name="__main__")
@@ -134,6 +135,7 @@ def test_the_quantile_of_margins_is_its_formula() -> None:
     assert float(measure(quantile=1.0)(point)) == pytest.approx(7 / 27)
 
 
+@pytest.mark.slow
 def test_rewound_neurons_are_what_they_were(tmp_path: Path) -> None:
     own("intervention")
     small = gs.Experiment(
@@ -153,6 +155,7 @@ def test_rewound_neurons_are_what_they_were(tmp_path: Path) -> None:
         np.testing.assert_array_equal(getattr(now, name), wanted)
 
 
+@pytest.mark.slow
 def test_the_study_of_decay_is_reproduced(tmp_path: Path) -> None:
     module = own("paper")
     tiny = replace(
@@ -207,6 +210,7 @@ def test_hundred_seeds_answers(tmp_cwd: Path) -> None:
     assert "n = 6" in sparsity
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_a_pytorch_run_is_imported_and_drawn(tmp_cwd: Path) -> None:
     small = ["--epochs", "22", "--bits", "8", "--width", "16", "--out", "own"]

@@ -52,6 +52,7 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> gs.Sweep:
 # The script of a user.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["standard", "strict"])
 def test_a_users_script_has_no_type_errors(mode: str, tmp_path: Path) -> None:
     shutil.copy(EXAMPLE, tmp_path / "script.py")
@@ -64,6 +65,7 @@ def test_a_users_script_has_no_type_errors(mode: str, tmp_path: Path) -> None:
     assert "0 errors" in found.stdout, found.stdout + found.stderr
 
 
+@pytest.mark.slow
 def test_type_errors_are_found(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(
         "import grokscope as gs\n"
@@ -323,6 +325,7 @@ def largest_weight(point: gs.Point):
     return abs(point.layer.hidden_weight).max()
 
 
+@pytest.mark.slow
 def test_a_plain_function_is_a_measure(run: gs.Run) -> None:
     measured = run.measure([largest_weight, "weight_norm"])
     for seed, step in ((0, 0), (4, 6)):

@@ -203,6 +203,7 @@ def short_segments(monkeypatch):
     monkeypatch.setattr("grokscope.training.timeline.Timeline.segment_size", lambda *_: 2)
 
 
+@pytest.mark.slow
 def test_training_in_python_ends_at_the_next_segment(once, short_segments, tmp_path):
     before, progress = handlers(), Losing()
     with pytest.raises(KeyboardInterrupt):

@@ -72,6 +72,7 @@ def test_stored_runs_open_and_verify(stored, name):
     assert run.model(seed=1, step=int(run.steps_done[1])).hidden_weight.shape == (8, 16)
 
 
+@pytest.mark.slow
 def test_a_stopped_run_is_resumed_to_the_same_bits(stored):
     whole = gs.open_run(stored / "run")
     run = gs.open_run(stored / "stopped")

@@ -198,6 +198,7 @@ def test_equinox_rung_is_plain_sgd_of_each_member(monkeypatch: pytest.MonkeyPatc
             np.testing.assert_allclose(one[member], value, rtol=0, atol=2e-5)  # float32
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_torch_rungs_end_with_one_json_line() -> None:
     for name in ("torch_loop", "torch_device", "torch_func"):
@@ -297,6 +298,7 @@ def test_a_failed_command_is_told_with_its_last_words(bench: Any) -> None:
         process.last_line(measured)
 
 
+@pytest.mark.slow
 def test_all_benchmarks_are_started_by_one_command() -> None:
     def said(*words: str) -> subprocess.CompletedProcess[str]:
         argv = [sys.executable, "-m", "benchmarks", *words]

@@ -97,6 +97,7 @@ def test_a_neuron_that_is_not_there():
         arity(proposition_3(3), -1, settings_of(3))
 
 
+@pytest.mark.slow
 def test_arities_of_a_run_are_those_of_its_neurons_one_by_one(tmp_path):
     experiment = gs.Experiment(
         task={"kind": "sparse_parity", "n": 7, "k": 2, "n_train": 40, "n_test": 20, "n_probe": 64},

@@ -143,6 +143,7 @@ def run(experiment, tmp_path_factory):
     return gs.train(experiment, seeds=2, out=tmp_path_factory.mktemp("construction") / "run")
 
 
+@pytest.mark.slow
 def test_a_construction_is_a_run_like_any_other(run):
     assert verify(run.path) == []
     assert set(MEASURES) <= set(run.measures)

@@ -25,6 +25,7 @@ def run(tmp_path):
     return gs.open_run(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_what_is_counted_is_what_is_read(run):
     found = count_gates(run).sel(step=1400)
     for seed in range(3):

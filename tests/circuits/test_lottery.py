@@ -22,6 +22,7 @@ def run(tmp_path_factory):
     return gs.train(spec, seeds=SEEDS, out=tmp_path_factory.mktemp("run") / "run")
 
 
+@pytest.mark.slow
 def test_the_ticket_and_its_controls(run, tmp_path):
     found = lottery_ticket(run, "generalizing", "measures=['test_accuracy']", "steps=6", out=tmp_path)
     assert list(found) == ["ticket", "random", "norm_matched", "fresh_weights", "other_data"]

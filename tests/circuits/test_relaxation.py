@@ -99,6 +99,7 @@ def test_better_slopes_are_found_and_no_bound_is_above_the_minimum(seed):
     assert (gain > 1e-3).sum() > 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_the_slopes_of_whole_cubes_are_nearly_the_best(seed):
     """With the minimum as the goal, against the best of random ones that were improved line by line."""

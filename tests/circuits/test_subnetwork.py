@@ -103,6 +103,7 @@ def test_under_vmap_each_member_has_its_own():
         np.testing.assert_array_equal(together[i], found(network, network, x, y, i, True))
 
 
+@pytest.mark.slow
 @given(
     mask=arrays(np.bool_, (8,)),
     norm=arrays(np.float32, (8,), elements=st.sampled_from([0.0, 0.5, 1.0, 1.5, 2.0, 4.0])),

@@ -165,6 +165,7 @@ def test_networks_that_say_nothing(fill):
 NUMBERS = json.loads((DATA / "parity-nn-seed-0.json").read_text())
 
 
+@pytest.mark.slow
 def test_the_official_run_before_and_after_its_transition():
     """Its test accuracy leaves chance between epochs 40 and 120 (100 points)."""
     arrays = load_file(DATA / "parity-nn-seed-0.safetensors")

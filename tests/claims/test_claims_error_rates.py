@@ -59,6 +59,7 @@ def test_means_at_the_edge(n, region):
     assert held + failed > 0  # at the edge a test that never errs has no power either
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [5, 20, 100])
 @pytest.mark.parametrize("region", [Region.at_least(2.0), Region.between(1.2, 2.0)])
 def test_geometric_means_at_the_edge(n, region):
@@ -92,6 +93,7 @@ def test_power(n, effect):
     assert failed == pytest.approx(expected, abs=0.08)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("correlation", [0.0, 0.9, -0.9])
 def test_over_a_table_the_share_of_false_verdicts_is_controlled(correlation):
     """Ten claims at or beyond their edge and two that hold, computed from the same runs."""

@@ -281,6 +281,7 @@ def _namespace():
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not _namespace(), reason="no mount namespace can be made here")
 def test_a_disk_that_is_full_or_read_only_loses_nothing(spec, tmp_path):
     (tmp_path / "disk").mkdir()

@@ -21,6 +21,7 @@ def run(tmp_path_factory):
     return gs.train(SPEC, seeds=2, out=tmp_path_factory.mktemp("source") / "run").path
 
 
+@pytest.mark.slow
 def test_a_branch_is_made_and_made_only_once(cli, run, tmp_path):
     words = ("branch", str(run), "--at", "12", "--out", str(tmp_path / "b"))
     result = cli(*words)
@@ -42,6 +43,7 @@ def test_a_branch_is_made_and_made_only_once(cli, run, tmp_path):
     assert cli("report", str(tmp_path / "b"), "--out", str(tmp_path / "r.html")).code == 0
 
 
+@pytest.mark.slow
 def test_interventions_seeds_and_members_left_out(cli, run, tmp_path):
     done = cli(
         *("branch", str(run), "--at", "3", "--seeds", "0,; order=+5,+6", "--out", str(tmp_path / "b")),

@@ -23,6 +23,7 @@ def done(result):
     return result
 
 
+@pytest.mark.slow
 def test_a_task_of_ones_own_trains_is_measured_shown_and_reported(cli, tmp_path):
     done(cli("new", "task", "last_bits", "--out", str(tmp_path)))
     plugin = ("--plugin", str(tmp_path / "last_bits.py"))
@@ -66,6 +67,7 @@ def test_a_task_of_ones_own_trains_is_measured_shown_and_reported(cli, tmp_path)
         assert result.err == f"grokscope: {line}\n"
 
 
+@pytest.mark.slow
 def test_runs_lists_runs_of_plugins_and_plain_runs_without_an_error(cli, tmp_path):
     done(cli("new", "task", "last_bits", "--out", str(tmp_path)))
     plugin = ("--plugin", str(tmp_path / "last_bits.py"))
@@ -123,6 +125,7 @@ def test_changed_code_on_the_command_line(cli, tmp_path):
     assert "continued by changed code: task last_bits" in (run / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_reproduce_again_with_a_rewritten_measure_judges_the_new_values(cli, tmp_path):
     done(cli("new", "paper", "my_paper", "--out", str(tmp_path)))
     file = tmp_path / "my_paper.py"
@@ -171,6 +174,7 @@ def test_reproduce_again_with_a_rewritten_measure_judges_the_new_values(cli, tmp
     assert value() == 0
 
 
+@pytest.mark.slow
 def test_a_measure_of_ones_own_is_taken_later_and_while_training(cli, tmp_path):
     done(cli("new", "measure", "top_share", "--out", str(tmp_path)))
     plugin = ("--plugin", str(tmp_path / "top_share.py"))
@@ -191,6 +195,7 @@ def test_a_measure_of_ones_own_is_taken_later_and_while_training(cli, tmp_path):
     assert "top_share" in (run / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_paper_of_ones_own_is_planned_reproduced_and_reported(cli, tmp_path):
     done(cli("new", "paper", "my_paper", "--out", str(tmp_path)))
     plugin = ("--plugin", str(tmp_path / "my_paper.py"))

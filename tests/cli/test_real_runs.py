@@ -46,6 +46,7 @@ def done(result):
     return result.out
 
 
+@pytest.mark.slow
 def test_the_same_again_is_complete(cli, runs):
     out = done(cli("train", str(runs / "spec.toml"), "--seeds", "2", "--out", str(runs / "plain")))
     assert out == f"{runs / 'plain'}: 2 members, 6 steps, complete\n"

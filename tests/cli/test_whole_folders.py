@@ -57,6 +57,7 @@ def break_run(run: Path) -> None:
     victim.write_bytes(content)
 
 
+@pytest.mark.slow
 def test_there_is_one_place_that_says_what_is_in_a_folder(whole: Path) -> None:
     kinds = {name: holding(whole / name) for name in ("run", "sweep", "contest", ".", "sweep/cells")}
     assert kinds == {
@@ -111,6 +112,7 @@ def test_verify_finds_all_damage(cli, copy: Path) -> None:
     assert sorted(states) == ["damaged"] * 3 + ["intact"] * 6
 
 
+@pytest.mark.slow
 def test_show_summarizes_everything(cli, whole: Path) -> None:
     result = cli("show", str(whole))
     assert result.code == 0, result.err

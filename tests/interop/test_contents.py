@@ -91,6 +91,7 @@ def test_of_several_tables_one_is_named():
         find_states({"a": [A, B], "b": [A, B]}, "x.pt")
 
 
+@pytest.mark.slow
 def test_lists_in_lists_without_end_are_not_followed():
     inner = [A]
     inner.append(inner)

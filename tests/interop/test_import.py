@@ -81,6 +81,7 @@ def test_what_needs_a_replay_says_so(run):
         gs.train(gs.Experiment(task=TASK, epochs=1), out=run.path)
 
 
+@pytest.mark.slow
 def test_measures_are_added_from_the_snapshots(tmp_path, states):
     run = gs.from_torch(states, SPEC, data=own_data(), out=tmp_path / "run")
     added = run.measure(["weight_norm", "faithfulness"])
@@ -223,6 +224,7 @@ def test_files_without_a_number_are_passed_over(states, tmp_path):
     assert "ignored: data.safetensors." in run.provenance["imported"]["notes"]
 
 
+@pytest.mark.slow
 def test_thousands_of_files_take_no_more_memory_than_a_few(tmp_path):
     """Nothing is measured here: what is looked at is the way of the weights into the store."""
     few, many = 70, 200

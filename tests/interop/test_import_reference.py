@@ -33,6 +33,7 @@ def run(tmp_path_factory):
     return made
 
 
+@pytest.mark.slow
 def test_steps_are_32_times_the_epochs(run):
     assert run.snapshot_steps == sorted(32 * epoch for epoch in NUMBERS["epochs"])
     assert run.measures.epoch.values.tolist() == sorted(NUMBERS["epochs"])

@@ -95,6 +95,7 @@ SAVED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 @pytest.mark.parametrize("save", SAVED)
 @pytest.mark.parametrize("suffix", ["pt", "pth"])
@@ -392,6 +393,7 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 @pytest.mark.parametrize(("write", "text"), HOSTILE, ids=lambda item: getattr(item, "__name__", ""))
 def test_hostile_files_run_nothing_and_leave_nothing(folder, tmp_path, write, text):
@@ -446,6 +448,7 @@ def net(*activations, width=WIDTH):
     return torch.nn.Sequential(*layers)
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 @pytest.mark.parametrize("activation", ["ReLU", "Tanh", "GELU", "GELU-tanh"])
 @pytest.mark.parametrize("layers", [1, 2])
@@ -468,6 +471,7 @@ def test_a_module_comes_in_and_goes_out_and_predicts_the_same(tmp_path, activati
     assert again.identity == run.identity
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_modules_by_step_and_what_they_predict(tmp_path):
     import torch
@@ -520,6 +524,7 @@ BAD_MODULES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 @pytest.mark.parametrize(("make", "spec", "text"), BAD_MODULES, ids=range(len(BAD_MODULES)))
 def test_a_module_that_ours_does_not_equal(tmp_path, make, spec, text):
@@ -543,6 +548,7 @@ with torch.no_grad():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 @pytest.mark.parametrize("kind", ["fully_connected", "mlp"])
 def test_the_exported_module_stands_alone_and_predicts_the_same_on_10000_inputs(tmp_cwd, kind):
@@ -610,6 +616,7 @@ def test_a_network_that_no_source_is_known_for():
         module_source({}, {})
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 @pytest.mark.parametrize(
     "model",

@@ -108,6 +108,7 @@ def folder(tmp_path):
     return write
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_another_forward_pass_is_refused_or_marked(folder, tmp_path, capsys):
     path, target = folder(np.tanh), tmp_path / "run"

@@ -68,6 +68,7 @@ def own_data():
     return {"train_x": x[:15], "train_y": y[:15], "test_x": x[15:], "test_y": y[15:]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layers", [1, 2])
 def test_it_is_recognized_and_predicts_the_same(tmp_path, layers):
     weights = state(layers)
@@ -152,6 +153,7 @@ def test_more_logits_than_answers_are_left_out_and_fewer_refused(tmp_path):
         gs.from_torch(weights, SPEC, out=tmp_path / "run")
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_a_module_of_it_is_checked_by_its_predictions(tmp_path):
     import torch

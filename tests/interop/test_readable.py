@@ -241,6 +241,7 @@ LENS: dict[str, tuple[dict[str, bool], dict[str, Any]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 @pytest.mark.parametrize("kind", LENS)
 def test_transformers_are_read_and_predict_what_pytorch_does(kind, tmp_path):
@@ -267,6 +268,7 @@ EMBEDDED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 @pytest.mark.parametrize("kind", EMBEDDED)
 def test_embeddings_are_read_and_predict_what_pytorch_does(kind, tmp_path):
@@ -324,6 +326,7 @@ def test_what_a_hooked_transformer_may_have_and_ours_has_not(more, without, mess
         recognize(wrong)
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_is_read_and_predicts_what_pytorch_does(kind, tmp_path):

@@ -76,6 +76,7 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> gs.Run:
     return gs.from_torch({step: sequential(step) for step in STEPS}, MEASURED, data=own_data(), out=out)
 
 
+@pytest.mark.slow
 def test_it_is_the_run_of_an_import_of_the_same_networks(measured: gs.Run, imported: gs.Run) -> None:
     assert measured.is_complete
     assert measured.is_imported
@@ -204,6 +205,7 @@ def test_a_training_that_is_resumed_from_an_earlier_step(tmp_path: Path) -> None
     assert main(["verify", str(out)]) == 0
 
 
+@pytest.mark.slow
 def test_a_script_that_is_killed_goes_on(tmp_path: Path) -> None:
     script = textwrap.dedent("""
         import os, sys
@@ -390,6 +392,7 @@ def update(model: Any, optimizer: Any, data: Any) -> float:
     return loss.item()
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_a_plain_loop(tmp_path: Path) -> None:
     import torch

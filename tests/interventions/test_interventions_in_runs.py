@@ -38,6 +38,7 @@ def final(run, position=0):
     return {name.removeprefix("state.network."): leaf for name, leaf in leaves.items() if "network" in name}
 
 
+@pytest.mark.slow
 def test_a_sham_changes_no_output_and_every_norm(parent, tmp_path):
     """Bit for bit with a power of two; with 3, but for the rounding of 3 w, 3 b and u / 3 to 24 bits."""
     for factor, tolerance in ((4.0, 0.0), (3.0, 1e-5)):
@@ -53,6 +54,7 @@ def test_a_sham_changes_no_output_and_every_norm(parent, tmp_path):
         np.testing.assert_allclose(run.measures.train_loss.sel(step=STEP), at_start, rtol=tolerance)
 
 
+@pytest.mark.slow
 def test_a_compensated_sham_changes_no_training_either(parent, tmp_path):
     sham = [{"kind": "sham", "factor": 4.0, "neurons": list(range(8)), "compensated": True}]
     run = parent.branch(STEP, *SHORT, interventions=sham, out=tmp_path / "run")
@@ -65,6 +67,7 @@ def test_a_compensated_sham_changes_no_training_either(parent, tmp_path):
     np.testing.assert_array_equal(run.measures.train_loss, plain.measures.train_loss)
 
 
+@pytest.mark.slow
 def test_until_it_begins_a_member_has_the_bits_of_one_that_is_left_alone(parent, tmp_path):
     items = [
         {"kind": "boost", "factor": 3.0, "neurons": [1]},
@@ -98,6 +101,7 @@ def test_what_ends_lets_go(parent, tmp_path):
         assert not np.array_equal(run.model(seed, int(start[seed]) + 21).hidden_weight, first)
 
 
+@pytest.mark.slow
 def test_doses_sets_and_steps_share_one_program(parent, tmp_path):
     def branch(name, at, factor, neurons, begins):
         item = {"kind": "boost", "factor": factor, "neurons": neurons, "at": begins}
@@ -116,6 +120,7 @@ def test_doses_sets_and_steps_share_one_program(parent, tmp_path):
     assert len({w.tobytes() for w in weights}) == 3
 
 
+@pytest.mark.slow
 def test_the_generalizing_subnetwork_is_the_one_that_the_run_keeps(parent, tmp_path):
     prune = [{"kind": "prune", "neurons": "generalizing"}]
     run = parent.branch(STEP, *SHORT, interventions=prune, out=tmp_path / "run")
@@ -129,6 +134,7 @@ def test_the_generalizing_subnetwork_is_the_one_that_the_run_keeps(parent, tmp_p
     np.testing.assert_array_equal(again.origins.neurons.values, run.origins.neurons.values)
 
 
+@pytest.mark.slow
 def test_hidden_bits_that_are_drawn_are_those_of_each_member(tmp_path):
     spec = experiment("task.support=drawn", "steps=9", measures=["train_loss"])
     freeze = {"kind": "freeze", "bits": "support"}

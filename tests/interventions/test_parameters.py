@@ -101,6 +101,7 @@ def scaled(net, names, norm):
         net[name] = net[name] * factor
 
 
+@pytest.mark.slow
 def test_a_norm_is_held_as_a_plain_loop_holds_it(start, tmp_path):
     """Each unit of the norm: absolute, at the beginning of the hold, in the first state; and per array."""
     net, x, y = start
@@ -146,6 +147,7 @@ def test_a_norm_is_held_as_a_plain_loop_holds_it(start, tmp_path):
         assert_close(found, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "names"),
     [
@@ -184,6 +186,7 @@ def test_named_parameters_of_any_network(model, names, tmp_path):
     assert run.origins.neurons["at"].values.tolist() == [[0, 0], [0, 0]]
 
 
+@pytest.mark.slow
 def test_the_norm_that_is_held_is_that_of_the_measure(tmp_path):
     spec = small(
         "transformer", f"interventions={spelled([{'kind': 'hold_norm', 'norm': 4.0, 'of': 'absolute'}])}"
@@ -199,6 +202,7 @@ def test_the_norm_that_is_held_is_that_of_the_measure(tmp_path):
     assert other.identity != spec.identity
 
 
+@pytest.mark.slow
 def test_a_held_norm_leaves_the_moments_of_the_optimizer(tmp_path):
     """One update of AdamW: moments bit by bit those of a free run, parameters those of it on the sphere."""
     experiment = small("embedding_mlp", steps=1)
@@ -228,6 +232,7 @@ def test_a_held_norm_leaves_the_moments_of_the_optimizer(tmp_path):
 # --- masks ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("each", [False, True])
 @pytest.mark.parametrize("by", ["magnitude", "random"])
 def test_a_mask_keeps_its_share_and_trains_it_as_a_plain_loop_does(start, tmp_path, by, each):
@@ -263,6 +268,7 @@ def test_a_mask_keeps_its_share_and_trains_it_as_a_plain_loop_does(start, tmp_pa
     assert_close(found, expected)
 
 
+@pytest.mark.slow
 def test_random_masks_are_those_of_the_noise_stream(tmp_path):
     item = {"kind": "mask", "keep": 0.5, "by": "random", "parameters": ["weights.*"]}
 
@@ -292,6 +298,7 @@ def differences(experiment, item, folder):
     return {name: np.diff(array, axis=1) for name, array in arrays.items()}
 
 
+@pytest.mark.slow
 def test_noise_has_the_distribution_that_it_should(tmp_path):
     experiment = small("mlp", "model.widths=[64, 32]")
     steps = differences(experiment, {"kind": "noise", "scale": 0.03, "at": 2, "until": 10}, tmp_path / "run")
@@ -309,6 +316,7 @@ def test_noise_has_the_distribution_that_it_should(tmp_path):
     assert not any(np.allclose(a, b) for i, a in enumerate(first) for b in first[:i])
 
 
+@pytest.mark.slow
 def test_noise_once_is_added_at_its_step_alone(tmp_path):
     run = differences(small("mlp"), {"kind": "noise", "scale": 0.1, "at": 5, "once": True}, tmp_path / "run")
     for added in run.values():
@@ -327,6 +335,7 @@ ITEMS = [
 ]
 
 
+@pytest.mark.slow
 def test_resumed_and_replayed_runs_have_the_same_bits(tmp_path):
     whole = gs.train(small("mlp", f"interventions={spelled(ITEMS)}"), seeds=3, out=tmp_path / "whole")
     short = gs.train(
@@ -384,6 +393,7 @@ def test_until_they_begin_nothing_changes(tmp_path, model):
     assert done.stdout.endswith("same\n"), done.stderr
 
 
+@pytest.mark.slow
 def test_strengths_and_steps_share_one_program(tmp_path):
     def run(name, norm, keep, scale, at, seed):
         items = [

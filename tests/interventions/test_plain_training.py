@@ -64,6 +64,7 @@ def set_vector(net, j, v):
     net["W"][:, j], net["b"][j] = v[:-1], v[-1]
 
 
+@pytest.mark.slow
 def test_what_is_done_to_neurons_is_what_a_plain_loop_does(start, tmp_path):
     """All kinds at once, each on neurons of its own, beginning and ending at different steps."""
     net, x, y = start

@@ -31,6 +31,7 @@ def test_only_wrong_logits_have_a_gradient(value, loss):
     np.testing.assert_allclose(gradient[~right], whole[~right], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_it_begins_at_its_step_and_needs_classes(tmp_path):
     table = {
         "task": {"kind": "modular_operator", "p": 5, "operator_token": False, "equals_token": False},

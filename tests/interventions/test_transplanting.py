@@ -66,6 +66,7 @@ def largest(net):
     return sorted(np.argsort(-path_norm(net), kind="stable")[:3])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [10, 4, 17])
 def test_the_largest_take_the_places_of_the_smallest(donor, tmp_path, width):
     change = f"model.width={width}"
@@ -79,6 +80,7 @@ def test_the_largest_take_the_places_of_the_smallest(donor, tmp_path, width):
         assert all(ours[name].tobytes() == leaf.tobytes() for name, leaf in host.items())
 
 
+@pytest.mark.slow
 def test_sets_of_other_sizes_and_an_earlier_state(donor, tmp_path):
     sets = {0: [7], 1: [2, 0, 9, 4]}
     run = hosts(donor, tmp_path / "run", neurons=sets, source_at=4)
@@ -90,6 +92,7 @@ def test_sets_of_other_sizes_and_an_earlier_state(donor, tmp_path):
             np.testing.assert_array_equal(ours[name], leaf, err_msg=name)
 
 
+@pytest.mark.slow
 def test_neurons_are_chosen_by_the_state_that_they_are_taken_from(donor, tmp_path):
     active = {"kind": "active", "at": "start", "order": "path_norm"}
     named = {**active, "at": "end"}

@@ -128,6 +128,7 @@ def train_torch(experiment, start, x, y):
     return weights[0].T, weights[1], weights[2].T.reshape(np.shape(start.output_weight)), losses
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
 @pytest.mark.parametrize("loss", ["hinge", "logistic", "squared", "cross_entropy"])
@@ -147,6 +148,7 @@ def test_300_steps_agree_with_pytorch(loss, optimizer):
         assert np.abs(network.hidden_weight - start.network.hidden_weight).max() > 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 @pytest.mark.parametrize("optimizer", CLIPPED, ids=str)
 def test_decay_mask_and_clipping_agree_with_pytorch(optimizer):
@@ -162,6 +164,7 @@ def test_decay_mask_and_clipping_agree_with_pytorch(optimizer):
         np.testing.assert_allclose(losses, torch_losses, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["hinge", "cross_entropy"])
 def test_padding_counts_for_nothing(loss):
     with jax.enable_x64(True):

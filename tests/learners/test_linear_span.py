@@ -60,6 +60,7 @@ def after(spec, learner, steps):
         return *(np.asarray(one) for one in (matrices, biases, losses)), np.asarray(start[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_steps_are_those_of_the_gradient_learner(name):
     spec = CASES[name]
@@ -70,6 +71,7 @@ def test_steps_are_those_of_the_gradient_learner(name):
     assert np.abs(found[0][-1] - found[3]).max() > 1e-3  # it has moved
 
 
+@pytest.mark.slow
 def test_a_stored_run_has_the_measures_and_networks_of_the_gradient_learner(tmp_path):
     measures = ("train_loss", "population_loss", "weight_norm", "start_distance")
     one = SPEC.with_("schedule.measures='every 4 steps'").model_copy(update={"measures": measures})

@@ -39,6 +39,7 @@ def test_its_numbers_are_those_of_numpy(tmp_path):
     np.testing.assert_allclose(machine.alpha, alpha, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_defaults_leave_out_what_is_measured_of_networks(tmp_path, capsys):
     made = experiment(schedule={"snapshots": [2]})
     run = gs.train(made, seeds=2, out=tmp_path / "run")

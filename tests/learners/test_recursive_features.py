@@ -50,6 +50,7 @@ def experiment(learner, task=PAIRS, **more):
     return gs.Experiment(task=task, learner={"kind": "recursive_features", **learner}, **table)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", ["quadratic", "gaussian"])
 def test_the_average_gradient_outer_product_is_that_of_the_gradients(kernel):
     """Finite differences know nothing of the formula; automatic derivatives are exact to rounding."""
@@ -68,6 +69,7 @@ def test_the_average_gradient_outer_product_is_that_of_the_gradients(kernel):
     assert not np.allclose(plain, centered, rtol=0.01)
 
 
+@pytest.mark.slow
 def test_an_iteration_is_that_of_numpy(tmp_path):
     """Three iterations with a ridge and another power, gradients summed up class by class."""
     settings = {"kernel": "gaussian", "bandwidth": 0.9, "ridge": 0.1, "power": 0.7, "centered": True}
@@ -121,6 +123,7 @@ def test_the_two_readings_of_the_bandwidth():
         assert set(np.round(-np.log(kernel) / rate).astype(int).ravel()) == {0, 2, 4}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operator", ["addition", "subtraction", "multiplication"])
 def test_random_circulant_features_are_those_of_the_operator(operator):
     """They are without negative eigenvalues and block-circulant in the operator's order of the residues."""
@@ -142,6 +145,7 @@ def test_random_circulant_features_are_those_of_the_operator(operator):
         np.testing.assert_allclose(matrix[rest], np.eye(14)[rest], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_it_passes_the_conformance_suite_and_refuses_other_tasks():
     check_learner(RecursiveFeatures(ridge=0.1))
     with pytest.raises(

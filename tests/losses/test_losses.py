@@ -132,6 +132,7 @@ def test_float16_rounds_every_operation(n_classes, scale):
 
 # 112 wrong classes with the same logit; the right one is above them by a gap. Added to 1 one by one, each is
 # lost from log(1 / e) on, all of them together from there + log(112) on (e: half of the gap after 1)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("precision", "half_gap"), [("float16", 2.0**-11), ("as_run", 2.0**-24), ("float64", 2.0**-53)]
 )

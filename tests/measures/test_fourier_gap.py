@@ -35,6 +35,7 @@ def all_inputs(n):
     return np.array(list(itertools.product((1.0, -1.0), repeat=n)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("activation", "slope"),
     [("relu", lambda z: z > 0), ("sine", np.cos), ("cubic", lambda z: 3 * z**2)],

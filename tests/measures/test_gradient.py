@@ -26,6 +26,7 @@ def relu_network(p=5, widths=(7, 6)):
     return network, data
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", [CrossEntropy(), CrossEntropy(precision="float64"), StableMax(), Squared()])
 def test_the_alignment_is_that_of_finite_differences(loss):
     with jax.enable_x64(True):
@@ -66,6 +67,7 @@ def test_all_matrices_of_a_relu_network_scale_the_logits_alike():
         np.testing.assert_allclose(-np.asarray(found) * sizes, along, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_the_alignment_of_tiny_gradients_is_not_lost():
     network, data = relu_network()
     scaled = jax.tree.map(

@@ -79,6 +79,7 @@ def test_the_waves_have_the_largest_margin_on_every_input():
     np.testing.assert_array_equal(NeuronsPerFrequency()(point), np.full(11, 36))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("p", [5, 6])
 def test_the_dense_network_is_exact_with_the_margin_by_hand(p):
     point = written_down("pairs", p)
@@ -106,6 +107,7 @@ MODELS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "degree"), MODELS, ids=lambda x: str(x))
 def test_networks_are_homogeneous_of_the_degree_they_say(model, degree):
     task = ModularOperator(**pairs(3))
@@ -166,6 +168,7 @@ def test_at_power_2_both_penalties_are_the_squared_norm():
         assert float(penalty(power=2.0, strength=0.5)(network)) == pytest.approx(square / 2, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_an_update_with_an_l2_penalty_is_one_with_twice_the_weight_decay():
     task = ModularOperator(**pairs(3))
     data = point_of(None, task).data
@@ -317,6 +320,7 @@ def test_a_written_down_parity_has_the_margin_of_the_theorem():
     np.testing.assert_allclose(HiddenBitSpread()(point), 0.0, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_weights_off_the_hidden_bits_are_seen():
     network = OneHiddenLayer(
         jnp.array([[1.0, 2.0], [3.0, 2.0], [2.0, 0.0]]), jnp.zeros(2), jnp.ones(2), "quadratic"

@@ -49,6 +49,7 @@ PARTICIPATION = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("p", [6, 7])
 @pytest.mark.parametrize("convention", PARTICIPATION)
 def test_participation_is_that_of_the_fourier_transform(p, convention):
@@ -59,6 +60,7 @@ def test_participation_is_that_of_the_fourier_transform(p, convention):
     np.testing.assert_allclose(Participation(convention=convention)(at), wanted.mean(), rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_participation_of_waves_of_noise_and_of_nothing():
     p = 97
     waves = drawn(ModularWaves(width=48), p)

@@ -159,6 +159,7 @@ def gini(values):
     return sum(abs(a - b) for a in values for b in values) / (2 * n * sum(values))
 
 
+@pytest.mark.slow
 def test_the_answer_of_a_network_is_the_oracles(case):
     close(case.found["train_loss"], cross_entropy(case.logits["train"], case.data["train_y"]))
 
@@ -389,6 +390,7 @@ def test_agreement_is_not_taken_to_be_monotone():
     assert [int(m) for m in found] == [3] if bool((jnp.argmax(f, -1) == 0).all()) else [1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_rows", [1, 63, 64, 65, 200])
 def test_rows_are_tried_in_chunks_without_changing_the_answer(n_rows):
     rng = np.random.default_rng(n_rows)
@@ -441,6 +443,7 @@ def test_what_does_not_apply_is_said_and_left_out_of_the_defaults():
 PUBLISHED = (0.814, 0.0003, 0.074, 0.0004, 0.039, 0.031, 0.021, 0.0002)  # a network of Nanda et al.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rule", "powers", "expected"),
     [

@@ -113,6 +113,7 @@ def signs(*shape):
     return arrays(np.float32, shape, elements=st.sampled_from([-1.0, 1.0]))
 
 
+@pytest.mark.slow
 @given(
     W=integers(N_BITS, WIDTH),
     b=integers(WIDTH),
@@ -135,6 +136,7 @@ def wide(seed, width=90):
     return *given, rng.random((5, width)) < 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk", [5, 1000])
 def test_wide_networks_in_pieces_and_by_marks(chunk, monkeypatch):
     """More than a block of neurons; with rows in pieces the searches start from marks."""

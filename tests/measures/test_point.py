@@ -43,6 +43,7 @@ def distance(one, other) -> float:
     return float(np.sqrt(sum(((np.asarray(a, float) - np.asarray(b, float)) ** 2).sum() for a, b in pairs)))
 
 
+@pytest.mark.slow
 def test_measures_of_the_start_and_the_batch_change_no_bit_and_are_right(tmp_path):
     plain = gs.train(experiment(), seeds=2, out=tmp_path / "plain")
     names = ["train_accuracy", "train_loss", *EXTRA, "followed_distance"]

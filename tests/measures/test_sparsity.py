@@ -85,6 +85,7 @@ def test_more_neurons_than_a_block(seed):
     assert as_ints(compiled(network, x, y)) == expected(network, x, y)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pool", [1, 16])
 def test_blocks_chunks_and_hard_rows_change_no_result(monkeypatch, pool):
     """Six blocks, three chunks (the last one padded), prefix sums at marks; few hard rows, or all."""
@@ -98,6 +99,7 @@ def test_blocks_chunks_and_hard_rows_change_no_result(monkeypatch, pool):
         assert as_ints(fresh(network, x, y)) == expected(network, x, y)
 
 
+@pytest.mark.slow
 def test_vmap_gives_each_member_its_own():
     members = [wide_network(seed) for seed in range(4)]
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *members)
@@ -130,6 +132,7 @@ PROPOSITION_3 = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("network", "size"), [(PROPOSITION_2, 6), (PROPOSITION_3, 4)])
 def test_the_constructions_need_all_their_neurons(network, size):
     """Full width is found (the official search never tries it).
@@ -146,6 +149,7 @@ def on_one_input(*contributions: float):
     return (norm[None], np.zeros_like(norm), np.array(contributions, np.float32) / norm)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("contributions", "size"),
     [

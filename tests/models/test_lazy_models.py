@@ -23,6 +23,7 @@ from grokscope.models.one_hot_mlp import OneHotMLP
 from grokscope.models.scaled import Scaled
 from grokscope.tasks.gaussian_teacher import GaussianTeacher
 
+pytestmark = pytest.mark.usefixtures("tmp_cwd")
 RNG = np.random.default_rng(0)
 
 
@@ -84,6 +85,7 @@ def test_the_tangent_kernel_of_a_wide_committee_is_that_of_infinite_width():
     np.testing.assert_allclose(found, dot + eps**2 * dot**2, atol=0.03 * np.abs(dot).max() * eps**2)
 
 
+@pytest.mark.slow
 def test_the_tangent_kernel_sums_over_outputs():
     with jax.enable_x64(True):
         network = MLP(widths=(4, 3), activation="tanh").network(jax.random.key(0), (2,), 3)
@@ -135,6 +137,7 @@ def test_kernel_alignment_of_classes_is_that_of_one_hot_labels():
     assert float(KernelAlignment()(point)) == pytest.approx(wanted, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("centered", [False, True])
 def test_the_three_terms_are_the_loss_on_fresh_samples(centered):
     """And those of Kumar et al. 2023, equation 6, in its symbols."""
@@ -214,6 +217,7 @@ def test_output_scale_is_a_scale_of_the_labels():
     assert float(one["train_loss"][0, -1]) < 0.9 * float(one["train_loss"][0, 0])
 
 
+@pytest.mark.slow
 def test_the_start_of_a_centered_run_is_kept_through_checkpoints(tmp_path):
     """A run that is trained on from its checkpoint has the bits of one that was not interrupted."""
     spec = scaled_spec(2.0, 1.0, centered=True)

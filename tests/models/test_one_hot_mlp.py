@@ -140,6 +140,7 @@ def accuracies(operator, p, width, seeds):
     return np.array([np.mean(np.asarray(answers(jax.random.key(s), x)) == right) for s in range(seeds)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "bar", "spread"), [(48, 0.881, 0.028), (96, 0.997, 0.0045)])
 def test_the_accuracy_at_97_is_that_of_another_implementation(width, bar, spread):
     # the bars are means over phases of a program that is not ours; spread is that of one draw of the phases

@@ -152,6 +152,7 @@ def fixed_positions(length, width):
     return table
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_forward_and_50_steps_of_adamw_equal_pytorchs(case):
     import torch

@@ -123,6 +123,7 @@ def torch_twin(network: Any, keeps: Any) -> tuple[Any, list[Any]]:
     return twin, linears
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_updates_agree_with_pytorch() -> None:
     import torch
@@ -178,6 +179,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> gs.Run:
     return gs.train(experiment(BOTH), seeds=2, out=out)
 
 
+@pytest.mark.slow
 def test_resumed_replayed_and_branched_to_the_same_bits(run: gs.Run, tmp_path: Path) -> None:
     straight = gs.train(experiment(BOTH), seeds=2, out=tmp_path / "straight")
     for seed in (0, 1):
@@ -246,6 +248,7 @@ def test_measures_are_taken_in_evaluation_mode(run: gs.Run) -> None:
     assert joined(*split(network)).means[0] is network.means[0]
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_the_exported_module_predicts_the_same(run: gs.Run) -> None:
     import torch
@@ -291,6 +294,7 @@ PAIRS = ModularOperator(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("widths", [[4, 3], [4]])
 def test_one_hot_perceptrons_keep_the_contract_of_models(widths: list[int]) -> None:
     check_model(ONE_HOT.model_copy(update={"widths": tuple(widths), "dropout": 0.25}))
@@ -303,6 +307,7 @@ def test_one_hot_perceptrons_without_them_have_the_identity_of_before() -> None:
     assert other.identity != plain.identity
 
 
+@pytest.mark.slow
 def test_activations_are_normalized_and_then_dropped() -> None:
     """Against NumPy, in training and in evaluation."""
     with jax.enable_x64(True):
@@ -346,6 +351,7 @@ def test_activations_are_normalized_and_then_dropped() -> None:
         assert after.hidden_weight is None
 
 
+@pytest.mark.slow
 def test_normalized_neurons_are_measured_and_masked(tmp_path: Path) -> None:
     model = OneHotMLP(widths=[6], stds=[0.5], output_factor=1.0, batch_norm=True)
     run = gs.train(

@@ -72,6 +72,7 @@ def expected(model, network, tokens, name, **switches):
     return np.stack([oracle(network, model, row, **switches)[name] for row in tokens])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS, ids=str)
 def test_logits_and_neurons_one_sample_at_a_time(model):
     network, (tokens, x) = drawn(model), sequences()
@@ -83,6 +84,7 @@ def test_logits_and_neurons_one_sample_at_a_time(model):
         np.testing.assert_allclose(patterns, expected(model, network, tokens, "attention"), rtol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS, ids=str)
 def test_neurons_that_are_off_add_nothing_and_masks_say_the_same(model):
     network, (tokens, x) = drawn(model), sequences()
@@ -115,6 +117,7 @@ def test_heads_that_are_off_add_nothing(model):
     np.testing.assert_allclose(without, wanted, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [PowerTransformer(**SMALL), *MLPS], ids=str)
 def test_parameters_that_are_masked_act_and_train_as_zero(model):
     from grokscope.learners._learner import Batch
@@ -204,6 +207,7 @@ def test_power_starts_as_pytorch_draws_it():
     assert uniform_p(network.unembedding, 128**-0.5) > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [TRANSFORMERS[0], TRANSFORMERS[1], MLPS[0]], ids=str)
 def test_both_precisions_start_from_the_same_numbers_and_scale_is_a_factor(model):
     double = model.network(jax.random.key(3), (POSITIONS, TOKENS), OUTPUTS)
@@ -248,6 +252,7 @@ def test_inputs_must_be_tokens(kind):
         Experiment(task="sparse_parity", model=kind, epochs=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("bits", "tokens"), [(4, 16), (12, 59), (20, 113)])
 def test_binary_embeddings_are_different_codes_of_the_seed(bits, tokens):
     model = EmbeddingMLP(embedding=bits, width=3, embedding_init="binary", embedding_scale=0.5)

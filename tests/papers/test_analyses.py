@@ -60,6 +60,7 @@ def executed(one, folder, seeds=2):
     return one.execute(job, SilentProgress(), rates=rates)
 
 
+@pytest.mark.slow
 def test_an_analysis_of_a_run_is_kept_and_not_taken_again(tmp_path):
     one = RunExperiment("one", "One.", SMALL, PROFILES, analyses=(LARGEST,))
     run = executed(one, tmp_path)
@@ -74,6 +75,7 @@ def test_an_analysis_of_a_run_is_kept_and_not_taken_again(tmp_path):
     assert verify(more.path) == []
 
 
+@pytest.mark.slow
 def test_an_analysis_of_a_sweep_is_kept_in_every_cell(tmp_path):
     one = SweepExperiment(
         "sweep", "Several.", SMALL, PROFILES, over=("model.init_scale=0.5,2.0",), analyses=(LARGEST,)
@@ -94,6 +96,7 @@ def test_an_analysis_of_a_sweep_is_kept_in_every_cell(tmp_path):
     assert len(SEEN) == 8
 
 
+@pytest.mark.slow
 def test_an_analysis_of_a_contest_is_kept_in_the_runs_on_fresh_seeds(tmp_path):
     contenders = (
         Contender("small", ("optimizer.learning_rate=0.1,0.2",), ("model.init_scale=0.5",)),

@@ -35,6 +35,7 @@ def drawn(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in sorted((folder / "figures").iterdir())}
 
 
+@pytest.mark.slow
 def test_it_draws_the_same_bytes(folder: Path) -> None:
     there = drawn(folder)
     assert list(there) == ["figure-9.pdf", "figure-9.png", "figure-9.svg"]
@@ -45,6 +46,7 @@ def test_it_draws_the_same_bytes(folder: Path) -> None:
     assert {figure.id: svg for figure, svg in done.drawn} == {"figure-9": there["figure-9.svg"]}
 
 
+@pytest.mark.slow
 def test_a_figure_that_cannot_be_drawn_is_left_to_the_caller(folder: Path) -> None:
     paper = find_paper(PAPER)
     with DrawingProcess(paper, folder) as drawing:

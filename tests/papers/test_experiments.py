@@ -91,6 +91,7 @@ def paper(monkeypatch: pytest.MonkeyPatch) -> Paper:
     return Three()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS)
 def test_a_folder_is_executed_and_opened(paper: Paper, tmp_path: Path, name: str) -> None:
     one, kind = KINDS[name]
@@ -127,6 +128,7 @@ def test_profiles_may_change_axes_and_contenders() -> None:
     assert (len(CONTEST.contest("paper").tuning), len(CONTEST.contest("quick").tuning)) == (2, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("names", "shown"),
     [

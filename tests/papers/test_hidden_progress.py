@@ -299,6 +299,7 @@ def test_the_printed_settings():
     assert len(PAPER.experiment("crossed").members("2")) == 12
 
 
+@pytest.mark.slow
 def test_figures_are_drawn(tmp_path):
     """Of made-up runs; the run with crossed streams and the sine neurons are trained, so that axes are "
     "real."""
@@ -317,6 +318,7 @@ def test_figures_are_drawn(tmp_path):
         assert any(axis.lines or axis.patches for axis in drawing.axes), figure.id
 
 
+@pytest.mark.slow
 def test_a_tiny_run_moves_as_it_says(tmp_path):
     """The measures of `online`, in the loop and by hand from the networks."""
     one = PAPER.experiment("online").experiment

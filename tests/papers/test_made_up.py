@@ -41,6 +41,17 @@ def test_events_are_where_they_were_put():
     assert run.measures["epoch"].values[-1] == 200 / BASE.steps_per_epoch
 
 
+def test_the_scatter_is_that_of_the_values_in_every_process():
+    """Two functions that give the same values are told apart by their addresses only."""
+    first, second, other = (
+        made_up_run(SWEEP, {"excess": curve}, others=None).measures["excess"].values
+        for curve in (lambda steps, **_: 2.0, lambda steps, **_: 2.0, lambda steps, **_: 3.0)
+    )
+    np.testing.assert_array_equal(first, second)
+    assert not np.allclose(first / 2, other / 3, rtol=1e-9, atol=0)
+    np.testing.assert_allclose(first / 2, other / 3, rtol=1e-4)
+
+
 def test_own_measures_and_own_axes():
     curve = np.arange(60.0)
     labeled = xr.DataArray(np.ones((4, 2)), dims=("seed", "mode"))

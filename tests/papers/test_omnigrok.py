@@ -227,6 +227,7 @@ def small(name, *more):
     return spec.with_("model.widths=[6, 6]", "task.teacher_widths=[6, 6]", "task.n_train=12", *more)
 
 
+@pytest.mark.slow
 def test_alpha_scales_weights_and_biases_and_leaves_the_teacher(tmp_path):
     """The start at alpha is alpha times the start at 1, number by number; data and teacher are the same."""
     specs = {alpha: small("decay", f"model.init_scale={alpha}", "steps=3") for alpha in (1.0, 4.0)}
@@ -250,6 +251,7 @@ def test_the_teacher_is_never_trained(tmp_path):
         assert np.asarray(before[name])[0].tobytes() == np.asarray(after[name]).tobytes(), name
 
 
+@pytest.mark.slow
 def test_the_norm_is_held_at_alpha_times_its_usual_start(tmp_path):
     norms = {}
     for alpha in (1.0, 2.0):
@@ -269,6 +271,7 @@ def tiny(tmp_path_factory):
     return {name: train(spec, seeds=2, out=out / name) for name, spec in specs.items()}
 
 
+@pytest.mark.slow
 def test_claims_on_a_run_can_be_judged_by_what_a_run_measures(tiny):
     for claim_id in ("N7", "N8", "N8-peak"):
         claim = CLAIMS[claim_id]
@@ -303,6 +306,7 @@ def test_the_stored_losses_of_the_notebook(tmp_path):
         assert float(last.train_loss) == pytest.approx(fitted, rel=1.0, abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.digits
 def test_digits_are_learned_from_the_spec(tmp_path):
     spec = PAPER.experiment("digits").experiment.with_("steps=40", "model.widths=[16]", "task.n_train=100")

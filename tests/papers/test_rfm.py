@@ -221,6 +221,7 @@ def small(tmp_path_factory):
     return {**runs, "subtraction": runs["addition"], "division": runs["multiplication"]}
 
 
+@pytest.mark.slow
 def test_figures_are_drawn(small):
     runs = {**small, "random-circulant": at_each_step_once(circulant(0.7)), "network": network()}
     for figure in PAPER.figures:

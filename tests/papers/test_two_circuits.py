@@ -47,6 +47,7 @@ def test_every_claim_of_the_paper_holds_where_it_is_true(claim_id: str) -> None:
     assert found.verdict == "holds", found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("claim_id", [one for one in IDS if one.startswith("R")])
 def test_what_is_said_of_random_labels_holds_where_nothing_groks(claim_id: str) -> None:
     fitted_late = slower(NEVER, 2)

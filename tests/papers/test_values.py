@@ -138,6 +138,7 @@ def norms_when_learned(free: gs.Run) -> list[float]:
     return found
 
 
+@pytest.mark.slow
 def test_a_number_of_one_experiment_is_a_value_of_another(paper_of, tmp_path):
     paper = paper_of(held(norm=NORM), MAIN)  # the source comes later, and is run first
     planned = plan(paper, "held", seeds=4, rates=RATES, profile="paper")
@@ -165,6 +166,7 @@ def test_a_number_of_one_experiment_is_a_value_of_another(paper_of, tmp_path):
     assert verify(tmp_path / "held") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("value", "oracle"),
     [
@@ -191,6 +193,7 @@ def test_the_step_of_an_event_is_a_whole_number(paper_of, tmp_path):
     assert at == int(np.floor(np.median(steps)))
 
 
+@pytest.mark.slow
 def test_seeds_without_the_number_are_counted_and_named(paper_of, tmp_path):
     event = "train_accuracy > 0.68 for 1"
     done = run(paper_of(MAIN, held(at=from_experiment("free", event))), tmp_path, seeds=8)
@@ -203,6 +206,7 @@ def test_seeds_without_the_number_are_counted_and_named(paper_of, tmp_path):
     assert f"over {above.sum()} of 8 seeds of free; it was not seen in seeds {listed}" in done.notes[0]
 
 
+@pytest.mark.slow
 def test_more_seeds_keep_the_value_and_say_what_it_would_be(paper_of, tmp_path):
     paper = paper_of(MAIN, held(norm=NORM))
     first = run(paper, tmp_path, seeds=2)
@@ -236,6 +240,7 @@ def test_a_value_that_is_asked_for_otherwise_is_refused(paper_of, tmp_path):
     assert len(str(refused.value).splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_chains_sweeps_and_branches(paper_of, tmp_path):
     """A value of a value, in the base of a sweep, and a branch of a run with a value."""
     second = held("again", norm=from_experiment("held", "weight_norm at end", "max"))

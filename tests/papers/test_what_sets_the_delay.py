@@ -106,6 +106,7 @@ def test_all_hold_in_the_true_world():
     assert set(verdicts(world()).values()) == {"holds"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("claim", FALSE)
 def test_a_claim_fails_where_it_is_false(claim: str):
     assert verdicts(world(**FALSE[claim]))[claim] == "fails"

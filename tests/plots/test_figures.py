@@ -197,6 +197,7 @@ def test_the_neurons_drawn_are_of_a_seed_that_groks() -> None:
         neuron_figure(run.measures, run.subnetworks, seed=7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "run",
     [

@@ -52,6 +52,7 @@ def flip(file: Path, bit: int) -> bytes:
     return sound
 
 
+@pytest.mark.slow
 def test_flipped_bits(torture, finished):
     """Every file in turn, a bit drawn from all of its bits."""
     files = files_of(finished)
@@ -148,6 +149,7 @@ def test_other_damage_to_files(torture, finished, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_missing_chunks(torture, finished, tmp_path):
     """Reading what needs a chunk that is gone is an error, never a fill value; also of an unfinished run."""
     unfinished = tmp_path / "unfinished"

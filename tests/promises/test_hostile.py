@@ -166,6 +166,7 @@ NEAR = {
 }
 
 
+@pytest.mark.slow
 def test_unusual_specs_that_are_accepted_can_be_trained(torture, nursery, tmp_path):
     """The corners of what is allowed: a run, or one clear line."""
     rng, total, seen = torture.rng(), torture.count(1, 100), {"trained": 0, "refused": 0}
@@ -233,6 +234,7 @@ COMMANDS = (
 )
 
 
+@pytest.mark.slow
 def test_mutated_stores(torture, nursery, tmp_path, monkeypatch):
     """Flipped, cut, replaced and linked files; and stores forged by the library itself, checksums and all."""
     spec = tmp_path / "spec.toml"
@@ -292,6 +294,7 @@ def _state(folder: Path) -> dict[str, bytes]:
     return {str(file): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
 
 
+@pytest.mark.slow
 def test_hostile_arrays(torture, nursery, tmp_path, capsys):
     """The fixed list of attacks on files of arrays, then mutated ones."""
     allowed = tmp_path / "allowed"

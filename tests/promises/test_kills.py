@@ -78,6 +78,7 @@ def test_every_command_that_writes_is_killed():
     assert MANY.keys() == COMMANDS.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["killed before", "killed after", "killed within"])
 def test_killed_at_operations_of_training(torture, nursery, prepared_command, tmp_path, how):
     """Drawn from all operations of a training; each one of the store's is met in test_nth_operation.py."""

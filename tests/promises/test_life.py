@@ -81,6 +81,7 @@ def run(trained: Path, tmp_path: Path) -> Path:
 # --- standard streams that are closed ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("closed", "code", "err"),
     [
@@ -99,6 +100,7 @@ def test_closed_streams_are_no_error_of_ours(closed, code, err):
     assert done.stderr.count(b"\n") == bool(err)
 
 
+@pytest.mark.slow
 def test_what_is_printed_lands_in_no_file_of_the_run(tmp_path):
     """A file that is opened takes the lowest free descriptor: the number of a stream that is closed."""
     (tmp_path / "spec.toml").write_text(SPEC)
@@ -203,6 +205,7 @@ def test_life_signals_while_the_process_starts(torture):
 # --- processes that are forked, and limits ---
 
 
+@pytest.mark.slow
 def test_a_process_that_is_forked_after_jax_is_refused_at_once(tmp_path):
     """Otherwise it hangs in its first call of a library whose threads the fork has not copied."""
     code = f"""
@@ -250,6 +253,7 @@ def test_too_small_a_limit_of_memory_is_one_line():
 # --- a platform that is not there ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("platform", ["cuda", "nonsense"])
 def test_a_platform_that_is_not_there_is_named(tmp_path, platform):
     (tmp_path / "spec.toml").write_text(SPEC)
@@ -408,6 +412,7 @@ def opened(folder):
             return run, all_of(other)
 
 
+@pytest.mark.slow
 def test_a_run_reads_as_it_was_opened_while_others_extend_and_finish_it(tmp_path):
     held = []
     for epochs, seeds in ((2, "0,1"), (4, "0,1"), (4, "0,1,2")):
@@ -518,6 +523,7 @@ def namesake(two_folders, tmp_path, monkeypatch):
     return tmp_path / "there"
 
 
+@pytest.mark.slow
 def test_a_run_stays_the_same_when_the_working_folder_changes(namesake, monkeypatch):
     run, before = gs.open_run("run"), contents(namesake)
     weights = run.model().hidden_weight
@@ -649,6 +655,7 @@ def rewrite_checksums(folder, change):
 # --- long work ---
 
 
+@pytest.mark.slow
 def test_training_that_takes_days_is_asked_for(tmp_path, capsys, monkeypatch):
     (tmp_path / "spec.toml").write_text(SPEC.replace("epochs = 2", "epochs = 200_000"))
     line = ["train", str(tmp_path / "spec.toml"), "--seeds", "0:1000000", "--out", str(tmp_path / "run")]
@@ -819,6 +826,7 @@ use_compile_cache()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("full", [False, True])
 def test_a_compile_cache_that_cannot_be_written_is_said_once(tmp_path, full):
     there = {name: value for name, value in os.environ.items() if not name.startswith("JAX_COMP")}
@@ -840,6 +848,7 @@ def test_a_compile_cache_that_cannot_be_written_is_said_once(tmp_path, full):
 # --- narrow terminals ---
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_in_forty_columns(run, tmp_path):
     helped = shell(f"{COMMAND} --help", COLUMNS="40").stdout.decode()
     assert helped.count("...") == 2  # of the usage, and as it is written in the last description

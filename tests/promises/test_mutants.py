@@ -222,6 +222,7 @@ def unused_seeds(tree: ast.AST) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_no_test_compares_a_value_with_itself():
     assert self_comparisons(ast.parse("assert a == a\nassert f() == f()\nassert True\nassert 1 < x < x")) == [
         1, 3, 4,
@@ -235,6 +236,7 @@ def test_no_test_compares_a_value_with_itself():
     assert found == {}
 
 
+@pytest.mark.slow
 def test_every_seed_is_used():
     """A parameter that is said not to be needed (``del key``) counts as looked at."""
     assert unused_seeds(ast.parse("def f(seed): return 1\ndef g(rng): return rng\ndef h(key): raise A")) == [

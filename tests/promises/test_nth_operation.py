@@ -108,6 +108,7 @@ def every_operation(torture, nursery: Nursery, tmp_path: Path, case: tuple[How, 
     return met
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", FAILURES)
 def test_nth_operation_of_the_store_fails(torture, nursery, tmp_path, case):
     met = every_operation(torture, nursery, tmp_path, FAILURES[case], torture.count(120, 1))
@@ -115,6 +116,7 @@ def test_nth_operation_of_the_store_fails(torture, nursery, tmp_path, case):
     torture.done(met, f"of {torture.operations} file operations of the store: {case}", result)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", KILLS)
 def test_killed_at_the_nth_operation_of_the_store(torture, nursery, tmp_path, case):
     met = every_operation(
@@ -141,6 +143,7 @@ each_command = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.slow
 @each_command
 def test_nth_operation_of_a_command_fails(torture, nursery, prepared_command, tmp_path, name):
     """Moments drawn at random among all file operations of a command, each way to fail."""
@@ -187,6 +190,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
+@pytest.mark.slow
 def test_full_file_system(torture, nursery, prepared_command, small_disk):
     """A small tmpfs that is really full, at some moment or other of a training; then there is room again."""
     prepared, rng, met, tried = prepared_command("train"), torture.rng(), 0, 0

@@ -9,6 +9,8 @@ import json
 import shlex
 import signal
 
+import pytest
+
 from grokscope import open_run
 from grokscope.runs import verify
 from same_bits import assert_same, contents
@@ -28,6 +30,7 @@ def stopped(nursery, words, number):
     assert "Traceback" not in ended.err
 
 
+@pytest.mark.slow
 def test_signals_end_training_cleanly_and_keep_what_is_committed(nursery, tmp_path):
     (tmp_path / "spec.toml").write_text(SPEC.format(epochs=14))  # long enough to be stopped twice
     out, alone, before = tmp_path / "run", tmp_path / "left alone", 0
@@ -49,6 +52,7 @@ def test_signals_end_training_cleanly_and_keep_what_is_committed(nursery, tmp_pa
     assert_same(out, contents(alone))
 
 
+@pytest.mark.slow
 def test_signals_end_a_reproduction_cleanly(nursery, prepared_command, tmp_path):
     prepared, out = prepared_command("reproduce"), tmp_path / "out"
     for number in SIGNALS:

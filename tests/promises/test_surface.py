@@ -43,6 +43,7 @@ READING = (
 FEW = ("show", "export")
 
 
+@pytest.mark.slow
 def test_no_code_no_network_no_environment(torture, faults, tmp_path):
     """All commands, with an audit of what Python unpickles and connects to, and of library calls below."""
     out, log, ran = tmp_path / "run", tmp_path / "log", 0
@@ -106,6 +107,7 @@ def servers(tree: ast.AST) -> list[tuple[int, str]]:
     return found
 
 
+@pytest.mark.slow
 def test_servers_listen_on_this_machine_only():
     assert servers(
         ast.parse("HTTPServer(('', 80), H)\ns.bind(('127.0.0.1', 0))\nA = '127.0.0.1'\ns.bind((A, 0))")

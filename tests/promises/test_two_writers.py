@@ -11,6 +11,8 @@ import re
 import signal
 import time
 
+import pytest
+
 from grokscope.runs import verify
 
 HELD = re.compile(
@@ -19,6 +21,7 @@ HELD = re.compile(
 FEW, ALL = ("train",), ("train", "extend", "measure", "reproduce")
 
 
+@pytest.mark.slow
 def test_two_writers(torture, nursery, prepared_command, tmp_path):
     rng, total = torture.rng(), torture.count(4, 50)
     seen = {"refused": 0, "one after the other": 0, "killed": 0, "taken over": 0}

@@ -129,6 +129,7 @@ def stored_steps(run: gs.Run) -> np.ndarray:
     return norms["step"].to_numpy()
 
 
+@pytest.mark.slow
 def test_it_opens_from_disk_and_shows_the_mean_over_seeds(report: Path, run: gs.Run, visit: Visit) -> None:
     page = visit(report)
     assert page.title() == "small"
@@ -210,6 +211,7 @@ def test_the_slider_shows_the_snapshot_it_stands_at(report: Path, run: gs.Run, v
         assert float(epoch) == pytest.approx(steps[k] / run.experiment.steps_per_epoch)
 
 
+@pytest.mark.slow
 def test_play_goes_on_to_the_end_and_can_be_paused(report: Path, visit: Visit) -> None:
     page = visit(report)
     slider = page.get_by_label("snapshot")
@@ -280,6 +282,7 @@ def test_a_panels_data_are_those_of_the_store(report: Path, run: gs.Run, visit: 
     np.testing.assert_allclose([float(row["test mean"]) for row in rows], mean, rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "button",
     [
@@ -299,6 +302,7 @@ def test_pictures_are_svg(report: Path, visit: Visit, button: str) -> None:
     assert len(list(root.iter())) > 20
 
 
+@pytest.mark.slow
 def test_a_claim_leads_to_what_it_is_judged_by(claims_page: Path, visit: Visit) -> None:
     page = visit(claims_page)
     page.get_by_role("link", name="A1").first.click()
@@ -312,6 +316,7 @@ def test_a_claim_leads_to_what_it_is_judged_by(claims_page: Path, visit: Visit) 
     assert chosen.text_content() == "null"  # the claim's own experiment
 
 
+@pytest.mark.slow
 def test_colors_follow_the_system_and_the_button(report: Path, visit: Visit) -> None:
     background = "getComputedStyle(document.body).backgroundColor"
     light, dark = visit(report), visit(report, dark=True)
@@ -323,6 +328,7 @@ def test_colors_follow_the_system_and_the_button(report: Path, visit: Visit) -> 
     assert dark.locator("#panel-loss canvas").first.evaluate("c => c.toDataURL()") != before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [380, 1280])
 def test_nothing_sticks_out_at_the_side(report: Path, claims_page: Path, visit: Visit, width: int) -> None:
     for file in (report, claims_page):
@@ -342,6 +348,7 @@ def test_without_scripts_there_are_tables(report: Path, run: gs.Run, visit: Visi
     assert not page.locator("canvas").count()
 
 
+@pytest.mark.slow
 def test_everything_can_be_reached_by_keyboard(claims_page: Path, visit: Visit) -> None:
     page = visit(claims_page)
     reached: set[str] = set()
@@ -365,6 +372,7 @@ def test_names_from_files_are_only_names(visit: Visit, tmp_path: Path) -> None:
     assert set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-.")
 
 
+@pytest.mark.slow
 def test_two_runs_are_drawn_over_each_other(run: gs.Run, visit: Visit, tmp_path: Path) -> None:
     slower = run.experiment.with_(
         "optimizer.learning_rate=0.05",
@@ -379,6 +387,7 @@ def test_two_runs_are_drawn_over_each_other(run: gs.Run, visit: Visit, tmp_path:
     assert {line.split(",")[0] for line in text.splitlines()} == {"run", "small", "slower"}
 
 
+@pytest.mark.slow
 def test_a_cell_of_a_sweep_leads_to_its_curves(run: gs.Run, visit: Visit, tmp_path: Path) -> None:
     base = run.experiment.with_("epochs=6", "measures=['train_accuracy', 'test_accuracy', 'train_loss']")
     swept = gs.sweep(

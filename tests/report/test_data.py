@@ -202,6 +202,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> gs.Run:
     return gs.train(experiment, seeds=2, out=tmp_path_factory.mktemp("runs") / "small")
 
 
+@pytest.mark.slow
 def test_weights_and_circuits_are_those_of_the_networks(trained: gs.Run) -> None:
     from grokscope.circuits import read_circuit
 

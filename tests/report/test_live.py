@@ -134,6 +134,7 @@ class Held(SilentProgress):
         self.go_on.wait(60)
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_a_page_that_is_open_follows_the_run(visit: Callable[..., Any], tmp_path: Path) -> None:
     held, long = Held(), SMALL.with_("epochs=140")

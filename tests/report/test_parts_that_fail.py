@@ -171,6 +171,7 @@ def test_everything_that_fails_is_said_in_its_place(
     assert "<b>no</b>" not in page
 
 
+@pytest.mark.slow
 def test_the_failures_stay_with_the_folder_until_it_is_done_again(
     raised: dict[str, Exception], tmp_path: Path
 ) -> None:
@@ -217,6 +218,7 @@ def test_where_nothing_could_be_trained_the_error_is_raised(
         reproduced(tmp_path / "out", experiments=["broken"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["experiment", "analysis", "claim", "figure"])
 @pytest.mark.parametrize(
     "error",

@@ -60,6 +60,7 @@ def right_at(run: gs.Run, seed: int, step: int, x: tuple[int, ...]) -> bool:
     return bool(x[0] * x[1] * float(hidden @ np.asarray(network.output_weight)) > 0)
 
 
+@pytest.mark.slow
 def test_verdicts_are_those_of_trying_every_input(run: gs.Run, view: RunView) -> None:
     found = view.competition
     assert found is not None
@@ -130,6 +131,7 @@ def test_the_top_says_how_many_are_right(run: gs.Run, view: RunView) -> None:
     assert f"2^{N}; {2 - sum(right)} refuted" in more
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_the_page_shows_the_verdict_of_the_snapshot(
     run: gs.Run, view: RunView, visit: Any, tmp_path: Path

@@ -83,6 +83,7 @@ def files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_everything_is_written(standard: Reproduction) -> None:
     done, out = standard, Path(standard.folder)
     figures = {f"figures/{name}.{end}" for name in done.figures for end in ("svg", "pdf", "png")}
@@ -111,6 +112,7 @@ def test_everything_is_written(standard: Reproduction) -> None:
     assert [row.findtext("td[2]") for row in rows[1:]] == [one.words for one in done.shown]
 
 
+@pytest.mark.slow
 def test_experiments_can_be_added_one_by_one(beside: Path) -> None:
     done = reproduce("two-circuits", ["random-labels"], 5, out=beside, rates=RATES)
     assert list(done.runs) == ["standard", "random-labels"]
@@ -126,12 +128,14 @@ def test_an_earlier_run_that_is_damaged_is_left_out_and_said(beside: Path, train
     assert done.notes[0] in done.summary()
 
 
+@pytest.mark.slow
 def test_the_same_runs_give_the_same_bytes(standard: Reproduction, tmp_path: Path) -> None:
     reproduce("two-circuits", ["standard"], 5, out=tmp_path, rates=RATES)
     for name in sorted(files(Path(standard.folder))):
         assert (Path(standard.folder) / name).read_bytes() == (tmp_path / name).read_bytes(), name
 
 
+@pytest.mark.slow
 def test_a_plan_says_all(tmp_path: Path, trained: dict[Path, Any]) -> None:
     planned = plan("two-circuits", ["standard"], "7,9:11", "quick", RATES)
     done = reproduce(planned, out=tmp_path)
@@ -142,6 +146,7 @@ def test_a_plan_says_all(tmp_path: Path, trained: dict[Path, Any]) -> None:
     assert json.loads((tmp_path / RECORD).read_text())["seeds"] == "7,9:11"
 
 
+@pytest.mark.slow
 def test_the_report_can_be_made_again(standard: Reproduction, tmp_path: Path) -> None:
     page = (Path(standard.folder) / "report.html").read_text()
     again = write_report(standard.folder, out=tmp_path / "again.html")

@@ -62,11 +62,13 @@ def assert_opens_elsewhere(run, folder):
     assert verify(folder / "moved") == []
 
 
+@pytest.mark.slow
 def test_arrays_in_memory_are_kept_beside_the_spec(arrays, tmp_path):
     run = trained(Arrays.from_numpy(**arrays), tmp_path / "run")
     assert_opens_elsewhere(run, tmp_path)
 
 
+@pytest.mark.slow
 def test_arrays_in_a_file_are_kept_too(arrays, tmp_path, monkeypatch):
     (tmp_path / "specs").mkdir()
     np.savez(tmp_path / "specs" / "data.npz", **arrays)

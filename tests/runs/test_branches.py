@@ -49,6 +49,7 @@ def child(parent):
     return parent.branch(START, "schedule.snapshots='ends'", out=parent.path.parent / "child")
 
 
+@pytest.mark.slow
 def test_a_branch_without_a_change_equals_its_parent(parent, child):
     assert hashes(child) == hashes(parent)
     assert child.identity != parent.identity
@@ -128,6 +129,7 @@ def test_members_to_which_the_event_did_not_come_are_left_out(parent, tmp_path):
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.slow
 def test_a_member_left_out_comes_in_when_its_source_has_gone_on(tmp_path):
     short = gs.train(experiment("epochs=20"), seeds=1, out=tmp_path / "parent")
     other = gs.train(experiment(), seeds=1, out=tmp_path / "other")
@@ -143,6 +145,7 @@ def test_a_member_left_out_comes_in_when_its_source_has_gone_on(tmp_path):
     assert branch.origins.steps.tolist() == [event]
 
 
+@pytest.mark.slow
 def test_a_stopped_branch_goes_on_with_the_same_bits(parent, tmp_path, monkeypatch):
     def branch(folder):
         actions = [{"kind": "clamp", "neurons": "all", "at": "memorization", "bits": "support"}]
@@ -157,6 +160,7 @@ def test_a_stopped_branch_goes_on_with_the_same_bits(parent, tmp_path, monkeypat
     xr.testing.assert_identical(run.origins.neurons, whole.origins.neurons)
 
 
+@pytest.mark.slow
 def test_a_branch_needs_its_source_for_new_members_only(parent, tmp_path):
     shutil.copytree(parent.path, tmp_path / "source")
     source = gs.open_run(tmp_path / "source")
@@ -180,6 +184,7 @@ def test_a_branch_and_its_source_can_be_moved_together(parent, tmp_path):
     assert len(gs.train(moved.experiment, seeds=2, out=moved.path).members) == 2
 
 
+@pytest.mark.slow
 def test_measures_asked_for_later_are_the_same(parent, tmp_path):
     asked = ["train_loss", "neuron_norm", "faithfulness"]
     whole = gs.open_run(parent.path).branch(
@@ -192,6 +197,7 @@ def test_measures_asked_for_later_are_the_same(parent, tmp_path):
     assert whole.measures.faithfulness.sel(seed=0, step=slice(0, whole.origins.steps[0] - 1)).isnull().all()
 
 
+@pytest.mark.slow
 def test_a_state_that_is_kept_is_not_made_again(parent, tmp_path, monkeypatch):
     kept = gs.train(experiment(f"schedule.snapshots=[{START}]"), seeds=SEEDS, out=tmp_path / "kept")
 
@@ -207,6 +213,7 @@ def test_a_state_that_is_kept_is_not_made_again(parent, tmp_path, monkeypatch):
     assert hashes(final) == hashes(longer)
 
 
+@pytest.mark.slow
 def test_the_optimizer_is_taken_over_too(tmp_path):
     moving = experiment("optimizer.momentum=0.9", "epochs=10", measures=["train_loss"])
     run = gs.train(moving, seeds=2, out=tmp_path / "run")
@@ -252,6 +259,7 @@ def test_other_numerics_are_refused_or_marked(parent, tmp_path, monkeypatch):
     assert "jax" in str(run.notes["other_numerics"])
 
 
+@pytest.mark.slow
 def test_transplants_and_fresh_parameters(parent, tmp_path):
     short = ("epochs=1", "measures=['train_loss']")
     grafted = parent.branch(
@@ -310,6 +318,7 @@ def double(tmp_path_factory):
     return run, train(net, *data_of(DOUBLE, 4), 10, order_seed=4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "seeds", "plain"),
     [

@@ -89,6 +89,7 @@ def forget():
             table.pop(kind, None)
 
 
+@pytest.mark.slow
 def test_the_code_is_in_the_provenance_and_changed_code_that_trains_is_refused(tmp_path, plugin):
     run = gs.train(experiment(), seeds=2, out=tmp_path / "run")
     file, sha = str(tmp_path / "plug.py"), code_of(lookup("optimizer", "own_sgd")).sha256
@@ -120,6 +121,7 @@ def test_the_code_is_in_the_provenance_and_changed_code_that_trains_is_refused(t
     assert gs.train(experiment(), seeds=3, out=tmp_path / "run").remarks == []
 
 
+@pytest.mark.slow
 def test_what_goes_on_with_changed_code_is_marked(tmp_path, plugin):
     run = gs.train(experiment(), seeds=1, out=tmp_path / "run")
     old = run.model(0).hidden_weight
@@ -137,6 +139,7 @@ def test_what_goes_on_with_changed_code_is_marked(tmp_path, plugin):
     assert np.array_equal(branch.model(1).hidden_weight, fresh.model(1).hidden_weight)
 
 
+@pytest.mark.slow
 def test_a_changed_measure_is_computed_anew(tmp_path, plugin):
     run = gs.train(experiment(), seeds=2, out=tmp_path / "run")
     assert (run.measures.constant == 3).all()
@@ -155,6 +158,7 @@ def test_a_changed_measure_is_computed_anew(tmp_path, plugin):
     assert gs.train(experiment(), seeds=2, out=run.path).version == version  # nothing was left to do
 
 
+@pytest.mark.slow
 def test_no_branch_starts_at_an_event_of_outdated_values(tmp_path, plugin):
     run = gs.train(experiment(), seeds=1, out=tmp_path / "run")
     plugin(FOUR)
@@ -165,6 +169,7 @@ def test_no_branch_starts_at_an_event_of_outdated_values(tmp_path, plugin):
     assert run.branch("constant > 3.5 for 1", out=tmp_path / "branch").origins.steps.tolist() == [0]
 
 
+@pytest.mark.slow
 def test_values_of_two_codes_never_stand_beside_each_other(tmp_path, plugin):
     run = gs.train(experiment(epochs=5), seeds=2, out=tmp_path / "run")
     plugin(FOUR)
@@ -191,6 +196,7 @@ def test_a_revision_of_our_own_measure_has_the_same_effect(tmp_path, plugin, mon
     assert run.remarks == []
 
 
+@pytest.mark.slow
 def test_sweeps_notice_too(tmp_path, plugin):
     def sweep(**options):
         over = ["optimizer.learning_rate=0.1,0.2"]
@@ -293,6 +299,7 @@ NUMBER = Analysis("number", take, 0.1)
 """
 
 
+@pytest.mark.slow
 def test_a_changed_analysis_is_taken_anew(tmp_path, plugin):
     from grokscope.papers import RunExperiment
     from grokscope.papers._experiments import Job

@@ -69,6 +69,7 @@ def cut(measures, ends):
     return measures.where(measures.step <= until)
 
 
+@pytest.mark.slow
 def test_a_stopped_run_is_the_whole_one_cut_off(stopped, whole):
     names = [name for name in whole.measures if name != "faithfulness"]  # it is about each one's last network
     ends = expected(whole)
@@ -94,6 +95,7 @@ def test_a_stopped_run_is_the_whole_one_cut_off(stopped, whole):
         assert trail.snapshot_steps(i) == [0]  # nothing is kept of a state that the member was not in
 
 
+@pytest.mark.slow
 def test_each_last_state_is_that_of_a_run_of_that_length(stopped, whole, tmp_path):
     ends = expected(whole)
     seed = int(np.argmax(ends))
@@ -110,6 +112,7 @@ def test_grokking_is_seen_and_not_censored(stopped, whole):
     assert np.isinf(one.diverged).all()
 
 
+@pytest.mark.slow
 def test_the_same_again_does_nothing_and_more_goes_on(stopped, whole, tmp_path):
     out = tmp_path / "run"
     gs.train(experiment(STOP, QUICK), seeds=3, out=out)
@@ -131,6 +134,7 @@ def test_the_same_again_does_nothing_and_more_goes_on(stopped, whole, tmp_path):
     assert gs.train(experiment(STOP, QUICK), seeds=5, out=out).steps_done.tolist() == [180] * 5
 
 
+@pytest.mark.slow
 def test_interrupted_at_every_segment_it_has_the_same_bits(stopped, tmp_path, monkeypatch):
     def work():
         return gs.train(experiment(STOP), seeds=5, out=tmp_path / "run")
@@ -142,12 +146,14 @@ def test_interrupted_at_every_segment_it_has_the_same_bits(stopped, tmp_path, mo
     xr.testing.assert_identical(run.measures.load(), stopped.measures.load())
 
 
+@pytest.mark.slow
 def test_a_short_memory_changes_no_number(stopped, tmp_path, monkeypatch):
     monkeypatch.setattr("grokscope.training.budget.HISTORY_BYTES", 10.0)
     run = gs.train(experiment(STOP), seeds=5, out=tmp_path / "run")
     xr.testing.assert_identical(run.measures.load(), stopped.measures.load())
 
 
+@pytest.mark.slow
 def test_measures_that_are_asked_for_later_end_where_the_members_did(tmp_path, stopped):
     out = tmp_path / "run"
     first = gs.train(experiment(STOP, QUICK), seeds=5, out=out)
@@ -184,6 +190,7 @@ def test_the_measure_that_is_looked_at_must_be_taken(tmp_path):
         gs.train(blind, seeds=1, out=tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_a_branch_is_stopped_by_its_own_points(stopped, whole, tmp_path):
     whole_branch = whole.branch(30, QUICK, out=tmp_path / "whole")
     branch = whole.branch(30, QUICK, STOP, out=tmp_path / "branch")
@@ -198,6 +205,7 @@ def test_a_branch_is_stopped_by_its_own_points(stopped, whole, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_sweep_stops_each_member_and_says_what_that_saved(stopped, tmp_path):
     asked = {
         "over": ["optimizer.weight_decay=0.01,0.02"],

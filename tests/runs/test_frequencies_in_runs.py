@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 import grokscope as gs
 from grokscope.cli import main
@@ -10,6 +11,7 @@ from grokscope.papers.progress_measures import ProgressMeasures
 from grokscope.runs import verify
 
 
+@pytest.mark.slow
 def test_what_is_measured_by_frequency_is_read_back(tmp_path, capsys):
     (mainline,) = (one for one in ProgressMeasures.experiments if one.name == "mainline")
     experiment = mainline.experiment.with_(

@@ -71,6 +71,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_networks_of_a_branch_are_the_branchs_own(run: gs.Run, tmp_path: Path, change: str) -> None:
     overrides, interventions = CHANGES[change]
@@ -114,6 +115,7 @@ def test_more_members_than_fit_the_devices_at_once(run: gs.Run, monkeypatch: pyt
         np.testing.assert_array_equal(leaf, cut[name])
 
 
+@pytest.mark.slow
 def test_certify_foresee_and_counts_of_a_branch_see_its_own_networks(tmp_path: Path) -> None:
     from grokscope.circuits import count_gates, foresee
     from grokscope.circuits.arity_over_training import measure_arity
@@ -153,6 +155,7 @@ def test_certify_foresee_and_counts_of_a_branch_see_its_own_networks(tmp_path: P
         np.testing.assert_array_equal(a[name].sel(step=at), b[name].sel(step=at), err_msg=name)
 
 
+@pytest.mark.slow
 def test_the_page_of_a_branch_shows_its_own_networks(tmp_path: Path) -> None:
     from grokscope.report._networks import networks_of
 

@@ -37,6 +37,7 @@ def whole(tmp_path_factory):
     return gs.train(experiment(), seeds=3, out=tmp_path_factory.mktemp("whole") / "run")
 
 
+@pytest.mark.slow
 def test_a_run_has_what_was_asked_for(whole):
     assert whole.is_complete
     assert set(MEASURES) <= set(whole.measures)
@@ -70,6 +71,7 @@ def test_more_epochs_extend(whole, tmp_path):
     assert [s.sha256 for s in states(run)] == [s.sha256 for s in states(whole)]
 
 
+@pytest.mark.slow
 def test_more_epochs_and_measures_at_once_extend(whole, tmp_path):
     gs.train(experiment("epochs=2", measures=["test_accuracy"]), seeds=3, out=tmp_path / "run")
     run = gs.train(experiment(), seeds=3, out=tmp_path / "run")
@@ -82,6 +84,7 @@ def test_more_measures_extend(whole, tmp_path):
     xr.testing.assert_identical(contents(run), contents(whole))
 
 
+@pytest.mark.slow
 def test_measures_asked_for_later_are_the_same(whole, tmp_path):
     run = gs.train(experiment(measures=["train_accuracy"]), seeds=3, out=tmp_path / "run")
     later = run.measure(["path_norm_total", "faithfulness"])
@@ -138,6 +141,7 @@ def test_other_numerics_are_refused_or_marked(tmp_path, monkeypatch):
     assert "jax" in str(run.notes["other_numerics"])
 
 
+@pytest.mark.slow
 def test_a_run_that_is_resumed_under_other_numerics_gets_to_its_end(tmp_path, monkeypatch):
     """What is followed needs a replay from step 0, which cannot end in a state of two numerics."""
     spec = experiment(measures=["train_accuracy", "test_accuracy", "faithfulness"])
@@ -187,6 +191,7 @@ def test_an_interrupted_block_goes_on_with_the_same_bits(whole, tmp_path, monkey
     xr.testing.assert_identical(contents(work()), contents(whole))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [2, 64], ids=["several segments", "one segment"])
 def test_networks_at_both_ends_are_those_that_are_kept_everywhere(tmp_path, monkeypatch, size):
     """Where only these are asked for, none is kept on the way."""
@@ -206,6 +211,7 @@ def test_networks_at_both_ends_are_those_that_are_kept_everywhere(tmp_path, monk
     xr.testing.assert_identical(few.measures.load(), every.measures.load())
 
 
+@pytest.mark.slow
 def test_a_short_memory_changes_no_number(whole, tmp_path, monkeypatch):
     """Where the history does not fit, it is replayed."""
     monkeypatch.setattr("grokscope.training.budget.HISTORY_BYTES", 10.0)
@@ -218,6 +224,7 @@ def test_crossed_streams_are_axes(tmp_path):
     assert dict(run.measures.train_accuracy.sizes) == {"init_seed": 2, "data_seed": 3, "step": 5}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", ["init=0,1;data=3,4", [(0, 3, 0, 0), (1, 4, 0, 0), (1, 3, 0, 0)]])
 def test_subnetworks_have_the_axes_of_the_measures(tmp_path, seeds):
     members = seeds if isinstance(seeds, str) else Members(tuple(seeds))
@@ -234,6 +241,7 @@ def test_subnetworks_have_the_axes_of_the_measures(tmp_path, seeds):
         assert not run.subnetworks.sel(init_seed=0, data_seed=4).any()
 
 
+@pytest.mark.slow
 def test_double_precision(tmp_path):
     run = gs.train(experiment("precision='float64'", measures=["train_loss"]), seeds=1, out=tmp_path / "run")
     assert run.measures.train_loss.dtype == np.float64

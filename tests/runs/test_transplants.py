@@ -37,6 +37,7 @@ def at(run, step):
     return {name: array[:, 0] for name, array in run.networks([step], [0, 1]).items()}
 
 
+@pytest.mark.slow
 def test_named_parameters_are_copied_and_the_others_are_fresh(parent, tmp_path):
     run = parent.branch(
         6, *LIMITS, parameters=["weights.*", "output_bias"], clock="zero", out=tmp_path / "run"
@@ -48,6 +49,7 @@ def test_named_parameters_are_copied_and_the_others_are_fresh(parent, tmp_path):
         assert theirs[name].tobytes() != new[name].tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("widths", [(12, 7), (4, 9)])
 def test_other_shapes_take_the_leading_entries(parent, tmp_path, widths):
     change = (f"model.widths={list(widths)}",)
@@ -62,6 +64,7 @@ def test_other_shapes_take_the_leading_entries(parent, tmp_path, widths):
     assert ours["weights.0"].shape == (2, 6, widths[0])
 
 
+@pytest.mark.slow
 def test_other_names_in_another_model(shallow, tmp_path):
     names = {"hidden_weight": "weights.0", "hidden_bias": "biases.0"}
     spec = MLP.with_(*LIMITS).model_copy(
@@ -117,6 +120,7 @@ def test_an_override_and_a_branch_in_another_model(shallow, tmp_path):
         assert array.tobytes() == at(whole, 4)[name].tobytes()
 
 
+@pytest.mark.slow
 def test_decay_towards_the_start_pulls_to_what_was_copied(parent, tmp_path):
     ends = []
     for decay in (0.0, 0.9):

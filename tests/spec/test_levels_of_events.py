@@ -168,6 +168,7 @@ def test_early_stopping_looks_at_the_run_s_own_grokking(tmp_path: Path) -> None:
     assert (stopped.steps_done < whole.experiment.n_steps).any()
 
 
+@pytest.mark.slow
 def test_a_branch_keeps_the_condition_that_the_event_had(run: gs.Run, tmp_path: Path) -> None:
     usual = gs.train(gs.Experiment(**SMALL), seeds=3, out=tmp_path / "usual")
     assert usual.identity == run.identity
@@ -223,6 +224,7 @@ def test_runs_with_different_events_are_not_compared_silently(run: gs.Run, tmp_p
     assert compare(run, usual).event.startswith("test_accuracy > 0.98")
 
 
+@pytest.mark.slow
 def test_a_sweep_has_the_events_of_its_base(tmp_path: Path) -> None:
     base = gs.Experiment(**SMALL, events=LEVELS)
     sweep = gs.sweep(base, ["optimizer.learning_rate=0.05,0.1"], seeds=2, out=tmp_path)

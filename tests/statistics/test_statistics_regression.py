@@ -34,6 +34,7 @@ def test_without_censoring_it_is_least_squares():
     np.testing.assert_allclose(fit.covariance[:3, :3], np.linalg.inv(information), rtol=1e-8, atol=1e-14)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "points", [np.geomspace(0.5, 60, 12), np.array([5.0, 9.0]), np.geomspace(0.1, 500, 90)]
 )

@@ -30,6 +30,7 @@ BUSY = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [0, 3])
 @pytest.mark.parametrize("attempt", range(3))
 def test_process_with_busy_threads_keeps_its_exit_code_and_its_output(

@@ -56,6 +56,7 @@ def test_the_file_tells_who_holds_the_lock_and_nothing_of_who_held_it_before(tmp
     lock.release()  # a second time is nothing
 
 
+@pytest.mark.slow
 def test_a_lock_leaves_no_file_open_when_it_is_given_back_or_refused(tmp_path, monkeypatch):
     before = open_files()
     lock = WriterLock.acquire(tmp_path)
@@ -92,6 +93,7 @@ def test_a_holder_that_says_a_moment_later_who_it_is_is_waited_for(file):
     thread.join()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("made_anew", [True, False])
 def test_a_lock_on_a_file_that_was_removed_meanwhile_is_taken_again(tmp_path, monkeypatch, made_anew):
     flock, before = fcntl.flock, open_files()
@@ -143,6 +145,7 @@ def test_what_is_no_file_is_not_locked(tmp_path):
     assert open_files() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("made_anew", [True, False])
 def test_a_file_that_was_removed_before_it_was_locked_is_not_locked(tmp_path, monkeypatch, made_anew):
     flock, file, before = fcntl.flock, tmp_path / "commit", open_files()

@@ -337,6 +337,7 @@ def stored_files(run):
     return {file.relative_to(run.path).as_posix() for file in walk_files(run.path / "store")}
 
 
+@pytest.mark.slow
 def test_a_commit_is_kept_as_long_as_it_is_read(run):
     write_loss(run, 1)
     reader, loss = open_store(run.path), open_store(run.path).read_measures().loss  # the array keeps it, too
@@ -464,6 +465,7 @@ def test_a_newer_format_is_refused(tmp_path):
         open_store(tmp_path / "run")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", ["provenance_text", "mkdir", "experiment", "store", "rename"])
 def test_a_creation_that_stops_anywhere_can_be_done_over(tmp_path, monkeypatch, after):
     """The process ends between any two steps (nothing is cleaned up): no run is there, the next try works."""

@@ -46,6 +46,7 @@ for line in sys.stdin:
 """
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_the_store_holds_the_old_or_the_new_state(tmp_path):
     path = tmp_path / "run"
     new_run(path).close()
@@ -215,6 +216,7 @@ def test_a_write_takes_the_checksums_away(tmp_path):
     assert verify(tmp_path / "run") == []
 
 
+@pytest.mark.slow
 def test_damaged_or_missing_chunks_of_an_unfinished_run_are_errors(tmp_path):
     path = tmp_path / "run"
     new_run(path).close()
@@ -251,6 +253,7 @@ def test_a_chunk_that_the_store_does_not_know_is_an_error_not_a_fill_value(tmp_p
             tree.read("measures/slow/norm", [np.array([33]), np.array([0])])
 
 
+@pytest.mark.slow
 def test_files_and_open_files_stay_bounded_over_150_commits(tmp_path):
     def files() -> int:
         return sum(len(names) for _, _, names in os.walk(tmp_path))

@@ -24,6 +24,7 @@ def indices(most: int):
     return st.lists(st.integers(0, most), min_size=0, max_size=5, unique=True)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     writes=st.lists(st.tuples(indices(9), indices(11), st.booleans()), min_size=1, max_size=6),

@@ -33,6 +33,7 @@ def test_without_ray_the_error_names_the_extra():
         engine_named("ray", "127.0.0.1:6379")
 
 
+@pytest.mark.slow
 def test_ray_is_imported_only_on_request():
     code = "import sys, grokscope.sweeps, grokscope.cli; sys.exit('ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0

@@ -1,5 +1,7 @@
 """Sweeps whose cells branch from another run: each equals the branch made alone."""
 
+import pytest
+
 import grokscope as gs
 from grokscope.starts import FromRun
 from grokscope.sweeps import SweepSpec
@@ -7,6 +9,7 @@ from grokscope.training import cohort
 from small_sweeps import assert_same_run, small
 
 
+@pytest.mark.slow
 def test_doses_are_cells_of_a_sweep(tmp_path):
     run = gs.train(small("epochs=6"), seeds=2, out=tmp_path / "run")
     init = FromRun(run=str(run.path), source=run.identity, at=5)

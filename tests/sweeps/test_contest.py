@@ -65,6 +65,7 @@ def test_the_setting_with_the_fewest_penalized_steps_is_chosen(tmp_path):
     assert best_index(sweep) == (1,)
 
 
+@pytest.mark.slow
 def test_a_contest_is_sweeps_and_runs_and_is_resumed(tmp_path):
     asked = spec(SGD, ADAM)
     done = run_contest(asked, tmp_path / "c", rates=RATES)
@@ -130,6 +131,7 @@ zip = ["optimizer.alpha=0.9,0.98;optimizer.lamb=5.0,2.0"]
 """
 
 
+@pytest.mark.slow
 def test_a_spec_file_by_the_command_line(tmp_cwd, capsys):
     (tmp_cwd / "contest.toml").write_text(TOML)
     assert main(["sweep", "contest.toml", "--seeds", "100:102", "--out", "c", "--json"]) == 0

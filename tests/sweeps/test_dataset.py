@@ -91,6 +91,7 @@ def test_steps_of_an_epoch_differ_with_the_samples(grid):
     np.testing.assert_allclose(epoch.sel(n_train=40), np.array(STEPS) / 3)
 
 
+@pytest.mark.slow
 def test_absent_cells_and_members_are_nan(tmp_path):
     sweep = gs.sweep(
         small("epochs=1"),
@@ -116,6 +117,7 @@ def test_absent_cells_and_members_are_nan(tmp_path):
         sweep.cell(weight_decay=0.1, n_train=40)
 
 
+@pytest.mark.slow
 def test_cells_that_stop_at_different_steps_keep_their_points(tmp_path):
     """Without decay the norm stays above a level, which stops the first cell; the other goes on."""
     base = small(
@@ -132,6 +134,7 @@ def test_cells_that_stop_at_different_steps_keep_their_points(tmp_path):
     np.testing.assert_array_equal(sweep.measures.weight_norm.isel(weight_decay=1), late.measures.weight_norm)
 
 
+@pytest.mark.slow
 def test_neuron_measures_of_different_widths_are_left_out(tmp_path):
     experiment = small("epochs=1", measures=("test_accuracy", "neuron_norm"))
     sweep = gs.sweep(experiment, ["model.width=8,12"], seeds=1, out=tmp_path, rates=RATES)
@@ -155,6 +158,7 @@ def test_paired_keys_share_a_dimension(tmp_path):
     assert sweep.cell(init_scale=1.0).experiment.optimizer.weight_decay == 0.2
 
 
+@pytest.mark.slow
 def test_texts_are_labels(tmp_path):
     sweep = gs.sweep(small("epochs=1"), ["loss=hinge,logistic"], seeds=1, out=tmp_path, rates=RATES)
     assert sweep.measures.loss.values.tolist() == ["hinge", "logistic"]

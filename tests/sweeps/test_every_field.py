@@ -385,6 +385,7 @@ def fabricate(folder: Path, key: str) -> tuple[gs.Sweep, dict[str, Memory]]:
     return gs.open_sweep(folder), stores
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", SWEPT)
 def test_a_sweep_over_the_field_can_be_shown(
     key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -419,6 +420,7 @@ def test_a_sweep_over_the_field_can_be_shown(
         assert write_report(tmp_path).is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["task.n", "batch_size"])
 def test_a_trained_sweep_over_a_field_can_be_shown(key: str, tmp_path: Path) -> None:
     text = f"{key}={','.join(map(str, SWEPT[key][1:]))}"

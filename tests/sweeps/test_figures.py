@@ -61,6 +61,7 @@ def test_one_axis_is_curves_with_bands(tmp_path):
     assert drawn.get_xydata().tolist() == [[0.01, 2500], [0.1, 2000]]  # the one not reached is left out
 
 
+@pytest.mark.slow
 def test_three_axes_are_small_multiples(tmp_path):
     ((name, title, figure),) = figures(tmp_path, "model.width=8,9,10", DECAYS, SAMPLES)
     assert name == "phase-diagrams"
@@ -74,12 +75,14 @@ def test_axes_with_one_value_are_dropped(tmp_path):
     assert figures(tmp_path / "one", "task.n_train=20") == []
 
 
+@pytest.mark.slow
 def test_figures_of_the_same_sweep_have_the_same_bytes(tmp_path):
     sweep = made_up(tmp_path, (DECAYS, SAMPLES), 2, STEPS, curves)
     one, other = (render(sweep_figures(sweep)[0][2])["svg"] for _ in range(2))
     assert one == other
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("over", [(DECAYS,), (DECAYS, SAMPLES)])
 def test_the_page_shows_every_cell(tmp_path, over):
     sweep = made_up(tmp_path / "sweep", over, 3, STEPS, curves)

@@ -28,6 +28,7 @@ def both(tmp_path_factory):
     return whole, gs.sweep(base, OVER, seeds="1,2", out=folder / "few", rates=RATES)
 
 
+@pytest.mark.slow
 def test_outcomes_are_those_of_the_sweep_that_keeps_all(both):
     whole, few = both
     assert (whole.keep, few.keep) == ("all", "outcomes")

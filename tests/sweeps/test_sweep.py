@@ -66,6 +66,7 @@ def units(monkeypatch):
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [(0, 0), (0, 1), (1, 0), (1, 1)])
 def test_a_cell_equals_its_experiment_trained_alone(swept, place, tmp_path):
     cell = swept.run(place)
@@ -75,6 +76,7 @@ def test_a_cell_equals_its_experiment_trained_alone(swept, place, tmp_path):
     assert verify(cell.path) == []
 
 
+@pytest.mark.slow
 def test_seven_decays_and_twenty_seeds_are_one_program(tmp_path, programs):
     progress = RecordedProgress()
     sweep = gs.sweep(
@@ -105,6 +107,7 @@ def test_repeating_a_sweep_trains_nothing(swept, units):
     assert (swept.path / "sweep.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_more_values_and_seeds_add_only_what_is_new(swept, units, tmp_path):
     out = tmp_path / "sweep"
     first = gs.sweep(
@@ -130,6 +133,7 @@ def test_more_values_and_seeds_add_only_what_is_new(swept, units, tmp_path):
     assert part.shape == (2, 2)
 
 
+@pytest.mark.slow
 def test_more_epochs_and_measures_extend_the_cells(swept, tmp_path):
     out = tmp_path / "sweep"
     gs.sweep(small("epochs=2", measures=("test_accuracy",)), OVER, seeds=3, out=out, rates=RATES)
@@ -138,6 +142,7 @@ def test_more_epochs_and_measures_extend_the_cells(swept, tmp_path):
     assert longer.experiment.epochs == 4
 
 
+@pytest.mark.slow
 def test_an_interrupted_sweep_resumes(swept, tmp_path, monkeypatch):
     out = tmp_path / "sweep"
     done = 0
@@ -162,6 +167,7 @@ def test_an_interrupted_sweep_resumes(swept, tmp_path, monkeypatch):
     assert_same_sweep(whole, swept)
 
 
+@pytest.mark.slow
 def test_members_at_different_steps_are_resumed_together(swept, tmp_path):
     out = tmp_path / "sweep"
     settings = swept.settings((1, 1))
@@ -183,6 +189,7 @@ def _empty(sweep):
     return json.dumps(table | {"done": {}, "requests": [], "keys": [], "history": []}).encode()
 
 
+@pytest.mark.slow
 def test_crossed_streams_are_axes_too(tmp_path):
     seeds = Members.crossed(init=[0, 1], data=[5, 6, 7])
     sweep = gs.sweep(
@@ -202,6 +209,7 @@ def test_crossed_streams_are_axes_too(tmp_path):
     ).is_complete
 
 
+@pytest.mark.slow
 def test_measures_of_subnetworks_are_followed_in_every_cell(tmp_path):
     experiment = small("epochs=2", measures=("faithfulness", "effective_sparsity"))
     sweep = gs.sweep(experiment, ["optimizer.weight_decay=0.0,0.3"], seeds=2, out=tmp_path / "s", rates=RATES)

@@ -74,6 +74,7 @@ subsets = st.sets(
 )
 
 
+@pytest.mark.slow
 @given(bits=subsets, seed=st.integers(0, 1000), output=st.sampled_from(["sign", "real"]))
 def test_any_terms_against_sums(bits, seed, output):
     coefficients = np.random.default_rng(seed).normal(size=len(bits))
@@ -92,6 +93,7 @@ def test_any_terms_against_sums(bits, seed, output):
     assert listed == pytest.approx(spectrum_by_sums(wanted, x, range(6)), abs=1e-9)
 
 
+@pytest.mark.slow
 def test_parity_has_the_very_data_of_sparse_parity():
     for labels in ({}, {"labels": "random"}, {"labels": "shuffled"}, {"labels": "noisy", "noise": 0.3}):
         one = SparseParity(k=3, **SIZES, **labels)

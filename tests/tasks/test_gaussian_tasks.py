@@ -21,6 +21,7 @@ from grokscope.tasks.gaussian_teacher import GaussianTeacher
 KEY, NOISE = jax.random.split(jax.random.key(3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "teacher",
     [
@@ -103,6 +104,7 @@ def test_a_new_teacher_leaves_the_identity_of_the_others():
     assert GaussianTeacher(teacher="parity", k=3).identifying()["k"] == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outputs", [1, 8])
 def test_the_tolerance_accuracy_over_all_inputs_is_that_of_many(outputs):
     """With several outputs for errors that are independent and of equal variance, as the docstring says."""

@@ -65,6 +65,7 @@ def test_a_batch_has_as_many_samples_of_a_subtask_as_its_frequency_says():
     assert (np.abs(found[TASK.n_tasks :] - 0.5) < 4.5 * 0.5 / math.sqrt(count)).all()  # data bits
 
 
+@pytest.mark.slow
 def test_with_one_subtask_it_is_a_sparse_parity():
     """The weights of +-1 inputs, rewritten for 0/1 inputs and two outputs, have the same loss."""
     task = MultitaskParity(n_tasks=1, n=8, k=3, probe_per_subtask=64)

@@ -38,6 +38,7 @@ def test_labels_are_the_product_of_the_hidden_bits(support):
         assert y.tolist() == [parity(row, bits) for row in x]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labels", ["true", "random", "shuffled", "noisy"])
 def test_classes_are_the_signs_in_other_words(labels):
     """Class 0 where the label is +1, 1 where it is -1; in every split, for samples, and for facts."""
@@ -127,6 +128,7 @@ def test_share_of_noise_can_be_traced():
     assert not np.array_equal(traced(0.9), member(task)["train_y"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labels", ["true", "random", "shuffled", "noisy"])
 def test_both_precisions_have_the_same_data(labels):
     task = SparseParity(**SMALL, support="drawn", labels=labels, noise=0.3 if labels == "noisy" else 0.0)
@@ -170,6 +172,7 @@ def test_a_member_knows_which_of_its_labels_are_noise():
         assert 20 < int(facts["wrong_labels"].sum()) < 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("support", ["first", "drawn"])
 def test_the_population_is_all_inputs(support):
     task = SparseParity(**SMALL | {"n": 12}, support=support, labels="random")  # two chunks
@@ -210,6 +213,7 @@ def test_the_population_accuracy_leaves_out_inputs_without_a_prediction():
     assert float(found["accuracy"]) == 1.0
 
 
+@pytest.mark.slow
 def test_k_up_to_n():
     assert SparseParity(n=3, k=3).facts()["support"] == [0, 1, 2]
     with pytest.raises(InputError, match=r"^task: k must be at most n = 3, but k = 4\.$"):

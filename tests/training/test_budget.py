@@ -23,6 +23,7 @@ def held(experiment):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_prediction_counts_what_is_there(optimizer, precision):

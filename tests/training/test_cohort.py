@@ -60,6 +60,7 @@ def alone():
     return hashes(SMALL, [7], Execution("map", 1, 1))[7]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("seeds", "execution"),
     [
@@ -88,6 +89,7 @@ def test_bits_of_the_standard_network_do_not_depend_on_the_cohort():
     assert hashes(STANDARD, [7, 2], Execution("map", 2, 2), wanted=wanted)[7] == one
 
 
+@pytest.mark.slow
 def test_measuring_changes_no_bit(alone):
     wanted = MeasurePlan.of(SMALL)
     assert wanted.quick
@@ -95,6 +97,7 @@ def test_measuring_changes_no_bit(alone):
     assert hashes(SMALL, [7, 2], Execution("map", 2, 1), wanted=wanted)[7] == alone
 
 
+@pytest.mark.slow
 def test_the_schedule_changes_no_bit(alone):
     often = SMALL.with_("schedule.measures='every 6 steps'")  # an epoch has 7
     # the program is that of the test before
@@ -129,6 +132,7 @@ OTHERS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "base",
     [

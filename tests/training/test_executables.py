@@ -149,6 +149,7 @@ def test_values_on_one_device(folder):
     assert int(read["n"]) == 4
 
 
+@pytest.mark.slow
 def test_a_whole_training_is_read_and_has_the_same_bits(folder, monkeypatch, tmp_path):
     """Programs of two members on two devices, with the measures of subnetworks."""
     experiment = Experiment(
@@ -216,6 +217,7 @@ print(executables.described([experiment.shape, experiment.chosen_measures]), exe
 """
 
 
+@pytest.mark.slow
 def test_other_processes_describe_a_program_in_the_same_words():
     said = [
         subprocess.run(

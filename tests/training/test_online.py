@@ -43,6 +43,7 @@ def test_schedules_in_steps_and_those_with_epochs_stay_as_they_are():
     assert Timeline.of(full).quick.sum() == 501
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("labels", "noise"), [("random", 0.0), ("noisy", 0.3)])
 def test_labels_that_are_not_true_are_those_of_every_new_sample(tmp_path, labels, noise):
     task = PARITY | {"labels": labels, "noise": noise}
@@ -60,12 +61,14 @@ def test_a_sweep_over_the_noise_shares_one_program():
     assert made.numbers["task.noise"] == 0.3
 
 
+@pytest.mark.slow
 def test_batches_are_measured_by_default_only_online(tmp_path):
     offline = gs.Experiment(task=PARITY, model={"kind": "fully_connected", "width": 8}, epochs=1)
     run = gs.train(offline, out=tmp_path / "run")
     assert "batch_loss" not in run.measures
 
 
+@pytest.mark.slow
 def test_a_stop_is_explained_in_steps(tmp_path, capsys):
     from grokscope.cli import main
 

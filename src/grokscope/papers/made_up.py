@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -173,28 +174,33 @@ def _made_up(
     rng = np.random.default_rng(1)
     labels = {dim: list(values) for dim, values in spec.axes.items()} | {"neuron": list(range(_WIDTH))}
     axes = {name: list(values) for name, (dims, values) in coords.items() if dims == (name,)}
+    places = [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
     data: dict[str, Any] = {}
     for name, curve in curves.items():
         dims = known.get(name, ())
-        # A little scatter over seeds, so that a mean has an interval; none on shares and events.
-        # It differs between runs with other curves: a ratio of two of them has a spread, too.
-        what = curve.tobytes() if isinstance(curve, np.ndarray) else repr(curve).encode()
-        own = np.random.default_rng([zlib.crc32(name.encode() + what), len(data)])
-        scatter = 1 + 1e-6 * own.standard_normal(seeds)
         if axes and dims and name not in named:
             continue  # as of a sweep over widths, whose neurons have no common axis
         if isinstance(curve, xr.DataArray):
             data[name] = curve
             continue
+        given = [curve(at, **settings) for settings in places] if callable(curve) else [curve]
+        # A little scatter over seeds, so that a mean has an interval; none on shares and events.
+        # It differs between runs with other curves: a ratio of two of them has a spread, too.
+        what = b"".join(np.asarray(one, np.float64).tobytes() for one in given)
+        own = np.random.default_rng([zlib.crc32(name.encode() + what), len(data)])
+        scatter = 1 + (0 if name in _ACCURACIES else 1e-6) * own.standard_normal(seeds)
         shape = (seeds, len(at), *(len(labels[dim]) for dim in dims))
-        exact = scatter * 0 + 1 if name in _ACCURACIES else scatter
-        data[name] = _in_cells(name, curve, at, shape, exact, axes, dims)
+        values = [_values(name, one, shape, scatter) for one in given]
+        whole = (*map(len, axes.values()), *shape)
+        # one curve for all cells is not copied: a map may have a thousand of them
+        every = np.stack(values).reshape(whole) if callable(curve) else np.broadcast_to(values[0], whole)
+        data[name] = (*axes, "seed", "step", *dims), every
     sets = xr.DataArray(
         rng.random((seeds, len(SUBNETWORK_LABELS), _WIDTH)) < 0.3,
         dims=("seed", "subnetwork", "neuron"),
         coords={"seed": np.arange(seeds), "subnetwork": labels["subnetwork"]},
     )
-    every = {
+    coordinates = {
         "seed": np.arange(seeds),
         "step": at,
         "epoch": ("step", epochs),
@@ -203,29 +209,7 @@ def _made_up(
     }
     # as of a run: claims ask for the spec's own events
     attrs = {"events": spec.events.to_json()} if spec.events.given else {}
-    return MadeUpRun(spec, xr.Dataset(data, coords=every, attrs=attrs), sets)
-
-
-def _in_cells(
-    name: str,
-    curve: Curve,
-    steps: np.ndarray,
-    shape: tuple[int, ...],
-    scatter: np.ndarray,
-    axes: Mapping[str, list[Any]],
-    dims: tuple[str, ...],
-) -> tuple[tuple[str, ...], np.ndarray]:
-    """The dimensions and values of a measure, over the axes of the cells."""
-    every = (*axes, "seed", "step", *dims)
-    cells = tuple(map(len, axes.values()))
-    if not callable(curve):
-        one = _values(name, curve, shape, scatter)
-        return every, np.broadcast_to(one, (*cells, *shape))  # no copy: a map may have a thousand cells
-    values = np.empty((*cells, *shape))
-    for place in np.ndindex(*cells):
-        settings = {axis: labels[i] for (axis, labels), i in zip(axes.items(), place, strict=True)}
-        values[place] = _values(name, curve(steps, **settings), shape, scatter)
-    return every, values
+    return MadeUpRun(spec, xr.Dataset(data, coords=coordinates, attrs=attrs), sets)
 
 
 def _values(name: str, given: Any, shape: tuple[int, ...], scatter: np.ndarray) -> np.ndarray:
