@@ -56,7 +56,6 @@ CHECKS = {
     "measure": check_measure,
 }
 COMPILED_AS_USERS_DO = "--xla_cpu_use_fusion_emitters=false" not in os.environ.get("XLA_FLAGS", "")
-pytestmark = pytest.mark.slow  # of all its parts together
 SIZES = {"n": 7, "n_train": 40, "n_test": 20, "n_probe": 10}
 X = np.random.default_rng(0).normal(size=(20, 3))
 
@@ -252,6 +251,7 @@ def optional(group, part):
 BUILTIN = list(builtin())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("group", "part"), [optional(*one) for one in BUILTIN], ids=lambda value: str(value)[:70]
 )
@@ -280,6 +280,7 @@ def test_every_kind_of_part_has_a_template_and_a_check():
 INTERVENTIONS = [part for group, part in BUILTIN if group == "intervention"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", INTERVENTIONS, ids=lambda part: part.kind)
 def test_an_intervention_acts_only_between_at_and_until(part):
     """In the loop: before ``at``, and from ``until`` on, an update has the bits of one without it."""
@@ -860,6 +861,7 @@ def test_each_fault_is_found(monkeypatch, base, name, value, message):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("registry")
 def test_a_kind_of_another_class_is_found():
     first = bad(Squared)(factor=2.0)

@@ -111,7 +111,6 @@ def test_every_part_has_a_layer() -> None:
     assert not unplaced, f"say in LAYERS what these may import: {sorted(unplaced)}"
 
 
-@pytest.mark.slow
 @each_source
 def test_imports_point_down(path: Path) -> None:
     own = LAYER.get(part_of(path), len(LAYERS))
@@ -145,7 +144,6 @@ def test_files_import_each_other_in_no_circle() -> None:
         pytest.fail(" -> ".join(error.args[1]))
 
 
-@pytest.mark.slow
 @each_source
 def test_private_modules_and_names_stay_in_their_folder(path: Path) -> None:
     found = [
@@ -168,7 +166,6 @@ def test_a_class_name_stands_for_one_thing() -> None:
     assert {name: where for name, where in places.items() if len(where) > 1} == {}
 
 
-@pytest.mark.slow
 @each_source
 def test_file_says_what_is_in_it(path: Path) -> None:
     docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
@@ -176,7 +173,6 @@ def test_file_says_what_is_in_it(path: Path) -> None:
     assert len(docstring.splitlines()[0]) > 10, "the docstring's first line says nothing"
 
 
-@pytest.mark.slow
 @each_source
 def test_nothing_that_is_loaded_can_run_code(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))

@@ -52,7 +52,6 @@ def test_a_tree_of_all_inputs_gives_the_exact_minimum_of_whole_numbers(curved):
         assert found == [least(problem, setting) for setting in range(4)]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("cuts", [0, 3, 20])
 @pytest.mark.parametrize("curved", [False, True])
 @pytest.mark.parametrize("make", [whole_numbers, any_numbers])

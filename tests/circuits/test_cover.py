@@ -60,7 +60,6 @@ def holds_everywhere(seed: int) -> VerificationProblem:
     return problem_of(seed, shift=LEAST - margin(problem_of(seed)))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_a_network_that_is_right_is_proved_and_its_margin_known_within_the_gap(seed):
     problem = holds_everywhere(seed)

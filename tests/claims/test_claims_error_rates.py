@@ -59,7 +59,6 @@ def test_means_at_the_edge(n, region):
     assert held + failed > 0  # at the edge a test that never errs has no power either
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("n", [5, 20, 100])
 @pytest.mark.parametrize("region", [Region.at_least(2.0), Region.between(1.2, 2.0)])
 def test_geometric_means_at_the_edge(n, region):

@@ -82,7 +82,6 @@ def test_layers_that_chain_by_their_shapes(state, order, tmp_path):
     np.testing.assert_allclose(outputs(run), predicted(state, X)[:, 0], rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("state", "kind", "widths", "bias"), KNOWN, ids=range(len(KNOWN)))
 def test_it_is_recognized_and_predicts_the_same(state, kind, widths, bias, tmp_path):
     run = gs.from_torch(state, {**SPEC, "measures": []}, out=tmp_path / "run")

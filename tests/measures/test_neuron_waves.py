@@ -49,7 +49,6 @@ PARTICIPATION = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("p", [6, 7])
 @pytest.mark.parametrize("convention", PARTICIPATION)
 def test_participation_is_that_of_the_fourier_transform(p, convention):

@@ -443,7 +443,6 @@ def test_what_does_not_apply_is_said_and_left_out_of_the_defaults():
 PUBLISHED = (0.814, 0.0003, 0.074, 0.0004, 0.039, 0.031, 0.021, 0.0002)  # a network of Nanda et al.
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rule", "powers", "expected"),
     [

@@ -115,7 +115,6 @@ def test_splits_are_not_mixed_up():
     assert [int(kind()(point)) for kind in (TestZeroOutputs, TestZeroOutputsLarge)] == [0, 4]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("n_rows", [6, 7, 8, 21, 25])
 @pytest.mark.parametrize("network", ["one hidden layer", "another"])
 def test_large_splits_go_through_in_pieces_unchanged(monkeypatch, n_rows, network):

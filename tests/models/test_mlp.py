@@ -48,7 +48,6 @@ def test_parts_are_drawn_apart():
     assert np.abs(np.corrcoef(leaves) - np.eye(6)).max() < 5 / 500**0.5
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("activation", SIGMA)
 @pytest.mark.parametrize("widths", [(5,), (5, 4, 3)])
 @pytest.mark.parametrize("n_outputs", [1, 2])

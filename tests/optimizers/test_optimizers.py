@@ -175,7 +175,6 @@ def test_every_kind_runs_through_the_suite():
     assert {optimizer.schedule.kind for optimizer in OPTIMIZERS} == kinds("rate_schedule").keys()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
 def test_follows_its_formula(optimizer):
     with jax.enable_x64(True):
@@ -207,7 +206,6 @@ def test_a_window_and_alpha_exclude_each_other():
         Grokfast(window=10, alpha=0.9)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
 def test_traced_rates_give_the_numbers_of_plain_ones(optimizer):
     with jax.enable_x64(True):
@@ -221,7 +219,6 @@ def test_traced_rates_give_the_numbers_of_plain_ones(optimizer):
             np.testing.assert_allclose(traced[name][steps], plain[name][steps], rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
 def test_members_with_other_rates_share_one_program(optimizer):
     with jax.enable_x64(True):

@@ -244,7 +244,6 @@ def test_every_claim_has_a_world_in_which_it_is_false():
     assert set(FALSE) == set(CLAIMS)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("claim_id", FALSE)
 def test_a_claim_holds_where_it_is_true_and_fails_where_it_is_false(claim_id, true_world, false_worlds):
     assert verdict(claim_id, true_world).verdict == "holds"

@@ -129,7 +129,6 @@ def test_every_claim_has_its_cases() -> None:
     assert set(CASES) == set(CLAIMS)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("claim_id", CASES)
 def test_a_claim_holds_where_it_is_true_and_fails_where_it_is_false(claim_id: str) -> None:
     true, false = (verdict(claim_id, laws) for laws in CASES[claim_id])

@@ -324,7 +324,6 @@ def verdict(claim_id: str, runs: dict[str, Made]) -> str:
 CONTRADICTED = {"C12b"}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("claim_id", [one for one in CLAIMS if one not in CONTRADICTED])
 def test_every_claim_holds_where_it_is_true(claim_id):
     assert verdict(claim_id, true_runs()) == "holds"

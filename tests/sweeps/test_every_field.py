@@ -385,7 +385,6 @@ def fabricate(folder: Path, key: str) -> tuple[gs.Sweep, dict[str, Memory]]:
     return gs.open_sweep(folder), stores
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("key", SWEPT)
 def test_a_sweep_over_the_field_can_be_shown(
     key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

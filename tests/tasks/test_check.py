@@ -110,7 +110,6 @@ def test_the_task_without_a_fault_passes(good):
     check_task(Good(**SIZES))
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("good")
 @pytest.mark.parametrize(("name", "value", "message"), FAULTS)
 def test_each_fault_is_noticed(monkeypatch, name, value, message):

@@ -28,8 +28,9 @@ def check_paper(paper: Paper, examples: Iterable[Mapping[str, RunLike]] = ()) ->
     Every claim is judged alone on made-up runs: nothing measured; curves that are flat, rise, fall, jump
     early or late; noise. It must never raise, must be "not testable" where nothing was measured, and must
     fail at least once. Claims that fail only on particular curves are given them as ``examples``
-    (`grokscope.papers.made_up_run`). The measures that its evidence needs must be among those that its
-    experiments take, under each profile, with what their analyses give.
+    (`grokscope.papers.made_up_run`), which are judged by the claims that have not failed before. The measures
+    that its evidence needs must be among those that its experiments take, under each profile, with what their
+    analyses give.
 
     Args:
         paper: the paper.
@@ -133,9 +134,10 @@ def _check_claims(paper: Paper, examples: Iterable[Mapping[str, RunLike]]) -> No
     seen: dict[str, set[str]] = {claim.id: set() for claim in paper.claims}
     tried: dict[str, int] = dict.fromkeys(seen, 0)
     notes = dict.fromkeys(seen, "")
-    for name, runs in [*given, *made_up]:
+    for name, runs in [*made_up, *given]:
         for claim in paper.claims:
-            if not set(claim.experiments) <= runs.keys():
+            failed = name.startswith("example") and "fails" in seen[claim.id]
+            if failed or not set(claim.experiments) <= runs.keys():
                 continue
             try:
                 evidence = gather(claim, *(runs[name].measures for name in claim.experiments))
@@ -147,8 +149,7 @@ def _check_claims(paper: Paper, examples: Iterable[Mapping[str, RunLike]]) -> No
             seen[claim.id].add(verdict.verdict)
             if name != "nothing measured":
                 about = f"{name}: {verdict.verdict}" + (f", {verdict.note}" if verdict.note else "")
-                if name.startswith("example") or not notes[claim.id].startswith("example"):
-                    notes[claim.id] = about
+                notes[claim.id] = about
             if name == "nothing measured" and claim.kind != "deterministic":
                 right = verdict.verdict == "not testable"
                 _want(right, f"claim {claim.id} is '{verdict.verdict}' although nothing was measured")

@@ -524,9 +524,8 @@ def memorizing_norms(memory: xr.Dataset, width: float = _WIDTH) -> tuple[np.ndar
 
 def random_norms(cell: xr.Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """`memorizing_norms` of data over sizes alone."""
-    cell = cell.sortby("n_train")
     fitted = final(cell, "train_accuracy") >= 0.98
-    norm = final(cell, "path_norm_total").where(fitted).transpose("n_train", "seed")
+    norm = final(cell, "path_norm_total").where(fitted).transpose("n_train", "seed").sortby("n_train")
     return norm["n_train"].to_numpy().astype(float), norm.to_numpy(), norm["seed"].to_numpy()
 
 
