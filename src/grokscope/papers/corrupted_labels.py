@@ -105,7 +105,7 @@ def _run(
     name: str,
     sentence: str,
     *changes: str,
-    seeds: tuple[int, int] = (20, 8),
+    seeds: tuple[int, int] = (20, 6),
     more: tuple[Measure, ...] = (),
 ) -> RunExperiment:
     profiles = {"paper": Profile(seeds=seeds[0]), "quick": Profile(seeds=seeds[1])}
@@ -159,7 +159,7 @@ _EXPERIMENTS = (
             *("name='dropout'", "steps=500", "measures=['train_accuracy', 'test_accuracy']"),
             *recorded_every(20),
         ),
-        {"paper": SweepProfile(seeds=20), "quick": SweepProfile(seeds=5)},
+        {"paper": SweepProfile(seeds=20), "quick": SweepProfile(seeds=3)},
         over=("model.dropout=0.3,0.8,0.98",),
     ),
     _run(
@@ -177,7 +177,7 @@ _EXPERIMENTS = (
         {
             "paper": SweepProfile(seeds=1),
             "quick": SweepProfile(
-                seeds=8,
+                seeds=6,
                 over=(
                     "optimizer.weight_decay=0.0,5.0,15.0",
                     "task.noise=0.0,0.2,0.4,0.6",
