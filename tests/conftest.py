@@ -127,6 +127,21 @@ def _small_process() -> Iterator[None]:
         _forgotten_at[0] = resident()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _forget_parts() -> Iterator[None]:
+    """After a file, forget the parts that its tests have defined: others would try them, in some order."""
+    parts = sys.modules.get("grokscope.spec.parts")
+    before = {group: set(table) for group, table in parts._kinds.items()} if parts else {}
+    yield
+    if parts:
+        from grokscope.spec import code
+
+        for group, table in parts._kinds.items():
+            for kind in set(table) - before.get(group, set()):
+                if not code.is_own(table[kind]):
+                    del table[kind]
+
+
 def resident() -> int:
     """Bytes of memory that this process has."""
     return psutil.Process().memory_info().rss
