@@ -257,7 +257,7 @@ def _slow_part(config: pytest.Config) -> tuple[int, int]:
     given = config.getoption("--slow-part")
     part, _, parts = given.partition("/")
     if not (part.isdecimal() and parts.isdecimal() and int(part) < int(parts)):
-        raise pytest.UsageError(f"--slow-part: {given!r}; allowed: K/N with K from 0 to N - 1, as 0/4")
+        raise pytest.UsageError(f"--slow-part: {given!r}; allowed: K/N with K from 0 to N - 1, as 0/6")
     return int(part), int(parts)
 
 
