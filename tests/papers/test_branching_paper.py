@@ -74,7 +74,6 @@ def test_a_source_is_planned_before_its_branches(paper):
     assert [row.name for row in plan(paper, rates=RATES).rows] == ["main", "frozen", "twins"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("profile", ["paper", "quick"])
 def test_branches_start_in_the_run_beside_them(paper, tmp_path, profile):
     done = reproduce(plan(paper, seeds="3,5", rates=RATES, profile=profile), out=tmp_path)

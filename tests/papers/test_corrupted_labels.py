@@ -243,7 +243,6 @@ def tiny(tmp_path_factory):
     return dict.fromkeys([one.name for one in PAPER.experiments], result)
 
 
-@pytest.mark.slow
 def test_every_claim_on_a_run_can_be_judged_by_what_a_run_measures(tiny):
     for claim in PAPER.claims:
         if claim.experiment not in ("phase-map", "dropout") and claim.id != "D17-scale":  # needs both kinds

@@ -168,7 +168,6 @@ def test_the_printed_settings():
             assert one.under(profile)[0].optimizer.model_dump()["weight_decay"] == 0, one.name
 
 
-@pytest.mark.slow
 def test_figures_are_drawn_of_trained_networks(tmp_path):
     """Of tiny runs: the weights of figure 2 are those of the networks."""
     tiny = ("task.p=7", "model.widths=[12]", "steps=4", "schedule.measures=['every 2 steps']")

@@ -318,7 +318,6 @@ def test_figures_are_drawn(tmp_path):
         assert any(axis.lines or axis.patches for axis in drawing.axes), figure.id
 
 
-@pytest.mark.slow
 def test_a_tiny_run_moves_as_it_says(tmp_path):
     """The measures of `online`, in the loop and by hand from the networks."""
     one = PAPER.experiment("online").experiment

@@ -251,7 +251,6 @@ def test_pairs_are_found_by_their_values():
         np.testing.assert_array_equal(*found)
 
 
-@pytest.mark.slow
 def test_an_experiment_and_its_analysis_run(tmp_path):
     from grokscope import train
     from grokscope.papers._experiments import Analysis

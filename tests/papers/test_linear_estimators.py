@@ -159,7 +159,6 @@ def test_the_loss_to_learn_gives_two_standard_deviations(outputs):
     assert np.mean(error < 1e-3) == pytest.approx(math.erf(math.sqrt(2)), abs=0.004)
 
 
-@pytest.mark.slow
 def test_an_experiment_and_its_analysis_run(tmp_path):
     from grokscope import train
     from grokscope.papers._experiments import Analysis

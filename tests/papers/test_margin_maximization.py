@@ -240,7 +240,6 @@ def small(tmp_path_factory):
     return {"addition": trained} | {name: run(name) for name in ("addition-relu", "parity", "s3")}
 
 
-@pytest.mark.slow
 def test_a_small_run_gives_evidence(small):
     measures = small["addition"].measures
     for claim in ("K1", "K3", "K4"):

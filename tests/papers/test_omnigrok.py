@@ -271,7 +271,6 @@ def tiny(tmp_path_factory):
     return {name: train(spec, seeds=2, out=out / name) for name, spec in specs.items()}
 
 
-@pytest.mark.slow
 def test_claims_on_a_run_can_be_judged_by_what_a_run_measures(tiny):
     for claim_id in ("N7", "N8", "N8-peak"):
         claim = CLAIMS[claim_id]

@@ -196,7 +196,6 @@ def test_figures_are_drawn_whatever_was_learned(learned):
         assert all(axis.lines for axis in drawing.axes), figure.id
 
 
-@pytest.mark.slow
 def test_a_tiny_run_can_be_judged(tmp_path):
     one = PAPER.experiment("online").under("quick")[0]
     tiny = one.with_("task.n_tasks=3", "task.n=4", "task.k=1", "task.probe_per_subtask=20", "steps=60")

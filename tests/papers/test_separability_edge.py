@@ -156,7 +156,6 @@ def test_the_two_point_model_is_that_of_small_steps():
     assert paper.two_point(0.4, math.log(0.1)).log_ratio == pytest.approx(wanted, rel=2e-3)
 
 
-@pytest.mark.slow
 def test_experiments_and_analyses_run(tmp_path):
     """No bias: S in conformal time; and a margin that is read from the member's own data."""
     one = PAPER.experiment("no-bias")
